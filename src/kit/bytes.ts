@@ -1,0 +1,36 @@
+// Units of size and small questions about byte arrays.
+
+/** `count` KiB in bytes. */
+export function kibibytes(count: number): number {
+  return count * 1024
+}
+
+/** `count` MiB in bytes. */
+export function mebibytes(count: number): number {
+  return count * 1024 * 1024
+}
+
+/** The smallest multiple of `unit` that is not below `value`. */
+export function roundUp(value: number, unit: number): number {
+  return Math.ceil(value / unit) * unit
+}
+
+/** The same memory as a Buffer: no copy. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+/** Order of bytes as LevelDB and S3 use it: negative, zero or positive. */
+export function compareBytes(left: Uint8Array, right: Uint8Array): number {
+  return Buffer.compare(left, right)
+}
+
+/** The first key after every key that begins with `prefix`; undefined when there is none (all 0xff). */
+export function prefixSuccessor(prefix: Uint8Array): Uint8Array | undefined {
+  let end = prefix.length
+  while (end > 0 && prefix[end - 1] === 0xff) end -= 1
+  if (end === 0) return undefined
+  const successor = Uint8Array.from(prefix.subarray(0, end))
+  successor[end - 1]! += 1
+  return successor
+}

@@ -1,0 +1,30 @@
+// The log: pino, one JSON object a line, on standard error. No secret ever enters it.
+import { pino } from 'pino'
+
+/** What a room may do with the log. The first argument is data, the second a sentence. */
+export interface Log {
+  debug(data: object, sentence: string): void
+  info(data: object, sentence: string): void
+  warn(data: object, sentence: string): void
+  error(data: object, sentence: string): void
+  /** A log that adds `data` to every line. */
+  child(data: object): Log
+}
+
+/** Levels that `--log-level` takes. */
+export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** A log that writes to standard error. */
+export function openLog(level: LogLevel): Log {
+  return pino({ level, base: null }, pino.destination({ dest: 2, sync: true }))
+}
+
+/** A log that says nothing, for tests. */
+export const silentLog: Log = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  child: () => silentLog,
+}

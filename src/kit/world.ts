@@ -1,0 +1,209 @@
+// The only door to the outside: clock, random and disk. Everything else gets a World handed in,
+// so that tests and simulation can put another one in its place.
+import { randomBytes } from 'node:crypto'
+import { constants, promises as files } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** Time. Wall time is for display and for order that does not matter; waiting uses the monotonic clock. */
+export interface Clock {
+  /** Milliseconds since 1970, as the machine believes. */
+  now(): number
+  /** Milliseconds since some start, never going back. */
+  monotonicMs(): number
+  /** Resolves after `ms`; rejects with the signal's reason when it aborts. Does not keep the process alive. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+/** Unpredictable bytes. */
+export interface Random {
+  bytes(count: number): Uint8Array
+}
+
+/** What a path is. `links` is 0 once an open file was removed from its directory. */
+export interface FileStat {
+  bytes: number
+  links: number
+  device: number
+  inode: number
+  kind: 'file' | 'directory' | 'other'
+}
+
+/** An open file. Reads and writes name their position; nothing is durable before sync(). */
+export interface DiskFile {
+  /** Reads into `buffers` one after the other from `position`; returns the bytes read, short only at the end. */
+  read(buffers: readonly Uint8Array[], position: number): Promise<number>
+  /** Writes all of `buffers` from `position`, or throws. */
+  write(buffers: readonly Uint8Array[], position: number): Promise<void>
+  /** fdatasync. A failure means that the drive can not be trusted any more. */
+  sync(): Promise<void>
+  stat(): Promise<FileStat>
+  truncate(bytes: number): Promise<void>
+  close(): Promise<void>
+}
+
+/** How a file is opened: `create` fails if it exists, `write` wants it to exist. No mode truncates. */
+export type OpenMode = 'read' | 'write' | 'create'
+
+/** Free and total bytes and inodes of a file system. */
+export interface DiskSpace {
+  freeBytes: number
+  totalBytes: number
+  freeInodes: number
+  totalInodes: number
+}
+
+/** Files and directories. Errors are Node's, with their `code` (ENOENT, ENOSPC, EIO …). */
+export interface Disk {
+  open(path: string, mode: OpenMode, permissions?: number): Promise<DiskFile>
+  /** The whole of a small file. */
+  readFile(path: string): Promise<Uint8Array>
+  /** Makes one directory; its parent must exist. */
+  makeDirectory(path: string): Promise<void>
+  /** Names in a directory, in no order. */
+  list(path: string): Promise<string[]>
+  rename(from: string, to: string): Promise<void>
+  remove(path: string): Promise<void>
+  /** Removes a directory and all in it; a missing one is no error. */
+  removeTree(path: string): Promise<void>
+  /** undefined when there is nothing at `path`. */
+  stat(path: string): Promise<FileStat | undefined>
+  /** Makes the entries of a directory durable. */
+  syncDirectory(path: string): Promise<void>
+  space(path: string): Promise<DiskSpace>
+}
+
+/** All that the outside is to a room. */
+export interface World {
+  clock: Clock
+  random: Random
+  disk: Disk
+}
+
+/** The real machine. */
+export function realWorld(): World {
+  return { clock: systemClock, random: { bytes: (count) => randomBytes(count) }, disk: systemDisk }
+}
+
+const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  sleep: async (ms, signal) => {
+    await delay(ms, undefined, { ref: false, ...(signal ? { signal } : {}) })
+  },
+}
+
+const OPEN_FLAGS = {
+  read: constants.O_RDONLY,
+  write: constants.O_RDWR,
+  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
+} as const
+
+const systemDisk: Disk = {
+  open: async (path, mode, permissions = 0o644) =>
+    systemFile(await files.open(path, OPEN_FLAGS[mode], permissions)),
+  readFile: (path) => files.readFile(path),
+  makeDirectory: async (path) => {
+    await files.mkdir(path)
+  },
+  list: (path) => files.readdir(path),
+  rename: (from, to) => files.rename(from, to),
+  remove: (path) => files.unlink(path),
+  removeTree: (path) => files.rm(path, { recursive: true, force: true }),
+  stat: statPath,
+  syncDirectory: async (path) => {
+    const directory = await files.open(path, constants.O_RDONLY | constants.O_DIRECTORY)
+    try {
+      await directory.sync()
+    } finally {
+      await directory.close()
+    }
+  },
+  space: async (path) => {
+    const { bsize, bavail, blocks, ffree, files: inodes } = await files.statfs(path)
+    return {
+      freeBytes: bavail * bsize,
+      totalBytes: blocks * bsize,
+      freeInodes: ffree,
+      totalInodes: inodes,
+    }
+  },
+}
+
+async function statPath(path: string): Promise<FileStat | undefined> {
+  try {
+    return describeStat(await files.stat(path))
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+/** Whether `error` says that a path does not exist. */
+export function isMissing(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code
+  return code === 'ENOENT' || code === 'ENOTDIR'
+}
+
+function describeStat(stat: Awaited<ReturnType<typeof files.stat>>): FileStat {
+  return {
+    bytes: Number(stat.size),
+    links: Number(stat.nlink),
+    device: Number(stat.dev),
+    inode: Number(stat.ino),
+    kind: stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other',
+  }
+}
+
+function systemFile(handle: files.FileHandle): DiskFile {
+  return {
+    read: (buffers, position) => readFully(handle, buffers, position),
+    write: (buffers, position) => writeFully(handle, buffers, position),
+    sync: () => handle.datasync(),
+    stat: async () => describeStat(await handle.stat()),
+    truncate: (bytes) => handle.truncate(bytes),
+    close: () => handle.close(),
+  }
+}
+
+async function readFully(
+  handle: files.FileHandle,
+  buffers: readonly Uint8Array[],
+  position: number,
+): Promise<number> {
+  let total = 0
+  let rest = buffers.filter((buffer) => buffer.length > 0)
+  while (rest.length > 0) {
+    const { bytesRead } = await handle.readv(rest, position + total)
+    if (bytesRead === 0) break
+    total += bytesRead
+    rest = dropBytes(rest, bytesRead)
+  }
+  return total
+}
+
+async function writeFully(
+  handle: files.FileHandle,
+  buffers: readonly Uint8Array[],
+  position: number,
+): Promise<void> {
+  let written = 0
+  let rest = buffers.filter((buffer) => buffer.length > 0)
+  while (rest.length > 0) {
+    // Linux takes at most 1,024 buffers in one call (IOV_MAX).
+    const { bytesWritten } = await handle.writev(rest.slice(0, 1024), position + written)
+    written += bytesWritten
+    rest = dropBytes(rest, bytesWritten)
+  }
+}
+
+function dropBytes(buffers: Uint8Array[], count: number): Uint8Array[] {
+  let left = count
+  let index = 0
+  while (index < buffers.length && left >= buffers[index]!.length) {
+    left -= buffers[index]!.length
+    index += 1
+  }
+  const rest = buffers.slice(index)
+  if (left > 0) rest[0] = rest[0]!.subarray(left)
+  return rest
+}

@@ -1,0 +1,31 @@
+// Nodes, drives, weights, slots: immutable data that every process agrees on, by epoch.
+import type { ErasureCode } from '../kit/erasure-code.ts'
+
+/** `out`: missing or failed; it is not written to, and read only when it is back. */
+export type DriveState = 'active' | 'out'
+
+/** A drive as the map knows it. `id` is never given twice, `uuid` is in the drive's marker file. */
+export interface MapDrive {
+  id: number
+  uuid: string
+  /** Share of the data, relative to the others. */
+  weight: number
+  state: DriveState
+  /** Why it is out, for people. */
+  reason?: string
+}
+
+/** Which drive holds which slot of which data partition. Changed only by a new epoch. */
+export interface ClusterMap {
+  drives: MapDrive[]
+  /** The code of new objects; every object version keeps its own. */
+  code: ErasureCode
+  /** Data partitions P, a power of two. */
+  partitionCount: number
+  /** Metadata partitions M, a power of two, at most P: a metadata partition is a prefix of data partitions. */
+  metaPartitionCount: number
+  /** slots[p] lists drive ids in slot order, spares behind; all distinct. */
+  slots: number[][]
+  /** Seed of the key hash: secret, so that nobody can aim keys at one partition. Decimal u64. */
+  seed: string
+}

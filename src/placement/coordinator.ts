@@ -1,0 +1,54 @@
+// Who decides what the cluster agrees on: map, in-sync sets of metadata partitions, bucket registry.
+// Embedded: a file on every drive (coordinator-file.ts). Clusters: etcd. Objects never wait for it.
+import type { BucketId } from '../metadata/records.ts'
+import type { ClusterMap } from './cluster-map.ts'
+
+/** One copy of a metadata partition: a drive and the incarnation of its log, random at creation. */
+export interface Replica {
+  driveId: number
+  incarnation: string
+}
+
+/** Who holds a metadata partition. Embedded, an entry commits when it is durable on every in-sync replica. */
+export interface MetaPartitionState {
+  /** Grows with every start and every change of the set: fences older writers. */
+  epoch: number
+  inSync: Replica[]
+}
+
+/** A bucket of the registry. */
+export interface Bucket {
+  name: string
+  id: BucketId
+  createdMs: number
+  region: string
+  /** Grows with every change of the bucket; partitions refuse lower ones. */
+  revision: number
+  state: 'live' | 'deleting'
+}
+
+/** Everything that is agreed on, in one value per epoch. */
+export interface ClusterState {
+  clusterId: string
+  epoch: number
+  map: ClusterMap
+  metaPartitions: MetaPartitionState[]
+  buckets: Record<string, Bucket>
+  nextBucketId: BucketId
+  nextDriveId: number
+  /** The key made at the first start, unless the environment gave one. */
+  rootCredentials?: { accessKeyId: string; secretAccessKey: string }
+}
+
+/** A change computes the next state from the current one (pure); undefined means: nothing to change after all. */
+export type Change = (state: ClusterState) => Omit<ClusterState, 'epoch'> | undefined
+
+/** The one who decides. */
+export interface Coordinator {
+  /** The latest decision. */
+  readonly state: ClusterState
+  /** Applies changes one after the other. Resolves with the state that holds, once it is durable as the implementation promises. */
+  decide(change: Change): Promise<ClusterState>
+  /** Calls back after every decision; returns how to stop. */
+  watch(listener: (state: ClusterState) => void): () => void
+}

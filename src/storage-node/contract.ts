@@ -1,0 +1,74 @@
+// What a storage node offers: it keeps shards and gives them back checked. It knows nothing of S3.
+// The only file of this room that objects/ may import: types, no code.
+import type { ErasureCode } from '../kit/erasure-code.ts'
+import type { Uid } from '../kit/uid.ts'
+
+/** Names a drive for ever: a number that is never given twice in a cluster. */
+export type DriveId = number
+
+/** One shard of one blob. `part` is 0 for a whole object, else the part number of an upload. */
+export interface ShardId {
+  uid: Uid
+  part: number
+  slot: number
+}
+
+/** All that a shard says of itself in its header, enough to rebuild every index from shards alone. */
+export interface ShardDescription {
+  id: ShardId
+  code: ErasureCode
+  /** Largest cell of this shard, in bytes. */
+  cellBytes: number
+  /** Bytes of this shard without checksums. Every cell is `cellBytes` long but the last, which holds the rest. */
+  shardBytes: number
+  /** Bytes of the blob that this shard is part of. */
+  blobBytes: number
+  /** Data partition of the key (placement). */
+  partition: number
+  mapEpoch: number
+  bucketId: number
+  /** UTF-8 of the object key. */
+  key: string
+  /** What else is needed to rebuild the row (CBOR); empty but on the first part. */
+  metadata: Uint8Array
+}
+
+/** Writes the cells of one shard in order. Nothing is visible or durable before commit() resolves. */
+export interface ShardWriter {
+  /** Appends a cell; the bytes may be reused when the promise resolves. */
+  write(cell: Uint8Array): Promise<void>
+  /** Makes the shard durable and readable: bytes, checksums and directory entries. */
+  commit(): Promise<void>
+  /** Throws away what was written. Safe at any time before commit() and after a failure. */
+  abort(): Promise<void>
+}
+
+/** What reading one cell gave. Bytes of a `found` cell were checked against their checksum. */
+export type CellRead =
+  | { kind: 'found'; bytes: number }
+  | { kind: 'missing' }
+  | { kind: 'corrupt'; detail: string }
+
+/** Reads cells of one shard. Several reads may be under way at once. */
+export interface ShardReader {
+  /** Reads cell `index` into the beginning of `target`, which is at least as long as the cell. */
+  readCell(index: number, target: Uint8Array): Promise<CellRead>
+  close(): Promise<void>
+}
+
+/** What opening a shard gave. */
+export type ShardOpened =
+  | { kind: 'found'; reader: ShardReader }
+  | { kind: 'missing' }
+  | { kind: 'corrupt'; detail: string }
+
+/**
+ * Shards on drives. Every method throws DriveUnavailable when the drive is failed, unknown or closing;
+ * what it answers otherwise was true of the bytes on disk.
+ */
+export interface StorageNode {
+  beginShard(driveId: DriveId, description: ShardDescription): Promise<ShardWriter>
+  openShard(driveId: DriveId, id: ShardId): Promise<ShardOpened>
+  /** Forgets a shard; a missing one is no error. Its space is free soon after. */
+  deleteShard(driveId: DriveId, id: ShardId): Promise<void>
+}

@@ -1,0 +1,68 @@
+// What an operation is given and what it gives back: the seam between the pipeline and operations/*.
+import type {
+  BodyDigests,
+  ByteRange,
+  ChecksumAlgorithm,
+  ObjectStore,
+} from '../objects/object-store.ts'
+import type { OperationName } from './operation-names.ts'
+
+/** Request headers: names in lower case, values decoded from UTF-8, duplicates joined by a comma. */
+export type Headers = Readonly<Record<string, string | undefined>>
+
+/** Query parameters after one decoding; the first wins where a name stands twice. `?acl` and `?acl=` are both ''. */
+export type Query = Readonly<Record<string, string | undefined>>
+
+/** Who asks. Until there are users it is the root, or nobody. */
+export type Identity = { kind: 'root'; accessKeyId: string } | { kind: 'anonymous' }
+
+/** The body of a request. Reading it is what sends `100 Continue`: refuse before. */
+export interface RequestBody {
+  /** Length after decoding of aws-chunked; 0 when there is none. Throws MissingContentLength (411) when it is not known. */
+  readonly bytes: number
+  /**
+   * Checked against everything the client claims of it (length, SHA-256, Content-MD5, checksum header or
+   * trailer, chunk signatures); finish() throws the S3 error. `checksum` is computed when the client sent none.
+   */
+  open(checksum: ChecksumAlgorithm): { bytes: number; chunks: AsyncIterable<Uint8Array>; finish(): BodyDigests }
+  /** The whole of a small body as text, checked likewise; over `maxBytes` is MaxMessageLengthExceeded. */
+  text(maxBytes: number): Promise<string>
+}
+
+/** One request, recognised, authenticated and permitted. */
+export interface Call {
+  operation: OperationName
+  /** '' when the operation has no bucket (ListBuckets). */
+  bucket: string
+  /** Decoded once; '' when the operation has no key. */
+  key: string
+  headers: Headers
+  query: Query
+  body: RequestBody
+  identity: Identity
+  objects: ObjectStore
+  /** Region of the store. */
+  region: string
+  /** http://host:port/ as the client addressed it, without bucket: for Location. */
+  baseUrl: string
+  requestId: string
+  /** Milliseconds since 1970 when the request came. */
+  receivedMs: number
+  /** Aborted when the client goes away or a deadline passes. */
+  signal: AbortSignal
+}
+
+/** What goes back. Names of headers in lower case. */
+export interface Reply {
+  status: number
+  headers?: Record<string, string>
+  body?:
+    | { kind: 'text'; text: string }
+    /** Exactly `bytes` long; the reply is broken off when it throws. The first chunk is awaited before the head is sent. */
+    | { kind: 'stream'; bytes: number; chunks: AsyncIterable<Uint8Array> }
+}
+
+/** One file of operations/ exports one. */
+export type Operation = (call: Call) => Promise<Reply>
+
+export type { ByteRange }

@@ -1,0 +1,71 @@
+// One process per drive. Node has no flock, so `lock/` is a tiny LevelDB that stays open:
+// the operating system frees its lock when the process ends, however it ends.
+import type { AbstractLevel } from 'abstract-level'
+import { Level } from 'level'
+import type { World } from '../kit/world.ts'
+
+/** Thrown when another process (or this one, twice) uses the drive. */
+export class DriveLocked extends Error {
+  override readonly name = 'DriveLocked'
+  readonly code = 'DRIVE_LOCKED'
+
+  constructor(path: string, options?: { cause?: unknown }) {
+    super(`the drive at ${path} is in use by another process`, options)
+  }
+}
+
+/** A LevelDB with bytes for keys and values, or memory-level in its place. */
+export type BytesLevel = AbstractLevel<string | Buffer | Uint8Array, Uint8Array, Uint8Array>
+
+/** Sizes of a LevelDB. Six drives have two each, and all together must stay far below 192 MiB. */
+export interface LevelSizes {
+  writeBufferBytes: number
+  cacheBytes: number
+}
+
+/** Opens the LevelDB in the directory `path`, or what stands for it in a test. */
+export type OpenLevel = (path: string, sizes: LevelSizes) => Promise<BytesLevel>
+
+/** The real LevelDB. */
+export const openLevelDb: OpenLevel = async (path, sizes) => {
+  const level = new Level<Uint8Array, Uint8Array>(path, {
+    keyEncoding: 'view',
+    valueEncoding: 'view',
+    writeBufferSize: sizes.writeBufferBytes,
+    cacheSize: sizes.cacheBytes,
+    blockSize: 16 * 1024,
+    maxFileSize: 8 * 1024 * 1024,
+  } as object)
+  await level.open()
+  return level as unknown as BytesLevel
+}
+
+const LOCK_SIZES: LevelSizes = { writeBufferBytes: 64 * 1024, cacheBytes: 8 * 1024 }
+
+/** Takes the lock of the drive at `drivePath` until the result is closed; throws DriveLocked. */
+export async function lockDrive(
+  world: Pick<World, 'disk'>,
+  drivePath: string,
+  openLevel: OpenLevel,
+): Promise<{ close(): Promise<void> }> {
+  const path = `${drivePath}/lock`
+  try {
+    return await openLevel(path, LOCK_SIZES)
+  } catch (error) {
+    if (isLockedLevel(error)) throw new DriveLocked(drivePath, { cause: error })
+  }
+  // It holds nothing, so a damaged one is emptied; its LOCK file stays, for another process may just have taken it.
+  for (const name of await world.disk.list(path)) {
+    if (name !== 'LOCK') await world.disk.remove(`${path}/${name}`)
+  }
+  try {
+    return await openLevel(path, LOCK_SIZES)
+  } catch (error) {
+    throw isLockedLevel(error) ? new DriveLocked(drivePath, { cause: error }) : error
+  }
+}
+
+function isLockedLevel(error: unknown): boolean {
+  const cause = (error as { cause?: { code?: string } } | undefined)?.cause
+  return cause?.code === 'LEVEL_LOCKED'
+}

@@ -1,0 +1,360 @@
+// A drive: one directory, known by its marker file and locked by one process. A drive that fails stays failed.
+// Layout: docs/formats/drive.md. Nothing here ever creates the directory of a drive again.
+import { crc32 } from 'node:zlib'
+import { assert } from '../kit/assert.ts'
+import { DriveUnavailable } from '../kit/drive-unavailable.ts'
+import { Semaphore } from '../kit/semaphore.ts'
+import { type DiskFile, type FileStat, isMissing, type World } from '../kit/world.ts'
+import { lockDrive, type OpenLevel, openLevelDb } from './drive-lock.ts'
+
+/** What `format.json` says: which drive of which cluster this directory is, wherever it is mounted. */
+export interface DriveMarker {
+  format: number
+  clusterId: string
+  driveId: number
+  uuid: string
+  createdMs: number
+}
+
+/** What a directory turned out to be. `what` is half a sentence for people. */
+export type DriveFound =
+  | { kind: 'formatted'; marker: DriveMarker }
+  | { kind: 'empty' }
+  | { kind: 'missing' }
+  | { kind: 'foreign'; what: string }
+  | { kind: 'wrong-format'; format: number }
+  | { kind: 'broken'; what: string }
+
+/** The number of the layout that this program reads and writes. */
+export const DRIVE_FORMAT = 1
+
+const MARKER = 'format.json'
+const MARKER_DRAFT = 'format.json.tmp'
+const DIRECTORIES = ['lock', 'coordinator', 'metalog', 'meta.db', 'shards.db', 'seg', 'big']
+// What file systems put into a new directory, and what an interrupted format leaves.
+const HARMLESS = new Set(['lost+found', MARKER_DRAFT])
+
+/** Looks at a directory without changing it. */
+export async function inspectDrive(world: Pick<World, 'disk'>, path: string): Promise<DriveFound> {
+  const stat = await world.disk.stat(path)
+  if (stat === undefined) return { kind: 'missing' }
+  if (stat.kind !== 'directory') return { kind: 'foreign', what: 'it is not a directory' }
+  const names = await world.disk.list(path)
+  if (names.includes(MARKER)) return parseMarker(await world.disk.readFile(`${path}/${MARKER}`))
+  for (const name of names) {
+    if (HARMLESS.has(name)) continue
+    if (!DIRECTORIES.includes(name)) return { kind: 'foreign', what: `it holds ${name}` }
+    if (await holdsSomething(world, `${path}/${name}`)) {
+      return { kind: 'broken', what: `it holds ${name} but no ${MARKER}` }
+    }
+  }
+  return { kind: 'empty' }
+}
+
+/** Turns an empty, existing directory into a drive. The marker comes last, so a crash leaves it empty still. */
+export async function formatDrive(
+  world: Pick<World, 'disk'>,
+  path: string,
+  marker: DriveMarker,
+): Promise<void> {
+  const { disk } = world
+  assert(marker.format === DRIVE_FORMAT, 'a drive is made in the current format')
+  assert((await inspectDrive(world, path)).kind === 'empty', 'only an empty directory is formatted')
+  for (const name of DIRECTORIES) {
+    if ((await disk.stat(`${path}/${name}`)) === undefined) {
+      await disk.makeDirectory(`${path}/${name}`)
+    }
+    await disk.syncDirectory(`${path}/${name}`)
+  }
+  await disk.syncDirectory(path)
+  const draft = `${path}/${MARKER_DRAFT}`
+  if ((await disk.stat(draft)) !== undefined) await disk.remove(draft)
+  await writeWhole(world, draft, markerBytes(marker))
+  await disk.rename(draft, `${path}/${MARKER}`)
+  await disk.syncDirectory(path)
+}
+
+/** How many disk operations of one drive may be under way, and how many may wait. */
+export interface DriveLimits {
+  parallel: number
+  waiting: number
+}
+
+// Eight: a hung disk then holds eight threads of libuv's pool and no more (storage.md 9).
+const DEFAULT_LIMITS: DriveLimits = { parallel: 8, waiting: 4096 }
+
+// Errors that say that the device or its file system is bad or gone, rather than that a call was wrong.
+const FATAL = new Set([
+  'EIO',
+  'EROFS',
+  'ENODEV',
+  'ENXIO',
+  'ESTALE',
+  'EBADMSG',
+  'EUCLEAN',
+  'ENOTCONN',
+  'ESHUTDOWN',
+  'EREMOTEIO',
+  'ENOMEDIUM',
+])
+
+/** A drive that this process holds. All disk operations on it go through run(). */
+export class Drive {
+  readonly id: number
+  readonly path: string
+  readonly marker: DriveMarker
+  readonly #world: Pick<World, 'disk'>
+  readonly #lock: { close(): Promise<void> }
+  /** Stays open so that its inode number can not be given to another file. */
+  readonly #markerFile: DiskFile
+  readonly #markerStat: FileStat
+  readonly #permits: Semaphore
+  readonly #limits: DriveLimits
+  readonly #stopped = new AbortController()
+  readonly #listeners = new Set<(cause: unknown) => void>()
+  #failure: unknown
+  #closing = false
+
+  private constructor(parts: {
+    world: Pick<World, 'disk'>
+    path: string
+    marker: DriveMarker
+    lock: { close(): Promise<void> }
+    markerFile: DiskFile
+    markerStat: FileStat
+    limits: DriveLimits
+  }) {
+    this.id = parts.marker.driveId
+    this.path = parts.path
+    this.marker = parts.marker
+    this.#world = parts.world
+    this.#lock = parts.lock
+    this.#markerFile = parts.markerFile
+    this.#markerStat = parts.markerStat
+    this.#limits = parts.limits
+    this.#permits = new Semaphore(parts.limits.parallel, { maxWaiting: parts.limits.waiting })
+    // Every run() that waits listens to it.
+    this.#stopped.signal.addEventListener('abort', () => {}, { once: true })
+  }
+
+  /** Locks the drive whose marker inspectDrive() found at `path`; throws DriveLocked when it is in use. */
+  static async open(
+    world: Pick<World, 'disk'>,
+    path: string,
+    marker: DriveMarker,
+    options: { openLevel?: OpenLevel; limits?: DriveLimits } = {},
+  ): Promise<Drive> {
+    const markerFile = await world.disk.open(`${path}/${MARKER}`, 'read')
+    try {
+      const markerStat = await markerFile.stat()
+      const lock = await lockDrive(world, path, options.openLevel ?? openLevelDb)
+      const limits = options.limits ?? DEFAULT_LIMITS
+      return new Drive({ world, path, marker, lock, markerFile, markerStat, limits })
+    } catch (error) {
+      await markerFile.close()
+      throw error
+    }
+  }
+
+  /** Why the drive failed; undefined while it works. */
+  get failure(): unknown | undefined {
+    return this.#failure
+  }
+
+  /**
+   * Runs one disk operation, at most eight at once. Throws DriveUnavailable when the drive is failed, fails or closes
+   * while the operation waits or hangs (it may then still be under way), or when it is full. Other errors pass through.
+   */
+  async run<T>(operation: () => Promise<T>): Promise<T> {
+    this.#throwIfStopped()
+    if (this.#permits.free > 0 && this.#permits.waiting === 0) await this.#permits.acquire()
+    else await this.#permits.acquire(1, this.#stopped.signal)
+    const done = this.#perform(operation)
+    try {
+      return await this.#untilFailed(done)
+    } catch (error) {
+      throw this.#judge(error)
+    }
+  }
+
+  async #perform<T>(operation: () => Promise<T>): Promise<T> {
+    try {
+      this.#throwIfStopped()
+      return await operation()
+    } finally {
+      this.#permits.release()
+    }
+  }
+
+  /** fdatasync; then makes sure that the file still has a name and that the drive is still the one that was opened. */
+  async syncFile(file: DiskFile): Promise<void> {
+    await this.run(async () => {
+      await file.sync().catch((error) => this.#failAndThrow(error))
+      const stat = await file.stat()
+      if (stat.links === 0) this.#failAndThrow(new Error('a file was removed while it was written'))
+      await this.#checkMarker()
+    })
+  }
+
+  /** Makes the entries of a directory durable. */
+  async syncDirectory(path: string): Promise<void> {
+    await this.run(async () => {
+      await this.#world.disk.syncDirectory(path).catch((error) => this.#failAndThrow(error))
+      await this.#checkMarker()
+    })
+  }
+
+  /** Fails the drive when its directory is no longer the one that was opened. For a prober, every two seconds. */
+  async checkPresence(): Promise<void> {
+    await this.run(() => this.#checkMarker())
+  }
+
+  /** Marks the drive as failed for good: nothing more is read from it or acknowledged on it. */
+  fail(cause: unknown): void {
+    if (this.#failure !== undefined) return
+    this.#failure = cause ?? new Error('the drive failed')
+    this.#stopped.abort(this.#unavailable())
+    for (const listener of this.#listeners) listener(this.#failure)
+    this.#listeners.clear()
+  }
+
+  /** Calls back once when the drive fails, at once when it already has; returns how to stop. */
+  onFailure(listener: (cause: unknown) => void): () => void {
+    if (this.#failure !== undefined) {
+      listener(this.#failure)
+      return () => {}
+    }
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Waits for the operations under way, unless the drive failed, and gives the lock back. */
+  async close(): Promise<void> {
+    if (this.#closing) return
+    this.#closing = true
+    if (this.#failure === undefined) {
+      const { parallel } = this.#limits
+      await this.#permits.acquire(parallel, this.#stopped.signal).then(
+        () => this.#permits.release(parallel),
+        () => {}, // It failed while we waited: what hangs is left alone.
+      )
+    }
+    this.#stopped.abort(this.#unavailable())
+    await this.#markerFile.close()
+    await this.#lock.close()
+  }
+
+  async #checkMarker(): Promise<void> {
+    const stat = await this.#world.disk.stat(`${this.path}/${MARKER}`)
+    const opened = this.#markerStat
+    if (stat === undefined) this.#failAndThrow(new Error('the directory of the drive is gone'))
+    if (stat.inode !== opened.inode || stat.device !== opened.device) {
+      this.#failAndThrow(new Error('another directory took the place of the drive'))
+    }
+  }
+
+  #untilFailed<T>(done: Promise<T>): Promise<T> {
+    const { signal } = this.#stopped
+    return new Promise<T>((resolve, reject) => {
+      const stop = (): void => reject(signal.reason)
+      signal.addEventListener('abort', stop, { once: true })
+      const leave = (): void => signal.removeEventListener('abort', stop)
+      done.then(resolve, reject).finally(leave)
+    })
+  }
+
+  #judge(error: unknown): unknown {
+    if (error instanceof DriveUnavailable) return error
+    const code = (error as { code?: string } | undefined)?.code ?? ''
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+      return new DriveUnavailable(this.id, 'full', { cause: error })
+    }
+    if (FATAL.has(code)) {
+      this.fail(error)
+      return this.#unavailable()
+    }
+    return error
+  }
+
+  #failAndThrow(cause: unknown): never {
+    this.fail(cause)
+    throw this.#unavailable()
+  }
+
+  #throwIfStopped(): void {
+    if (this.#closing || this.#failure !== undefined) throw this.#unavailable()
+  }
+
+  #unavailable(): DriveUnavailable {
+    return new DriveUnavailable(this.id, 'failed', { cause: this.#failure ?? 'closed' })
+  }
+}
+
+/** Whether `error` means that the drive has no room. */
+export function isFull(error: unknown): boolean {
+  return error instanceof DriveUnavailable && error.trouble === 'full'
+}
+
+/** Creates a small file, writes it and syncs it; its directory entry is the caller's to sync. */
+async function writeWhole(
+  world: Pick<World, 'disk'>,
+  path: string,
+  bytes: Uint8Array,
+): Promise<void> {
+  const file = await world.disk.open(path, 'create')
+  try {
+    await file.write([bytes], 0)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+async function holdsSomething(world: Pick<World, 'disk'>, path: string): Promise<boolean> {
+  try {
+    return (await world.disk.list(path)).length > 0
+  } catch (error) {
+    if (isMissing(error)) return true // A file that has the name of one of our directories.
+    throw error
+  }
+}
+
+function markerBytes(marker: DriveMarker): Uint8Array {
+  return Buffer.from(`${JSON.stringify({ ...marker, check: markerCheck(marker) }, null, 2)}\n`)
+}
+
+function markerCheck(marker: DriveMarker): string {
+  const { format, clusterId, driveId, uuid, createdMs } = marker
+  const text = JSON.stringify([format, clusterId, driveId, uuid, createdMs])
+  return crc32(text).toString(16).padStart(8, '0')
+}
+
+function parseMarker(bytes: Uint8Array): DriveFound {
+  const found = parseObject(Buffer.from(bytes).toString('utf8'))
+  if (found === undefined) return { kind: 'broken', what: `${MARKER} is not JSON` }
+  const { format, clusterId, driveId, uuid, createdMs, check } = found
+  if (typeof format === 'number' && format !== DRIVE_FORMAT) return { kind: 'wrong-format', format }
+  if (
+    format !== DRIVE_FORMAT ||
+    typeof clusterId !== 'string' ||
+    typeof driveId !== 'number' ||
+    typeof uuid !== 'string' ||
+    typeof createdMs !== 'number'
+  ) {
+    return { kind: 'broken', what: `${MARKER} lacks a field` }
+  }
+  const marker: DriveMarker = { format, clusterId, driveId, uuid, createdMs }
+  if (check !== markerCheck(marker)) return { kind: 'broken', what: `${MARKER} is damaged` }
+  return { kind: 'formatted', marker }
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null
+      ? (value as Record<string, unknown>)
+      : undefined
+  } catch {
+    return undefined // JSON.parse has no other way to say that the text is none.
+  }
+}

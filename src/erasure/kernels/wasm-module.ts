@@ -1,0 +1,107 @@
+// As much of the WebAssembly binary format as kernels need: opcodes, integers, sections.
+// https://webassembly.github.io/spec/core/binary/
+
+/** Bytes of WebAssembly, not yet in a typed array. */
+export type Code = readonly number[]
+
+const I32 = 0x7f
+const V128 = 0x7b
+const SIMD = 0xfd
+
+/** A function (i32, i32) -> () with extra locals behind its two parameters, first i32 then v128. */
+export interface WasmFunction {
+  i32Locals: number
+  v128Locals: number
+  body: Code
+}
+
+/** Instructions. Operands of plain ones are on the stack. */
+export const instruction = {
+  localGet: (local: number): Code => [0x20, ...unsigned(local)],
+  localSet: (local: number): Code => [0x21, ...unsigned(local)],
+  localTee: (local: number): Code => [0x22, ...unsigned(local)],
+  i32Const: (value: number): Code => [0x41, ...signed(value)],
+  i32Add: [0x6a] as Code,
+  i32LessUnsigned: [0x49] as Code,
+  select: [0x1b] as Code,
+  call: (index: number): Code => [0x10, ...unsigned(index)],
+  v128Load: (offset: number): Code => [SIMD, 0x00, BYTE_ALIGNED, ...unsigned(offset)],
+  v128Store: (offset: number): Code => [SIMD, 0x0b, BYTE_ALIGNED, ...unsigned(offset)],
+  v128Xor: [SIMD, 0x51] as Code,
+  /** Runs `body`, then again while the i32 that `condition` leaves is not zero. */
+  repeatWhile: (body: Code, condition: Code): Code => [
+    0x03,
+    0x40,
+    ...body,
+    ...condition,
+    0x0d,
+    0,
+    0x0b,
+  ],
+} as const
+
+/** Nothing is promised of addresses; x64 and arm64 take any. */
+const BYTE_ALIGNED = 0
+
+/** A module that imports env.memory and exports its last function as `run`. */
+export function encodeModule(functions: readonly WasmFunction[]): Uint8Array<ArrayBuffer> {
+  const magicAndVersion = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]
+  const type = [0x60, ...vector([[I32], [I32]]), 0]
+  const memoryImport = [...name('env'), ...name('memory'), 0x02, 0x00, 1]
+  const runExport = [...name('run'), 0x00, ...unsigned(functions.length - 1)]
+  return Uint8Array.from([
+    ...magicAndVersion,
+    ...section(1, [type]),
+    ...section(2, [memoryImport]),
+    ...section(
+      3,
+      functions.map(() => [0]),
+    ),
+    ...section(7, [runExport]),
+    ...section(10, functions.map(encodeFunction)),
+  ])
+}
+
+function encodeFunction({ i32Locals, v128Locals, body }: WasmFunction): Code {
+  const locals = vector([
+    [...unsigned(i32Locals), I32],
+    [...unsigned(v128Locals), V128],
+  ])
+  const END = 0x0b
+  return [...unsigned(locals.length + body.length + 1), ...locals, ...body, END]
+}
+
+function section(id: number, items: readonly Code[]): Code {
+  const content = vector(items)
+  return [id, ...unsigned(content.length), ...content]
+}
+
+function vector(items: readonly Code[]): Code {
+  return [...unsigned(items.length), ...items.flat()]
+}
+
+function name(text: string): Code {
+  return [...unsigned(text.length), ...Buffer.from(text)]
+}
+
+/** LEB128 of a number below 2^32. */
+function unsigned(value: number): Code {
+  const bytes: number[] = []
+  let rest = value
+  while (rest > 0x7f) {
+    bytes.push((rest & 0x7f) | 0x80)
+    rest >>>= 7
+  }
+  return [...bytes, rest]
+}
+
+/** Signed LEB128 of a 32-bit number: the last byte must carry the sign in its bit 6. */
+function signed(value: number): Code {
+  const bytes: number[] = []
+  let rest = value
+  while (rest < -0x40 || rest > 0x3f) {
+    bytes.push((rest & 0x7f) | 0x80)
+    rest >>= 7
+  }
+  return [...bytes, rest & 0x7f]
+}

@@ -19,6 +19,8 @@ import type {
 } from '../metadata/records.ts'
 import type { Bucket } from '../placement/coordinator.ts'
 
+export type { ChecksumAlgorithm, ChecksumType, SystemHeaders } from '../metadata/records.ts'
+export { CHECKSUM_ALGORITHMS } from '../metadata/records.ts'
 export type {
   Bucket,
   Checksum,
@@ -33,8 +35,6 @@ export type {
   Upload,
   WriteConditions,
 }
-export type { ChecksumAlgorithm, ChecksumType, SystemHeaders } from '../metadata/records.ts'
-export { CHECKSUM_ALGORITHMS } from '../metadata/records.ts'
 
 /** Bytes on their way in. The store reads `chunks` once, then asks finish(), then commits. */
 export interface Body {

@@ -1,0 +1,65 @@
+// The command line: one command, one table of options, shared with environment and file (config.ts).
+import { Command, type CommanderError, Option } from 'commander'
+import { environmentName, type OptionSpec, SERVE_OPTIONS } from '../config.ts'
+import { VERSION } from '../version.ts'
+import { Exit } from './exit.ts'
+import { serve } from './serve.ts'
+
+/** The program; parsing it runs the command. Throws Exit. */
+export function buildProgram(): Command {
+  const program = new Command('kintsugi')
+    .description('An S3-compatible object store that mends itself.')
+    .version(VERSION)
+    .exitOverride(leave)
+    .showHelpAfterError('(kintsugi --help shows what there is)')
+  program.addCommand(serveCommand())
+  return program
+}
+
+function serveCommand(): Command {
+  const command = new Command('serve')
+    .description(
+      'Serves S3 over local directories, one drive each. Without directories: six drives under ./data.',
+    )
+    .argument('[DIR...]', 'drive directories')
+    .exitOverride(leave)
+    .showHelpAfterError('(kintsugi serve --help explains every option)')
+    .addHelpText('after', ENVIRONMENT_HELP)
+  for (const spec of SERVE_OPTIONS) command.addOption(optionOf(spec))
+  // Without commander's camelCase: options keep the names they have in the file.
+  command.action(async (directories: string[]) => {
+    await serve(directories, namedOptions(command))
+  })
+  return command
+}
+
+const ENVIRONMENT_HELP = `
+Every option --a-b is also KINTSUGI_A_B in the environment and a-b in the file; option beats environment beats file.
+
+KINTSUGI_ROOT_ACCESS_KEY_ID and KINTSUGI_ROOT_SECRET_ACCESS_KEY set the root credentials. Without them a key
+is made at the first start and kept on the drives, in files that only their owner can read.
+
+Exit codes: 1 unexpected, 2 usage or configuration, 3 port or directory in use, 4 a foreign drive or too many missing.`
+
+function optionOf({ name, value, repeatable, fallback, help }: OptionSpec): Option {
+  const flags = value ? `--${name} <${value}>` : `--${name}`
+  const said = fallback === undefined ? help : `${help} (default: ${fallback})`
+  const option = new Option(flags, `${said} [${environmentName(name)}]`)
+  if (repeatable) option.argParser((text: string, before: string[] = []) => [...before, text])
+  return option
+}
+
+function namedOptions(command: Command): Record<string, string | string[] | boolean | undefined> {
+  return Object.fromEntries(
+    command.options.map((option) => [
+      option.long!.slice(2),
+      command.getOptionValue(option.attributeName()),
+    ]),
+  )
+}
+
+/** Help and version end well; everything else that commander refuses is wrong usage. */
+function leave(error: CommanderError): never {
+  if (error.exitCode === 0) process.exit(0)
+  throw new Exit(2, error.message.replace(/^error: /, ''))
+}

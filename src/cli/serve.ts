@@ -1,0 +1,110 @@
+// kintsugi serve: a whole store in one process, over local directories.
+import type { FastifyInstance } from 'fastify'
+import {
+  ConfigError,
+  loadServeConfig,
+  processEnvironment,
+  type ServeConfig,
+  unknownVariables,
+} from '../config.ts'
+import { type Log, openLog } from '../kit/log.ts'
+import { Registry } from '../kit/metrics.ts'
+import { realWorld, type World } from '../kit/world.ts'
+import { type Member, openMember } from '../member.ts'
+import { createAdminServer } from './admin-server.ts'
+import { Exit } from './exit.ts'
+import { printWelcome } from './welcome.ts'
+
+/** SIGTERM drains within this time. */
+const DRAIN_MS = 10_000
+
+/** Runs until SIGTERM or SIGINT; throws Exit when it can not start. */
+export async function serve(
+  directories: readonly string[],
+  options: Record<string, string | string[] | boolean | undefined>,
+): Promise<void> {
+  const world = realWorld()
+  const config = await loadConfig(directories, options, world)
+  const log = openLog(config.logLevel)
+  warnOfUnknownVariables(log)
+  const registry = new Registry()
+  const member = await openMember(config, { world, log, registry })
+  const admin = createAdminServer(registry, () => member.readiness())
+  await listenAdmin(admin, config, member)
+  printWelcome(member, config)
+  endOnSignals(member, admin, log)
+}
+
+async function loadConfig(
+  directories: readonly string[],
+  options: Record<string, string | string[] | boolean | undefined>,
+  { disk }: World,
+): Promise<ServeConfig> {
+  try {
+    return await loadServeConfig({
+      directories,
+      options,
+      environment: processEnvironment(),
+      readFile: async (path) => Buffer.from(await disk.readFile(path)).toString('utf8'),
+    })
+  } catch (error) {
+    if (error instanceof ConfigError) throw new Exit(2, error.message)
+    throw error
+  }
+}
+
+async function listenAdmin(
+  admin: FastifyInstance,
+  config: ServeConfig,
+  member: Member,
+): Promise<void> {
+  try {
+    await admin.listen({ host: config.address, port: config.adminPort })
+  } catch (error) {
+    await member.close({ deadlineMs: DRAIN_MS })
+    throw portTaken(error, config.address, config.adminPort, '--admin-port')
+  }
+}
+
+/** An Exit that names the port, when that is what is wrong. */
+export function portTaken(error: unknown, address: string, port: number, option: string): unknown {
+  const code = (error as { code?: string }).code
+  if (code === 'EADDRINUSE') {
+    return new Exit(3, `port ${port} on ${address} is in use: choose another with ${option}.`)
+  }
+  if (code === 'EADDRNOTAVAIL' || code === 'EACCES') {
+    return new Exit(
+      2,
+      `${address}:${port} can not be listened on (${code}): see --address and ${option}.`,
+    )
+  }
+  return error
+}
+
+function endOnSignals(member: Member, admin: FastifyInstance, log: Log): void {
+  let ending = false
+  const end = async (signal: string): Promise<void> => {
+    if (ending) return
+    ending = true
+    log.info({ signal }, 'the store drains and closes')
+    await admin.close()
+    await member.close({ deadlineMs: DRAIN_MS })
+    log.info({}, 'the store is closed')
+    process.exit(0)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      end(signal).catch((error) => {
+        log.error({ error: String(error) }, 'the store did not close cleanly')
+        process.exit(1)
+      })
+    })
+  }
+}
+
+/** A misspelt variable would otherwise be ignored in silence. */
+function warnOfUnknownVariables(log: Log): void {
+  for (const name of unknownVariables(processEnvironment())) {
+    log.warn({ name }, 'there is no such option: the variable is not used')
+  }
+}

@@ -1,0 +1,52 @@
+// The first lines of a start: what a newcomer needs, and three lines to paste.
+import type { ServeConfig } from '../config.ts'
+import { nameCode } from '../kit/erasure-code.ts'
+import type { Member } from '../member.ts'
+
+/** Prints endpoint, data, credentials and three lines to paste. The secret itself is never printed. */
+export function printWelcome(member: Member, config: ServeConfig): void {
+  process.stdout.write(`${welcomeLines(member, config).join('\n')}\n`)
+}
+
+function welcomeLines(member: Member, config: ServeConfig): string[] {
+  const { endpoint, drives, code, credentials } = member
+  const lines = [
+    `S3 endpoint   ${endpoint}`,
+    `Data          ${drives.map(({ path }) => path).join(' ')} (code ${nameCode(code)})`,
+    `Access key    ${credentials.accessKeyId}`,
+    `Secret key    ${secretPlace(member)}`,
+    ...member.readiness().degraded,
+    ...(member.sharesDisk ? [SHARED_DISK] : []),
+    '',
+    'Try it:',
+    ...pasteLines(member, config),
+  ]
+  return lines
+}
+
+const SHARED_DISK =
+  'The drives share a disk: they survive lost directories and flipped bits, not the loss of that disk.'
+
+function secretPlace({ credentials }: Member): string {
+  return credentials.keptIn === undefined
+    ? 'from KINTSUGI_ROOT_SECRET_ACCESS_KEY'
+    : `in ${credentials.keptIn} (only its owner can read it)`
+}
+
+function pasteLines({ endpoint, credentials }: Member, config: ServeConfig): string[] {
+  const keys =
+    credentials.keptIn === undefined
+      ? `export AWS_ACCESS_KEY_ID=$KINTSUGI_ROOT_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY=$KINTSUGI_ROOT_SECRET_ACCESS_KEY`
+      : `export AWS_SHARED_CREDENTIALS_FILE=${quoted(credentials.keptIn)}`
+  const aws = config.tls ? 'aws --no-verify-ssl' : 'aws'
+  return [
+    `  ${keys} AWS_DEFAULT_REGION=${config.region}`,
+    `  ${aws} --endpoint-url ${endpoint} s3 mb s3://my-bucket`,
+    `  ${aws} --endpoint-url ${endpoint} s3 cp README.md s3://my-bucket/`,
+  ]
+}
+
+/** A path as a shell takes it. */
+function quoted(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
+}

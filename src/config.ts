@@ -1,0 +1,290 @@
+// Options, environment and file → one frozen configuration. The only reader of process.env.
+// Every option `--a-b` is also KINTSUGI_A_B and `a-b` in the file; option beats environment beats file.
+import { parse as parseToml } from 'smol-toml'
+import { LOG_LEVELS, type LogLevel } from './kit/log.ts'
+
+/** One option: the table that the command line, the environment and the file share. */
+export interface OptionSpec {
+  name: string
+  /** What stands for the value in `--help`; absent for a switch. */
+  value?: string
+  /** May be given several times; comma-separated in the environment, an array in the file. */
+  repeatable?: boolean
+  fallback?: string
+  help: string
+}
+
+/** Options of `kintsugi serve`. */
+export const SERVE_OPTIONS: readonly OptionSpec[] = [
+  { name: 'address', value: 'ADDRESS', fallback: '127.0.0.1', help: 'address to listen on' },
+  { name: 'port', value: 'PORT', fallback: '9000', help: 'port of the S3 API; 0 picks a free one' },
+  {
+    name: 'admin-port',
+    value: 'PORT',
+    fallback: '9001',
+    help: 'port of /metrics, /health/live and /health/ready; 0 picks a free one',
+  },
+  {
+    name: 'domain',
+    value: 'NAME',
+    repeatable: true,
+    fallback: 'localhost',
+    help: 'domain of virtual-host addressing: BUCKET.NAME (may be repeated)',
+  },
+  {
+    name: 'region',
+    value: 'REGION',
+    fallback: 'us-east-1',
+    help: 'region that the store says it is in',
+  },
+  {
+    name: 'strict-region',
+    help: 'refuse requests signed for another region (without it any region is accepted)',
+  },
+  {
+    name: 'tls-cert',
+    value: 'FILE',
+    help: 'certificate chain (PEM); serves https, read again when it changes',
+  },
+  { name: 'tls-key', value: 'FILE', help: 'private key of the certificate (PEM)' },
+  {
+    name: 'code',
+    value: 'K+M',
+    help: 'erasure code of a new store, as 8+4 (default: by number of drives)',
+  },
+  {
+    name: 'buckets',
+    value: 'NAMES',
+    repeatable: true,
+    help: 'buckets to create at the start, as a,b',
+  },
+  {
+    name: 'garbage-grace',
+    value: 'SECONDS',
+    fallback: '60',
+    help: 'how long the bytes of deleted objects are kept at least',
+  },
+  { name: 'log-level', value: 'LEVEL', fallback: 'info', help: `one of ${LOG_LEVELS.join(', ')}` },
+  { name: 'config', value: 'FILE', help: 'TOML file with any of these options' },
+]
+
+/** Root credentials as the environment gives them. */
+export interface Credentials {
+  accessKeyId: string
+  secretAccessKey: string
+}
+
+/** Everything that `kintsugi serve` was told. */
+export interface ServeConfig {
+  /** Drive directories in the order given; empty: the default six under ./data. */
+  directories: readonly string[]
+  address: string
+  port: number
+  adminPort: number
+  domains: readonly string[]
+  region: string
+  strictRegion: boolean
+  tls?: { certPath: string; keyPath: string }
+  code?: { dataCount: number; parityCount: number }
+  buckets: readonly string[]
+  garbageGraceMs: number
+  logLevel: LogLevel
+  rootCredentials?: Credentials
+}
+
+/** Something is wrong with what the user wrote: exit code 2, one sentence. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+/** Text of an option: one string, or several for a repeatable one. */
+type Settings = Record<string, string[] | undefined>
+
+/** Where the settings come from. */
+export interface ConfigSources {
+  directories: readonly string[]
+  /** As given on the command line: option names without dashes in front. */
+  options: Record<string, string | string[] | boolean | undefined>
+  environment: Record<string, string | undefined>
+  readFile: (path: string) => Promise<string>
+}
+
+/** Composes the configuration; throws ConfigError with the option's name and what would be right. */
+export async function loadServeConfig(sources: ConfigSources): Promise<ServeConfig> {
+  const fromOptions = settingsFromOptions(sources.options)
+  const fromEnvironment = settingsFromEnvironment(sources.environment)
+  const path = fromOptions.config?.[0] ?? fromEnvironment.config?.[0]
+  const fromFile = path === undefined ? {} : await settingsFromFile(path, sources.readFile)
+  const settings: Settings = {}
+  for (const { name, fallback } of SERVE_OPTIONS) {
+    settings[name] = fromOptions[name] ?? fromEnvironment[name] ?? fromFile[name] ?? only(fallback)
+  }
+  return Object.freeze(readSettings(settings, sources))
+}
+
+/** The environment of this process. */
+export function processEnvironment(): Record<string, string | undefined> {
+  return process.env
+}
+
+function readSettings(settings: Settings, sources: ConfigSources): ServeConfig {
+  const tls = readTls(settings)
+  const code = settings.code?.[0]
+  const rootCredentials = readCredentials(sources.environment)
+  return {
+    directories: sources.directories,
+    address: settings.address![0]!,
+    port: readPort('port', settings.port![0]!),
+    adminPort: readPort('admin-port', settings['admin-port']![0]!),
+    domains: settings.domain!.map((domain) => domain.toLowerCase()),
+    region: readRegion(settings.region![0]!),
+    strictRegion: readSwitch('strict-region', settings['strict-region']?.[0]),
+    buckets: settings.buckets ?? [],
+    garbageGraceMs: readSeconds('garbage-grace', settings['garbage-grace']![0]!) * 1000,
+    logLevel: readLogLevel(settings['log-level']![0]!),
+    ...(tls ? { tls } : {}),
+    ...(code ? { code: readCode(code) } : {}),
+    ...(rootCredentials ? { rootCredentials } : {}),
+  }
+}
+
+function only(text: string | undefined): string[] | undefined {
+  return text === undefined ? undefined : [text]
+}
+
+function settingsFromOptions(options: ConfigSources['options']): Settings {
+  const settings: Settings = {}
+  for (const { name, repeatable } of SERVE_OPTIONS) {
+    const given = options[name]
+    if (given === undefined || given === false) continue
+    settings[name] = given === true ? ['true'] : splitted([given].flat(), repeatable)
+  }
+  return settings
+}
+
+function settingsFromEnvironment(environment: ConfigSources['environment']): Settings {
+  const settings: Settings = {}
+  for (const { name, repeatable } of SERVE_OPTIONS) {
+    const given = environment[environmentName(name)]
+    if (given !== undefined && given !== '') settings[name] = splitted([given], repeatable)
+  }
+  return settings
+}
+
+/** `--a-b` as KINTSUGI_A_B. */
+export function environmentName(option: string): string {
+  return `KINTSUGI_${option.replaceAll('-', '_').toUpperCase()}`
+}
+
+function splitted(texts: readonly string[], repeatable = false): string[] {
+  if (!repeatable) return [...texts]
+  return texts
+    .flatMap((text) => text.split(','))
+    .map((text) => text.trim())
+    .filter(Boolean)
+}
+
+async function settingsFromFile(
+  path: string,
+  readFile: ConfigSources['readFile'],
+): Promise<Settings> {
+  const table = parseConfigFile(path, await readConfigFile(path, readFile))
+  const settings: Settings = {}
+  for (const [name, value] of Object.entries(table)) {
+    const spec = SERVE_OPTIONS.find((option) => option.name === name && name !== 'config')
+    if (!spec) throw new ConfigError(`${path}: there is no option "${name}"`)
+    settings[name] = splitted([value].flat().map(String), spec.repeatable)
+  }
+  return settings
+}
+
+async function readConfigFile(path: string, readFile: ConfigSources['readFile']): Promise<string> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    throw new ConfigError(`--config ${path} can not be read: ${(error as Error).message}`)
+  }
+}
+
+function parseConfigFile(path: string, text: string): Record<string, unknown> {
+  try {
+    return parseToml(text)
+  } catch (error) {
+    throw new ConfigError(`${path} is not TOML: ${(error as Error).message.split('\n')[0]}`)
+  }
+}
+
+function readPort(name: string, text: string): number {
+  const port = Number(text)
+  if (!/^\d+$/.test(text) || port > 65_535) {
+    throw new ConfigError(`--${name} takes a number from 0 to 65535, not "${text}"`)
+  }
+  return port
+}
+
+function readSeconds(name: string, text: string): number {
+  if (!/^\d+$/.test(text)) throw new ConfigError(`--${name} takes whole seconds, not "${text}"`)
+  return Number(text)
+}
+
+function readSwitch(name: string, text: string | undefined): boolean {
+  if (text === undefined || text === 'false') return false
+  if (text === 'true') return true
+  throw new ConfigError(`--${name} is true or false, not "${text}"`)
+}
+
+function readRegion(text: string): string {
+  if (!/^[a-z0-9-]{1,64}$/.test(text)) {
+    throw new ConfigError(`--region takes lower-case letters, digits and hyphens, not "${text}"`)
+  }
+  return text
+}
+
+function readLogLevel(text: string): LogLevel {
+  const level = LOG_LEVELS.find((known) => known === text)
+  if (!level) throw new ConfigError(`--log-level is one of ${LOG_LEVELS.join(', ')}, not "${text}"`)
+  return level
+}
+
+function readCode(text: string): { dataCount: number; parityCount: number } {
+  const [, data, parity] = /^(\d{1,2})\+(\d)$/.exec(text) ?? []
+  const dataCount = Number(data)
+  const parityCount = Number(parity)
+  if (!data || dataCount < 1 || dataCount > 16 || parityCount > 4) {
+    throw new ConfigError(`--code takes K+M with K from 1 to 16 and M from 0 to 4, not "${text}"`)
+  }
+  return { dataCount, parityCount }
+}
+
+function readTls(settings: Settings): ServeConfig['tls'] {
+  const certPath = settings['tls-cert']?.[0]
+  const keyPath = settings['tls-key']?.[0]
+  if (certPath && keyPath) return { certPath, keyPath }
+  if (certPath || keyPath) throw new ConfigError('--tls-cert and --tls-key are given together')
+  return undefined
+}
+
+function readCredentials(environment: ConfigSources['environment']): Credentials | undefined {
+  const accessKeyId = environment.KINTSUGI_ROOT_ACCESS_KEY_ID
+  const secretAccessKey = environment.KINTSUGI_ROOT_SECRET_ACCESS_KEY
+  if (!accessKeyId && !secretAccessKey) return undefined
+  if (!accessKeyId || !secretAccessKey) {
+    throw new ConfigError(
+      'KINTSUGI_ROOT_ACCESS_KEY_ID and KINTSUGI_ROOT_SECRET_ACCESS_KEY are given together',
+    )
+  }
+  if (!/^[\w.+=@-]{3,128}$/.test(accessKeyId)) {
+    throw new ConfigError('KINTSUGI_ROOT_ACCESS_KEY_ID takes 3 to 128 letters, digits and _.+=@-')
+  }
+  if (secretAccessKey.length < 8) {
+    throw new ConfigError('KINTSUGI_ROOT_SECRET_ACCESS_KEY takes at least 8 characters')
+  }
+  return { accessKeyId, secretAccessKey }
+}
+
+/** Variables that look like options of ours and are none. */
+export function unknownVariables(environment: ConfigSources['environment']): string[] {
+  const known = new Set(SERVE_OPTIONS.map(({ name }) => environmentName(name)))
+  known.add('KINTSUGI_ROOT_ACCESS_KEY_ID').add('KINTSUGI_ROOT_SECRET_ACCESS_KEY')
+  return Object.keys(environment).filter((name) => name.startsWith('KINTSUGI_') && !known.has(name))
+}

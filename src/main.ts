@@ -1,0 +1,16 @@
+// The executable: command line → cli/*. Every end of the program passes here.
+
+import { Exit } from './cli/exit.ts'
+import { buildProgram } from './cli/program.ts'
+
+try {
+  await buildProgram().parseAsync(process.argv)
+} catch (error) {
+  const known = error instanceof Exit
+  process.stderr.write(`kintsugi: ${known ? error.message : describeUnexpected(error)}\n`)
+  process.exit(known ? error.exitCode : 1)
+}
+
+function describeUnexpected(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}

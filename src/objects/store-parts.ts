@@ -1,0 +1,36 @@
+// What the object room is made of: handed in by the member, the same for every object.
+import type { Codec } from '../erasure/codec.ts'
+import type { Log } from '../kit/log.ts'
+import type { Semaphore } from '../kit/semaphore.ts'
+import type { World } from '../kit/world.ts'
+import type { Coordinator } from '../placement/coordinator.ts'
+import type { Router } from '../placement/router.ts'
+import type { ShardId, StorageNode } from '../storage-node/contract.ts'
+import type { Pins } from './pins.ts'
+
+/** A reader's report: this shard was not what the row says. Upkeep mends it; the reader does not wait. */
+export interface DamageReport {
+  driveId: number
+  id: ShardId
+  /** `out`: the drive is known to be missing. */
+  kind: 'missing' | 'corrupt' | 'failed'
+}
+
+/** Parts of the object store. */
+export interface StoreParts {
+  world: World
+  log: Log
+  codec: Codec
+  node: StorageNode
+  router: Router
+  coordinator: Coordinator
+  pins: Pins
+  /** Permits of WRITE_BUDGET_UNIT bytes for shards that storage collects in memory before it writes them. */
+  writeBudget: Semaphore
+  /** Resolves once the coordinator has recorded on every other drive that this one is out. */
+  recordOut(driveId: number): Promise<void>
+  reportDamage(report: DamageReport): void
+}
+
+/** One permit of `writeBudget`. */
+export const WRITE_BUDGET_UNIT = 64 * 1024

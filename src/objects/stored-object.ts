@@ -1,0 +1,64 @@
+// An object that was found: one blob, or the parts of a multipart upload one behind the other.
+import type { MetadataPartition } from '../metadata/contract.ts'
+import type { ObjectVersion, Part } from '../metadata/records.ts'
+import type { ByteRange, PartExtent, StoredObject } from './object-store.ts'
+import { readBlob } from './read-blob.ts'
+import type { StoreParts } from './store-parts.ts'
+
+/** Makes the object that a row describes; the list of parts is read only when it is needed. */
+export function storedObject(
+  version: ObjectVersion,
+  metadata: MetadataPartition,
+  parts: StoreParts,
+): StoredObject {
+  let manifest: Promise<Part[]> | undefined
+  const loadParts = (): Promise<Part[]> => {
+    manifest ??= version.manifest
+      ? metadata.getManifest(version.manifest.uid)
+      : Promise.resolve([wholeAsPart(version)])
+    return manifest
+  }
+  return {
+    version,
+    findPart: async (number) => findExtent(await loadParts(), number),
+    read: (range, signal) => readParts(loadParts, range, parts, signal),
+  }
+}
+
+/** A plain object is its own only part. */
+function wholeAsPart(version: ObjectVersion): Part {
+  const { bytes, etag, modifiedMs, checksum, blob } = version
+  return {
+    number: 1,
+    bytes,
+    etag,
+    modifiedMs,
+    ...(checksum ? { checksum } : {}),
+    ...(blob ? { blob } : {}),
+  }
+}
+
+/** Parts are counted by their place in the list, as AWS does for `partNumber`. */
+function findExtent(parts: readonly Part[], number: number): PartExtent | undefined {
+  const part = parts[number - 1]
+  if (!part) return undefined
+  const firstByte = parts.slice(0, number - 1).reduce((sum, { bytes }) => sum + bytes, 0)
+  const { bytes, checksum } = part
+  return { number, partCount: parts.length, firstByte, bytes, ...(checksum ? { checksum } : {}) }
+}
+
+async function* readParts(
+  loadParts: () => Promise<Part[]>,
+  range: ByteRange,
+  parts: StoreParts,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  let partStart = 0
+  for (const part of await loadParts()) {
+    const first = Math.max(range.first, partStart) - partStart
+    const last = Math.min(range.last, partStart + part.bytes - 1) - partStart
+    if (part.blob && first <= last) yield* readBlob(part.blob, { first, last }, parts, signal)
+    partStart += part.bytes
+    if (partStart > range.last) return
+  }
+}

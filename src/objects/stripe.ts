@@ -1,0 +1,77 @@
+// Arithmetic of stripes: how a blob is cut into cells, and which cells a byte range touches. Pure.
+//
+// A stripe is k cells of data. Every stripe but the last is full; the cells of the last one shrink
+// to an equal share of what is left (docs/formats/shard.md). Byte b of a stripe lies in cell b / cellBytes.
+
+import { roundUp } from '../kit/bytes.ts'
+import { BLOCK_BYTES, CELL_BYTES, type ErasureCode } from '../kit/erasure-code.ts'
+import type { ByteRange } from './object-store.ts'
+
+/** How a blob lies in its shards. */
+export interface BlobLayout {
+  blobBytes: number
+  dataCount: number
+  /** Cells of every stripe but the last. */
+  cellBytes: number
+  stripeCount: number
+  /** Cells of the last stripe. */
+  lastCellBytes: number
+  /** Length of every shard. */
+  shardBytes: number
+}
+
+/** Layout of a blob of `blobBytes` (at least one byte). */
+export function layoutBlob(
+  blobBytes: number,
+  code: Pick<ErasureCode, 'dataCount'>,
+  cellBytes: number = CELL_BYTES,
+): BlobLayout {
+  const { dataCount } = code
+  const stripeBytes = dataCount * cellBytes
+  const stripeCount = Math.ceil(blobBytes / stripeBytes)
+  const rest = blobBytes - (stripeCount - 1) * stripeBytes
+  // Copies are kept to the byte; cells that the XOR code works on are whole blocks.
+  const lastCellBytes = dataCount === 1 ? rest : roundUp(Math.ceil(rest / dataCount), BLOCK_BYTES)
+  const shardBytes = (stripeCount - 1) * cellBytes + lastCellBytes
+  return { blobBytes, dataCount, cellBytes, stripeCount, lastCellBytes, shardBytes }
+}
+
+/** Length of the cells of stripe `index`. */
+export function cellBytesOf(layout: BlobLayout, index: number): number {
+  return index === layout.stripeCount - 1 ? layout.lastCellBytes : layout.cellBytes
+}
+
+/** Bytes of the blob in stripe `index`, without padding. */
+export function stripeBytesOf(layout: BlobLayout, index: number): number {
+  const full = layout.dataCount * layout.cellBytes
+  return index === layout.stripeCount - 1 ? layout.blobBytes - index * full : full
+}
+
+/** The part of a stripe that a range asks for. */
+export interface StripeSlice {
+  stripe: number
+  /** Bytes from the beginning of the stripe: [from, to). */
+  from: number
+  to: number
+  /** Data cells that hold them, both inclusive. */
+  firstCell: number
+  lastCell: number
+}
+
+/** The slices, in order, that make up `range` (inside the blob). */
+export function* sliceRange(layout: BlobLayout, range: ByteRange): Generator<StripeSlice> {
+  const full = layout.dataCount * layout.cellBytes
+  const lastStripe = Math.floor(range.last / full)
+  for (let stripe = Math.floor(range.first / full); stripe <= lastStripe; stripe += 1) {
+    const from = Math.max(0, range.first - stripe * full)
+    const to = Math.min(stripeBytesOf(layout, stripe), range.last + 1 - stripe * full)
+    const cell = cellBytesOf(layout, stripe)
+    yield {
+      stripe,
+      from,
+      to,
+      firstCell: Math.floor(from / cell),
+      lastCell: Math.floor((to - 1) / cell),
+    }
+  }
+}

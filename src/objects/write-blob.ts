@@ -1,0 +1,189 @@
+// Bytes → stripes → shards on drives. Nothing here is visible: the commit that follows makes it so.
+import type { Codec } from '../erasure/codec.ts'
+import { mebibytes } from '../kit/bytes.ts'
+import { CELL_BYTES, type ErasureCode, shardCount } from '../kit/erasure-code.ts'
+import { newUid, type Uid } from '../kit/uid.ts'
+import { type Blob, type BucketId, MISSING_SLOT } from '../metadata/records.ts'
+import { type Placement, placeBlob } from '../placement/place.ts'
+import type { Body, BodyDigests } from './object-store.ts'
+import { ShardFan, TooFewDrives } from './shard-fan.ts'
+import { type StoreParts, WRITE_BUDGET_UNIT } from './store-parts.ts'
+import { type BlobLayout, cellBytesOf, layoutBlob, stripeBytesOf } from './stripe.ts'
+import { BodyLengthWrong, StripeSource } from './stripe-source.ts'
+
+/** Up to here a blob is kept as copies: operations matter more than bytes (storage.md 4.1). */
+export const COPIES_UP_TO_BYTES = 128 * 1024
+
+/** Storage collects shards up to this length in memory and writes them in one piece. */
+const COLLECTED_SHARD_BYTES = mebibytes(1)
+
+/** What a blob belongs to. */
+export interface BlobOwner {
+  bucketId: BucketId
+  key: string
+  /** 0 for a whole object. */
+  part: number
+  /** Data partition of the key. */
+  partition: number
+  /** What else recovery needs to rebuild the row. */
+  metadata: Uint8Array
+}
+
+/** A stored body: `blob` is absent when it was empty. */
+export interface StoredBody {
+  blob?: Blob
+  digests: BodyDigests
+}
+
+/** Stores a body under a new uid. Throws what the body throws, and then leaves nothing behind. */
+export async function writeBlob(
+  owner: BlobOwner,
+  body: Body,
+  parts: StoreParts,
+  signal: AbortSignal,
+): Promise<StoredBody> {
+  if (body.bytes === 0) return { digests: await finishEmpty(body) }
+  const placement = place(owner, body.bytes, parts)
+  const layout = layoutBlob(body.bytes, placement.code)
+  const permits = collectedPermits(layout, placement.code)
+  if (permits > 0) await parts.writeBudget.acquire(permits, signal)
+  try {
+    return await storeStripes(
+      { owner, body, placement, layout, uid: newUid(parts.world) },
+      parts,
+      signal,
+    )
+  } finally {
+    if (permits > 0) parts.writeBudget.release(permits)
+  }
+}
+
+interface BlobWrite {
+  owner: BlobOwner
+  body: Body
+  placement: Placement
+  layout: BlobLayout
+  uid: Uid
+}
+
+async function storeStripes(
+  write: BlobWrite,
+  parts: StoreParts,
+  signal: AbortSignal,
+): Promise<StoredBody> {
+  const fan = await ShardFan.open(describeShards(write, parts), write.placement.drives, parts)
+  try {
+    await streamStripes(write, fan, parts.codec, signal)
+    const digests = write.body.finish()
+    const lostSlots = await fan.commit()
+    return { blob: describeBlob(write, lostSlots), digests }
+  } catch (error) {
+    await fan.abort()
+    throw error
+  }
+}
+
+/** Fills, encodes and sends stripe after stripe; the next one is filled while the last one is being written. */
+async function streamStripes(
+  { body, layout, placement: { code } }: BlobWrite,
+  fan: ShardFan,
+  codec: Codec,
+  signal: AbortSignal,
+): Promise<void> {
+  const source = new StripeSource(body.chunks)
+  let sending = Promise.resolve()
+  try {
+    for (let index = 0; index < layout.stripeCount; index += 1) {
+      const stripe = await codec.acquire(signal)
+      const cellBytes = cellBytesOf(layout, index)
+      try {
+        await source.fill(stripe, code.dataCount, cellBytes, stripeBytesOf(layout, index))
+        codec.encode(code, stripe, cellBytes)
+        await sending
+      } catch (error) {
+        stripe.release()
+        throw error
+      }
+      const cells = stripe.cells
+        .slice(0, shardCount(code))
+        .map((cell) => cell.subarray(0, cellBytes))
+      sending = fan.write(cells).finally(() => stripe.release())
+      // The loop awaits it one turn later; until then a failure must not count as unhandled.
+      sending.catch(() => {})
+    }
+    await sending
+    await source.expectEnd()
+  } finally {
+    await Promise.allSettled([sending])
+    await source.close()
+  }
+}
+
+async function finishEmpty(body: Body): Promise<BodyDigests> {
+  for await (const chunk of body.chunks) {
+    if (chunk.length > 0) throw new BodyLengthWrong('longer')
+  }
+  return body.finish()
+}
+
+function place(owner: BlobOwner, bytes: number, { coordinator }: StoreParts): Placement {
+  const { map } = coordinator.state
+  const code = bytes <= COPIES_UP_TO_BYTES ? { ...map.code, dataCount: 1 } : map.code
+  const placement = placeBlob(map, owner.partition, code)
+  if (!placement) throw new TooFewDrives('no drive of this partition is left')
+  return placement
+}
+
+/** Permits for the memory in which storage collects the shards of this blob; 0 when it streams them. */
+function collectedPermits(layout: BlobLayout, code: ErasureCode): number {
+  if (layout.shardBytes > COLLECTED_SHARD_BYTES) return 0
+  return Math.ceil((layout.shardBytes * shardCount(code)) / WRITE_BUDGET_UNIT)
+}
+
+function describeShards(
+  { owner, body, placement, layout, uid }: BlobWrite,
+  { coordinator }: StoreParts,
+): Parameters<typeof ShardFan.open>[0] {
+  return {
+    id: { uid, part: owner.part },
+    code: placement.code,
+    cellBytes: CELL_BYTES,
+    shardBytes: layout.shardBytes,
+    blobBytes: body.bytes,
+    partition: owner.partition,
+    mapEpoch: coordinator.state.epoch,
+    bucketId: owner.bucketId,
+    key: owner.key,
+    metadata: owner.metadata,
+  }
+}
+
+function describeBlob({ owner, body, placement, uid }: BlobWrite, lostSlots: number[]): Blob {
+  const { code, drives, asMapped } = placement
+  const written = drives.map((id, slot) => (lostSlots.includes(slot) ? MISSING_SLOT : id))
+  const listed = !asMapped || lostSlots.length > 0
+  return {
+    uid,
+    part: owner.part,
+    bytes: body.bytes,
+    code,
+    cellBytes: CELL_BYTES,
+    partition: owner.partition,
+    ...(listed ? { drives: written } : {}),
+  }
+}
+
+/** Forgets the shards of a blob that was never committed, as far as possible now. */
+export async function discardBlob(
+  blob: Blob,
+  drives: readonly number[],
+  parts: StoreParts,
+): Promise<void> {
+  const deletions = drives.map(async (driveId, slot) => {
+    if (driveId === MISSING_SLOT) return
+    await parts.node.deleteShard(driveId, { uid: blob.uid, part: blob.part, slot })
+  })
+  for (const result of await Promise.allSettled(deletions)) {
+    if (result.status === 'rejected') parts.log.debug({ uid: blob.uid }, 'a shard stays as garbage')
+  }
+}

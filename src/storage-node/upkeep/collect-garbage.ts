@@ -1,0 +1,67 @@
+// Deletes the shards of blobs that nothing references any more: only what a garbage row names (positive
+// knowledge), only after its grace time, never while somebody reads it.
+import type { Log } from '../../kit/log.ts'
+import { newUid, type Uid } from '../../kit/uid.ts'
+import type { World } from '../../kit/world.ts'
+import type { Garbage, MetadataPartition } from '../../metadata/contract.ts'
+import { MISSING_SLOT } from '../../metadata/records.ts'
+import type { Coordinator } from '../../placement/coordinator.ts'
+import { drivesOfBlob } from '../../placement/place.ts'
+import type { StorageNode } from '../contract.ts'
+
+/** Rows taken in one step: a bound on memory and on the size of the batch that forgets them. */
+const BATCH = 500
+
+/** Parts of the collector. */
+export interface CollectorParts {
+  world: Pick<World, 'clock' | 'random'>
+  log: Log
+  node: StorageNode
+  coordinator: Coordinator
+  partitions: readonly MetadataPartition[]
+  /** Whether somebody reads the blob now. */
+  isPinned(uid: Uid): boolean
+}
+
+/** Collects everything that is due in every partition; returns how many blobs were deleted. */
+export async function collectGarbage(parts: CollectorParts, signal: AbortSignal): Promise<number> {
+  let collected = 0
+  for (const partition of parts.partitions) {
+    let step = BATCH
+    while (step === BATCH && !signal.aborted) {
+      step = await collectBatch(partition, parts)
+      collected += step
+    }
+  }
+  return collected
+}
+
+/** Pinned blobs stay for a later round: they are skipped, and a full batch of them ends the round. */
+async function collectBatch(partition: MetadataPartition, parts: CollectorParts): Promise<number> {
+  const due = await partition.dueGarbage(parts.world.clock.now(), BATCH)
+  const free = due.filter(({ blob }) => !parts.isPinned(blob.uid))
+  if (free.length === 0) return 0
+  for (const garbage of free) await deleteShards(garbage, parts)
+  await partition.commit({
+    kind: 'forget-garbage',
+    commandId: newUid(parts.world),
+    items: free.map(({ dueMs, blob }) => ({ dueMs, uid: blob.uid })),
+  })
+  return free.length
+}
+
+/**
+ * Deletes the shards on every drive that is there. What lies on a drive that is out stays behind as an orphan:
+ * waiting for the drive would keep every other row of the queue waiting too.
+ */
+async function deleteShards({ blob }: Garbage, parts: CollectorParts): Promise<void> {
+  const drives = drivesOfBlob(parts.coordinator.state.map, blob)
+  const deletions = drives.map(async (driveId, slot) => {
+    if (driveId === MISSING_SLOT) return
+    await parts.node.deleteShard(driveId, { uid: blob.uid, part: blob.part, slot })
+  })
+  for (const result of await Promise.allSettled(deletions)) {
+    if (result.status === 'fulfilled') continue
+    parts.log.debug({ uid: blob.uid, error: String(result.reason) }, 'a shard stays as an orphan')
+  }
+}

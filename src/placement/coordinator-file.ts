@@ -1,0 +1,282 @@
+// The embedded coordinator: one process decides, every live drive remembers.
+// A decision holds once it is durable on all of them. Layout: docs/formats/coordinator.md.
+import { assert } from '../kit/assert.ts'
+import { isMissing, type World } from '../kit/world.ts'
+import type { Change, ClusterState, Coordinator } from './coordinator.ts'
+import { markOut } from './coordinator-changes.ts'
+import {
+  type Decision,
+  decisionFileName,
+  encodeDecision,
+  epochOfFileName,
+} from './coordinator-format.ts'
+import { coordinatorPath } from './coordinator-history.ts'
+
+/** What the coordinator needs of a drive. run() throws once the drive failed. */
+export interface CoordinatorDrive {
+  readonly id: number
+  readonly path: string
+  readonly failure: unknown | undefined
+  run<T>(operation: () => Promise<T>): Promise<T>
+  fail(cause: unknown): void
+}
+
+/** Thrown by decide() when no live drive is left to remember the decision. */
+export class CoordinatorUnavailable extends Error {
+  override readonly name = 'CoordinatorUnavailable'
+  readonly code = 'COORDINATOR_UNAVAILABLE'
+}
+
+const KEPT_FILES = 16
+const KEPT_ANCESTORS = 64
+// Decisions around the last one that a drive held for sure, so that its history is known when it comes back.
+const KEPT_AROUND_HELD = 16
+// A drive that takes longer to remember a decision hangs: everyone else waits for it.
+const WRITE_DEADLINE_MS = 5_000
+const DRAFT = 'draft'
+
+interface Parts {
+  world: Pick<World, 'disk' | 'clock'>
+  /** The drives that are here and work. Every other drive of the map is marked out by the next decision. */
+  drives: readonly CoordinatorDrive[]
+}
+
+/** A Coordinator whose memory is a file on every live drive. */
+export class FileCoordinator implements Coordinator {
+  readonly #world: Parts['world']
+  readonly #drives = new Map<number, CoordinatorDrive>()
+  readonly #listeners = new Set<(state: ClusterState) => void>()
+  #decision: Decision
+  #last: Promise<unknown> = Promise.resolve()
+
+  private constructor(decision: Decision, parts: Parts) {
+    this.#decision = decision
+    this.#world = parts.world
+    for (const drive of parts.drives) this.#drives.set(drive.id, drive)
+  }
+
+  /** Makes `first` the first decision of a new cluster, on drives that hold none. */
+  static async create(first: ClusterState, parts: Parts): Promise<FileCoordinator> {
+    const { decision, bytes } = encodeDecision({ state: first, ancestors: [], held: {} })
+    const coordinator = new FileCoordinator(decision, parts)
+    const written = await coordinator.#writeEverywhere(decision, bytes)
+    if (written.failed.length > 0) {
+      throw new CoordinatorUnavailable('a drive failed while the cluster was made', {
+        cause: written.failed[0]?.cause,
+      })
+    }
+    return coordinator
+  }
+
+  /** Goes on from what chooseState() chose: makes it durable on all live drives, marks the others out. */
+  static async open(chosen: Decision, parts: Parts): Promise<FileCoordinator> {
+    const coordinator = new FileCoordinator(chosen, parts)
+    await coordinator.#writeEverywhere(chosen, bytesOf(chosen))
+    for (const drive of coordinator.#liveDrives()) await coordinator.#removeStrays(drive)
+    await coordinator.decide(() => undefined)
+    return coordinator
+  }
+
+  get state(): ClusterState {
+    return this.#decision.state
+  }
+
+  /** Changes queue up: each sees the state that the one before left. Rejects with CoordinatorUnavailable. */
+  decide(change: Change): Promise<ClusterState> {
+    const turn = this.#last.then(() => this.#decide(change))
+    this.#last = turn.catch(() => {}) // The caller gets the error; the next turn does not care.
+    return turn
+  }
+
+  watch(listener: (state: ClusterState) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Takes a drive in that came back: from the next decision on it remembers too. Its map state is the caller's to change. */
+  async addDrive(drive: CoordinatorDrive): Promise<void> {
+    await this.#inTurn(async () => {
+      await this.#writeTo(drive, this.#decision, bytesOf(this.#decision))
+      await this.#removeStrays(drive)
+      this.#drives.set(drive.id, drive)
+    })
+  }
+
+  /** Waits for the decisions under way. */
+  async close(): Promise<void> {
+    await this.#last
+    this.#listeners.clear()
+  }
+
+  async #decide(change: Change): Promise<ClusterState> {
+    const before = this.#decision
+    // Each round but the last loses a drive, so there are no more rounds than drives.
+    let next = this.#withoutDead(change(before.state) ?? before.state)
+    while (next !== this.#decision.state) {
+      const { decision, bytes } = this.#draft(next)
+      const { failed, full } = await this.#writeEverywhere(decision, bytes)
+      if (full !== undefined) throw new CoordinatorUnavailable('a drive is full', { cause: full })
+      if (this.#liveDrives().length === 0) {
+        throw new CoordinatorUnavailable('no drive is left', { cause: failed[0]?.cause })
+      }
+      this.#decision = decision
+      next = this.#withoutDead(decision.state)
+    }
+    if (this.#decision !== before) for (const listener of this.#listeners) listener(this.state)
+    return this.state
+  }
+
+  /** Marks every drive out that the map thinks active and that is not here or failed. */
+  #withoutDead(state: Omit<ClusterState, 'epoch'>): ClusterState {
+    let edited = state as ClusterState
+    for (const { id, state: driveState } of state.map.drives) {
+      const drive = this.#drives.get(id)
+      if (driveState === 'out' || (drive !== undefined && drive.failure === undefined)) continue
+      const reason = drive === undefined ? 'it is missing' : `it failed: ${sayWhy(drive.failure)}`
+      edited = (markOut(id, reason)(edited) ?? edited) as ClusterState
+    }
+    return edited
+  }
+
+  #draft(next: Omit<ClusterState, 'epoch'>): { decision: Decision; bytes: Uint8Array } {
+    const { state, hash, ancestors, held } = this.#decision
+    const epoch = state.epoch + 1
+    const nowHeld: Record<string, number> = {}
+    for (const { id } of next.map.drives) {
+      const drive = this.#drives.get(id)
+      if (drive === undefined || drive.failure !== undefined) nowHeld[id] = held[id] ?? state.epoch
+    }
+    const all: Decision['ancestors'] = [...ancestors, [state.epoch, hash]]
+    return encodeDecision({
+      state: { ...next, epoch },
+      predecessor: hash,
+      ancestors: all.filter((known) => isWorthKeeping(known[0], epoch, Object.values(nowHeld))),
+      held: nowHeld,
+    })
+  }
+
+  async #writeEverywhere(
+    decision: Decision,
+    bytes: Uint8Array,
+  ): Promise<{ failed: { cause: unknown }[]; full: unknown }> {
+    const failed: { cause: unknown }[] = []
+    let full: unknown
+    const write = async (drive: CoordinatorDrive): Promise<void> => {
+      try {
+        await this.#writeTo(drive, decision, bytes)
+      } catch (error) {
+        if (isFull(error)) full = error
+        else {
+          drive.fail(error)
+          failed.push({ cause: error })
+        }
+      }
+    }
+    await Promise.all(this.#liveDrives().map(write))
+    return { failed, full }
+  }
+
+  async #writeTo(drive: CoordinatorDrive, decision: Decision, bytes: Uint8Array): Promise<void> {
+    const { epoch } = decision.state
+    const attempt = (): Promise<void> =>
+      this.#beforeDeadline(drive, () => writeFile(this.#world, drive, epoch, bytes))
+    try {
+      await attempt()
+    } catch (error) {
+      if (!isFull(error)) throw error
+      // The oldest decisions make room for the newest.
+      await this.#removeFiles(drive, (known) => known < epoch - 1)
+      await attempt()
+    }
+    await this.#removeFiles(drive, (known) => known <= epoch - KEPT_FILES)
+  }
+
+  #removeStrays(drive: CoordinatorDrive): Promise<void> {
+    return this.#removeFiles(drive, (known) => known > this.state.epoch)
+  }
+
+  async #removeFiles(drive: CoordinatorDrive, isOld: (epoch: number) => boolean): Promise<void> {
+    const directory = coordinatorPath(drive.path)
+    await drive.run(async () => {
+      for (const name of await this.#world.disk.list(directory)) {
+        const epoch = epochOfFileName(name)
+        if (epoch !== undefined && isOld(epoch))
+          await this.#world.disk.remove(`${directory}/${name}`)
+      }
+    })
+  }
+
+  async #beforeDeadline(drive: CoordinatorDrive, write: () => Promise<void>): Promise<void> {
+    const done = new AbortController()
+    const late = this.#world.clock.sleep(WRITE_DEADLINE_MS, done.signal).then(
+      () => {
+        throw new Error(`it took more than ${WRITE_DEADLINE_MS} ms to remember a decision`)
+      },
+      () => {}, // Not late after all.
+    )
+    try {
+      await Promise.race([drive.run(write), late.then(() => new Promise<never>(() => {}))])
+    } finally {
+      done.abort()
+    }
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#last.then(work)
+    this.#last = turn.catch(() => {}) // As in decide().
+    return turn
+  }
+
+  #liveDrives(): CoordinatorDrive[] {
+    return [...this.#drives.values()].filter(({ failure }) => failure === undefined)
+  }
+}
+
+/** The very bytes that the decision was read from. */
+function bytesOf({ hash, ...draft }: Decision): Uint8Array {
+  const { decision, bytes } = encodeDecision(draft)
+  assert(decision.hash === hash, 'a decision that was read is written again unchanged')
+  return bytes
+}
+
+async function writeFile(
+  { disk }: Pick<World, 'disk'>,
+  drive: CoordinatorDrive,
+  epoch: number,
+  bytes: Uint8Array,
+): Promise<void> {
+  assert(epoch >= 0, 'epochs do not go below zero')
+  const directory = coordinatorPath(drive.path)
+  const draft = `${directory}/${DRAFT}`
+  await removeIfThere(disk, draft)
+  // The state may hold the root secret: for the owner's eyes only.
+  const file = await disk.open(draft, 'create', 0o600)
+  try {
+    await file.write([bytes], 0)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await disk.rename(draft, `${directory}/${decisionFileName(epoch)}`)
+  await disk.syncDirectory(directory)
+}
+
+async function removeIfThere(disk: World['disk'], path: string): Promise<void> {
+  await disk.remove(path).catch((error) => {
+    if (!isMissing(error)) throw error
+  })
+}
+
+function isWorthKeeping(known: number, epoch: number, held: readonly number[]): boolean {
+  if (known >= epoch - KEPT_ANCESTORS) return true
+  return held.some((last) => known >= last - KEPT_AROUND_HELD && known <= last + 1)
+}
+
+function isFull(error: unknown): boolean {
+  const { code, trouble } = error as { code?: string; trouble?: string }
+  return trouble === 'full' || code === 'ENOSPC' || code === 'EDQUOT'
+}
+
+function sayWhy(failure: unknown): string {
+  return failure instanceof Error ? failure.message : String(failure)
+}

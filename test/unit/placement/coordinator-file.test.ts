@@ -1,0 +1,250 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { prepareDigests } from '../../../src/digest/prepare.ts'
+import { realWorld } from '../../../src/kit/world.ts'
+import type { ClusterState } from '../../../src/placement/coordinator.ts'
+import { markActive, markOut } from '../../../src/placement/coordinator-changes.ts'
+import { type CoordinatorDrive, FileCoordinator } from '../../../src/placement/coordinator-file.ts'
+import { chooseState, readHistory } from '../../../src/placement/coordinator-history.ts'
+
+const world = realWorld()
+await prepareDigests()
+
+type TestDrive = CoordinatorDrive & { breakNow?: boolean; writesUntilFull?: number }
+
+async function makeDrives(test: Test, count: number): Promise<TestDrive[]> {
+  const root = await mkdtemp(join(tmpdir(), 'coordinator-'))
+  test.teardown(() => rm(root, { recursive: true, force: true }))
+  const drives: TestDrive[] = []
+  for (let id = 1; id <= count; id += 1) {
+    const path = join(root, `drive${id}`)
+    await mkdir(join(path, 'coordinator'), { recursive: true })
+    drives.push(testDrive(id, path))
+  }
+  return drives
+}
+
+function testDrive(id: number, path: string): TestDrive {
+  let failure: unknown
+  const drive: TestDrive = {
+    id,
+    path,
+    get failure() {
+      return failure
+    },
+    run: async (operation) => {
+      if (drive.breakNow) throw Object.assign(new Error('broken'), { code: 'EIO' })
+      if (drive.writesUntilFull === 0) throw Object.assign(new Error('full'), { code: 'ENOSPC' })
+      return operation()
+    },
+    fail: (cause) => {
+      failure ??= cause
+    },
+  }
+  return drive
+}
+
+function firstState(drives: readonly TestDrive[]): ClusterState {
+  return {
+    clusterId: 'c',
+    epoch: 1,
+    map: {
+      drives: drives.map(({ id }) => ({ id, uuid: `u${id}`, weight: 1, state: 'active' })),
+      code: { dataCount: 2, parityCount: 1, matrix: 1 },
+      partitionCount: 4,
+      metaPartitionCount: 1,
+      slots: [],
+      seed: '7',
+    },
+    metaPartitions: [
+      {
+        epoch: 0,
+        inSync: drives.slice(0, 2).map(({ id }) => ({ driveId: id, incarnation: `i${id}` })),
+      },
+    ],
+    buckets: {},
+    nextBucketId: 1,
+    nextDriveId: drives.length + 1,
+    rootCredentials: { accessKeyId: 'root', secretAccessKey: 'secret' },
+  }
+}
+
+const addBucket = (name: string) => (state: ClusterState) => ({
+  ...state,
+  buckets: {
+    ...state.buckets,
+    [name]: {
+      name,
+      id: state.nextBucketId,
+      createdMs: 0,
+      region: 'r',
+      revision: 1,
+      state: 'live' as const,
+    },
+  },
+  nextBucketId: state.nextBucketId + 1,
+})
+
+async function choose(drives: readonly TestDrive[]) {
+  const histories = new Map()
+  for (const drive of drives) histories.set(drive.id, await readHistory(world, drive.path))
+  return chooseState(histories)
+}
+
+async function reopen(drives: readonly TestDrive[]): Promise<FileCoordinator> {
+  const choice = await choose(drives)
+  if (choice.kind !== 'chosen') throw new Error(`expected a choice, not ${choice.kind}`)
+  return FileCoordinator.open(choice.decision, { world, drives })
+}
+
+const again = (drives: readonly TestDrive[]) => drives.map(({ id, path }) => testDrive(id, path))
+
+t.test('a decision is on every drive, for its owner alone, and is found again', async (t) => {
+  const drives = await makeDrives(t, 3)
+  const coordinator = await FileCoordinator.create(firstState(drives), { world, drives })
+  const seen: number[] = []
+  const stop = coordinator.watch((state) => seen.push(state.epoch))
+  await Promise.all([coordinator.decide(addBucket('a')), coordinator.decide(addBucket('b'))])
+  t.same(
+    await coordinator.decide(() => undefined),
+    coordinator.state,
+    'nothing to change is no decision',
+  )
+  stop()
+  t.same(seen, [2, 3])
+  t.equal(coordinator.state.epoch, 3)
+  for (const { path } of drives) {
+    const mode = (await stat(join(path, 'coordinator', '000000000003'))).mode
+    t.equal(mode & 0o777, 0o600)
+  }
+  const found = await reopen(again(drives))
+  t.same(found.state, coordinator.state, 'no drive is missing, so the start decides nothing')
+  t.same(Object.keys(found.state.buckets), ['a', 'b'])
+})
+
+t.test('a drive that fails while a decision is written is marked out by the next', async (t) => {
+  const drives = await makeDrives(t, 3)
+  const coordinator = await FileCoordinator.create(firstState(drives), { world, drives })
+  drives[0]!.breakNow = true
+  const state = await coordinator.decide(addBucket('a'))
+  t.equal(state.epoch, 3)
+  t.equal(state.map.drives[0]!.state, 'out')
+  t.same(state.metaPartitions[0], { epoch: 1, inSync: [{ driveId: 2, incarnation: 'i2' }] })
+  drives[1]!.breakNow = true
+  const alone = await coordinator.decide(addBucket('b'))
+  t.same(alone.metaPartitions[0]!.inSync, [{ driveId: 2, incarnation: 'i2' }], 'the last one stays')
+  drives[2]!.breakNow = true
+  await t.rejects(coordinator.decide(addBucket('c')), { code: 'COORDINATOR_UNAVAILABLE' })
+  const found = await reopen(again(drives))
+  t.same(
+    Object.keys(found.state.buckets),
+    ['a', 'b'],
+    'drives that come back are brought up to date',
+  )
+})
+
+t.test('a missing drive is marked out at the start and known when it comes back', async (t) => {
+  const drives = await makeDrives(t, 3)
+  await FileCoordinator.create(firstState(drives), { world, drives })
+  const without = await reopen(again(drives.slice(0, 2)))
+  t.equal(without.state.map.drives[2]!.state, 'out')
+  for (let index = 0; index < 100; index += 1) await without.decide(addBucket(`b${index}`))
+  t.equal((await readdir(join(drives[0]!.path, 'coordinator'))).length, 16, 'old files go')
+  const all = again(drives)
+  const choice = await choose(all)
+  t.match(choice, { kind: 'chosen', behind: [3] })
+  const back = await reopen(all)
+  t.equal(back.state.map.drives[2]!.state, 'out', 'coming back is a decision of its own')
+  await back.decide(markActive(3))
+  t.equal(back.state.map.drives[2]!.state, 'active')
+  t.match(await choose(again(drives)), { kind: 'chosen', behind: [] })
+})
+
+t.test('two halves that were used alone are a fork', async (t) => {
+  const drives = await makeDrives(t, 4)
+  await FileCoordinator.create(firstState(drives), { world, drives })
+  await reopen(again(drives.slice(0, 2)))
+  await (await reopen(again(drives.slice(2)))).decide(addBucket('x'))
+  t.same(await choose(again(drives)), { kind: 'forked', drives: [1, 2] })
+})
+
+t.test(
+  'a decision that reached few drives before a crash is taken over or dropped, never a fork',
+  async (t) => {
+    const drives = await makeDrives(t, 3)
+    const coordinator = await FileCoordinator.create(firstState(drives), { world, drives })
+    await coordinator.decide(addBucket('half'))
+    for (const drive of drives.slice(1)) await rm(join(drive.path, 'coordinator', '000000000002'))
+    t.match(
+      await choose(again(drives)),
+      { kind: 'chosen', behind: [2, 3] },
+      'the highest is taken over',
+    )
+    const others = await reopen(again(drives.slice(1)))
+    t.equal(others.state.map.drives[0]!.state, 'out', 'the others go on without the first')
+    const all = again(drives)
+    t.match(await choose(all), { kind: 'chosen', behind: [1] }, 'what the first had never held')
+    const back = await reopen(all)
+    t.notOk(back.state.buckets.half)
+  },
+)
+
+t.test('damaged files are skipped; the intact ones of other drives win', async (t) => {
+  const drives = await makeDrives(t, 3)
+  const coordinator = await FileCoordinator.create(firstState(drives), { world, drives })
+  await coordinator.decide(addBucket('a'))
+  for (const drive of drives.slice(0, 2)) {
+    const path = join(drive.path, 'coordinator', '000000000002')
+    const bytes = await readFile(path)
+    bytes[bytes.length >> 1]! ^= 4
+    await writeFile(path, bytes)
+  }
+  t.same((await readHistory(world, drives[0]!.path)).corrupt, [2])
+  const found = await reopen(again(drives))
+  t.ok(found.state.buckets.a)
+  await rm(join(drives[0]!.path, 'coordinator'), { recursive: true })
+  await mkdir(join(drives[0]!.path, 'coordinator'))
+  t.match(await choose(again(drives)), { kind: 'chosen', behind: [1] })
+  t.same(chooseState(new Map([[1, { decisions: [], corrupt: [2] }]])), { kind: 'none' })
+})
+
+t.test('a full drive refuses the decision and is not failed', async (t) => {
+  const drives = await makeDrives(t, 2)
+  const coordinator = await FileCoordinator.create(firstState(drives), { world, drives })
+  drives[1]!.writesUntilFull = 0
+  await t.rejects(coordinator.decide(addBucket('a')), { code: 'COORDINATOR_UNAVAILABLE' })
+  t.equal(drives[1]!.failure, undefined)
+  delete drives[1]!.writesUntilFull
+  await coordinator.decide(addBucket('b'))
+  t.same(Object.keys((await reopen(again(drives))).state.buckets), ['b'])
+})
+
+t.test('a drive that hangs is failed after a while', async (t) => {
+  const drives = await makeDrives(t, 2)
+  let late = 0
+  const sleep = (): Promise<void> =>
+    new Promise((resolve) => {
+      if (late > 0) setImmediate(resolve)
+      late -= 1
+    })
+  const impatient = await FileCoordinator.create(firstState(drives), {
+    world: { ...world, clock: { ...world.clock, sleep } },
+    drives,
+  })
+  late = 1 // The first drive that is asked.
+  drives[0]!.run = () => new Promise(() => {})
+  const state = await impatient.decide(addBucket('a'))
+  t.equal(state.map.drives[0]!.state, 'out')
+})
+
+t.test('a change that marks out what is out already changes nothing', async (t) => {
+  const drives = await makeDrives(t, 2)
+  const coordinator = await FileCoordinator.create(firstState(drives), { world, drives })
+  await coordinator.decide(markOut(2, 'it failed'))
+  const { epoch } = coordinator.state
+  await coordinator.decide(markOut(2, 'it failed'))
+  t.equal(coordinator.state.epoch, epoch)
+  await coordinator.close()
+})

@@ -1,0 +1,172 @@
+// The style guide, executable: arrows, cycles, doors, dead files, words, pages, packages.
+// Each check is first shown a small sample that it must refuse, then the repository.
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { checkArrows } from './tidy/arrows.ts'
+import { checkCycles } from './tidy/cycles.ts'
+import { checkDoors, type Exception } from './tidy/doors.ts'
+import { listLong } from './tidy/lengths.ts'
+import { checkPackages, checkReasons, type Manifest } from './tidy/packages.ts'
+import { checkLinks, checkPaths, checkTitles } from './tidy/pages.ts'
+import { checkReach } from './tidy/reach.ts'
+import { findRoot, readTree, sourcesIn, type TextFile } from './tidy/sources.ts'
+import { checkNames, checkPurpose, checkWords, refusedWords } from './tidy/words.ts'
+
+/** Who may go round the one door, and why. Only ever shorter. */
+const EXCEPTIONS: readonly Exception[] = []
+
+const root = findRoot()
+const files = readTree(root)
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest
+const exists = (path: string): boolean => existsSync(join(root, path))
+
+/** Says every complaint by itself: a diff of lists is hard to read. */
+function isTidy(t: Test, complaints: readonly string[]): void {
+  for (const complaint of complaints) t.fail(complaint, { stack: '', at: null })
+  if (complaints.length === 0) t.pass('the repository is tidy')
+}
+
+function sample(texts: Record<string, string>): TextFile[] {
+  return Object.entries(texts).map(([path, text]) => ({ path, text }))
+}
+
+t.test('arrows', async (t) => {
+  const refused = [
+    { 'src/kit/a.ts': `import { b } from '../digest/b.ts'` },
+    { 'src/gateway/a.ts': `import type { B } from '../storage-node/contract.ts'` },
+    { 'src/gateway/a.ts': `export { b } from '../objects/write-object.ts'` },
+    { 'src/objects/a.ts': `import { b } from '../storage-node/contract.ts'` },
+    { 'src/objects/a.ts': `import type { B } from '../storage-node/shard-store.ts'` },
+    { 'src/metadata/a.ts': `const b = await import('../placement/b.ts')` },
+    { 'src/erasure/a.ts': `let b: import('../metadata/b.ts').B` },
+    { 'src/objects/a.ts': `import { config } from '../config.ts'` },
+    { 'src/attic/a.ts': `import { b } from '../kit/b.ts'` },
+    { 'src/kit/a.ts': `import { b } from '../../test/b.ts'` },
+    { 'src/gateway/operations/a.ts': `import { b } from './b.ts'` },
+    { 'src/gateway/xml/a.ts': `import { b } from '../operations/b.ts'` },
+  ]
+  for (const texts of refused) {
+    t.equal(checkArrows(sample(texts)).length, 1, `refuses ${Object.values(texts)}`)
+  }
+  const shared = { 'src/gateway/operations/a.ts': `import { b } from './steps/b.ts'` }
+  t.same(checkArrows(sample(shared)), [], 'takes what operations share')
+  const allowed = `import type { B } from '../storage-node/contract.ts'`
+  t.same(checkArrows(sample({ 'src/objects/a.ts': allowed })), [], `takes ${allowed}`)
+  isTidy(t, checkArrows(files))
+})
+
+t.test('cycles', async (t) => {
+  const ring = {
+    'src/kit/a.ts': `import { b } from './b.ts'`,
+    'src/kit/b.ts': `export type { C } from './c.ts'`,
+    'src/kit/c.ts': `import type { A } from './a.ts'`,
+  }
+  t.same(checkCycles(sample(ring)), ['src/kit/a.ts → src/kit/b.ts → src/kit/c.ts → src/kit/a.ts'])
+  isTidy(t, checkCycles(files))
+})
+
+t.test('doors', async (t) => {
+  const refused = [
+    'Date.now()',
+    'new Date()',
+    'const now = performance.now',
+    'setTimeout(f, 1)',
+    'Math.random()',
+    'process.env.HOME',
+    'console.log(1)',
+    `import { readFile } from 'node:fs/promises'`,
+    `import { setTimeout as sleep } from 'node:timers/promises'`,
+    `import { createHash } from 'node:crypto'`,
+  ]
+  for (const text of refused) {
+    t.equal(checkDoors(sample({ 'src/objects/a.ts': text })).length, 1, `refuses ${text}`)
+  }
+  const allowed = '// Date.now() in a comment\nnew Date(0)\nconst text = "console.log(1)"'
+  t.same(checkDoors(sample({ 'src/objects/a.ts': allowed })), [], 'takes words and fixed dates')
+  const idle = { path: 'src/a.ts', says: 'Date.now', reason: 'none' }
+  t.equal(checkDoors([], [idle]).length, 1, 'refuses an exception that nobody needs')
+  isTidy(t, checkDoors(files, EXCEPTIONS))
+})
+
+t.test('reach', async (t) => {
+  const island = {
+    'src/main.ts': `import './kit/a.ts'\nnew Worker(new URL('./kit/w.js', import.meta.url))`,
+    'src/kit/a.ts': '',
+    'src/kit/w.ts': '',
+    'src/kit/dead.ts': `import './a.ts'`,
+    'test/dead.ts': '',
+  }
+  t.same(checkReach(sample(island)), [
+    'src/kit/dead.ts: src/main.ts does not reach it',
+    'test/dead.ts: no test imports it',
+  ])
+  isTidy(t, checkReach(files))
+})
+
+t.test('words', async (t) => {
+  t.equal(checkPurpose(sample({ 'src/a.ts': 'export const a = 1' })).length, 1)
+  t.equal(checkPurpose(sample({ 'bin/a.cjs': '#!/usr/bin/env node\nrun()' })).length, 1)
+  t.equal(checkNames(sample({ 'src/kit/utils.ts': '', 'src/kit/index.ts': '' })).length, 2)
+  t.same(refusedWords('## Refused\n\n| refused | say |\n|---|---|\n| piece, lump | shard |\n'), [
+    'piece',
+    'lump',
+  ])
+  const spoken = {
+    'src/a.ts': 'let oldPieceCount = 1',
+    'docs/a.md': 'A piece.',
+    'docs/b.md': 'master',
+  }
+  t.equal(checkWords(sample(spoken), ['piece']).length, 2)
+  t.equal(checkWords(sample(spoken), []).length, 1, 'refuses a glossary without refused words')
+
+  isTidy(t, checkPurpose(files))
+  isTidy(t, checkNames(files))
+  const glossary = files.find(({ path }) => path === 'docs/glossary.md')?.text ?? ''
+  isTidy(t, checkWords(files, refusedWords(glossary)))
+})
+
+t.test('pages', async (t) => {
+  const none = (): boolean => false
+  t.equal(checkTitles(sample({ 'docs/a.md': '# A\n\n# B\n' })).length, 1)
+  t.equal(checkTitles(sample({ 'docs/a.md': '\n# A\n\n```\n# not a title\n```\n' })).length, 1)
+  t.equal(checkLinks(sample({ 'docs/a.md': 'see [b](b.md)' }), none).length, 1)
+  t.equal(checkLinks(sample({ 'docs/a.md': '# A\n[b](#c)' }), () => true).length, 1)
+  t.equal(checkLinks(sample({ 'docs/a.md': '[b](https://example.com)' }), none).length, 0)
+  t.equal(checkPaths(sample({ 'docs/a.md': 'see `src/a.ts` and `src/*.ts`' }), none).length, 1)
+
+  isTidy(t, checkTitles(files))
+  isTidy(t, checkLinks(files, exists))
+  isTidy(t, checkPaths(files, exists))
+})
+
+t.test('packages', async (t) => {
+  const declared = { dependencies: { a: '1', idle: '1' }, devDependencies: { b: '1', tool: '1' } }
+  const texts = {
+    'src/x.ts': `import a from 'a/deep'\nimport b from 'b'\nimport 'node:fs'`,
+    'src/y.ts': `import type { B } from 'b'`,
+    'test/x.test.ts': `import c from '@scope/c/deep'`,
+  }
+  t.same(checkPackages(sample(texts), declared), [
+    'src/x.ts:2: b is not declared',
+    'test/x.test.ts:1: @scope/c is not declared',
+    'idle: no source imports it',
+    'idle: nothing imports it',
+    'tool: nothing imports it',
+  ])
+  t.same(
+    checkReasons('| `a` | why |\n| `z` | why |', {
+      dependencies: { a: '1', b: '1' },
+      devDependencies: {},
+    }),
+    ['b: no reason given', 'z: not declared'],
+  )
+  isTidy(t, checkPackages(files, manifest))
+  isTidy(t, checkReasons(readFileSync(join(root, 'docs/dependencies.md'), 'utf8'), manifest))
+})
+
+t.test('lengths are printed', async (t) => {
+  const long = `// Why\nfunction f() {\n${'g()\n'.repeat(50)}}\n${'h()\n'.repeat(300)}`
+  t.same(listLong(sample({ 'src/a.ts': long })).length, 2)
+  for (const line of listLong(sourcesIn(files, 'src'))) t.comment(line)
+})

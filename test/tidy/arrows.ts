@@ -1,0 +1,67 @@
+// The table of arrows (docs/architecture.md): which room may import which. Every other arrow is a mistake.
+import { type Import, importsOf } from './imports.ts'
+import { sourcesIn, type TextFile } from './sources.ts'
+
+/** A room is a directory of src/ or a file right in it. What it may import: rooms, or single files of rooms. */
+export const ARROWS: Record<string, readonly string[]> = {
+  kit: [],
+  erasure: ['kit'],
+  digest: ['kit'],
+  metadata: ['kit', 'digest'],
+  placement: ['kit', 'metadata', 'digest'],
+  'storage-node': ['kit', 'metadata', 'placement', 'erasure', 'digest'],
+  objects: ['kit', 'metadata', 'placement', 'erasure', 'digest', 'storage-node/contract.ts'],
+  gateway: ['kit', 'objects/object-store.ts', 'digest'],
+  'version.ts': [],
+  'config.ts': ['kit'],
+  'member.ts': [
+    ...['config.ts', 'kit', 'digest', 'erasure', 'metadata', 'placement'],
+    ...['storage-node', 'objects', 'gateway'],
+  ],
+  cli: ['member.ts', 'config.ts', 'version.ts', 'kit'],
+  'main.ts': ['cli', 'kit'],
+}
+
+/** Imports that must be types alone: the seam carries no code. */
+const TYPES_ONLY = [{ from: 'objects', target: 'storage-node/contract.ts' }]
+
+// A file right in operations/ is an S3 operation; what several of them share stands in directories of its own.
+const OPERATION = /^gateway\/operations\/[^/]+\.ts$/
+
+/** Nobody in these directories of the gateway knows an operation: operations do not use each other, leaves use none. */
+const KNOW_NO_OPERATION = /^gateway\/(operations|auth|body|headers|xml)\//
+
+/** Arrows that the table does not have. */
+export function checkArrows(files: readonly TextFile[]): string[] {
+  return sourcesIn(files, 'src').flatMap((file) =>
+    importsOf(file)
+      .filter((entry) => entry.relative)
+      .flatMap((entry) => complain(file.path, entry)),
+  )
+}
+
+function complain(path: string, entry: Import): string[] {
+  if (!entry.target.startsWith('src/')) return [`${entry.place}: ${entry.target} is outside src/`]
+  const from = path.slice('src/'.length)
+  const target = entry.target.slice('src/'.length)
+  if (KNOW_NO_OPERATION.test(from) && OPERATION.test(target)) {
+    return [`${entry.place}: ${from} must not know ${target}`]
+  }
+  return complainOfRooms(from, target, entry)
+}
+
+function complainOfRooms(from: string, target: string, entry: Import): string[] {
+  const room = roomOf(from)
+  const allowed = ARROWS[room]
+  if (allowed === undefined) return [`${entry.place}: ${room} is not in the table of arrows`]
+  if (room === roomOf(target)) return []
+  if (!allowed.includes(target) && !allowed.includes(roomOf(target))) {
+    return [`${entry.place}: no arrow leads from ${room} to ${target}`]
+  }
+  const wantsTypes = TYPES_ONLY.some((pair) => pair.from === room && pair.target === target)
+  return wantsTypes && !entry.typeOnly ? [`${entry.place}: ${target} gives ${room} types only`] : []
+}
+
+function roomOf(path: string): string {
+  return path.split('/')[0] ?? path
+}

@@ -1,0 +1,81 @@
+// Pages: one title each, and whatever they point to exists.
+import { posix } from 'node:path'
+import type { TextFile } from './sources.ts'
+
+/** Pages that do not begin with their one `# Title`. */
+export function checkTitles(files: readonly TextFile[]): string[] {
+  return pagesOf(files).flatMap(({ path, text }) => {
+    const titles = withoutCode(text).filter((line) => line.startsWith('# '))
+    const complaints =
+      titles.length === 1 ? [] : [`${path}: ${titles.length} titles instead of one`]
+    return text.startsWith('# ')
+      ? complaints
+      : [...complaints, `${path}: does not begin with a title`]
+  })
+}
+
+/** Links to files or headings that do not exist. `exists` answers for paths from the root. */
+export function checkLinks(
+  files: readonly TextFile[],
+  exists: (path: string) => boolean,
+): string[] {
+  const headings = new Map(pagesOf(files).map(({ path, text }) => [path, headingsOf(text)]))
+  return pagesOf(files).flatMap((page) =>
+    linksOf(page).flatMap((link) => complain(page.path, link)),
+  )
+
+  function complain(page: string, link: string): string[] {
+    const [file = '', heading] = link.split('#')
+    const target = file === '' ? page : posix.normalize(posix.join(posix.dirname(page), file))
+    if (!exists(target)) return [`${page}: ${link} does not exist`]
+    const known = headings.get(target)
+    const isKnown = heading === undefined || known === undefined || known.includes(heading)
+    return isKnown ? [] : [`${page}: ${link} names no heading`]
+  }
+}
+
+/** Paths in backticks (`src/kit/world.ts`, `docs/formats/`) that do not exist. A `*` or `<` makes it a pattern. */
+export function checkPaths(
+  files: readonly TextFile[],
+  exists: (path: string) => boolean,
+): string[] {
+  return pagesOf(files).flatMap(({ path, text }) =>
+    withoutCode(text)
+      .flatMap((line) => [
+        ...line.matchAll(/`((?:src|test|docs|deploy|bench|scripts|bin)\/[^`\s]*)`/g),
+      ])
+      .map((match) => match[1] ?? '')
+      .filter((named) => !/[*<…{]/.test(named) && !exists(named))
+      .map((named) => `${path}: \`${named}\` does not exist`),
+  )
+}
+
+function pagesOf(files: readonly TextFile[]): TextFile[] {
+  return files.filter(({ path }) => path.endsWith('.md'))
+}
+
+/** Lines outside of fenced code. */
+function withoutCode(text: string): string[] {
+  let isCode = false
+  return text.split('\n').filter((line) => {
+    if (!line.trimStart().startsWith('```')) return !isCode
+    isCode = !isCode
+    return false
+  })
+}
+
+/** Targets of links inside the repository. */
+function linksOf({ text }: TextFile): string[] {
+  return withoutCode(text)
+    .flatMap((line) => [...line.replace(/`[^`]*`/g, '').matchAll(/\]\(([^)\s]+)\)/g)])
+    .map((match) => match[1] ?? '')
+    .filter((link) => !/^[a-z]+:/.test(link))
+}
+
+/** Headings as links name them: lower case, spaces to dashes, punctuation gone. */
+function headingsOf(text: string): string[] {
+  return withoutCode(text)
+    .filter((line) => /^#+ /.test(line))
+    .map((line) => line.replace(/^#+ /, '').toLowerCase())
+    .map((heading) => heading.replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'))
+}

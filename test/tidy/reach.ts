@@ -1,0 +1,35 @@
+// Dead files: sources that the executable does not reach, and files of test/ and bench/ that nobody runs or imports.
+import { importsOf } from './imports.ts'
+import { sourcesIn, type TextFile } from './sources.ts'
+
+const EXECUTABLE = 'src/main.ts'
+// Run by name: by tap, by .ci/run, by `npm run bench`.
+const RUN_BY_NAME = /(\.test|\.crash|\.bench)\.ts$|^bench\/run\.ts$/
+
+/** Files that could be deleted and nothing would change. */
+export function checkReach(files: readonly TextFile[]): string[] {
+  const sources = sourcesIn(files, 'src')
+  const others = [...sourcesIn(files, 'test'), ...sourcesIn(files, 'bench')]
+  const reached = reach(sources, [EXECUTABLE])
+  const run = others.map(({ path }) => path).filter((path) => RUN_BY_NAME.test(path))
+  const used = reach(others, run)
+  return [
+    ...missing(sources, reached).map((path) => `${path}: ${EXECUTABLE} does not reach it`),
+    ...missing(others, used).map((path) => `${path}: no test imports it`),
+  ]
+}
+
+function reach(files: readonly TextFile[], entries: readonly string[]): Set<string> {
+  const byPath = new Map(files.map((file) => [file.path, file]))
+  const reached = new Set(entries)
+  for (const path of reached) {
+    const file = byPath.get(path)
+    if (file === undefined) continue
+    for (const entry of importsOf(file)) if (entry.relative) reached.add(entry.target)
+  }
+  return reached
+}
+
+function missing(files: readonly TextFile[], reached: ReadonlySet<string>): string[] {
+  return files.map(({ path }) => path).filter((path) => !reached.has(path))
+}

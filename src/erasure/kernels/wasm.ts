@@ -1,5 +1,6 @@
 // The fast kernel: a WebAssembly module made at run time for one plan. Loads, 128-bit XORs and
 // stores, nothing else; coefficients and the places of the cells are in the instructions.
+import { assert } from '../../kit/assert.ts'
 import { BLOCK_BYTES } from '../../kit/erasure-code.ts'
 import type { Plan } from '../reed-solomon.ts'
 import { STRIP_BYTES, STRIPS, stripMasks } from './bit-matrix.ts'
@@ -80,7 +81,11 @@ function emitPass(plan: Plan, strideBytes: number): WasmFunction {
   return { i32Locals: 0, v128Locals: emitter.locals, body: repeatWhile(stores, more) }
 }
 
-/** Emits signals when they are first needed and keeps in a local what is needed again. */
+/**
+ * Emits signals when they are first needed and keeps in a local what is needed again, but loads inputs
+ * again each time: that costs less than the registers which keeping them would spill (measured on an
+ * Intel Xeon of model 207, 16 KiB cells: encode of 4+2 at 36 instead of 22 GB/s, 12+4 at 20 instead of 11).
+ */
 class SignalEmitter {
   readonly #schedule: XorSchedule
   readonly #offsetOf: (input: number) => number
@@ -100,25 +105,22 @@ class SignalEmitter {
 
   /** Leaves the XOR of `signals` on the stack. */
   emitSum(signals: readonly Signal[]): Code {
+    assert(signals.length > 0, 'the matrix of a code has no row of zeros')
     return signals.flatMap((signal, index) =>
       index === 0 ? this.#emit(signal) : [...this.#emit(signal), ...v128Xor],
     )
   }
 
   #emit(signal: Signal): Code {
+    const { inputCount, steps } = this.#schedule
+    if (signal < inputCount) return [...localGet(START), ...v128Load(this.#offsetOf(signal))]
     const known = this.#localOf.get(signal)
     if (known !== undefined) return localGet(known)
-    const value = this.#compute(signal)
+    const value = this.emitSum(steps[signal - inputCount]!)
     if (this.#uses.get(signal) === 1) return value
     const local = FIRST_FREE + this.#localOf.size
     this.#localOf.set(signal, local)
     return [...value, ...localTee(local)]
-  }
-
-  #compute(signal: Signal): Code {
-    const { inputCount, steps } = this.#schedule
-    if (signal >= inputCount) return this.emitSum(steps[signal - inputCount]!)
-    return [...localGet(START), ...v128Load(this.#offsetOf(signal))]
   }
 }
 

@@ -1,8 +1,8 @@
 // The command line: one command, one table of options, shared with environment and file (config.ts).
 import { Command, type CommanderError, Option } from 'commander'
 import { environmentName, type OptionSpec, SERVE_OPTIONS } from '../config.ts'
+import { Exit } from '../exit.ts'
 import { VERSION } from '../version.ts'
-import { Exit } from './exit.ts'
 import { serve } from './serve.ts'
 
 /** The program; parsing it runs the command. Throws Exit. */

@@ -7,12 +7,12 @@ import {
   type ServeConfig,
   unknownVariables,
 } from '../config.ts'
+import { Exit, portTaken } from '../exit.ts'
 import { type Log, openLog } from '../kit/log.ts'
 import { Registry } from '../kit/metrics.ts'
 import { realWorld, type World } from '../kit/world.ts'
 import { type Member, openMember } from '../member.ts'
 import { createAdminServer } from './admin-server.ts'
-import { Exit } from './exit.ts'
 import { printWelcome } from './welcome.ts'
 
 /** SIGTERM drains within this time. */
@@ -30,8 +30,8 @@ export async function serve(
   const registry = new Registry()
   const member = await openMember(config, { world, log, registry })
   const admin = createAdminServer(registry, () => member.readiness())
-  await listenAdmin(admin, config, member)
-  printWelcome(member, config)
+  const adminEndpoint = await listenAdmin(admin, config, member)
+  printWelcome(member, config, adminEndpoint)
   endOnSignals(member, admin, log)
 }
 
@@ -57,28 +57,17 @@ async function listenAdmin(
   admin: FastifyInstance,
   config: ServeConfig,
   member: Member,
-): Promise<void> {
+): Promise<string> {
   try {
-    await admin.listen({ host: config.address, port: config.adminPort })
+    return await admin.listen({ host: config.address, port: config.adminPort })
   } catch (error) {
     await member.close({ deadlineMs: DRAIN_MS })
-    throw portTaken(error, config.address, config.adminPort, '--admin-port')
+    throw portTaken(error, {
+      address: config.address,
+      port: config.adminPort,
+      option: '--admin-port',
+    })
   }
-}
-
-/** An Exit that names the port, when that is what is wrong. */
-export function portTaken(error: unknown, address: string, port: number, option: string): unknown {
-  const code = (error as { code?: string }).code
-  if (code === 'EADDRINUSE') {
-    return new Exit(3, `port ${port} on ${address} is in use: choose another with ${option}.`)
-  }
-  if (code === 'EADDRNOTAVAIL' || code === 'EACCES') {
-    return new Exit(
-      2,
-      `${address}:${port} can not be listened on (${code}): see --address and ${option}.`,
-    )
-  }
-  return error
 }
 
 function endOnSignals(member: Member, admin: FastifyInstance, log: Log): void {

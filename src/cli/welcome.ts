@@ -4,14 +4,15 @@ import { nameCode } from '../kit/erasure-code.ts'
 import type { Member } from '../member.ts'
 
 /** Prints endpoint, data, credentials and three lines to paste. The secret itself is never printed. */
-export function printWelcome(member: Member, config: ServeConfig): void {
-  process.stdout.write(`${welcomeLines(member, config).join('\n')}\n`)
+export function printWelcome(member: Member, config: ServeConfig, adminEndpoint: string): void {
+  process.stdout.write(`${welcomeLines(member, config, adminEndpoint).join('\n')}\n`)
 }
 
-function welcomeLines(member: Member, config: ServeConfig): string[] {
+function welcomeLines(member: Member, config: ServeConfig, adminEndpoint: string): string[] {
   const { endpoint, drives, code, credentials } = member
   const lines = [
     `S3 endpoint   ${endpoint}`,
+    `Admin         ${adminEndpoint}`,
     `Data          ${drives.map(({ path }) => path).join(' ')} (code ${nameCode(code)})`,
     `Access key    ${credentials.accessKeyId}`,
     `Secret key    ${secretPlace(member)}`,

@@ -1,6 +1,6 @@
 // The shape of an erasure code, as data. Rooms that store or place shards share it; erasure/ gives it meaning.
 
-/** Numbers on disk, never reused. 1: centred Vandermonde over 0x11d in bitsliced 128-byte blocks (docs/formats/shard.md). */
+/** Numbers on disk, never reused. 1: centred Vandermonde over 0x11d in bitsliced 128-byte blocks (docs/formats/codec.md). */
 export const MatrixId = { CentredVandermonde: 1 } as const
 export type MatrixId = (typeof MatrixId)[keyof typeof MatrixId]
 

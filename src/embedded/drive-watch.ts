@@ -1,0 +1,48 @@
+// Watches the drives: one that fails is recorded as out on all others, once, before anybody is
+// acknowledged without it.
+import type { Log } from '../kit/log.ts'
+import type { Drive } from '../storage-node/drive.ts'
+
+/** Parts of the watch. */
+export interface WatchParts {
+  log: Log
+  /** Resolves when every other drive remembers that this one is out. */
+  recordOut(drive: Drive, reason: string): Promise<void>
+}
+
+/** Hears of failures and knows which of them are on record. */
+export class DriveWatch {
+  readonly #drives: readonly Drive[]
+  readonly #parts: WatchParts
+  readonly #records = new Map<number, Promise<void>>()
+
+  constructor(drives: readonly Drive[], parts: WatchParts) {
+    this.#drives = drives
+    this.#parts = parts
+    for (const drive of drives) drive.onFailure((cause) => this.#failed(drive, cause))
+  }
+
+  /** Looks whether every drive is still there. A failure comes back through onFailure. */
+  async probe(): Promise<void> {
+    const working = this.#drives.filter(({ failure }) => failure === undefined)
+    await Promise.allSettled(working.map((drive) => drive.checkPresence()))
+  }
+
+  /** Resolves once the failure of a drive is on record; rejects when it could not be recorded. */
+  async recorded(driveId: number): Promise<void> {
+    await this.#records.get(driveId)
+  }
+
+  #failed(drive: Drive, cause: unknown): void {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    this.#parts.log.error({ path: drive.path, reason }, `drive ${drive.id} failed and is out`)
+    const record = this.#parts.recordOut(drive, reason)
+    record.catch((error) => {
+      this.#parts.log.error(
+        { driveId: drive.id, error: String(error) },
+        'the failure of a drive could not be recorded: writes that need it are refused',
+      )
+    })
+    this.#records.set(drive.id, record)
+  }
+}

@@ -1,0 +1,261 @@
+// The start of an embedded store: looks at the directories, then makes a store or opens the one that is there.
+// Whatever can not be is an Exit with one sentence.
+import { resolve } from 'node:path'
+import type { ServeConfig } from '../config.ts'
+import { Exit } from '../exit.ts'
+import { asBuffer } from '../kit/bytes.ts'
+import { MatrixId, nameCode } from '../kit/erasure-code.ts'
+import type { Log } from '../kit/log.ts'
+import type { World } from '../kit/world.ts'
+import { buildMap, codeForDrives } from '../placement/build-map.ts'
+import type { ClusterMap } from '../placement/cluster-map.ts'
+import { markActive } from '../placement/coordinator-changes.ts'
+import { FileCoordinator } from '../placement/coordinator-file.ts'
+import { chooseState, type History, readHistory } from '../placement/coordinator-history.ts'
+import { newMetaPartitions } from '../placement/coordinator-replicas.ts'
+import {
+  DRIVE_FORMAT,
+  Drive,
+  type DriveMarker,
+  formatDrive,
+  inspectDrive,
+} from '../storage-node/drive.ts'
+import { DriveLocked } from '../storage-node/drive-lock.ts'
+import {
+  checkDrives,
+  codeMisfit,
+  type FoundDrive,
+  type Inspected,
+  nameDrive,
+  planStart,
+} from '../storage-node/start-plan.ts'
+
+/** Where drives are when nobody says. */
+const DEFAULT_DIRECTORIES = [1, 2, 3, 4, 5, 6].map((number) => `data/drive${number}`)
+
+/** Weight of every drive: alike until drives of different sizes can be told apart. */
+const EQUAL_WEIGHT = 1
+
+/** What a start begins with. */
+export interface StartParts {
+  world: World
+  log: Log
+}
+
+/** A store whose drives are locked and whose coordinator has decided who is in. */
+export interface StartedStore {
+  drives: Drive[]
+  coordinator: FileCoordinator
+}
+
+/** Makes or opens the store in the configured directories. Throws Exit; closes what it opened then. */
+export async function startStore(config: ServeConfig, parts: StartParts): Promise<StartedStore> {
+  const inspected = await inspectAll(directoriesOf(config), parts.world)
+  const plan = planStart(inspected)
+  if (plan.kind === 'refuse') throw new Exit(4, plan.sentence)
+  const isNew = plan.kind === 'create' || (await wasInterrupted(plan.drives, parts.world))
+  const found = isNew ? await formatAll(config, inspected, parts) : plan.drives
+  const drives = await lockDrives(found, parts.world)
+  try {
+    const coordinator = isNew
+      ? await firstDecision(config, drives, parts)
+      : await openCoordinator(config, drives, parts)
+    if (plan.kind === 'open' && !isNew) sayUnused(plan.unused, parts.log)
+    return { drives, coordinator }
+  } catch (error) {
+    await closeDrives(drives)
+    throw error
+  }
+}
+
+/** Whether a crash ended the making of these drives: no state was ever decided, so nothing was acknowledged. */
+async function wasInterrupted(drives: readonly FoundDrive[], { disk }: World): Promise<boolean> {
+  for (const { path } of drives) {
+    for (const directory of ['coordinator', 'metalog', 'seg', 'big']) {
+      const names = await disk.list(`${path}/${directory}`).catch(() => [directory])
+      if (names.some((name) => name !== 'draft')) return false
+    }
+  }
+  return true
+}
+
+/** Absolute, so that a working directory means nothing later. */
+function directoriesOf(config: ServeConfig): string[] {
+  const given = config.directories.length > 0 ? config.directories : DEFAULT_DIRECTORIES
+  const paths = given.map((path) => resolve(path))
+  const twice = paths.find((path, index) => paths.indexOf(path) !== index)
+  if (twice) throw new Exit(2, `${twice} is given twice: every drive is a directory of its own.`)
+  return paths
+}
+
+function inspectAll(paths: readonly string[], world: World): Promise<Inspected[]> {
+  return Promise.all(paths.map(async (path) => ({ path, found: await inspectDrive(world, path) })))
+}
+
+/** Makes a drive of every directory that is none yet; ids follow the order in which they were given. */
+async function formatAll(
+  config: ServeConfig,
+  inspected: readonly Inspected[],
+  { world }: StartParts,
+): Promise<FoundDrive[]> {
+  const misfit = config.code && codeMisfit(config.code, inspected.length)
+  if (misfit) throw new Exit(2, misfit)
+  const known = inspected.flatMap(({ found }) => (found.kind === 'formatted' ? [found.marker] : []))
+  const clusterId = known[0]?.clusterId ?? randomHex(world, 16)
+  const used = new Set(known.map(({ driveId }) => driveId))
+  const freeIds = inspected.map((_, index) => index + 1).filter((id) => !used.has(id))
+  const drives: FoundDrive[] = []
+  for (const { path, found } of inspected) {
+    if (found.kind === 'formatted') drives.push({ path, marker: found.marker })
+    else drives.push({ path, marker: await formatOne(path, clusterId, freeIds.shift()!, world) })
+  }
+  return drives
+}
+
+async function formatOne(
+  path: string,
+  clusterId: string,
+  driveId: number,
+  world: World,
+): Promise<DriveMarker> {
+  const marker: DriveMarker = {
+    format: DRIVE_FORMAT,
+    clusterId,
+    driveId,
+    uuid: randomHex(world, 16),
+    createdMs: world.clock.now(),
+  }
+  try {
+    await makeDirectories(path, world)
+    await formatDrive(world, path, marker)
+  } catch (error) {
+    throw new Exit(2, `${path} can not be made a drive: ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+  return marker
+}
+
+/** Makes a directory and what is missing above it, each durable in its parent. */
+async function makeDirectories(path: string, { disk }: Pick<World, 'disk'>): Promise<void> {
+  if (await disk.stat(path)) return
+  const parent = resolve(path, '..')
+  await makeDirectories(parent, { disk })
+  await disk.makeDirectory(path)
+  await disk.syncDirectory(parent)
+}
+
+async function lockDrives(found: readonly FoundDrive[], world: World): Promise<Drive[]> {
+  const drives: Drive[] = []
+  try {
+    for (const { path, marker } of found) drives.push(await Drive.open(world, path, marker))
+  } catch (error) {
+    await closeDrives(drives)
+    if (error instanceof DriveLocked) throw new Exit(3, `${error.message}.`, { cause: error })
+    throw error
+  }
+  return drives
+}
+
+async function closeDrives(drives: readonly Drive[]): Promise<void> {
+  await Promise.allSettled(drives.map((drive) => drive.close()))
+}
+
+/** Goes on from the decision that holds; drives that are not here are out from then on. */
+async function openCoordinator(
+  config: ServeConfig,
+  drives: readonly Drive[],
+  parts: StartParts,
+): Promise<FileCoordinator> {
+  const histories = new Map<number, History>()
+  for (const drive of drives) histories.set(drive.id, await readHistory(parts.world, drive.path))
+  const choice = chooseState(histories)
+  if (choice.kind === 'none') throw new Exit(4, lostSentence(drives))
+  if (choice.kind === 'forked') throw new Exit(4, forkSentence(drives, choice.drives))
+  const { decision } = choice
+  refuseMisfits(config, decision.state.map, drives)
+  const check = checkDrives(decision.state, drives)
+  if (check.kind === 'refuse') throw new Exit(4, check.sentence)
+  const coordinator = await FileCoordinator.open(decision, { ...parts, drives })
+  await welcomeBack(coordinator, drives, parts.log)
+  return coordinator
+}
+
+/** The state of a new store. */
+function firstDecision(
+  config: ServeConfig,
+  drives: readonly Drive[],
+  parts: StartParts,
+): Promise<FileCoordinator> {
+  const map = firstMap(config, drives, parts.world)
+  const replicaCount = map.code.parityCount + 1
+  const state = {
+    clusterId: drives[0]!.marker.clusterId,
+    epoch: 1,
+    map,
+    metaPartitions: newMetaPartitions(map, replicaCount, parts.world.random),
+    buckets: {},
+    nextBucketId: 1,
+    nextDriveId: drives.length + 1,
+  }
+  return FileCoordinator.create(state, { ...parts, drives })
+}
+
+function firstMap(config: ServeConfig, drives: readonly Drive[], { random }: World): ClusterMap {
+  const code = config.code
+    ? { ...config.code, matrix: MatrixId.CentredVandermonde }
+    : codeForDrives(drives.length)
+  const mapDrives = drives.map(({ id, marker }) => ({
+    id,
+    uuid: marker.uuid,
+    weight: EQUAL_WEIGHT,
+    state: 'active' as const,
+  }))
+  const seed = asBuffer(random.bytes(8)).readBigUInt64BE(0).toString()
+  return buildMap(mapDrives, code, seed)
+}
+
+function refuseMisfits(config: ServeConfig, map: ClusterMap, drives: readonly Drive[]): void {
+  const { code } = config
+  if (!code) return
+  const same = code.dataCount === map.code.dataCount && code.parityCount === map.code.parityCount
+  if (same) return
+  throw new Exit(
+    2,
+    `the store at ${drives[0]!.path} was made with code ${nameCode(map.code)}: --code can not change it.`,
+  )
+}
+
+/** Drives that were out and are here again are written to again; what they owe stays owed. */
+async function welcomeBack(
+  coordinator: FileCoordinator,
+  drives: readonly Drive[],
+  log: Log,
+): Promise<void> {
+  for (const drive of drives) {
+    const known = coordinator.state.map.drives.find(({ id }) => id === drive.id)
+    if (known?.state !== 'out') continue
+    await coordinator.decide(markActive(drive.id))
+    log.warn(
+      { path: drive.path },
+      `${nameDrive(known)} is back: what was written meanwhile is not on it`,
+    )
+  }
+}
+
+function sayUnused(unused: readonly { path: string; why: string }[], log: Log): void {
+  for (const { path, why } of unused) log.warn({ path }, `this directory is not used: ${why}`)
+}
+
+function lostSentence(drives: readonly Drive[]): string {
+  return `${drives.map(({ path }) => path).join(', ')}: no intact state of the store is left on any of them.`
+}
+
+function forkSentence(drives: readonly Drive[], strangers: readonly number[]): string {
+  const paths = drives.filter(({ id }) => strangers.includes(id)).map(({ path }) => path)
+  return `${paths.join(', ')} went on without the other drives: the two histories are never merged.`
+}
+
+function randomHex({ random }: Pick<World, 'random'>, bytes: number): string {
+  return asBuffer(random.bytes(bytes)).toString('hex')
+}

@@ -1,0 +1,193 @@
+// The storage of an embedded store, opened over its drives: shards, metadata, coordinator; and the watch over them.
+import type { ServeConfig } from '../config.ts'
+import { asBuffer } from '../kit/bytes.ts'
+import { ClosingStack } from '../kit/closing-stack.ts'
+import type { Log } from '../kit/log.ts'
+import { Gauge, type Registry } from '../kit/metrics.ts'
+import { repeat } from '../kit/periodic.ts'
+import type { World } from '../kit/world.ts'
+import type { MetadataPartition } from '../metadata/contract.ts'
+import { openPartition } from '../metadata/partition.ts'
+import type { DamageReport } from '../objects/store-parts.ts'
+import type { Coordinator } from '../placement/coordinator.ts'
+import { markOut } from '../placement/coordinator-changes.ts'
+import { Router } from '../placement/router.ts'
+import type { StorageNode } from '../storage-node/contract.ts'
+import type { Drive } from '../storage-node/drive.ts'
+import { MetadataHost } from '../storage-node/metadata-host.ts'
+import { keepCredentials, ROOT_CREDENTIALS_FILE } from '../storage-node/root-credentials.ts'
+import { ShardStore } from '../storage-node/shard-store.ts'
+import { nameDrive } from '../storage-node/start-plan.ts'
+import { LocalStorageNode } from '../storage-node/storage-node.ts'
+import { DamageLog } from '../storage-node/upkeep/damage-log.ts'
+import { DriveWatch } from './drive-watch.ts'
+import { startStore } from './start-store.ts'
+
+/** Outside of the storage. */
+export interface EmbeddedParts {
+  world: World
+  log: Log
+  registry: Registry
+}
+
+/** Everything that objects/ needs of storage, and what people want to know of it. */
+export interface EmbeddedStorage {
+  node: StorageNode
+  router: Router
+  coordinator: Coordinator
+  drives: readonly Drive[]
+  credentials: RootCredentials
+  sharesDisk: boolean
+  readiness(): { ready: boolean; degraded: readonly string[] }
+  recordOut(driveId: number): Promise<void>
+  reportDamage(report: DamageReport): void
+  close(): Promise<void>
+}
+
+/** The root key; `keptIn` names the file that holds it when it was generated. */
+export interface RootCredentials {
+  accessKeyId: string
+  secretAccessKey: string
+  keptIn?: string
+}
+
+/** Opens everything, or throws Exit and closes what was opened. */
+export async function openEmbeddedStorage(
+  config: ServeConfig,
+  parts: EmbeddedParts,
+): Promise<EmbeddedStorage> {
+  const opened = new ClosingStack()
+  return await opened.guard(() => openAll(config, parts, opened))
+}
+
+async function openAll(
+  config: ServeConfig,
+  parts: EmbeddedParts,
+  opened: ClosingStack,
+): Promise<EmbeddedStorage> {
+  const { drives, coordinator } = await startStore(config, parts)
+  for (const drive of drives) opened.defer(() => drive.close())
+  opened.defer(() => coordinator.close())
+  const credentials = await rootCredentials(config, coordinator, drives, parts.world)
+  const node = await openShardStores(drives, parts, opened)
+  const byId = new Map(drives.map((drive) => [drive.id, drive]))
+  const replicaCount = coordinator.state.map.code.parityCount + 1
+  const host = await MetadataHost.open(
+    { drives: byId, coordinator, log: parts.log, replicaCount },
+    { world: parts.world },
+  )
+  opened.defer(() => host.close())
+  const watch = new DriveWatch(drives, {
+    log: parts.log,
+    recordOut: async (drive, reason) => {
+      await coordinator.decide(markOut(drive.id, reason))
+      await host.driveFailed(drive.id)
+    },
+  })
+  const probing = repeat('probe-drives', PROBE_EVERY_MS, () => watch.probe(), {
+    clock: parts.world.clock,
+    log: parts.log,
+  })
+  opened.defer(() => probing.stop())
+  const partitions = await openPartitions(host, config, coordinator, parts.world)
+  const damage = new DamageLog(parts.log, parts.registry)
+  listMetrics(coordinator, parts.registry)
+  return {
+    node,
+    router: new Router(coordinator, partitions),
+    coordinator,
+    drives,
+    credentials,
+    sharesDisk: await shareDisk(drives, parts.world),
+    readiness: () => ({ ready: true, degraded: sayMissing(coordinator) }),
+    recordOut: (driveId) => watch.recorded(driveId),
+    reportDamage: (report) => damage.report(report),
+    close: () => opened.close(),
+  }
+}
+
+/** A vanished directory is noticed within this time even when nobody writes. */
+const PROBE_EVERY_MS = 2_000
+
+async function openShardStores(
+  drives: readonly Drive[],
+  { world, log }: EmbeddedParts,
+  opened: ClosingStack,
+): Promise<LocalStorageNode> {
+  const stores = new Map<number, ShardStore>()
+  for (const drive of drives) {
+    const store = await ShardStore.open(drive, { world, log })
+    opened.defer(() => store.close())
+    stores.set(drive.id, store)
+  }
+  return new LocalStorageNode(stores)
+}
+
+/** Readers pin what they read, so garbage need not wait for the slowest of them (docs/decisions/0002). */
+async function openPartitions(
+  host: MetadataHost,
+  { garbageGraceMs }: ServeConfig,
+  { state }: Coordinator,
+  { clock }: World,
+): Promise<MetadataPartition[]> {
+  const garbage = { graceMs: garbageGraceMs, bytesPerSecond: Number.POSITIVE_INFINITY }
+  const ids = state.metaPartitions.map((_, id) => id)
+  return Promise.all(
+    ids.map((id) => openPartition({ id, garbage }, { log: host.partitionLog(id), clock })),
+  )
+}
+
+/** From the environment, else from the store, else made now and kept by the store. */
+async function rootCredentials(
+  config: ServeConfig,
+  coordinator: Coordinator,
+  drives: readonly Drive[],
+  world: World,
+): Promise<RootCredentials> {
+  if (config.rootCredentials) return config.rootCredentials
+  const made = makeCredentials(world)
+  const state = await coordinator.decide((before) =>
+    before.rootCredentials ? undefined : { ...before, rootCredentials: made },
+  )
+  const credentials = state.rootCredentials!
+  for (const drive of drives) await keepCredentials(world, drive, credentials)
+  return { ...credentials, keptIn: `${drives[0]!.path}/${ROOT_CREDENTIALS_FILE}` }
+}
+
+/** 100 random bits of name, 240 of secret. */
+function makeCredentials({ random }: World): { accessKeyId: string; secretAccessKey: string } {
+  const name = asBuffer(random.bytes(10)).toString('hex').toUpperCase().slice(0, 18)
+  return {
+    accessKeyId: `KG${name}`,
+    secretAccessKey: asBuffer(random.bytes(30)).toString('base64url'),
+  }
+}
+
+function sayMissing({ state }: Coordinator): string[] {
+  const out = state.map.drives.filter(({ state: drive }) => drive === 'out')
+  if (out.length === 0) return []
+  const names = out.map((drive) => `${nameDrive(drive)}, ${drive.reason ?? 'it is out'}`)
+  return [
+    `Degraded: ${out.length} of ${state.map.drives.length} drives are out (${names.join('; ')}).`,
+  ]
+}
+
+async function shareDisk(drives: readonly Drive[], { disk }: World): Promise<boolean> {
+  const stats = await Promise.all(drives.map(({ path }) => disk.stat(path)))
+  return drives.length > 1 && new Set(stats.map((stat) => stat?.device)).size < drives.length
+}
+
+function listMetrics(coordinator: Coordinator, registry: Registry): void {
+  new Gauge({
+    name: 'kintsugi_drives',
+    help: 'Drives of the store by state',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      for (const state of ['active', 'out'] as const) {
+        const { drives } = coordinator.state.map
+        this.set({ state }, drives.filter((drive) => drive.state === state).length)
+      }
+    },
+  })
+}

@@ -1,0 +1,33 @@
+// How the process ends: a code that scripts can tell apart and one sentence for people.
+
+/** 1 unexpected, 2 usage or configuration, 3 port or directory in use, 4 a foreign drive or too many missing. */
+export type ExitCode = 1 | 2 | 3 | 4
+
+/** Ends the program with `code` and this sentence. */
+export class Exit extends Error {
+  override readonly name = 'Exit'
+  readonly exitCode: ExitCode
+
+  constructor(exitCode: ExitCode, sentence: string, options?: { cause?: unknown }) {
+    super(sentence, options)
+    this.exitCode = exitCode
+  }
+}
+
+/** What to throw when listening failed: an Exit that names the port when that is what is wrong. */
+export function portTaken(
+  error: unknown,
+  { address, port, option }: { address: string; port: number; option: string },
+): unknown {
+  const code = (error as { code?: string }).code
+  if (code === 'EADDRINUSE') {
+    return new Exit(3, `port ${port} on ${address} is in use: choose another with ${option}.`)
+  }
+  if (code === 'EADDRNOTAVAIL' || code === 'EACCES' || code === 'ENOTFOUND') {
+    return new Exit(
+      2,
+      `${address}:${port} can not be listened on (${code}): see --address and ${option}.`,
+    )
+  }
+  return error
+}

@@ -1,0 +1,186 @@
+// One process: parts built from config and world, started, closed in reverse order.
+// Embedded: gateway, objects, metadata, placement and storage over local directories.
+import type { ServeConfig } from './config.ts'
+import { prepareDigests } from './digest/digest.ts'
+import { type EmbeddedStorage, openEmbeddedStorage } from './embedded/storage.ts'
+import { Codec } from './erasure/codec.ts'
+import { Exit, portTaken } from './exit.ts'
+import { operations } from './gateway/operations.ts'
+import { createGateway, type Gateway } from './gateway/server.ts'
+import { readTlsKeys, type TlsKeys, type TlsPaths, watchTlsFiles } from './gateway/tls-files.ts'
+import { mebibytes } from './kit/bytes.ts'
+import { ClosingStack } from './kit/closing-stack.ts'
+import { CELL_BYTES, type ErasureCode, shardCount } from './kit/erasure-code.ts'
+import type { Log } from './kit/log.ts'
+import type { Registry } from './kit/metrics.ts'
+import { type Periodic, repeat } from './kit/periodic.ts'
+import { Semaphore } from './kit/semaphore.ts'
+import type { World } from './kit/world.ts'
+import { Objects } from './objects/objects.ts'
+import { Pins } from './objects/pins.ts'
+import { type StoreParts, WRITE_BUDGET_UNIT } from './objects/store-parts.ts'
+import { collectGarbage } from './storage-node/upkeep/collect-garbage.ts'
+
+// Memory that bodies may take: stripes being filled or written, shards collected before they are written,
+// stripes being mended (storage.md 12: 256 MiB at most for the first).
+const STRIPE_POOL_BYTES = mebibytes(256)
+const MENDING_POOL_BYTES = mebibytes(32)
+const WRITE_BUDGET_BYTES = mebibytes(128)
+
+/** How often garbage that is due is looked for. */
+const COLLECT_EVERY_MS = 5_000
+
+/** What the outside of a member is made of. */
+export interface MemberParts {
+  world: World
+  log: Log
+  registry: Registry
+}
+
+/** A running store. */
+export interface Member {
+  /** http://127.0.0.1:9000 */
+  endpoint: string
+  drives: readonly { path: string }[]
+  code: ErasureCode
+  /** `keptIn`: the file that holds the generated secret; undefined when the environment gave it. */
+  credentials: { accessKeyId: string; keptIn?: string | undefined }
+  /** True when several drives lie on one file system. */
+  sharesDisk: boolean
+  readiness(): { ready: boolean; degraded: readonly string[] }
+  close(options: { deadlineMs: number }): Promise<void>
+}
+
+/** Opens or makes the store and serves it. Throws Exit with a sentence when that can not be. */
+export async function openMember(config: ServeConfig, parts: MemberParts): Promise<Member> {
+  await prepareDigests()
+  const opened = new ClosingStack()
+  return await opened.guard(() => openParts(config, parts, opened))
+}
+
+async function openParts(
+  config: ServeConfig,
+  parts: MemberParts,
+  opened: ClosingStack,
+): Promise<Member> {
+  const storage = await openEmbeddedStorage(config, parts)
+  opened.defer(() => storage.close())
+  const storeParts = await assembleStore(storage, parts)
+  const objects = new Objects(storeParts)
+  await objects.start()
+  for (const name of config.buckets) await objects.createBucket(name, config.region)
+  const collector = startCollector(config, storage, storeParts, parts)
+  opened.defer(() => collector.stop())
+  const gateway = await openGateway(config, { storage, objects, opened }, parts)
+  return {
+    endpoint: gateway.endpoint,
+    drives: storage.drives,
+    code: storage.coordinator.state.map.code,
+    credentials: storage.credentials,
+    sharesDisk: storage.sharesDisk,
+    readiness: () => storage.readiness(),
+    close: async ({ deadlineMs }) => {
+      await gateway.close({ deadlineMs })
+      await opened.close()
+    },
+  }
+}
+
+async function assembleStore(storage: EmbeddedStorage, parts: MemberParts): Promise<StoreParts> {
+  const maxShards = shardCount(storage.coordinator.state.map.code)
+  const openCodec = (poolBytes: number): Promise<Codec> =>
+    Codec.open({ maxShards, cellBytes: CELL_BYTES, poolBytes })
+  const codec = await openCodec(STRIPE_POOL_BYTES)
+  if (codec.kernel === 'javascript') {
+    parts.log.warn(
+      { trouble: String(codec.kernelTrouble) },
+      'the fast erasure code failed its self-test: the slow one is used',
+    )
+  }
+  return {
+    world: parts.world,
+    log: parts.log,
+    codec,
+    mendingCodec: await openCodec(MENDING_POOL_BYTES),
+    node: storage.node,
+    router: storage.router,
+    coordinator: storage.coordinator,
+    pins: new Pins(),
+    writeBudget: new Semaphore(WRITE_BUDGET_BYTES / WRITE_BUDGET_UNIT),
+    recordOut: (driveId) => storage.recordOut(driveId),
+    reportDamage: (report) => storage.reportDamage(report),
+  }
+}
+
+function startCollector(
+  config: ServeConfig,
+  storage: EmbeddedStorage,
+  { pins }: StoreParts,
+  parts: MemberParts,
+): Periodic {
+  const collectorParts = {
+    ...parts,
+    node: storage.node,
+    coordinator: storage.coordinator,
+    partitions: storage.router.partitions,
+    isPinned: pins.isPinned.bind(pins),
+  }
+  const everyMs = Math.min(COLLECT_EVERY_MS, Math.max(100, config.garbageGraceMs))
+  return repeat('collect-garbage', everyMs, (signal) => collectGarbage(collectorParts, signal), {
+    clock: parts.world.clock,
+    log: parts.log,
+  })
+}
+
+/** What the gateway stands on. */
+interface GatewayBase {
+  storage: EmbeddedStorage
+  objects: Objects
+  opened: ClosingStack
+}
+
+async function openGateway(
+  config: ServeConfig,
+  { storage, objects, opened }: GatewayBase,
+  { world, log, registry }: MemberParts,
+): Promise<{ endpoint: string; close: Gateway['close'] }> {
+  const tls = config.tls && (await loadTls(config.tls, world))
+  const gateway = createGateway(
+    {
+      domains: config.domains,
+      region: { name: config.region, enforced: config.strictRegion },
+      credentials: storage.credentials,
+      ...(tls ? { tls } : {}),
+    },
+    { world, log, objects, operations, registry },
+  )
+  if (config.tls && tls) {
+    const watching = watchTlsFiles(config.tls, tls, (keys) => gateway.reloadTls(keys), {
+      world,
+      log,
+    })
+    opened.defer(() => watching.stop())
+  }
+  const { port } = await listen(gateway, config)
+  const host = config.address.includes(':') ? `[${config.address}]` : config.address
+  return {
+    endpoint: `${tls ? 'https' : 'http'}://${host}:${port}`,
+    close: (options) => gateway.close(options),
+  }
+}
+
+async function loadTls(paths: TlsPaths, world: World): Promise<TlsKeys> {
+  try {
+    return await readTlsKeys(paths, world)
+  } catch (error) {
+    throw new Exit(2, `--tls-cert or --tls-key can not be read: ${(error as Error).message}`)
+  }
+}
+
+async function listen(gateway: Gateway, { address, port }: ServeConfig): Promise<{ port: number }> {
+  try {
+    return await gateway.listen({ address, port })
+  } catch (error) {
+    throw portTaken(error, { address, port, option: '--port' })
+  }
+}

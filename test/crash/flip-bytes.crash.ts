@@ -1,0 +1,87 @@
+// Flipped bytes in every kind of file of two drives: no wrong byte is ever returned, and everything is readable.
+import { mkdtemp, open, readdir, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { MixedLoad } from '../support/load.ts'
+import { S3Client } from '../support/s3.ts'
+import { Seeded, seedOfRun } from '../support/seeded.ts'
+import { startServer } from '../support/server.ts'
+
+const KINDS = ['seg', 'big', 'metalog', 'meta.db', 'shards.db', 'coordinator'] as const
+
+t.test('rot on two drives, stopped and serving', { timeout: 400_000 }, async (t) => {
+  const seed = seedOfRun()
+  t.comment(`SEED=${seed}`)
+  const random = new Seeded(seed)
+  const directory = await mkdtemp(join(tmpdir(), 'kintsugi-flip-'))
+  const directories = [1, 2, 3, 4, 5, 6].map((number) => join(directory, `drive${number}`))
+  let server = await startServer({ directories, environment: { KINTSUGI_BUCKETS: 'load' } })
+  let client = new S3Client(server.endpoint)
+  let load = new MixedLoad(client, 'load', random)
+  const running = load.run(6)
+  await sleep(5000)
+  load.stop()
+  await running
+  t.same(load.troubles, [])
+
+  for (const kind of ['seg', 'big'] as const)
+    await flipIn(directories.slice(0, 2), kind, 40, random)
+  await load.checkAll()
+  t.same(load.troubles, [], 'shards rot while they are served')
+  t.equal(await server.stop(), 0)
+  client.close()
+
+  for (const kind of KINDS) {
+    const victims = [random.below(6), random.below(6)].map((index) => directories[index]!)
+    const flipped = await flipIn(victims, kind, 12, random)
+    server = await startServer({ directories })
+    client = new S3Client(server.endpoint)
+    load = new MixedLoad(client, 'load', random, load.history)
+    await load.checkAll()
+    const wrong = load.troubles.filter(
+      (trouble) => trouble.includes(': read ') || trouble.includes('list'),
+    )
+    t.same(wrong, [], `${flipped} bytes flipped in ${kind}: nothing wrong was returned`)
+    t.equal(await server.stop(), 0)
+    client.close()
+  }
+  await rm(directory, { recursive: true })
+})
+
+async function flipIn(
+  drives: readonly string[],
+  kind: string,
+  count: number,
+  random: Seeded,
+): Promise<number> {
+  let flipped = 0
+  for (const drive of drives) {
+    const files = await filesBelow(join(drive, kind))
+    for (let round = 0; round < count && files.length > 0; round += 1) {
+      await flipByte(random.pick(files), random)
+      flipped += 1
+    }
+  }
+  return flipped
+}
+
+async function filesBelow(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => [])
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+}
+
+async function flipByte(path: string, random: Seeded): Promise<void> {
+  const { size } = await stat(path)
+  if (size === 0) return
+  const file = await open(path, 'r+')
+  const at = random.below(size)
+  const byte = Buffer.alloc(1)
+  await file.read(byte, 0, 1, at)
+  byte[0]! ^= 1 << random.below(8)
+  await file.write(byte, 0, 1, at)
+  await file.close()
+}

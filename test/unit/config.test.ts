@@ -1,0 +1,130 @@
+// Option beats environment beats file; whatever is wrong is one sentence that names the option.
+import t from 'tap'
+import {
+  ConfigError,
+  type ConfigSources,
+  loadServeConfig,
+  SERVE_OPTIONS,
+  unknownVariables,
+} from '../../src/config.ts'
+
+function load(sources: Partial<ConfigSources> = {}) {
+  return loadServeConfig({
+    directories: [],
+    options: {},
+    environment: {},
+    readFile: async () => '',
+    ...sources,
+  })
+}
+
+t.test('the defaults are those of the help', async (t) => {
+  const config = await load()
+  t.match(config, {
+    address: '127.0.0.1',
+    port: 9000,
+    adminPort: 9001,
+    domains: ['localhost'],
+    region: 'us-east-1',
+    strictRegion: false,
+    buckets: [],
+    garbageGraceMs: 60_000,
+    logLevel: 'info',
+  })
+  t.equal(config.tls, undefined)
+  t.equal(config.rootCredentials, undefined)
+  t.ok(Object.isFrozen(config))
+})
+
+t.test('option beats environment beats file', async (t) => {
+  const sources = {
+    options: { config: 'f.toml', port: '1' },
+    environment: { KINTSUGI_PORT: '2', KINTSUGI_REGION: 'eu-west-1' },
+    readFile: async () => 'port = 3\nregion = "x"\naddress = "0.0.0.0"\n',
+  }
+  t.match(await load(sources), { port: 1, region: 'eu-west-1', address: '0.0.0.0' })
+})
+
+t.test('every option can stand in the environment and in the file', async (t) => {
+  const values: Record<string, string> = {
+    port: '1',
+    'admin-port': '2',
+    code: '4+2',
+    'garbage-grace': '5',
+    'log-level': 'error',
+    'strict-region': 'true',
+  }
+  for (const { name } of SERVE_OPTIONS) {
+    if (name === 'config' || name.startsWith('tls')) continue
+    const value = values[name] ?? 'some-text'
+    const variable = `KINTSUGI_${name.replaceAll('-', '_').toUpperCase()}`
+    const fromEnvironment = await load({ environment: { [variable]: value } })
+    const fromFile = await load({
+      options: { config: 'f' },
+      readFile: async () => `${name} = "${value}"`,
+    })
+    t.same(fromEnvironment, fromFile, name)
+    t.notSame(fromFile, await load(), `${name} has an effect`)
+  }
+})
+
+t.test('repeatable options take several values everywhere', async (t) => {
+  t.same((await load({ options: { domain: ['a.example', 'B.example'] } })).domains, [
+    'a.example',
+    'b.example',
+  ])
+  t.same((await load({ environment: { KINTSUGI_BUCKETS: 'a, b' } })).buckets, ['a', 'b'])
+  const file = { options: { config: 'f' }, readFile: async () => 'buckets = ["x", "y"]' }
+  t.same((await load(file)).buckets, ['x', 'y'])
+})
+
+t.test('wrong settings are refused by name', async (t) => {
+  const wrong: [Partial<ConfigSources>, RegExp][] = [
+    [{ options: { port: '70000' } }, /--port/],
+    [{ options: { port: 'x' } }, /--port/],
+    [{ options: { 'log-level': 'loud' } }, /--log-level/],
+    [{ options: { code: '4' } }, /--code/],
+    [{ options: { code: '17+2' } }, /--code/],
+    [{ options: { code: '4+5' } }, /--code/],
+    [{ options: { 'tls-cert': 'x' } }, /--tls-key/],
+    [{ options: { region: 'Über' } }, /--region/],
+    [{ environment: { KINTSUGI_STRICT_REGION: 'perhaps' } }, /--strict-region/],
+    [{ environment: { KINTSUGI_ROOT_ACCESS_KEY_ID: 'only' } }, /together/],
+    [
+      {
+        environment: {
+          KINTSUGI_ROOT_ACCESS_KEY_ID: 'abc',
+          KINTSUGI_ROOT_SECRET_ACCESS_KEY: 'short',
+        },
+      },
+      /8 characters/,
+    ],
+    [{ options: { config: 'f' }, readFile: async () => 'prot = 1' }, /no option "prot"/],
+    [{ options: { config: 'f' }, readFile: async () => 'port = ' }, /not TOML/],
+    [
+      {
+        options: { config: 'gone' },
+        readFile: async () => {
+          throw new Error('ENOENT')
+        },
+      },
+      /can not be read/,
+    ],
+  ]
+  for (const [sources, message] of wrong) {
+    await t.rejects(load(sources), { name: 'ConfigError', message })
+  }
+  t.ok(new ConfigError('x') instanceof Error)
+})
+
+t.test('variables that are no options are found', async (t) => {
+  t.same(
+    unknownVariables({
+      KINTSUGI_PROT: '1',
+      KINTSUGI_PORT: '2',
+      PATH: '/',
+      KINTSUGI_ROOT_ACCESS_KEY_ID: 'a',
+    }),
+    ['KINTSUGI_PROT'],
+  )
+})

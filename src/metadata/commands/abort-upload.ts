@@ -1,0 +1,31 @@
+// abort-upload: forgets an upload; its parts become garbage.
+import { uploadKey } from '../rows/keys.ts'
+import { answerChange } from './answer-change.ts'
+import { discardParts } from './become-garbage.ts'
+import { refusesCommands } from './bucket-gate.ts'
+import { type Rule, refuse } from './decision.ts'
+import { forgetParts, readParts } from './upload-parts.ts'
+
+export const abortUpload: Rule<'abort-upload'> = {
+  async decide(command, context) {
+    const { bucket, key, uploadId } = command
+    const rowKey = uploadKey(bucket.id, Buffer.from(key), uploadId)
+    const [gone, upload] = await Promise.all([
+      refusesCommands(context.view, bucket),
+      context.view.get(rowKey),
+    ])
+    if (gone) return refuse({ kind: 'bucket-gone' })
+    if (!upload) return refuse({ kind: 'no-upload' })
+
+    const parts = await readParts(context.view, uploadId)
+    const batch = [
+      { key: rowKey, value: undefined },
+      ...forgetParts(uploadId, parts),
+      ...discardParts(bucket.id, parts, context),
+      answerChange(command, context),
+    ]
+    return { kind: 'answer', batch, answer: { kind: 'done' } }
+  },
+
+  repeat: () => ({ kind: 'done' }),
+}

@@ -1,0 +1,84 @@
+// What happens to blobs that lose their last reference: a garbage row in the same batch, due once readers are done.
+// And to blobs that lack shards: a repair row in the batch that makes them visible.
+import type { Uid } from '../../kit/uid.ts'
+import type { RowBatch } from '../log/contract.ts'
+import {
+  type Blob,
+  type BucketId,
+  MISSING_SLOT,
+  type ObjectVersion,
+  type Part,
+} from '../records.ts'
+import { encodeGarbageRow } from '../rows/garbage-row.ts'
+import { garbageKey, manifestOf, rangeOf, repairKey } from '../rows/keys.ts'
+import { decodeManifestRow } from '../rows/manifest-row.ts'
+import { encodeRepairRow, type Repair } from '../rows/repair-row.ts'
+import type { Context, Row, View } from './decision.ts'
+
+/** Nobody is waited for longer (storage.md 2, Deletes). */
+const GARBAGE_DELAY_MS_MAX = 24 * 60 * 60 * 1000
+
+/** More chunks than the 10,000 parts of an upload can fill. */
+const MANIFEST_CHUNKS_MAX = 10_000
+
+/** Changes that give up everything which `version` alone references, but for the blob `kept`. */
+export async function discardVersion(
+  bucketId: BucketId,
+  version: ObjectVersion,
+  context: Context,
+  kept?: Uid,
+): Promise<RowBatch> {
+  const chunks = version.manifest ? await readManifestRows(context.view, version.manifest.uid) : []
+  const parts = chunks.flatMap(({ value }) => decodeManifestRow(value))
+  const blobs = [...(version.blob ? [version.blob] : []), ...blobsOf(parts)]
+  const batch = blobs
+    .filter((blob) => blob.uid !== kept)
+    .flatMap((blob) => discardBlob({ bucketId, blob, readerBytes: version.bytes }, context))
+  for (const { key } of chunks) batch.push({ key, value: undefined })
+  return batch
+}
+
+/** Changes that give up parts which no object took over. */
+export function discardParts(
+  bucketId: BucketId,
+  parts: readonly Part[],
+  context: Context,
+): RowBatch {
+  return blobsOf(parts).flatMap((blob) =>
+    discardBlob({ bucketId, blob, readerBytes: blob.bytes }, context),
+  )
+}
+
+/** The repair row of a blob that lacks shards; nothing for a whole one. */
+export function oweShards(repair: Omit<Repair, 'blob'>, blob: Blob | undefined): RowBatch {
+  const missingCount = blob ? countMissing(blob) : 0
+  if (!blob || missingCount === 0) return []
+  return [{ key: repairKey(missingCount, blob.uid), value: encodeRepairRow({ ...repair, blob }) }]
+}
+
+/** `readerBytes`: what a reader who began before may still be reading. */
+function discardBlob(
+  { bucketId, blob, readerBytes }: { bucketId: BucketId; blob: Blob; readerBytes: number },
+  { nowMs, garbage }: Context,
+): RowBatch {
+  const readingMs = Math.ceil((readerBytes * 1000) / garbage.bytesPerSecond)
+  const dueMs = Math.floor(nowMs) + Math.min(garbage.graceMs + readingMs, GARBAGE_DELAY_MS_MAX)
+  const batch: RowBatch = [
+    { key: garbageKey(dueMs, blob.uid), value: encodeGarbageRow({ bucketId, blob }) },
+  ]
+  const missingCount = countMissing(blob)
+  if (missingCount > 0) batch.push({ key: repairKey(missingCount, blob.uid), value: undefined })
+  return batch
+}
+
+function readManifestRows(view: View, uid: Uid): Promise<Row[]> {
+  return view.scan(rangeOf(manifestOf(uid)), MANIFEST_CHUNKS_MAX)
+}
+
+function blobsOf(parts: readonly Part[]): Blob[] {
+  return parts.flatMap((part) => (part.blob ? [part.blob] : []))
+}
+
+function countMissing(blob: Blob): number {
+  return blob.drives?.filter((drive) => drive === MISSING_SLOT).length ?? 0
+}

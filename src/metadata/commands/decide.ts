@@ -1,0 +1,71 @@
+// From a command to its decision: the table of rules, and what makes every command idempotent.
+import { assert } from '../../kit/assert.ts'
+import { uidTimeMs } from '../../kit/uid.ts'
+import type { AnswerTo, Command } from '../contract.ts'
+import { type DoneCommand, decodeAnswerRow } from '../rows/answer-row.ts'
+import { answerKey } from '../rows/keys.ts'
+import { MetadataUnavailable } from '../unavailable.ts'
+import { abortUpload } from './abort-upload.ts'
+import { completeUpload } from './complete-upload.ts'
+import { createUpload } from './create-upload.ts'
+import type { Context, Decision, Rule, View } from './decision.ts'
+import { deleteObject } from './delete-object.ts'
+import { dropBucket } from './drop-bucket.ts'
+import { forgetGarbage } from './forget-garbage.ts'
+import { putObject } from './put-object.ts'
+import { putPart } from './put-part.ts'
+import { setBucket } from './set-bucket.ts'
+
+const rules: { [Kind in Command['kind']]: Rule<Kind> } = {
+  'put-object': putObject,
+  'delete-object': deleteObject,
+  'create-upload': createUpload,
+  'put-part': putPart,
+  'complete-upload': completeUpload,
+  'abort-upload': abortUpload,
+  'set-bucket': setBucket,
+  'drop-bucket': dropBucket,
+  'forget-garbage': forgetGarbage,
+}
+
+/**
+ * A command that is this old when it comes is not looked at: its answer row may be forgotten soon (sweep.ts),
+ * and then it could be done twice.
+ */
+export const COMMAND_AGE_MS_MAX = 5 * 60 * 1000
+
+/** Decides a command: a batch and an answer, or the answer that it had before. */
+export async function decide<C extends Command>(
+  command: C,
+  context: Context,
+): Promise<Decision<AnswerTo<C>>> {
+  // TypeScript does not see that the rule of a kind takes commands of that kind.
+  const rule = rules[command.kind] as unknown as Rule<C['kind']>
+  const typed = command as unknown as Parameters<typeof rule.decide>[0]
+  if (!rule.repeat) return (await rule.decide(typed, context)) as Decision<AnswerTo<C>>
+
+  refuseOld(command, context.nowMs)
+  // Deciding has no effect, so it need not wait for the answer row.
+  const [done, decision] = await Promise.all([
+    readDone(command, context.view),
+    rule.decide(typed, context),
+  ])
+  if (!done) return decision as Decision<AnswerTo<C>>
+  return { kind: 'answer', batch: [], answer: rule.repeat(typed, done) as AnswerTo<C> }
+}
+
+function refuseOld({ commandId }: Command, nowMs: number): void {
+  if (uidTimeMs(commandId) >= nowMs - COMMAND_AGE_MS_MAX) return
+  throw new MetadataUnavailable('the command is too old to know whether it was done already')
+}
+
+async function readDone(
+  { kind, commandId }: Command,
+  view: View,
+): Promise<DoneCommand | undefined> {
+  const row = await view.get(answerKey(commandId))
+  if (!row) return undefined
+  const done = decodeAnswerRow(row)
+  assert(done.kind === kind, 'a command id is used for one command')
+  return done
+}

@@ -1,0 +1,151 @@
+// The one order of a partition's commands: decided one at a time, made durable many at a time.
+// A command is decided on top of those still on their way to the disk, and answered when it is durable itself.
+import { Semaphore } from '../../kit/semaphore.ts'
+import type { Clock } from '../../kit/world.ts'
+import type { AnswerTo, Command } from '../contract.ts'
+import type { PartitionLog, RowBatch } from '../log/contract.ts'
+import { decodeClockRow, encodeClockRow } from '../rows/clock-row.ts'
+import { CLOCK_KEY } from '../rows/keys.ts'
+import { MetadataUnavailable } from '../unavailable.ts'
+import { decide } from './decide.ts'
+import type { Context, Decision, GarbagePolicy } from './decision.ts'
+import { nextTime } from './log-time.ts'
+import { PendingRows } from './pending-rows.ts'
+import { firstSweep, type SweepPosition, sweepExpired } from './sweep.ts'
+
+export interface PipelineOptions {
+  garbage: GarbagePolicy
+  /** Commands that are decided but not yet durable. */
+  pendingMax: number
+  /** Commands that wait to be decided; one more is refused with Overloaded. */
+  waitingMax: number
+}
+
+export interface PipelineParts {
+  log: PartitionLog
+  clock: Pick<Clock, 'now'>
+}
+
+/** What became of a batch: the error that left it unknown, or undefined. Never rejects. */
+type Fate = Promise<Error | undefined>
+
+const COMMANDS_PER_SWEEP = 256
+
+/** A pipeline over the log as it stands. */
+export async function openPipeline(
+  options: PipelineOptions,
+  parts: PipelineParts,
+): Promise<CommandPipeline> {
+  const row = await parts.log.rows.get(CLOCK_KEY)
+  return new CommandPipeline(row ? decodeClockRow(row) : 0n, options, parts)
+}
+
+/** Takes commands of one partition. After the first failed append it takes no more. */
+export class CommandPipeline {
+  readonly #options: PipelineOptions
+  readonly #parts: PipelineParts
+  readonly #rows: PendingRows
+  readonly #places: Semaphore
+  readonly #turn: Semaphore
+  #time: bigint
+  #failure: Error | undefined
+  #lastFate: Fate = Promise.resolve(undefined)
+  #sweep: SweepPosition = firstSweep()
+  #commandsSinceSweep = 0
+
+  constructor(time: bigint, options: PipelineOptions, parts: PipelineParts) {
+    this.#time = time
+    this.#options = options
+    this.#parts = parts
+    this.#rows = new PendingRows(parts.log.rows)
+    this.#places = new Semaphore(options.pendingMax, { maxWaiting: options.waitingMax })
+    this.#turn = new Semaphore(1, { maxWaiting: options.pendingMax })
+  }
+
+  /** Decides, appends, and answers once that is durable. */
+  async commit<C extends Command>(command: C): Promise<AnswerTo<C>> {
+    await this.#places.acquire()
+    try {
+      for (;;) {
+        const { decision, fate } = await this.#decideInTurn(command)
+        // A refusal waits as well: it may rest on a write that is not durable yet.
+        const failure = await fate
+        if (failure) throw unavailable(failure)
+        if (decision.kind === 'answer') return decision.answer
+      }
+    } finally {
+      this.#places.release()
+    }
+  }
+
+  /** Resolves when the write of `key` that was appended last has met its fate. */
+  async settled(key: Uint8Array): Promise<void> {
+    await this.#rows.fateOf(key)
+  }
+
+  /** Resolves when all that is appended now has met its fate. */
+  async allSettled(): Promise<void> {
+    await this.#lastFate
+  }
+
+  async #decideInTurn<C extends Command>(
+    command: C,
+  ): Promise<{ decision: Decision<AnswerTo<C>>; fate: Fate }> {
+    await this.#turn.acquire()
+    try {
+      if (this.#failure) throw unavailable(this.#failure)
+      const context = this.#newContext()
+      const decision = await decide(command, context)
+      const batch = [...decision.batch, ...(await this.#sweepSometimes(context))]
+      if (batch.length > 0) this.#append(batch, context.time)
+      return { decision, fate: this.#lastFate }
+    } finally {
+      this.#turn.release()
+    }
+  }
+
+  #newContext(): Context {
+    const nowMs = this.#parts.clock.now()
+    const { garbage } = this.#options
+    return { view: this.#rows, time: nextTime(this.#time, nowMs), nowMs, garbage }
+  }
+
+  #append(batch: RowBatch, time: bigint): void {
+    // The view fell back to older rows if an append failed while this was decided.
+    if (this.#failure) throw unavailable(this.#failure)
+    this.#time = time
+    const timed = [...batch, { key: CLOCK_KEY, value: encodeClockRow(time) }]
+    const fate = this.#meetFate(this.#lastFate, this.#parts.log.append(timed))
+    this.#rows.add(timed, fate)
+    this.#lastFate = fate.then((failure) => {
+      this.#rows.settle(timed, fate)
+      return failure
+    })
+  }
+
+  /** In log order: a batch whose predecessor failed has failed, whatever the log says of it. */
+  async #meetFate(previous: Fate, appended: Promise<unknown>): Fate {
+    const [earlier, own] = await Promise.all([previous, appended.then(() => undefined, asError)])
+    const failure = earlier ?? own
+    this.#failure ??= failure
+    return failure
+  }
+
+  /** Changes that forget expired rows, every so many commands; they ride in the batch of the command. */
+  async #sweepSometimes(context: Context): Promise<RowBatch> {
+    this.#commandsSinceSweep += 1
+    if (this.#commandsSinceSweep < COMMANDS_PER_SWEEP) return []
+    this.#commandsSinceSweep = 0
+    const { batch, next } = await sweepExpired(this.#sweep, context)
+    this.#sweep = next
+    return batch
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
+}
+
+function unavailable(cause: Error): MetadataUnavailable {
+  return new MetadataUnavailable(`the metadata log takes no more: ${cause.message}`, { cause })
+}

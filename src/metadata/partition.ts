@@ -1,0 +1,139 @@
+// A partition: a log that gives an order, rows that follow from it, and the commands and queries in between.
+import { prepareDigests } from '../digest/digest.ts'
+import { kibibytes } from '../kit/bytes.ts'
+import type { Uid } from '../kit/uid.ts'
+import { refusesQueries } from './commands/bucket-gate.ts'
+import type { GarbagePolicy } from './commands/decision.ts'
+import { type CommandPipeline, openPipeline, type PipelineParts } from './commands/pipeline.ts'
+import type {
+  AnswerTo,
+  Command,
+  Garbage,
+  MetadataPartition,
+  MetaPartitionId,
+  ObjectScan,
+  ScanPage,
+  UploadScan,
+} from './contract.ts'
+import type { RowReader } from './log/contract.ts'
+import type { BucketRef, ObjectVersion, Part, Upload } from './records.ts'
+import { decodeGarbageRow } from './rows/garbage-row.ts'
+import {
+  currentKey,
+  dueOfGarbage,
+  garbageFrom,
+  manifestOf,
+  partKey,
+  partsOf,
+  rangeOf,
+  uploadKey,
+} from './rows/keys.ts'
+import { decodeManifestRow } from './rows/manifest-row.ts'
+import { decodeObjectRow } from './rows/object-row.ts'
+import { decodePartRow } from './rows/part-row.ts'
+import { decodeUploadRow } from './rows/upload-row.ts'
+import { scanObjects, scanUploads } from './scan.ts'
+import { readRows } from './scan-walk.ts'
+
+/** Bytes outlive their last reference by 15 minutes and what a slow reader needs (storage.md 2, Deletes). */
+export const USUAL_GARBAGE: GarbagePolicy = {
+  graceMs: 15 * 60 * 1000,
+  bytesPerSecond: kibibytes(256),
+}
+
+/** Above every part number: where a list of parts ends, whatever marker a client sends. */
+const PART_NUMBER_MAX = 0xffff
+
+export interface PartitionOptions {
+  id: MetaPartitionId
+  garbage?: GarbagePolicy
+  /** Commands that are decided but not yet durable; 1,024 unless said otherwise. */
+  pendingMax?: number
+  /** Commands that wait to be decided, beyond which commit() throws Overloaded; 8,192 unless said otherwise. */
+  waitingMax?: number
+}
+
+/** A partition over its log. The log must be ready to append, and no other partition may append to it. */
+export async function openPartition(
+  options: PartitionOptions,
+  parts: PipelineParts,
+): Promise<MetadataPartition> {
+  await prepareDigests()
+  const { garbage = USUAL_GARBAGE, pendingMax = 1024, waitingMax = 8192 } = options
+  const pipeline = await openPipeline({ garbage, pendingMax, waitingMax }, parts)
+  return new Partition(options.id, parts.log.rows, pipeline)
+}
+
+/** Queries read rows that are durable; a write whose fate is open is waited for where it could matter. */
+class Partition implements MetadataPartition {
+  readonly id: MetaPartitionId
+  readonly #rows: RowReader
+  readonly #pipeline: CommandPipeline
+
+  constructor(id: MetaPartitionId, rows: RowReader, pipeline: CommandPipeline) {
+    this.id = id
+    this.#rows = rows
+    this.#pipeline = pipeline
+  }
+
+  commit<C extends Command>(command: C): Promise<AnswerTo<C>> {
+    return this.#pipeline.commit(command)
+  }
+
+  async getObject(
+    bucket: BucketRef,
+    key: string,
+  ): Promise<ObjectVersion | undefined | 'bucket-gone'> {
+    const rowKey = currentKey(bucket.id, Buffer.from(key))
+    await this.#pipeline.settled(rowKey)
+    const [refused, row] = await Promise.all([
+      refusesQueries(this.#rows, bucket),
+      this.#rows.get(rowKey),
+    ])
+    if (refused) return 'bucket-gone'
+    return row && decodeObjectRow(row)
+  }
+
+  async getManifest(uid: Uid): Promise<Part[]> {
+    const rows = await readRows(this.#rows, rangeOf(manifestOf(uid)))
+    return rows.flatMap(({ value }) => decodeManifestRow(value))
+  }
+
+  async scanObjects(scan: ObjectScan): Promise<ScanPage<ObjectVersion> | 'bucket-gone'> {
+    await this.#pipeline.allSettled()
+    if (await refusesQueries(this.#rows, scan.bucket)) return 'bucket-gone'
+    return await scanObjects(this.#rows, scan)
+  }
+
+  async getUpload(bucket: BucketRef, key: string, uploadId: Uid): Promise<Upload | undefined> {
+    const rowKey = uploadKey(bucket.id, Buffer.from(key), uploadId)
+    await this.#pipeline.settled(rowKey)
+    const row = await this.#rows.get(rowKey)
+    return row && decodeUploadRow(row, uploadId)
+  }
+
+  async listParts(
+    uploadId: Uid,
+    after: number,
+    limit: number,
+  ): Promise<{ parts: Part[]; more: boolean }> {
+    await this.#pipeline.allSettled()
+    const first = Math.min(Math.max(after + 1, 0), PART_NUMBER_MAX)
+    const range = { from: partKey(uploadId, first), to: rangeOf(partsOf(uploadId)).to }
+    const rows = await readRows(this.#rows, range, limit + 1)
+    const parts = rows.slice(0, limit).map(({ value }) => decodePartRow(value))
+    return { parts, more: rows.length > limit }
+  }
+
+  async scanUploads(scan: UploadScan): Promise<ScanPage<Upload> | 'bucket-gone'> {
+    await this.#pipeline.allSettled()
+    if (await refusesQueries(this.#rows, scan.bucket)) return 'bucket-gone'
+    return await scanUploads(this.#rows, scan)
+  }
+
+  async dueGarbage(nowMs: number, limit: number): Promise<Garbage[]> {
+    const range = { from: garbageFrom(0), to: garbageFrom(Math.floor(nowMs) + 1) }
+    const rows = await readRows(this.#rows, range, limit)
+    return rows.map(({ key, value }) => decodeGarbageRow(value, dueOfGarbage(key)))
+  }
+}

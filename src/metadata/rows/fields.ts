@@ -1,0 +1,140 @@
+// Shapes that several row kinds share, packed with short names: a listing reads a thousand rows at a time.
+// The meaning of every name is in docs/formats/rows.md.
+import { asBuffer } from '../../kit/bytes.ts'
+import type { MatrixId } from '../../kit/erasure-code.ts'
+import { uidBytes, uidFromBytes } from '../../kit/uid.ts'
+import type {
+  Blob,
+  Checksum,
+  ChecksumAlgorithm,
+  ChecksumType,
+  ObjectAttributes,
+  SystemHeaders,
+} from '../records.ts'
+
+/** Hex digits as bytes, anything else as it is. */
+export type PackedHex = Uint8Array | string
+
+/** `text` at half its length when it is lower-case hex. */
+export function packHex(text: string): PackedHex {
+  return /^(?:[0-9a-f]{2})+$/.test(text) ? Buffer.from(text, 'hex') : text
+}
+
+/** The text that packHex() was given. */
+export function unpackHex(packed: PackedHex): string {
+  return typeof packed === 'string' ? packed : asBuffer(packed).toString('hex')
+}
+
+/** Algorithm, type, value. */
+export type PackedChecksum = [ChecksumAlgorithm, ChecksumType, string]
+
+export function packChecksum({ algorithm, type, value }: Checksum): PackedChecksum {
+  return [algorithm, type, value]
+}
+
+export function unpackChecksum([algorithm, type, value]: PackedChecksum): Checksum {
+  return { algorithm, type, value }
+}
+
+/** A blob; `p` is left out when 0, `o` when the map says where the shards are. */
+export interface PackedBlob {
+  u: Uint8Array
+  p?: number
+  b: number
+  c: [number, number, number]
+  s: number
+  d: number
+  o?: number[]
+}
+
+export function packBlob(blob: Blob): PackedBlob {
+  const { dataCount, parityCount, matrix } = blob.code
+  return {
+    u: uidBytes(blob.uid),
+    ...(blob.part === 0 ? {} : { p: blob.part }),
+    b: blob.bytes,
+    c: [dataCount, parityCount, matrix],
+    s: blob.cellBytes,
+    d: blob.partition,
+    ...(blob.drives ? { o: blob.drives } : {}),
+  }
+}
+
+export function unpackBlob(packed: PackedBlob): Blob {
+  const [dataCount, parityCount, matrix] = packed.c
+  return {
+    uid: uidFromBytes(packed.u),
+    part: packed.p ?? 0,
+    bytes: packed.b,
+    code: { dataCount, parityCount, matrix: matrix as MatrixId },
+    cellBytes: packed.s,
+    partition: packed.d,
+    ...(packed.o ? { drives: packed.o } : {}),
+  }
+}
+
+/** `h` is headers by their short names, `u` user metadata as name, value, name, value, …; empty ones are left out. */
+export interface PackedAttributes {
+  h?: Record<string, string>
+  u?: string[]
+  s?: string
+}
+
+const HEADER_NAMES: { [Name in keyof Required<SystemHeaders>]: string } = {
+  contentType: 'ct',
+  cacheControl: 'cc',
+  contentDisposition: 'cd',
+  contentEncoding: 'ce',
+  contentLanguage: 'cl',
+  expires: 'ex',
+  websiteRedirectLocation: 'wr',
+}
+
+const USUAL_STORAGE_CLASS = 'STANDARD'
+
+export function packAttributes(attributes: ObjectAttributes): PackedAttributes {
+  const headers = packHeaders(attributes.headers)
+  const metadata = Object.entries(attributes.userMetadata).flat()
+  return {
+    ...(headers.length > 0 ? { h: Object.fromEntries(headers) } : {}),
+    ...(metadata.length > 0 ? { u: metadata } : {}),
+    ...(attributes.storageClass === USUAL_STORAGE_CLASS ? {} : { s: attributes.storageClass }),
+  }
+}
+
+export function unpackAttributes(packed: PackedAttributes): ObjectAttributes {
+  return {
+    headers: unpackHeaders(packed.h ?? {}),
+    userMetadata: unpackMetadata(packed.u ?? []),
+    storageClass: packed.s ?? USUAL_STORAGE_CLASS,
+  }
+}
+
+function packHeaders(headers: SystemHeaders): [string, string][] {
+  return headerEntries().flatMap(([name, short]): [string, string][] => {
+    const value = headers[name]
+    return value === undefined ? [] : [[short, value]]
+  })
+}
+
+function unpackHeaders(packed: Record<string, string>): SystemHeaders {
+  const headers: SystemHeaders = {}
+  for (const [name, short] of headerEntries()) {
+    const value = packed[short]
+    if (value !== undefined) headers[name] = value
+  }
+  return headers
+}
+
+function headerEntries(): [keyof SystemHeaders, string][] {
+  return Object.entries(HEADER_NAMES) as [keyof SystemHeaders, string][]
+}
+
+function unpackMetadata(flat: string[]): Record<string, string> {
+  const pairs: [string, string][] = []
+  for (let index = 0; index + 1 < flat.length; index += 2) {
+    pairs.push([flat[index]!, flat[index + 1]!])
+  }
+  // fromEntries() also keeps a name like __proto__.
+  return Object.fromEntries(pairs)
+}

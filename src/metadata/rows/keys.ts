@@ -1,0 +1,189 @@
+// Every key of every row, in one table, so that no two kinds can collide (docs/formats/rows.md).
+// A key is the number of its kind and then what names the row, so that the order of bytes is the order we scan in.
+import { assert } from '../../kit/assert.ts'
+import { asBuffer, prefixSuccessor } from '../../kit/bytes.ts'
+import { UID_BYTES, type Uid, uidBytes, uidFromBytes, uidTimeMs } from '../../kit/uid.ts'
+import type { RowRange } from '../log/contract.ts'
+import type { BucketId } from '../records.ts'
+import { escapeKey, KEY_END, unescapeKey } from './escape.ts'
+
+/** First byte of a key. Numbers are never reused. */
+export const KeyKind = {
+  /** Current version of an object: bucket | key. */
+  Current: 1,
+  /** Reserved for versioning: a key whose latest version is a delete marker. */
+  Marker: 2,
+  /** Reserved for versioning: versions that are not current. */
+  Version: 3,
+  /** Upload under way: bucket | escaped key 00 01 | upload id. */
+  Upload: 4,
+  /** Part of an upload: upload id | number. */
+  Part: 5,
+  /** Parts of a completed multipart object: manifest uid | chunk. */
+  Manifest: 6,
+  /** Result of a completed upload: upload id. */
+  Completed: 7,
+  /** Blob that nothing references: due time | uid. */
+  Garbage: 8,
+  /** Blob that lacks shards: 255 minus missing slots | uid. */
+  Repair: 9,
+  /** Answer of a command that was done: command id. */
+  Answer: 10,
+  /** State of a bucket: bucket. */
+  Bucket: 11,
+  /** Reserved: counters of objects and bytes. */
+  Counter: 12,
+  /** The clock of the partition's log; one row. */
+  Clock: 13,
+} as const
+export type KeyKind = (typeof KeyKind)[keyof typeof KeyKind]
+
+/** Length of a kind and a bucket id: where the key of an object begins in its row's key. */
+export const BUCKET_PREFIX_BYTES = 9
+
+/** Row of the current version of `key`. */
+export function currentKey(bucketId: BucketId, key: Uint8Array): Buffer {
+  return Buffer.concat([bucketPrefix(KeyKind.Current, bucketId), key])
+}
+
+/** The object key in a row key made by currentKey(). */
+export function keyOfCurrent(rowKey: Uint8Array): Buffer {
+  return asBuffer(rowKey.subarray(BUCKET_PREFIX_BYTES))
+}
+
+/** Uploads whose keys begin with `prefix`. */
+export function uploadPrefix(bucketId: BucketId, prefix: Uint8Array): Buffer {
+  return Buffer.concat([bucketPrefix(KeyKind.Upload, bucketId), escapeKey(prefix)])
+}
+
+/** All uploads of exactly this key, oldest first. */
+export function uploadsOfKey(bucketId: BucketId, key: Uint8Array): Buffer {
+  return Buffer.concat([uploadPrefix(bucketId, key), KEY_END])
+}
+
+/** Row of an upload under way. */
+export function uploadKey(bucketId: BucketId, key: Uint8Array, uploadId: Uid): Buffer {
+  return Buffer.concat([uploadsOfKey(bucketId, key), uidBytes(uploadId)])
+}
+
+/** Key and upload id in a row key made by uploadKey(). */
+export function parseUploadKey(rowKey: Uint8Array): { key: Buffer; uploadId: Uid } {
+  const end = rowKey.length - UID_BYTES
+  const escaped = rowKey.subarray(BUCKET_PREFIX_BYTES, end - KEY_END.length)
+  return { key: unescapeKey(escaped), uploadId: uidFromBytes(rowKey.subarray(end)) }
+}
+
+/** Row of one part of an upload. */
+export function partKey(uploadId: Uid, number: number): Buffer {
+  assert(number >= 0 && number <= 0xffff, 'a part number fits in 16 bits')
+  const key = keyOfUid(KeyKind.Part, uploadId, 2)
+  key.writeUInt16BE(number, 1 + UID_BYTES)
+  return key
+}
+
+/** The part number in a row key made by partKey(). */
+export function numberOfPart(rowKey: Uint8Array): number {
+  return asBuffer(rowKey).readUInt16BE(1 + UID_BYTES)
+}
+
+/** All parts of an upload, in order of number. */
+export function partsOf(uploadId: Uid): Buffer {
+  return keyOfUid(KeyKind.Part, uploadId, 0)
+}
+
+/** Row of one chunk of a manifest. */
+export function manifestKey(uid: Uid, chunk: number): Buffer {
+  const key = keyOfUid(KeyKind.Manifest, uid, 4)
+  key.writeUInt32BE(chunk, 1 + UID_BYTES)
+  return key
+}
+
+/** All chunks of a manifest, in order. */
+export function manifestOf(uid: Uid): Buffer {
+  return keyOfUid(KeyKind.Manifest, uid, 0)
+}
+
+/** Row of the result of a completed upload. */
+export function completedKey(uploadId: Uid): Buffer {
+  return keyOfUid(KeyKind.Completed, uploadId, 0)
+}
+
+/** Row of a blob to be deleted at `dueMs`. */
+export function garbageKey(dueMs: number, uid: Uid): Buffer {
+  return Buffer.concat([garbageFrom(dueMs), uidBytes(uid)])
+}
+
+/** Where garbage that is due at `dueMs` or later begins. */
+export function garbageFrom(dueMs: number): Buffer {
+  const key = Buffer.alloc(9)
+  key[0] = KeyKind.Garbage
+  key.writeBigUInt64BE(BigInt(dueMs), 1)
+  return key
+}
+
+/** The due time in a row key made by garbageKey(). */
+export function dueOfGarbage(rowKey: Uint8Array): number {
+  return Number(asBuffer(rowKey).readBigUInt64BE(1))
+}
+
+/** Row of a blob that lacks `missingCount` shards: those that lack most come first, then the oldest. */
+export function repairKey(missingCount: number, uid: Uid): Buffer {
+  return Buffer.concat([Buffer.of(KeyKind.Repair, 0xff - missingCount), uidBytes(uid)])
+}
+
+/** Row of the answer of a command. */
+export function answerKey(commandId: Uid): Buffer {
+  return keyOfUid(KeyKind.Answer, commandId, 0)
+}
+
+/** Where answers of commands made at `timeMs` or later begin: a uid begins with its time. */
+export function answersFrom(timeMs: number): Buffer {
+  const key = Buffer.alloc(7)
+  key[0] = KeyKind.Answer
+  key.writeUIntBE(Math.max(0, Math.floor(timeMs)), 1, 6)
+  return key
+}
+
+/** When the command of a row key made by answerKey() was made. */
+export function timeOfAnswer(rowKey: Uint8Array): number {
+  return uidTimeMs(uidFromBytes(rowKey.subarray(1)))
+}
+
+/** Row of a bucket's state. */
+export function bucketKey(bucketId: BucketId): Buffer {
+  return bucketPrefix(KeyKind.Bucket, bucketId)
+}
+
+/** Row of the log's clock. */
+export const CLOCK_KEY: Uint8Array = Buffer.of(KeyKind.Clock)
+
+/** All keys that begin with `prefix`. */
+export function rangeOf(prefix: Uint8Array): RowRange {
+  const to = prefixSuccessor(prefix)
+  assert(to, 'a key begins with its kind, and no kind is 255')
+  return { from: prefix, to }
+}
+
+/** Every row of one kind. */
+export function rangeOfKind(kind: KeyKind): RowRange {
+  return rangeOf(Buffer.of(kind))
+}
+
+/** The first key after `key`. */
+export function keyAfter(key: Uint8Array): Buffer {
+  return Buffer.concat([key, Buffer.of(0)])
+}
+
+function bucketPrefix(kind: KeyKind, bucketId: BucketId): Buffer {
+  const prefix = Buffer.alloc(BUCKET_PREFIX_BYTES)
+  prefix[0] = kind
+  prefix.writeBigUInt64BE(BigInt(bucketId), 1)
+  return prefix
+}
+
+function keyOfUid(kind: KeyKind, uid: Uid, extraBytes: number): Buffer {
+  const key = Buffer.alloc(1 + UID_BYTES + extraBytes)
+  key[0] = kind
+  key.set(uidBytes(uid), 1)
+  return key
+}

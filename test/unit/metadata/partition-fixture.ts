@@ -1,0 +1,210 @@
+// What tests of partitions share: a clock that stands still, uids in order, and short ways to make commands.
+import type { Uid } from '../../../src/kit/uid.ts'
+import type {
+  ListedPart,
+  MetadataPartition,
+  NewVersion,
+  WriteConditions,
+} from '../../../src/metadata/contract.ts'
+import { openPartition, type PartitionOptions } from '../../../src/metadata/partition.ts'
+import type { Blob, BucketRef, Checksum, Part, Upload } from '../../../src/metadata/records.ts'
+import { MemoryLog } from './memory-log.ts'
+
+export const START_MS = 1_763_000_000_000
+export const MIB = 1024 * 1024
+export const bucket: BucketRef = { id: 7, revision: 1 }
+
+let uidCount = 0
+
+/** A uid that was never given, of the time `timeMs`. */
+export function uidAt(timeMs: number): Uid {
+  uidCount += 1
+  return (timeMs.toString(16).padStart(12, '0') + uidCount.toString(16).padStart(20, '0')) as Uid
+}
+
+/** A clock that a test moves. */
+export class TestClock {
+  ms = START_MS
+  now(): number {
+    return this.ms
+  }
+}
+
+export interface Fixture {
+  partition: MetadataPartition
+  log: MemoryLog
+  clock: TestClock
+  /** Commands on the bucket `bucket`. */
+  store: Store
+}
+
+/** A partition over a new log in memory, or over `log`. */
+export async function openFixture(
+  options: Partial<PartitionOptions> = {},
+  log = new MemoryLog(),
+  clock = new TestClock(),
+): Promise<Fixture> {
+  const garbage = { graceMs: 1000, bytesPerSecond: MIB }
+  const partition = await openPartition({ id: 0, garbage, ...options }, { log, clock })
+  return { partition, log, clock, store: new Store(partition, clock) }
+}
+
+/** Makes and commits commands. */
+export class Store {
+  readonly #partition: MetadataPartition
+  readonly #clock: TestClock
+
+  constructor(partition: MetadataPartition, clock: TestClock) {
+    this.#partition = partition
+    this.#clock = clock
+  }
+
+  uid(): Uid {
+    return uidAt(this.#clock.ms)
+  }
+
+  blob(bytes: number, drives?: number[]): Blob {
+    return {
+      uid: this.uid(),
+      part: 0,
+      bytes,
+      code: { dataCount: 4, parityCount: 2, matrix: 1 },
+      cellBytes: 131072,
+      partition: 12,
+      ...(drives ? { drives } : {}),
+    }
+  }
+
+  version(etag: string, bytes = 1000): NewVersion {
+    return {
+      headers: { contentType: 'text/plain' },
+      userMetadata: {},
+      storageClass: 'STANDARD',
+      bytes,
+      etag,
+      ...(bytes > 0 ? { blob: this.blob(bytes) } : {}),
+    }
+  }
+
+  put(
+    key: string,
+    etag: string,
+    more: { conditions?: WriteConditions; version?: NewVersion; commandId?: Uid } = {},
+  ) {
+    const { conditions = {}, version = this.version(etag), commandId = this.uid() } = more
+    return this.#partition.commit({
+      kind: 'put-object',
+      bucket,
+      key,
+      version,
+      conditions,
+      commandId,
+    })
+  }
+
+  delete(key: string, conditions: WriteConditions = {}, commandId = this.uid()) {
+    return this.#partition.commit({ kind: 'delete-object', bucket, key, conditions, commandId })
+  }
+
+  get(key: string) {
+    return this.#partition.getObject(bucket, key)
+  }
+
+  /** Begins an upload and gives its id. */
+  async create(key: string, more: Partial<Upload> = {}): Promise<Uid> {
+    const upload = {
+      uploadId: this.uid(),
+      headers: {},
+      userMetadata: { colour: 'blue' },
+      storageClass: 'STANDARD',
+      ...more,
+    }
+    const commandId = this.uid()
+    await this.#partition.commit({ kind: 'create-upload', bucket, key, upload, commandId })
+    return upload.uploadId
+  }
+
+  part(number: number, bytes: number, checksum?: Checksum): Omit<Part, 'modifiedMs'> {
+    const etag = number.toString(16).padStart(32, 'a')
+    const blob = { ...this.blob(bytes), part: number }
+    return {
+      number,
+      bytes,
+      etag,
+      ...(bytes > 0 ? { blob } : {}),
+      ...(checksum ? { checksum } : {}),
+    }
+  }
+
+  putPart(key: string, uploadId: Uid, part: Omit<Part, 'modifiedMs'>, commandId = this.uid()) {
+    return this.#partition.commit({ kind: 'put-part', bucket, key, uploadId, part, commandId })
+  }
+
+  complete(
+    key: string,
+    uploadId: Uid,
+    parts: ListedPart[],
+    more: {
+      conditions?: WriteConditions
+      claimed?: {
+        bytes?: number
+        checksum?: { algorithm: string; value: string }
+        checksumType?: string
+      }
+      commandId?: Uid
+    } = {},
+  ) {
+    const { conditions = {}, claimed = {}, commandId = this.uid() } = more
+    return this.#partition.commit({
+      kind: 'complete-upload',
+      bucket,
+      key,
+      uploadId,
+      parts,
+      conditions,
+      claimed,
+      commandId,
+    })
+  }
+
+  abort(key: string, uploadId: Uid, commandId = this.uid()) {
+    return this.#partition.commit({ kind: 'abort-upload', bucket, key, uploadId, commandId })
+  }
+
+  setBucket(state: 'live' | 'frozen', revision: number, id = bucket.id) {
+    const commandId = this.uid()
+    return this.#partition.commit({
+      kind: 'set-bucket',
+      commandId,
+      bucket: { id, revision },
+      state,
+    })
+  }
+
+  dropBucket(revision: number, id = bucket.id) {
+    const commandId = this.uid()
+    return this.#partition.commit({ kind: 'drop-bucket', commandId, bucket: { id, revision } })
+  }
+
+  /** Keys of the whole bucket. */
+  async keys(): Promise<string[]> {
+    const page = await this.#partition.scanObjects({ ...everything, limit: 100_000 })
+    if (page === 'bucket-gone') throw new Error('the bucket is gone')
+    return page.entries.map((entry) => (entry.kind === 'entry' ? entry.key : entry.prefix))
+  }
+}
+
+/** A scan of the first 1,000 entries of the bucket. */
+export const everything = {
+  bucket,
+  prefix: '',
+  after: '',
+  afterPrefix: false,
+  delimiter: '',
+  limit: 1000,
+}
+
+/** The part as a client lists it. */
+export function listed({ number, etag }: { number: number; etag: string }): ListedPart {
+  return { number, etag }
+}

@@ -1,0 +1,200 @@
+// The partition as a whole: one order, many at a time, nothing twice, and a failed log.
+import t from 'tap'
+import { KeyKind } from '../../../src/metadata/rows/keys.ts'
+import { MetadataUnavailable } from '../../../src/metadata/unavailable.ts'
+import { MemoryLog } from './memory-log.ts'
+import { everything, openFixture, START_MS, TestClock } from './partition-fixture.ts'
+
+t.test('of 32 conditional puts at once exactly one wins', async (t) => {
+  const { store } = await openFixture()
+  const puts = Array.from({ length: 32 }, (_, index) =>
+    store.put('lock', `e${index}`, { conditions: { ifNoneMatch: ['*'] } }),
+  )
+  const answers = await Promise.all(puts)
+  const winners = answers.flatMap((answer) => (answer.kind === 'done' ? [answer.version] : []))
+  t.equal(winners.length, 1)
+  t.strictSame(await store.get('lock'), winners[0])
+  const refusals = answers.filter(({ kind }) => kind !== 'done')
+  for (const refusal of refusals) {
+    t.strictSame(refusal, { kind: 'condition-failed', condition: 'If-None-Match' })
+  }
+})
+
+t.test('a chain of If-Match at once is decided in the order of arrival', async (t) => {
+  const { store } = await openFixture()
+  const answers = await Promise.all([
+    store.put('k', 'a'),
+    store.put('k', 'b', { conditions: { ifMatch: ['a'] } }),
+    store.put('k', 'c', { conditions: { ifMatch: ['b'] } }),
+    store.delete('k', { ifMatch: ['c'] }),
+    store.put('k', 'd', { conditions: { ifMatch: ['*'] } }),
+  ])
+  t.strictSame(
+    answers.map(({ kind }) => kind),
+    ['done', 'done', 'done', 'done', 'missing'],
+  )
+})
+
+t.test('commands are decided before those ahead of them are durable', async (t) => {
+  const { store, log } = await openFixture()
+  log.hold()
+  let answered = 0
+  const puts = Array.from({ length: 50 }, async (_, index) => {
+    await store.put(`k${index % 5}`, `e${index}`)
+    answered += 1
+  })
+  await waitFor(() => log.waiting === 50)
+  t.equal(answered, 0, 'nothing is answered before it is durable')
+  log.release(10)
+  await settle()
+  t.equal(answered, 10)
+  log.release()
+  await Promise.all(puts)
+  t.match(await store.get('k4'), { etag: 'e49' })
+})
+
+t.test('a refusal that rests on a pending write waits for it', async (t) => {
+  const { store, log } = await openFixture()
+  log.hold()
+  const put = store.put('k', 'a')
+  const refused = store.put('k', 'b', { conditions: { ifNoneMatch: ['*'] } })
+  put.catch(() => {})
+  refused.catch(() => {})
+  await waitFor(() => log.waiting === 1)
+  await settle()
+  log.fail()
+  await t.rejects(put, MetadataUnavailable)
+  await t.rejects(refused, MetadataUnavailable)
+})
+
+t.test('a failed append closes the partition for writes, not for reads', async (t) => {
+  const { store, log } = await openFixture()
+  await store.put('old', 'a')
+  log.hold()
+  const pending = [store.put('x', 'b'), store.put('y', 'c')]
+  for (const put of pending) put.catch(() => {})
+  await waitFor(() => log.waiting === 2)
+  log.release(1)
+  await pending[0]
+  log.fail()
+  await t.rejects(pending[1]!, MetadataUnavailable)
+  await t.rejects(store.put('z', 'd'), { code: 'METADATA_UNAVAILABLE' })
+  await t.rejects(store.delete('missing'), MetadataUnavailable)
+  t.strictSame(await store.keys(), ['old', 'x'])
+  t.match(await store.get('old'), { etag: 'a' })
+})
+
+t.test('a read of a key with a pending write waits for its fate; others do not', async (t) => {
+  const { store, log, partition } = await openFixture()
+  await store.put('other', 'o')
+  log.hold()
+  const put = store.put('k', 'a')
+  await waitFor(() => log.waiting === 1)
+  let isRead = false
+  const read = store.get('k').then((version) => {
+    isRead = true
+    return version
+  })
+  const scan = partition.scanObjects(everything)
+  t.match(await store.get('other'), { etag: 'o' })
+  await settle()
+  t.equal(isRead, false)
+  log.resume()
+  t.match(await read, { etag: 'a' })
+  t.match(await scan, { entries: [{ key: 'k' }, { key: 'other' }], more: false })
+  await put
+})
+
+t.test('more commands than may wait are refused', async (t) => {
+  const { store, log } = await openFixture({ pendingMax: 2, waitingMax: 3 })
+  log.hold()
+  const puts = Array.from({ length: 6 }, (_, index) => store.put(`k${index}`, 'e'))
+  await t.rejects(puts[5]!, { code: 'OVERLOADED' })
+  await waitFor(() => log.waiting === 2)
+  log.resume()
+  t.equal((await Promise.all(puts.slice(0, 5))).length, 5)
+})
+
+t.test('a command that is sent twice is done once and answers the same', async (t) => {
+  const { store, log } = await openFixture()
+  const version = store.version('a')
+  const commandId = store.uid()
+  const first = await store.put('k', 'a', { version, commandId })
+  await store.delete('k')
+  const conditions = { ifNoneMatch: ['*'] }
+  t.strictSame(await store.put('k', 'a', { version, commandId, conditions }), first)
+  t.equal(await store.get('k'), undefined, 'the retry does not undo the delete')
+
+  const both = await Promise.all([
+    store.put('twice', 'b', { version, commandId: 'f'.repeat(32) as typeof commandId }),
+    store.put('twice', 'b', { version, commandId: 'f'.repeat(32) as typeof commandId }),
+  ])
+  t.strictSame(both[0], both[1])
+
+  await store.put('gone', 'c')
+  const deleteId = store.uid()
+  t.strictSame(await store.delete('gone', {}, deleteId), { kind: 'done', existed: true })
+  await store.put('gone', 'd')
+  t.strictSame(await store.delete('gone', {}, deleteId), { kind: 'done', existed: true })
+  t.match(await store.get('gone'), { etag: 'd' })
+  t.equal(log.openCursors, 0)
+})
+
+t.test('a retry over a restart answers the same', async (t) => {
+  const { store, log, clock } = await openFixture()
+  const version = store.version('a')
+  const commandId = store.uid()
+  const first = await store.put('k', 'a', { version, commandId })
+  const later = await openFixture({}, log.reopen(), clock)
+  t.strictSame(await later.store.put('k', 'a', { version, commandId }), first)
+})
+
+t.test('an old command is refused, for its answer may be forgotten', async (t) => {
+  const { store, clock } = await openFixture()
+  const commandId = store.uid()
+  clock.ms += 5 * 60 * 1000
+  t.match(await store.put('k', 'a', { commandId }), { kind: 'done' })
+  clock.ms += 1
+  await t.rejects(store.put('k', 'a', { commandId }), MetadataUnavailable)
+})
+
+t.test('time and versions go forward whatever the wall clock does', async (t) => {
+  const clock = new TestClock()
+  const { store, log } = await openFixture({}, new MemoryLog(), clock)
+  const versions = []
+  for (const step of [0, 0, 5, 0]) {
+    clock.ms += step
+    versions.push(await store.put('k', 'a'))
+  }
+  await store.delete('k')
+  clock.ms = START_MS - 60_000
+  const later = await openFixture({}, log.reopen(), clock)
+  versions.push(await later.store.put('k', 'a'))
+  const made = versions.flatMap((answer) => (answer.kind === 'done' ? [answer.version] : []))
+  const times = made.map(({ modifiedMs }) => modifiedMs - START_MS)
+  t.strictSame(times, [0, 0, 5, 5, 5])
+  const ids = made.map(({ versionId }) => versionId)
+  t.strictSame(ids, [...new Set(ids)].sort().reverse(), 'later ids sort first')
+  for (const id of ids) t.match(id, /^[0-9a-v]{26}$/)
+})
+
+t.test('answers are forgotten after ten minutes, some at a time', async (t) => {
+  const { store, log, clock } = await openFixture()
+  for (let index = 0; index < 400; index += 1) await store.put(`k${index % 7}`, 'a')
+  clock.ms += 11 * 60 * 1000
+  for (let index = 0; index < 300; index += 1) await store.put(`k${index % 7}`, 'a')
+  t.ok(log.ofKind(KeyKind.Answer).length <= 300, 'only answers of the last minutes are left')
+  t.equal(log.ofKind(KeyKind.Clock).length, 1)
+})
+
+/** Lets everything that can go on go on. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Waits until `isTrue`, for at most many turns of the event loop. */
+async function waitFor(isTrue: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 10_000 && !isTrue(); turn += 1) {
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}

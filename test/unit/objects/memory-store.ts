@@ -1,0 +1,205 @@
+// An object store whose drives and log are in memory, with faults that a test asks for.
+import { newDigest, prepareDigests } from '../../../src/digest/digest.ts'
+import { Codec } from '../../../src/erasure/codec.ts'
+import { DriveUnavailable } from '../../../src/kit/drive-unavailable.ts'
+import { CELL_BYTES, shardCount } from '../../../src/kit/erasure-code.ts'
+import { silentLog } from '../../../src/kit/log.ts'
+import { Semaphore } from '../../../src/kit/semaphore.ts'
+import { realWorld } from '../../../src/kit/world.ts'
+import type { MetadataPartition } from '../../../src/metadata/contract.ts'
+import { openPartition } from '../../../src/metadata/partition.ts'
+import type { Body, Bucket } from '../../../src/objects/object-store.ts'
+import { Objects } from '../../../src/objects/objects.ts'
+import { Pins } from '../../../src/objects/pins.ts'
+import type { DamageReport, StoreParts } from '../../../src/objects/store-parts.ts'
+import { buildMap, codeForDrives } from '../../../src/placement/build-map.ts'
+import type { Change, ClusterState, Coordinator } from '../../../src/placement/coordinator.ts'
+import { markOut } from '../../../src/placement/coordinator-changes.ts'
+import { Router } from '../../../src/placement/router.ts'
+import type {
+  CellRead,
+  DriveId,
+  ShardDescription,
+  ShardId,
+  ShardOpened,
+  ShardWriter,
+  StorageNode,
+} from '../../../src/storage-node/contract.ts'
+import { MemoryLog } from '../metadata/memory-log.ts'
+
+type Cells = Buffer[]
+
+/** Shards by drive; a test may break drives, lose shards and rot cells. */
+export class MemoryNode implements StorageNode {
+  readonly drives = new Map<DriveId, Map<string, Cells>>()
+  readonly failed = new Set<DriveId>()
+  readonly rotten = new Set<string>()
+  /** Called before every write of a cell. */
+  beforeWrite: (driveId: DriveId, cell: number) => void = () => {}
+  openReaders = 0
+  aborted = 0
+
+  async beginShard(driveId: DriveId, description: ShardDescription): Promise<ShardWriter> {
+    this.#check(driveId)
+    const cells: Cells = []
+    return {
+      write: async (cell) => {
+        this.beforeWrite(driveId, cells.length)
+        this.#check(driveId)
+        cells.push(Buffer.from(cell))
+      },
+      commit: async () => {
+        this.#check(driveId)
+        this.#drive(driveId).set(nameOf(description.id), cells)
+      },
+      abort: async () => {
+        this.aborted += 1
+      },
+    }
+  }
+
+  async openShard(driveId: DriveId, id: ShardId): Promise<ShardOpened> {
+    this.#check(driveId)
+    const cells = this.#drive(driveId).get(nameOf(id))
+    if (!cells) return { kind: 'missing' }
+    this.openReaders += 1
+    const readCell = async (index: number, target: Uint8Array): Promise<CellRead> => {
+      this.#check(driveId)
+      if (this.rotten.has(`${driveId}/${index}`)) return { kind: 'corrupt', detail: 'rotten' }
+      target.set(cells[index]!)
+      return { kind: 'found', bytes: cells[index]!.length }
+    }
+    const close = async (): Promise<void> => {
+      this.openReaders -= 1
+    }
+    return { kind: 'found', reader: { readCell, close } }
+  }
+
+  async deleteShard(driveId: DriveId, id: ShardId): Promise<void> {
+    this.#check(driveId)
+    this.#drive(driveId).delete(nameOf(id))
+  }
+
+  /** Shards on all drives together. */
+  get shardCount(): number {
+    return [...this.drives.values()].reduce((sum, shards) => sum + shards.size, 0)
+  }
+
+  #drive(driveId: DriveId): Map<string, Cells> {
+    const known = this.drives.get(driveId) ?? new Map<string, Cells>()
+    this.drives.set(driveId, known)
+    return known
+  }
+
+  #check(driveId: DriveId): void {
+    if (this.failed.has(driveId)) throw new DriveUnavailable(driveId, 'failed')
+  }
+}
+
+function nameOf({ uid, part, slot }: ShardId): string {
+  return `${uid}.${part}.${slot}`
+}
+
+/** A coordinator that decides at once. */
+export class MemoryCoordinator implements Coordinator {
+  state: ClusterState
+
+  constructor(state: ClusterState) {
+    this.state = state
+  }
+
+  async decide(change: Change): Promise<ClusterState> {
+    const next = change(this.state)
+    if (next) this.state = { ...next, epoch: this.state.epoch + 1 }
+    return this.state
+  }
+
+  watch(): () => void {
+    return () => {}
+  }
+}
+
+/** The store and what a test reaches into. */
+export interface MemoryStore {
+  objects: Objects
+  node: MemoryNode
+  coordinator: MemoryCoordinator
+  partitions: readonly MetadataPartition[]
+  logs: readonly MemoryLog[]
+  reports: DamageReport[]
+  parts: StoreParts
+  bucket: Bucket
+}
+
+/** A store of `driveCount` drives with one bucket. */
+export async function openMemoryStore(driveCount = 6): Promise<MemoryStore> {
+  await prepareDigests()
+  const drives = Array.from({ length: driveCount }, (_, index) => ({
+    id: index + 1,
+    uuid: `drive-${index + 1}`,
+    weight: 1,
+    state: 'active' as const,
+  }))
+  const map = buildMap(drives, codeForDrives(driveCount), '42')
+  const coordinator = new MemoryCoordinator({
+    clusterId: 'c',
+    epoch: 1,
+    map,
+    metaPartitions: [],
+    buckets: {},
+    nextBucketId: 1,
+    nextDriveId: driveCount + 1,
+  })
+  const world = realWorld()
+  const logs = Array.from({ length: map.metaPartitionCount }, () => new MemoryLog())
+  const garbage = { graceMs: 0, bytesPerSecond: Number.POSITIVE_INFINITY }
+  const partitions = await Promise.all(
+    logs.map((log, id) => openPartition({ id, garbage }, { log, clock: world.clock })),
+  )
+  const node = new MemoryNode()
+  const reports: DamageReport[] = []
+  const openCodec = (): Promise<Codec> =>
+    Codec.open({
+      maxShards: shardCount(map.code),
+      cellBytes: CELL_BYTES,
+      poolBytes: 16 * 1024 * 1024,
+    })
+  const parts: StoreParts = {
+    world,
+    log: silentLog,
+    codec: await openCodec(),
+    mendingCodec: await openCodec(),
+    node,
+    router: new Router(coordinator, partitions),
+    coordinator,
+    pins: new Pins(),
+    writeBudget: new Semaphore(1024),
+    recordOut: async (driveId) => {
+      await coordinator.decide(markOut(driveId, 'a test'))
+    },
+    reportDamage: (report) => reports.push(report),
+  }
+  const objects = new Objects(parts)
+  const { bucket } = await objects.createBucket('bucket', 'us-east-1')
+  return { objects, node, coordinator, partitions, logs, reports, parts, bucket }
+}
+
+/** A body of these bytes in chunks of `chunkBytes`. */
+export function bodyOf(bytes: Uint8Array, chunkBytes = 70_000): Body {
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes)
+  }
+  const finish = (): { md5: string } => {
+    const digest = newDigest('MD5')
+    digest.update(bytes)
+    return { md5: Buffer.from(digest.digest()).toString('hex') }
+  }
+  return { bytes: bytes.length, chunks: chunks(), finish }
+}
+
+/** Everything that an iterable gives. */
+export async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const parts: Uint8Array[] = []
+  for await (const chunk of chunks) parts.push(Buffer.from(chunk))
+  return Buffer.concat(parts)
+}

@@ -1,0 +1,278 @@
+// The object store over memory: every size comes back whole, with drives lost, rotten or failing on the way.
+import t from 'tap'
+import type { StoredObject } from '../../../src/objects/object-store.ts'
+import { BucketGone } from '../../../src/objects/object-store.ts'
+import { TooFewShards } from '../../../src/objects/read-blob.ts'
+import { TooFewDrives } from '../../../src/objects/shard-fan.ts'
+import { collectGarbage } from '../../../src/storage-node/upkeep/collect-garbage.ts'
+import { Seeded } from '../../support/seeded.ts'
+import { bodyOf, collect, type MemoryStore, openMemoryStore } from './memory-store.ts'
+
+const SIZES = [0, 1, 127, 4096, 131_072, 131_073, 524_288, 524_289, 1_000_000, 4_500_000] as const
+const ATTRIBUTES = { headers: {}, userMetadata: {}, storageClass: 'STANDARD' }
+const random = new Seeded(11)
+
+async function put(store: MemoryStore, key: string, bytes: Uint8Array) {
+  const { objects, bucket } = store
+  const signal = new AbortController().signal
+  return objects.put({
+    bucket,
+    key,
+    attributes: ATTRIBUTES,
+    conditions: {},
+    body: bodyOf(bytes),
+    signal,
+  })
+}
+
+async function readAll(object: StoredObject | undefined): Promise<Buffer> {
+  const { bytes } = object!.version
+  if (bytes === 0) return Buffer.alloc(0)
+  return collect(object!.read({ first: 0, last: bytes - 1 }, new AbortController().signal))
+}
+
+t.test('objects of every tier come back, whole and in ranges', async (t) => {
+  const store = await openMemoryStore()
+  for (const size of SIZES) {
+    const bytes = random.bytes(size)
+    t.match(await put(store, `k${size}`, bytes), { kind: 'done', version: { bytes: size } })
+    const object = await store.objects.find(store.bucket, `k${size}`)
+    t.ok(bytes.equals(await readAll(object)), `${size} bytes`)
+    for (let round = 0; round < 8 && size > 0; round += 1) {
+      const first = random.below(size)
+      const last = first + random.below(size - first)
+      const part = await collect(object!.read({ first, last }, new AbortController().signal))
+      if (!part.equals(bytes.subarray(first, last + 1))) t.fail(`${first}-${last} of ${size}`)
+    }
+  }
+  t.equal(store.node.openReaders, 0, 'readers are closed')
+  t.same(store.reports, [], 'nothing was damaged')
+  t.equal(
+    store.parts.codec.freeStripes > 0 && store.parts.writeBudget.free,
+    1024,
+    'memory is given back',
+  )
+})
+
+t.test('any two drives may be lost, and the damage is reported', async (t) => {
+  const store = await openMemoryStore()
+  const bytes = new Map(SIZES.map((size) => [`k${size}`, random.bytes(size)]))
+  for (const [key, content] of bytes) await put(store, key, content)
+  for (let first = 1; first <= 6; first += 1) {
+    for (let second = first + 1; second <= 6; second += 1) {
+      store.node.failed.add(first).add(second)
+      for (const [key, content] of bytes) {
+        const object = await store.objects.find(store.bucket, key)
+        if (!content.equals(await readAll(object))) t.fail(`${key} without ${first} and ${second}`)
+      }
+      store.node.failed.clear()
+    }
+  }
+  t.ok(store.reports.some(({ kind }) => kind === 'failed'))
+  t.equal(store.parts.mendingCodec.freeStripes, store.parts.codec.freeStripes)
+})
+
+t.test('rotten cells are mended, too many break the read off', async (t) => {
+  const store = await openMemoryStore()
+  const bytes = random.bytes(1_600_000)
+  await put(store, 'k', bytes)
+  for (const cell of ['1/0', '3/0', '2/1', '5/1', '6/2', '1/2']) store.node.rotten.add(cell)
+  const object = await store.objects.find(store.bucket, 'k')
+  t.ok(bytes.equals(await readAll(object)))
+  t.ok(store.reports.some(({ kind }) => kind === 'corrupt'))
+  for (const cell of ['2/0', '4/0']) store.node.rotten.add(cell)
+  await t.rejects(readAll(await store.objects.find(store.bucket, 'k')), TooFewShards)
+  t.equal(store.node.openReaders, 0)
+})
+
+t.test(
+  'a drive that fails in the middle of a PUT is on record before the PUT is acknowledged',
+  async (t) => {
+    for (const failAt of [0, 2]) {
+      const store = await openMemoryStore()
+      const bytes = random.bytes(3_000_000)
+      store.node.beforeWrite = (driveId, cell) => {
+        if (driveId === 2 && cell === failAt) store.node.failed.add(2)
+      }
+      const answer = await put(store, 'k', bytes)
+      t.match(answer, { kind: 'done' })
+      const drive = store.coordinator.state.map.drives.find(({ id }) => id === 2)
+      t.equal(drive?.state, 'out', 'recorded')
+      const object = await store.objects.find(store.bucket, 'k')
+      t.ok(object!.version.blob!.drives!.includes(0xffff), 'the row says which slot is owed')
+      t.ok(bytes.equals(await readAll(object)))
+      await put(store, 'small', random.bytes(100))
+      const small = await store.objects.find(store.bucket, 'small')
+      t.notOk(small!.version.blob!.drives?.includes(2), 'nothing new goes there')
+    }
+  },
+)
+
+t.test('too few drives left: the PUT is refused and nothing stays', async (t) => {
+  const store = await openMemoryStore()
+  store.node.beforeWrite = (driveId, cell) => {
+    if (driveId <= 3 && cell === 1) store.node.failed.add(driveId)
+  }
+  await t.rejects(put(store, 'k', random.bytes(3_000_000)), TooFewDrives)
+  t.equal(await store.objects.find(store.bucket, 'k'), undefined)
+  t.ok(store.node.aborted >= 3)
+})
+
+t.test('a body that breaks off or lies leaves nothing', async (t) => {
+  const store = await openMemoryStore()
+  const { objects, bucket, node } = store
+  const request = {
+    bucket,
+    key: 'k',
+    attributes: ATTRIBUTES,
+    conditions: {},
+    signal: new AbortController().signal,
+  }
+  const bytes = random.bytes(700_000)
+  async function* broken(): AsyncGenerator<Uint8Array> {
+    yield bytes.subarray(0, 600_000)
+    throw new Error('the client went away')
+  }
+  await t.rejects(
+    objects.put({ ...request, body: { ...bodyOf(bytes), chunks: broken() } }),
+    /went away/,
+  )
+  await t.rejects(objects.put({ ...request, body: { ...bodyOf(bytes), bytes: 700_001 } }), {
+    code: 'BODY_LENGTH_WRONG',
+  })
+  await t.rejects(objects.put({ ...request, body: { ...bodyOf(bytes), bytes: 699_999 } }), {
+    code: 'BODY_LENGTH_WRONG',
+  })
+  const lying = () => {
+    throw new Error('BadDigest')
+  }
+  await t.rejects(
+    objects.put({ ...request, body: { ...bodyOf(bytes), finish: lying } }),
+    /BadDigest/,
+  )
+  t.equal(node.shardCount, 0)
+  t.equal(await objects.find(bucket, 'k'), undefined)
+  t.equal(
+    store.parts.codec.freeStripes,
+    store.parts.mendingCodec.freeStripes,
+    'stripes are given back',
+  )
+})
+
+t.test('a refused write takes its shards back', async (t) => {
+  const store = await openMemoryStore()
+  await put(store, 'k', random.bytes(10))
+  const before = store.node.shardCount
+  const { objects, bucket } = store
+  const answer = await objects.put({
+    bucket,
+    key: 'k',
+    attributes: ATTRIBUTES,
+    conditions: { ifNoneMatch: ['*'] },
+    body: bodyOf(random.bytes(400_000)),
+    signal: new AbortController().signal,
+  })
+  t.match(answer, { kind: 'condition-failed' })
+  t.equal(store.node.shardCount, before)
+})
+
+t.test('overwritten and deleted bytes are collected, but not under a reader', async (t) => {
+  const store = await openMemoryStore()
+  const bytes = random.bytes(2_000_000)
+  await put(store, 'k', bytes)
+  const object = await store.objects.find(store.bucket, 'k')
+  const reading = object!.read({ first: 0, last: bytes.length - 1 }, new AbortController().signal)
+  const iterator = reading[Symbol.asyncIterator]()
+  const first = await iterator.next()
+  await store.objects.delete(store.bucket, 'k', {})
+  const collector = {
+    world: store.parts.world,
+    log: store.parts.log,
+    node: store.node,
+    coordinator: store.coordinator,
+    partitions: store.partitions,
+    isPinned: store.parts.pins.isPinned.bind(store.parts.pins),
+  }
+  const { signal } = new AbortController()
+  t.equal(await collectGarbage(collector, signal), 0, 'pinned')
+  const rest: Uint8Array[] = [first.value!]
+  for (let next = await iterator.next(); !next.done; next = await iterator.next())
+    rest.push(next.value)
+  t.ok(bytes.equals(Buffer.concat(rest)), 'the reader got all of it')
+  t.equal(await collectGarbage(collector, signal), 1)
+  t.equal(store.node.shardCount, 0)
+  t.equal(await collectGarbage(collector, signal), 0, 'and the row is gone')
+})
+
+t.test('multipart: parts are read as one, across their boundaries', async (t) => {
+  const store = await openMemoryStore()
+  const { objects, bucket } = store
+  const upload = await objects.createUpload(bucket, 'k', ATTRIBUTES)
+  const contents = [
+    random.bytes(5 * 1024 * 1024),
+    random.bytes(5 * 1024 * 1024 + 7),
+    random.bytes(3),
+  ]
+  const listed = []
+  for (const [index, content] of contents.entries()) {
+    const number = index * 3 + 1
+    const signal = new AbortController().signal
+    const answer = await objects.putPart({
+      bucket,
+      key: 'k',
+      uploadId: upload.uploadId,
+      number,
+      body: bodyOf(content),
+      signal,
+    })
+    if (answer.kind !== 'done') return t.fail(answer.kind)
+    listed.push({ number, etag: answer.part.etag })
+  }
+  const answer = await objects.completeUpload({
+    bucket,
+    key: 'k',
+    uploadId: upload.uploadId,
+    parts: listed,
+    conditions: {},
+    claimed: {},
+  })
+  t.match(answer, { kind: 'done', version: { etag: /-3$/ } })
+  const whole = Buffer.concat(contents)
+  const object = await objects.find(bucket, 'k')
+  t.ok(whole.equals(await readAll(object)))
+  const first = contents[0]!.length - 5
+  const last = whole.length - 2
+  const part = await collect(object!.read({ first, last }, new AbortController().signal))
+  t.ok(part.equals(whole.subarray(first, last + 1)))
+  t.match(await object!.findPart(2), {
+    firstByte: contents[0]!.length,
+    bytes: contents[1]!.length,
+    partCount: 3,
+  })
+  t.equal(await object!.findPart(4), undefined)
+})
+
+t.test(
+  'a bucket is deleted only when it is empty, and writes in between are not lost',
+  async (t) => {
+    const store = await openMemoryStore()
+    const { objects, bucket } = store
+    await put(store, 'k', random.bytes(10))
+    t.same(await objects.deleteBucket('bucket'), { kind: 'not-empty' })
+    const [deletion, write] = await Promise.all([
+      objects.deleteBucket('bucket'),
+      put(store, 'other', random.bytes(10)),
+    ])
+    t.same(deletion, { kind: 'not-empty' })
+    t.match(write, { kind: 'done' }, 'the write waited for the deletion to be undone')
+    await objects.delete(bucket, 'k', {})
+    await objects.delete(bucket, 'other', {})
+    t.same(await objects.deleteBucket('bucket'), { kind: 'deleted' })
+    t.same(await objects.deleteBucket('bucket'), { kind: 'missing' })
+    await t.rejects(put(store, 'late', random.bytes(10)), BucketGone)
+    const again = await objects.createBucket('bucket', 'us-east-1')
+    t.equal(again.kind, 'created')
+    t.not(again.bucket.id, bucket.id, 'a new bucket of an old name is another one')
+    t.equal(await objects.find(again.bucket, 'k'), undefined)
+  },
+)

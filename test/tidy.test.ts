@@ -3,12 +3,17 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { SERVE_OPTIONS } from '../src/config.ts'
+import { notImplemented } from '../src/gateway/operations/unconfigured.ts'
+import { operations } from '../src/gateway/operations.ts'
 import { checkArrows } from './tidy/arrows.ts'
 import { checkCycles } from './tidy/cycles.ts'
 import { checkDoors, type Exception } from './tidy/doors.ts'
 import { listLong } from './tidy/lengths.ts'
+import { checkOperations } from './tidy/operations.ts'
+import { checkOptions } from './tidy/options.ts'
 import { checkPackages, checkReasons, type Manifest } from './tidy/packages.ts'
-import { checkLinks, checkPaths, checkTitles } from './tidy/pages.ts'
+import { checkLinks, checkMentions, checkPaths, checkTitles } from './tidy/pages.ts'
 import { checkReach } from './tidy/reach.ts'
 import { findRoot, readTree, sourcesIn, type TextFile } from './tidy/sources.ts'
 import { checkNames, checkPurpose, checkWords, refusedWords } from './tidy/words.ts'
@@ -135,9 +140,37 @@ t.test('pages', async (t) => {
   t.equal(checkLinks(sample({ 'docs/a.md': '[b](https://example.com)' }), none).length, 0)
   t.equal(checkPaths(sample({ 'docs/a.md': 'see `src/a.ts` and `src/*.ts`' }), none).length, 1)
 
+  t.equal(checkMentions(sample({ 'src/a.ts': '// Layout: docs/b.md.' }), none).length, 1)
+
   isTidy(t, checkTitles(files))
   isTidy(t, checkLinks(files, exists))
   isTidy(t, checkPaths(files, exists))
+  isTidy(t, checkMentions(files, exists))
+})
+
+t.test('options', async (t) => {
+  const page = '| `--port` | 9000 | |\n| `--tls-cert`, `--old` | | |'
+  t.same(
+    checkOptions(page, [{ name: 'port', fallback: '9000' }, { name: 'tls-cert' }, { name: 'new' }]),
+    ['--new: not in the table of README.md', '--old: README.md explains what does not exist'],
+  )
+  t.same(checkOptions('| `--port` | `9001` | |', [{ name: 'port', fallback: '9000' }]), [
+    '--port: README.md does not say the default 9000',
+  ])
+  const readme = files.find(({ path }) => path === 'README.md')?.text ?? ''
+  isTidy(t, checkOptions(readme, SERVE_OPTIONS))
+})
+
+t.test('operations', async (t) => {
+  const page =
+    'first\n## Built\n`PutObject`\n## Not implemented: 501\n`GetObject`\n## Headers\n`x-amz-acl`'
+  t.same(checkOperations(page, { PutObject: true, GetObject: true, CopyObject: false }), [
+    'GetObject: docs/operations.md says that it is not implemented',
+    'CopyObject: not in docs/operations.md',
+  ])
+  const pages = files.find(({ path }) => path === 'docs/operations.md')?.text ?? ''
+  const built = Object.entries(operations).map(([name, run]) => [name, run !== notImplemented])
+  isTidy(t, checkOperations(pages, Object.fromEntries(built)))
 })
 
 t.test('packages', async (t) => {

@@ -13,13 +13,18 @@ export const ARROWS: Record<string, readonly string[]> = {
   objects: ['kit', 'metadata', 'placement', 'erasure', 'digest', 'storage-node/contract.ts'],
   gateway: ['kit', 'objects/object-store.ts', 'digest'],
   'version.ts': [],
+  'exit.ts': [],
   'config.ts': ['kit'],
+  embedded: [
+    ...['config.ts', 'exit.ts', 'kit', 'digest', 'erasure', 'metadata', 'placement'],
+    ...['storage-node', 'objects'],
+  ],
   'member.ts': [
-    ...['config.ts', 'kit', 'digest', 'erasure', 'metadata', 'placement'],
+    ...['config.ts', 'exit.ts', 'embedded', 'kit', 'digest', 'erasure', 'metadata', 'placement'],
     ...['storage-node', 'objects', 'gateway'],
   ],
-  cli: ['member.ts', 'config.ts', 'version.ts', 'kit'],
-  'main.ts': ['cli', 'kit'],
+  cli: ['member.ts', 'config.ts', 'exit.ts', 'version.ts', 'kit'],
+  'main.ts': ['cli', 'exit.ts', 'kit'],
 }
 
 /** Imports that must be types alone: the seam carries no code. */

@@ -50,6 +50,21 @@ export function checkPaths(
   )
 }
 
+/** Pages that comments of sources point to and that do not exist. */
+export function checkMentions(
+  files: readonly TextFile[],
+  exists: (path: string) => boolean,
+): string[] {
+  return files
+    .filter(({ path }) => path.startsWith('src/'))
+    .flatMap(({ path, text }) =>
+      [...text.matchAll(/docs\/[\w/-]+\.md/g)]
+        .map(([page]) => page)
+        .filter((page) => !exists(page))
+        .map((page) => `${path}: ${page} does not exist`),
+    )
+}
+
 function pagesOf(files: readonly TextFile[]): TextFile[] {
   return files.filter(({ path }) => path.endsWith('.md'))
 }

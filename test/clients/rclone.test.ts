@@ -1,0 +1,60 @@
+// rclone, as the guide for moving uses it: copy in, check, copy to a second store, check, and nothing left to copy.
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { client, skipWithout } from './commands.ts'
+import { hashTree, MEBIBYTE, writeSample, writeTree } from './sample-files.ts'
+import { type Store, startStore } from './store.ts'
+
+t.test('moving with rclone', { skip: skipWithout(['rclone']) }, async (t) => {
+  const source = await startStore(t, 'http')
+  const target = await startStore(t, 'http')
+  const environment = { ...source.environment, ...remote('OLD', source), ...remote('NEW', target) }
+  const rclone = client(t, 'rclone', environment)
+
+  const tree = join(source.scratch, 'tree')
+  mkdirSync(tree)
+  writeTree(tree, 100)
+  await writeSample(tree, 'big', 20 * MEBIBYTE)
+  await rclone('mkdir', 'old:photos')
+  await rclone('copy', tree, 'old:photos')
+  t.match(await rclone('lsd', 'old:'), /photos/, 'the bucket is listed')
+
+  const sync = ['sync', 'old:photos', 'new:photos', '--checksum', '--fast-list', '--metadata']
+  await rclone(...sync)
+  await rclone('check', 'old:photos', 'new:photos')
+  await rclone('check', 'old:photos', 'new:photos', '--download')
+  const again = await rclone(
+    ...sync,
+    '--use-json-log',
+    '--stats-one-line',
+    '--log-level',
+    'INFO',
+    '--log-file',
+    '/dev/stdout',
+  )
+  t.notMatch(again, /Copied/, 'a second sync copies nothing')
+
+  await rclone('copy', 'new:photos', join(target.scratch, 'back'))
+  t.same(await hashTree(join(target.scratch, 'back')), await hashTree(tree), 'bytes after the move')
+})
+
+/** A remote of rclone, said by its environment. */
+function remote(name: string, { endpoint, environment }: Store): NodeJS.ProcessEnv {
+  const settings = {
+    ...{
+      TYPE: 's3',
+      PROVIDER: 'Other',
+      ENDPOINT: endpoint,
+      REGION: 'us-east-1',
+      LIST_VERSION: '2',
+    },
+    ACCESS_KEY_ID: environment.AWS_ACCESS_KEY_ID,
+    SECRET_ACCESS_KEY: environment.AWS_SECRET_ACCESS_KEY,
+  }
+  const named = Object.entries(settings).map(([key, value]) => [
+    `RCLONE_CONFIG_${name}_${key}`,
+    value,
+  ])
+  return Object.fromEntries([...named, ['RCLONE_CONFIG', '/dev/null']])
+}

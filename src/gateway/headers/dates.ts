@@ -1,0 +1,22 @@
+// HTTP dates: written in the one form of RFC 9110, read in the three that it allows. S3 counts whole seconds.
+
+/** A time as Last-Modified has it (pitfall 54). */
+export function httpDate(ms: number): string {
+  return new Date(ms).toUTCString()
+}
+
+// IMF-fixdate, RFC 850, asctime. Date.parse alone takes any number of things for a date.
+const FORMS = [
+  /^\w{3}, \d{2} \w{3} \d{4} \d{2}:\d{2}:\d{2} (GMT|UTC|[+-]0000)$/,
+  /^\w{6,9}, \d{2}-\w{3}-\d{2} \d{2}:\d{2}:\d{2} GMT$/,
+  /^\w{3} \w{3} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/,
+]
+
+/** Seconds since 1970; undefined when the text is no date, and a condition on it is then ignored. */
+export function parseHttpDate(text: string): number | undefined {
+  const trimmed = text.trim()
+  const form = FORMS.findIndex((pattern) => pattern.test(trimmed))
+  if (form < 0) return undefined
+  const ms = Date.parse(form === 2 ? `${trimmed} GMT` : trimmed)
+  return Number.isNaN(ms) ? undefined : Math.floor(ms / 1000)
+}

@@ -1,0 +1,54 @@
+// Query parameters that the listings share (pitfalls 82, 84, 86).
+import type { Query } from '../call.ts'
+import { S3Error } from '../s3-error.ts'
+
+/** What every listing of keys is asked. */
+export interface ListParameters {
+  prefix: string
+  /** Empty: none. */
+  delimiter: string
+  encoding: 'url' | undefined
+}
+
+export function parseListParameters(query: Query): ListParameters {
+  const encoding = query['encoding-type']
+  if (encoding && encoding !== 'url')
+    throw invalidArgument('encoding-type', encoding, 'Invalid Encoding Method specified in Request')
+  return {
+    prefix: query.prefix ?? '',
+    delimiter: query.delimiter ?? '',
+    encoding: encoding === 'url' ? 'url' : undefined,
+  }
+}
+
+const INT_MAX = 0x7fffffff
+
+/** max-keys, max-uploads or max-parts: at most `limit`, which is also the default. */
+export function parseCount(query: Query, parameter: string, limit = 1000): number {
+  return Math.min(parseInteger(query, parameter) ?? limit, limit)
+}
+
+/** A parameter that is a 32-bit number and not negative; undefined when it is absent or empty. */
+export function parseInteger(query: Query, parameter: string): number | undefined {
+  const text = query[parameter]
+  if (!text) return undefined
+  const value = /^[+-]?\d{1,12}$/.test(text) ? Number(text) : Number.NaN
+  if (Number.isNaN(value) || Math.abs(value) > INT_MAX)
+    throw invalidArgument(
+      parameter,
+      text,
+      `Provided ${parameter} not an integer or within integer range`,
+    )
+  if (value >= 0) return value
+  const name = parameter.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
+  throw invalidArgument(
+    parameter,
+    text,
+    `Argument ${name} must be an integer between 0 and ${INT_MAX}`,
+  )
+}
+
+/** InvalidArgument with name and value, as S3 words it. */
+export function invalidArgument(name: string, value: string, message: string): S3Error {
+  return new S3Error('InvalidArgument', { ArgumentName: name, ArgumentValue: value }, { message })
+}

@@ -1,0 +1,31 @@
+// Part numbers and upload ids in the query.
+import { parseUid, type Uid } from '../../kit/uid.ts'
+import type { Query } from '../call.ts'
+import { S3Error } from '../s3-error.ts'
+import { invalidArgument } from './list-parameters.ts'
+
+const PART_NUMBER_MAX = 10_000
+
+/** `partNumber`, 1 to 10,000 (pitfall 106). */
+export function parsePartNumber(query: Query): number {
+  const text = query.partNumber ?? ''
+  const number = /^\d{1,9}$/.test(text) ? Number(text) : 0
+  if (number >= 1 && number <= PART_NUMBER_MAX) return number
+  throw invalidArgument(
+    'partNumber',
+    text,
+    'Part number must be an integer between 1 and 10000, inclusive.',
+  )
+}
+
+/** `uploadId`; one that can not be ours is one that does not exist. */
+export function parseUploadId(query: Query): Uid {
+  const text = query.uploadId ?? ''
+  const uploadId = parseUid(text)
+  if (!uploadId) throw noSuchUpload(text)
+  return uploadId
+}
+
+export function noSuchUpload(uploadId: string): S3Error {
+  return new S3Error('NoSuchUpload', { UploadId: uploadId })
+}

@@ -1,0 +1,36 @@
+// response-content-type and its kind: a signed GET or HEAD may choose headers of its answer (pitfalls 25, 78).
+import type { Identity, Query } from '../call.ts'
+import { S3Error } from '../s3-error.ts'
+
+const OVERRIDES: Readonly<Record<string, string>> = {
+  'response-content-type': 'content-type',
+  'response-content-language': 'content-language',
+  'response-expires': 'expires',
+  'response-cache-control': 'cache-control',
+  'response-content-disposition': 'content-disposition',
+  'response-content-encoding': 'content-encoding',
+}
+
+/** The headers that the query asks for. */
+export function parseResponseOverrides(query: Query, identity: Identity): Record<string, string> {
+  const asked = Object.keys(OVERRIDES).filter((parameter) => query[parameter])
+  if (asked.length > 0 && identity.kind === 'anonymous')
+    throw new S3Error(
+      'InvalidRequest',
+      {},
+      { message: 'Request specific response headers cannot be used for anonymous GET requests.' },
+    )
+  return Object.fromEntries(
+    asked.map((parameter) => [OVERRIDES[parameter]!, checked(parameter, query[parameter]!)]),
+  )
+}
+
+// Also keeps line breaks out of the head of the answer.
+function checked(parameter: string, value: string): string {
+  if (/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) return value
+  throw new S3Error(
+    'InvalidArgument',
+    { ArgumentName: parameter, ArgumentValue: value },
+    { message: 'Header value cannot be represented using ISO-8859-1.' },
+  )
+}

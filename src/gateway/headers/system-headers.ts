@@ -1,0 +1,49 @@
+// The headers that an object keeps and shows again, byte for byte (pitfall 94).
+import type { SystemHeaders } from '../../objects/object-store.ts'
+import type { Headers } from '../call.ts'
+
+const HEADER_NAMES: { readonly [Name in keyof Required<SystemHeaders>]: string } = {
+  contentType: 'content-type',
+  cacheControl: 'cache-control',
+  contentDisposition: 'content-disposition',
+  contentEncoding: 'content-encoding',
+  contentLanguage: 'content-language',
+  expires: 'expires',
+  websiteRedirectLocation: 'x-amz-website-redirect-location',
+}
+
+/** What AWS says of an object that came without a type (pitfall 53). */
+const DEFAULT_CONTENT_TYPE = 'binary/octet-stream'
+
+/** The headers of the request that belong to the object; empty ones count as absent. */
+export function parseSystemHeaders(headers: Headers): SystemHeaders {
+  const kept: SystemHeaders = {}
+  for (const [property, name] of Object.entries(HEADER_NAMES)) {
+    const sent = headers[name]
+    const value = property === 'contentEncoding' ? withoutFraming(sent) : sent
+    if (value) kept[property as keyof SystemHeaders] = value
+  }
+  return kept
+}
+
+/** The same headers for an answer. */
+export function systemHeaderFields(kept: SystemHeaders): Record<string, string> {
+  const fields: Record<string, string> = { 'content-type': DEFAULT_CONTENT_TYPE }
+  for (const [property, name] of Object.entries(HEADER_NAMES)) {
+    const value = kept[property as keyof SystemHeaders]
+    if (value !== undefined) fields[name] = headerBytes(value)
+  }
+  return fields
+}
+
+// aws-chunked says how the body travelled, not what the object is (pitfall 27).
+function withoutFraming(encoding: string | undefined): string | undefined {
+  if (!encoding?.toLowerCase().includes('aws-chunked')) return encoding
+  const rest = encoding.split(',').filter((item) => item.trim().toLowerCase() !== 'aws-chunked')
+  return rest.map((item) => item.trim()).join(',')
+}
+
+// Node writes one byte per character: the UTF-8 that came in goes out again.
+function headerBytes(value: string): string {
+  return Buffer.from(value).toString('latin1')
+}

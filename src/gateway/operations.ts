@@ -1,0 +1,150 @@
+// Which function does which operation. Complete, or it does not compile: no operation falls through to another.
+import type { Operation } from './call.ts'
+import type { OperationName } from './operation-names.ts'
+import { abortMultipartUpload } from './operations/abort-multipart-upload.ts'
+import { completeMultipartUpload } from './operations/complete-multipart-upload.ts'
+import { copyObject } from './operations/copy-object.ts'
+import { corsPreflight } from './operations/cors-preflight.ts'
+import { createBucket } from './operations/create-bucket.ts'
+import { createMultipartUpload } from './operations/create-multipart-upload.ts'
+import { deleteBucket } from './operations/delete-bucket.ts'
+import { deleteObject } from './operations/delete-object.ts'
+import { deleteObjects } from './operations/delete-objects.ts'
+import { getBucketLocation } from './operations/get-bucket-location.ts'
+import { getObject } from './operations/get-object.ts'
+import { headBucket } from './operations/head-bucket.ts'
+import { headObject } from './operations/head-object.ts'
+import { listBuckets } from './operations/list-buckets.ts'
+import { listMultipartUploads } from './operations/list-multipart-uploads.ts'
+import { listObjectVersions } from './operations/list-object-versions.ts'
+import { listObjects } from './operations/list-objects.ts'
+import { listObjectsV2 } from './operations/list-objects-v2.ts'
+import { listParts } from './operations/list-parts.ts'
+import { putObject } from './operations/put-object.ts'
+import { absent, cleared, notImplemented, unset } from './operations/unconfigured.ts'
+import { uploadPart } from './operations/upload-part.ts'
+import { uploadPartCopy } from './operations/upload-part-copy.ts'
+import { ownerOnlyAclDocument } from './xml/documents/access-control.ts'
+import { UNSET_DOCUMENTS } from './xml/documents/unset.ts'
+
+/** The handler of every operation. docs/operations.md says the same in words. */
+export const operations: { readonly [Name in OperationName]: Operation } = {
+  AbortMultipartUpload: abortMultipartUpload,
+  CompleteMultipartUpload: completeMultipartUpload,
+  CopyObject: copyObject,
+  CorsPreflight: corsPreflight,
+  CreateBucket: createBucket,
+  CreateBucketMetadataConfiguration: notImplemented,
+  CreateBucketMetadataTableConfiguration: notImplemented,
+  CreateMultipartUpload: createMultipartUpload,
+  CreateSession: notImplemented,
+  DeleteBucket: deleteBucket,
+  DeleteBucketAnalyticsConfiguration: cleared,
+  DeleteBucketCors: cleared,
+  DeleteBucketEncryption: cleared,
+  DeleteBucketIntelligentTieringConfiguration: cleared,
+  DeleteBucketInventoryConfiguration: cleared,
+  DeleteBucketLifecycle: cleared,
+  DeleteBucketMetadataConfiguration: notImplemented,
+  DeleteBucketMetadataTableConfiguration: notImplemented,
+  DeleteBucketMetricsConfiguration: cleared,
+  DeleteBucketOwnershipControls: cleared,
+  DeleteBucketPolicy: cleared,
+  DeleteBucketReplication: cleared,
+  DeleteBucketTagging: cleared,
+  DeleteBucketWebsite: cleared,
+  DeleteObject: deleteObject,
+  DeleteObjectAnnotation: notImplemented,
+  DeleteObjectTagging: cleared,
+  DeleteObjects: deleteObjects,
+  DeletePublicAccessBlock: cleared,
+  GetBucketAbac: notImplemented,
+  GetBucketAccelerateConfiguration: unset(UNSET_DOCUMENTS.accelerate),
+  GetBucketAcl: unset(ownerOnlyAclDocument()),
+  GetBucketAnalyticsConfiguration: absent('NoSuchConfiguration'),
+  GetBucketCors: absent('NoSuchCORSConfiguration'),
+  GetBucketEncryption: absent('ServerSideEncryptionConfigurationNotFoundError'),
+  GetBucketIntelligentTieringConfiguration: absent('NoSuchConfiguration'),
+  GetBucketInventoryConfiguration: absent('NoSuchConfiguration'),
+  GetBucketLifecycle: absent('NoSuchLifecycleConfiguration'),
+  GetBucketLifecycleConfiguration: absent('NoSuchLifecycleConfiguration'),
+  GetBucketLocation: getBucketLocation,
+  GetBucketLogging: unset(UNSET_DOCUMENTS.logging),
+  GetBucketMetadataConfiguration: notImplemented,
+  GetBucketMetadataTableConfiguration: notImplemented,
+  GetBucketMetricsConfiguration: absent('NoSuchConfiguration'),
+  GetBucketNotification: unset(UNSET_DOCUMENTS.notification),
+  GetBucketNotificationConfiguration: unset(UNSET_DOCUMENTS.notification),
+  GetBucketOwnershipControls: absent('OwnershipControlsNotFoundError'),
+  GetBucketPolicy: absent('NoSuchBucketPolicy'),
+  GetBucketPolicyStatus: absent('NoSuchBucketPolicy'),
+  GetBucketReplication: absent('ReplicationConfigurationNotFoundError'),
+  GetBucketRequestPayment: unset(UNSET_DOCUMENTS.requestPayment),
+  GetBucketTagging: absent('NoSuchTagSet'),
+  GetBucketVersioning: unset(UNSET_DOCUMENTS.versioning),
+  GetBucketWebsite: absent('NoSuchWebsiteConfiguration'),
+  GetObject: getObject,
+  GetObjectAcl: unset(ownerOnlyAclDocument()),
+  GetObjectAnnotation: notImplemented,
+  GetObjectAttributes: notImplemented,
+  GetObjectLegalHold: absent('NoSuchObjectLockConfiguration'),
+  GetObjectLockConfiguration: absent('ObjectLockConfigurationNotFoundError'),
+  GetObjectRetention: absent('NoSuchObjectLockConfiguration'),
+  GetObjectTagging: unset(UNSET_DOCUMENTS.objectTagging),
+  GetObjectTorrent: notImplemented,
+  GetPublicAccessBlock: absent('NoSuchPublicAccessBlockConfiguration'),
+  HeadBucket: headBucket,
+  HeadObject: headObject,
+  ListBucketAnalyticsConfigurations: unset(UNSET_DOCUMENTS.analyticsList),
+  ListBucketIntelligentTieringConfigurations: unset(UNSET_DOCUMENTS.intelligentTieringList),
+  ListBucketInventoryConfigurations: unset(UNSET_DOCUMENTS.inventoryList),
+  ListBucketMetricsConfigurations: unset(UNSET_DOCUMENTS.metricsList),
+  ListBuckets: listBuckets,
+  ListDirectoryBuckets: notImplemented,
+  ListMultipartUploads: listMultipartUploads,
+  ListObjectAnnotations: notImplemented,
+  ListObjectVersions: listObjectVersions,
+  ListObjects: listObjects,
+  ListObjectsV2: listObjectsV2,
+  ListParts: listParts,
+  PostObject: notImplemented,
+  PutBucketAbac: notImplemented,
+  PutBucketAccelerateConfiguration: notImplemented,
+  PutBucketAcl: notImplemented,
+  PutBucketAnalyticsConfiguration: notImplemented,
+  PutBucketCors: notImplemented,
+  PutBucketEncryption: notImplemented,
+  PutBucketIntelligentTieringConfiguration: notImplemented,
+  PutBucketInventoryConfiguration: notImplemented,
+  PutBucketLifecycle: notImplemented,
+  PutBucketLifecycleConfiguration: notImplemented,
+  PutBucketLogging: notImplemented,
+  PutBucketMetricsConfiguration: notImplemented,
+  PutBucketNotification: notImplemented,
+  PutBucketNotificationConfiguration: notImplemented,
+  PutBucketOwnershipControls: notImplemented,
+  PutBucketPolicy: notImplemented,
+  PutBucketReplication: notImplemented,
+  PutBucketRequestPayment: notImplemented,
+  PutBucketTagging: notImplemented,
+  PutBucketVersioning: notImplemented,
+  PutBucketWebsite: notImplemented,
+  PutObject: putObject,
+  PutObjectAcl: notImplemented,
+  PutObjectAnnotation: notImplemented,
+  PutObjectLegalHold: notImplemented,
+  PutObjectLockConfiguration: notImplemented,
+  PutObjectRetention: notImplemented,
+  PutObjectTagging: notImplemented,
+  PutPublicAccessBlock: notImplemented,
+  RenameObject: notImplemented,
+  RestoreObject: notImplemented,
+  SelectObjectContent: notImplemented,
+  UpdateBucketMetadataAnnotationTableConfiguration: notImplemented,
+  UpdateBucketMetadataInventoryTableConfiguration: notImplemented,
+  UpdateBucketMetadataJournalTableConfiguration: notImplemented,
+  UpdateObjectEncryption: notImplemented,
+  UploadPart: uploadPart,
+  UploadPartCopy: uploadPartCopy,
+  WriteGetObjectResponse: notImplemented,
+}

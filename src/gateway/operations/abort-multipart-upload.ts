@@ -1,0 +1,16 @@
+// DELETE object?uploadId: the upload and its parts are forgotten.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
+import type { Call, Reply } from '../call.ts'
+import { noSuchUpload, parseUploadId } from '../headers/part-number.ts'
+import { refuseConditions } from '../headers/write-conditions.ts'
+import { noContent } from '../reply.ts'
+import { findBucket } from './steps/find-bucket.ts'
+
+export async function abortMultipartUpload(call: Call): Promise<Reply> {
+  const bucket = findBucket(call)
+  const uploadId = parseUploadId(call.query)
+  refuseConditions(call.headers)
+  const existed = await call.objects.abortUpload(bucket, call.key, uploadId)
+  if (!existed) throw noSuchUpload(uploadId)
+  return noContent()
+}

@@ -1,0 +1,21 @@
+// OPTIONS: no bucket allows other origins until CORS can be configured (pitfall 116).
+// https://docs.aws.amazon.com/AmazonS3/latest/API/RESTOPTIONSobject.html
+import type { Call, Reply } from '../call.ts'
+import { S3Error } from '../s3-error.ts'
+
+export async function corsPreflight({ headers, key }: Call): Promise<Reply> {
+  if (headers.origin === undefined)
+    throw new S3Error(
+      'BadRequest',
+      {},
+      { message: 'Insufficient information. Origin request header needed.' },
+    )
+  throw new S3Error(
+    'AccessForbidden',
+    {
+      Method: headers['access-control-request-method'] ?? '',
+      ResourceType: key === '' ? 'BUCKET' : 'OBJECT',
+    },
+    { message: 'CORSResponse: CORS is not enabled for this bucket.' },
+  )
+}

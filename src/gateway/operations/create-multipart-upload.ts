@@ -1,0 +1,25 @@
+// POST object?uploads: an upload begins. Headers and metadata of the object are those of this request (pitfall 112).
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
+import type { Call, Reply } from '../call.ts'
+import { parseUploadChecksum } from '../headers/checksum-headers.ts'
+import { parseAttributes } from '../headers/object-attributes.ts'
+import { refuseHeaders } from '../headers/refused-headers.ts'
+import { xmlReply } from '../reply.ts'
+import { createdUploadDocument } from '../xml/documents/multipart.ts'
+import { findBucket } from './steps/find-bucket.ts'
+
+export async function createMultipartUpload(call: Call): Promise<Reply> {
+  const { key, headers, objects } = call
+  const bucket = findBucket(call)
+  refuseHeaders(headers)
+  const checksum = parseUploadChecksum(headers)
+  const { uploadId } = await objects.createUpload(bucket, key, {
+    ...parseAttributes(headers),
+    ...checksum,
+  })
+  const { checksumAlgorithm, checksumType } = checksum
+  return xmlReply(createdUploadDocument(bucket.name, key, uploadId), {
+    ...(checksumAlgorithm ? { 'x-amz-checksum-algorithm': checksumAlgorithm } : {}),
+    ...(checksumType ? { 'x-amz-checksum-type': checksumType } : {}),
+  })
+}

@@ -1,0 +1,12 @@
+// HEAD bucket: it is there, and in which region.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+import type { Call, Reply } from '../call.ts'
+import { findBucket } from './steps/find-bucket.ts'
+
+export async function headBucket(call: Call): Promise<Reply> {
+  const { region } = findBucket(call)
+  return {
+    status: 200,
+    headers: { 'x-amz-bucket-region': region, 'x-amz-access-point-alias': 'false' },
+  }
+}

@@ -1,0 +1,78 @@
+// Why an upload was not completed, in the words of S3 (pitfalls 37, 38, 106 to 108).
+import { unreachable } from '../../../kit/assert.ts'
+import type { CompleteRefused, ListedPart, Refused } from '../../../objects/object-store.ts'
+import type { Call } from '../../call.ts'
+import { noSuchUpload } from '../../headers/part-number.ts'
+import { S3Error } from '../../s3-error.ts'
+import { refusal } from './refuse.ts'
+
+/** Every part but the last. */
+const PART_BYTES_MIN = 5 * 1024 * 1024
+
+export function completeRefusal(
+  outcome: CompleteRefused | Refused,
+  call: Call,
+  parts: readonly ListedPart[],
+): S3Error {
+  const uploadId = call.query.uploadId ?? ''
+  switch (outcome.kind) {
+    case 'no-upload':
+      return noSuchUpload(uploadId)
+    case 'invalid-part':
+      return new S3Error('InvalidPart', {
+        UploadId: uploadId,
+        PartNumber: String(outcome.number),
+        ETag: outcome.etag,
+      })
+    case 'part-order':
+      return new S3Error('InvalidPartOrder', { UploadId: uploadId })
+    case 'part-too-small':
+      return new S3Error('EntityTooSmall', {
+        ProposedSize: String(outcome.bytes),
+        MinSizeAllowed: String(PART_BYTES_MIN),
+        PartNumber: String(outcome.number),
+        ETag: outcome.etag,
+      })
+    case 'claim-failed':
+      return claimRefusal(outcome, uploadId, parts)
+    default:
+      return refusal(outcome, call)
+  }
+}
+
+type ClaimFailed = Extract<CompleteRefused, { kind: 'claim-failed' }>
+
+function claimRefusal(
+  { claim, wanted, actual }: ClaimFailed,
+  uploadId: string,
+  parts: readonly ListedPart[],
+): S3Error {
+  switch (claim) {
+    case 'bytes':
+      return invalidRequest(
+        `The provided 'x-amz-mp-object-size' header value ${wanted} does not match what was computed: ${actual}`,
+      )
+    case 'checksum':
+      return new S3Error('BadDigest', { ExpectedDigest: wanted, CalculatedDigest: actual })
+    case 'checksum-type':
+      return invalidRequest(describeMismatch(wanted, actual || 'none'))
+    case 'part-checksum': {
+      const part = parts.find(({ checksum }) => checksum?.value === wanted)
+      const which = part ? { PartNumber: String(part.number), ETag: part.etag } : {}
+      return new S3Error('InvalidPart', { UploadId: uploadId, ...which })
+    }
+    default:
+      return unreachable(claim)
+  }
+}
+
+// The claim may be of the type or, without saying so, of another algorithm.
+function describeMismatch(wanted: string, actual: string): string {
+  if (wanted === 'FULL_OBJECT' || wanted === 'COMPOSITE')
+    return `The upload was created using the ${actual} checksum mode. The complete request must use the same checksum mode.`
+  return `Checksum Type mismatch occurred, expected checksum Type: ${actual.toLowerCase()}, actual checksum Type: ${wanted.toLowerCase()}`
+}
+
+function invalidRequest(message: string): S3Error {
+  return new S3Error('InvalidRequest', {}, { message })
+}

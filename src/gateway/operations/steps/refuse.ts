@@ -1,0 +1,38 @@
+// What the store refused, in the words of S3.
+import { unreachable } from '../../../kit/assert.ts'
+import type { Bucket, Refused, WriteConditions } from '../../../objects/object-store.ts'
+import type { Call } from '../../call.ts'
+import { isConditional, judgeWrite } from '../../headers/write-conditions.ts'
+import { S3Error } from '../../s3-error.ts'
+import { noSuchBucket } from './find-bucket.ts'
+
+/** The error for a write that was not done. */
+export function refusal(outcome: Refused, call: Call): S3Error {
+  switch (outcome.kind) {
+    case 'condition-failed':
+      return preconditionFailed(outcome.condition)
+    case 'missing':
+      return new S3Error('NoSuchKey', { Key: call.key })
+    case 'bucket-gone':
+      return noSuchBucket(call.bucket)
+    default:
+      return unreachable(outcome)
+  }
+}
+
+export function preconditionFailed(condition: string): S3Error {
+  return new S3Error('PreconditionFailed', { Condition: condition })
+}
+
+/** Refuses a conditional write that could not succeed now, before its body is read. The commit asks again. */
+export async function refuseEarly(
+  call: Call,
+  bucket: Bucket,
+  conditions: WriteConditions,
+): Promise<void> {
+  if (!isConditional(conditions)) return
+  const current = await call.objects.find(bucket, call.key)
+  const failed = judgeWrite(conditions, current?.version)
+  if (failed === 'missing') throw refusal({ kind: 'missing' }, call)
+  if (failed) throw preconditionFailed(failed)
+}

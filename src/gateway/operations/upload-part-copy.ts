@@ -1,0 +1,36 @@
+// PUT object?partNumber&uploadId with a source: bytes of an object become one part of an upload.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
+import type { Call, Reply } from '../call.ts'
+import { DEFAULT_CHECKSUM } from '../headers/checksum-headers.ts'
+import { noSuchUpload, parsePartNumber, parseUploadId } from '../headers/part-number.ts'
+import { parseCopySourceRange } from '../headers/range.ts'
+import { refuseHeaders } from '../headers/refused-headers.ts'
+import { refuseConditions } from '../headers/write-conditions.ts'
+import { xmlReply } from '../reply.ts'
+import { copyPartDocument } from '../xml/documents/copy-result.ts'
+import { copiedBody } from './steps/copied-body.ts'
+import { findBucket } from './steps/find-bucket.ts'
+import { findUpload } from './steps/find-upload.ts'
+import { findSource, parseSource } from './steps/read-source.ts'
+import { refusal } from './steps/refuse.ts'
+import { refuseTooLarge } from './steps/refuse-size.ts'
+
+export async function uploadPartCopy(call: Call): Promise<Reply> {
+  const { key, headers, objects, signal } = call
+  const bucket = findBucket(call)
+  const number = parsePartNumber(call.query)
+  const uploadId = parseUploadId(call.query)
+  refuseHeaders(headers)
+  refuseConditions(headers)
+  const source = parseSource(call)
+  const upload = await findUpload(call, bucket, uploadId)
+  const found = await findSource(call, source)
+  const range = parseCopySourceRange(headers['x-amz-copy-source-range'], found.version.bytes)
+  refuseTooLarge(range.last - range.first + 1)
+  const checksum = upload.checksumAlgorithm ?? DEFAULT_CHECKSUM
+  const body = copiedBody(found, range, { checksum, signal })
+  const outcome = await objects.putPart({ bucket, key, uploadId, number, body, signal })
+  if (outcome.kind === 'no-upload') throw noSuchUpload(uploadId)
+  if (outcome.kind !== 'done') throw refusal(outcome, call)
+  return xmlReply(copyPartDocument(outcome.part))
+}

@@ -1,0 +1,48 @@
+// PUT object?partNumber&uploadId: the body becomes one part of an upload.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
+import type { Upload } from '../../objects/object-store.ts'
+import type { Call, Headers, Reply } from '../call.ts'
+import { checksumFields, DEFAULT_CHECKSUM, sentAlgorithm } from '../headers/checksum-headers.ts'
+import { noSuchUpload, parsePartNumber, parseUploadId } from '../headers/part-number.ts'
+import { refuseHeaders } from '../headers/refused-headers.ts'
+import { refuseConditions } from '../headers/write-conditions.ts'
+import { quoteEtag } from '../reply.ts'
+import { S3Error } from '../s3-error.ts'
+import { findBucket } from './steps/find-bucket.ts'
+import { findUpload } from './steps/find-upload.ts'
+import { refusal } from './steps/refuse.ts'
+import { refuseTooLarge } from './steps/refuse-size.ts'
+
+export async function uploadPart(call: Call): Promise<Reply> {
+  const { key, headers, body, objects, signal } = call
+  const bucket = findBucket(call)
+  const number = parsePartNumber(call.query)
+  const uploadId = parseUploadId(call.query)
+  refuseHeaders(headers)
+  refuseConditions(headers)
+  refuseTooLarge(body.bytes)
+  const upload = await findUpload(call, bucket, uploadId)
+  refuseOtherAlgorithm(headers, upload)
+  const outcome = await objects.putPart({
+    bucket,
+    key,
+    uploadId,
+    number,
+    body: body.open(upload.checksumAlgorithm ?? DEFAULT_CHECKSUM),
+    signal,
+  })
+  if (outcome.kind === 'no-upload') throw noSuchUpload(uploadId)
+  if (outcome.kind !== 'done') throw refusal(outcome, call)
+  const { etag, checksum } = outcome.part
+  return {
+    status: 200,
+    headers: { etag: quoteEtag(etag), ...checksumFields(checksum, 'value-only') },
+  }
+}
+
+function refuseOtherAlgorithm(headers: Headers, { checksumAlgorithm }: Upload): void {
+  const sent = sentAlgorithm(headers)
+  if (!sent || !checksumAlgorithm || sent === checksumAlgorithm) return
+  const message = `Checksum Type mismatch occurred, expected checksum Type: ${checksumAlgorithm.toLowerCase()}, actual checksum Type: ${sent.toLowerCase()}`
+  throw new S3Error('InvalidRequest', {}, { message })
+}

@@ -1,0 +1,16 @@
+// The answers of CopyObject and UploadPartCopy: two roots around the same facts.
+import type { ObjectVersion, Part } from '../../../objects/object-store.ts'
+import { checksumElements, checksumValueElement } from '../checksum-elements.ts'
+import { document, element, xmlTime } from '../write.ts'
+
+export function copyObjectDocument(version: ObjectVersion): string {
+  return document('CopyObjectResult', factsOf(version) + checksumElements(version.checksum))
+}
+
+export function copyPartDocument(part: Part): string {
+  return document('CopyPartResult', factsOf(part) + checksumValueElement(part.checksum))
+}
+
+function factsOf({ modifiedMs, etag }: { modifiedMs: number; etag: string }): string {
+  return element('LastModified', xmlTime(modifiedMs)) + element('ETag', `"${etag}"`)
+}

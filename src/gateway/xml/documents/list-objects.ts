@@ -1,0 +1,107 @@
+// The answers of ListObjects, V1 and V2: mostly alike, and different where clients look (pitfalls 80, 84, 87).
+import type { ObjectVersion, ScanEntry } from '../../../objects/object-store.ts'
+import { encodeKey, type KeyEncoding } from '../key-encoding.ts'
+import { ownerElement } from '../owner.ts'
+import { container, document, element, optionalElement, xmlTime } from '../write.ts'
+
+/** What both have in common. */
+interface Listing {
+  bucket: string
+  prefix: string
+  delimiter: string
+  maxKeys: number
+  encoding: KeyEncoding
+  entries: ScanEntry<ObjectVersion>[]
+  isTruncated: boolean
+}
+
+export interface ListingV1 extends Listing {
+  marker: string
+  nextMarker: string | undefined
+}
+
+export interface ListingV2 extends Listing {
+  withOwner: boolean
+  startAfter: string | undefined
+  continuationToken: string | undefined
+  nextContinuationToken: string | undefined
+}
+
+export function listObjectsDocument(listing: ListingV1): string {
+  const { encoding } = listing
+  const nextMarker =
+    listing.nextMarker === undefined ? undefined : encodeKey(listing.nextMarker, encoding)
+  return document(
+    'ListBucketResult',
+    element('Name', listing.bucket) +
+      // botocore decodes every name of V1 but this one.
+      element('Prefix', listing.prefix) +
+      element('Marker', encodeKey(listing.marker, encoding)) +
+      optionalElement('NextMarker', nextMarker) +
+      pageElements(listing) +
+      entryElements(listing, true),
+  )
+}
+
+export function listObjectsV2Document(listing: ListingV2): string {
+  const { encoding, startAfter } = listing
+  return document(
+    'ListBucketResult',
+    element('Name', listing.bucket) +
+      element('Prefix', encodeKey(listing.prefix, encoding)) +
+      optionalElement('StartAfter', startAfter && encodeKey(startAfter, encoding)) +
+      optionalElement('ContinuationToken', listing.continuationToken) +
+      optionalElement('NextContinuationToken', listing.nextContinuationToken) +
+      element('KeyCount', listing.entries.length) +
+      pageElements(listing) +
+      entryElements(listing, listing.withOwner),
+  )
+}
+
+function pageElements({ maxKeys, delimiter, encoding, isTruncated }: Listing): string {
+  return (
+    element('MaxKeys', maxKeys) +
+    (delimiter === '' ? '' : element('Delimiter', encodeKey(delimiter, encoding))) +
+    optionalElement('EncodingType', encoding) +
+    element('IsTruncated', isTruncated)
+  )
+}
+
+function entryElements({ entries, encoding }: Listing, withOwner: boolean): string {
+  const owner = withOwner ? ownerElement() : ''
+  let contents = ''
+  let prefixes = ''
+  for (const entry of entries) {
+    if (entry.kind === 'entry')
+      contents += contentsElement(entry.key, entry.record, encoding, owner)
+    else prefixes += commonPrefixElement(entry.prefix, encoding)
+  }
+  return contents + prefixes
+}
+
+function contentsElement(
+  key: string,
+  version: ObjectVersion,
+  encoding: KeyEncoding,
+  owner: string,
+): string {
+  const checksum = version.checksum
+    ? element('ChecksumAlgorithm', version.checksum.algorithm) +
+      element('ChecksumType', version.checksum.type)
+    : ''
+  return container(
+    'Contents',
+    element('Key', encodeKey(key, encoding)) +
+      element('LastModified', xmlTime(version.modifiedMs)) +
+      element('ETag', `"${version.etag}"`) +
+      checksum +
+      element('Size', version.bytes) +
+      owner +
+      element('StorageClass', version.storageClass),
+  )
+}
+
+/** A rolled-up prefix, as every listing shows it. */
+export function commonPrefixElement(prefix: string, encoding: KeyEncoding): string {
+  return container('CommonPrefixes', element('Prefix', encodeKey(prefix, encoding)))
+}

@@ -1,0 +1,47 @@
+// The answer of ListParts.
+import type { Part, Upload } from '../../../objects/object-store.ts'
+import { checksumValueElement } from '../checksum-elements.ts'
+import { ownerElement } from '../owner.ts'
+import { container, document, element, optionalElement, xmlTime } from '../write.ts'
+
+/** One page of parts. */
+export interface PartListing {
+  bucket: string
+  key: string
+  upload: Upload
+  marker: number
+  maxParts: number
+  parts: Part[]
+  more: boolean
+}
+
+export function listPartsDocument(listing: PartListing): string {
+  const { upload, parts, more } = listing
+  return document(
+    'ListPartsResult',
+    element('Bucket', listing.bucket) +
+      element('Key', listing.key) +
+      element('UploadId', upload.uploadId) +
+      element('PartNumberMarker', listing.marker) +
+      optionalElement('NextPartNumberMarker', parts.at(-1)?.number) +
+      element('MaxParts', listing.maxParts) +
+      element('IsTruncated', more) +
+      parts.map(partElement).join('') +
+      ownerElement('Initiator') +
+      ownerElement() +
+      element('StorageClass', upload.storageClass) +
+      optionalElement('ChecksumAlgorithm', upload.checksumAlgorithm) +
+      optionalElement('ChecksumType', upload.checksumType),
+  )
+}
+
+function partElement(part: Part): string {
+  return container(
+    'Part',
+    element('PartNumber', part.number) +
+      element('LastModified', xmlTime(part.modifiedMs)) +
+      element('ETag', `"${part.etag}"`) +
+      checksumValueElement(part.checksum) +
+      element('Size', part.bytes),
+  )
+}

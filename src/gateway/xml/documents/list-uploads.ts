@@ -1,0 +1,54 @@
+// The answer of ListMultipartUploads.
+import type { ScanEntry, Upload } from '../../../objects/object-store.ts'
+import { encodeKey, type KeyEncoding } from '../key-encoding.ts'
+import { ownerElement } from '../owner.ts'
+import { container, document, element, optionalElement, xmlTime } from '../write.ts'
+import { commonPrefixElement } from './list-objects.ts'
+
+/** One page of uploads under way. */
+export interface UploadListing {
+  bucket: string
+  prefix: string
+  delimiter: string
+  encoding: KeyEncoding
+  maxUploads: number
+  keyMarker: string
+  uploadIdMarker: string
+  /** Where to go on; undefined when the listing is complete. */
+  next: { keyMarker: string; uploadIdMarker: string } | undefined
+  entries: ScanEntry<Upload>[]
+}
+
+export function listUploadsDocument(listing: UploadListing): string {
+  const { encoding, delimiter, next } = listing
+  return document(
+    'ListMultipartUploadsResult',
+    element('Bucket', listing.bucket) +
+      element('KeyMarker', encodeKey(listing.keyMarker, encoding)) +
+      element('UploadIdMarker', listing.uploadIdMarker) +
+      optionalElement('NextKeyMarker', next && encodeKey(next.keyMarker, encoding)) +
+      optionalElement('NextUploadIdMarker', next?.uploadIdMarker) +
+      element('Prefix', encodeKey(listing.prefix, encoding)) +
+      (delimiter === '' ? '' : element('Delimiter', encodeKey(delimiter, encoding))) +
+      element('MaxUploads', listing.maxUploads) +
+      optionalElement('EncodingType', encoding) +
+      element('IsTruncated', next !== undefined) +
+      listing.entries.map((entry) => entryElement(entry, encoding)).join(''),
+  )
+}
+
+function entryElement(entry: ScanEntry<Upload>, encoding: KeyEncoding): string {
+  if (entry.kind === 'prefix') return commonPrefixElement(entry.prefix, encoding)
+  const { key, record } = entry
+  return container(
+    'Upload',
+    element('Key', encodeKey(key, encoding)) +
+      element('UploadId', record.uploadId) +
+      ownerElement('Initiator') +
+      ownerElement() +
+      element('StorageClass', record.storageClass) +
+      element('Initiated', xmlTime(record.initiatedMs)) +
+      optionalElement('ChecksumAlgorithm', record.checksumAlgorithm) +
+      optionalElement('ChecksumType', record.checksumType),
+  )
+}

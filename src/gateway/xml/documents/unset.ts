@@ -1,0 +1,21 @@
+// What GET of a configuration answers when nobody ever set it and S3 does not call that an error (pitfall 96).
+import { document, element } from '../write.ts'
+
+const completeList = element('IsTruncated', false)
+
+/** By the name of the configuration. */
+export const UNSET_DOCUMENTS = {
+  accelerate: document('AccelerateConfiguration', ''),
+  logging: document('BucketLoggingStatus', ''),
+  notification: document('NotificationConfiguration', ''),
+  requestPayment: document('RequestPaymentConfiguration', element('Payer', 'BucketOwner')),
+  versioning: document('VersioningConfiguration', ''),
+  objectTagging: document('Tagging', element('TagSet', '')),
+  analyticsList: document('ListBucketAnalyticsConfigurationResult', completeList),
+  intelligentTieringList: document(
+    'ListBucketIntelligentTieringConfigurationsOutput',
+    completeList,
+  ),
+  inventoryList: document('ListInventoryConfigurationsResult', completeList),
+  metricsList: document('ListMetricsConfigurationsResult', completeList),
+} as const

@@ -1,0 +1,106 @@
+// Reads the XML that clients send: any order, any or no namespace, any white space, no entities but XML's own five.
+// Text stays text: a key of `007` or ` a ` is what was sent.
+import { XMLParser, XMLValidator } from 'fast-xml-parser'
+import { S3Error } from '../s3-error.ts'
+
+/** An element: its text (references resolved, spaces kept) and the elements in it. */
+export interface XmlElement {
+  name: string
+  text: string
+  children: XmlElement[]
+}
+
+/** No document of S3 is deeper than 6. */
+const NESTED_TAGS_MAX = 16
+
+// References are resolved here, not by the parser: it bounds their number at less than 10,000 quoted ETags need.
+const parser = new XMLParser({
+  preserveOrder: true,
+  ignoreAttributes: true,
+  ignoreDeclaration: true,
+  ignorePiTags: true,
+  removeNSPrefix: true,
+  parseTagValue: false,
+  trimValues: false,
+  processEntities: false,
+  cdataPropName: '#cdata',
+  maxNestedTags: NESTED_TAGS_MAX,
+})
+
+/** The root element of `text`, which must be called `rootName`. Anything else is MalformedXML. */
+export function readXml(text: string, rootName: string): XmlElement {
+  const nodes = parse(text).filter((node) => !('#text' in node))
+  const root = nodes.length === 1 ? toElement(nodes[0]!) : undefined
+  if (root?.name !== rootName) throw malformed()
+  return root
+}
+
+/** The refusal of a document that is not what the operation reads. */
+export function malformed(cause?: unknown): S3Error {
+  return new S3Error('MalformedXML', {}, { cause })
+}
+
+/** Children called `name`. */
+export function childrenOf(parent: XmlElement, name: string): XmlElement[] {
+  return parent.children.filter((child) => child.name === name)
+}
+
+/** Text of the only child called `name`; undefined when there is none, MalformedXML when there are several. */
+export function textOf(parent: XmlElement, name: string): string | undefined {
+  const [first, second] = childrenOf(parent, name)
+  if (second || (first && first.children.length > 0)) throw malformed()
+  return first?.text
+}
+
+/** What the parser makes of a document in order: one key per node, its tag. */
+type Node = Readonly<Record<string, unknown>>
+
+function parse(text: string): Node[] {
+  // A document type is where entities are declared: nobody honest sends one (pitfall 44).
+  if (/<!(DOCTYPE|ENTITY)/i.test(text)) throw malformed()
+  try {
+    if (XMLValidator.validate(text) !== true) throw malformed()
+    return parser.parse(text) as Node[]
+  } catch (error) {
+    throw error instanceof S3Error ? error : malformed(error)
+  }
+}
+
+function toElement(node: Node): XmlElement {
+  const name = Object.keys(node)[0] ?? ''
+  const element: XmlElement = { name, text: '', children: [] }
+  for (const inner of node[name] as Node[]) {
+    if ('#text' in inner) element.text += resolveReferences(String(inner['#text']))
+    else if ('#cdata' in inner) element.text += cdataText(inner)
+    else element.children.push(toElement(inner))
+  }
+  return element
+}
+
+function cdataText(node: Node): string {
+  return (node['#cdata'] as Node[]).map((inner) => String(inner['#text'])).join('')
+}
+
+const NAMED: Readonly<Record<string, string>> = {
+  '&amp;': '&',
+  '&lt;': '<',
+  '&gt;': '>',
+  '&quot;': '"',
+  '&apos;': "'",
+}
+
+function resolveReferences(text: string): string {
+  if (!text.includes('&')) return text
+  return text.replace(/&[^;&]{0,12};?/g, (reference) => {
+    const resolved = NAMED[reference] ?? characterOf(reference)
+    if (resolved === undefined) throw malformed()
+    return resolved
+  })
+}
+
+function characterOf(reference: string): string | undefined {
+  const [, hex, decimal] = /^&#(?:x([0-9a-f]{1,6})|([0-9]{1,7}));$/i.exec(reference) ?? []
+  const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16)
+  const isScalar = code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff)
+  return isScalar ? String.fromCodePoint(code) : undefined
+}

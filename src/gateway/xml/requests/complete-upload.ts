@@ -1,0 +1,43 @@
+// The body of CompleteMultipartUpload: the parts that make the object (pitfall 107, clients.md 2.4 trap 3).
+import { CHECKSUM_ALGORITHMS, type ListedPart } from '../../../objects/object-store.ts'
+import { S3Error } from '../../s3-error.ts'
+import { childrenOf, malformed, readXml, textOf, type XmlElement } from '../read.ts'
+
+const PARTS_MAX = 10_000
+
+/** The parts in the order they were listed; whether the order is right is decided with the upload. */
+export function readListedParts(text: string): ListedPart[] {
+  const root = readXml(text, 'CompleteMultipartUpload')
+  const parts = childrenOf(root, 'Part').map(readPart)
+  if (parts.length === 0 || parts.length > PARTS_MAX) throw malformed()
+  return parts
+}
+
+function readPart(part: XmlElement): ListedPart {
+  const etag = textOf(part, 'ETag')
+    ?.trim()
+    .replace(/^"(.*)"$/, '$1')
+  if (etag === undefined) throw malformed()
+  const checksum = readChecksum(part)
+  return { number: readNumber(part), etag, ...(checksum ? { checksum } : {}) }
+}
+
+function readNumber(part: XmlElement): number {
+  const text = textOf(part, 'PartNumber')?.trim() ?? ''
+  if (!/^\d{1,9}$/.test(text)) throw malformed()
+  const number = Number(text)
+  if (number >= 1 && number <= PARTS_MAX) return number
+  throw new S3Error(
+    'InvalidArgument',
+    { ArgumentName: 'partNumber', ArgumentValue: text },
+    { message: 'Part number must be an integer between 1 and 10000, inclusive.' },
+  )
+}
+
+function readChecksum(part: XmlElement): ListedPart['checksum'] {
+  for (const algorithm of CHECKSUM_ALGORITHMS) {
+    const value = textOf(part, `Checksum${algorithm}`)?.trim()
+    if (value) return { algorithm, value }
+  }
+  return undefined
+}

@@ -1,0 +1,39 @@
+// The body of DeleteObjects: up to 1,000 keys, each perhaps with conditions of its own.
+import { childrenOf, malformed, readXml, textOf, type XmlElement } from '../read.ts'
+
+/** One key to delete. */
+export interface KeyToDelete {
+  key: string
+  versionId: string | undefined
+  etag: string | undefined
+  /** A condition that this store can not check yet. */
+  unsupportedCondition: 'LastModifiedTime' | 'Size' | undefined
+}
+
+export interface DeleteRequest {
+  keys: KeyToDelete[]
+  quiet: boolean
+}
+
+const KEYS_MAX = 1000
+
+export function readDeleteRequest(text: string): DeleteRequest {
+  const root = readXml(text, 'Delete')
+  const keys = childrenOf(root, 'Object').map(readKey)
+  if (keys.length === 0 || keys.length > KEYS_MAX) throw malformed()
+  return { keys, quiet: textOf(root, 'Quiet')?.trim() === 'true' }
+}
+
+function readKey(object: XmlElement): KeyToDelete {
+  const key = textOf(object, 'Key')
+  if (key === undefined || key === '') throw malformed()
+  const unsupportedCondition = (['LastModifiedTime', 'Size'] as const).find(
+    (name) => textOf(object, name) !== undefined,
+  )
+  return {
+    key,
+    versionId: textOf(object, 'VersionId') || undefined,
+    etag: textOf(object, 'ETag') || undefined,
+    unsupportedCondition,
+  }
+}

@@ -1,0 +1,91 @@
+// What an object keeps of the headers of its PUT, and how it shows them (pitfalls 27, 53, 92 to 94, 120).
+import t from 'tap'
+import { parseAttributes } from '../../../../src/gateway/headers/object-attributes.ts'
+import {
+  parseSystemHeaders,
+  systemHeaderFields,
+} from '../../../../src/gateway/headers/system-headers.ts'
+import {
+  parseUserMetadata,
+  userMetadataHeaders,
+} from '../../../../src/gateway/headers/user-metadata.ts'
+
+t.test('user metadata is kept without its prefix (pitfall 92)', async (t) => {
+  const headers = {
+    'x-amz-meta-mtime': '1700000000.5',
+    'x-amz-meta-with_underscore': ' a b ',
+    'x-amz-meta-twice': 'one,two',
+    'x-amz-meta-__proto__': 'kept',
+    'x-amz-meta-': 'nameless',
+    'x-amz-acl': 'private',
+  }
+  const metadata = parseUserMetadata(headers)
+  t.same(Object.entries(metadata), [
+    ['mtime', '1700000000.5'],
+    ['with_underscore', 'a b'],
+    ['twice', 'one,two'],
+    ['__proto__', 'kept'],
+  ])
+  t.equal(userMetadataHeaders(metadata)['x-amz-meta-__proto__'], 'kept')
+})
+
+t.test('2 KiB of names and values, and not a byte more (pitfall 92)', async (t) => {
+  const fits = { 'x-amz-meta-name': 'x'.repeat(2044) }
+  t.equal(parseUserMetadata(fits).name?.length, 2044)
+  const header = { 'x-amz-meta-name': 'ü'.repeat(1023) }
+  t.throws(() => parseUserMetadata(header), {
+    code: 'MetadataTooLarge',
+    elements: { Size: '2050', MaxSizeAllowed: '2048' },
+  })
+})
+
+t.test('values that HTTP can not carry are shown in RFC 2047 (pitfall 93)', async (t) => {
+  const shown = userMetadataHeaders({ city: 'Zürich', plain: 'a b', bell: 'a\u0007' })
+  t.equal(shown['x-amz-meta-city'], '=?UTF-8?B?WsO8cmljaA==?=')
+  t.equal(shown['x-amz-meta-plain'], 'a b')
+  t.match(shown['x-amz-meta-bell'], /^=\?UTF-8\?B\?/)
+})
+
+t.test('system headers are kept as they were sent (pitfall 94)', async (t) => {
+  const headers = {
+    'content-type': 'text/plain',
+    'cache-control': 'no-cache , max-age=0',
+    'content-disposition': 'attachment; filename="ü.txt"',
+    'content-encoding': 'gzip',
+    'content-language': 'de,en',
+    expires: 'not a date',
+    'x-amz-website-redirect-location': '/elsewhere',
+    etag: '"x"',
+  }
+  const fields = systemHeaderFields(parseSystemHeaders(headers))
+  const { etag: _, ...kept } = headers
+  const bytes = Buffer.from(kept['content-disposition']).toString('latin1')
+  t.same(fields, { ...kept, 'content-disposition': bytes }, 'UTF-8 goes out byte for byte')
+})
+
+t.test('aws-chunked is not an encoding of the object (pitfall 27)', async (t) => {
+  const rows: [sent: string, kept: string | undefined][] = [
+    ['aws-chunked', undefined],
+    ['aws-chunked,gzip', 'gzip'],
+    ['gzip, aws-chunked', 'gzip'],
+    ['AWS-Chunked', undefined],
+    ['gzip, br', 'gzip, br'],
+    ['', undefined],
+  ]
+  for (const [sent, kept] of rows)
+    t.equal(parseSystemHeaders({ 'content-encoding': sent }).contentEncoding, kept, sent)
+})
+
+t.test('an object without a type is binary/octet-stream (pitfall 53)', async (t) => {
+  t.same(systemHeaderFields(parseSystemHeaders({ 'content-type': '' })), {
+    'content-type': 'binary/octet-stream',
+  })
+})
+
+t.test('storage classes of S3 are kept, others refused (pitfall 120)', async (t) => {
+  t.equal(parseAttributes({}).storageClass, 'STANDARD')
+  t.equal(parseAttributes({ 'x-amz-storage-class': 'STANDARD_IA' }).storageClass, 'STANDARD_IA')
+  t.throws(() => parseAttributes({ 'x-amz-storage-class': 'FAST' }), {
+    code: 'InvalidStorageClass',
+  })
+})

@@ -1,0 +1,68 @@
+// Range headers, one row per rule of pitfalls 70 to 77.
+import t from 'tap'
+import {
+  invalidRange,
+  parseCopySourceRange,
+  parseRange,
+} from '../../../../src/gateway/headers/range.ts'
+import { S3Error } from '../../../../src/gateway/s3-error.ts'
+
+const whole = { kind: 'whole' }
+const unsatisfiable = { kind: 'unsatisfiable' }
+const range = (first: number, last: number) => ({ kind: 'range', range: { first, last } })
+
+t.test('Range of an object of 10 bytes', async (t) => {
+  const rows: [header: string | undefined, expected: object, why: string][] = [
+    [undefined, whole, 'no header'],
+    ['bytes=0-4', range(0, 4), 'first and last'],
+    ['bytes=4-4', range(4, 4), 'one byte'],
+    ['bytes=5-', range(5, 9), 'open end'],
+    ['bytes=0-', range(0, 9), 'open end from the start'],
+    ['Bytes=0-0', range(0, 0), 'the unit in any case'],
+    ['bytes=2-99999999999999999999', range(2, 9), 'last byte is clamped (pitfall 71)'],
+    ['bytes=10-', unsatisfiable, 'first byte at the end (pitfall 71)'],
+    ['bytes=99999999999999999999-', unsatisfiable, 'first byte far past the end (pitfall 71)'],
+    ['bytes=-3', range(7, 9), 'suffix'],
+    ['bytes=-99', range(0, 9), 'longer suffix is everything, as a range (pitfall 72)'],
+    ['bytes=-0', unsatisfiable, 'suffix of nothing (pitfall 72)'],
+    ['bytes=9-5', whole, 'backwards is ignored (pitfall 70)'],
+    ['items=0-4', whole, 'other units are ignored (pitfall 70)'],
+    ['bytes=0-1,4-5', whole, 'several ranges are ignored (pitfall 70)'],
+    ['bytes=a-b', whole, 'nonsense is ignored (pitfall 70)'],
+    ['bytes=-', whole, 'nothing on both sides is ignored (pitfall 70)'],
+    ['0-4', whole, 'no unit is ignored (pitfall 70)'],
+  ]
+  for (const [header, expected, why] of rows) t.same(parseRange(header, 10), expected, why)
+})
+
+t.test('Range of an empty object (pitfall 72)', async (t) => {
+  t.same(parseRange('bytes=-5', 0), whole, 'a suffix is everything: nothing')
+  t.same(parseRange('bytes=0-', 0), unsatisfiable)
+  t.same(parseRange('bytes=0-8388607', 0), unsatisfiable, 'the first request of the CRT client')
+  t.same(parseRange('bytes=-0', 0), unsatisfiable)
+})
+
+t.test('a range past the end says how long the object is (pitfall 71)', async (t) => {
+  const error = invalidRange('bytes=10-', 10)
+  t.equal(error.status, 416)
+  t.same(error.elements, { RangeRequested: 'bytes=10-', ActualObjectSize: '10' })
+  t.equal(error.headers['content-range'], 'bytes */10')
+})
+
+t.test('the range of a part copy has both ends inside the source (pitfall 76)', async (t) => {
+  t.same(parseCopySourceRange('bytes=2-9', 10), { first: 2, last: 9 })
+  t.same(parseCopySourceRange(undefined, 10), { first: 0, last: 9 })
+  for (const header of [
+    'bytes=2-10',
+    'bytes=2-',
+    'bytes=-3',
+    '0-3',
+    'bytes=5-2',
+    'bytes=0-1,3-4',
+    '',
+  ]) {
+    const message = 'Range specified is not valid for source object of size: 10'
+    t.throws(() => parseCopySourceRange(header, 10), { code: 'InvalidArgument', message }, header)
+  }
+  t.throws(() => parseCopySourceRange('bytes=0-0', 0), S3Error, 'nothing is inside an empty source')
+})

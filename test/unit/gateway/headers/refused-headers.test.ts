@@ -1,0 +1,39 @@
+// Headers that ask for what is not there yet are refused by name; harmless ones pass (clients.md 2.4, trap 14).
+import t from 'tap'
+import { refuseHeaders } from '../../../../src/gateway/headers/refused-headers.ts'
+
+t.test('refused with the name of the header', async (t) => {
+  const refused: [name: string, value: string][] = [
+    ['x-amz-acl', 'public-read'],
+    ['x-amz-acl', 'bucket-owner-full-control'],
+    ['x-amz-grant-read', 'id="x"'],
+    ['x-amz-tagging', 'a=b'],
+    ['x-amz-server-side-encryption', 'AES256'],
+    ['x-amz-server-side-encryption-customer-algorithm', 'AES256'],
+    ['x-amz-copy-source-server-side-encryption-customer-key', 'x'],
+    ['x-amz-object-lock-mode', 'GOVERNANCE'],
+    ['x-amz-bucket-object-lock-enabled', 'true'],
+    ['x-amz-object-ownership', 'ObjectWriter'],
+    ['x-amz-write-offset-bytes', '10'],
+  ]
+  for (const [name, value] of refused) {
+    const expected = { code: 'NotImplemented', status: 501, elements: { Header: name } }
+    t.throws(() => refuseHeaders({ [name]: value }), expected, `${name}: ${value}`)
+  }
+})
+
+t.test('accepted', async () => {
+  refuseHeaders({
+    'x-amz-acl': 'private',
+    'x-amz-tagging': '',
+    'x-amz-grant-read': '',
+    'x-amz-bucket-object-lock-enabled': 'false',
+    'x-amz-object-ownership': 'BucketOwnerEnforced',
+    'x-amz-api-version': '2006-03-01',
+    'amz-sdk-request': 'attempt=1',
+    'x-amz-storage-class': 'GLACIER',
+    'x-amz-meta-acl': 'public-read',
+    'x-amz-request-payer': 'requester',
+    'server-side-encryption': 'no',
+  })
+})

@@ -1,5 +1,6 @@
 // A drive: one directory, known by its marker file and locked by one process. A drive that fails stays failed.
 // Layout: docs/formats/drive.md. Nothing here ever creates the directory of a drive again.
+import { setMaxListeners } from 'node:events'
 import { crc32 } from 'node:zlib'
 import { assert } from '../kit/assert.ts'
 import { DriveUnavailable } from '../kit/drive-unavailable.ts'
@@ -111,6 +112,8 @@ export class Drive {
   readonly #permits: Semaphore
   readonly #limits: DriveLimits
   readonly #stopped = new AbortController()
+  /** How to give up on the operations that are under way. */
+  readonly #underWay = new Set<(reason: unknown) => void>()
   readonly #listeners = new Set<(cause: unknown) => void>()
   #failure: unknown
   #closing = false
@@ -133,8 +136,8 @@ export class Drive {
     this.#markerStat = parts.markerStat
     this.#limits = parts.limits
     this.#permits = new Semaphore(parts.limits.parallel, { maxWaiting: parts.limits.waiting })
-    // Every run() that waits listens to it.
-    this.#stopped.signal.addEventListener('abort', () => {}, { once: true })
+    // Every run() that waits for a permit listens to it.
+    setMaxListeners(0, this.#stopped.signal)
   }
 
   /** Locks the drive whose marker inspectDrive() found at `path`; throws DriveLocked when it is in use. */
@@ -213,7 +216,7 @@ export class Drive {
   fail(cause: unknown): void {
     if (this.#failure !== undefined) return
     this.#failure = cause ?? new Error('the drive failed')
-    this.#stopped.abort(this.#unavailable())
+    this.#stop()
     for (const listener of this.#listeners) listener(this.#failure)
     this.#listeners.clear()
   }
@@ -239,7 +242,7 @@ export class Drive {
         () => {}, // It failed while we waited: what hangs is left alone.
       )
     }
-    this.#stopped.abort(this.#unavailable())
+    this.#stop()
     await this.#markerFile.close()
     await this.#lock.close()
   }
@@ -254,13 +257,18 @@ export class Drive {
   }
 
   #untilFailed<T>(done: Promise<T>): Promise<T> {
-    const { signal } = this.#stopped
     return new Promise<T>((resolve, reject) => {
-      const stop = (): void => reject(signal.reason)
-      signal.addEventListener('abort', stop, { once: true })
-      const leave = (): void => signal.removeEventListener('abort', stop)
+      this.#underWay.add(reject)
+      const leave = (): boolean => this.#underWay.delete(reject)
       done.then(resolve, reject).finally(leave)
     })
+  }
+
+  #stop(): void {
+    const reason = this.#unavailable()
+    this.#stopped.abort(reason)
+    for (const reject of this.#underWay) reject(reason)
+    this.#underWay.clear()
   }
 
   #judge(error: unknown): unknown {

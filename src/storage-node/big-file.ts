@@ -1,0 +1,303 @@
+// Large shards, each in a file of its own: big/ab/cd/<uid>.<part>.<slot>. The path is the truth, no index knows them.
+// Cells go into big/tmp/ as they come; a synced file gets its name by rename, and then its directory is synced.
+import { shardSeed } from '../digest/cell-checksum.ts'
+import { assert } from '../kit/assert.ts'
+import { DriveUnavailable } from '../kit/drive-unavailable.ts'
+import { type DiskFile, isMissing, type World } from '../kit/world.ts'
+import type { ShardDescription, ShardId, ShardReader, ShardWriter } from './contract.ts'
+import type { Drive } from './drive.ts'
+import type { CellReads } from './segment/cell-reads.ts'
+import {
+  cellLength,
+  cellOffset,
+  encodeHeader,
+  encodeTail,
+  encodeTrailer,
+  layoutShard,
+  MAX_HEADER_BYTES,
+  OWN_FILE,
+  parseHeader,
+  type RecordHeader,
+  type RecordLayout,
+  stampHeader,
+  TRAILER_BYTES,
+} from './segment/record-format.ts'
+
+export interface BigFileParts {
+  drive: Drive
+  world: Pick<World, 'disk'>
+  cells: CellReads
+  secret: bigint
+}
+
+/** What opening a large shard gave. */
+export type BigOpened =
+  | { kind: 'found'; reader: ShardReader; header: RecordHeader }
+  | { kind: 'missing' }
+  | { kind: 'corrupt'; detail: string }
+
+/** The large shards of one drive. */
+export class BigFiles {
+  readonly #parts: BigFileParts
+  /** Directories whose own entry is known to be durable: at most 256 + 65,536. */
+  readonly #durable = new Set<string>()
+  #drafts = 0
+
+  constructor(parts: BigFileParts) {
+    this.#parts = parts
+  }
+
+  /** Removes what writers left behind that never committed. */
+  async prepare(): Promise<void> {
+    const { drive, world } = this.#parts
+    await this.#makeDirectory('tmp')
+    for (const name of await drive.run(() => world.disk.list(`${this.#root}/tmp`))) {
+      await drive.run(() => world.disk.remove(`${this.#root}/tmp/${name}`))
+    }
+  }
+
+  /** Begins a shard in a file of its own. */
+  async begin(description: ShardDescription): Promise<ShardWriter> {
+    const { drive, world, secret } = this.#parts
+    this.#drafts += 1
+    const draft = `${this.#root}/tmp/${this.#drafts}`
+    const file = await this.#orFail(drive.run(() => world.disk.open(draft, 'create')))
+    return new BigWriter(description, { drive, world, file, draft, secret }, () =>
+      this.#publish(draft, description.id),
+    )
+  }
+
+  /** Opens a shard for reading. */
+  async open(id: ShardId): Promise<BigOpened> {
+    const { drive, world, cells } = this.#parts
+    const file = await drive
+      .run(() => world.disk.open(this.#pathOf(id), 'read'))
+      .catch((error) => undefinedIfMissing(error))
+    if (file === undefined) return { kind: 'missing' }
+    const header = await this.#readHeader(file, id).catch(async (error) => {
+      await file.close()
+      throw error
+    })
+    if (header === undefined) {
+      await file.close()
+      return { kind: 'corrupt', detail: 'the header is damaged' }
+    }
+    const read = (target: Uint8Array, position: number): Promise<number> =>
+      drive.run(() => file.read([target], position))
+    return { kind: 'found', header, reader: bigReader(file, { id, cells, read, header }) }
+  }
+
+  /** Removes a shard; false when there was none. */
+  async remove(id: ShardId): Promise<boolean> {
+    const { drive, world } = this.#parts
+    try {
+      await drive.run(() => world.disk.remove(this.#pathOf(id)))
+      return true
+    } catch (error) {
+      if (isMissing(error)) return false
+      throw error
+    }
+  }
+
+  /** The headers of all large shards, in no order. Damaged ones are left out. */
+  async *scan(): AsyncGenerator<ShardDescription> {
+    for (const first of await this.#list('', /^[0-9a-f]{2}$/)) {
+      for (const second of await this.#list(first, /^[0-9a-f]{2}$/)) {
+        for (const name of await this.#list(`${first}/${second}`, /^[0-9a-f]{32}\.\d+\.\d+$/)) {
+          const opened = await this.open(parseName(name))
+          if (opened.kind !== 'found') continue
+          await opened.reader.close()
+          yield opened.header.description
+        }
+      }
+    }
+  }
+
+  get #root(): string {
+    return `${this.#parts.drive.path}/big`
+  }
+
+  #pathOf(id: ShardId): string {
+    return `${this.#root}/${directoryOf(id).join('/')}/${nameOf(id)}`
+  }
+
+  async #list(under: string, pattern: RegExp): Promise<string[]> {
+    const { drive, world } = this.#parts
+    const names = await drive.run(() => world.disk.list(`${this.#root}/${under}`))
+    return names.filter((name) => pattern.test(name)).sort()
+  }
+
+  /** Gives a synced draft its name, durably. */
+  async #publish(draft: string, id: ShardId): Promise<void> {
+    const { drive, world } = this.#parts
+    const [first, second] = directoryOf(id)
+    await this.#makeDirectory(first)
+    await this.#makeDirectory(`${first}/${second}`)
+    await this.#orFail(drive.run(() => world.disk.rename(draft, this.#pathOf(id))))
+    await drive.syncDirectory(`${this.#root}/${first}/${second}`)
+  }
+
+  /** Makes a directory if need be, and its entry durable even if another shard made it and is not done yet. */
+  async #makeDirectory(relative: string): Promise<void> {
+    const { drive, world } = this.#parts
+    if (this.#durable.has(relative)) return
+    const path = `${this.#root}/${relative}`
+    try {
+      await this.#orFail(drive.run(() => world.disk.makeDirectory(path)))
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EEXIST') throw error
+    }
+    await drive.syncDirectory(path.slice(0, path.lastIndexOf('/')))
+    this.#durable.add(relative)
+  }
+
+  /** A directory of ours that is gone has taken shards with it: the drive has failed. */
+  async #orFail<T>(operation: Promise<T>): Promise<T> {
+    try {
+      return await operation
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      this.#parts.drive.fail(error)
+      throw new DriveUnavailable(this.#parts.drive.id, 'failed', { cause: error })
+    }
+  }
+
+  async #readHeader(file: DiskFile, id: ShardId): Promise<RecordHeader | undefined> {
+    const { drive, secret } = this.#parts
+    let bytes = Buffer.allocUnsafe(4096)
+    for (;;) {
+      const target = bytes
+      const count = await drive.run(() => file.read([target], 0))
+      const parsed = parseHeader(target.subarray(0, count), secret, OWN_FILE)
+      if (parsed.kind === 'header') return isOf(id, parsed.header) ? parsed.header : undefined
+      if (parsed.kind === 'none' || count < target.length) return undefined
+      assert(
+        parsed.bytes <= MAX_HEADER_BYTES && parsed.bytes > bytes.length,
+        'a header has a limit',
+      )
+      bytes = Buffer.allocUnsafe(parsed.bytes)
+    }
+  }
+}
+
+interface BigWriterParts {
+  drive: Drive
+  world: Pick<World, 'disk'>
+  file: DiskFile
+  draft: string
+  secret: bigint
+}
+
+class BigWriter implements ShardWriter {
+  readonly #parts: BigWriterParts
+  readonly #publish: () => Promise<void>
+  readonly #id: ShardId
+  readonly #layout: RecordLayout
+  readonly #seed: bigint
+  readonly #header: Uint8Array
+  readonly #trailers: Buffer
+  #cells = 0
+  #state: 'open' | 'closed' | 'committed' = 'open'
+
+  constructor(description: ShardDescription, parts: BigWriterParts, publish: () => Promise<void>) {
+    this.#parts = parts
+    this.#publish = publish
+    this.#id = description.id
+    this.#layout = layoutShard(description)
+    this.#seed = shardSeed(description.id)
+    this.#header = Buffer.alloc(this.#layout.headerBytes)
+    encodeHeader(this.#header, description, this.#layout)
+    stampHeader(this.#header, { secret: parts.secret, place: OWN_FILE, groupOffset: 0 })
+    this.#trailers = Buffer.alloc(this.#layout.cellCount * TRAILER_BYTES)
+  }
+
+  async write(cell: Uint8Array): Promise<void> {
+    const index = this.#cells
+    assert(this.#state === 'open', 'nothing is written after commit or abort')
+    assert(cell.length === cellLength(this.#layout, index), 'a cell is as long as its shard says')
+    this.#cells += 1
+    const trailer = this.#trailers.subarray(index * TRAILER_BYTES, (index + 1) * TRAILER_BYTES)
+    encodeTrailer(trailer, { seed: this.#seed, index, bytes: cell })
+    await this.#writeAt(cellOffset(this.#layout, index), [cell, trailer])
+  }
+
+  async commit(): Promise<void> {
+    const { drive, file } = this.#parts
+    assert(this.#state === 'open', 'a shard is committed once')
+    assert(this.#cells === this.#layout.cellCount, 'a shard that is committed has all its cells')
+    const tail = encodeTail(this.#id, this.#layout, this.#trailers)
+    await this.#writeAt(0, [this.#header])
+    await this.#writeAt(this.#layout.tailOffset, [tail])
+    await drive.syncFile(file)
+    await this.#publish()
+    this.#state = 'committed'
+    await file.close()
+  }
+
+  async abort(): Promise<void> {
+    if (this.#state !== 'open') return
+    this.#state = 'closed'
+    const { drive, world, file, draft } = this.#parts
+    await file.close()
+    if (drive.failure !== undefined) return
+    try {
+      await drive.run(() => world.disk.remove(draft))
+    } catch (error) {
+      // It was renamed already, or the drive failed just now: what is left is removed at the next start.
+      if (!isMissing(error) && !(error instanceof DriveUnavailable)) throw error
+    }
+  }
+
+  async #writeAt(position: number, buffers: Uint8Array[]): Promise<void> {
+    const { drive, file } = this.#parts
+    await drive.run(() => file.write(buffers, position))
+  }
+}
+
+function bigReader(
+  file: DiskFile,
+  source: {
+    id: ShardId
+    cells: CellReads
+    read: (target: Uint8Array, position: number) => Promise<number>
+    header: RecordHeader
+  },
+): ShardReader {
+  const { id, cells, read, header } = source
+  let closed = false
+  return {
+    readCell: async (index, target) => {
+      const from = { id, layout: header.layout, offset: 0, read }
+      const found = await cells.read(from, index, target)
+      return found === 'gone' ? { kind: 'missing' } : found
+    },
+    close: async () => {
+      if (closed) return
+      closed = true
+      await file.close()
+    },
+  }
+}
+
+// The end of a uid is random, its beginning is the time: so directories fill evenly.
+function directoryOf(id: ShardId): [string, string] {
+  return [id.uid.slice(28, 30), id.uid.slice(30, 32)]
+}
+
+function nameOf({ uid, part, slot }: ShardId): string {
+  return `${uid}.${part}.${slot}`
+}
+
+function parseName(name: string): ShardId {
+  const [uid, part, slot] = name.split('.')
+  return { uid: uid as ShardId['uid'], part: Number(part), slot: Number(slot) }
+}
+
+function isOf(id: ShardId, header: RecordHeader): boolean {
+  return nameOf(header.description.id) === nameOf(id)
+}
+
+function undefinedIfMissing(error: unknown): undefined {
+  if (isMissing(error)) return undefined
+  throw error
+}

@@ -1,0 +1,194 @@
+// Keeps the index usable whatever happens to LevelDB: what can not be opened or gives rotten rows is moved aside
+// and filled again. Changes go through one lane, one after the other; reads wait only while it is mended.
+import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
+import type { Log } from '../../kit/log.ts'
+import { Semaphore } from '../../kit/semaphore.ts'
+import type { World } from '../../kit/world.ts'
+import type { Drive } from '../drive.ts'
+import type { OpenLevel } from '../drive-lock.ts'
+import { IndexCorrupt } from './index-rows.ts'
+import { ShardIndex } from './shard-index.ts'
+
+export interface KeptIndexParts {
+  drive: Drive
+  world: Pick<World, 'disk' | 'clock'>
+  log: Log
+  openLevel: OpenLevel
+}
+
+/** How the owner of the index makes its rows again. */
+export interface IndexSource {
+  /** Counts again what the index holds: a write that failed may have been done. */
+  recount(index: ShardIndex): Promise<void>
+  /** Fills an empty index. */
+  refill(index: ShardIndex): Promise<void>
+}
+
+const MAX_WAITING = 10_000
+// An index that has to be mended more often than this has a disk below it that can not be trusted.
+const MAX_MENDINGS = 8
+const CLOSE_MS = 2000
+const ASIDE = '.aside'
+
+/** The index of one drive, mended when it must be. */
+export class KeptIndex {
+  readonly #parts: KeptIndexParts
+  readonly #source: IndexSource
+  readonly #lane = new Semaphore(1, { maxWaiting: MAX_WAITING })
+  /** undefined before the first use, while it is mended, and after that went wrong. */
+  #index: ShardIndex | undefined
+  /** The index on disk may lack rows of any segment. */
+  #mustRefill = false
+  #mendings = 0
+  #closed = false
+
+  constructor(parts: KeptIndexParts, source: IndexSource) {
+    this.#parts = parts
+    this.#source = source
+  }
+
+  /** Removes what an interrupted mending left behind. */
+  async removeLeftovers(): Promise<void> {
+    const { drive, world } = this.#parts
+    await drive.run(() => world.disk.removeTree(`${this.#path}${ASIDE}`))
+  }
+
+  /** Reads from the index, beside changes and other reads. `read` may run more than once. */
+  async read<T>(read: (index: ShardIndex) => Promise<T>): Promise<T> {
+    for (let attempt = 0; attempt < MAX_MENDINGS; attempt += 1) {
+      const index = this.#index ?? (await this.change(async (opened) => opened))
+      try {
+        return await read(index)
+      } catch (error) {
+        if (!isIndexTrouble(error)) throw error
+        await this.#mendAfterRead(index, error)
+      }
+    }
+    throw this.#unavailable('the index keeps failing')
+  }
+
+  /** Changes the index, one change at a time. `change` runs again when the index had to be mended. */
+  async change<T>(change: (index: ShardIndex) => Promise<T>): Promise<T> {
+    return await this.#inLane(async () => {
+      const index = this.#index ?? (await this.#open())
+      try {
+        return await change(index)
+      } catch (error) {
+        return await change(await this.#mend(error))
+      }
+    })
+  }
+
+  /** Closes the index after the changes under way. A drive that hangs is not waited for. */
+  async close(): Promise<void> {
+    const { drive, world } = this.#parts
+    this.#closed = true
+    if (drive.failure === undefined) await this.#lane.acquire()
+    const index = this.#index
+    this.#index = undefined
+    if (index !== undefined) await Promise.race([index.close(), world.clock.sleep(CLOSE_MS)])
+  }
+
+  get #path(): string {
+    return `${this.#parts.drive.path}/shards.db`
+  }
+
+  async #inLane<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw this.#unavailable('closed')
+    await this.#lane.acquire()
+    try {
+      return await work()
+    } catch (error) {
+      throw isIndexTrouble(error) ? this.#unavailable(error) : error
+    } finally {
+      this.#lane.release()
+    }
+  }
+
+  async #mendAfterRead(index: ShardIndex, error: unknown): Promise<void> {
+    await this.#inLane(async () => {
+      if (this.#index === index) await this.#mend(error)
+    })
+  }
+
+  async #open(): Promise<ShardIndex> {
+    try {
+      return this.#mustRefill ? await this.#refill() : await this.#reopen()
+    } catch (error) {
+      return await this.#mend(error)
+    }
+  }
+
+  /** Gives back an index that works, or throws: what went wrong was not the index, or it can not be mended now. */
+  async #mend(error: unknown): Promise<ShardIndex> {
+    const { drive, log } = this.#parts
+    if (!isIndexTrouble(error)) throw error
+    this.#mendings += 1
+    log.warn({ drive: drive.id, err: error }, 'the shard index is damaged: mending it')
+    if (this.#mendings > MAX_MENDINGS) {
+      drive.fail(error)
+      throw this.#unavailable(error)
+    }
+    await this.#giveUp()
+    if (error instanceof IndexCorrupt || this.#mustRefill) return await this.#refill()
+    try {
+      return await this.#reopen()
+    } catch (again) {
+      if (!isIndexTrouble(again)) throw again
+      if (isNoSpace(error) || isNoSpace(again)) {
+        throw new DriveUnavailable(drive.id, 'full', { cause: error })
+      }
+      return await this.#refill()
+    }
+  }
+
+  async #giveUp(): Promise<void> {
+    const broken = this.#index
+    this.#index = undefined
+    if (broken === undefined) return
+    // An index that can not even be closed is thrown away all the same.
+    await this.#parts.drive.run(() => broken.close().catch(() => {}))
+  }
+
+  async #reopen(): Promise<ShardIndex> {
+    const index = await ShardIndex.open(this.#path, this.#parts)
+    if (this.#mendings > 0) await this.#source.recount(index)
+    this.#index = index
+    return index
+  }
+
+  async #refill(): Promise<ShardIndex> {
+    const { drive, world } = this.#parts
+    this.#mustRefill = true
+    await drive.checkPresence()
+    await drive.run(() => moveAside(world, this.#path))
+    const index = await ShardIndex.open(this.#path, this.#parts)
+    await this.#source.refill(index)
+    await this.removeLeftovers()
+    this.#index = index
+    this.#mustRefill = false
+    return index
+  }
+
+  #unavailable(cause: unknown): DriveUnavailable {
+    return new DriveUnavailable(this.#parts.drive.id, 'failed', { cause })
+  }
+}
+
+async function moveAside(world: Pick<World, 'disk'>, path: string): Promise<void> {
+  await world.disk.removeTree(`${path}${ASIDE}`)
+  if ((await world.disk.stat(path)) !== undefined) await world.disk.rename(path, `${path}${ASIDE}`)
+  await world.disk.makeDirectory(path)
+}
+
+/** Whether `error` comes from the index rather than from the drive or from us. */
+function isIndexTrouble(error: unknown): boolean {
+  if (error instanceof IndexCorrupt) return true
+  const code = (error as { code?: unknown } | undefined)?.code
+  return typeof code === 'string' && code.startsWith('LEVEL_')
+}
+
+function isNoSpace(error: unknown): boolean {
+  const { message, cause } = error as { message?: string; cause?: { message?: string } }
+  return /No space left/.test(`${message} ${cause?.message}`)
+}

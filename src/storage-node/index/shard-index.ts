@@ -1,0 +1,142 @@
+// A typed view over the LevelDB that says where shards lie. It is a cache of the truth: whatever is wrong with it,
+// it can be moved aside and made again from the segments (shard-ledger.ts).
+import { isMissing, type World } from '../../kit/world.ts'
+import type { ShardId } from '../contract.ts'
+import type { Drive } from '../drive.ts'
+import type { BytesLevel, LevelSizes, OpenLevel } from '../drive-lock.ts'
+import {
+  deadKey,
+  decodeEntry,
+  encodeEntry,
+  IndexCorrupt,
+  type IndexEntry,
+  type ShardRow,
+  sealedKey,
+  shardKey,
+} from './index-rows.ts'
+
+/** A change of the index. */
+export type IndexChange =
+  | { put: IndexEntry }
+  | { remove: { kind: 'shard'; id: ShardId } | { kind: 'sealed'; segment: number } }
+  | { removeDead: { segment: number; offset: number } }
+
+const SIZES: LevelSizes = { writeBufferBytes: 4 * 1024 * 1024, cacheBytes: 2 * 1024 * 1024 }
+const SCAN_ROWS = 1000
+
+/** The open index of one drive. */
+export class ShardIndex {
+  readonly #drive: Drive
+  readonly #level: BytesLevel
+
+  private constructor(drive: Drive, level: BytesLevel) {
+    this.#drive = drive
+    this.#level = level
+  }
+
+  /** Opens the LevelDB at `path`; throws what LevelDB throws, or IndexCorrupt when its log tells of lost rows. */
+  static async open(
+    path: string,
+    parts: { drive: Drive; world: Pick<World, 'disk'>; openLevel: OpenLevel },
+  ): Promise<ShardIndex> {
+    const { drive, world } = parts
+    const level = await drive.run(() => parts.openLevel(path, SIZES))
+    const lost = await drive.run(() => findLoss(world, path))
+    if (lost === undefined) return new ShardIndex(drive, level)
+    await level.close()
+    throw new IndexCorrupt(`LevelDB says: ${lost}`)
+  }
+
+  /** Where a shard lies. */
+  async get(id: ShardId): Promise<ShardRow | undefined> {
+    const key = shardKey(id)
+    const value = await this.#drive.run(() => this.#level.get(key))
+    return value === undefined ? undefined : rowOf(key, value)
+  }
+
+  /** Where shards lie, in the order of `ids`. */
+  async getMany(ids: readonly ShardId[]): Promise<(ShardRow | undefined)[]> {
+    const keys = ids.map(shardKey)
+    const values = await this.#drive.run(() => this.#level.getMany(keys))
+    return values.map((value, at) => (value === undefined ? undefined : rowOf(keys[at]!, value)))
+  }
+
+  /** Offsets of the dead records of a segment. */
+  async deadOffsets(segment: number): Promise<Set<number>> {
+    const offsets = new Set<number>()
+    const range = {
+      gte: deadKey({ segment, offset: 0 }),
+      lt: deadKey({ segment: segment + 1, offset: 0 }),
+    }
+    for await (const entry of this.#scan(range)) {
+      if (entry.kind === 'dead') offsets.add(entry.place.offset)
+    }
+    return offsets
+  }
+
+  /** Every row, verified. Throws IndexCorrupt at the first one that is not whole. */
+  entries(): AsyncGenerator<IndexEntry> {
+    return this.#scan({})
+  }
+
+  /** Applies all changes at once. Without `sync` a power loss may undo them. */
+  async write(changes: readonly IndexChange[], options: { sync: boolean }): Promise<void> {
+    if (changes.length === 0) return
+    const operations = changes.map(operationOf)
+    await this.#drive.run(() => this.#level.batch(operations, options as object))
+  }
+
+  async close(): Promise<void> {
+    await this.#level.close()
+  }
+
+  async *#scan(range: { gte?: Uint8Array; lt?: Uint8Array }): AsyncGenerator<IndexEntry> {
+    const iterator = this.#level.iterator({ ...range, highWaterMarkBytes: 256 * 1024 } as object)
+    try {
+      for (;;) {
+        const rows = await this.#drive.run(() => iterator.nextv(SCAN_ROWS))
+        if (rows.length === 0) return
+        for (const [key, value] of rows) yield decodeEntry(key, value)
+      }
+    } finally {
+      await iterator.close()
+    }
+  }
+}
+
+function rowOf(key: Uint8Array, value: Uint8Array): ShardRow {
+  const entry = decodeEntry(key, value)
+  if (entry.kind !== 'shard') throw new IndexCorrupt('the row of a shard is of another kind')
+  return entry.row
+}
+
+type Operation =
+  | { type: 'put'; key: Uint8Array; value: Uint8Array }
+  | { type: 'del'; key: Uint8Array }
+
+function operationOf(change: IndexChange): Operation {
+  if ('put' in change) return { type: 'put', ...encodeEntry(change.put) }
+  if ('removeDead' in change) return { type: 'del', key: deadKey(change.removeDead) }
+  const { remove } = change
+  const key = remove.kind === 'shard' ? shardKey(remove.id) : sealedKey(remove.segment)
+  return { type: 'del', key }
+}
+
+/** LevelDB drops what it can not read and tells only its own log file (storage.md 7.3). */
+async function findLoss(world: Pick<World, 'disk'>, path: string): Promise<string | undefined> {
+  for (const name of ['LOG', 'LOG.old']) {
+    const text = await readText(world, `${path}/${name}`)
+    const line = text.split('\n').find((each) => /dropping|Corruption/.test(each))
+    if (line !== undefined) return line
+  }
+  return undefined
+}
+
+async function readText(world: Pick<World, 'disk'>, path: string): Promise<string> {
+  try {
+    return Buffer.from(await world.disk.readFile(path)).toString('latin1')
+  } catch (error) {
+    if (isMissing(error)) return ''
+    throw error
+  }
+}

@@ -1,0 +1,265 @@
+// Which record of which segment is the live one of its shard: the index and its accounts.
+// Every record of a sealed segment has a live row or a dead note, so that a row which LevelDB lost is missed:
+// nothing is taken for deleted because it can not be found.
+import { assert } from '../../kit/assert.ts'
+import type { ShardId } from '../contract.ts'
+import type { AppendedRecord } from '../segment/appender.ts'
+import type { SegmentFiles } from '../segment/segment-files.ts'
+import type { IndexEntry, ShardRow } from './index-rows.ts'
+import { KeptIndex, type KeptIndexParts } from './kept-index.ts'
+import { reindexSegment } from './reindex.ts'
+import { RowChanges } from './row-changes.ts'
+import {
+  applyEvents,
+  newAccount,
+  recordBytesOf,
+  type SegmentAccount,
+  type SegmentAccounts,
+} from './segment-accounts.ts'
+import type { IndexChange, ShardIndex } from './shard-index.ts'
+
+export interface LedgerParts extends KeptIndexParts {
+  files: SegmentFiles
+  secret: bigint
+}
+
+const CHUNK_ROWS = 2048
+
+/** Rows and accounts of one drive. */
+export class ShardLedger {
+  readonly accounts: SegmentAccounts = new Map()
+  readonly #parts: LedgerParts
+  readonly #index: KeptIndex
+  /** The highest segment number that any row names. */
+  #highest = 0
+
+  private constructor(parts: LedgerParts) {
+    this.#parts = parts
+    this.#index = new KeptIndex(parts, {
+      recount: async (index) => {
+        await this.#countRows(index)
+      },
+      refill: (index) => this.#refill(index),
+    })
+  }
+
+  /** Opens the index of a drive and brings it up to date with the segments. */
+  static async open(parts: LedgerParts): Promise<ShardLedger> {
+    const ledger = new ShardLedger(parts)
+    await ledger.#index.removeLeftovers()
+    for (const { number, bytes } of await parts.files.list()) {
+      if (bytes === 0) await parts.files.remove(number)
+      else ledger.accounts.set(number, newAccount(number, 'ended', bytes))
+    }
+    await ledger.#index.change((index) => ledger.#reconcile(index))
+    return ledger
+  }
+
+  /** The number of a segment that no file and no row knows. */
+  get nextSegment(): number {
+    return Math.max(this.#highest, ...this.accounts.keys()) + 1
+  }
+
+  /** Where a shard lies; undefined when it is in no segment. */
+  async lookup(id: ShardId): Promise<ShardRow | undefined> {
+    return await this.#index.read((index) => index.get(id))
+  }
+
+  /** Where shards lie, in the order of `ids`. */
+  async lookupMany(ids: readonly ShardId[]): Promise<(ShardRow | undefined)[]> {
+    return await this.#index.read((index) => index.getMany(ids))
+  }
+
+  /** Notes that the appender began a segment. */
+  begin(segment: number): void {
+    assert(!this.accounts.has(segment), 'segment numbers are never used twice')
+    this.accounts.set(segment, newAccount(segment, 'open', 0))
+  }
+
+  /** Enters records that became durable. A copy counts only if its original is still the live one. */
+  async add(records: readonly AppendedRecord[], options: { sync: boolean }): Promise<void> {
+    await this.#index.change(async (index) => {
+      const rows = await index.getMany(records.map((record) => record.id))
+      const changes = new RowChanges()
+      for (const [at, record] of records.entries()) changes.enter(record, rows[at])
+      await this.#apply(index, changes, options)
+      for (const record of records) this.#noteAppended(record)
+    })
+  }
+
+  /** Forgets a shard; false when there was none. */
+  async remove(id: ShardId): Promise<boolean> {
+    return await this.#index.change(async (index) => {
+      const row = await index.get(id)
+      if (row === undefined) return false
+      const changes = new RowChanges()
+      changes.remove(id, row)
+      await this.#apply(index, changes, { sync: false })
+      return true
+    })
+  }
+
+  /** Makes all rows of a segment durable that gets no more records: then a start need not scan it. */
+  async seal(segment: number): Promise<void> {
+    const account = this.accounts.get(segment)
+    assert(account !== undefined, 'a segment that is sealed was begun')
+    account.state = 'ended'
+    // A synced write does not make earlier ones durable when LevelDB changed its log between them,
+    // so all rows are written again, each with a sync of its own (storage.md 7.3).
+    while (account.appended.length > 0) {
+      const ids = account.appended.slice(0, CHUNK_ROWS)
+      await this.#index.change((index) => rewriteRows(index, segment, ids))
+      account.appended.splice(0, ids.length)
+    }
+    await this.#index.change((index) => markSealed(index, account))
+  }
+
+  /** Forgets a segment whose file is gone for good. */
+  async drop(segment: number): Promise<void> {
+    await this.#index.change((index) => dropSegment(index, segment))
+    this.accounts.delete(segment)
+  }
+
+  /** Closes the index. */
+  async close(): Promise<void> {
+    await this.#index.close()
+  }
+
+  async #apply(
+    index: ShardIndex,
+    { changes, events }: RowChanges,
+    options: { sync: boolean },
+  ): Promise<void> {
+    await index.write(changes, options)
+    applyEvents(this.accounts, events)
+  }
+
+  #noteAppended({ id, place, layout }: AppendedRecord): void {
+    const account = this.accounts.get(place.segment)
+    assert(account !== undefined, 'records are appended to a segment that was begun')
+    account.appended.push(id)
+    account.bytes = Math.max(account.bytes, place.offset + layout.recordBytes)
+  }
+
+  /** At start: counts what is alive, drops rows of segments that are gone, scans those that are not sealed. */
+  async #reconcile(index: ShardIndex): Promise<void> {
+    const { stray, sealed } = await this.#countRows(index)
+    await writeInChunks(index, stray)
+    const unsure: SegmentAccount[] = []
+    for (const account of this.accounts.values()) {
+      const records = sealed.get(account.number)
+      if (records === account.live + account.dead) {
+        account.state = 'sealed'
+        continue
+      }
+      unsure.push(account)
+      if (records !== undefined) {
+        this.#parts.log.warn({ segment: account.number }, 'the index lost rows of a segment')
+      }
+    }
+    await this.#reindex(index, unsure)
+  }
+
+  async #refill(index: ShardIndex): Promise<void> {
+    this.#resetAccounts()
+    for (const account of this.accounts.values()) {
+      if (account.state !== 'open') account.state = 'ended'
+    }
+    await this.#reindex(index, [...this.accounts.values()])
+  }
+
+  /** Scans segments in order, so that the later of two records with one name wins. */
+  async #reindex(index: ShardIndex, accounts: SegmentAccount[]): Promise<void> {
+    const { files, secret, log, drive } = this.#parts
+    for (const account of accounts.sort((left, right) => left.number - right.number)) {
+      // What the appender told us of is durable. What an earlier process left may end in a torn group.
+      const tailTrusted = account.state === 'open' || account.appended.length > 0
+      const parts = { index, files, secret, accounts: this.accounts }
+      const { records, torn } = await reindexSegment(account, parts, { tailTrusted })
+      const about = { drive: drive.id, segment: account.number, records, torn }
+      log.debug(about, 'a segment was scanned')
+      // Never taken for empty: what we can not read may yet be someone's only copy.
+      account.stuck = records === 0 && account.bytes > 0
+      if (account.stuck) log.warn(about, 'nothing in a segment is recognised: it is left alone')
+      if (!tailTrusted) await markSealed(index, account)
+    }
+  }
+
+  async #countRows(
+    index: ShardIndex,
+  ): Promise<{ stray: IndexChange[]; sealed: Map<number, number> }> {
+    this.#resetAccounts()
+    const stray: IndexChange[] = []
+    const sealed = new Map<number, number>()
+    for await (const entry of index.entries()) {
+      const segment = segmentOf(entry)
+      this.#highest = Math.max(this.#highest, segment)
+      const account = this.accounts.get(segment)
+      if (account === undefined) stray.push(removalOf(entry))
+      else if (entry.kind === 'sealed') sealed.set(segment, entry.records)
+      else countEntry(account, entry)
+    }
+    return { stray, sealed }
+  }
+
+  #resetAccounts(): void {
+    for (const account of this.accounts.values()) {
+      account.live = 0
+      account.liveBytes = 0
+      account.dead = 0
+    }
+  }
+}
+
+function countEntry(account: SegmentAccount, entry: IndexEntry): void {
+  if (entry.kind === 'shard') {
+    account.live += 1
+    account.liveBytes += recordBytesOf(entry.row)
+  } else account.dead += 1
+}
+
+async function markSealed(index: ShardIndex, account: SegmentAccount): Promise<void> {
+  const records = account.live + account.dead
+  const mark: IndexChange = { put: { kind: 'sealed', segment: account.number, records } }
+  await index.write([mark], { sync: true })
+  if (account.state !== 'retired') account.state = 'sealed'
+}
+
+async function rewriteRows(index: ShardIndex, segment: number, ids: ShardId[]): Promise<void> {
+  const rows = await index.getMany(ids)
+  const changes: IndexChange[] = []
+  for (const [at, row] of rows.entries()) {
+    if (row?.segment === segment) changes.push({ put: { kind: 'shard', id: ids[at]!, row } })
+  }
+  await index.write(changes, { sync: true })
+}
+
+async function dropSegment(index: ShardIndex, segment: number): Promise<void> {
+  const notes: IndexChange[] = []
+  for (const offset of await index.deadOffsets(segment)) {
+    notes.push({ removeDead: { segment, offset } })
+  }
+  await writeInChunks(index, [...notes, { remove: { kind: 'sealed', segment } }])
+}
+
+async function writeInChunks(index: ShardIndex, changes: IndexChange[]): Promise<void> {
+  for (let from = 0; from < changes.length; from += CHUNK_ROWS) {
+    await index.write(changes.slice(from, from + CHUNK_ROWS), { sync: true })
+  }
+}
+
+function segmentOf(entry: IndexEntry): number {
+  if (entry.kind === 'shard') return entry.row.segment
+  return entry.kind === 'sealed' ? entry.segment : entry.place.segment
+}
+
+function removalOf(entry: IndexEntry): IndexChange {
+  switch (entry.kind) {
+    case 'shard':
+      return { remove: { kind: 'shard', id: entry.id } }
+    case 'sealed':
+      return { remove: { kind: 'sealed', segment: entry.segment } }
+    default:
+      return { removeDead: entry.place }
+  }
+}

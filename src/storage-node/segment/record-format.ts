@@ -1,0 +1,284 @@
+// The bytes of a shard at rest: header, cells with their trailers, tail. Layout: docs/formats/shard.md.
+// One definition for writer, reader and recovery, in segments and in files of their own.
+import { cellChecksum, shardSeed } from '../../digest/cell-checksum.ts'
+import { xxh64 } from '../../digest/xxh64.ts'
+import { assert } from '../../kit/assert.ts'
+import { asBuffer, roundUp } from '../../kit/bytes.ts'
+import { CELL_BYTES, type MatrixId } from '../../kit/erasure-code.ts'
+import { uidBytes, uidFromBytes } from '../../kit/uid.ts'
+import type { ShardDescription, ShardId } from '../contract.ts'
+
+/** Records begin at multiples of this, so that recovery finds the next one after a damaged one. */
+export const RECORD_ALIGNMENT = 64
+
+/** Bytes after the data of every cell. */
+export const TRAILER_BYTES = 16
+
+/** No header is longer: key and metadata together stay below 64 KiB. */
+export const MAX_HEADER_BYTES = 64 * 1024
+
+/** First bytes of a record. */
+export const HEADER_MAGIC = Buffer.from('S3SH')
+
+const TAIL_MAGIC = Buffer.from('S3ST')
+const TAIL_BYTES = 40
+const RECORD_FORMAT = 1
+const FIXED_BYTES = 88
+const CHECK_BYTES = 8
+
+/** Where the parts of a record lie, from its beginning. */
+export interface RecordLayout {
+  headerBytes: number
+  cellBytes: number
+  shardBytes: number
+  cellCount: number
+  tailOffset: number
+  recordBytes: number
+}
+
+/** Where a record begins. Segments count from 1; a shard in a file of its own is at (0, 0). */
+export interface RecordPlace {
+  segment: number
+  offset: number
+}
+
+/** The place of every shard that has a file of its own. */
+export const OWN_FILE: RecordPlace = { segment: 0, offset: 0 }
+
+/** A header that was found whole. `groupOffset`: where the write began that this record was a part of. */
+export interface RecordHeader {
+  description: ShardDescription
+  layout: RecordLayout
+  groupOffset: number
+}
+
+/** What the bytes at some place are. */
+export type HeaderParsed =
+  | { kind: 'header'; header: RecordHeader }
+  | { kind: 'none' }
+  /** It may be a header, but `bytes` bytes are needed to tell. */
+  | { kind: 'more'; bytes: number }
+
+/** Secret of the cluster that seeds header checksums: bytes of an object can not pose as a record. */
+export function recordSecret(clusterId: string): bigint {
+  return xxh64(Buffer.from(`kintsugi shard record of ${clusterId}`))
+}
+
+/** The layout of a record with such a header and such cells. */
+export function layoutRecord(
+  headerBytes: number,
+  cellBytes: number,
+  shardBytes: number,
+): RecordLayout {
+  const cellCount = Math.ceil(shardBytes / cellBytes)
+  const tailOffset = headerBytes + shardBytes + cellCount * TRAILER_BYTES
+  const recordBytes = roundUp(tailOffset + TAIL_BYTES, RECORD_ALIGNMENT)
+  return { headerBytes, cellBytes, shardBytes, cellCount, tailOffset, recordBytes }
+}
+
+/** The layout of the record that `description` asks for. */
+export function layoutShard(description: ShardDescription): RecordLayout {
+  const { key, metadata, cellBytes, shardBytes } = description
+  assert(cellBytes > 0 && cellBytes <= CELL_BYTES, 'a cell has a length and no more than the limit')
+  const headerBytes = roundUp(
+    FIXED_BYTES + Buffer.byteLength(key) + metadata.length + CHECK_BYTES,
+    RECORD_ALIGNMENT,
+  )
+  assert(headerBytes <= MAX_HEADER_BYTES, 'key and metadata fit into a header')
+  return layoutRecord(headerBytes, cellBytes, shardBytes)
+}
+
+/** Bytes of data in cell `index`: every cell is full but the last. */
+export function cellLength(layout: RecordLayout, index: number): number {
+  assert(index >= 0 && index < layout.cellCount, 'the cell is one of the shard')
+  return Math.min(layout.cellBytes, layout.shardBytes - index * layout.cellBytes)
+}
+
+/** Where cell `index` begins, from the beginning of the record. */
+export function cellOffset(layout: RecordLayout, index: number): number {
+  return layout.headerBytes + index * (layout.cellBytes + TRAILER_BYTES)
+}
+
+/** Writes the header into the beginning of `target`, but for what stampHeader() adds. */
+export function encodeHeader(
+  target: Uint8Array,
+  description: ShardDescription,
+  layout: RecordLayout,
+): void {
+  const bytes = asBuffer(target.subarray(0, layout.headerBytes)).fill(0)
+  const { id, code } = description
+  const key = Buffer.from(description.key)
+  bytes.set(HEADER_MAGIC, 0)
+  bytes.writeUInt16LE(RECORD_FORMAT, 4)
+  bytes.writeUInt32LE(layout.headerBytes, 8)
+  bytes.writeUInt32LE(key.length, 12)
+  bytes.writeUInt32LE(description.metadata.length, 16)
+  bytes.set(uidBytes(id.uid), 20)
+  bytes.writeUInt16LE(id.part, 36)
+  bytes.writeUInt8(id.slot, 38)
+  bytes.writeUInt8(code.dataCount, 39)
+  bytes.writeUInt8(code.parityCount, 40)
+  bytes.writeUInt8(code.matrix, 41)
+  bytes.writeUInt32LE(layout.cellBytes, 44)
+  bytes.writeBigUInt64LE(BigInt(layout.shardBytes), 48)
+  bytes.writeBigUInt64LE(BigInt(description.blobBytes), 56)
+  bytes.writeUInt32LE(description.partition, 64)
+  bytes.writeBigUInt64LE(BigInt(description.mapEpoch), 68)
+  bytes.writeBigUInt64LE(BigInt(description.bucketId), 76)
+  bytes.set(key, FIXED_BYTES)
+  bytes.set(description.metadata, FIXED_BYTES + key.length)
+}
+
+/** Adds what is known only when the record gets its place, and the checksum over it all. */
+export function stampHeader(
+  record: Uint8Array,
+  stamp: { secret: bigint; place: RecordPlace; groupOffset: number },
+): void {
+  const bytes = asBuffer(record)
+  const headerBytes = bytes.readUInt32LE(8)
+  bytes.writeUInt32LE(stamp.groupOffset, 84)
+  const end = headerBytes - CHECK_BYTES
+  const check = xxh64(bytes.subarray(0, end), placeSeed(stamp.secret, stamp.place))
+  bytes.writeBigUInt64LE(check, end)
+}
+
+/** Reads the header at the beginning of `source`, which lies at `place`. */
+export function parseHeader(source: Uint8Array, secret: bigint, place: RecordPlace): HeaderParsed {
+  if (source.length < FIXED_BYTES) return { kind: 'more', bytes: FIXED_BYTES }
+  const bytes = asBuffer(source)
+  if (bytes.compare(HEADER_MAGIC, 0, 4, 0, 4) !== 0) return { kind: 'none' }
+  if (bytes.readUInt16LE(4) !== RECORD_FORMAT) return { kind: 'none' }
+  const headerBytes = bytes.readUInt32LE(8)
+  if (!isHeaderLength(bytes, headerBytes)) return { kind: 'none' }
+  if (bytes.length < headerBytes) return { kind: 'more', bytes: headerBytes }
+  const end = headerBytes - CHECK_BYTES
+  const check = xxh64(bytes.subarray(0, end), placeSeed(secret, place))
+  if (check !== bytes.readBigUInt64LE(end)) return { kind: 'none' }
+  return { kind: 'header', header: decodeHeader(bytes, headerBytes) }
+}
+
+/** Writes the 16 bytes that follow a cell. */
+export function encodeTrailer(
+  target: Uint8Array,
+  cell: { seed: bigint; index: number; bytes: Uint8Array },
+): void {
+  const trailer = asBuffer(target)
+  trailer.writeBigUInt64LE(cellChecksum(cell.seed, cell.index, cell.bytes), 0)
+  trailer.writeUInt32LE(cell.bytes.length, 8)
+  trailer.writeUInt32LE(0, 12)
+}
+
+/** Why `cell` is not what its trailer says; undefined when it is. */
+export function findCellDamage(
+  trailer: Uint8Array,
+  cell: { seed: bigint; index: number; bytes: Uint8Array },
+): string | undefined {
+  const stored = asBuffer(trailer)
+  if (stored.readUInt32LE(8) !== cell.bytes.length) return 'the length of the cell is wrong'
+  if (stored.readUInt32LE(12) !== 0) return 'the cell has unknown flags'
+  if (stored.readBigUInt64LE(0) !== cellChecksum(cell.seed, cell.index, cell.bytes)) {
+    return 'the checksum of the cell is wrong'
+  }
+  return undefined
+}
+
+/** The tail with the padding behind it. `trailers` are those of all cells, one after the other. */
+export function encodeTail(id: ShardId, layout: RecordLayout, trailers: Uint8Array): Uint8Array {
+  const tail = Buffer.alloc(layout.recordBytes - layout.tailOffset)
+  const seed = shardSeed(id)
+  tail.set(TAIL_MAGIC, 0)
+  tail.writeUInt32LE(layout.cellCount, 4)
+  tail.writeBigUInt64LE(BigInt(layout.shardBytes), 8)
+  tail.writeBigUInt64LE(BigInt(layout.recordBytes), 16)
+  tail.writeBigUInt64LE(xxh64(trailers, seed), 24)
+  tail.writeBigUInt64LE(xxh64(tail.subarray(0, 32), seed), 32)
+  return tail
+}
+
+/** Fills the cells' trailers and the tail of a record whose header and cells are in place. */
+export function sealRecord(record: Uint8Array, id: ShardId, layout: RecordLayout): void {
+  const seed = shardSeed(id)
+  for (let index = 0; index < layout.cellCount; index += 1) {
+    const { bytes, trailer } = cellOf(record, layout, index)
+    encodeTrailer(trailer, { seed, index, bytes })
+  }
+  record.set(encodeTail(id, layout, gatherTrailers(record, layout)), layout.tailOffset)
+}
+
+/** Why the cells or the tail of a record are damaged; undefined when all of it is whole. The header is not looked at. */
+export function findRecordDamage(
+  record: Uint8Array,
+  id: ShardId,
+  layout: RecordLayout,
+): string | undefined {
+  if (record.length < layout.recordBytes) return 'the record is cut short'
+  const seed = shardSeed(id)
+  for (let index = 0; index < layout.cellCount; index += 1) {
+    const { bytes, trailer } = cellOf(record, layout, index)
+    const damage = findCellDamage(trailer, { seed, index, bytes })
+    if (damage !== undefined) return `cell ${index}: ${damage}`
+  }
+  const wanted = encodeTail(id, layout, gatherTrailers(record, layout))
+  const actual = record.subarray(layout.tailOffset, layout.recordBytes)
+  return Buffer.compare(wanted, actual) === 0 ? undefined : 'the tail is wrong'
+}
+
+/** The place as part of the seed: a header that is copied elsewhere is no header there. */
+function placeSeed(secret: bigint, place: RecordPlace): bigint {
+  return secret ^ (BigInt(place.segment) << 32n) ^ BigInt(place.offset)
+}
+
+function isHeaderLength(bytes: Buffer, headerBytes: number): boolean {
+  if (headerBytes > MAX_HEADER_BYTES) return false
+  const least = FIXED_BYTES + bytes.readUInt32LE(12) + bytes.readUInt32LE(16) + CHECK_BYTES
+  return headerBytes === roundUp(least, RECORD_ALIGNMENT)
+}
+
+function decodeHeader(bytes: Buffer, headerBytes: number): RecordHeader {
+  const keyEnd = FIXED_BYTES + bytes.readUInt32LE(12)
+  const cellBytes = bytes.readUInt32LE(44)
+  const shardBytes = Number(bytes.readBigUInt64LE(48))
+  const description: ShardDescription = {
+    id: {
+      uid: uidFromBytes(bytes.subarray(20, 36)),
+      part: bytes.readUInt16LE(36),
+      slot: bytes.readUInt8(38),
+    },
+    code: {
+      dataCount: bytes.readUInt8(39),
+      parityCount: bytes.readUInt8(40),
+      matrix: bytes.readUInt8(41) as MatrixId,
+    },
+    cellBytes,
+    shardBytes,
+    blobBytes: Number(bytes.readBigUInt64LE(56)),
+    partition: bytes.readUInt32LE(64),
+    mapEpoch: Number(bytes.readBigUInt64LE(68)),
+    bucketId: Number(bytes.readBigUInt64LE(76)),
+    key: bytes.toString('utf8', FIXED_BYTES, keyEnd),
+    metadata: Uint8Array.from(bytes.subarray(keyEnd, keyEnd + bytes.readUInt32LE(16))),
+  }
+  return {
+    description,
+    layout: layoutRecord(headerBytes, cellBytes, shardBytes),
+    groupOffset: bytes.readUInt32LE(84),
+  }
+}
+
+function cellOf(
+  record: Uint8Array,
+  layout: RecordLayout,
+  index: number,
+): { bytes: Uint8Array; trailer: Uint8Array } {
+  const from = cellOffset(layout, index)
+  const to = from + cellLength(layout, index)
+  return { bytes: record.subarray(from, to), trailer: record.subarray(to, to + TRAILER_BYTES) }
+}
+
+function gatherTrailers(record: Uint8Array, layout: RecordLayout): Uint8Array {
+  const trailers = Buffer.alloc(layout.cellCount * TRAILER_BYTES)
+  for (let index = 0; index < layout.cellCount; index += 1) {
+    trailers.set(cellOf(record, layout, index).trailer, index * TRAILER_BYTES)
+  }
+  return trailers
+}

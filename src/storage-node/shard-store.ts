@@ -1,0 +1,208 @@
+// The shards of one drive: small ones in segments, large ones in files of their own, each read verified.
+// What was committed is there after any crash; what was not is invisible.
+
+import { prepareDigests } from '../digest/prepare.ts'
+import { kibibytes, mebibytes } from '../kit/bytes.ts'
+import { DriveUnavailable } from '../kit/drive-unavailable.ts'
+import type { Log } from '../kit/log.ts'
+import type { World } from '../kit/world.ts'
+import { BigFiles } from './big-file.ts'
+import type { ShardDescription, ShardId, ShardOpened, ShardWriter } from './contract.ts'
+import type { Drive } from './drive.ts'
+import { type OpenLevel, openLevelDb } from './drive-lock.ts'
+import { DriveRoom } from './drive-room.ts'
+import { ShardLedger } from './index/shard-ledger.ts'
+import { Appender } from './segment/appender.ts'
+import { CellReads } from './segment/cell-reads.ts'
+import { scanLiveRecords } from './segment/live-records.ts'
+import { RecordBuffer } from './segment/record-buffer.ts'
+import { layoutShard, recordSecret } from './segment/record-format.ts'
+import { SegmentFiles } from './segment/segment-files.ts'
+import { SegmentReader } from './segment/segment-reader.ts'
+import { SegmentUpkeep, type UpkeepOptions, type UpkeepRound } from './segment/segment-upkeep.ts'
+
+/** Everything that the store of one drive can be told. */
+export interface ShardStoreOptions extends Partial<UpkeepOptions> {
+  /** Larger shards get a file of their own. */
+  segmentShardBytes?: number
+  /** A segment is not longer; by default 64 MiB, less on a small file system. */
+  segmentBytes?: number
+  /** Memory for shards on their way into a segment; past it, all but small ones get a file of their own. */
+  bufferBytes?: number
+}
+
+export interface ShardStoreParts {
+  world: World
+  log: Log
+  openLevel?: OpenLevel
+}
+
+const SEGMENT_SHARD_BYTES = mebibytes(1)
+const BUFFER_BYTES = mebibytes(32)
+// Copies of small objects: too many and too small for files of their own.
+const ALWAYS_BUFFERED_BYTES = kibibytes(128)
+
+interface Opened {
+  drive: Drive
+  world: World
+  log: Log
+  ledger: ShardLedger
+  files: SegmentFiles
+  cells: CellReads
+  big: BigFiles
+  appender: Appender
+  upkeep: SegmentUpkeep
+  room: DriveRoom
+  secret: bigint
+}
+
+/** The shard store of one drive. */
+export class ShardStore {
+  readonly #options: Required<Pick<ShardStoreOptions, 'segmentShardBytes' | 'bufferBytes'>>
+  readonly #parts: Opened
+  #bufferedBytes = 0
+  #closed = false
+
+  private constructor(options: ShardStoreOptions, parts: Opened) {
+    this.#options = {
+      segmentShardBytes: options.segmentShardBytes ?? SEGMENT_SHARD_BYTES,
+      bufferBytes: options.bufferBytes ?? BUFFER_BYTES,
+    }
+    this.#parts = parts
+  }
+
+  /** Opens the store of a drive and recovers what a crash left. */
+  static async open(
+    drive: Drive,
+    parts: ShardStoreParts,
+    options: ShardStoreOptions = {},
+  ): Promise<ShardStore> {
+    await prepareDigests()
+    const { world, log } = parts
+    const secret = recordSecret(drive.marker.clusterId)
+    const files = new SegmentFiles(drive, world)
+    const cells = new CellReads()
+    const big = new BigFiles({ drive, world, cells, secret })
+    await big.prepare()
+    const openLevel = parts.openLevel ?? openLevelDb
+    const ledger = await ShardLedger.open({ drive, world, log, files, openLevel, secret })
+    const room = await DriveRoom.open(drive, world)
+    const segmentBytes = options.segmentBytes ?? room.segmentBytes
+    const upkeep = new SegmentUpkeep(options, { drive, world, log, ledger, files, room, secret })
+    const appender = new Appender(
+      { firstSegment: ledger.nextSegment, segmentBytes, secret },
+      { drive, files, events: upkeep.events },
+    )
+    upkeep.attach(appender)
+    const opened = { drive, world, log, ledger, files, cells, big, appender, upkeep, room, secret }
+    return new ShardStore(options, opened)
+  }
+
+  /** Begins a shard. Throws DriveUnavailable when the drive has no room for it. */
+  async beginShard(description: ShardDescription): Promise<ShardWriter> {
+    this.#throwIfStopped()
+    const { room, big } = this.#parts
+    await room.check(layoutShard(description).recordBytes)
+    if (!this.#isBuffered(description.shardBytes)) {
+      return this.#forgettingRow(await big.begin(description), description.id)
+    }
+    const record = new RecordBuffer(description)
+    this.#bufferedBytes += record.bytes.length
+    return this.#bufferedWriter(record)
+  }
+
+  /** Opens a shard for reading. */
+  async openShard(id: ShardId): Promise<ShardOpened> {
+    this.#throwIfStopped()
+    const { ledger, big, drive, files, cells } = this.#parts
+    const row = await ledger.lookup(id)
+    if (row !== undefined) {
+      const { accounts } = ledger
+      const lookup = (wanted: ShardId) => ledger.lookup(wanted)
+      return {
+        kind: 'found',
+        reader: new SegmentReader(id, row, { files, cells, accounts, lookup }),
+      }
+    }
+    const opened = await big.open(id)
+    // Nothing is found in a directory that is gone: make sure that it is there before saying "missing".
+    if (opened.kind === 'missing') await drive.checkPresence()
+    return opened.kind === 'found' ? { kind: 'found', reader: opened.reader } : opened
+  }
+
+  /** Forgets a shard; a missing one is no error. */
+  async deleteShard(id: ShardId): Promise<void> {
+    this.#throwIfStopped()
+    await this.#parts.ledger.remove(id)
+    await this.#parts.big.remove(id)
+  }
+
+  /** What all shards of the drive say of themselves, for scrubbing and for rebuilding. Damaged headers are left out. */
+  async *scan(): AsyncGenerator<ShardDescription> {
+    const { ledger, files, secret, big } = this.#parts
+    yield* scanLiveRecords({ ledger, files, secret })
+    yield* big.scan()
+  }
+
+  /** One round of upkeep: seals, gives back the space of dead records, removes files that nobody reads. */
+  async compactOnce(): Promise<UpkeepRound> {
+    this.#throwIfStopped()
+    return await this.#parts.upkeep.round()
+  }
+
+  /** Waits for what is being written, and closes. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    const { appender, upkeep, ledger, files } = this.#parts
+    await appender.close()
+    await upkeep.close()
+    await ledger.close()
+    await files.close()
+  }
+
+  #isBuffered(shardBytes: number): boolean {
+    const { segmentShardBytes, bufferBytes } = this.#options
+    if (shardBytes > segmentShardBytes) return false
+    return shardBytes <= ALWAYS_BUFFERED_BYTES || this.#bufferedBytes + shardBytes <= bufferBytes
+  }
+
+  #bufferedWriter(record: RecordBuffer): ShardWriter {
+    let open = true
+    const letGo = (): void => {
+      if (open) this.#bufferedBytes -= record.bytes.length
+      open = false
+    }
+    return {
+      write: async (cell) => {
+        this.#throwIfStopped()
+        record.add(cell)
+      },
+      commit: async () => {
+        this.#throwIfStopped()
+        record.seal()
+        const { id, layout, bytes } = record
+        await this.#parts.appender.append({ id, layout, bytes }).finally(letGo)
+      },
+      abort: async () => letGo(),
+    }
+  }
+
+  /** A shard that was written again as a file of its own: the row of the older one must not hide it. */
+  #forgettingRow(writer: ShardWriter, id: ShardId): ShardWriter {
+    return {
+      write: (cell) => writer.write(cell),
+      abort: () => writer.abort(),
+      commit: async () => {
+        await writer.commit()
+        if ((await this.#parts.ledger.lookup(id)) !== undefined) await this.#parts.ledger.remove(id)
+      },
+    }
+  }
+
+  #throwIfStopped(): void {
+    const { drive } = this.#parts
+    if (!this.#closed && drive.failure === undefined) return
+    throw new DriveUnavailable(drive.id, 'failed', { cause: drive.failure ?? 'closed' })
+  }
+}

@@ -1,0 +1,39 @@
+// The storage node of this process: its drives by id, each with its own shard store.
+import { DriveUnavailable } from '../kit/drive-unavailable.ts'
+import type {
+  DriveId,
+  ShardDescription,
+  ShardId,
+  ShardOpened,
+  ShardWriter,
+  StorageNode,
+} from './contract.ts'
+import type { ShardStore } from './shard-store.ts'
+
+/** Shards on the drives of this process. */
+export class LocalStorageNode implements StorageNode {
+  readonly #stores: ReadonlyMap<DriveId, ShardStore>
+
+  /** Drives may be added to and taken from `stores` later; who opened the stores closes them. */
+  constructor(stores: ReadonlyMap<DriveId, ShardStore>) {
+    this.#stores = stores
+  }
+
+  async beginShard(driveId: DriveId, description: ShardDescription): Promise<ShardWriter> {
+    return await this.#storeOf(driveId).beginShard(description)
+  }
+
+  async openShard(driveId: DriveId, id: ShardId): Promise<ShardOpened> {
+    return await this.#storeOf(driveId).openShard(id)
+  }
+
+  async deleteShard(driveId: DriveId, id: ShardId): Promise<void> {
+    await this.#storeOf(driveId).deleteShard(id)
+  }
+
+  #storeOf(driveId: DriveId): ShardStore {
+    const store = this.#stores.get(driveId)
+    if (store === undefined) throw new DriveUnavailable(driveId, 'unknown')
+    return store
+  }
+}

@@ -1,0 +1,101 @@
+// Requests signed by the Authorization header.
+import { S3Error } from '../s3-error.ts'
+import type { Authenticated, AuthParts, AuthRequest } from './auth-request.ts'
+import { type PayloadClaim, parsePayloadClaim, protect } from './payload.ts'
+import { ALGORITHM, type Scope } from './sigv4.ts'
+import { formatBasicTime, formatIsoTime, parseBasicTime } from './times.ts'
+import {
+  checkAllSigned,
+  findCredential,
+  parseCredential,
+  parseSignedHeaders,
+  verifySignature,
+} from './verify-v4.ts'
+
+/** How far a client's clock may be off: 15 minutes, as at AWS. */
+export const SKEW_MS_MAX = 15 * 60 * 1000
+
+/** Authenticates by `Authorization: AWS4-HMAC-SHA256 …`. */
+export function authenticateHeader(request: AuthRequest, parts: AuthParts): Authenticated {
+  const claimed = parseAuthorization(request.headers.authorization ?? '')
+  checkScope(claimed.scope, claimed.terminal, parts.region)
+  const { 'x-amz-security-token': token } = request.headers
+  const credential = findCredential(claimed.accessKeyId, token, parts)
+  const timeMs = findTime(request)
+  checkTime(request, timeMs, claimed.scope, parts.nowMs)
+  const { payload, hash } = findPayload(request)
+  checkAllSigned(request, claimed.signedHeaders)
+  const claim = { ...claimed, time: formatBasicTime(timeMs), payloadHash: hash }
+  const { identity, seed } = verifySignature(request, claim, credential, parts)
+  return { identity, payload: protect(payload, seed) }
+}
+
+function parseAuthorization(text: string) {
+  const fields = new Map<string, string>()
+  for (const field of text.slice(ALGORITHM.length).split(',')) {
+    const equals = field.indexOf('=')
+    if (equals > 0) fields.set(field.slice(0, equals).trim(), field.slice(equals + 1).trim())
+  }
+  const credential = parseCredential(fields.get('Credential') ?? '')
+  const names = fields.get('SignedHeaders')
+  const signature = fields.get('Signature')
+  if (credential === undefined)
+    throw malformed(
+      'the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".',
+    )
+  if (names === undefined) throw malformed('missing SignedHeaders.')
+  if (signature === undefined) throw malformed('missing Signature.')
+  return { ...credential, signedHeaders: parseSignedHeaders(names), signature }
+}
+
+function malformed(why: string, elements: Record<string, string> = {}): S3Error {
+  const message = `The authorization header is malformed; ${why}`
+  return new S3Error('AuthorizationHeaderMalformed', elements, { message })
+}
+
+function checkScope(scope: Scope, terminal: string, region: AuthParts['region']): void {
+  if (terminal !== 'aws4_request') throw malformed('the Credential must end in "aws4_request".')
+  if (scope.service !== 's3') {
+    throw malformed(`incorrect service "${scope.service}". This endpoint belongs to "s3".`)
+  }
+  if (!/^\d{8}$/.test(scope.date)) {
+    throw malformed(
+      `incorrect date format "${scope.date}". This date must be in format "YYYYMMDD".`,
+    )
+  }
+  if (!region.enforced || scope.region === region.name) return
+  const why = `the region '${scope.region}' is wrong; expecting '${region.name}'`
+  throw malformed(why, { Region: region.name })
+}
+
+/** x-amz-date wins over Date. */
+function findTime({ headers }: AuthRequest): number {
+  const text = headers['x-amz-date'] ?? headers.date ?? ''
+  const ms = parseBasicTime(text) ?? Date.parse(text)
+  if (Number.isFinite(ms)) return ms
+  const message = 'AWS authentication requires a valid Date or x-amz-date header'
+  throw new S3Error('AccessDenied', {}, { message })
+}
+
+function checkTime(request: AuthRequest, timeMs: number, scope: Scope, nowMs: number): void {
+  if (Math.abs(nowMs - timeMs) > SKEW_MS_MAX) {
+    throw new S3Error('RequestTimeTooSkewed', {
+      RequestTime: request.headers['x-amz-date'] ?? request.headers.date ?? '',
+      ServerTime: formatIsoTime(nowMs),
+      MaxAllowedSkewMilliseconds: String(SKEW_MS_MAX),
+    })
+  }
+  if (formatBasicTime(timeMs).slice(0, 8) === scope.date) return
+  throw malformed(
+    `Invalid credential date "${scope.date}". This date is not the same as X-Amz-Date.`,
+  )
+}
+
+function findPayload({ headers }: AuthRequest): { payload: PayloadClaim; hash: string } {
+  const hash = headers['x-amz-content-sha256']
+  if (hash === undefined) {
+    const message = 'Missing required header for this request: x-amz-content-sha256'
+    throw new S3Error('InvalidRequest', {}, { message })
+  }
+  return { payload: parsePayloadClaim(hash), hash }
+}

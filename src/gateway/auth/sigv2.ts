@@ -1,0 +1,84 @@
+// AWS Signature Version 2 by query: what boto3 and aws-cli v1 still presign for us-east-1.
+// Only the query form is served; SigV2 in the Authorization header is refused.
+import { createHmac } from 'node:crypto'
+
+/** Parameters that belong to the signed resource, as clients choose them; in order of their names. */
+const SIGNED_PARAMETERS: ReadonlySet<string> = new Set([
+  'accelerate',
+  'acl',
+  'analytics',
+  'cors',
+  'defaultObjectAcl',
+  'delete',
+  'encryption',
+  'inventory',
+  'lifecycle',
+  'location',
+  'logging',
+  'metrics',
+  'notification',
+  'object-lock',
+  'partNumber',
+  'policy',
+  'replication',
+  'requestPayment',
+  'response-cache-control',
+  'response-content-disposition',
+  'response-content-encoding',
+  'response-content-language',
+  'response-content-type',
+  'response-expires',
+  'restore',
+  'select',
+  'select-type',
+  'storageClass',
+  'tagging',
+  'torrent',
+  'uploadId',
+  'uploads',
+  'versionId',
+  'versioning',
+  'versions',
+  'website',
+])
+
+/** What a V2 signature covers. */
+export interface SignedPartsV2 {
+  method: string
+  /** Headers and the parameters that stand for headers; names in lower case. */
+  headers: Readonly<Record<string, string | undefined>>
+  /** Seconds since 1970, as the client wrote them. */
+  expires: string
+  /** Path with its bucket, encoded as the client sent it. */
+  path: string
+  /** Decoded once. */
+  pairs: readonly (readonly [name: string, value: string])[]
+}
+
+/** The string that the secret signs. */
+export function stringToSignV2(parts: SignedPartsV2): string {
+  const { method, headers, expires } = parts
+  const head = [method, headers['content-md5'] ?? '', headers['content-type'] ?? '', expires, '']
+  return head.join('\n') + canonicalAmzHeaders(headers) + canonicalResource(parts)
+}
+
+/** base64 signature of `text`. */
+export function signV2(secret: string, text: string): string {
+  return createHmac('sha1', secret).update(text, 'utf8').digest('base64')
+}
+
+function canonicalAmzHeaders(headers: SignedPartsV2['headers']): string {
+  return Object.keys(headers)
+    .filter((name) => name.startsWith('x-amz-'))
+    .sort()
+    .map((name) => `${name}:${(headers[name] ?? '').trim()}\n`)
+    .join('')
+}
+
+function canonicalResource({ path, pairs }: SignedPartsV2): string {
+  const signed = pairs
+    .filter(([name]) => SIGNED_PARAMETERS.has(name))
+    .sort(([left], [right]) => (left < right ? -1 : left > right ? 1 : 0))
+    .map(([name, value]) => (value === '' ? name : `${name}=${value}`))
+  return signed.length === 0 ? path : `${path}?${signed.join('&')}`
+}

@@ -1,0 +1,130 @@
+// The part of Signature Version 4 that header and query share: scope, key, signed headers, the signature.
+import { percentDecode } from '../address.ts'
+import type { Identity } from '../call.ts'
+import { S3Error } from '../s3-error.ts'
+import type { AuthParts, AuthRequest } from './auth-request.ts'
+import type { ChunkSeed } from './chunk-chain.ts'
+import { equalInConstantTime } from './constant-time.ts'
+import type { Credential } from './credentials.ts'
+import {
+  canonicalPath,
+  canonicalQuery,
+  canonicalRequest,
+  type Scope,
+  sign,
+  stringToSign,
+} from './sigv4.ts'
+
+/** What a client claims by its signature. */
+export interface ClaimV4 {
+  accessKeyId: string
+  scope: Scope
+  /** YYYYMMDDTHHMMSSZ. */
+  time: string
+  /** In lower case, sorted. */
+  signedHeaders: readonly string[]
+  signature: string
+  payloadHash: string
+}
+
+/** Splits `key/date/region/service/aws4_request`; the key may hold slashes. undefined when it is malformed. */
+export function parseCredential(
+  text: string,
+): { accessKeyId: string; scope: Scope; terminal: string } | undefined {
+  const parts = text.split('/')
+  if (parts.length < 5) return undefined
+  const [date = '', region = '', service = '', terminal = ''] = parts.slice(-4)
+  const accessKeyId = parts.slice(0, -4).join('/')
+  return { accessKeyId, scope: { date, region, service }, terminal }
+}
+
+/** Sorted lower-case names out of `host;x-amz-date`. */
+export function parseSignedHeaders(text: string): string[] {
+  return text
+    .toLowerCase()
+    .split(';')
+    .filter((name) => name !== '')
+    .sort()
+}
+
+/** Throws InvalidAccessKeyId when nobody has this key, InvalidToken when a session is claimed: there are none. */
+export function findCredential(
+  accessKeyId: string,
+  token: string | undefined,
+  parts: AuthParts,
+): Credential {
+  const credential = parts.credentials.find(accessKeyId)
+  if (credential === undefined) {
+    throw new S3Error('InvalidAccessKeyId', { AWSAccessKeyId: accessKeyId })
+  }
+  if (token !== undefined && token !== '') throw new S3Error('InvalidToken', { 'Token-0': token })
+  return credential
+}
+
+/** Throws AccessDenied unless Host and every x-amz-* header are signed (pitfall 18), but for those in `exempt`. */
+export function checkAllSigned(
+  { rawHeaders }: AuthRequest,
+  signedHeaders: readonly string[],
+  exempt: readonly string[] = [],
+): void {
+  const unsigned = Object.keys(rawHeaders).filter(
+    (name) =>
+      (name === 'host' || name.startsWith('x-amz-')) &&
+      !signedHeaders.includes(name) &&
+      !exempt.includes(name),
+  )
+  if (unsigned.length === 0) return
+  throw new S3Error(
+    'AccessDenied',
+    { HeadersNotSigned: unsigned.join(', ') },
+    { message: 'There were headers present in the request which were not signed' },
+  )
+}
+
+/** Checks the signature and returns the identity and the seed of a chunk chain. Throws SignatureDoesNotMatch. */
+export function verifySignature(
+  request: AuthRequest,
+  claim: ClaimV4,
+  credential: Credential,
+  parts: AuthParts,
+): { identity: Identity; seed: ChunkSeed } {
+  const { time, scope, signature } = claim
+  const key = parts.keys.find(credential.secretAccessKey, scope)
+  const [canonical = '', ...others] = canonicalRequests(request, claim)
+  const matches = (text: string): boolean =>
+    equalInConstantTime(sign(key, stringToSign(time, scope, text)), signature)
+  if (!matches(canonical) && !others.some(matches)) throw describeMismatch(claim, canonical)
+  return { identity: credential.identity, seed: { key, time, scope, signature } }
+}
+
+/** The path encoded strictly, as it should be signed, then as sent: some clients keep their own escapes. */
+function canonicalRequests(request: AuthRequest, claim: ClaimV4): string[] {
+  const { rawPath, pairs } = request.address
+  const strict = canonicalPath(percentDecode(rawPath))
+  const query = canonicalQuery(pairs.filter(([name]) => name !== 'X-Amz-Signature'))
+  const headers = claim.signedHeaders.map((name) => [name, request.rawHeaders[name] ?? ''] as const)
+  const { payloadHash } = claim
+  const paths = strict === rawPath ? [strict] : [strict, rawPath]
+  return paths.map((path) =>
+    canonicalRequest({ method: request.method, path, query, headers, payloadHash }),
+  )
+}
+
+function describeMismatch(claim: ClaimV4, canonical: string): S3Error {
+  const text = stringToSign(claim.time, claim.scope, canonical)
+  return new S3Error('SignatureDoesNotMatch', {
+    AWSAccessKeyId: claim.accessKeyId,
+    StringToSign: text,
+    SignatureProvided: claim.signature,
+    StringToSignBytes: spellBytes(text),
+    CanonicalRequest: canonical,
+    CanonicalRequestBytes: spellBytes(canonical),
+  })
+}
+
+/** `41 57 53 …`: what a client needs to see which byte differs. */
+export function spellBytes(text: string, encoding: 'latin1' | 'utf8' = 'latin1'): string {
+  return Buffer.from(text, encoding)
+    .toString('hex')
+    .replace(/..(?=.)/g, '$& ')
+}

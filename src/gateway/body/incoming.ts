@@ -1,0 +1,86 @@
+// The bytes of a request as they come off the socket, with an end to waiting for a client that falls silent.
+import type { IncomingMessage } from 'node:http'
+import type { Clock } from '../../kit/world.ts'
+import { S3Error } from '../s3-error.ts'
+
+export interface IncomingOptions {
+  clock: Clock
+  /** A client from which nothing comes for so long is given up. */
+  idleMs: number
+  /** Called before the first byte is waited for: sends `100 Continue` when the client waits for it. */
+  onStart(): void
+  onBytes(count: number): void
+}
+
+/** Reads the body. Throws IncompleteBody when it breaks off and RequestTimeout when nothing comes any more. */
+export async function* readIncoming(
+  request: IncomingMessage,
+  options: IncomingOptions,
+): AsyncGenerator<Uint8Array> {
+  options.onStart()
+  // Ending early must not destroy the socket: the refusal has still to go out on it.
+  const chunks = request.iterator({ destroyOnReturn: false })[Symbol.asyncIterator]()
+  const watch = new SilenceWatch(options.clock, options.idleMs)
+  try {
+    for (;;) {
+      const next = await watch.during(() => chunks.next())
+      if (next.done === true) break
+      const bytes = next.value as Uint8Array
+      options.onBytes(bytes.length)
+      yield bytes
+    }
+  } catch (error) {
+    throw error instanceof S3Error ? error : new S3Error('IncompleteBody', {}, { cause: error })
+  } finally {
+    watch.stop()
+    // Not awaited: a read that waits for a silent client would hold it up for ever.
+    void chunks.return?.()
+  }
+  if (!request.complete) throw new S3Error('IncompleteBody')
+}
+
+/** Fails a wait that lasts too long. One sleeper for the whole body, not one timer for each chunk. */
+class SilenceWatch {
+  readonly #clock: Clock
+  readonly #idleMs: number
+  readonly #stopped = new AbortController()
+  #waitingSinceMs: number | undefined
+  #giveUp: (() => void) | undefined
+
+  constructor(clock: Clock, idleMs: number) {
+    this.#clock = clock
+    this.#idleMs = idleMs
+  }
+
+  async during<Value>(wait: () => Promise<Value>): Promise<Value> {
+    this.#waitingSinceMs = this.#clock.monotonicMs()
+    try {
+      return await new Promise<Value>((resolve, reject) => {
+        if (this.#giveUp === undefined) void this.#watch()
+        this.#giveUp = () => reject(new S3Error('RequestTimeout'))
+        wait().then(resolve, reject)
+      })
+    } finally {
+      this.#waitingSinceMs = undefined
+    }
+  }
+
+  stop(): void {
+    this.#stopped.abort()
+  }
+
+  async #watch(): Promise<void> {
+    const { signal } = this.#stopped
+    let leftMs = this.#idleMs
+    while (leftMs > 0 && !signal.aborted) {
+      try {
+        await this.#clock.sleep(leftMs, signal)
+      } catch {
+        return // stop() was called: the body has ended.
+      }
+      const since = this.#waitingSinceMs ?? this.#clock.monotonicMs()
+      leftMs = since + this.#idleMs - this.#clock.monotonicMs()
+    }
+    if (!signal.aborted) this.#giveUp?.()
+  }
+}

@@ -1,0 +1,49 @@
+// Turns whatever was thrown into an S3 error, and that into the reply the client gets.
+import type { DriveUnavailable } from '../kit/drive-unavailable.ts'
+import type { Reply } from './call.ts'
+import { S3Error } from './s3-error.ts'
+import { errorDocument } from './xml/error-document.ts'
+
+/** What the reply to a failed request says beside the error. */
+export interface ErrorContext {
+  requestId: string
+  hostId: string
+  /** Path as the client named it. */
+  resource: string
+  /** HEAD: no body, whatever happened (pitfall 51). */
+  method: string
+}
+
+/** The S3 error for `error`: what the inner rooms throw is told by its `code`; the unknown is InternalError. */
+export function asS3Error(error: unknown): S3Error {
+  if (error instanceof S3Error) return error
+  const cause = error
+  switch ((error as { code?: unknown } | undefined)?.code) {
+    case 'OVERLOADED':
+    case 'METADATA_UNAVAILABLE':
+      return slowDown(cause)
+    case 'DRIVE_UNAVAILABLE':
+      if ((error as DriveUnavailable).trouble !== 'full') return slowDown(cause)
+      return new S3Error('InsufficientStorage', {}, { cause })
+    case 'BUCKET_GONE':
+      return new S3Error('NoSuchBucket', {}, { cause })
+    default:
+      return new S3Error('InternalError', {}, { cause })
+  }
+}
+
+/** Overload and lost quorums pass: the client shall come again (pitfall 58). */
+export function slowDown(cause?: unknown): S3Error {
+  return new S3Error('SlowDown', {}, { cause, headers: { 'retry-after': '1' } })
+}
+
+/** The reply for `error`. */
+export function errorReply(error: S3Error, context: ErrorContext): Reply {
+  const { status } = error
+  if (context.method === 'HEAD') return { status, headers: { ...error.headers } }
+  return {
+    status,
+    headers: { ...error.headers, 'content-type': 'application/xml' },
+    body: { kind: 'text', text: errorDocument(error, context) },
+  }
+}

@@ -1,0 +1,286 @@
+// The life of every request: recognise, authenticate, permit, run, reply. Errors become S3 errors here and only here.
+import type { TLSSocket } from 'node:tls'
+import { asBuffer } from '../kit/bytes.ts'
+import type { Log } from '../kit/log.ts'
+import { Semaphore } from '../kit/semaphore.ts'
+import type { World } from '../kit/world.ts'
+import type { ObjectStore } from '../objects/object-store.ts'
+import { type AccessRecord, CLIENT_GONE, logAccess } from './access-log.ts'
+import type { Authenticated } from './auth/auth-request.ts'
+import { authenticate } from './auth/authenticate.ts'
+import type { Credentials } from './auth/credentials.ts'
+import { hoistHeaders } from './auth/hoist.ts'
+import { permit } from './auth/permit.ts'
+import { SigningKeys } from './auth/signing-keys.ts'
+import { readIncoming } from './body/incoming.ts'
+import { requestBody } from './body/request-body.ts'
+import type { Call, Headers, Operation, RequestBody } from './call.ts'
+import { asS3Error, errorReply, slowDown } from './error-reply.ts'
+import type { GatewayMetrics } from './metrics.ts'
+import type { OperationName } from './operation-names.ts'
+import { collectHeaders, decodeHeaders, withoutFraming } from './raw-headers.ts'
+import { type Recognised, recognise } from './recognise.ts'
+import { type Exchange, type SendOptions, sendReply } from './send-reply.ts'
+
+/** Bounds of the pipeline. */
+export interface PipelineLimits {
+  /** Requests that run at once. */
+  inFlight: number
+  /** Requests that wait for their turn; more are told to slow down. */
+  waiting: number
+  /** How long one waits for its turn. */
+  waitMs: number
+  /** A body from which nothing comes for so long is given up. */
+  bodyIdleMs: number
+}
+
+export interface PipelineOptions {
+  /** Hosts under which buckets are sub-domains. */
+  domains: readonly string[]
+  /** Any region is accepted in signatures unless `enforced`. */
+  region: { name: string; enforced: boolean }
+  credentials: Credentials
+  limits: PipelineLimits
+}
+
+export interface PipelineParts {
+  world: Pick<World, 'clock' | 'random'>
+  log: Log
+  objects: ObjectStore
+  operations: Readonly<Record<OperationName, Operation>>
+  metrics: GatewayMetrics
+}
+
+/** One request on its way: what is known of it so far. */
+interface Passage {
+  exchange: Exchange
+  record: AccessRecord
+  receivedMs: number
+  departed: AbortController
+}
+
+/** Serves requests, each with handle(), which never throws. */
+export class Pipeline {
+  /** While true replies end their connections. */
+  closing = false
+  readonly #options: PipelineOptions
+  readonly #parts: PipelineParts
+  readonly #turns: Semaphore
+  readonly #keys = new SigningKeys()
+  readonly #hostId: string
+
+  constructor(options: PipelineOptions, parts: PipelineParts) {
+    this.#options = options
+    this.#parts = parts
+    this.#turns = new Semaphore(options.limits.inFlight, { maxWaiting: options.limits.waiting })
+    this.#hostId = asBuffer(parts.world.random.bytes(32)).toString('base64')
+  }
+
+  /** Answers one request, whatever happens, and logs it. */
+  async handle(exchange: Exchange): Promise<void> {
+    const { clock } = this.#parts.world
+    const startMs = clock.monotonicMs()
+    const passage = this.#begin(exchange)
+    this.#parts.metrics.started()
+    try {
+      await this.#serve(passage)
+    } catch (error) {
+      await this.#fail(passage, error)
+    }
+    passage.record.ms = clock.monotonicMs() - startMs
+    this.#parts.metrics.finished(passage.record)
+    logAccess(this.#parts.log, passage.record)
+  }
+
+  #begin(exchange: Exchange): Passage {
+    const { request, response } = exchange
+    const { clock, random } = this.#parts.world
+    const departed = new AbortController()
+    response.once('close', () => {
+      if (!response.writableFinished) departed.abort(new ClientGone('the client went away'))
+    })
+    const record: AccessRecord = {
+      requestId: asBuffer(random.bytes(8)).toString('hex').toUpperCase(),
+      remoteAddress: request.socket.remoteAddress ?? '',
+      method: request.method ?? '',
+      path: (request.url ?? '').split('?', 1)[0] ?? '',
+      operation: '',
+      accessKeyId: '',
+      status: 0,
+      errorCode: '',
+      bytesIn: 0,
+      bytesOut: 0,
+      ms: 0,
+    }
+    return { exchange, record, receivedMs: clock.now(), departed }
+  }
+
+  async #serve(passage: Passage): Promise<void> {
+    const call = this.#admit(passage)
+    const release = await this.#takeTurn(passage)
+    try {
+      const reply = await this.#parts.operations[call.operation](call)
+      passage.record.status = reply.status
+      await sendReply(passage.exchange, reply, this.#sendOptions(passage, release))
+    } finally {
+      release()
+    }
+  }
+
+  /** From bytes to a call that may run, or an S3 error. Nothing of the body is read yet. */
+  #admit({ exchange, record, receivedMs, departed }: Passage): Call {
+    const { request } = exchange
+    const rawHeaders = collectHeaders(request.rawHeaders)
+    const sent = decodeHeaders(rawHeaders)
+    const { method } = record
+    const recognised = recognise(
+      { method, url: request.url ?? '', headers: sent },
+      this.#options.domains,
+    )
+    record.operation = recognised.operation
+    const headers = hoistHeaders(recognised.query, sent)
+    const { credentials, region } = this.#options
+    const { identity, payload } = authenticate(
+      { method, address: recognised, headers, rawHeaders },
+      { credentials, region, keys: this.#keys, nowMs: receivedMs },
+    )
+    if (identity.kind === 'root') record.accessKeyId = identity.accessKeyId
+    permit(identity, recognised.operation, recognised.query)
+    const body = this.#openBody(exchange, record, { ...recognised, method, headers, payload })
+    return {
+      operation: recognised.operation,
+      bucket: recognised.bucket,
+      key: recognised.key,
+      query: recognised.query,
+      headers: withoutFraming(headers),
+      body,
+      identity,
+      objects: this.#parts.objects,
+      region: region.name,
+      baseUrl: baseUrl(exchange, recognised),
+      requestId: record.requestId,
+      receivedMs,
+      signal: departed.signal,
+    }
+  }
+
+  #openBody(
+    exchange: Exchange,
+    record: AccessRecord,
+    head: {
+      method: string
+      headers: Headers
+      operation: OperationName
+      payload: Authenticated['payload']
+    },
+  ): RequestBody {
+    return requestBody(head, () =>
+      readIncoming(exchange.request, {
+        clock: this.#parts.world.clock,
+        idleMs: this.#options.limits.bodyIdleMs,
+        onStart: () => {
+          if (exchange.awaitsContinue) exchange.response.writeContinue()
+          exchange.awaitsContinue = false
+        },
+        onBytes: (count) => {
+          record.bytesIn += count
+        },
+      }),
+    )
+  }
+
+  /** Waits until the request may run; returns how to let the next one in, which may be called twice. */
+  async #takeTurn({ departed }: Passage): Promise<() => void> {
+    if (this.#turns.free > 0 && this.#turns.waiting === 0) await this.#turns.acquire()
+    else await this.#queue(departed.signal)
+    let taken = true
+    return () => {
+      if (taken) this.#turns.release()
+      taken = false
+    }
+  }
+
+  async #queue(departed: AbortSignal): Promise<void> {
+    const { clock } = this.#parts.world
+    const granted = new AbortController()
+    const late = new AbortController()
+    const timer = clock.sleep(this.#options.limits.waitMs, granted.signal).then(
+      () => late.abort(slowDown()),
+      () => undefined, // The turn came, or the wait ended otherwise.
+    )
+    try {
+      await this.#turns.acquire(1, AbortSignal.any([departed, late.signal]))
+    } finally {
+      granted.abort()
+      await timer
+    }
+  }
+
+  #sendOptions({ record, departed }: Passage, onSent: () => void): SendOptions {
+    return {
+      headers: {
+        'x-amz-request-id': record.requestId,
+        'x-amz-id-2': this.#hostId,
+        server: 'Kintsugi',
+      },
+      lastOnConnection: this.closing,
+      clock: this.#parts.world.clock,
+      onBytes: (count) => {
+        record.bytesOut += count
+      },
+      onSent,
+      signal: departed.signal,
+    }
+  }
+
+  /** Answers with the error if that is still possible, else breaks the connection off. */
+  async #fail(passage: Passage, thrown: unknown): Promise<void> {
+    const { exchange, record, departed } = passage
+    const error = asS3Error(thrown)
+    record.errorCode = error.code
+    if (departed.signal.aborted) {
+      record.status = CLIENT_GONE
+      return
+    }
+    this.#logTrouble(record, error)
+    if (exchange.response.headersSent) {
+      exchange.response.destroy()
+      return
+    }
+    record.status = error.status
+    const { requestId, method, path } = record
+    const reply = errorReply(error, { requestId, method, resource: path, hostId: this.#hostId })
+    try {
+      await sendReply(
+        exchange,
+        reply,
+        this.#sendOptions(passage, () => {}),
+      )
+    } catch (cause) {
+      this.#parts.log.debug({ requestId, error: String(cause) }, 'an error could not be sent')
+      exchange.response.destroy()
+    }
+  }
+
+  /** What is not the client's doing is told once, with its cause. */
+  #logTrouble({ requestId, operation }: AccessRecord, error: { status: number; cause?: unknown }) {
+    if (error.status < 500 || error.cause === undefined) return
+    const trouble = { requestId, operation, error: describe(error.cause) }
+    if (error.status === 500) this.#parts.log.error(trouble, 'a request failed')
+    else this.#parts.log.warn(trouble, 'a request could not be served now')
+  }
+}
+
+class ClientGone extends Error {
+  override readonly name = 'ClientGone'
+}
+
+function describe(cause: unknown): string {
+  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)
+}
+
+function baseUrl({ request }: Exchange, { baseHost }: Recognised): string {
+  const { localAddress, localPort, encrypted } = request.socket as TLSSocket
+  const scheme = encrypted === true ? 'https' : 'http'
+  return `${scheme}://${baseHost === '' ? `${localAddress}:${localPort}` : baseHost}/`
+}

@@ -1,0 +1,107 @@
+// Streamed replies: exact lengths, back-pressure, and breaking off rather than ending early.
+import { connect } from 'node:net'
+import t from 'tap'
+import type { Call, Reply } from '../../../src/gateway/call.ts'
+import { ask, codeOf, signHeaders, startGateway } from './server-fixture.ts'
+
+function streaming(bytes: number, chunks: () => AsyncIterable<Uint8Array>) {
+  return async (_call: Call): Promise<Reply> => ({
+    status: 200,
+    headers: { etag: '"e"' },
+    body: { kind: 'stream', bytes, chunks: chunks() },
+  })
+}
+
+t.test('a stream arrives whole', async (t) => {
+  async function* chunks() {
+    for (let index = 0; index < 64; index += 1) yield Buffer.alloc(65_536, index)
+  }
+  const fixture = await startGateway(t, {}, { operation: streaming(64 * 65_536, chunks) })
+  const { status, headers, text } = await ask(fixture, { url: '/bkt/k' })
+  t.match({ status, headers }, { status: 200, headers: { 'content-length': '4194304' } })
+  t.equal(text.length >= 4_194_304 / 2, true)
+})
+
+t.test('an empty stream is an empty reply', async (t) => {
+  async function* chunks(): AsyncGenerator<Uint8Array> {}
+  const fixture = await startGateway(t, {}, { operation: streaming(0, chunks) })
+  t.match(await ask(fixture, { url: '/bkt/k' }), {
+    status: 200,
+    text: '',
+    headers: { 'content-length': '0' },
+  })
+})
+
+t.test('what fails before the first chunk is still an S3 error', async (t) => {
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    yield* []
+    throw Object.assign(new Error('too few shards'), { code: 'METADATA_UNAVAILABLE' })
+  }
+  const fixture = await startGateway(t, {}, { operation: streaming(10, chunks) })
+  const answer = await ask(fixture, { url: '/bkt/k' })
+  t.equal(answer.status, 503)
+  t.equal(codeOf(answer), 'SlowDown')
+  t.equal(answer.headers.etag, undefined)
+})
+
+const broken: [string, () => AsyncIterable<Uint8Array>][] = [
+  [
+    'fails later',
+    async function* () {
+      yield Buffer.alloc(10)
+      throw new Error('corrupt')
+    },
+  ],
+  [
+    'is too short',
+    async function* () {
+      yield Buffer.alloc(10)
+    },
+  ],
+  [
+    'is too long',
+    async function* () {
+      yield Buffer.alloc(10)
+      yield Buffer.alloc(100)
+    },
+  ],
+]
+
+for (const [what, chunks] of broken) {
+  t.test(`a stream that ${what} is broken off`, async (t) => {
+    const fixture = await startGateway(t, {}, { operation: streaming(100, chunks) })
+    await t.rejects(ask(fixture, { url: '/bkt/k' }), { code: 'ECONNRESET' })
+  })
+}
+
+t.test(
+  'a client that does not read holds the stream back, and ends it by going away',
+  async (t) => {
+    let given = 0
+    let returned = false
+    async function* chunks(): AsyncGenerator<Uint8Array> {
+      try {
+        for (; given < 10_000; given += 1) yield Buffer.alloc(65_536)
+      } finally {
+        returned = true
+      }
+    }
+    const bytes = 10_000 * 65_536
+    const fixture = await startGateway(t, {}, { operation: streaming(bytes, chunks) })
+    const socket = connect(fixture.port, '127.0.0.1')
+    const headers = Object.entries(signHeaders(fixture.host, { url: '/bkt/k' }))
+    socket.pause()
+    socket.write(
+      `GET /bkt/k HTTP/1.1\r\n${headers.map((pair) => pair.join(': ')).join('\r\n')}\r\n\r\n`,
+    )
+    let before = -1
+    while (given === 0 || given !== before) {
+      before = given
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    t.ok(given < 1_000, `${given} chunks of 64 KiB were taken for a client that reads nothing`)
+    socket.destroy()
+    while (!returned) await new Promise((resolve) => setTimeout(resolve, 10))
+    t.pass('the stream was given back')
+  },
+)

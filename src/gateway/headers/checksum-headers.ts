@@ -46,10 +46,21 @@ export function sentAlgorithm(headers: Headers): ChecksumAlgorithm | undefined {
 export function parseObjectChecksum(
   headers: Headers,
 ): { algorithm: ChecksumAlgorithm; value: string } | undefined {
-  const algorithm = CHECKSUM_ALGORITHMS.find(
-    (name) => headers[`x-amz-checksum-${name.toLowerCase()}`],
-  )
-  return algorithm && { algorithm, value: headers[`x-amz-checksum-${algorithm.toLowerCase()}`]! }
+  const sent = Object.keys(headers).filter(isChecksumName)
+  const [name] = sent
+  if (name === undefined) return undefined
+  if (sent.length > 1)
+    throw refused(
+      'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.',
+    )
+  const algorithm = CHECKSUM_ALGORITHMS.find((known) => name.endsWith(`-${known.toLowerCase()}`))
+  if (!algorithm) throw new S3Error('NotImplemented', { Header: name })
+  return { algorithm, value: headers[name] ?? '' }
+}
+
+/** Whether a header or trailer of this name carries a checksum. */
+export function isChecksumName(name: string): boolean {
+  return /^x-amz-checksum-(?!(algorithm|mode|type)$)/.test(name)
 }
 
 /** x-amz-checksum-algorithm of Create and Copy. */

@@ -1,4 +1,5 @@
-// The headers that an object keeps and shows again, byte for byte (pitfall 94).
+// The headers that an object keeps and shows again, byte for byte (pitfall 94). The pipeline has taken
+// `aws-chunked` out of Content-Encoding before: that is how the body travelled, not what the object is.
 import type { SystemHeaders } from '../../objects/object-store.ts'
 import type { Headers } from '../call.ts'
 
@@ -19,8 +20,7 @@ const DEFAULT_CONTENT_TYPE = 'binary/octet-stream'
 export function parseSystemHeaders(headers: Headers): SystemHeaders {
   const kept: SystemHeaders = {}
   for (const [property, name] of Object.entries(HEADER_NAMES)) {
-    const sent = headers[name]
-    const value = property === 'contentEncoding' ? withoutFraming(sent) : sent
+    const value = headers[name]
     if (value) kept[property as keyof SystemHeaders] = value
   }
   return kept
@@ -34,13 +34,6 @@ export function systemHeaderFields(kept: SystemHeaders): Record<string, string> 
     if (value !== undefined) fields[name] = headerBytes(value)
   }
   return fields
-}
-
-// aws-chunked says how the body travelled, not what the object is (pitfall 27).
-function withoutFraming(encoding: string | undefined): string | undefined {
-  if (!encoding?.toLowerCase().includes('aws-chunked')) return encoding
-  const rest = encoding.split(',').filter((item) => item.trim().toLowerCase() !== 'aws-chunked')
-  return rest.map((item) => item.trim()).join(',')
 }
 
 // Node writes one byte per character: the UTF-8 that came in goes out again.

@@ -2,6 +2,7 @@
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 import type { Bucket } from '../../objects/object-store.ts'
 import type { Call, Headers, Reply } from '../call.ts'
+import { isChecksumName } from '../headers/checksum-headers.ts'
 import { parseEtags } from '../headers/etags.ts'
 import { parseVersionId } from '../headers/version-id.ts'
 import { xmlReply } from '../reply.ts'
@@ -26,10 +27,13 @@ export async function deleteObjects(call: Call): Promise<Reply> {
 
 // S3 refuses a list of deletes that could have been mangled on its way (pitfall 31).
 function requireDigest(headers: Headers): void {
-  const isDigest = (name: string) => /^x-amz-checksum-(?!type|algorithm|mode)/.test(name)
   const trailers = headers['x-amz-trailer']?.toLowerCase().split(',') ?? []
   if (headers['content-md5'] !== undefined) return
-  if (Object.keys(headers).some(isDigest) || trailers.some((name) => isDigest(name.trim()))) return
+  if (
+    Object.keys(headers).some(isChecksumName) ||
+    trailers.some((name) => isChecksumName(name.trim()))
+  )
+    return
   throw new S3Error(
     'InvalidRequest',
     {},

@@ -50,7 +50,10 @@ t.test('the algorithm that comes with a body, as header or trailer', async (t) =
   t.equal(sentAlgorithm({ 'x-amz-trailer': 'x-amz-checksum-crc64nvme' }), 'CRC64NVME')
   t.equal(sentAlgorithm({ 'x-amz-sdk-checksum-algorithm': 'CRC32' }), undefined)
   t.same(parseObjectChecksum({ 'x-amz-checksum-sha1': 'x=' }), { algorithm: 'SHA1', value: 'x=' })
-  t.equal(parseObjectChecksum({}), undefined)
+  t.equal(parseObjectChecksum({ 'x-amz-checksum-type': 'COMPOSITE' }), undefined)
+  t.throws(() => parseObjectChecksum({ 'x-amz-checksum-sha512': 'x' }), { code: 'NotImplemented' })
+  const two = { 'x-amz-checksum-sha1': 'x', 'x-amz-checksum-crc32': 'x' }
+  t.throws(() => parseObjectChecksum(two), { code: 'InvalidRequest' }, 'pitfall 32')
 })
 
 t.test('checksums are shown with their type (pitfalls 39, 40)', async (t) => {

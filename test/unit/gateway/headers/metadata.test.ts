@@ -1,4 +1,4 @@
-// What an object keeps of the headers of its PUT, and how it shows them (pitfalls 27, 53, 92 to 94, 120).
+// What an object keeps of the headers of its PUT, and how it shows them (pitfalls 53, 92 to 94, 120).
 import t from 'tap'
 import { parseAttributes } from '../../../../src/gateway/headers/object-attributes.ts'
 import {
@@ -61,19 +61,6 @@ t.test('system headers are kept as they were sent (pitfall 94)', async (t) => {
   const { etag: _, ...kept } = headers
   const bytes = Buffer.from(kept['content-disposition']).toString('latin1')
   t.same(fields, { ...kept, 'content-disposition': bytes }, 'UTF-8 goes out byte for byte')
-})
-
-t.test('aws-chunked is not an encoding of the object (pitfall 27)', async (t) => {
-  const rows: [sent: string, kept: string | undefined][] = [
-    ['aws-chunked', undefined],
-    ['aws-chunked,gzip', 'gzip'],
-    ['gzip, aws-chunked', 'gzip'],
-    ['AWS-Chunked', undefined],
-    ['gzip, br', 'gzip, br'],
-    ['', undefined],
-  ]
-  for (const [sent, kept] of rows)
-    t.equal(parseSystemHeaders({ 'content-encoding': sent }).contentEncoding, kept, sent)
 })
 
 t.test('an object without a type is binary/octet-stream (pitfall 53)', async (t) => {

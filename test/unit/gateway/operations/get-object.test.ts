@@ -43,7 +43,7 @@ t.test('what the PUT said comes back (pitfalls 92 to 94)', async (t) => {
     'x-amz-storage-class': 'STANDARD_IA',
     'x-amz-website-redirect-location': '/b',
   }
-  const gateway = await withObject({ ...sent, 'content-encoding': 'aws-chunked, gzip' })
+  const gateway = await withObject(sent)
   t.match((await read(t, gateway)).headers, sent)
 })
 

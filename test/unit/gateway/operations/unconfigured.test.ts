@@ -1,7 +1,4 @@
 // Every operation that is recognised and not built answers as docs/operations.md says (pitfalls 7, 57, 96, 116).
-import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { OPERATION_NAMES, type OperationName } from '../../../../src/gateway/operation-names.ts'
 import { notImplemented } from '../../../../src/gateway/operations/unconfigured.ts'
@@ -115,24 +112,3 @@ t.test('a preflight says that CORS is off (pitfall 116)', async (t) => {
   })
   t.match(await refused('CorsPreflight'), { code: 'BadRequest' })
 })
-
-t.test('docs/operations.md names every operation once, and says of each what is so', async (t) => {
-  const page = readFileSync(findUp('docs/operations.md'), 'utf8')
-  const rows = new Map(
-    [...page.matchAll(/^\| (\w+) \| (\w[^|]*?) \|/gm)].map(([, name, state]) => [name, state]),
-  )
-  for (const name of OPERATION_NAMES) {
-    const is501 = operations[name] === notImplemented
-    t.equal(rows.get(name) === '501', is501, `${name}: ${rows.get(name)}`)
-  }
-})
-
-/** The file, in this directory or one above it. */
-function findUp(path: string): string {
-  let directory = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(directory, path))) {
-    if (directory === dirname(directory)) throw new Error(`there is no ${path}`)
-    directory = dirname(directory)
-  }
-  return join(directory, path)
-}

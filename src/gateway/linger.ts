@@ -1,7 +1,7 @@
 // Refusing a body that is still to come (pitfall 46): the reply goes out, a little more of the body is taken, and
 // only then is the connection closed. Closed at once, the client would see a reset and miss the reply.
 import type { Clock } from '../kit/world.ts'
-import type { Exchange } from './send-reply.ts'
+import type { Exchange } from './exchange.ts'
 
 const LINGER_MS = 5_000
 const LINGER_BYTES = 4 * 1024 * 1024

@@ -16,11 +16,12 @@ import { readIncoming } from './body/incoming.ts'
 import { requestBody } from './body/request-body.ts'
 import type { Call, Headers, Operation, RequestBody } from './call.ts'
 import { asS3Error, errorReply, slowDown } from './error-reply.ts'
+import type { Exchange } from './exchange.ts'
 import type { GatewayMetrics } from './metrics.ts'
 import type { OperationName } from './operation-names.ts'
 import { collectHeaders, decodeHeaders, withoutFraming } from './raw-headers.ts'
 import { type Recognised, recognise } from './recognise.ts'
-import { type Exchange, type SendOptions, sendReply } from './send-reply.ts'
+import { type SendOptions, sendReply } from './send-reply.ts'
 
 /** Bounds of the pipeline. */
 export interface PipelineLimits {

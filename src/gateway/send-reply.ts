@@ -1,18 +1,10 @@
 // A reply goes out: head, then text or stream, as fast as the client takes it and not faster.
 import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { finished } from 'node:stream/promises'
 import type { Clock } from '../kit/world.ts'
 import type { Reply } from './call.ts'
+import type { Exchange } from './exchange.ts'
 import { isWorthKeeping, linger } from './linger.ts'
-
-/** One request and the place for its reply. */
-export interface Exchange {
-  request: IncomingMessage
-  response: ServerResponse
-  /** The client waits for `100 Continue` before it sends its body. */
-  awaitsContinue: boolean
-}
 
 export interface SendOptions {
   /** Headers that every reply carries. */

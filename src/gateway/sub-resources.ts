@@ -151,6 +151,8 @@ export const PARAMETERS: ReadonlySet<string> = new Set([
   'annotationname',
   'awsaccesskeyid',
   'bucket-region',
+  'content-md5',
+  'content-type',
   'continuation-token',
   'delimiter',
   'encoding-type',

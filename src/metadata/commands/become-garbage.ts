@@ -1,7 +1,7 @@
 // What happens to blobs that lose their last reference: a garbage row in the same batch, due once readers are done.
 // And to blobs that lack shards: a repair row in the batch that makes them visible.
 import type { Uid } from '../../kit/uid.ts'
-import type { RowBatch } from '../log/contract.ts'
+import type { RowBatch, RowChange } from '../log/contract.ts'
 import {
   type Blob,
   type BucketId,
@@ -10,8 +10,9 @@ import {
   type Part,
 } from '../records.ts'
 import { encodeGarbageRow } from '../rows/garbage-row.ts'
-import { garbageKey, manifestOf, rangeOf, repairKey } from '../rows/keys.ts'
+import { garbageKey, manifestOf, oldManifestKey, rangeOf, repairKey } from '../rows/keys.ts'
 import { decodeManifestRow } from '../rows/manifest-row.ts'
+import { encodeOldManifestRow } from '../rows/old-manifest-row.ts'
 import { encodeRepairRow, type Repair } from '../rows/repair-row.ts'
 import type { Context, Row, View } from './decision.ts'
 
@@ -21,6 +22,9 @@ const GARBAGE_DELAY_MS_MAX = 24 * 60 * 60 * 1000
 /** More chunks than the 10,000 parts of an upload can fill. */
 const MANIFEST_CHUNKS_MAX = 10_000
 
+/** Between finding an object and asking for its parts nobody takes longer. */
+const OLD_MANIFEST_KEPT_MS = 60 * 60 * 1000
+
 /** Changes that give up everything which `version` alone references, but for the blob `kept`. */
 export async function discardVersion(
   bucketId: BucketId,
@@ -28,14 +32,20 @@ export async function discardVersion(
   context: Context,
   kept?: Uid,
 ): Promise<RowBatch> {
-  const chunks = version.manifest ? await readManifestRows(context.view, version.manifest.uid) : []
+  const { manifest, blob, bytes } = version
+  const chunks = manifest ? await readManifestRows(context.view, manifest.uid) : []
   const parts = chunks.flatMap(({ value }) => decodeManifestRow(value))
-  const blobs = [...(version.blob ? [version.blob] : []), ...blobsOf(parts)]
-  const batch = blobs
-    .filter((blob) => blob.uid !== kept)
-    .flatMap((blob) => discardBlob({ bucketId, blob, readerBytes: version.bytes }, context))
-  for (const { key } of chunks) batch.push({ key, value: undefined })
+  const batch = [...(blob ? [blob] : []), ...blobsOf(parts)]
+    .filter(({ uid }) => uid !== kept)
+    .flatMap((unused) => discardBlob({ bucketId, blob: unused, readerBytes: bytes }, context))
+  if (manifest) batch.push(discardManifest(manifest.uid, chunks.length, context))
   return batch
+}
+
+/** The manifest stays readable for those who found the object before; sweep.ts forgets it. */
+function discardManifest(uid: Uid, chunkCount: number, { nowMs }: Context): RowChange {
+  const dueMs = Math.floor(nowMs) + OLD_MANIFEST_KEPT_MS
+  return { key: oldManifestKey(dueMs, uid), value: encodeOldManifestRow(chunkCount) }
 }
 
 /** Changes that give up parts which no object took over. */

@@ -9,7 +9,10 @@ import { isBucketEmpty } from './empty-bucket.ts'
 export const setBucket: Rule<'set-bucket'> = {
   async decide({ bucket, state }, { view }) {
     const known = await readBucket(view, bucket)
-    if (known?.state === 'dropped') return refuse({ kind: 'bucket-gone' })
+    if (known?.state === 'dropped') {
+      // A deletion that was cut short begins again: what is dropped here is as good as frozen and empty.
+      return refuse(state === 'frozen' ? { kind: 'done', empty: true } : { kind: 'bucket-gone' })
+    }
     if (known && bucket.revision < known.revision) return refuse({ kind: 'bucket-gone' })
 
     const answer = { kind: 'done' as const, empty: await isBucketEmpty(view, bucket.id) }

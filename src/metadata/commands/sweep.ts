@@ -1,9 +1,18 @@
-// Forgets rows that only help repeated requests: answers of commands, and results of completed uploads.
+// Forgets rows that outlived their use: answers of commands, results of completed uploads, manifests of old objects.
 // A few at each call, so that no batch is large; the partition calls it every so often.
 import { compareBytes } from '../../kit/bytes.ts'
 import type { RowBatch } from '../log/contract.ts'
 import { decodeCompletedRow } from '../rows/completed-row.ts'
-import { answersFrom, KeyKind, keyAfter, rangeOfKind } from '../rows/keys.ts'
+import {
+  answersFrom,
+  KeyKind,
+  keyAfter,
+  manifestKey,
+  oldManifestsFrom,
+  rangeOfKind,
+  uidOfOldManifest,
+} from '../rows/keys.ts'
+import { decodeOldManifestRow } from '../rows/old-manifest-row.ts'
 import type { Context } from './decision.ts'
 
 /** Twice the age at which a command is refused, so that the wall clock may go back a little. */
@@ -14,6 +23,9 @@ export const COMPLETED_KEPT_MS = 7 * 24 * 60 * 60 * 1000
 /** More than the commands between two sweeps, so that sweeping keeps up. */
 const ANSWERS_PER_SWEEP = 1024
 const COMPLETED_PER_SWEEP = 64
+const OLD_MANIFESTS_PER_SWEEP = 256
+/** Few manifests have more than one row, but some have eighty. */
+const MANIFEST_ROWS_PER_SWEEP = 1024
 
 /** Where the next sweep begins. Only in memory: a new partition begins from the start. */
 export interface SweepPosition {
@@ -36,8 +48,9 @@ export async function sweepExpired(
 ): Promise<{ batch: RowBatch; next: SweepPosition }> {
   const answers = await sweepAnswers(position.answersFrom, context)
   const completed = await sweepCompleted(position.completedFrom, context)
+  const manifests = await sweepManifests(context)
   return {
-    batch: [...answers.batch, ...completed.batch],
+    batch: [...answers.batch, ...completed.batch, ...manifests],
     next: { answersFrom: answers.next, completedFrom: completed.next },
   }
 }
@@ -67,4 +80,19 @@ async function sweepCompleted(from: Uint8Array, { view, nowMs }: Context): Promi
   )
   const next = rows.length < COMPLETED_PER_SWEEP ? all.from : keyAfter(rows.at(-1)!.key)
   return { batch: expired.map(({ key }) => ({ key, value: undefined })), next }
+}
+
+/** Due ones come first; what does not fit is left for the next sweep. */
+async function sweepManifests({ view, nowMs }: Context): Promise<RowBatch> {
+  const range = { from: oldManifestsFrom(0), to: oldManifestsFrom(Math.floor(nowMs) + 1) }
+  const batch: RowBatch = []
+  for (const { key, value } of await view.scan(range, OLD_MANIFESTS_PER_SWEEP)) {
+    if (batch.length >= MANIFEST_ROWS_PER_SWEEP) break
+    const uid = uidOfOldManifest(key)
+    for (let chunk = 0; chunk < decodeOldManifestRow(value); chunk += 1) {
+      batch.push({ key: manifestKey(uid, chunk), value: undefined })
+    }
+    batch.push({ key, value: undefined })
+  }
+  return batch
 }

@@ -41,6 +41,7 @@ export function packTime(time: bigint): Uint8Array {
   return bytes
 }
 
+/** The time that packTime() was given. */
 export function unpackTime(bytes: Uint8Array): bigint {
   return asBuffer(bytes).readBigUInt64BE()
 }

@@ -28,10 +28,12 @@ export function unpackHex(packed: PackedHex): string {
 /** Algorithm, type, value. */
 export type PackedChecksum = [ChecksumAlgorithm, ChecksumType, string]
 
+/** A checksum as it lies in a row. */
 export function packChecksum({ algorithm, type, value }: Checksum): PackedChecksum {
   return [algorithm, type, value]
 }
 
+/** The checksum that packChecksum() was given. */
 export function unpackChecksum([algorithm, type, value]: PackedChecksum): Checksum {
   return { algorithm, type, value }
 }
@@ -47,6 +49,7 @@ export interface PackedBlob {
   o?: number[]
 }
 
+/** A blob as it lies in a row. */
 export function packBlob(blob: Blob): PackedBlob {
   const { dataCount, parityCount, matrix } = blob.code
   return {
@@ -60,6 +63,7 @@ export function packBlob(blob: Blob): PackedBlob {
   }
 }
 
+/** The blob that packBlob() was given. */
 export function unpackBlob(packed: PackedBlob): Blob {
   const [dataCount, parityCount, matrix] = packed.c
   return {
@@ -92,6 +96,7 @@ const HEADER_NAMES: { [Name in keyof Required<SystemHeaders>]: string } = {
 
 const USUAL_STORAGE_CLASS = 'STANDARD'
 
+/** What a client says of an object, as it lies in a row. */
 export function packAttributes(attributes: ObjectAttributes): PackedAttributes {
   const headers = packHeaders(attributes.headers)
   const metadata = Object.entries(attributes.userMetadata).flat()
@@ -102,6 +107,7 @@ export function packAttributes(attributes: ObjectAttributes): PackedAttributes {
   }
 }
 
+/** What packAttributes() was given. */
 export function unpackAttributes(packed: PackedAttributes): ObjectAttributes {
   return {
     headers: unpackHeaders(packed.h ?? {}),

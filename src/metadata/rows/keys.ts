@@ -2,7 +2,7 @@
 // A key is the number of its kind and then what names the row, so that the order of bytes is the order we scan in.
 import { assert } from '../../kit/assert.ts'
 import { asBuffer, prefixSuccessor } from '../../kit/bytes.ts'
-import { UID_BYTES, type Uid, uidBytes, uidFromBytes, uidTimeMs } from '../../kit/uid.ts'
+import { UID_BYTES, type Uid, uidBytes, uidFromBytes } from '../../kit/uid.ts'
 import type { RowRange } from '../log/contract.ts'
 import type { BucketId } from '../records.ts'
 import { escapeKey, KEY_END, unescapeKey } from './escape.ts'
@@ -35,8 +35,13 @@ export const KeyKind = {
   Counter: 12,
   /** The clock of the partition's log; one row. */
   Clock: 13,
+  /** Manifest of an object that is no more: due time | manifest uid. */
+  OldManifest: 14,
 } as const
 export type KeyKind = (typeof KeyKind)[keyof typeof KeyKind]
+
+/** Length of a kind and a due time. */
+const TIME_PREFIX_BYTES = 9
 
 /** Length of a kind and a bucket id: where the key of an object begins in its row's key. */
 export const BUCKET_PREFIX_BYTES = 9
@@ -81,11 +86,6 @@ export function partKey(uploadId: Uid, number: number): Buffer {
   return key
 }
 
-/** The part number in a row key made by partKey(). */
-export function numberOfPart(rowKey: Uint8Array): number {
-  return asBuffer(rowKey).readUInt16BE(1 + UID_BYTES)
-}
-
 /** All parts of an upload, in order of number. */
 export function partsOf(uploadId: Uid): Buffer {
   return keyOfUid(KeyKind.Part, uploadId, 0)
@@ -115,10 +115,22 @@ export function garbageKey(dueMs: number, uid: Uid): Buffer {
 
 /** Where garbage that is due at `dueMs` or later begins. */
 export function garbageFrom(dueMs: number): Buffer {
-  const key = Buffer.alloc(9)
-  key[0] = KeyKind.Garbage
-  key.writeBigUInt64BE(BigInt(dueMs), 1)
-  return key
+  return keyOfTime(KeyKind.Garbage, dueMs)
+}
+
+/** Row of a manifest to be forgotten at `dueMs`. */
+export function oldManifestKey(dueMs: number, uid: Uid): Buffer {
+  return Buffer.concat([oldManifestsFrom(dueMs), uidBytes(uid)])
+}
+
+/** Where manifests to be forgotten at `dueMs` or later begin. */
+export function oldManifestsFrom(dueMs: number): Buffer {
+  return keyOfTime(KeyKind.OldManifest, dueMs)
+}
+
+/** The manifest in a row key made by oldManifestKey(). */
+export function uidOfOldManifest(rowKey: Uint8Array): Uid {
+  return uidFromBytes(rowKey.subarray(TIME_PREFIX_BYTES))
 }
 
 /** The due time in a row key made by garbageKey(). */
@@ -142,11 +154,6 @@ export function answersFrom(timeMs: number): Buffer {
   key[0] = KeyKind.Answer
   key.writeUIntBE(Math.max(0, Math.floor(timeMs)), 1, 6)
   return key
-}
-
-/** When the command of a row key made by answerKey() was made. */
-export function timeOfAnswer(rowKey: Uint8Array): number {
-  return uidTimeMs(uidFromBytes(rowKey.subarray(1)))
 }
 
 /** Row of a bucket's state. */
@@ -179,6 +186,13 @@ function bucketPrefix(kind: KeyKind, bucketId: BucketId): Buffer {
   prefix[0] = kind
   prefix.writeBigUInt64BE(BigInt(bucketId), 1)
   return prefix
+}
+
+function keyOfTime(kind: KeyKind, timeMs: number): Buffer {
+  const key = Buffer.alloc(TIME_PREFIX_BYTES)
+  key[0] = kind
+  key.writeBigUInt64BE(BigInt(timeMs), 1)
+  return key
 }
 
 function keyOfUid(kind: KeyKind, uid: Uid, extraBytes: number): Buffer {

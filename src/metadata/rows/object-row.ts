@@ -40,6 +40,7 @@ export function decodeObjectRow(bytes: Uint8Array): ObjectVersion {
   return unpackVersion(unpackRow<PackedVersion>(bytes, FORMAT, 'object'))
 }
 
+/** A version as it lies in a row. */
 export function packVersion(version: ObjectVersion): PackedVersion {
   const { checksum, blob, manifest } = version
   return {
@@ -54,6 +55,7 @@ export function packVersion(version: ObjectVersion): PackedVersion {
   }
 }
 
+/** The version that packVersion() was given. */
 export function unpackVersion(packed: PackedVersion): ObjectVersion {
   return {
     ...unpackAttributes(packed),

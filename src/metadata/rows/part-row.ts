@@ -35,6 +35,7 @@ export function decodePartRow(bytes: Uint8Array): Part {
   return unpackPart(unpackRow<PackedPart>(bytes, FORMAT, 'part'))
 }
 
+/** A part as it lies in a row. */
 export function packPart(part: Part): PackedPart {
   return {
     n: part.number,
@@ -46,6 +47,7 @@ export function packPart(part: Part): PackedPart {
   }
 }
 
+/** The part that packPart() was given. */
 export function unpackPart(packed: PackedPart): Part {
   return {
     number: packed.n,

@@ -1,0 +1,173 @@
+// Bytes of rows that may never change: what is on disk today is read tomorrow (docs/formats/rows.md).
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import t from 'tap'
+import type { Uid } from '../../../../src/kit/uid.ts'
+import { type Blob, MISSING_SLOT, type ObjectVersion } from '../../../../src/metadata/records.ts'
+import { decodeAnswerRow, encodeAnswerRow } from '../../../../src/metadata/rows/answer-row.ts'
+import { decodeBucketRow, encodeBucketRow } from '../../../../src/metadata/rows/bucket-row.ts'
+import { decodeClockRow, encodeClockRow } from '../../../../src/metadata/rows/clock-row.ts'
+import {
+  decodeCompletedRow,
+  encodeCompletedRow,
+} from '../../../../src/metadata/rows/completed-row.ts'
+import { decodeGarbageRow, encodeGarbageRow } from '../../../../src/metadata/rows/garbage-row.ts'
+import {
+  answerKey,
+  bucketKey,
+  CLOCK_KEY,
+  completedKey,
+  currentKey,
+  garbageKey,
+  manifestKey,
+  oldManifestKey,
+  partKey,
+  repairKey,
+  uploadKey,
+} from '../../../../src/metadata/rows/keys.ts'
+import {
+  decodeManifestRow,
+  encodeManifestRows,
+} from '../../../../src/metadata/rows/manifest-row.ts'
+import { decodeObjectRow, encodeObjectRow } from '../../../../src/metadata/rows/object-row.ts'
+import {
+  decodeOldManifestRow,
+  encodeOldManifestRow,
+} from '../../../../src/metadata/rows/old-manifest-row.ts'
+import { decodePartRow, encodePartRow } from '../../../../src/metadata/rows/part-row.ts'
+import { decodeRepairRow, encodeRepairRow } from '../../../../src/metadata/rows/repair-row.ts'
+import { decodeUploadRow, encodeUploadRow } from '../../../../src/metadata/rows/upload-row.ts'
+
+interface GoldenRow {
+  key: string
+  value: string
+}
+
+const golden = JSON.parse(readFileSync(resolve('test/golden/rows-1.json'), 'utf8')) as Record<
+  string,
+  GoldenRow
+>
+
+const uid = '019a79c8fd0000112233445566778899' as Uid
+const etag = '0123456789abcdef0123456789abcdef'
+const objectKey = Buffer.from('photos/\0\u{1f600}')
+const checksum = { algorithm: 'CRC64NVME', type: 'FULL_OBJECT', value: 'rosUhgp5mIg=' } as const
+const blob: Blob = {
+  uid,
+  part: 3,
+  bytes: 5_368_709_120,
+  code: { dataCount: 4, parityCount: 2, matrix: 1 },
+  cellBytes: 131_072,
+  partition: 255,
+  drives: [0, 1, MISSING_SLOT, 300, 4, 5],
+}
+const attributes = {
+  headers: {
+    contentType: 'image/png',
+    cacheControl: 'no-cache',
+    contentDisposition: 'inline',
+    contentEncoding: 'gzip',
+    contentLanguage: 'de',
+    expires: 'never',
+    websiteRedirectLocation: '/there',
+  },
+  userMetadata: { colour: 'blue', ['__proto__']: 'kept' },
+  storageClass: 'GLACIER',
+}
+const version: ObjectVersion = {
+  ...attributes,
+  versionId: '7v9jhho0000000004hj5aarc8k',
+  modifiedMs: 1_763_000_000_123,
+  bytes: 5_368_709_120,
+  etag,
+  checksum,
+  blob,
+}
+const plain: ObjectVersion = {
+  headers: {},
+  userMetadata: {},
+  storageClass: 'STANDARD',
+  versionId: '7v9jhho0000000004hj5aarc8k',
+  modifiedMs: 1,
+  bytes: 0,
+  etag: `${etag}-2`,
+  manifest: { uid, partCount: 2 },
+}
+const part = { number: 3, bytes: 7, etag, modifiedMs: 1_763_000_000_123, checksum, blob }
+const bare = { number: 10_000, bytes: 0, etag, modifiedMs: 2 }
+const upload = {
+  ...attributes,
+  uploadId: uid,
+  initiatedMs: 1_763_000_000_123,
+  checksumAlgorithm: 'SHA256',
+  checksumType: 'COMPOSITE',
+} as const
+const time = 0x019a79c8fd000007n
+const completed = { version: plain, listing: Buffer.alloc(32, 7), completedMs: 1_763_000_000_123 }
+const repair = { bucketId: 7, key: objectKey.toString(), blob, uploadId: uid }
+const done = { kind: 'delete-object', time, existed: true } as const
+
+/** Key, bytes as they are written today, and what reading gives. */
+const rows: Record<string, [Uint8Array, Uint8Array, (bytes: Uint8Array) => unknown, unknown]> = {
+  object: [currentKey(7, objectKey), encodeObjectRow(version), decodeObjectRow, version],
+  'object, multipart': [
+    currentKey(7, Buffer.from('a')),
+    encodeObjectRow(plain),
+    decodeObjectRow,
+    plain,
+  ],
+  upload: [
+    uploadKey(7, objectKey, uid),
+    encodeUploadRow(upload),
+    (bytes) => decodeUploadRow(bytes, uid),
+    upload,
+  ],
+  part: [partKey(uid, 3), encodePartRow(part), decodePartRow, part],
+  'part, empty': [partKey(uid, 10_000), encodePartRow(bare), decodePartRow, bare],
+  manifest: [
+    manifestKey(uid, 0),
+    encodeManifestRows([part, bare])[0]!,
+    decodeManifestRow,
+    [part, bare],
+  ],
+  completed: [completedKey(uid), encodeCompletedRow(completed), decodeCompletedRow, completed],
+  garbage: [
+    garbageKey(1_763_000_000_123, uid),
+    encodeGarbageRow({ bucketId: 7, blob }),
+    (bytes) => decodeGarbageRow(bytes, 5),
+    { dueMs: 5, bucketId: 7, blob },
+  ],
+  repair: [repairKey(1, uid), encodeRepairRow(repair), decodeRepairRow, repair],
+  answer: [answerKey(uid), encodeAnswerRow(done), decodeAnswerRow, done],
+  bucket: [
+    bucketKey(2 ** 40 + 7),
+    encodeBucketRow({ revision: 9, state: 'frozen' }),
+    decodeBucketRow,
+    { revision: 9, state: 'frozen' },
+  ],
+  clock: [CLOCK_KEY, encodeClockRow(time), decodeClockRow, time],
+  'old manifest': [
+    oldManifestKey(1_763_000_000_123, uid),
+    encodeOldManifestRow(80),
+    decodeOldManifestRow,
+    80,
+  ],
+}
+
+for (const [name, [key, value, decode, record]] of Object.entries(rows)) {
+  t.test(name, async (t) => {
+    t.strictSame({ key: hex(key), value: hex(value) }, golden[name], 'written as ever')
+    t.strictSame(decode(Buffer.from(golden[name]?.value ?? '', 'hex')), record, 'read as ever')
+    const future = Buffer.from(value)
+    future[0] = 200
+    t.throws(() => decode(future), { code: 'UNKNOWN_ROW_FORMAT' })
+  })
+}
+
+t.test('every golden row is tested', async (t) => {
+  t.strictSame(Object.keys(golden), Object.keys(rows))
+})
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
+}

@@ -1,0 +1,139 @@
+// Whatever the records hold, rows give it back.
+import { deepStrictEqual, ok } from 'node:assert/strict'
+import fc from 'fast-check'
+import t from 'tap'
+import type { Uid } from '../../../../src/kit/uid.ts'
+import {
+  type Blob,
+  CHECKSUM_ALGORITHMS,
+  type Checksum,
+  type ObjectAttributes,
+  type Part,
+} from '../../../../src/metadata/records.ts'
+import {
+  decodeManifestRow,
+  encodeManifestRows,
+  MANIFEST_CHUNK_BYTES,
+} from '../../../../src/metadata/rows/manifest-row.ts'
+import { decodeObjectRow, encodeObjectRow } from '../../../../src/metadata/rows/object-row.ts'
+import { decodePartRow, encodePartRow } from '../../../../src/metadata/rows/part-row.ts'
+import { decodeUploadRow, encodeUploadRow } from '../../../../src/metadata/rows/upload-row.ts'
+
+const SEED = 20_251_121
+const settings = { seed: SEED, numRuns: 500 }
+
+const uid = fc
+  .uint8Array({ minLength: 16, maxLength: 16 })
+  .map((bytes) => Buffer.from(bytes).toString('hex') as Uid)
+const size = fc.maxSafeNat()
+const text = fc.string({ unit: 'binary', maxLength: 20 })
+const etag = fc.oneof(
+  fc.stringMatching(/^[0-9a-f]{32}$/),
+  fc.stringMatching(/^[0-9a-f]{32}-\d+$/),
+  text,
+)
+const checksum: fc.Arbitrary<Checksum> = fc.record(
+  {
+    algorithm: fc.constantFrom(...CHECKSUM_ALGORITHMS),
+    type: fc.constantFrom('FULL_OBJECT', 'COMPOSITE'),
+    value: text,
+  },
+  { noNullPrototype: true },
+)
+const blob: fc.Arbitrary<Blob> = fc.record(
+  {
+    uid,
+    part: fc.nat(10_000),
+    bytes: size,
+    code: fc.record(
+      {
+        dataCount: fc.integer({ min: 1, max: 16 }),
+        parityCount: fc.nat(4),
+        matrix: fc.constant(1 as const),
+      },
+      { noNullPrototype: true },
+    ),
+    cellBytes: fc.nat(131_072),
+    partition: fc.nat(4095),
+    drives: fc.array(fc.nat(65_535), { maxLength: 20 }),
+  },
+  {
+    requiredKeys: ['uid', 'part', 'bytes', 'code', 'cellBytes', 'partition'],
+    noNullPrototype: true,
+  },
+)
+const attributes: fc.Arbitrary<ObjectAttributes> = fc.record(
+  {
+    headers: fc.record(
+      { contentType: text, cacheControl: text, contentEncoding: text, expires: text },
+      { requiredKeys: [], noNullPrototype: true },
+    ),
+    userMetadata: fc
+      .array(fc.tuple(fc.oneof(fc.constant('__proto__'), text), text), { maxLength: 4 })
+      .map((pairs) => Object.fromEntries(pairs)),
+    storageClass: fc.constantFrom('STANDARD', 'GLACIER'),
+  },
+  { noNullPrototype: true },
+)
+const part: fc.Arbitrary<Part> = fc.record(
+  { number: fc.nat(10_000), bytes: size, etag, modifiedMs: size, checksum, blob },
+  { requiredKeys: ['number', 'bytes', 'etag', 'modifiedMs'], noNullPrototype: true },
+)
+
+t.test('objects', async () => {
+  const own = fc.record(
+    {
+      versionId: text,
+      modifiedMs: size,
+      bytes: size,
+      etag,
+      checksum,
+      blob,
+      manifest: fc.record({ uid, partCount: fc.nat(10_000) }, { noNullPrototype: true }),
+    },
+    { requiredKeys: ['versionId', 'modifiedMs', 'bytes', 'etag'], noNullPrototype: true },
+  )
+  const check = fc.property(attributes, own, (shared, rest) => {
+    const version = { ...shared, ...rest }
+    deepStrictEqual(decodeObjectRow(encodeObjectRow(version)), version)
+  })
+  fc.assert(check, settings)
+})
+
+t.test('uploads', async () => {
+  const own = fc.record(
+    {
+      uploadId: uid,
+      initiatedMs: size,
+      checksumAlgorithm: fc.constantFrom(...CHECKSUM_ALGORITHMS),
+      checksumType: fc.constantFrom('FULL_OBJECT' as const, 'COMPOSITE' as const),
+    },
+    { requiredKeys: ['uploadId', 'initiatedMs'], noNullPrototype: true },
+  )
+  const check = fc.property(attributes, own, (shared, rest) => {
+    const upload = { ...shared, ...rest }
+    deepStrictEqual(decodeUploadRow(encodeUploadRow(upload), upload.uploadId), upload)
+  })
+  fc.assert(check, settings)
+})
+
+t.test('parts', async () => {
+  const check = fc.property(part, (found) => {
+    deepStrictEqual(decodePartRow(encodePartRow(found)), found)
+  })
+  fc.assert(check, settings)
+})
+
+t.test('manifests, in chunks that stay small', async () => {
+  const check = fc.property(
+    fc.array(part, { minLength: 1, maxLength: 20 }),
+    fc.integer({ min: 1, max: 100 }),
+    (some, times) => {
+      const parts = Array.from({ length: times }, () => some).flat()
+      const chunks = encodeManifestRows(parts)
+      ok(chunks.every((chunk) => chunk.length <= MANIFEST_CHUNK_BYTES))
+      deepStrictEqual(chunks.flatMap(decodeManifestRow), parts)
+    },
+  )
+  fc.assert(check, { seed: SEED, numRuns: 40 })
+})

@@ -1,0 +1,73 @@
+// The contract of shard stores, run against a real drive, a forgetful one, and a drive of a storage node.
+import t, { type Test } from 'tap'
+import { DriveUnavailable } from '../../src/kit/drive-unavailable.ts'
+import { silentLog } from '../../src/kit/log.ts'
+import { realWorld, type World } from '../../src/kit/world.ts'
+import { Drive, formatDrive } from '../../src/storage-node/drive.ts'
+import type { OpenLevel } from '../../src/storage-node/drive-lock.ts'
+import { ShardStore } from '../../src/storage-node/shard-store.ts'
+import { LocalStorageNode } from '../../src/storage-node/storage-node.ts'
+import { ForgetfulMachine } from '../crash/forgetful-machine.ts'
+import { Seeded } from '../support/seeded.ts'
+import { type ShardKeeper, sampleShard } from './shard-samples.ts'
+import { shardStoreContract } from './shard-store.contract.ts'
+
+const marker = { format: 1, clusterId: 'test', driveId: 7, uuid: 'seven', createdMs: 1 }
+
+async function openStore(
+  t: Test,
+  path: string,
+  { world, openLevel }: { world: World; openLevel?: OpenLevel },
+): Promise<ShardStore> {
+  const levels = openLevel === undefined ? {} : { openLevel }
+  await formatDrive(world, path, marker)
+  const drive = await Drive.open(world, path, marker, levels)
+  const store = await ShardStore.open(drive, { world, log: silentLog, ...levels })
+  t.teardown(async () => {
+    await store.close()
+    await drive.close()
+  })
+  return store
+}
+
+function onDisk(t: Test): Promise<ShardStore> {
+  return openStore(t, t.testdir(), { world: realWorld() })
+}
+
+async function inMemory(t: Test): Promise<ShardStore> {
+  const { world, levels } = new ForgetfulMachine(1)
+  await world.disk.makeDirectory('/drive')
+  return await openStore(t, '/drive', { world, openLevel: levels.openLevel })
+}
+
+async function onNode(t: Test): Promise<ShardKeeper> {
+  const node = new LocalStorageNode(new Map([[7, await inMemory(t)]]))
+  return {
+    beginShard: (description) => node.beginShard(7, description),
+    openShard: (id) => node.openShard(7, id),
+    deleteShard: (id) => node.deleteShard(7, id),
+  }
+}
+
+for (const [name, open] of Object.entries({ onDisk, inMemory, onNode })) {
+  t.test(name, async (t) => shardStoreContract(t, open))
+}
+
+t.test('a drive that the node does not have', async (t) => {
+  const node = new LocalStorageNode(new Map())
+  const { description } = sampleShard(new Seeded(3), 10)
+  const unknown = { name: 'DriveUnavailable', trouble: 'unknown' }
+  await t.rejects(node.beginShard(1, description), unknown)
+  await t.rejects(node.openShard(1, description.id), unknown)
+  await t.rejects(node.deleteShard(1, description.id), unknown)
+})
+
+t.test('a closed store refuses', async (t) => {
+  const store = await inMemory(t)
+  const { description } = sampleShard(new Seeded(3), 10)
+  const writer = await store.beginShard(description)
+  await store.close()
+  await t.rejects(store.openShard(description.id), DriveUnavailable)
+  await t.rejects(store.beginShard(description), DriveUnavailable)
+  await t.rejects(writer.commit(), DriveUnavailable)
+})

@@ -1,6 +1,6 @@
 // The executable: command line → cli/*. Every end of the program passes here.
 
-import { Exit } from './cli/exit.ts'
+import { Exit } from './exit.ts'
 import { buildProgram } from './cli/program.ts'
 
 try {

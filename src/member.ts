@@ -5,6 +5,7 @@ import { prepareDigests } from './digest/digest.ts'
 import { type EmbeddedStorage, openEmbeddedStorage } from './embedded/storage.ts'
 import { Codec } from './erasure/codec.ts'
 import { Exit, portTaken } from './exit.ts'
+import { rootCredentials } from './gateway/auth/credentials.ts'
 import { operations } from './gateway/operations.ts'
 import { createGateway, type Gateway } from './gateway/server.ts'
 import { readTlsKeys, type TlsKeys, type TlsPaths, watchTlsFiles } from './gateway/tls-files.ts'
@@ -145,11 +146,12 @@ async function openGateway(
   { world, log, registry }: MemberParts,
 ): Promise<{ endpoint: string; close: Gateway['close'] }> {
   const tls = config.tls && (await loadTls(config.tls, world))
+  const { accessKeyId, secretAccessKey } = storage.credentials
   const gateway = createGateway(
     {
       domains: config.domains,
       region: { name: config.region, enforced: config.strictRegion },
-      credentials: storage.credentials,
+      credentials: rootCredentials(accessKeyId, secretAccessKey),
       ...(tls ? { tls } : {}),
     },
     { world, log, objects, operations, registry },

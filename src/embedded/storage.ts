@@ -70,14 +70,17 @@ async function openAll(
   opened.defer(() => coordinator.close())
   const credentials = await rootCredentials(config, coordinator, drives, parts.world)
   const node = await openShardStores(drives, parts, opened)
-  const byId = new Map(drives.map((drive) => [drive.id, drive]))
+  // Records drives that failed so far as out.
+  await coordinator.decide(() => undefined)
+  const working = drives.filter(({ failure }) => failure === undefined)
+  const byId = new Map(working.map((drive) => [drive.id, drive]))
   const replicaCount = coordinator.state.map.code.parityCount + 1
   const host = await MetadataHost.open(
     { drives: byId, coordinator, log: parts.log, replicaCount },
     { world: parts.world },
   )
   opened.defer(() => host.close())
-  const watch = new DriveWatch(drives, {
+  const watch = new DriveWatch(working, {
     log: parts.log,
     recordOut: async (drive, reason) => {
       await coordinator.decide(markOut(drive.id, reason))
@@ -109,6 +112,10 @@ async function openAll(
 /** A vanished directory is noticed within this time even when nobody writes. */
 const PROBE_EVERY_MS = 2_000
 
+/** How often each drive looks for segments whose space can be given back. */
+const COMPACT_EVERY_MS = 5_000
+
+/** A drive that can not be opened is put aside: the others serve. */
 async function openShardStores(
   drives: readonly Drive[],
   { world, log }: EmbeddedParts,
@@ -116,11 +123,28 @@ async function openShardStores(
 ): Promise<LocalStorageNode> {
   const stores = new Map<number, ShardStore>()
   for (const drive of drives) {
-    const store = await ShardStore.open(drive, { world, log })
-    opened.defer(() => store.close())
-    stores.set(drive.id, store)
+    try {
+      const store = await ShardStore.open(drive, { world, log })
+      opened.defer(() => store.close())
+      stores.set(drive.id, store)
+    } catch (error) {
+      log.error(
+        { path: drive.path, error: String(error) },
+        'a drive can not be opened and is put aside',
+      )
+      drive.fail(error)
+    }
   }
+  const compacting = repeat('compact-segments', COMPACT_EVERY_MS, () => compactAll(stores), {
+    clock: world.clock,
+    log,
+  })
+  opened.defer(() => compacting.stop())
   return new LocalStorageNode(stores)
+}
+
+async function compactAll(stores: ReadonlyMap<number, ShardStore>): Promise<void> {
+  for (const store of stores.values()) if (store.isOpen) await store.compactOnce()
 }
 
 /** Readers pin what they read, so garbage need not wait for the slowest of them (docs/decisions/0002). */

@@ -24,7 +24,11 @@ export interface RequestBody {
    * Checked against everything the client claims of it (length, SHA-256, Content-MD5, checksum header or
    * trailer, chunk signatures); finish() throws the S3 error. `checksum` is computed when the client sent none.
    */
-  open(checksum: ChecksumAlgorithm): { bytes: number; chunks: AsyncIterable<Uint8Array>; finish(): BodyDigests }
+  open(checksum: ChecksumAlgorithm): {
+    bytes: number
+    chunks: AsyncIterable<Uint8Array>
+    finish(): BodyDigests
+  }
   /** The whole of a small body as text, checked likewise; over `maxBytes` is MaxMessageLengthExceeded. */
   text(maxBytes: number): Promise<string>
 }

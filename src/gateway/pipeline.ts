@@ -9,7 +9,6 @@ import { type AccessRecord, CLIENT_GONE, logAccess } from './access-log.ts'
 import type { Authenticated } from './auth/auth-request.ts'
 import { authenticate } from './auth/authenticate.ts'
 import type { Credentials } from './auth/credentials.ts'
-import { hoistHeaders } from './auth/hoist.ts'
 import { permit } from './auth/permit.ts'
 import { SigningKeys } from './auth/signing-keys.ts'
 import { readIncoming } from './body/incoming.ts'
@@ -132,14 +131,11 @@ export class Pipeline {
   #admit({ exchange, record, receivedMs, departed }: Passage): Call {
     const { request } = exchange
     const rawHeaders = collectHeaders(request.rawHeaders)
-    const sent = decodeHeaders(rawHeaders)
     const { method } = record
-    const recognised = recognise(
-      { method, url: request.url ?? '', headers: sent },
-      this.#options.domains,
-    )
+    const head = { method, url: request.url ?? '', headers: decodeHeaders(rawHeaders) }
+    const recognised = recognise(head, this.#options.domains)
+    const { headers } = recognised
     record.operation = recognised.operation
-    const headers = hoistHeaders(recognised.query, sent)
     const { credentials, region } = this.#options
     const { identity, payload } = authenticate(
       { method, address: recognised, headers, rawHeaders },
@@ -147,7 +143,7 @@ export class Pipeline {
     )
     if (identity.kind === 'root') record.accessKeyId = identity.accessKeyId
     permit(identity, recognised.operation, recognised.query)
-    const body = this.#openBody(exchange, record, { ...recognised, method, headers, payload })
+    const body = this.#openBody(exchange, record, { ...recognised, method, payload })
     return {
       operation: recognised.operation,
       bucket: recognised.bucket,

@@ -1,6 +1,7 @@
 // Which operation a request is: method, address and a few headers become one name of the S3 model.
 // Pure. A request that is none of them is refused, never answered by a neighbour (pitfall 7).
 import { type Address, isBucketName, parseAddress } from './address.ts'
+import { hoistHeaders } from './auth/hoist.ts'
 import type { Headers } from './call.ts'
 import type { OperationName } from './operation-names.ts'
 import { S3Error } from './s3-error.ts'
@@ -25,12 +26,15 @@ export interface RequestHead {
 /** A request that was understood. */
 export interface Recognised extends Address {
   operation: OperationName
+  /** With those that a presigned URL carries as parameters. */
+  headers: Headers
 }
 
 /** Names the operation of a request. `domains` are the hosts under which buckets are sub-domains. */
 export function recognise(head: RequestHead, domains: readonly string[]): Recognised {
   const address = parseAddress(head.url, head.headers.host, domains)
-  return { ...address, operation: nameOperation(head, address) }
+  const headers = hoistHeaders(address.query, head.headers)
+  return { ...address, headers, operation: nameOperation({ ...head, headers }, address) }
 }
 
 function nameOperation(head: RequestHead, address: Address): OperationName {

@@ -85,10 +85,10 @@ class BlobShards {
     cellOf: (slot: number) => Uint8Array,
   ): Promise<void> {
     const { code } = this.#blob
-    const memory = await this.#parts.codec.acquire()
+    const memory = await this.#parts.mendingCodec.acquire()
     try {
       const present = await this.#gather(stripe, cellBytes, lost, memory.cells)
-      this.#parts.codec.reconstruct(code, memory, cellBytes, present, lost)
+      this.#parts.mendingCodec.reconstruct(code, memory, cellBytes, present, lost)
       for (const slot of lost) cellOf(slot).set(memory.cells[slot]!.subarray(0, cellBytes))
     } finally {
       memory.release()

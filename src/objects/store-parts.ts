@@ -20,7 +20,10 @@ export interface DamageReport {
 export interface StoreParts {
   world: World
   log: Log
+  /** Encodes what is written. */
   codec: Codec
+  /** Mends what is read: a pool of its own, so that a copy never waits for itself. */
+  mendingCodec: Codec
   node: StorageNode
   router: Router
   coordinator: Coordinator

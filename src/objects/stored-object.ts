@@ -2,7 +2,7 @@
 import type { MetadataPartition } from '../metadata/contract.ts'
 import type { ObjectVersion, Part } from '../metadata/records.ts'
 import type { ByteRange, PartExtent, StoredObject } from './object-store.ts'
-import { readBlob } from './read-blob.ts'
+import { readBlob, TooFewShards } from './read-blob.ts'
 import type { StoreParts } from './store-parts.ts'
 
 /** Makes the object that a row describes; the list of parts is read only when it is needed. */
@@ -14,7 +14,7 @@ export function storedObject(
   let manifest: Promise<Part[]> | undefined
   const loadParts = (): Promise<Part[]> => {
     manifest ??= version.manifest
-      ? metadata.getManifest(version.manifest.uid)
+      ? loadManifest(version.manifest, metadata)
       : Promise.resolve([wholeAsPart(version)])
     return manifest
   }
@@ -23,6 +23,18 @@ export function storedObject(
     findPart: async (number) => findExtent(await loadParts(), number),
     read: (range, signal) => readParts(loadParts, range, parts, signal),
   }
+}
+
+/** All parts, or an error: a list that was overwritten long ago is gone, and half of it would be a wrong object. */
+async function loadManifest(
+  { uid, partCount }: NonNullable<ObjectVersion['manifest']>,
+  metadata: MetadataPartition,
+): Promise<Part[]> {
+  const manifest = await metadata.getManifest(uid)
+  if (manifest.length !== partCount) {
+    throw new TooFewShards(`manifest ${uid} has ${manifest.length} of ${partCount} parts`)
+  }
+  return manifest
 }
 
 /** A plain object is its own only part. */
@@ -47,18 +59,25 @@ function findExtent(parts: readonly Part[], number: number): PartExtent | undefi
   return { number, partCount: parts.length, firstByte, bytes, ...(checksum ? { checksum } : {}) }
 }
 
+/** Pins every part before the first byte, so that an overwrite takes nothing from under a slow reader. */
 async function* readParts(
   loadParts: () => Promise<Part[]>,
   range: ByteRange,
   parts: StoreParts,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
+  const manifest = await loadParts()
+  const unpins = manifest.flatMap(({ blob }) => (blob ? [parts.pins.pin(blob.uid)] : []))
   let partStart = 0
-  for (const part of await loadParts()) {
-    const first = Math.max(range.first, partStart) - partStart
-    const last = Math.min(range.last, partStart + part.bytes - 1) - partStart
-    if (part.blob && first <= last) yield* readBlob(part.blob, { first, last }, parts, signal)
-    partStart += part.bytes
-    if (partStart > range.last) return
+  try {
+    for (const part of manifest) {
+      const first = Math.max(range.first, partStart) - partStart
+      const last = Math.min(range.last, partStart + part.bytes - 1) - partStart
+      if (part.blob && first <= last) yield* readBlob(part.blob, { first, last }, parts, signal)
+      partStart += part.bytes
+      if (partStart > range.last) return
+    }
+  } finally {
+    for (const unpin of unpins) unpin()
   }
 }

@@ -54,13 +54,19 @@ export function addReplica(partitionId: number, replica: Replica): Change {
   }
 }
 
-/** A start: every listed partition gets a new epoch and the replicas that were found whole. */
-export function startPartitions(sets: ReadonlyMap<number, readonly Replica[]>): Change {
+/**
+ * A start: every listed partition gets a new epoch, and keeps the replicas that were found whole.
+ * A replica that left the set meanwhile stays out.
+ */
+export function startPartitions(whole: ReadonlyMap<number, readonly Replica[]>): Change {
   return (state) => {
-    if (sets.size === 0) return undefined
+    if (whole.size === 0) return undefined
     const metaPartitions = state.metaPartitions.map((partition, id) => {
-      const inSync = sets.get(id)
-      return inSync === undefined ? partition : { epoch: partition.epoch + 1, inSync: [...inSync] }
+      const found = whole.get(id) ?? []
+      const inSync = partition.inSync.filter(({ incarnation }) =>
+        found.some((replica) => replica.incarnation === incarnation),
+      )
+      return inSync.length === 0 ? partition : { epoch: partition.epoch + 1, inSync }
     })
     return { ...state, metaPartitions }
   }

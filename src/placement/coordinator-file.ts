@@ -115,7 +115,11 @@ export class FileCoordinator implements Coordinator {
     while (next !== this.#decision.state) {
       const { decision, bytes } = this.#draft(next)
       const { failed, full } = await this.#writeEverywhere(decision, bytes)
-      if (full !== undefined) throw new CoordinatorUnavailable('a drive is full', { cause: full })
+      if (full !== undefined) {
+        // Others may have it already: it must not come to light at the next start.
+        for (const drive of this.#liveDrives()) await this.#removeStrays(drive)
+        throw new CoordinatorUnavailable('a drive is full', { cause: full })
+      }
       if (this.#liveDrives().length === 0) {
         throw new CoordinatorUnavailable('no drive is left', { cause: failed[0]?.cause })
       }
@@ -191,8 +195,12 @@ export class FileCoordinator implements Coordinator {
     await this.#removeFiles(drive, (known) => known <= epoch - KEPT_FILES)
   }
 
-  #removeStrays(drive: CoordinatorDrive): Promise<void> {
-    return this.#removeFiles(drive, (known) => known > this.state.epoch)
+  async #removeStrays(drive: CoordinatorDrive): Promise<void> {
+    try {
+      await this.#removeFiles(drive, (known) => known > this.state.epoch)
+    } catch (error) {
+      drive.fail(error)
+    }
   }
 
   async #removeFiles(drive: CoordinatorDrive, isOld: (epoch: number) => boolean): Promise<void> {

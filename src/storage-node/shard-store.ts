@@ -150,6 +150,11 @@ export class ShardStore {
     return await this.#parts.upkeep.round()
   }
 
+  /** False once it is closed or its drive failed. */
+  get isOpen(): boolean {
+    return !this.#closed && this.#parts.drive.failure === undefined
+  }
+
   /** Waits for what is being written, and closes. */
   async close(): Promise<void> {
     if (this.#closed) return
@@ -202,7 +207,7 @@ export class ShardStore {
 
   #throwIfStopped(): void {
     const { drive } = this.#parts
-    if (!this.#closed && drive.failure === undefined) return
+    if (this.isOpen) return
     throw new DriveUnavailable(drive.id, 'failed', { cause: drive.failure ?? 'closed' })
   }
 }

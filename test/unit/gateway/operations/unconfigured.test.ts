@@ -36,7 +36,7 @@ t.test('what was never set is an error where S3 calls it one (pitfall 96)', asyn
     t.match(await refused(operation), expected, operation)
   }
   for (const operation of ['GetObjectRetention', 'GetObjectLegalHold'] as const)
-    t.match(await refused(operation, { key: 'a' }), { code: 'NoSuchObjectLockConfiguration' })
+    t.match(await refused(operation, { key: 'a' }), { code: 'InvalidRequest', status: 400 })
 })
 
 t.test('and an empty document where it does not (pitfall 96)', async (t) => {

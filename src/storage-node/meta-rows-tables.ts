@@ -1,0 +1,130 @@
+// Checks the checksum of every block of LevelDB's tables: LevelDB itself returns rotten blocks as data
+// when it reads, and gives them fresh checksums when it compacts (storage.md 7.3).
+// Format: LevelDB's doc/table_format.md. Needs tables written without compression.
+import { digestOf } from '../digest/digest.ts'
+import { asBuffer } from '../kit/bytes.ts'
+import { isMissing, type World } from '../kit/world.ts'
+import type { MetaDrive } from './metalog/meta-drive.ts'
+
+/** A block inside a table. */
+interface BlockPlace {
+  offset: number
+  bytes: number
+}
+
+const FOOTER_BYTES = 48
+const TRAILER_BYTES = 5
+const MAGIC = 0xdb4775248b80fb57n
+
+/** Names of the tables in a LevelDB directory. */
+export function tablesIn(names: readonly string[]): string[] {
+  return names.filter((name) => /^[0-9]+\.(ldb|sst)$/.test(name)).sort()
+}
+
+/** The first trouble in a table, or undefined when every block is as it was written. */
+export function findTableTrouble(table: Uint8Array): string | undefined {
+  const source = asBuffer(table)
+  if (source.length < FOOTER_BYTES) return 'it is too short for a table'
+  if (source.readBigUInt64LE(source.length - 8) !== MAGIC) return 'its footer is damaged'
+  const footer = new Varints(source, source.length - FOOTER_BYTES)
+  const metaIndex = readPlace(footer)
+  const index = readPlace(footer)
+  for (const place of [metaIndex, index]) {
+    if (!isIntact(source, place)) return `its index at ${place.offset} is damaged`
+  }
+  // The index now is what LevelDB wrote, so that it can be parsed without doubt.
+  if (source[index.offset + index.bytes] !== 0) return 'it is compressed'
+  const bad = blocksOf(source, index).find((place) => !isIntact(source, place))
+  return bad && `the block at ${bad.offset} is damaged`
+}
+
+/**
+ * Checks tables of a LevelDB directory until the first trouble. Tables that a compaction removed meanwhile are passed
+ * over; one that looks bad is looked at again after `pause`, since it may have been half written.
+ */
+export async function checkTables(
+  parts: { world: Pick<World, 'disk'>; drive: MetaDrive },
+  tables: { directory: string; names: readonly string[] },
+  pause: () => Promise<void>,
+): Promise<string | undefined> {
+  const check = async (name: string): Promise<string | undefined> => {
+    const path = `${tables.directory}/${name}`
+    const table = await parts.drive.run(() => readIfThere(parts.world, path))
+    return table && findTableTrouble(table)
+  }
+  for (const name of tables.names) {
+    if ((await check(name)) === undefined) continue
+    await pause()
+    const trouble = await check(name)
+    if (trouble !== undefined) return `${name}: ${trouble}`
+  }
+  return undefined
+}
+
+async function readIfThere(
+  { disk }: Pick<World, 'disk'>,
+  path: string,
+): Promise<Uint8Array | undefined> {
+  try {
+    return await disk.readFile(path)
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+function isIntact(source: Buffer, { offset, bytes }: BlockPlace): boolean {
+  const end = offset + bytes
+  if (end + TRAILER_BYTES > source.length) return false
+  const crc = asBuffer(digestOf('CRC32C', source.subarray(offset, end + 1))).readUInt32BE(0)
+  return source.readUInt32LE(end + 1) === mask(crc)
+}
+
+/** LevelDB stores checksums rotated and shifted, since a checksum of data with its own checksum says little. */
+function mask(crc: number): number {
+  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0
+}
+
+/** The values of an index block are the places of data blocks. */
+function blocksOf(source: Buffer, index: BlockPlace): BlockPlace[] {
+  const end = index.offset + index.bytes
+  const restarts = source.readUInt32LE(end - 4)
+  const entriesEnd = end - 4 - restarts * 4
+  const places: BlockPlace[] = []
+  const reader = new Varints(source, index.offset)
+  while (reader.at < entriesEnd) {
+    reader.next()
+    const keyBytes = reader.next()
+    const valueBytes = reader.next()
+    reader.at += keyBytes
+    const after = reader.at + valueBytes
+    places.push(readPlace(reader))
+    reader.at = after
+  }
+  return places
+}
+
+function readPlace(reader: Varints): BlockPlace {
+  const offset = reader.next()
+  return { offset, bytes: reader.next() }
+}
+
+class Varints {
+  readonly #source: Buffer
+  at: number
+
+  constructor(source: Buffer, at: number) {
+    this.#source = source
+    this.at = at
+  }
+
+  next(): number {
+    let value = 0
+    for (let factor = 1; ; factor *= 128) {
+      const byte = this.#source[this.at] ?? 0
+      this.at += 1
+      value += (byte & 0x7f) * factor
+      if (byte < 0x80) return value
+    }
+  }
+}

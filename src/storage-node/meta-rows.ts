@@ -1,0 +1,226 @@
+// The rows of all metadata replicas on one drive, in one LevelDB that is only a cache of the log:
+// every value carries a checksum of key and value, and no write is durable before checkpoint().
+// Layout: docs/formats/metadata-log.md.
+import type { AbstractBatchOperation } from 'abstract-level'
+import { xxh64 } from '../digest/xxh64.ts'
+import { assert } from '../kit/assert.ts'
+import { asBuffer } from '../kit/bytes.ts'
+import type { RowBatch } from '../metadata/log/contract.ts'
+import type { BytesLevel } from './drive-lock.ts'
+import {
+  applyStatus,
+  decodeMarker,
+  decodeStatus,
+  encodeMarker,
+  MARKER_KEY,
+  type Marker,
+  partitionOfStatusKey,
+  type ReplicaStatus,
+  STATUS_RANGE,
+  statusKey,
+} from './meta-rows-status.ts'
+import type { MetaDrive } from './metalog/meta-drive.ts'
+
+/** What one read gave. Rotten: the checksum is wrong, or LevelDB could not read it. */
+export type RowRead =
+  | { kind: 'found'; value: Uint8Array }
+  | { kind: 'missing' }
+  | { kind: 'rotten'; detail: string }
+
+/** A row as LevelDB has it: `stored` is checksum and value. */
+export interface StoredRow {
+  key: Uint8Array
+  stored: Uint8Array
+}
+
+/** As RowRange; without an end it goes on to the last row of the partition. */
+export interface OpenRange {
+  from: Uint8Array
+  to?: Uint8Array | undefined
+}
+
+/** An ordered walk over a snapshot of stored rows. */
+export interface StoredCursor {
+  /** At most `count` rows, fewer only at the end. Throws when LevelDB can not read on. */
+  next(count: number): Promise<StoredRow[]>
+  seek(key: Uint8Array): void
+  close(): Promise<void>
+}
+
+const CHECKSUM_BYTES = 8
+const PARTITION_BYTES = 2
+// Above every key that is in use.
+const UNUSED_RANGE = [Buffer.from('fffffffe', 'hex'), Buffer.from('ffffffff', 'hex')] as const
+
+type Operation = AbstractBatchOperation<BytesLevel, Uint8Array, Uint8Array>
+
+/** Rows of one drive. */
+export class MetaRows {
+  readonly #level: BytesLevel
+  readonly #drive: MetaDrive
+
+  constructor(level: BytesLevel, drive: MetaDrive) {
+    this.#level = level
+    this.#drive = drive
+  }
+
+  async get(partition: number, key: Uint8Array): Promise<RowRead> {
+    const full = rowKey(partition, key)
+    const stored = await this.#drive.run(() => this.#read(full))
+    if (stored === undefined) return { kind: 'missing' }
+    if (stored instanceof Error) return { kind: 'rotten', detail: stored.message }
+    const value = openRow(full, stored)
+    return value ? { kind: 'found', value } : { kind: 'rotten', detail: 'its checksum is wrong' }
+  }
+
+  /** Walks over the rows as they are at the time of the call. */
+  cursor(partition: number, range: OpenRange): StoredCursor {
+    const iterator = this.#level.iterator({
+      gte: rowKey(partition, range.from),
+      lt: range.to === undefined ? afterPartition(partition) : rowKey(partition, range.to),
+    })
+    return {
+      next: async (count) => {
+        const rows: StoredRow[] = []
+        while (rows.length < count) {
+          const more = await this.#drive.run(() => iterator.nextv(count - rows.length))
+          if (more.length === 0) break
+          for (const [key, stored] of more)
+            rows.push({ key: key.subarray(PARTITION_BYTES), stored })
+        }
+        return rows
+      },
+      seek: (key) => iterator.seek(rowKey(partition, key)),
+      close: () => iterator.close(),
+    }
+  }
+
+  /** Applies batches in order, together with how far they lead. */
+  async apply(
+    partition: number,
+    status: ReplicaStatus,
+    batches: readonly RowBatch[],
+  ): Promise<void> {
+    const operations: Operation[] = []
+    for (const batch of batches) {
+      for (const { key, value } of batch) {
+        const full = rowKey(partition, key)
+        operations.push(
+          value === undefined
+            ? { type: 'del', key: full }
+            : { type: 'put', key: full, value: sealRow(full, value) },
+        )
+      }
+    }
+    operations.push(applyStatus(partition, status, sealRow))
+    await this.#drive.run(() => this.#level.batch(operations))
+  }
+
+  /** Takes over rows of another replica as they are stored there: the checksums are the same. */
+  async copyIn(partition: number, rows: readonly StoredRow[]): Promise<void> {
+    const operations = rows.map(
+      ({ key, stored }): Operation => ({ type: 'put', key: rowKey(partition, key), value: stored }),
+    )
+    await this.#drive.run(() => this.#level.batch(operations))
+  }
+
+  /** Forgets a partition: first that it was there, then its rows. */
+  async clear(partition: number): Promise<void> {
+    await this.#drive.run(() => this.#level.batch([{ type: 'del', key: statusKey(partition) }]))
+    await this.#drive.run(() =>
+      this.#level.clear({
+        gte: rowKey(partition, new Uint8Array()),
+        lt: afterPartition(partition),
+      }),
+    )
+  }
+
+  /** How far the rows of every partition claim to be; rotten claims are left out. */
+  async statuses(): Promise<Map<number, ReplicaStatus>> {
+    const found = new Map<number, ReplicaStatus>()
+    const entries = await this.#drive.run(() => this.#level.iterator(STATUS_RANGE).all())
+    for (const [key, stored] of entries) {
+      const value = openRow(key, stored)
+      if (value !== undefined) found.set(partitionOfStatusKey(key), decodeStatus(value))
+    }
+    return found
+  }
+
+  /** The last marker; undefined when there is none or it is rotten. */
+  async marker(): Promise<Marker | undefined> {
+    const stored = await this.#drive.run(() => this.#read(MARKER_KEY))
+    if (stored === undefined || stored instanceof Error) return undefined
+    const value = openRow(MARKER_KEY, stored)
+    return value && decodeMarker(value)
+  }
+
+  /**
+   * Makes everything applied up to now durable, then the marker that says so.
+   * A sync write would not do: it does not cover earlier writes across a rotation of LevelDB's own log. A compaction,
+   * even of a range that holds nothing, first writes everything in memory into a synced table (storage.md 7.3).
+   */
+  async checkpoint(marker: Marker): Promise<void> {
+    await this.flush()
+    const value = sealRow(MARKER_KEY, encodeMarker(marker))
+    await this.#drive.run(() =>
+      this.#level.batch([{ type: 'put', key: MARKER_KEY, value }], { sync: true } as object),
+    )
+  }
+
+  /** Makes everything applied up to now durable. */
+  async flush(): Promise<void> {
+    const level = this.#level as {
+      compactRange?: (from: Uint8Array, to: Uint8Array) => Promise<void>
+    }
+    await this.#drive.run(async () => level.compactRange?.(...UNUSED_RANGE))
+  }
+
+  async close(): Promise<void> {
+    await this.#level.close()
+  }
+
+  /** An error of LevelDB is an answer here: another replica has the row. */
+  async #read(key: Uint8Array): Promise<Uint8Array | undefined | Error> {
+    try {
+      return await this.#level.get(key)
+    } catch (error) {
+      if (error instanceof Error) return error
+      throw error
+    }
+  }
+}
+
+/** The value in a stored row, or undefined when it is rotten. */
+export function openStoredRow(partition: number, row: StoredRow): Uint8Array | undefined {
+  return openRow(rowKey(partition, row.key), row.stored)
+}
+
+function openRow(full: Uint8Array, stored: Uint8Array): Uint8Array | undefined {
+  if (stored.length < CHECKSUM_BYTES) return undefined
+  const value = stored.subarray(CHECKSUM_BYTES)
+  return asBuffer(stored).readBigUInt64LE(0) === checksum(full, value) ? value : undefined
+}
+
+function sealRow(full: Uint8Array, value: Uint8Array): Uint8Array {
+  const stored = Buffer.allocUnsafe(CHECKSUM_BYTES + value.length)
+  stored.writeBigUInt64LE(checksum(full, value), 0)
+  stored.set(value, CHECKSUM_BYTES)
+  return stored
+}
+
+/** Over key and value: a value under a wrong key is as wrong as a wrong value. */
+function checksum(full: Uint8Array, value: Uint8Array): bigint {
+  return xxh64(value, xxh64(full))
+}
+
+function rowKey(partition: number, key: Uint8Array): Uint8Array {
+  assert(partition < 0xff00, 'partitions above 0xff00 are rows of the drive itself')
+  const full = Buffer.allocUnsafe(PARTITION_BYTES + key.length)
+  full.writeUInt16BE(partition, 0)
+  full.set(key, PARTITION_BYTES)
+  return full
+}
+
+function afterPartition(partition: number): Uint8Array {
+  return rowKey(partition + 1, new Uint8Array())
+}

@@ -1,0 +1,138 @@
+// One drive as metadata sees it: the log that is the truth, the rows that follow from it, and the markers
+// that say from where on the log is still needed.
+import type { LogPosition, RowBatch } from '../metadata/log/contract.ts'
+import type { MetaRows } from './meta-rows.ts'
+import type { Marker, ReplicaStatus } from './meta-rows-status.ts'
+import type { DriveLog } from './metalog/drive-log.ts'
+import type { MetaDrive } from './metalog/meta-drive.ts'
+
+interface HostedReplica {
+  incarnation: string
+  /** Where its rows began. */
+  base: LogPosition
+  applied: LogPosition
+}
+
+/** Log and rows of one drive. */
+export class HostDrive {
+  readonly drive: MetaDrive
+  readonly log: DriveLog
+  #rows: MetaRows
+  readonly #replicas = new Map<number, HostedReplica>()
+  /** Applies under way, also of replicas that left meanwhile. */
+  readonly #applying = new Map<number, number>()
+  /** Partitions whose entries may be the only copy: nothing of them is deleted. */
+  readonly #heldBack = new Set<number>()
+  #marker: Marker
+  /** The marker before: entries above its `previous` stay in the log. */
+  #olderMarker: Marker = []
+  #unmarkedBytes = 0
+  #unmarkedChanges = false
+  #checkpointing: Promise<void> = Promise.resolve()
+
+  constructor(parts: {
+    drive: MetaDrive
+    log: DriveLog
+    rows: MetaRows
+    marker: Marker | undefined
+  }) {
+    this.drive = parts.drive
+    this.log = parts.log
+    this.#rows = parts.rows
+    this.#marker = parts.marker ?? []
+  }
+
+  get rows(): MetaRows {
+    return this.#rows
+  }
+
+  /** Bytes that were applied since the last marker. */
+  get unmarkedBytes(): number {
+    return this.#unmarkedBytes
+  }
+
+  /** From here on a replica lives here. Its rows hold everything up to `base`. */
+  attach(partition: number, incarnation: string, base: LogPosition): void {
+    this.#replicas.set(partition, { incarnation, base, applied: base })
+    this.#unmarkedChanges = true
+  }
+
+  detach(partition: number): void {
+    this.#replicas.delete(partition)
+  }
+
+  /** Whether a replica of the partition lives here, or one that left still has changes under way. */
+  isBusyWith(partition: number): boolean {
+    return this.#replicas.has(partition) || (this.#applying.get(partition) ?? 0) > 0
+  }
+
+  /** Nothing of this partition may be deleted from the log. */
+  holdBack(partition: number): void {
+    this.#heldBack.add(partition)
+  }
+
+  /** Applies committed batches to the rows. */
+  async apply(
+    partition: number,
+    status: ReplicaStatus,
+    changes: { batches: readonly RowBatch[]; bytes: number },
+  ): Promise<void> {
+    this.#applying.set(partition, (this.#applying.get(partition) ?? 0) + 1)
+    try {
+      await this.#rows.apply(partition, status, changes.batches)
+    } finally {
+      this.#applying.set(partition, this.#applying.get(partition)! - 1)
+    }
+    const replica = this.#replicas.get(partition)
+    if (replica?.incarnation === status.incarnation) replica.applied = status.applied
+    this.#unmarkedBytes += changes.bytes
+    this.#unmarkedChanges = true
+  }
+
+  /** Makes the rows durable, says so in a marker, deletes log files that no marker needs any more. */
+  checkpoint(options: { force?: boolean; retainBytes?: number } = {}): Promise<void> {
+    const turn = this.#checkpointing.then(() => this.#checkpoint(options))
+    this.#checkpointing = turn.catch(() => {}) // The caller gets the error; the next turn does not care.
+    return turn
+  }
+
+  /** Other rows took the place of suspect ones; no replica lives here now. */
+  replaceRows(rows: MetaRows): void {
+    this.#rows = rows
+    this.#marker = []
+    this.#olderMarker = []
+  }
+
+  async #checkpoint(options: { force?: boolean; retainBytes?: number }): Promise<void> {
+    if (!this.#unmarkedChanges && !options.force) return
+    this.#unmarkedBytes = 0
+    this.#unmarkedChanges = false
+    const next = this.#nextMarker()
+    await this.#rows.checkpoint(next)
+    this.#olderMarker = this.#marker
+    this.#marker = next
+    await this.log.trim(
+      (record) => this.#needs(record),
+      options.retainBytes === undefined ? {} : { retainBytes: options.retainBytes },
+    )
+  }
+
+  #nextMarker(): Marker {
+    return [...this.#replicas].map(([partition, { incarnation, base, applied }]) => {
+      const before = find(this.#marker, partition, incarnation)
+      return { partition, incarnation, current: applied, previous: before?.current ?? base }
+    })
+  }
+
+  #needs(record: { partition: number; incarnation: string; sequence: number }): boolean {
+    if (this.#heldBack.has(record.partition)) return true
+    const replica = this.#replicas.get(record.partition)
+    if (replica?.incarnation !== record.incarnation) return false
+    const marked = find(this.#olderMarker, record.partition, record.incarnation)
+    return marked === undefined || record.sequence > marked.previous.sequence
+  }
+}
+
+function find(marker: Marker, partition: number, incarnation: string): Marker[number] | undefined {
+  return marker.find((one) => one.partition === partition && one.incarnation === incarnation)
+}

@@ -1,0 +1,28 @@
+// Compares the replicas of a partition row by row, slowly: what rotted where nobody reads is found too.
+import type { Doubts } from './metadata-host-believe.ts'
+import { CheckedCursor } from './metadata-host-cursor.ts'
+import type { HostedPartition } from './metadata-host-partition.ts'
+
+const SLICE_ROWS = 500
+
+/** Walks over all rows, on one pair of replicas after the other; reading them is what finds and reports differences. */
+export async function inspectPartition(
+  partition: HostedPartition,
+  doubts: Doubts,
+  /** Between slices; false ends the walk. */
+  goOn: () => Promise<boolean>,
+): Promise<void> {
+  const pairs = Math.max(1, partition.readers.length - 1)
+  for (let skip = 0; skip < pairs; skip += 1) {
+    const cursor = new CheckedCursor(partition, { from: new Uint8Array() }, doubts, skip)
+    try {
+      while ((await cursor.next(SLICE_ROWS)).length === SLICE_ROWS) {
+        // A snapshot is not held while we rest: LevelDB could not forget what it covers.
+        await cursor.close()
+        if (!(await goOn())) return
+      }
+    } finally {
+      await cursor.close()
+    }
+  }
+}

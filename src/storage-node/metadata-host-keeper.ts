@@ -1,0 +1,321 @@
+// Keeps metadata partitions alive: takes replicas out of the set when their drive fails, is late or lies,
+// has them made anew, writes markers, and compares replicas in the background.
+import type { Log } from '../kit/log.ts'
+import type { World } from '../kit/world.ts'
+import type { Change, Coordinator } from '../placement/coordinator.ts'
+import { dropReplicasOn, markOut } from '../placement/coordinator-changes.ts'
+import type { OpenLevel } from './drive-lock.ts'
+import { removeAside, replaceRows, rowsPath } from './meta-rows-open.ts'
+import { checkTables, tablesIn } from './meta-rows-tables.ts'
+import type { Doubts } from './metadata-host-believe.ts'
+import type { HostDrive } from './metadata-host-drive.ts'
+import { inspectPartition } from './metadata-host-inspect.ts'
+import { ReplicaMender } from './metadata-host-mend.ts'
+import type { HostedPartition, Member } from './metadata-host-partition.ts'
+import type { Recovered, StartDrive } from './metadata-host-start.ts'
+
+export interface KeeperOptions {
+  limits: { markerBytes: number; markerMs: number; lateMs: number; inspectMs: number }
+  replicaCount: number
+  /** Drives whose tables were not checked at the start. */
+  unchecked: ReadonlySet<number>
+}
+
+export interface KeeperParts {
+  world: World
+  log: Log
+  coordinator: Coordinator
+  hosts: ReadonlyMap<number, HostDrive>
+  /** Filled before start() is called. */
+  partitions: ReadonlyMap<number, HostedPartition>
+  openLevel: OpenLevel
+}
+
+const TICK_MS = 500
+const MEND_EVERY_MS = 5_000
+// A drive that was late, or on which a copy failed, gets no new replica for this long.
+const AVOID_MS = 60_000
+const DECIDE_AGAIN_MS = 1_000
+const REST_MS = 50
+
+/** The one who acts when replicas are in trouble. */
+export class MetadataKeeper implements Doubts {
+  readonly #options: KeeperOptions
+  readonly #parts: KeeperParts
+  readonly #mender: ReplicaMender
+  readonly #stopping = new AbortController()
+  readonly #failed = new Map<number, Promise<void>>()
+  readonly #avoided = new Map<number, number>()
+  /** Drives whose rows are being made anew. */
+  readonly #renewing = new Map<number, Promise<void>>()
+  readonly #loops: Promise<void>[] = []
+
+  constructor(options: KeeperOptions, parts: KeeperParts) {
+    this.#options = options
+    this.#parts = parts
+    this.#mender = new ReplicaMender(options.replicaCount, {
+      ...parts,
+      doubts: this,
+      isAvoided: (driveId) => this.#isAvoided(driveId),
+      avoid: (driveId) => this.#avoid(driveId),
+    })
+  }
+
+  /** Begins to watch over what was recovered. */
+  start(drives: ReadonlyMap<number, StartDrive>, recovered: Recovered): void {
+    for (const { drive } of this.#parts.hosts.values()) {
+      drive.onFailure(() => void this.driveFailed(drive.id))
+    }
+    this.#loops.push(this.#tidy(drives, recovered), this.#tickLoop(), this.#inspectLoop())
+  }
+
+  driveFailed(driveId: number): Promise<void> {
+    const known = this.#failed.get(driveId)
+    if (known !== undefined) return known
+    const taken = this.#takeOut(driveId)
+    this.#failed.set(driveId, taken)
+    return taken
+  }
+
+  mend(): Promise<void> {
+    return this.#mender.request()
+  }
+
+  /** Takes a replica out of use whose rows are not what they were. Asked often, acts once. */
+  onBadRows(member: Member, cause: unknown): void {
+    const { driveId, host } = member
+    if (host.drive.failure !== undefined || this.#renewing.has(driveId)) return
+    this.#parts.log.error({ drive: driveId, cause }, 'rows of metadata on a drive are damaged')
+    this.#renew(driveId)
+  }
+
+  async checkTables({ host }: Member): Promise<string | undefined> {
+    try {
+      return await this.#checkTablesOf(host)
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error)
+    }
+  }
+
+  async inspect(): Promise<void> {
+    for (const host of this.#parts.hosts.values()) await this.#inspectTables(host)
+    for (const partition of this.#parts.partitions.values()) {
+      if (partition.stopped !== undefined) continue
+      await inspectPartition(partition, this, () => this.#rest())
+    }
+    await Promise.all(this.#renewing.values())
+  }
+
+  /** Ends all loops and copies. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#mender.stop()
+    await Promise.all([...this.#loops, ...this.#renewing.values()])
+  }
+
+  async #takeOut(driveId: number): Promise<void> {
+    const failure = this.#parts.hosts.get(driveId)?.drive.failure
+    const why = failure instanceof Error ? failure.message : String(failure ?? 'unknown')
+    await this.#decide(markOut(driveId, `it failed: ${why}`))
+    for (const partition of this.#parts.partitions.values()) {
+      for (const member of partition.members) {
+        if (member.driveId === driveId && member.role === 'learner') partition.remove(member)
+      }
+      // Where it was the last replica nothing was decided, and the partition has to see that it is gone.
+      partition.adopt(this.#parts.coordinator.state.metaPartitions[partition.id]!)
+    }
+    void this.#mender.request()
+  }
+
+  /** A decision that fails is tried again until it is made or there is nothing left to decide about. */
+  async #decide(change: Change): Promise<void> {
+    for (;;) {
+      try {
+        await this.#parts.coordinator.decide(change)
+        return
+      } catch (error) {
+        this.#parts.log.error({ error }, 'a decision about metadata could not be made')
+        const someLive = [...this.#parts.hosts.values()].some(
+          ({ drive }) => drive.failure === undefined,
+        )
+        if (!someLive || !(await this.#rest(DECIDE_AGAIN_MS))) return
+      }
+    }
+  }
+
+  #renew(driveId: number): void {
+    const renewed = this.#renewRows(driveId)
+      .catch((error) => {
+        // Rows that can be neither read nor made anew: the drive is of no use for anything.
+        this.#parts.log.error({ drive: driveId, error }, 'rows could not be made anew')
+        this.#parts.hosts.get(driveId)!.drive.fail(error)
+      })
+      .finally(() => this.#renewing.delete(driveId))
+    this.#renewing.set(driveId, renewed)
+  }
+
+  async #renewRows(driveId: number): Promise<void> {
+    const { log, world, openLevel } = this.#parts
+    const host = this.#parts.hosts.get(driveId)!
+    if (this.#isOnlyCopy(driveId)) {
+      log.error({ drive: driveId }, 'the damaged rows are the only copy: they stay as they are')
+      await this.#rest(AVOID_MS)
+      return
+    }
+    for (const member of this.#membersOn(driveId)) member.readable = false
+    await this.#decide(dropReplicasOn(driveId))
+    for (const partition of this.#parts.partitions.values()) {
+      for (const member of partition.members) {
+        if (member.driveId === driveId && member.role === 'learner') partition.remove(member)
+      }
+    }
+    if (this.#membersOn(driveId).length > 0) return // The others failed meanwhile.
+    await host.rows.close()
+    host.replaceRows(await replaceRows({ world, drive: host.drive, openLevel }))
+    if (this.#stopping.signal.aborted) return
+    await this.#mender.request()
+    if (!this.#someReplicaIsMissing()) await removeAside({ world, drive: host.drive })
+  }
+
+  #membersOn(driveId: number): Member[] {
+    return [...this.#parts.partitions.values()]
+      .flatMap(({ members }) => members)
+      .filter((member) => member.driveId === driveId)
+  }
+
+  #isOnlyCopy(driveId: number): boolean {
+    return [...this.#parts.partitions.values()].some((partition) => {
+      const holds = partition.members.some(
+        (member) => member.driveId === driveId && member.role === 'voter',
+      )
+      return holds && !partition.readers.some((member) => member.driveId !== driveId)
+    })
+  }
+
+  #someReplicaIsMissing(): boolean {
+    const { metaPartitions } = this.#parts.coordinator.state
+    return metaPartitions.some(({ inSync }) => inSync.length < this.#options.replicaCount)
+  }
+
+  /** Removes rows that do not count any more, then makes the replicas that are missing. */
+  async #tidy(drives: ReadonlyMap<number, StartDrive>, { lost }: Recovered): Promise<void> {
+    for (const [driveId, { host, statuses, verdict }] of drives) {
+      if (host.drive.failure !== undefined) continue
+      if (verdict.kind === 'suspect' && lost.size === 0 && this.#membersOn(driveId).length === 0) {
+        this.#renew(driveId)
+        continue
+      }
+      await this.#clearStale(
+        host,
+        [...statuses.keys()].filter((id) => !lost.has(id)),
+      )
+    }
+    await this.#mender.request()
+  }
+
+  async #clearStale(host: HostDrive, partitions: readonly number[]): Promise<void> {
+    try {
+      for (const id of partitions) if (!host.isBusyWith(id)) await host.rows.clear(id)
+    } catch (error) {
+      this.#parts.log.warn({ drive: host.drive.id, error }, 'old rows could not be removed')
+    }
+  }
+
+  async #tickLoop(): Promise<void> {
+    let mendInMs = MEND_EVERY_MS
+    let markInMs = this.#options.limits.markerMs
+    while (await this.#rest(TICK_MS)) {
+      mendInMs -= TICK_MS
+      markInMs -= TICK_MS
+      for (const partition of this.#parts.partitions.values()) this.#dropLaggards(partition)
+      await this.#writeMarkers(markInMs <= 0)
+      if (markInMs <= 0) markInMs = this.#options.limits.markerMs
+      if (mendInMs > 0) continue
+      mendInMs = MEND_EVERY_MS
+      if (this.#someReplicaIsMissing()) void this.#mender.request()
+    }
+  }
+
+  #dropLaggards(partition: HostedPartition): void {
+    for (const member of partition.laggards(this.#options.limits.lateMs)) {
+      const { driveId } = member
+      if (member.role === 'learner') partition.remove(member)
+      else if (!this.#isAvoided(driveId)) {
+        this.#avoid(driveId)
+        this.#parts.log.warn({ drive: driveId, partition: partition.id }, 'a replica is late')
+        void this.#decide(dropReplicasOn(driveId)).then(() => this.#mender.request())
+      }
+    }
+  }
+
+  async #writeMarkers(isTime: boolean): Promise<void> {
+    const { markerBytes } = this.#options.limits
+    const write = async (host: HostDrive): Promise<void> => {
+      const { drive, unmarkedBytes, log } = host
+      if (drive.failure !== undefined || this.#renewing.has(drive.id)) return
+      if (!isTime && unmarkedBytes < markerBytes && !log.isFull) return
+      try {
+        await host.checkpoint(log.isFull ? { force: true, retainBytes: 0 } : {})
+      } catch (error) {
+        if (drive.failure !== undefined) return
+        this.#parts.log.error({ drive: drive.id, error }, 'rows can not be made durable')
+        this.#renew(drive.id)
+      }
+    }
+    // A drive that hangs must not keep the others from it.
+    const done = Promise.all([...this.#parts.hosts.values()].map(write))
+    await Promise.race([done, this.#rest(TICK_MS)])
+  }
+
+  async #inspectLoop(): Promise<void> {
+    for (const driveId of this.#options.unchecked) {
+      const host = this.#parts.hosts.get(driveId)
+      if (host !== undefined) await this.#inspectTables(host)
+    }
+    while (await this.#rest(this.#options.limits.inspectMs)) {
+      try {
+        await this.inspect()
+      } catch (error) {
+        this.#parts.log.warn({ error }, 'replicas of metadata could not be compared to the end')
+      }
+    }
+  }
+
+  async #inspectTables(host: HostDrive): Promise<void> {
+    const { drive } = host
+    if (drive.failure !== undefined || this.#renewing.has(drive.id)) return
+    const [member] = this.#membersOn(drive.id)
+    const trouble = member && (await this.checkTables(member))
+    if (member !== undefined && trouble !== undefined) this.onBadRows(member, new Error(trouble))
+  }
+
+  async #checkTablesOf({ drive }: HostDrive): Promise<string | undefined> {
+    const { world } = this.#parts
+    const directory = rowsPath(drive)
+    const names = tablesIn(await drive.run(() => world.disk.list(directory)))
+    return await checkTables({ world, drive }, { directory, names }, async () => {
+      await this.#rest(4 * REST_MS)
+    })
+  }
+
+  #isAvoided(driveId: number): boolean {
+    const untilMs = this.#avoided.get(driveId) ?? Number.NEGATIVE_INFINITY
+    return this.#parts.world.clock.monotonicMs() < untilMs || this.#renewing.has(driveId)
+  }
+
+  #avoid(driveId: number): void {
+    this.#avoided.set(driveId, this.#parts.world.clock.monotonicMs() + AVOID_MS)
+  }
+
+  /** True after a while; false at once when everything stops. */
+  async #rest(ms = REST_MS): Promise<boolean> {
+    const { signal } = this.#stopping
+    try {
+      await this.#parts.world.clock.sleep(ms, signal)
+      return true
+    } catch (error) {
+      if (signal.aborted) return false
+      throw error
+    }
+  }
+}

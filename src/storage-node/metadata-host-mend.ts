@@ -1,0 +1,130 @@
+// Brings partitions that lack replicas back to their number: copies rows in slices while the partition
+// goes on, then lets the coordinator count the new replica.
+import type { Log } from '../kit/log.ts'
+import type { World } from '../kit/world.ts'
+import type { Coordinator, Replica } from '../placement/coordinator.ts'
+import { addReplica } from '../placement/coordinator-changes.ts'
+import { chooseReplacement, newIncarnation } from '../placement/coordinator-replicas.ts'
+import type { Doubts } from './metadata-host-believe.ts'
+import { CheckedCursor } from './metadata-host-cursor.ts'
+import type { HostDrive } from './metadata-host-drive.ts'
+import type { HostedPartition, Member } from './metadata-host-partition.ts'
+
+export interface MendParts {
+  world: Pick<World, 'clock' | 'random'>
+  log: Log
+  coordinator: Coordinator
+  hosts: ReadonlyMap<number, HostDrive>
+  partitions: ReadonlyMap<number, HostedPartition>
+  doubts: Doubts
+  /** A drive that is not to be used now. */
+  isAvoided(driveId: number): boolean
+  avoid(driveId: number): void
+}
+
+/** Rows that are copied while nothing else of the partition is applied: a few milliseconds. */
+const SLICE_ROWS = 256
+
+/** Makes replicas, one at a time. */
+export class ReplicaMender {
+  readonly #parts: MendParts
+  readonly #replicaCount: number
+  #isRunning = false
+  #again = false
+  #stopping = false
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(replicaCount: number, parts: MendParts) {
+    this.#replicaCount = replicaCount
+    this.#parts = parts
+  }
+
+  /** Looks at all partitions soon. Resolves when every replica that can be made is made. */
+  request(): Promise<void> {
+    this.#again = true
+    if (!this.#isRunning && !this.#stopping) {
+      this.#isRunning = true
+      this.#running = this.#run()
+    }
+    return this.#running
+  }
+
+  /** Gives up what is being copied. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (this.#again && !this.#stopping) {
+      this.#again = false
+      for (const partition of this.#parts.partitions.values()) await this.#mend(partition)
+    }
+    this.#isRunning = false
+  }
+
+  async #mend(partition: HostedPartition): Promise<void> {
+    const { coordinator } = this.#parts
+    // Each round makes a replica or avoids a drive, so there are no more rounds than drives.
+    for (let round = 0; round < this.#parts.hosts.size; round += 1) {
+      if (this.#stopping || partition.stopped !== undefined) return
+      const { map, metaPartitions } = coordinator.state
+      if (metaPartitions[partition.id]!.inSync.length >= this.#replicaCount) return
+      const usable = (driveId: number): boolean => this.#isUsable(driveId, partition.id)
+      const driveId = chooseReplacement(map, metaPartitions, partition.id, usable)
+      if (driveId === undefined) return
+      await this.#copyOrAvoid(partition, driveId)
+    }
+  }
+
+  #isUsable(driveId: number, partitionId: number): boolean {
+    const host = this.#parts.hosts.get(driveId)
+    if (host === undefined || host.drive.failure !== undefined) return false
+    return !host.isBusyWith(partitionId) && !this.#parts.isAvoided(driveId)
+  }
+
+  async #copyOrAvoid(partition: HostedPartition, driveId: number): Promise<void> {
+    const { log, random } = { ...this.#parts, random: this.#parts.world.random }
+    const where = { partition: partition.id, drive: driveId }
+    try {
+      await this.#copy(partition, { driveId, incarnation: newIncarnation(random) })
+      log.info(where, 'a replica of a metadata partition was made')
+    } catch (error) {
+      if (this.#stopping) return
+      this.#parts.avoid(driveId)
+      log.warn({ ...where, error }, 'a replica of a metadata partition could not be made')
+    }
+  }
+
+  async #copy(partition: HostedPartition, replica: Replica): Promise<void> {
+    const host = this.#parts.hosts.get(replica.driveId)!
+    await host.rows.clear(partition.id)
+    const member = await partition.exclusive(async () => partition.addLearner(replica, host))
+    try {
+      await this.#copyRows(partition, member)
+      await host.rows.flush()
+      if (!(await partition.requireLearner(member))) throw new Error('the new replica fell behind')
+      // From this marker on the rows are known to be whole up to where the copy began, and the log has the rest.
+      await host.checkpoint({ force: true })
+      await this.#parts.coordinator.decide(addReplica(partition.id, replica))
+    } finally {
+      // Still a learner: it did not get that far, or the coordinator would not have it.
+      if (member.role === 'learner') partition.remove(member)
+    }
+  }
+
+  async #copyRows(partition: HostedPartition, member: Member): Promise<void> {
+    const everything = { from: new Uint8Array() }
+    const cursor = new CheckedCursor(partition, everything, this.#parts.doubts)
+    for (;;) {
+      const copied = await partition.exclusive(async () => {
+        const rows = await cursor.nextSettled(SLICE_ROWS)
+        if (rows.length > 0) await member.host.rows.copyIn(partition.id, rows)
+        return rows.length
+      })
+      if (this.#stopping) throw new Error('stopping')
+      if (!partition.members.includes(member)) throw new Error('the new replica failed')
+      if (copied < SLICE_ROWS) return
+    }
+  }
+}

@@ -1,0 +1,337 @@
+// One metadata partition in this process: numbers its entries, sends them to the logs of its replicas,
+// applies what is committed. Who its replicas are is the coordinator's to decide.
+import { assert } from '../kit/assert.ts'
+import { Overloaded } from '../kit/semaphore.ts'
+import type { Clock } from '../kit/world.ts'
+import type { LogPosition, RowBatch } from '../metadata/log/contract.ts'
+import { type EntryHead, encodeBatch } from '../metadata/log/entry.ts'
+import { Primary } from '../metadata/log/primary.ts'
+import { acceptAppend, type ReplicaState } from '../metadata/log/replica.ts'
+import { MetadataUnavailable } from '../metadata/unavailable.ts'
+import type { MetaPartitionState, Replica } from '../placement/coordinator.ts'
+import { isFull } from './drive.ts'
+import { Departure } from './metadata-host-departure.ts'
+import type { HostDrive } from './metadata-host-drive.ts'
+
+/** A replica of this partition on a drive of this process. */
+export interface Member {
+  readonly driveId: number
+  readonly incarnation: string
+  readonly host: HostDrive
+  /** A learner gets everything but is not in the in-sync set yet. */
+  role: 'voter' | 'learner'
+  /** What its log was given. */
+  sent: ReplicaState
+  /** Its log holds everything up to this sequence. */
+  durable: number
+  /** False once its rows could not be changed or read: they may lack something. */
+  readable: boolean
+  readonly departure: Departure
+}
+
+interface Pending {
+  head: EntryHead
+  batch: RowBatch
+  bytes: Uint8Array
+  /** When the first replica had it. */
+  firstDurableMs: number | undefined
+  resolve: (position: LogPosition) => void
+  reject: (error: unknown) => void
+}
+
+export interface PartitionParts {
+  clock: Pick<Clock, 'monotonicMs' | 'sleep'>
+  /** Rows of a member could not be changed or read. */
+  onBadRows(member: Member, cause: unknown): void
+}
+
+// The partition above bounds its own commands far below this.
+const PENDING_MAX = 8_192
+// How much is applied at once: LevelDB takes it as one batch.
+const APPLY_ENTRIES = 256
+const APPLY_BYTES = 4 * 1024 * 1024
+const RETRY_WHEN_FULL_MS = 500
+
+/** The log of one partition, as its primary. */
+export class HostedPartition {
+  readonly id: number
+  readonly #parts: PartitionParts
+  readonly #members = new Map<number, Member>()
+  readonly #pending: Pending[] = []
+  readonly #tasks: (() => Promise<void>)[] = []
+  #primary: Primary<number>
+  #applied: LogPosition
+  #working: Promise<void> = Promise.resolve()
+  #isWorking = false
+  #applying: { waiting: Set<Member>; firstDoneMs: number | undefined } | undefined
+  #stopped: MetadataUnavailable | undefined
+
+  /** Starts where recovery ended: every replica holds everything up to `tip`, in its log or its rows. */
+  constructor(
+    start: {
+      id: number
+      state: MetaPartitionState
+      tip: LogPosition
+      hosts: ReadonlyMap<number, HostDrive>
+    },
+    parts: PartitionParts,
+  ) {
+    this.id = start.id
+    this.#parts = parts
+    this.#applied = start.tip
+    const voters = start.state.inSync.map(({ driveId }) => driveId)
+    this.#primary = new Primary({ rule: 'all', epoch: start.state.epoch, last: start.tip, voters })
+    for (const replica of start.state.inSync) {
+      const host = start.hosts.get(replica.driveId)
+      if (host !== undefined) this.#addMember(replica, host, 'voter', start.tip)
+    }
+  }
+
+  /** Everything up to here is in the rows of every replica. */
+  get applied(): LogPosition {
+    return this.#applied
+  }
+
+  get stopped(): MetadataUnavailable | undefined {
+    return this.#stopped
+  }
+
+  get members(): Member[] {
+    return [...this.#members.values()]
+  }
+
+  /** In-sync replicas whose rows can be read, in the order of the set. */
+  get readers(): Member[] {
+    return this.members.filter(
+      ({ role, readable, host }) =>
+        role === 'voter' && readable && host.drive.failure === undefined,
+    )
+  }
+
+  /** As PartitionLog says. Refused only when the partition is stopped or thousands wait already. */
+  append(batch: RowBatch): Promise<LogPosition> {
+    if (this.#stopped !== undefined) return Promise.reject(this.#stopped)
+    if (this.#pending.length >= PENDING_MAX) {
+      return Promise.reject(
+        new Overloaded('too many changes of a metadata partition are under way'),
+      )
+    }
+    return new Promise((resolve, reject) => {
+      const head = this.#primary.propose()
+      const bytes = encodeBatch(batch)
+      const pending = { head, batch, bytes, firstDurableMs: undefined, resolve, reject }
+      this.#pending.push(pending)
+      for (const member of this.#members.values()) this.#send(member, pending)
+    })
+  }
+
+  /** Runs `task` while nothing is applied: all replicas then have the same rows. */
+  exclusive<T>(task: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.#stopped !== undefined) {
+        reject(this.#stopped)
+        return
+      }
+      this.#tasks.push(() => task().then(resolve, reject))
+      this.#wake()
+    })
+  }
+
+  /** Takes over what the coordinator decided: who left is waited for no more. */
+  adopt({ epoch, inSync }: MetaPartitionState): void {
+    if (this.#stopped !== undefined) return
+    for (const member of this.members) {
+      const stays = inSync.some((replica) => isReplica(replica, member))
+      if (stays) member.role = 'voter'
+      else if (member.role === 'voter') this.remove(member)
+    }
+    this.#primary.adopt(epoch, new Set(this.#members.keys()))
+    const lives = this.members.some(
+      ({ role, host }) => role === 'voter' && host.drive.failure === undefined,
+    )
+    if (lives) this.#wake()
+    else
+      this.stop(new MetadataUnavailable(`metadata partition ${this.id} has lost its last replica`))
+  }
+
+  /** A learner: from now on it gets every entry and every change. Called while exclusive. */
+  addLearner(replica: Replica, host: HostDrive): Member {
+    host.attach(this.id, replica.incarnation, this.#applied)
+    const member = this.#addMember(replica, host, 'learner', this.#applied)
+    for (const pending of this.#pending) this.#send(member, pending)
+    return member
+  }
+
+  /** From now on nothing is committed without the learner; resolves when it holds all that was appended. */
+  async requireLearner(member: Member): Promise<boolean> {
+    assert(member.role === 'learner', 'only a learner becomes required')
+    if (!this.#isMember(member)) return false
+    this.#primary.addVoter(member.driveId, member.durable)
+    const target = this.#primary.last.sequence
+    while (member.durable < target && this.#isMember(member)) {
+      await this.#parts.clock.sleep(10)
+    }
+    return this.#isMember(member)
+  }
+
+  /** Forgets a member; its place in the in-sync set is not touched. */
+  remove(member: Member): void {
+    if (!this.#isMember(member)) return
+    this.#members.delete(member.driveId)
+    this.#primary.adopt(this.#primary.epoch, new Set(this.#members.keys()))
+    member.host.detach(this.id)
+    member.departure.leave()
+    this.#wake()
+  }
+
+  /** Members that everyone waits for although another was done `lateMs` ago. */
+  laggards(lateMs: number): Member[] {
+    const nowMs = this.#parts.clock.monotonicMs()
+    const isLate = (sinceMs: number | undefined): boolean =>
+      sinceMs !== undefined && nowMs - sinceMs >= lateMs
+    if (isLate(this.#applying?.firstDoneMs)) return [...this.#applying!.waiting]
+    const oldest = this.#pending[0]
+    if (!isLate(oldest?.firstDurableMs)) return []
+    return this.members.filter(({ durable }) => durable < oldest!.head.sequence)
+  }
+
+  /** Nothing more is answered. */
+  stop(cause: MetadataUnavailable): void {
+    if (this.#stopped !== undefined) return
+    this.#stopped = cause
+    for (const { reject } of this.#pending.splice(0)) reject(cause)
+  }
+
+  /** Waits for what is being applied. */
+  async settled(): Promise<void> {
+    await this.#working
+  }
+
+  #isMember(member: Member): boolean {
+    return this.#members.get(member.driveId) === member
+  }
+
+  #addMember(
+    { driveId, incarnation }: Replica,
+    host: HostDrive,
+    role: Member['role'],
+    at: LogPosition,
+  ): Member {
+    assert(!this.#members.has(driveId), 'a drive holds one replica of a partition')
+    const departure = new Departure()
+    const sent = { promisedEpoch: 0, last: at }
+    const durable = at.sequence
+    const member = { driveId, incarnation, host, role, sent, durable, readable: true, departure }
+    this.#members.set(driveId, member)
+    return member
+  }
+
+  #send(member: Member, pending: Pending): void {
+    const accepted = acceptAppend(member.sent, pending.head)
+    if (accepted.kind !== 'accepted') return // It waits for room, and gets this one after those before.
+    member.sent = accepted.state
+    const { host, incarnation } = member
+    const record = { ...pending.head, partition: this.id, incarnation }
+    host.log.append(record, pending.bytes).then(
+      () => this.#acknowledge(member, pending.head.sequence),
+      (error) => this.#appendFailed(member, pending.head, error),
+    )
+  }
+
+  #acknowledge(member: Member, sequence: number): void {
+    if (!this.#isMember(member) || sequence !== member.durable + 1) return
+    member.durable = sequence
+    const pending = this.#pending[sequence - (this.#pending[0]?.head.sequence ?? 0)]
+    if (pending !== undefined) pending.firstDurableMs ??= this.#parts.clock.monotonicMs()
+    this.#primary.acknowledge(member.driveId, sequence)
+    this.#wake()
+  }
+
+  /** A full drive is asked again later; a failed one is the host's to deal with. */
+  #appendFailed(member: Member, { sequence, prevEpoch }: EntryHead, error: unknown): void {
+    if (!isFull(error) || !this.#isMember(member)) return
+    if (member.role === 'learner') {
+      this.remove(member)
+      return
+    }
+    if (sequence !== member.durable + 1) return
+    member.sent = { promisedEpoch: 0, last: { epoch: prevEpoch, sequence: sequence - 1 } }
+    const retry = (): void => {
+      if (this.#stopped !== undefined || !this.#isMember(member)) return
+      for (const pending of this.#pending) this.#send(member, pending)
+    }
+    this.#parts.clock.sleep(RETRY_WHEN_FULL_MS).then(retry, retry)
+  }
+
+  #wake(): void {
+    if (this.#isWorking) return
+    this.#isWorking = true
+    this.#working = this.#work()
+  }
+
+  async #work(): Promise<void> {
+    // What becomes durable in the same turn of the event loop is applied together.
+    await Promise.resolve()
+    for (;;) {
+      const task = this.#tasks.shift()
+      const ready = task === undefined ? this.#committedEntries() : []
+      if (task !== undefined) await task()
+      else if (ready.length > 0) await this.#apply(ready)
+      else break
+    }
+    this.#isWorking = false
+  }
+
+  #committedEntries(): Pending[] {
+    let bytes = 0
+    let count = 0
+    for (const { head, bytes: batch } of this.#pending) {
+      if (head.sequence > this.#primary.committed || count === APPLY_ENTRIES) break
+      if (count > 0 && bytes + batch.length > APPLY_BYTES) break
+      bytes += batch.length
+      count += 1
+    }
+    return this.#pending.slice(0, count)
+  }
+
+  async #apply(ready: readonly Pending[]): Promise<void> {
+    const { epoch, sequence } = ready.at(-1)!.head
+    const applied = { epoch, sequence }
+    const changes = {
+      batches: ready.map(({ batch }) => batch),
+      bytes: ready.reduce((sum, { bytes }) => sum + bytes.length, 0),
+    }
+    const { members } = this
+    this.#applying = { waiting: new Set(members), firstDoneMs: undefined }
+    await Promise.all(
+      members.map((member) => member.departure.until(this.#applyOn(member, applied, changes))),
+    )
+    this.#applying = undefined
+    if (this.#stopped !== undefined) return
+    this.#applied = applied
+    for (const { head, resolve } of this.#pending.splice(0, ready.length)) {
+      resolve({ epoch: head.epoch, sequence: head.sequence })
+    }
+  }
+
+  async #applyOn(
+    member: Member,
+    applied: LogPosition,
+    changes: { batches: readonly RowBatch[]; bytes: number },
+  ): Promise<void> {
+    if (!member.readable) return
+    try {
+      await member.host.apply(this.id, { incarnation: member.incarnation, applied }, changes)
+    } catch (error) {
+      member.readable = false
+      if (this.#isMember(member)) this.#parts.onBadRows(member, error)
+    }
+    if (this.#applying?.waiting.delete(member)) {
+      this.#applying.firstDoneMs ??= this.#parts.clock.monotonicMs()
+    }
+  }
+}
+
+function isReplica(replica: Replica, member: Member): boolean {
+  return replica.driveId === member.driveId && replica.incarnation === member.incarnation
+}

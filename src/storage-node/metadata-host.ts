@@ -1,0 +1,227 @@
+// The metadata of a node: partitions, the drives that hold their replicas, and the coordinator that says
+// which replicas count. Embedded quorum (storage.md 2): an entry is committed once durable on every in-sync replica.
+import { prepareDigests } from '../digest/digest.ts'
+import { mebibytes } from '../kit/bytes.ts'
+import type { Log } from '../kit/log.ts'
+import type { World } from '../kit/world.ts'
+import type { MetaPartitionId } from '../metadata/contract.ts'
+import type { PartitionLog } from '../metadata/log/contract.ts'
+import { BEGINNING } from '../metadata/log/entry.ts'
+import { MetadataUnavailable } from '../metadata/unavailable.ts'
+import type { ClusterState, Coordinator } from '../placement/coordinator.ts'
+import { startPartitions } from '../placement/coordinator-changes.ts'
+import type { OpenLevel } from './drive-lock.ts'
+import { openRowsLevel } from './meta-rows-open.ts'
+import type { HostDrive } from './metadata-host-drive.ts'
+import { MetadataKeeper } from './metadata-host-keeper.ts'
+import { HostedPartition } from './metadata-host-partition.ts'
+import { HostedRows } from './metadata-host-reader.ts'
+import {
+  openDrive,
+  type Recovered,
+  recoverPartitions,
+  type StartDrive,
+} from './metadata-host-start.ts'
+import type { DriveLogOptions } from './metalog/drive-log.ts'
+import type { MetaDrive } from './metalog/meta-drive.ts'
+
+/** What a host serves and with what. */
+export interface MetadataHostOptions {
+  /** The drives that are here and work. */
+  drives: ReadonlyMap<number, MetaDrive>
+  coordinator: Coordinator
+  log: Log
+  /** Replicas of every partition: one more than drives may be lost. */
+  replicaCount: number
+  limits?: Partial<HostLimits>
+}
+
+/** Sizes and times that tests make smaller. */
+export interface HostLimits extends DriveLogOptions {
+  /** A marker is written after so many bytes of changes, or after so long. */
+  markerBytes: number
+  markerMs: number
+  /** A replica that everyone waits for longer than this leaves the set. */
+  lateMs: number
+  /** Between two comparisons of all replicas. */
+  inspectMs: number
+}
+
+export interface MetadataHostParts {
+  world: World
+  openLevel?: OpenLevel
+}
+
+const USUAL_LIMITS: HostLimits = {
+  fileBytes: mebibytes(8),
+  retainBytes: mebibytes(64),
+  markerBytes: mebibytes(16),
+  // A marker writes a table: often enough that a start replays little, rarely enough that tables stay few.
+  markerMs: 10_000,
+  lateMs: 2_000,
+  inspectMs: 6 * 3600 * 1000,
+}
+
+/** Metadata partitions made durable on the drives of this process. */
+export class MetadataHost {
+  readonly #partitions: ReadonlyMap<number, HostedPartition>
+  readonly #hosts: ReadonlyMap<number, HostDrive>
+  readonly #keeper: MetadataKeeper
+  readonly #stopWatching: () => void
+  readonly #log: Log
+
+  private constructor(parts: {
+    partitions: ReadonlyMap<number, HostedPartition>
+    hosts: ReadonlyMap<number, HostDrive>
+    keeper: MetadataKeeper
+    stopWatching: () => void
+    log: Log
+  }) {
+    this.#partitions = parts.partitions
+    this.#hosts = parts.hosts
+    this.#keeper = parts.keeper
+    this.#stopWatching = parts.stopWatching
+    this.#log = parts.log
+  }
+
+  /** Recovers every partition, tells the coordinator what is whole, and serves. */
+  static async open(options: MetadataHostOptions, parts: MetadataHostParts): Promise<MetadataHost> {
+    await prepareDigests()
+    const { coordinator } = options
+    const limits = { ...USUAL_LIMITS, ...options.limits }
+    const startDrives = await openDrives(options, limits, parts)
+    const hosts = new Map([...startDrives].map(([id, { host }]) => [id, host]))
+    try {
+      const recovered = await recoverPartitions(coordinator.state, startDrives, options.log)
+      await coordinator.decide(startPartitions(recovered.sets))
+      return await serve(options, limits, { ...parts, startDrives, hosts, recovered })
+    } catch (error) {
+      await Promise.all([...hosts.values()].map((host) => closeDrive(host, options.log)))
+      throw error
+    }
+  }
+
+  /** The log and the rows of one partition. One user at a time. */
+  partitionLog(id: MetaPartitionId): PartitionLog {
+    const partition = this.#partitions.get(id)
+    if (partition === undefined) throw new Error(`there is no metadata partition ${id}`)
+    return {
+      rows: new HostedRows(partition, this.#keeper),
+      append: (batch) => partition.append(batch),
+    }
+  }
+
+  /** Resolves when no in-sync set counts on the drive any more. Called again it gives the same promise. */
+  driveFailed(driveId: number): Promise<void> {
+    return this.#keeper.driveFailed(driveId)
+  }
+
+  /** Makes the replicas that are missing, as far as there are drives for them. */
+  mend(): Promise<void> {
+    return this.#keeper.mend()
+  }
+
+  /** Compares all replicas now, as it happens in the background from time to time. */
+  inspect(): Promise<void> {
+    return this.#keeper.inspect()
+  }
+
+  /** A clean stop: what is under way is finished, and markers say that nothing needs to be replayed. */
+  async close(): Promise<void> {
+    await this.#keeper.stop()
+    for (const partition of this.#partitions.values()) {
+      await partition.settled()
+      partition.stop(new MetadataUnavailable('the store is closing'))
+    }
+    this.#stopWatching()
+    await Promise.all([...this.#hosts.values()].map((host) => closeDrive(host, this.#log)))
+  }
+
+  /** Serves what was recovered; used by open(). */
+  static begin(parts: {
+    partitions: ReadonlyMap<number, HostedPartition>
+    hosts: ReadonlyMap<number, HostDrive>
+    keeper: MetadataKeeper
+    stopWatching: () => void
+    log: Log
+  }): MetadataHost {
+    return new MetadataHost(parts)
+  }
+}
+
+async function serve(
+  options: MetadataHostOptions,
+  limits: HostLimits,
+  found: MetadataHostParts & {
+    startDrives: ReadonlyMap<number, StartDrive>
+    hosts: ReadonlyMap<number, HostDrive>
+    recovered: Recovered
+  },
+): Promise<MetadataHost> {
+  const { coordinator, log, replicaCount } = options
+  const { world, hosts, recovered, openLevel = openRowsLevel } = found
+  const partitions = new Map<number, HostedPartition>()
+  const keeper = new MetadataKeeper(
+    { limits, replicaCount, unchecked: uncheckedDrives(found.startDrives) },
+    { world, log, coordinator, hosts, partitions, openLevel },
+  )
+  for (const [id, state] of coordinator.state.metaPartitions.entries()) {
+    const tip = recovered.tips.get(id) ?? BEGINNING
+    const partition = new HostedPartition(
+      { id, state, tip, hosts },
+      { clock: world.clock, onBadRows: (member, cause) => keeper.onBadRows(member, cause) },
+    )
+    if (recovered.lost.has(id)) {
+      partition.stop(new MetadataUnavailable(`metadata partition ${id} can not be recovered`))
+    }
+    partitions.set(id, partition)
+  }
+  const adopt = (state: ClusterState): void => {
+    for (const [id, partition] of partitions) partition.adopt(state.metaPartitions[id]!)
+  }
+  const stopWatching = coordinator.watch(adopt)
+  keeper.start(found.startDrives, recovered)
+  // The first entry of the epoch. A partition that can not commit it is stopped and says so itself.
+  await Promise.allSettled([...partitions.values()].map((partition) => partition.append([])))
+  return MetadataHost.begin({ partitions, hosts, keeper, stopWatching, log })
+}
+
+function uncheckedDrives(drives: ReadonlyMap<number, StartDrive>): Set<number> {
+  return new Set([...drives].filter(([, { checked }]) => !checked).map(([id]) => id))
+}
+
+/** A drive that can not be opened is failed: the others go on without it. */
+async function openDrives(
+  options: MetadataHostOptions,
+  limits: HostLimits,
+  { world, openLevel = openRowsLevel }: MetadataHostParts,
+): Promise<Map<number, StartDrive>> {
+  const opened = new Map<number, StartDrive>()
+  const open = async (drive: MetaDrive): Promise<void> => {
+    try {
+      opened.set(drive.id, await openDrive(drive, limits, { world, log: options.log, openLevel }))
+    } catch (error) {
+      options.log.error({ drive: drive.id, error }, 'the metadata of a drive can not be opened')
+      drive.fail(error)
+    }
+  }
+  await Promise.all([...options.drives.values()].map(open))
+  return opened
+}
+
+/** Two markers, so that the next start need not replay what the one before last would ask for. */
+async function closeDrive(host: HostDrive, log: Log): Promise<void> {
+  const closing = async (): Promise<void> => {
+    if (host.drive.failure === undefined) {
+      await host.checkpoint({ force: true })
+      await host.checkpoint({ force: true })
+    }
+    await host.log.close()
+    await host.rows.close()
+  }
+  const done = closing().catch((error) => {
+    log.warn({ drive: host.drive.id, error }, 'the metadata of a drive was not closed cleanly')
+  })
+  // What hangs on a failed drive is left alone.
+  if (host.drive.failure === undefined) await done
+}

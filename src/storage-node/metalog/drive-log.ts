@@ -1,0 +1,344 @@
+// The metadata log of one drive, shared by all partitions: what waits is written and synced together.
+// Layout: docs/formats/metadata-log.md.
+import { assert } from '../../kit/assert.ts'
+import { mebibytes, roundUp } from '../../kit/bytes.ts'
+import type { World } from '../../kit/world.ts'
+import { isFull } from '../drive.ts'
+import { LogFile } from './log-file.ts'
+import type { MetaDrive } from './meta-drive.ts'
+import {
+  decodeRecord,
+  encodeRecord,
+  type LogRecord,
+  RECORD_ALIGNMENT,
+  RECORD_HEADER_BYTES,
+} from './record.ts'
+import { parseLogFileName, scanFile } from './scan-file.ts'
+
+/** Sizes of a log. */
+export interface DriveLogOptions {
+  /** Of one file, where the drive is not small. */
+  fileBytes: number
+  /** Old files stay until those after them hold this much, even when nobody needs them. */
+  retainBytes: number
+}
+
+/** An intact record found at the start, and where its batch is. */
+export interface FoundRecord extends LogRecord {
+  file: string
+  salt: bigint
+  at: number
+  bytes: number
+}
+
+/** Whether a record is still needed for the rows of this drive. */
+export type IsNeeded = (record: {
+  partition: number
+  incarnation: string
+  sequence: number
+}) => boolean
+
+interface Waiting {
+  record: LogRecord
+  batch: Uint8Array
+  bytes: number
+  resolve: () => void
+  reject: (error: unknown) => void
+}
+
+interface SealedFile {
+  path: string
+  bytes: number
+  /** Highest sequence of every replica in the file, by `partition/incarnation`. */
+  highest: Map<string, { partition: number; incarnation: string; sequence: number }>
+}
+
+const DIRECTORY = 'metalog'
+// One group: enough that a sync pays, little enough that nobody waits long for its end.
+const GROUP_BYTES = mebibytes(4)
+const GROUP_RECORDS = 512
+// A file is at most this share of its drive, so that a small one is not eaten by its log.
+const DRIVE_SHARE = 512
+
+/** Appends records of all partitions on one drive. */
+export class DriveLog {
+  readonly #world: Pick<World, 'disk' | 'random'>
+  readonly #drive: MetaDrive
+  readonly #options: DriveLogOptions
+  readonly #sealed: SealedFile[]
+  readonly #waiting: Waiting[] = []
+  #current: LogFile
+  #highest: SealedFile['highest'] = new Map()
+  /** The next file, made while there is still room in the current one. */
+  #spare: Promise<LogFile | undefined> | undefined
+  #nextNumber: number
+  #running: Promise<void> = Promise.resolve()
+  #isRunning = false
+  #failure: unknown
+  #isFull = false
+  #reading: { path: string; bytes: Uint8Array } | undefined
+
+  private constructor(parts: {
+    world: Pick<World, 'disk' | 'random'>
+    drive: MetaDrive
+    options: DriveLogOptions
+    sealed: SealedFile[]
+    current: LogFile
+  }) {
+    this.#world = parts.world
+    this.#drive = parts.drive
+    this.#options = parts.options
+    this.#sealed = parts.sealed
+    this.#current = parts.current
+    this.#nextNumber = parts.current.number + 1
+  }
+
+  /** Reads what a drive's log still holds, and starts a new file behind it. Files of earlier starts are never written again. */
+  static async open(
+    parts: { world: Pick<World, 'disk' | 'random'>; drive: MetaDrive },
+    options: DriveLogOptions,
+  ): Promise<{ log: DriveLog; found: FoundRecord[]; rotten: number }> {
+    const { world, drive } = parts
+    const directory = await openDirectory(world, drive)
+    const { sealed, found, rotten, lastNumber } = await readFiles(world, drive, directory)
+    const space = await drive.run(() => world.disk.space(drive.path))
+    const fileBytes = fitToDrive(options.fileBytes, space.totalBytes)
+    const place = { directory, number: lastNumber + 1, bytes: fileBytes }
+    const current = await LogFile.create(place, parts)
+    const log = new DriveLog({ world, drive, options: { ...options, fileBytes }, sealed, current })
+    return { log, found, rotten }
+  }
+
+  /** Resolves once the record is durable, in the order of the calls. Partitions bound how many they have under way. */
+  append(record: LogRecord, batch: Uint8Array): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    const bytes = roundUp(RECORD_HEADER_BYTES + batch.length, RECORD_ALIGNMENT)
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ record, batch, bytes, resolve, reject })
+      if (!this.#isRunning) this.#running = this.#run()
+    })
+  }
+
+  /** Reads the batch of a record that open() found. Asked in order of files it reads each file once. */
+  async readFound(found: FoundRecord): Promise<Uint8Array> {
+    if (this.#reading?.path !== found.file) {
+      const bytes = await this.#drive.run(() => this.#world.disk.readFile(found.file))
+      this.#reading = { path: found.file, bytes }
+    }
+    const read = decodeRecord(this.#reading.bytes, found.at, found.salt)
+    if (read.kind !== 'record') throw new Error('a log record rotted since it was found')
+    return read.batch
+  }
+
+  /** Gives the memory of readFound() back. */
+  endReading(): void {
+    this.#reading = undefined
+  }
+
+  /** Deletes the oldest files that nobody needs, as far as `retainBytes` allows. */
+  async trim(isNeeded: IsNeeded, options: { retainBytes?: number } = {}): Promise<void> {
+    const retainBytes = options.retainBytes ?? this.#options.retainBytes
+    for (;;) {
+      const [oldest, ...rest] = this.#sealed
+      if (oldest === undefined || [...oldest.highest.values()].some(isNeeded)) return
+      const behind = rest.reduce((sum, { bytes }) => sum + bytes, this.#current.bytes)
+      if (behind < retainBytes) return
+      await this.#drive.run(() => this.#world.disk.remove(oldest.path))
+      this.#sealed.shift()
+    }
+  }
+
+  /** Waits for what was appended. */
+  async close(): Promise<void> {
+    await this.#running
+    this.#failure ??= new Error('the log is closed')
+    const spare = await this.#spare
+    await this.#current.close()
+    if (spare === undefined) return
+    await spare.close()
+    if (this.#drive.failure === undefined) {
+      await this.#drive.run(() => this.#world.disk.remove(spare.path))
+    }
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true
+    // Callers of the same turn of the event loop share the first group.
+    await Promise.resolve()
+    while (this.#waiting.length > 0) {
+      try {
+        await this.#writeGroup()
+      } catch (error) {
+        this.#refuse(error)
+      }
+    }
+    this.#isRunning = false
+  }
+
+  async #writeGroup(): Promise<void> {
+    await this.#makeRoom(this.#waiting[0]!.bytes)
+    const group = this.#takeGroup()
+    const { salt } = this.#current
+    const records = group.map(({ record, batch }) => encodeRecord(record, batch, salt))
+    try {
+      await this.#current.append(records)
+    } catch (error) {
+      for (const { reject } of group) reject(error)
+      throw error
+    }
+    this.#isFull = false
+    for (const { record, resolve } of group) {
+      note(this.#highest, record)
+      resolve()
+    }
+  }
+
+  /** Whether the drive had no room for another file when one was needed. */
+  get isFull(): boolean {
+    return this.#isFull
+  }
+
+  /** A full drive refuses what waits and goes on later; any other failure is the end of the drive. */
+  #refuse(error: unknown): void {
+    this.#isFull = isFull(error)
+    if (!this.#isFull) {
+      this.#failure = error
+      this.#drive.fail(error)
+    }
+    for (const { reject } of this.#waiting.splice(0)) reject(error)
+  }
+
+  #takeGroup(): Waiting[] {
+    let bytes = 0
+    let count = 0
+    for (const { bytes: more } of this.#waiting) {
+      const fits = bytes + more <= this.#current.free
+      if (!fits || count === GROUP_RECORDS || (count > 0 && bytes + more > GROUP_BYTES)) break
+      bytes += more
+      count += 1
+    }
+    assert(count > 0, 'room was made for the first record')
+    return this.#waiting.splice(0, count)
+  }
+
+  async #makeRoom(bytes: number): Promise<void> {
+    if (this.#current.free < this.#current.bytes / 2) this.#spare ??= this.#makeSpare()
+    if (this.#current.free >= bytes) return
+    const spare = await this.#spare
+    const next = spare !== undefined && spare.bytes >= bytes ? spare : await this.#create(bytes)
+    if (next === spare) this.#spare = undefined
+    const { path, bytes: sealedBytes } = this.#current
+    await this.#current.close()
+    this.#sealed.push({ path, bytes: sealedBytes, highest: this.#highest })
+    this.#highest = new Map()
+    this.#current = next
+  }
+
+  /** A spare that can not be made now is tried again when it is needed. */
+  async #makeSpare(): Promise<LogFile | undefined> {
+    try {
+      return await this.#create(0)
+    } catch (error) {
+      if (!isFull(error)) this.#drive.fail(error)
+      this.#spare = undefined
+      return undefined
+    }
+  }
+
+  #create(recordBytes: number): Promise<LogFile> {
+    const bytes = Math.max(this.#options.fileBytes, recordBytes)
+    const number = this.#nextNumber
+    this.#nextNumber += 1
+    const directory = `${this.#drive.path}/${DIRECTORY}`
+    return LogFile.create({ directory, number, bytes }, { world: this.#world, drive: this.#drive })
+  }
+}
+
+async function openDirectory(world: Pick<World, 'disk'>, drive: MetaDrive): Promise<string> {
+  const directory = `${drive.path}/${DIRECTORY}`
+  if ((await drive.run(() => world.disk.stat(directory))) === undefined) {
+    await drive.run(() => world.disk.makeDirectory(directory))
+    await drive.syncDirectory(drive.path)
+  }
+  return directory
+}
+
+async function readFiles(
+  world: Pick<World, 'disk'>,
+  drive: MetaDrive,
+  directory: string,
+): Promise<{ sealed: SealedFile[]; found: FoundRecord[]; rotten: number; lastNumber: number }> {
+  const sealed: SealedFile[] = []
+  const found: FoundRecord[] = []
+  let rotten = 0
+  let lastNumber = 0
+  for (const name of (await drive.run(() => world.disk.list(directory))).sort()) {
+    const parsed = parseLogFileName(name)
+    if (parsed === undefined) continue
+    const file = { path: `${directory}/${name}`, salt: parsed.salt }
+    lastNumber = parsed.number
+    const scan = await readFile(world, drive, file)
+    if (scan === undefined) continue
+    rotten += scan.rotten
+    found.push(...scan.found)
+    sealed.push({ path: file.path, bytes: scan.bytes, highest: highestOf(scan.found) })
+  }
+  return { sealed, found, rotten, lastNumber }
+}
+
+/** Reads one file and gives its unused end back; undefined when it held nothing at all and is gone now. */
+async function readFile(
+  { disk }: Pick<World, 'disk'>,
+  drive: MetaDrive,
+  { path, salt }: { path: string; salt: bigint },
+): Promise<{ found: FoundRecord[]; rotten: number; bytes: number } | undefined> {
+  const bytes = await drive.run(() => disk.readFile(path))
+  const { places, rotten } = scanFile(bytes, salt)
+  const found = places.map((place) => ({
+    ...place.record,
+    file: path,
+    salt,
+    at: place.at,
+    bytes: place.bytes,
+  }))
+  if (rotten > 0) return { found, rotten, bytes: bytes.length }
+  const last = places.at(-1)
+  if (last === undefined) {
+    await drive.run(() => disk.remove(path))
+    return undefined
+  }
+  const used = last.at + last.bytes
+  if (used < bytes.length) await drive.run(() => truncate(disk, path, used))
+  return { found, rotten, bytes: used }
+}
+
+async function truncate(disk: World['disk'], path: string, bytes: number): Promise<void> {
+  const file = await disk.open(path, 'write')
+  try {
+    await file.truncate(bytes)
+  } finally {
+    await file.close()
+  }
+}
+
+function highestOf(records: readonly LogRecord[]): SealedFile['highest'] {
+  const highest: SealedFile['highest'] = new Map()
+  for (const record of records) note(highest, record)
+  return highest
+}
+
+function note(
+  highest: SealedFile['highest'],
+  { partition, incarnation, sequence }: LogRecord,
+): void {
+  const name = `${partition}/${incarnation}`
+  const known = highest.get(name)
+  if (known === undefined || known.sequence < sequence) {
+    highest.set(name, { partition, incarnation, sequence })
+  }
+}
+
+function fitToDrive(wanted: number, totalBytes: number): number {
+  const share = roundUp(Math.floor(totalBytes / DRIVE_SHARE), 64 * 1024)
+  return Math.min(wanted, Math.max(share, 64 * 1024))
+}

@@ -1,0 +1,14 @@
+// What metadata needs of a drive: Drive has it, and tests can put something smaller in its place.
+import type { DiskFile } from '../../kit/world.ts'
+
+/** A drive that holds replicas of metadata. run() throws DriveUnavailable once the drive failed. */
+export interface MetaDrive {
+  readonly id: number
+  readonly path: string
+  readonly failure: unknown | undefined
+  run<T>(operation: () => Promise<T>): Promise<T>
+  syncFile(file: DiskFile): Promise<void>
+  syncDirectory(path: string): Promise<void>
+  fail(cause: unknown): void
+  onFailure(listener: (cause: unknown) => void): () => void
+}

@@ -1,0 +1,92 @@
+// One entry of one replica as bytes in a metadata log file. Layout: docs/formats/metadata-log.md.
+import { xxh64 } from '../../digest/xxh64.ts'
+import { assert } from '../../kit/assert.ts'
+import { asBuffer, mebibytes, roundUp } from '../../kit/bytes.ts'
+import type { EntryHead } from '../../metadata/log/entry.ts'
+
+/** An entry as one replica keeps it. */
+export interface LogRecord extends EntryHead {
+  partition: number
+  /** Which replica: 16 hex digits, never used twice. */
+  incarnation: string
+}
+
+/** Records begin at multiples of this, so that the next one is found behind a rotten one. */
+export const RECORD_ALIGNMENT = 64
+
+/** Longer batches are refused by the partition long before. */
+export const MAX_BATCH_BYTES = mebibytes(32)
+
+/** Bytes before the batch. */
+export const RECORD_HEADER_BYTES = 64
+
+// "KMLR" read as a little-endian u32.
+const MAGIC = 0x524c4d4b
+const FORMAT = 1
+const CHECKSUM_AT = 16
+
+/** A record with its batch, padded to the alignment. `salt` is that of the file: a record is valid only in its own. */
+export function encodeRecord(record: LogRecord, batch: Uint8Array, salt: bigint): Buffer {
+  assert(batch.length <= MAX_BATCH_BYTES, 'a batch fits in a log record')
+  const used = RECORD_HEADER_BYTES + batch.length
+  const target = Buffer.alloc(roundUp(used, RECORD_ALIGNMENT))
+  target.writeUInt32LE(MAGIC, 0)
+  target.writeUInt16LE(FORMAT, 4)
+  target.writeUInt16LE(record.partition, 6)
+  target.writeUInt32LE(batch.length, 8)
+  target.write(record.incarnation, 24, 'hex')
+  target.writeBigUInt64LE(BigInt(record.epoch), 32)
+  target.writeBigUInt64LE(BigInt(record.sequence), 40)
+  target.writeBigUInt64LE(BigInt(record.prevEpoch), 48)
+  target.writeBigUInt64LE(BigInt(record.committed), 56)
+  target.set(batch, RECORD_HEADER_BYTES)
+  target.writeBigUInt64LE(xxh64(target.subarray(0, used), salt), CHECKSUM_AT)
+  return target
+}
+
+/** What stands at a place in a file. */
+export type RecordFound =
+  | { kind: 'record'; record: LogRecord; batch: Uint8Array; bytes: number }
+  /** Never written. */
+  | { kind: 'nothing' }
+  | { kind: 'rotten' }
+
+/** Reads the record that begins at `at`. */
+export function decodeRecord(file: Uint8Array, at: number, salt: bigint): RecordFound {
+  const source = asBuffer(file)
+  if (at + RECORD_HEADER_BYTES > source.length) return { kind: 'nothing' }
+  if (source.readUInt32LE(at) !== MAGIC) {
+    return isZero(source, at) ? { kind: 'nothing' } : { kind: 'rotten' }
+  }
+  const batchBytes = source.readUInt32LE(at + 8)
+  const used = RECORD_HEADER_BYTES + batchBytes
+  if (batchBytes > MAX_BATCH_BYTES || at + used > source.length) return { kind: 'rotten' }
+  const bytes = Buffer.from(source.subarray(at, at + used))
+  const wanted = bytes.readBigUInt64LE(CHECKSUM_AT)
+  bytes.writeBigUInt64LE(0n, CHECKSUM_AT)
+  if (xxh64(bytes, salt) !== wanted || bytes.readUInt16LE(4) !== FORMAT) return { kind: 'rotten' }
+  return {
+    kind: 'record',
+    record: readHead(bytes),
+    batch: bytes.subarray(RECORD_HEADER_BYTES),
+    bytes: roundUp(used, RECORD_ALIGNMENT),
+  }
+}
+
+function readHead(bytes: Buffer): LogRecord {
+  return {
+    partition: bytes.readUInt16LE(6),
+    incarnation: bytes.toString('hex', 24, 32),
+    epoch: Number(bytes.readBigUInt64LE(32)),
+    sequence: Number(bytes.readBigUInt64LE(40)),
+    prevEpoch: Number(bytes.readBigUInt64LE(48)),
+    committed: Number(bytes.readBigUInt64LE(56)),
+  }
+}
+
+function isZero(source: Buffer, at: number): boolean {
+  for (let offset = 0; offset < RECORD_ALIGNMENT; offset += 4) {
+    if (source.readUInt32LE(at + offset) !== 0) return false
+  }
+  return true
+}

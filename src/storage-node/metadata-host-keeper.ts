@@ -150,8 +150,24 @@ export class MetadataKeeper implements Doubts {
         this.#parts.log.error({ drive: driveId, error }, 'rows could not be made anew')
         this.#parts.hosts.get(driveId)!.drive.fail(error)
       })
-      .finally(() => this.#renewing.delete(driveId))
+      .finally(() => {
+        this.#renewing.delete(driveId)
+        void this.#fillAgain(driveId)
+      })
     this.#renewing.set(driveId, renewed)
+  }
+
+  /** Rows that were put aside are kept until there is nothing left that they could be needed for. */
+  async #fillAgain(driveId: number): Promise<void> {
+    await this.#mender.request()
+    const { world, hosts, log } = this.#parts
+    const { drive } = hosts.get(driveId)!
+    if (this.#someReplicaIsMissing() || drive.failure !== undefined) return
+    try {
+      await removeAside({ world, drive })
+    } catch (error) {
+      log.warn({ drive: driveId, error }, 'damaged rows that were put aside could not be removed')
+    }
   }
 
   async #renewRows(driveId: number): Promise<void> {
@@ -172,9 +188,6 @@ export class MetadataKeeper implements Doubts {
     if (this.#membersOn(driveId).length > 0) return // The others failed meanwhile.
     await host.rows.close()
     host.replaceRows(await replaceRows({ world, drive: host.drive, openLevel }))
-    if (this.#stopping.signal.aborted) return
-    await this.#mender.request()
-    if (!this.#someReplicaIsMissing()) await removeAside({ world, drive: host.drive })
   }
 
   #membersOn(driveId: number): Member[] {
@@ -257,7 +270,7 @@ export class MetadataKeeper implements Doubts {
       try {
         await host.checkpoint(log.isFull ? { force: true, retainBytes: 0 } : {})
       } catch (error) {
-        if (drive.failure !== undefined) return
+        if (drive.failure !== undefined || this.#renewing.has(drive.id)) return
         this.#parts.log.error({ drive: drive.id, error }, 'rows can not be made durable')
         this.#renew(drive.id)
       }

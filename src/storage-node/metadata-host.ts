@@ -70,13 +70,8 @@ export class MetadataHost {
   readonly #stopWatching: () => void
   readonly #log: Log
 
-  private constructor(parts: {
-    partitions: ReadonlyMap<number, HostedPartition>
-    hosts: ReadonlyMap<number, HostDrive>
-    keeper: MetadataKeeper
-    stopWatching: () => void
-    log: Log
-  }) {
+  /** Over parts that serve already: see open(). */
+  constructor(parts: ServingParts) {
     this.#partitions = parts.partitions
     this.#hosts = parts.hosts
     this.#keeper = parts.keeper
@@ -94,7 +89,9 @@ export class MetadataHost {
     try {
       const recovered = await recoverPartitions(coordinator.state, startDrives, options.log)
       await coordinator.decide(startPartitions(recovered.sets))
-      return await serve(options, limits, { ...parts, startDrives, hosts, recovered })
+      return new MetadataHost(
+        await serve(options, limits, { ...parts, startDrives, hosts, recovered }),
+      )
     } catch (error) {
       await Promise.all([...hosts.values()].map((host) => closeDrive(host, options.log)))
       throw error
@@ -136,17 +133,14 @@ export class MetadataHost {
     this.#stopWatching()
     await Promise.all([...this.#hosts.values()].map((host) => closeDrive(host, this.#log)))
   }
+}
 
-  /** Serves what was recovered; used by open(). */
-  static begin(parts: {
-    partitions: ReadonlyMap<number, HostedPartition>
-    hosts: ReadonlyMap<number, HostDrive>
-    keeper: MetadataKeeper
-    stopWatching: () => void
-    log: Log
-  }): MetadataHost {
-    return new MetadataHost(parts)
-  }
+interface ServingParts {
+  partitions: ReadonlyMap<number, HostedPartition>
+  hosts: ReadonlyMap<number, HostDrive>
+  keeper: MetadataKeeper
+  stopWatching: () => void
+  log: Log
 }
 
 async function serve(
@@ -157,7 +151,7 @@ async function serve(
     hosts: ReadonlyMap<number, HostDrive>
     recovered: Recovered
   },
-): Promise<MetadataHost> {
+): Promise<ServingParts> {
   const { coordinator, log, replicaCount } = options
   const { world, hosts, recovered, openLevel = openRowsLevel } = found
   const partitions = new Map<number, HostedPartition>()
@@ -183,7 +177,7 @@ async function serve(
   keeper.start(found.startDrives, recovered)
   // The first entry of the epoch. A partition that can not commit it is stopped and says so itself.
   await Promise.allSettled([...partitions.values()].map((partition) => partition.append([])))
-  return MetadataHost.begin({ partitions, hosts, keeper, stopWatching, log })
+  return { partitions, hosts, keeper, stopWatching, log }
 }
 
 function uncheckedDrives(drives: ReadonlyMap<number, StartDrive>): Set<number> {

@@ -102,9 +102,9 @@ export class AwsChunkedDecoder {
   }
 
   #readChunkLine(line: string): void {
-    const [, size = '', extension = ''] = /^([0-9a-fA-F]{1,13})\s*(;.*)?$/.exec(line) ?? []
+    const [, size = '', extension = ''] = /^([0-9a-fA-F]{1,13})[ \t]*(;.*)?$/.exec(line) ?? []
     if (size === '') throw malformedChunk()
-    this.#signature = /;\s*chunk-signature=([0-9a-f]{64})\s*(;|$)/.exec(extension)?.[1]
+    this.#signature = /;[ \t]*chunk-signature=([0-9a-f]{64})[ \t]*(;|$)/.exec(extension)?.[1]
     this.#leftInChunk = Number.parseInt(size, 16)
     if (this.#leftInChunk > this.#left) throw new S3Error('IncompleteBody')
     if (this.#leftInChunk > 0) {
@@ -126,8 +126,8 @@ export class AwsChunkedDecoder {
     if (!this.#options.trailers || colon <= 0 || this.#trailerBytes > TRAILER_BYTES_MAX) {
       throw malformedTrailer()
     }
-    const name = line.slice(0, colon).trim().toLowerCase()
-    const value = line.slice(colon + 1).trim()
+    const name = trimBlanks(line.slice(0, colon)).toLowerCase()
+    const value = trimBlanks(line.slice(colon + 1))
     if (name === 'x-amz-trailer-signature') this.#trailerSignature = value
     else if (this.trailers.has(name)) throw malformedTrailer()
     else this.trailers.set(name, value)
@@ -147,6 +147,10 @@ export class AwsChunkedDecoder {
     }
     this.#state = 'done'
   }
+}
+
+function trimBlanks(text: string): string {
+  return text.replace(/^[ \t]+|[ \t]+$/g, '')
 }
 
 function malformedChunk(): S3Error {

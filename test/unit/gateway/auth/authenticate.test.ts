@@ -356,7 +356,7 @@ t.test('each fault of a presigned URL has its error', async (t) => {
         [`no ${name}`, presigned({}, { [`X-Amz-${name}`]: undefined }), badParameters] as [
           string,
           string,
-          object,
+          Wanted,
         ],
     ),
     ['expires at once', presigned({ 'X-Amz-Expires': '0' }), badParameters],

@@ -105,3 +105,29 @@ t.test(
     t.pass('the stream was given back')
   },
 )
+
+t.test('a client that never reads is broken off', async (t) => {
+  let finish = (): void => {}
+  const aborted = new Promise<void>((resolve) => {
+    finish = resolve
+  })
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    try {
+      for (;;) yield Buffer.alloc(1_048_576)
+    } finally {
+      finish()
+    }
+  }
+  const operation = streaming(Number.MAX_SAFE_INTEGER, chunks)
+  const fixture = await startGateway(t, { limits: { socketIdleMs: 200 } }, { operation })
+  const socket = connect(fixture.port, '127.0.0.1')
+  socket.on('error', () => {}) // That is how it ends.
+  socket.pause()
+  const headers = Object.entries(signHeaders(fixture.host, { url: '/bkt/k' }))
+  socket.write(
+    `GET /bkt/k HTTP/1.1\r\n${headers.map((pair) => pair.join(': ')).join('\r\n')}\r\n\r\n`,
+  )
+  await aborted
+  t.pass('the stream was given back')
+  socket.destroy()
+})

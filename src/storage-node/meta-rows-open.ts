@@ -5,7 +5,8 @@ import { kibibytes, mebibytes } from '../kit/bytes.ts'
 import { isMissing, type World } from '../kit/world.ts'
 import type { BytesLevel, OpenLevel } from './drive-lock.ts'
 import { MetaRows } from './meta-rows.ts'
-import { checkTables, tablesIn } from './meta-rows-tables.ts'
+import { type Manifest, readManifest } from './meta-rows-manifest.ts'
+import { checkTables } from './meta-rows-tables.ts'
 import type { MetaDrive } from './metalog/meta-drive.ts'
 
 /** How far the rows of a drive can be believed. */
@@ -39,7 +40,7 @@ export const openRowsLevel: OpenLevel = async (path, sizes) => {
 
 const SIZES = { writeBufferBytes: mebibytes(4), cacheBytes: mebibytes(8) }
 // More than this is checked in the background rather than while everyone waits for the start.
-const CHECK_AT_START_BYTES = mebibytes(64)
+const CHECK_AT_START_BYTES = mebibytes(256)
 
 /** Where the rows of a drive are. */
 export function rowsPath(drive: MetaDrive): string {
@@ -53,10 +54,11 @@ export async function openRows(
   const path = rowsPath(parts.drive)
   await makeDirectory(parts, path)
   try {
-    // Listed before LevelDB is at work: these are complete, or no longer needed and removed by it.
-    const names = tablesIn(await parts.drive.run(() => parts.world.disk.list(path)))
+    // Before LevelDB is at work: it would compact rotten tables into fresh ones.
+    const { trouble, checked } = await checkAtRest(parts, path)
     const rows = await openLevelOn(parts, path)
-    return { rows, ...(await judge(parts, path, names)) }
+    const complaint = await parts.drive.run(() => findComplaint(parts.world, path))
+    return { rows, verdict: judge(trouble, complaint), checked }
   } catch (error) {
     if (parts.drive.failure !== undefined || isLocked(error)) throw error
     const detail = `meta.db can not be opened: ${error instanceof Error ? error.message : error}`
@@ -99,33 +101,60 @@ function isLocked(error: unknown): boolean {
   return (error as { cause?: { code?: string } } | undefined)?.cause?.code === 'LEVEL_LOCKED'
 }
 
-async function judge(
-  parts: RowsParts,
-  directory: string,
-  names: readonly string[],
-): Promise<{ verdict: RowsVerdict; checked: boolean }> {
-  const { world, drive } = parts
-  const complaint = await drive.run(() => findComplaint(world, directory))
-  const checked = (await tableBytes(parts, directory, names)) <= CHECK_AT_START_BYTES
-  const trouble = checked
-    ? await checkTables(parts, { directory, names }, async () => {})
-    : undefined
-  if (trouble !== undefined) return { verdict: { kind: 'suspect', detail: trouble }, checked }
-  if (complaint !== undefined)
-    return { verdict: { kind: 'replay-all', detail: complaint }, checked }
-  return { verdict: { kind: 'whole' }, checked }
+function judge(trouble: string | undefined, complaint: string | undefined): RowsVerdict {
+  if (trouble !== undefined) return { kind: 'suspect', detail: trouble }
+  if (complaint !== undefined) return { kind: 'replay-all', detail: complaint }
+  return { kind: 'whole' }
 }
 
-async function tableBytes(
+/** Checks the tables of a LevelDB that is not open, unless they are too large for that. */
+async function checkAtRest(
+  parts: RowsParts,
+  directory: string,
+): Promise<{ trouble: string | undefined; checked: boolean }> {
+  const { world, drive } = parts
+  const manifest = await drive.run(() => findManifest(world, directory))
+  if (manifest === undefined) return { trouble: undefined, checked: true }
+  if (manifest.kind === 'damaged') return { trouble: manifest.detail, checked: true }
+  const names: string[] = []
+  let total = 0
+  for (const [number, bytes] of manifest.tables) {
+    const name = await findTable(parts, directory, number, bytes)
+    if (name === undefined) return { trouble: `table ${number} is missing or cut`, checked: true }
+    names.push(name)
+    total += bytes
+  }
+  if (total > CHECK_AT_START_BYTES) return { trouble: undefined, checked: false }
+  return { trouble: await checkTables(parts, { directory, names }, async () => {}), checked: true }
+}
+
+async function findManifest(
+  { disk }: Pick<World, 'disk'>,
+  directory: string,
+): Promise<Manifest | undefined> {
+  try {
+    const current = Buffer.from(await disk.readFile(`${directory}/CURRENT`)).toString('latin1')
+    if (!/^MANIFEST-[0-9]+\n$/.test(current))
+      return { kind: 'damaged', detail: 'CURRENT is damaged' }
+    return readManifest(await disk.readFile(`${directory}/${current.trim()}`))
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+async function findTable(
   { world, drive }: RowsParts,
   directory: string,
-  names: readonly string[],
-): Promise<number> {
-  let bytes = 0
-  for (const name of names) {
-    bytes += (await drive.run(() => world.disk.stat(`${directory}/${name}`)))?.bytes ?? 0
+  number: number,
+  bytes: number,
+): Promise<string | undefined> {
+  const base = `${number}`.padStart(6, '0')
+  for (const name of [`${base}.ldb`, `${base}.sst`]) {
+    const stat = await drive.run(() => world.disk.stat(`${directory}/${name}`))
+    if (stat?.bytes === bytes) return name
   }
-  return bytes
+  return undefined
 }
 
 /** The line in which LevelDB admits that it dropped something. */

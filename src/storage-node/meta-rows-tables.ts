@@ -76,12 +76,12 @@ async function readIfThere(
 function isIntact(source: Buffer, { offset, bytes }: BlockPlace): boolean {
   const end = offset + bytes
   if (end + TRAILER_BYTES > source.length) return false
-  const crc = asBuffer(digestOf('CRC32C', source.subarray(offset, end + 1))).readUInt32BE(0)
-  return source.readUInt32LE(end + 1) === mask(crc)
+  return source.readUInt32LE(end + 1) === maskedCrc(source.subarray(offset, end + 1))
 }
 
-/** LevelDB stores checksums rotated and shifted, since a checksum of data with its own checksum says little. */
-function mask(crc: number): number {
+/** CRC32C as LevelDB stores it: rotated and shifted, since a checksum of data with its own checksum says little. */
+export function maskedCrc(bytes: Uint8Array): number {
+  const crc = asBuffer(digestOf('CRC32C', bytes)).readUInt32BE(0)
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0
 }
 
@@ -109,13 +109,20 @@ function readPlace(reader: Varints): BlockPlace {
   return { offset, bytes: reader.next() }
 }
 
-class Varints {
+/** Reads LevelDB's variable-length numbers. */
+export class Varints {
   readonly #source: Buffer
   at: number
 
   constructor(source: Buffer, at: number) {
     this.#source = source
     this.at = at
+  }
+
+  /** Steps over a string with its length before it. */
+  skipBytes(): void {
+    const bytes = this.next()
+    this.at += bytes
   }
 
   next(): number {

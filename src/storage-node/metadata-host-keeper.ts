@@ -106,6 +106,13 @@ export class MetadataKeeper implements Doubts {
     await Promise.all(this.#renewing.values())
   }
 
+  /** Writes a marker on every drive where it is due, or on all of them. */
+  async writeMarkers(isTime = true): Promise<void> {
+    await Promise.all(
+      [...this.#parts.hosts.values()].map((host) => this.#writeMarker(host, isTime)),
+    )
+  }
+
   /** Ends all loops and copies. */
   async stop(): Promise<void> {
     this.#stopping.abort()
@@ -214,7 +221,7 @@ export class MetadataKeeper implements Doubts {
   async #tidy(drives: ReadonlyMap<number, StartDrive>, { lost }: Recovered): Promise<void> {
     for (const [driveId, { host, statuses, verdict }] of drives) {
       if (host.drive.failure !== undefined) continue
-      if (verdict.kind === 'suspect' && lost.size === 0 && this.#membersOn(driveId).length === 0) {
+      if (verdict.kind === 'suspect' && lost.size === 0) {
         this.#renew(driveId)
         continue
       }
@@ -241,7 +248,8 @@ export class MetadataKeeper implements Doubts {
       mendInMs -= TICK_MS
       markInMs -= TICK_MS
       for (const partition of this.#parts.partitions.values()) this.#dropLaggards(partition)
-      await this.#writeMarkers(markInMs <= 0)
+      // A drive that hangs must not keep the others from what comes next.
+      await Promise.race([this.writeMarkers(markInMs <= 0), this.#rest(TICK_MS)])
       if (markInMs <= 0) markInMs = this.#options.limits.markerMs
       if (mendInMs > 0) continue
       mendInMs = MEND_EVERY_MS
@@ -261,23 +269,18 @@ export class MetadataKeeper implements Doubts {
     }
   }
 
-  async #writeMarkers(isTime: boolean): Promise<void> {
-    const { markerBytes } = this.#options.limits
-    const write = async (host: HostDrive): Promise<void> => {
-      const { drive, unmarkedBytes, log } = host
+  async #writeMarker(host: HostDrive, isTime: boolean): Promise<void> {
+    const { drive, unmarkedBytes, log } = host
+    const rests = drive.failure !== undefined || this.#renewing.has(drive.id)
+    if (rests || (!isTime && unmarkedBytes < this.#options.limits.markerBytes && !log.isFull))
+      return
+    try {
+      await host.checkpoint(log.isFull ? { force: true, retainBytes: 0 } : {})
+    } catch (error) {
       if (drive.failure !== undefined || this.#renewing.has(drive.id)) return
-      if (!isTime && unmarkedBytes < markerBytes && !log.isFull) return
-      try {
-        await host.checkpoint(log.isFull ? { force: true, retainBytes: 0 } : {})
-      } catch (error) {
-        if (drive.failure !== undefined || this.#renewing.has(drive.id)) return
-        this.#parts.log.error({ drive: drive.id, error }, 'rows can not be made durable')
-        this.#renew(drive.id)
-      }
+      this.#parts.log.error({ drive: drive.id, error }, 'rows can not be made durable')
+      this.#renew(drive.id)
     }
-    // A drive that hangs must not keep the others from it.
-    const done = Promise.all([...this.#parts.hosts.values()].map(write))
-    await Promise.race([done, this.#rest(TICK_MS)])
   }
 
   async #inspectLoop(): Promise<void> {

@@ -155,12 +155,13 @@ async function recoverPartition(
       continue
     }
     const drive = drives.get(replica.driveId)!
-    if (await mendOrFail({ id, replica, plan: one, chain: plan.chain }, drive, sources)) {
+    if (await tryToMend({ id, replica, plan: one, chain: plan.chain }, drive, { sources, log })) {
       set.push(replica)
     }
   }
   if (set.length === 0) {
     recovered.lost.add(id)
+    for (const { host } of drives.values()) host.holdBack(id)
     return
   }
   recovered.sets.set(id, set)
@@ -232,17 +233,19 @@ interface Mending {
   chain: readonly EntryHead[]
 }
 
-/** False when the drive failed on the way: the others go on without it. */
-async function mendOrFail(
+/** False when the drive or its rows failed on the way: the others go on without it. */
+async function tryToMend(
   mending: Mending,
   drive: StartDrive,
-  sources: readonly RecordSource[],
+  { sources, log }: { sources: readonly RecordSource[]; log: Log },
 ): Promise<boolean> {
   try {
     await mend(mending, drive, sources)
     return true
   } catch (error) {
-    if (drive.host.drive.failure === undefined) throw error
+    const where = { partition: mending.id, drive: mending.replica.driveId }
+    log.warn({ ...where, error }, 'a replica could not be mended: it is copied anew')
+    drive.host.detach(mending.id)
     return false
   }
 }

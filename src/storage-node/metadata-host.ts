@@ -118,6 +118,11 @@ export class MetadataHost {
     return this.#keeper.mend()
   }
 
+  /** Writes a marker on every drive now, as it happens from time to time. */
+  mark(): Promise<void> {
+    return this.#keeper.writeMarkers()
+  }
+
   /** Compares all replicas now, as it happens in the background from time to time. */
   inspect(): Promise<void> {
     return this.#keeper.inspect()

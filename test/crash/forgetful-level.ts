@@ -60,6 +60,14 @@ export class ForgetfulLevels {
     return false
   }
 
+  /** Loses the first `count` rows without a word. */
+  async loseRows(path: string, count: number): Promise<void> {
+    const batches = this.#batches.get(this.#disk.inodeOf(path) ?? -1) ?? []
+    const level = await filled(batches)
+    const keys = await level.keys({ limit: count }).all()
+    batches.push({ operations: keys.map((key) => ({ type: 'del', key })), synced: true })
+  }
+
   /** Opens the LevelDB in a directory of the forgetful disk, which is made when it is missing. */
   readonly openLevel: OpenLevel = async (path) => {
     if ((await this.#disk.stat(path)) === undefined) await this.#disk.makeDirectory(path)

@@ -7,7 +7,7 @@ import t from 'tap'
 import { MixedLoad } from '../support/load.ts'
 import { S3Client } from '../support/s3.ts'
 import { Seeded, seedOfRun } from '../support/seeded.ts'
-import { DidNotStart, startServer } from '../support/server.ts'
+import { startServer } from '../support/server.ts'
 
 const seed = seedOfRun()
 t.comment(`SEED=${seed}`)
@@ -24,6 +24,7 @@ t.test('two of six drives are deleted while a mixed load runs', { timeout: 300_0
   const random = new Seeded(seed)
   const { directory, directories } = await newDrives()
   const server = await startServer({ directories, environment: { KINTSUGI_BUCKETS: 'load' } })
+  t.teardown(() => server.kill())
   const client = new S3Client(server.endpoint)
   const load = new MixedLoad(client, 'load', random)
   const running = load.run(6)
@@ -57,6 +58,7 @@ t.test('any four of six, copied elsewhere, serve everything', { timeout: 300_000
   const random = new Seeded(seed + 1)
   const { directory, directories } = await newDrives()
   const server = await startServer({ directories, environment: { KINTSUGI_BUCKETS: 'load' } })
+  t.teardown(() => server.kill())
   const client = new S3Client(server.endpoint)
   const load = new MixedLoad(client, 'load', random)
   const running = load.run(6)
@@ -82,7 +84,8 @@ t.test('any four of six, copied elsewhere, serve everything', { timeout: 300_000
     copyClient.close()
   }
   const three = directories.slice(0, 3)
-  await t.rejects(startServer({ directories: three }), DidNotStart, 'three are too few')
+  const refused = await startServer({ directories: three }).catch((error: unknown) => error)
+  t.match(refused, { exitCode: 4, stderr: /3 of 6 drives are missing/ }, 'three are too few')
   client.close()
   await rm(directory, { recursive: true })
 })

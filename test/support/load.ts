@@ -114,7 +114,11 @@ export class MixedLoad {
 
   /** Reads every key that was ever written, and holds the list against them. */
   async checkAll(): Promise<void> {
-    for (const key of this.history.keys) await this.check(key)
+    for (const key of this.history.keys) {
+      await this.check(key).catch((error) =>
+        this.troubles.push(`read of ${key} broke off: ${error}`),
+      )
+    }
     const listed = new Set(await this.#client.listAll(this.#bucket))
     for (const key of this.history.keys) {
       const wanted = this.history.existence(key)

@@ -73,7 +73,7 @@ export async function startServer(given: ServerOptions = {}): Promise<TestServer
       return ended
     },
     kill: async () => {
-      child.kill('SIGKILL')
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
       await ended
     },
   }

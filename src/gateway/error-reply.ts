@@ -20,6 +20,7 @@ export function asS3Error(error: unknown): S3Error {
   const cause = error
   switch ((error as { code?: unknown } | undefined)?.code) {
     case 'OVERLOADED':
+      return slowDown() // Without a cause it is not logged: a flood must not flood the log.
     case 'METADATA_UNAVAILABLE':
       return slowDown(cause)
     case 'DRIVE_UNAVAILABLE':

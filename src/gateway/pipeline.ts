@@ -246,8 +246,8 @@ export class Pipeline {
     }
     record.status = error.status
     const { requestId, method, path } = record
-    const reply = errorReply(error, { requestId, method, resource: path, hostId: this.#hostId })
     try {
+      const reply = errorReply(error, { requestId, method, resource: path, hostId: this.#hostId })
       await sendReply(
         exchange,
         reply,

@@ -114,7 +114,7 @@ function openServer(tls: TlsKeys | undefined, limits: GatewayLimits): Server | T
   return server
 }
 
-function openApp(server: Server, { world }: GatewayParts): FastifyInstance {
+function openApp(server: Server, { world, log }: GatewayParts): FastifyInstance {
   const newId = (bytes: number): Buffer => asBuffer(world.random.bytes(bytes))
   const hostId = newId(32).toString('base64')
   return fastify({
@@ -126,6 +126,7 @@ function openApp(server: Server, { world }: GatewayParts): FastifyInstance {
     forceCloseConnections: 'idle',
     clientErrorHandler: (error, socket) => {
       const requestId = newId(8).toString('hex').toUpperCase()
+      log.debug({ requestId, error: String(error) }, 'what came was no request')
       answerParserError(error, socket as Socket, {
         requestId,
         hostId,

@@ -186,13 +186,20 @@ export function toldBy({ text }: Answer): Told {
   return JSON.parse(text) as Told
 }
 
-/** Sends raw bytes and collects what comes back until the server closes. */
-export async function talkRaw(port: number, bytes: string | Uint8Array): Promise<string> {
-  const socket = connect(port, '127.0.0.1')
+/** Sends raw bytes, says `patienceMs` later that no more will come, and collects what comes back until the server closes. */
+export async function talkRaw(
+  port: number,
+  bytes: string | Uint8Array,
+  { patienceMs = 0 } = {},
+): Promise<string> {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   const parts: Buffer[] = []
   socket.on('data', (part: Buffer) => parts.push(part))
   socket.on('error', () => {}) // A reset after the answer is the server's way to close.
+  socket.once('end', () => socket.end())
   socket.write(bytes)
+  const timer = patienceMs > 0 ? setTimeout(() => socket.end(), patienceMs) : undefined
   await new Promise((resolve) => socket.once('close', resolve))
+  clearTimeout(timer)
   return Buffer.concat(parts).toString('latin1')
 }

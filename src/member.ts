@@ -5,6 +5,7 @@ import { prepareDigests } from './digest/digest.ts'
 import { type EmbeddedStorage, openEmbeddedStorage } from './embedded/storage.ts'
 import { Codec } from './erasure/codec.ts'
 import { Exit, portTaken } from './exit.ts'
+import { isBucketName } from './gateway/address.ts'
 import { rootCredentials } from './gateway/auth/credentials.ts'
 import { operations } from './gateway/operations.ts'
 import { createGateway, type Gateway } from './gateway/server.ts'
@@ -69,7 +70,7 @@ async function openParts(
   const storeParts = await assembleStore(storage, parts)
   const objects = new Objects(storeParts)
   await objects.start()
-  for (const name of config.buckets) await objects.createBucket(name, config.region)
+  await createBuckets(objects, config)
   const collector = startCollector(config, storage, storeParts, parts)
   opened.defer(() => collector.stop())
   const gateway = await openGateway(config, { storage, objects, opened }, parts)
@@ -84,6 +85,14 @@ async function openParts(
       await gateway.close({ deadlineMs })
       await opened.close()
     },
+  }
+}
+
+async function createBuckets(objects: Objects, { buckets, region }: ServeConfig): Promise<void> {
+  for (const name of buckets) {
+    if (!isBucketName(name))
+      throw new Exit(2, `--buckets: "${name}" can not be the name of a bucket.`)
+    await objects.createBucket(name, region)
   }
 }
 

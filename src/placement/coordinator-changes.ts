@@ -35,7 +35,8 @@ export function dropReplicasOn(driveId: number): Change {
       const inSync = partition.inSync.filter((replica) => replica.driveId !== driveId)
       if (inSync.length === partition.inSync.length || inSync.length === 0) return partition
       changed = true
-      return { epoch: partition.epoch + 1, inSync }
+      // Epoch 0 says that the partition was never started and is empty by right: nobody has to be fenced.
+      return { epoch: partition.epoch === 0 ? 0 : partition.epoch + 1, inSync }
     })
     return changed ? { ...state, metaPartitions } : undefined
   }

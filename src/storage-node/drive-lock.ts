@@ -2,7 +2,7 @@
 // the operating system frees its lock when the process ends, however it ends.
 import type { AbstractLevel } from 'abstract-level'
 import { Level } from 'level'
-import type { World } from '../kit/world.ts'
+import type { Disk, World } from '../kit/world.ts'
 
 /** Thrown when another process (or this one, twice) uses the drive. */
 export class DriveLocked extends Error {
@@ -42,12 +42,41 @@ export const openLevelDb: OpenLevel = async (path, sizes) => {
 
 const LOCK_SIZES: LevelSizes = { writeBufferBytes: 64 * 1024, cacheBytes: 8 * 1024 }
 
+/** Drives that this process holds, by device and inode of their lock directory. */
+const heldHere = new WeakMap<Disk, Set<string>>()
+
 /** Takes the lock of the drive at `drivePath` until the result is closed; throws DriveLocked. */
 export async function lockDrive(
   world: Pick<World, 'disk'>,
   drivePath: string,
   openLevel: OpenLevel,
 ): Promise<{ close(): Promise<void> }> {
+  // LevelDB must not see a second opening from this process: the one that is refused closes the lock file,
+  // and with that the operating system drops the lock of the first one too (POSIX record locks).
+  const held = heldHere.get(world.disk) ?? new Set<string>()
+  heldHere.set(world.disk, held)
+  const name = await nameOnDisk(world, `${drivePath}/lock`)
+  if (held.has(name)) throw new DriveLocked(drivePath)
+  held.add(name)
+  try {
+    const level = await openLock(world, drivePath, openLevel)
+    return { close: () => level.close().finally(() => held.delete(name)) }
+  } catch (error) {
+    held.delete(name)
+    throw error
+  }
+}
+
+async function nameOnDisk(world: Pick<World, 'disk'>, path: string): Promise<string> {
+  const stat = await world.disk.stat(path)
+  return `${stat?.device}:${stat?.inode}`
+}
+
+async function openLock(
+  world: Pick<World, 'disk'>,
+  drivePath: string,
+  openLevel: OpenLevel,
+): Promise<BytesLevel> {
   const path = `${drivePath}/lock`
   try {
     return await openLevel(path, LOCK_SIZES)

@@ -38,7 +38,7 @@ export function readManifest(bytes: Uint8Array): Manifest {
 /** The records of a file in LevelDB's log format, or what is wrong with it. */
 function readRecords(source: Buffer): Buffer[] | string {
   const records: Buffer[] = []
-  let fragments: Buffer[] = []
+  let unfinished: Buffer[] = []
   let at = 0
   while (at + HEADER_BYTES <= source.length) {
     const leftInBlock = BLOCK_BYTES - (at % BLOCK_BYTES)
@@ -54,10 +54,10 @@ function readRecords(source: Buffer): Buffer[] | string {
     if (source.readUInt32LE(at) !== maskedCrc(source.subarray(at + 6, end))) {
       return `the record at ${at} of the manifest is damaged`
     }
-    fragments.push(body)
+    unfinished.push(body)
     if (type === RecordType.Full || type === RecordType.Last) {
-      records.push(Buffer.concat(fragments))
-      fragments = []
+      records.push(Buffer.concat(unfinished))
+      unfinished = []
     }
     at = end
   }

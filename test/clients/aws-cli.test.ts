@@ -4,25 +4,30 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type Client, client, run, skipWithout } from './commands.ts'
 import { etagOf, hashFile, hashTree, MEBIBYTE, writeSample, writeTree } from './sample-files.ts'
-import { SCHEMES, type Store, startStore } from './store.ts'
+import { SCHEMES, type Store, startStore, TEST_MS } from './store.ts'
 
 const SYNCED_FILES = 2_000
 const BIG_BYTES = 200 * MEBIBYTE
 const ODD_KEYS = ['a', 'a/', '/a', 'a//b', 'a/../b', '🏺 %2e+']
 
+t.setTimeout(SCHEMES.length * TEST_MS)
 for (const scheme of SCHEMES) {
-  t.test(`aws-cli over ${scheme}`, { skip: skipWithout(['aws', 'curl']) }, async (t) => {
-    const store = await startStore(t, scheme)
-    const scene = { store, big: await writeSample(store.scratch, 'big', BIG_BYTES) }
-    await client(t, 'aws', store.environment)('s3', 'mb', 's3://photos')
-    await t.test('cp carries files of any size', (t) => copiesFiles(t, scene))
-    await t.test('cp reads and writes pipes', (t) => copiesPipes(t, scene))
-    await t.test('sync carries odd names, once', (t) => syncs(t, scene))
-    await t.test('mv leaves nothing behind', (t) => moves(t, scene))
-    await t.test('presigned URLs open for anyone', (t) => presigns(t, scene))
-    await t.test('odd keys are ordinary keys', (t) => keepsOddKeys(t, scene))
-    await t.test('rm --recursive and rb empty the store', (t) => removes(t, scene))
-  })
+  t.test(
+    `aws-cli over ${scheme}`,
+    { timeout: TEST_MS, skip: skipWithout(['aws', 'curl']) },
+    async (t) => {
+      const store = await startStore(t, scheme)
+      const scene = { store, big: await writeSample(store.scratch, 'big', BIG_BYTES) }
+      await client(t, 'aws', store.environment)('s3', 'mb', 's3://photos')
+      await t.test('cp carries files of any size', (t) => copiesFiles(t, scene))
+      await t.test('cp reads and writes pipes', (t) => copiesPipes(t, scene))
+      await t.test('sync carries odd names, once', (t) => syncs(t, scene))
+      await t.test('mv leaves nothing behind', (t) => moves(t, scene))
+      await t.test('presigned URLs open for anyone', (t) => presigns(t, scene))
+      await t.test('odd keys are ordinary keys', (t) => keepsOddKeys(t, scene))
+      await t.test('rm --recursive and rb empty the store', (t) => removes(t, scene))
+    },
+  )
 }
 
 interface Scene {

@@ -19,7 +19,7 @@ MIB = 1024 * 1024
 PART = 8 * MIB
 BUCKET = 'boto3-checks'
 ODD_KEYS = [
-    'a', 'a/', '/a', '//a', 'a//b', 'a/../b', 'a/./b', '../b', './b', '..', '.', 'a b', ' a', 'a ', 'a+b', 'a%b',
+    'a', 'a/', '/a', '//a', 'a//b', 'a/../b', 'a/./b', './b', 'a/..', '.', 'a b', ' a', 'a ', 'a+b', 'a%b',
     'a%2Fb', 'a=b&c=d', 'a?b', 'a#b', 'a;b', 'a:b', "a'b", 'a"b', 'a\\b', '<a>&amp;', 'é', 'e\u0301', '日本', '🏺',
     'a\nb', 'a\tb', '*', '~', '\ufffd', 'k' * 1024,
 ]
@@ -142,8 +142,10 @@ def checksums(s3, scratch):
         equal(got.get(name), put.get(name), f'{algorithm} is stored and returned')
         check(got['Body'].read() == data and got.get(name), f'{algorithm} is verified by boto3')
     wrong = base64.b64encode(bytes(4)).decode()
-    refused('BadDigest', 400, 'a wrong CRC32', s3.put_object, Bucket=BUCKET, Key='sum/wrong', Body=data, ChecksumCRC32=wrong)
-    refused('BadDigest', 400, 'a wrong Content-MD5', s3.put_object, Bucket=BUCKET, Key='sum/wrong', Body=data, ContentMD5=base64.b64encode(bytes(16)).decode())
+    # boto3 sends a body again when it seems to have been damaged on the way.
+    once = boto3.client('s3', config=Config(retries={'max_attempts': 0}))
+    refused('BadDigest', 400, 'a wrong CRC32', once.put_object, Bucket=BUCKET, Key='sum/wrong', Body=data, ChecksumCRC32=wrong)
+    refused('BadDigest', 400, 'a wrong Content-MD5', once.put_object, Bucket=BUCKET, Key='sum/wrong', Body=data, ContentMD5=base64.b64encode(bytes(16)).decode())
     refused('404', 404, 'nothing of it is stored', s3.head_object, Bucket=BUCKET, Key='sum/wrong')
 
 
@@ -220,6 +222,8 @@ def keys(s3, scratch):
     folders = [entry['Prefix'] for _, prefixes in found for entry in prefixes]
     equal(folders, sorted({key.split('/')[0] + '/' for key in ODD_KEYS if '/' in key}), 'common prefixes')
     equal([entry['Key'] for contents, _ in found for entry in contents], [key for key in wanted if '/' not in key], 'keys beside them')
+    for key in ['..', '../b', 'a/../../b']:
+        refused('InvalidURI', 400, f'{key} climbs above the root', s3.put_object, Bucket=bucket, Key=key, Body=b'')
     refused('KeyTooLongError', 400, 'a key of 1,025 bytes', s3.put_object, Bucket=bucket, Key='k' * 1025, Body=b'')
     deleted = s3.delete_objects(Bucket=bucket, Delete={'Objects': [{'Key': key} for key in [*ODD_KEYS, 'never there']]})
     equal(sorted(entry['Key'] for entry in deleted.get('Deleted', [])), sorted([*ODD_KEYS, 'never there']), 'delete_objects')

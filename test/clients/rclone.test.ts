@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import { client, skipWithout } from './commands.ts'
 import { hashTree, MEBIBYTE, writeSample, writeTree } from './sample-files.ts'
-import { type Store, startStore } from './store.ts'
+import { type Store, startStore, TEST_MS } from './store.ts'
 
-t.test('moving with rclone', { skip: skipWithout(['rclone']) }, async (t) => {
+t.setTimeout(TEST_MS)
+t.test('moving with rclone', { timeout: TEST_MS, skip: skipWithout(['rclone']) }, async (t) => {
   const source = await startStore(t, 'http')
   const target = await startStore(t, 'http')
   const environment = { ...source.environment, ...remote('OLD', source), ...remote('NEW', target) }

@@ -22,7 +22,7 @@ t.test(
   async (t) => {
     const directory = await mkdtemp(join(tmpdir(), 'kintsugi-memory-'))
     const directories = [1, 2, 3, 4, 5, 6].map((number) => join(directory, `drive${number}`))
-    const environment = { KINTSUGI_BUCKETS: 'b', KINTSUGI_LOG_LEVEL: 'error' }
+    const environment = { KINTSUGI_BUCKETS: 'bucket', KINTSUGI_LOG_LEVEL: 'error' }
     const server = await startServer({ directories, environment })
     const client = new S3Client(server.endpoint)
     t.equal(await putLarge(client, 'seen'), 200)
@@ -62,7 +62,7 @@ async function putLarge(client: S3Client, key: string): Promise<number> {
   const headers = { 'content-length': String(OBJECT_BYTES) }
   const { status } = await client.send({
     method: 'PUT',
-    path: `/b/${key}`,
+    path: `/bucket/${key}`,
     headers,
     body: chunks(),
   })
@@ -78,7 +78,7 @@ async function readSlowly(client: S3Client, hurry: () => boolean): Promise<strin
       if (!hurry()) await sleep(100)
     }
   }
-  await client.send({ method: 'GET', path: '/b/seen', stream })
+  await client.send({ method: 'GET', path: '/bucket/seen', stream })
   return hash.digest('hex')
 }
 

@@ -24,7 +24,7 @@ async function change(running: Running, seeded: Seeded, expected: Expected): Pro
   const partition = seeded.below(PARTITIONS)
   const key = `k${seeded.below(12)}`
   const value =
-    seeded.below(4) === 0 ? undefined : `v${seeded.below(1e9)}`.repeat(1 + seeded.below(300))
+    seeded.below(4) === 0 ? undefined : `v${seeded.below(1e9)}`.repeat(1 + seeded.below(1500))
   const name = `${partition}/${key}`
   const before = expected.get(name) ?? new Set([undefined])
   expected.set(name, new Set([...before, value]))

@@ -224,10 +224,12 @@ t.test('what is no operation is refused', async (t) => {
 
 t.test('refusals name what they are about', async (t) => {
   t.throws(() => read('DELETE /bkt?acl'), {
+    code: 'MethodNotAllowed',
     elements: { Method: 'DELETE', ResourceType: 'BUCKET' },
     headers: { allow: /GET/ },
   })
   t.throws(() => read(`GET /bkt/${'k'.repeat(1025)}`), {
+    code: 'KeyTooLongError',
     elements: { Size: '1025', MaxSizeAllowed: '1024' },
   })
   t.throws(() => read('PUT /bkt/k?partNumber=1'), {

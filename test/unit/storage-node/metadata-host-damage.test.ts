@@ -1,3 +1,4 @@
+// Files of metadata are damaged on up to two drives: nothing wrong is returned and nothing is lost.
 import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'

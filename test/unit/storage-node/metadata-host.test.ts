@@ -1,3 +1,4 @@
+// A metadata host over real LevelDBs: stops, kills, drives that go, replicas that are made.
 import { cp, rm } from 'node:fs/promises'
 import t from 'tap'
 import { dropReplicasOn } from '../../../src/placement/coordinator-changes.ts'

@@ -1,0 +1,214 @@
+// Drives: what a directory is taken for, one process at a time, no more than eight operations, no second life.
+import { execFile } from 'node:child_process'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+import { DriveUnavailable } from '../../../src/kit/drive-unavailable.ts'
+import { realWorld } from '../../../src/kit/world.ts'
+import {
+  Drive,
+  type DriveMarker,
+  formatDrive,
+  inspectDrive,
+} from '../../../src/storage-node/drive.ts'
+import { byChance, EVERYTHING, ForgetfulMachine, NOTHING } from '../../crash/forgetful-machine.ts'
+
+const world = realWorld()
+const marker: DriveMarker = {
+  format: 1,
+  clusterId: 'one',
+  driveId: 3,
+  uuid: 'aa-bb',
+  createdMs: 1_700_000_000_000,
+}
+const failed = { name: 'DriveUnavailable', trouble: 'failed' }
+
+async function openedDrive(t: Test): Promise<Drive> {
+  const path = t.testdir()
+  await formatDrive(world, path, marker)
+  const drive = await Drive.open(world, path, marker)
+  t.teardown(() => drive.close())
+  return drive
+}
+
+t.test('what a directory is', async (t) => {
+  const path = t.testdir({ 'lost+found': {}, file: 'x' })
+  t.same(await inspectDrive(world, `${path}/none`), { kind: 'missing' })
+  t.match(await inspectDrive(world, `${path}/file`), { kind: 'foreign' })
+  t.match(await inspectDrive(world, path), { kind: 'foreign', what: 'it holds file' })
+  rmSync(`${path}/file`)
+  t.same(await inspectDrive(world, path), { kind: 'empty' })
+  await formatDrive(world, path, marker)
+  t.same(await inspectDrive(world, path), { kind: 'formatted', marker })
+  await t.rejects(formatDrive(world, path, marker), { name: 'AssertionFailed' })
+  const text = JSON.stringify({ ...marker, format: 2 })
+  writeFileSync(`${path}/format.json`, text)
+  t.same(await inspectDrive(world, path), { kind: 'wrong-format', format: 2 })
+})
+
+t.test('a damaged marker is broken, never empty', async (t) => {
+  const path = t.testdir()
+  await formatDrive(world, path, marker)
+  const whole = await world.disk.readFile(`${path}/format.json`)
+  for (let at = 0; at < whole.length; at += 1) {
+    writeFileSync(`${path}/format.json`, whole.subarray(0, at))
+    const cut = await inspectDrive(world, path)
+    // The last byte is a line feed, which JSON does not need.
+    if (at < whole.length - 1) t.match(cut, { kind: 'broken' }, `cut at ${at}`)
+    const flipped = Uint8Array.from(whole)
+    flipped[at]! ^= 1
+    writeFileSync(`${path}/format.json`, flipped)
+    const found = await inspectDrive(world, path)
+    const same =
+      found.kind === 'formatted' && JSON.stringify(found.marker) === JSON.stringify(marker)
+    t.ok(found.kind === 'broken' || found.kind === 'wrong-format' || same, `flipped at ${at}`)
+  }
+  rmSync(`${path}/format.json`)
+  writeFileSync(`${path}/seg/00000001.seg`, 'bytes')
+  t.match(await inspectDrive(world, path), {
+    kind: 'broken',
+    what: 'it holds seg but no format.json',
+  })
+})
+
+t.test('formatting that is interrupted leaves an empty directory or a drive', async (t) => {
+  for (let cut = 0; cut < 40; cut += 1) {
+    for (const survives of [NOTHING, EVERYTHING, byChance(cut)]) {
+      const machine = new ForgetfulMachine(1)
+      await machine.disk.makeDirectory('/d')
+      await machine.disk.syncDirectory('/')
+      machine.disk.powerOffAfter(cut)
+      const done = await formatDrive(machine.world, '/d', marker).then(
+        () => true,
+        () => false,
+      )
+      const after = machine.crash(survives, 1)
+      const found = await inspectDrive(after.world, '/d')
+      t.ok(
+        found.kind === 'formatted' || (found.kind === 'empty' && !done),
+        `cut at ${cut}: ${found.kind}`,
+      )
+      if (found.kind === 'empty') await formatDrive(after.world, '/d', marker)
+    }
+  }
+})
+
+t.test('one process at a time', async (t) => {
+  const drive = await openedDrive(t)
+  await t.rejects(Drive.open(world, drive.path, marker), { code: 'DRIVE_LOCKED' })
+  const script = `
+    const { Drive } = await import(${JSON.stringify(import.meta.resolve('../../../src/storage-node/drive.js'))})
+    const { realWorld } = await import(${JSON.stringify(import.meta.resolve('../../../src/kit/world.js'))})
+    const marker = ${JSON.stringify(marker)}
+    await Drive.open(realWorld(), ${JSON.stringify(drive.path)}, marker).catch((error) => process.stdout.write(error.code))`
+  const other = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
+  t.equal(other.stdout, 'DRIVE_LOCKED')
+  await drive.close()
+  const again = await Drive.open(world, drive.path, marker)
+  await again.close()
+})
+
+t.test('a damaged lock is made anew', async (t) => {
+  const drive = await openedDrive(t)
+  await drive.close()
+  writeFileSync(`${drive.path}/lock/CURRENT`, 'nonsense')
+  const again = await Drive.open(world, drive.path, marker)
+  await again.close()
+})
+
+t.test(
+  'at most eight operations at once; the others wait, and leave when the drive fails',
+  async (t) => {
+    const drive = await openedDrive(t)
+    const release: (() => void)[] = []
+    let running = 0
+    const operation = (): Promise<void> => {
+      running += 1
+      return new Promise((resolve) => {
+        release.push(resolve)
+      })
+    }
+    const runs = Array.from({ length: 20 }, () => drive.run(operation))
+    const settled = Promise.allSettled(runs)
+    await new Promise((resolve) => setImmediate(resolve))
+    t.equal(running, 8)
+    release[0]!()
+    await runs[0]
+    await new Promise((resolve) => setImmediate(resolve))
+    t.equal(running, 9)
+    const heard: unknown[] = []
+    drive.onFailure((cause) => heard.push(cause))
+    drive.onFailure(() => heard.push('never'))()
+    drive.fail('broken')
+    drive.fail('again')
+    const results = await settled
+    t.equal(results.filter(({ status }) => status === 'rejected').length, 19, 'hung ones too')
+    t.same(heard, ['broken'])
+    t.equal(drive.failure, 'broken')
+    drive.onFailure((cause) => heard.push(cause))
+    t.same(heard, ['broken', 'broken'], 'who comes late hears it at once')
+    await t.rejects(drive.run(operation), failed)
+  },
+)
+
+t.test('errors of the disk', async (t) => {
+  const throwing = (code: string) => async (): Promise<never> => {
+    throw Object.assign(new Error(code), { code })
+  }
+  const drive = await openedDrive(t)
+  await t.rejects(drive.run(throwing('ENOENT')), { code: 'ENOENT' })
+  await t.rejects(drive.run(throwing('EMFILE')), { code: 'EMFILE' })
+  await t.rejects(drive.run(throwing('ENOSPC')), { name: 'DriveUnavailable', trouble: 'full' })
+  t.equal(drive.failure, undefined)
+  await t.rejects(drive.run(throwing('EROFS')), failed)
+  t.match(drive.failure, { code: 'EROFS' })
+})
+
+t.test('a file, a directory or a whole drive that is gone or replaced', async (t) => {
+  const acts: Record<string, (path: string) => void> = {
+    'the file is removed': (path) => rmSync(`${path}/seg/one`),
+    'the drive is removed': (path) => rmSync(path, { recursive: true }),
+    'the drive is moved away': (path) => renameSync(path, `${path}-moved`),
+    'another one takes its place': (path) => {
+      renameSync(path, `${path}-old`)
+      mkdirSync(path)
+      writeFileSync(`${path}/format.json`, '{}')
+    },
+  }
+  for (const [name, act] of Object.entries(acts)) {
+    const root = `${t.testdir()}/${name.length}`
+    mkdirSync(root)
+    await formatDrive(world, root, marker)
+    const drive = await Drive.open(world, root, marker)
+    const file = await world.disk.open(`${root}/seg/one`, 'create')
+    await file.write([Buffer.from('bytes')], 0)
+    await drive.syncFile(file)
+    await drive.checkPresence()
+    act(root)
+    await file.write([Buffer.from('more')], 5)
+    await t.rejects(drive.syncFile(file), DriveUnavailable, name)
+    t.ok(drive.failure)
+    await file.close()
+    await drive.close()
+  }
+})
+
+t.test('closing waits for what is under way and refuses the rest', async (t) => {
+  const drive = await openedDrive(t)
+  let finish: () => void = () => {}
+  const slow = drive.run(
+    () =>
+      new Promise<void>((resolve) => {
+        finish = resolve
+      }),
+  )
+  await new Promise((resolve) => setImmediate(resolve))
+  const closing = drive.close()
+  await t.rejects(
+    drive.run(async () => {}),
+    failed,
+  )
+  finish()
+  await slow
+  await closing
+})

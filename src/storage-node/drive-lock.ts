@@ -42,7 +42,7 @@ export const openLevelDb: OpenLevel = async (path, sizes) => {
 
 const LOCK_SIZES: LevelSizes = { writeBufferBytes: 64 * 1024, cacheBytes: 8 * 1024 }
 
-/** Drives that this process holds, by device and inode of their lock directory. */
+/** Drives that this process holds, by device and inode of their directory. */
 const heldHere = new WeakMap<Disk, Set<string>>()
 
 /** Takes the lock of the drive at `drivePath` until the result is closed; throws DriveLocked. */
@@ -55,7 +55,7 @@ export async function lockDrive(
   // and with that the operating system drops the lock of the first one too (POSIX record locks).
   const held = heldHere.get(world.disk) ?? new Set<string>()
   heldHere.set(world.disk, held)
-  const name = await nameOnDisk(world, `${drivePath}/lock`)
+  const name = await nameOnDisk(world, drivePath)
   if (held.has(name)) throw new DriveLocked(drivePath)
   held.add(name)
   try {

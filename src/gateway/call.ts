@@ -64,6 +64,8 @@ export interface Reply {
     | { kind: 'text'; text: string }
     /** Exactly `bytes` long; the reply is broken off when it throws. The first chunk is awaited before the head is sent. */
     | { kind: 'stream'; bytes: number; chunks: AsyncIterable<Uint8Array> }
+    /** Of unknown length: text that comes while the operation still runs. */
+    | { kind: 'trickle'; chunks: AsyncIterable<string> }
 }
 
 /** One file of operations/ exports one. */

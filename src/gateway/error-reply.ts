@@ -22,10 +22,14 @@ export function asS3Error(error: unknown): S3Error {
     case 'OVERLOADED':
       return slowDown() // Without a cause it is not logged: a flood must not flood the log.
     case 'METADATA_UNAVAILABLE':
+    case 'COORDINATOR_UNAVAILABLE':
+    case 'TOO_FEW_DRIVES':
       return slowDown(cause)
     case 'DRIVE_UNAVAILABLE':
       if ((error as DriveUnavailable).trouble !== 'full') return slowDown(cause)
       return new S3Error('InsufficientStorage', {}, { cause })
+    case 'BODY_LENGTH_WRONG':
+      return new S3Error('IncompleteBody', {}, { cause })
     case 'BUCKET_GONE':
       return new S3Error('NoSuchBucket', {}, { cause })
     default:

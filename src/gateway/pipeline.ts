@@ -13,14 +13,16 @@ import { permit } from './auth/permit.ts'
 import { SigningKeys } from './auth/signing-keys.ts'
 import { readIncoming } from './body/incoming.ts'
 import { requestBody } from './body/request-body.ts'
-import type { Call, Headers, Operation, RequestBody } from './call.ts'
-import { asS3Error, errorReply, slowDown } from './error-reply.ts'
+import type { Call, Headers, Operation, Reply, RequestBody } from './call.ts'
+import { asS3Error, type ErrorContext, errorReply, slowDown } from './error-reply.ts'
 import type { Exchange } from './exchange.ts'
 import type { GatewayMetrics } from './metrics.ts'
 import type { OperationName } from './operation-names.ts'
+import { PATIENT_OPERATIONS, patientReply } from './patient-reply.ts'
 import { collectHeaders, decodeHeaders, withoutFraming } from './raw-headers.ts'
 import { type Recognised, recognise } from './recognise.ts'
 import { type SendOptions, sendReply } from './send-reply.ts'
+import { errorDocument } from './xml/error-document.ts'
 
 /** Bounds of the pipeline. */
 export interface PipelineLimits {
@@ -119,12 +121,30 @@ export class Pipeline {
     const call = this.#admit(passage)
     const release = await this.#takeTurn(passage)
     try {
-      const reply = await this.#parts.operations[call.operation](call)
+      const reply = await this.#run(call, passage)
       passage.record.status = reply.status
       await sendReply(passage.exchange, reply, this.#sendOptions(passage, release))
     } finally {
       release()
     }
+  }
+
+  #run(call: Call, passage: Passage): Promise<Reply> {
+    const running = this.#parts.operations[call.operation](call)
+    if (!PATIENT_OPERATIONS.has(call.operation)) return running
+    return patientReply(running, {
+      clock: this.#parts.world.clock,
+      signal: passage.departed.signal,
+      describe: (error) => {
+        passage.record.errorCode = error.code
+        this.#logTrouble(passage.record, error)
+        return errorDocument(error, this.#errorContext(passage.record))
+      },
+    })
+  }
+
+  #errorContext({ requestId, method, path }: AccessRecord): ErrorContext {
+    return { requestId, method, resource: path, hostId: this.#hostId }
   }
 
   /** From bytes to a call that may run, or an S3 error. Nothing of the body is read yet. */

@@ -29,6 +29,8 @@ export async function sendReply(
   const headers = composeHeaders(reply, options, keep)
   if (reply.body?.kind === 'stream' && exchange.request.method !== 'HEAD') {
     await sendStream(exchange, { ...reply, headers, body: reply.body }, options)
+  } else if (reply.body?.kind === 'trickle') {
+    await sendTrickle(exchange, { ...reply, headers, body: reply.body }, options)
   } else {
     sendText(exchange, { ...reply, headers }, options)
   }
@@ -49,6 +51,7 @@ function composeHeaders(
 function lengthHeaders({ status, headers, body }: Reply): Record<string, string> {
   if (body?.kind === 'text') return { 'content-length': String(Buffer.byteLength(body.text)) }
   if (body?.kind === 'stream') return { 'content-length': String(body.bytes) }
+  if (body?.kind === 'trickle') return {}
   if (status === 204 || status === 304 || headers?.['content-length'] !== undefined) return {}
   return { 'content-length': '0' }
 }
@@ -67,6 +70,19 @@ function sendText(
   }
   response.write(body.text)
   onBytes(Buffer.byteLength(body.text))
+}
+
+/** Each piece goes out when it comes; there is too little of it for back-pressure. */
+async function sendTrickle(
+  { response }: Exchange,
+  { status, headers, body }: HeadedReply & { body: Extract<Reply['body'], { kind: 'trickle' }> },
+  { onBytes }: SendOptions,
+): Promise<void> {
+  response.writeHead(status, headers)
+  for await (const text of body.chunks) {
+    response.write(text)
+    onBytes(Buffer.byteLength(text))
+  }
 }
 
 /** The first chunk is awaited before the head is sent: until then the reply can still become an error. */

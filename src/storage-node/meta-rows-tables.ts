@@ -32,9 +32,11 @@ export function findTableTrouble(table: Uint8Array): string | undefined {
   for (const place of [metaIndex, index]) {
     if (!isIntact(source, place)) return `its index at ${place.offset} is damaged`
   }
-  // The index now is what LevelDB wrote, so that it can be parsed without doubt.
+  // Both now are what LevelDB wrote, so that they can be parsed without doubt.
   if (source[index.offset + index.bytes] !== 0) return 'it is compressed'
-  const bad = blocksOf(source, index).find((place) => !isIntact(source, place))
+  // The index lists the blocks of rows, the other one the filter: with a bit of that lost a row would not be found.
+  const places = [...blocksOf(source, index), ...blocksOf(source, metaIndex)]
+  const bad = places.find((place) => !isIntact(source, place))
   return bad && `the block at ${bad.offset} is damaged`
 }
 
@@ -85,7 +87,7 @@ export function maskedCrc(bytes: Uint8Array): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0
 }
 
-/** The values of an index block are the places of data blocks. */
+/** The values of an index block are the places of other blocks. */
 function blocksOf(source: Buffer, index: BlockPlace): BlockPlace[] {
   const end = index.offset + index.bytes
   const restarts = source.readUInt32LE(end - 4)

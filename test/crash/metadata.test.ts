@@ -18,7 +18,7 @@ import {
 /** Every value that a row may have now: one when its last change was acknowledged. */
 type Expected = Map<string, Set<string | undefined>>
 
-const CUTS_PER_SEED = Number(process.env.CUTS ?? 60)
+const CUTS_PER_SEED = Number(process.env.CUTS ?? 25)
 
 async function change(running: Running, seeded: Seeded, expected: Expected): Promise<void> {
   const partition = seeded.below(PARTITIONS)

@@ -15,7 +15,7 @@ import {
 
 const SIX: Layout = { driveCount: 6, replicaCount: 3, partitionCount: 4 }
 const SEED = Number(process.env.SEED ?? 815)
-const ROUNDS = Number(process.env.ROUNDS ?? 6)
+const ROUNDS = Number(process.env.ROUNDS ?? 4)
 t.comment(`seed ${SEED}`)
 
 type Random = () => number

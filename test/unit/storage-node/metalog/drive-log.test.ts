@@ -1,0 +1,140 @@
+// The log of one drive: groups, files that follow each other, files that go, a drive that is full or fails.
+import t from 'tap'
+import { prepareDigests } from '../../../../src/digest/digest.ts'
+import { Drive, formatDrive } from '../../../../src/storage-node/drive.ts'
+import { DriveLog } from '../../../../src/storage-node/metalog/drive-log.ts'
+import { EVERYTHING, ForgetfulMachine, NOTHING } from '../../../crash/forgetful-machine.ts'
+
+await prepareDigests()
+
+const FILE_BYTES = 64 * 1024
+const OPTIONS = { fileBytes: FILE_BYTES, retainBytes: 2 * FILE_BYTES }
+const marker = { format: 1, clusterId: 'test', driveId: 1, uuid: 'one', createdMs: 1 }
+
+async function newMachine(capacityBytes?: number): Promise<ForgetfulMachine> {
+  const machine = new ForgetfulMachine(1, capacityBytes ? { disk: { capacityBytes } } : {})
+  await machine.disk.makeDirectory('/drive')
+  await machine.disk.syncDirectory('/')
+  await formatDrive(machine.world, '/drive', marker)
+  return machine
+}
+
+async function open(machine: ForgetfulMachine) {
+  const { openLevel } = machine.levels
+  const drive = await Drive.open(machine.world, '/drive', marker, { openLevel })
+  return { drive, ...(await DriveLog.open({ world: machine.world, drive }, OPTIONS)) }
+}
+
+const head = (sequence: number) => ({
+  partition: 0,
+  incarnation: '00000000000000aa',
+  epoch: 1,
+  sequence,
+  prevEpoch: 1,
+  committed: 0,
+})
+const batch = (sequence: number, bytes = 100): Uint8Array => Buffer.alloc(bytes, sequence)
+
+t.test('what was appended is found again after a crash, in order and whole', async (t) => {
+  const machine = await newMachine()
+  const { log } = await open(machine)
+  await Promise.all([1, 2, 3].map((sequence) => log.append(head(sequence), batch(sequence))))
+  const syncs = machine.disk.trace.filter((line) => / sync .*metalog/.test(line)).length
+  t.equal(syncs, 2, 'one for the new file, one for all three')
+  const after = await open(machine.crash(NOTHING, 2))
+  t.same(
+    after.found.map(({ sequence }) => sequence),
+    [1, 2, 3],
+  )
+  for (const found of after.found) {
+    t.same(await after.log.readFound(found), batch(found.sequence))
+  }
+  after.log.endReading()
+})
+
+t.test('files follow each other; the oldest go when nobody needs them', async (t) => {
+  const machine = await newMachine()
+  const { log } = await open(machine)
+  for (let sequence = 1; sequence <= 40; sequence += 1) {
+    await log.append(head(sequence), batch(sequence, 10_000))
+  }
+  const files = () => machine.disk.files('/drive/metalog').length
+  const many = files()
+  t.ok(many > 5)
+  await log.trim(() => true)
+  t.equal(files(), many, 'what is needed stays')
+  await log.trim(({ sequence }) => sequence > 25)
+  const after = await open(machine.crash(EVERYTHING, 2))
+  const left = after.found.map(({ sequence }) => sequence)
+  t.ok(left[0]! > 1 && left[0]! <= 26, `${left[0]} is the first that is left`)
+  t.equal(left.at(-1), 40)
+  await after.log.trim(() => false)
+  const bytes = machine.disk.files('/drive/metalog').length
+  t.ok(bytes >= 2, 'some stay for their own sake')
+})
+
+t.test('a record that is larger than a file gets a file of its own', async (t) => {
+  const machine = await newMachine()
+  const { log } = await open(machine)
+  await log.append(head(1), batch(1))
+  await log.append(head(2), batch(2, 3 * FILE_BYTES))
+  await log.append(head(3), batch(3))
+  const after = await open(machine.crash(NOTHING, 2))
+  t.same(
+    after.found.map(({ sequence }) => sequence),
+    [1, 2, 3],
+  )
+})
+
+t.test('a full drive refuses, and takes more when it has room again', async (t) => {
+  const machine = await newMachine(4 * FILE_BYTES)
+  const { log, drive } = await open(machine)
+  let taken = 0
+  let refusal: unknown
+  while (refusal === undefined && taken < 100) {
+    await log.append(head(taken + 1), batch(taken, 10_000)).then(
+      () => {
+        taken += 1
+      },
+      (error) => {
+        refusal = error
+      },
+    )
+  }
+  t.match(refusal, { code: 'DRIVE_UNAVAILABLE', trouble: 'full' })
+  t.equal(drive.failure, undefined, 'full is not failed')
+  t.ok(log.isFull)
+  t.ok(taken > 10, 'files that were made before still took what they could')
+  await log.trim(() => false, { retainBytes: 0 })
+  await log.append(head(taken + 1), batch(taken, 10_000))
+  t.notOk(log.isFull)
+})
+
+t.test('a sync that fails is the end of the drive', async (t) => {
+  const machine = await newMachine()
+  const { log, drive } = await open(machine)
+  machine.disk.fault = ({ kind }) => (kind === 'sync' ? 'EIO' : undefined)
+  await t.rejects(log.append(head(1), batch(1)), { code: 'DRIVE_UNAVAILABLE' })
+  t.ok(drive.failure)
+  await t.rejects(log.append(head(2), batch(2)))
+})
+
+t.test('files without records go at the start, and unused ends are given back', async (t) => {
+  const machine = await newMachine()
+  const first = await open(machine)
+  await first.log.append(head(1), batch(1))
+  await first.log.close()
+  await first.drive.close()
+  const second = await open(machine)
+  await second.log.close()
+  await second.drive.close()
+  const third = await open(machine)
+  const files = machine.disk.files('/drive/metalog')
+  t.equal(files.length, 2)
+  t.equal(machine.disk.bytesOf(files[0]!).length, 192)
+  await t.rejects(second.log.append(head(2), batch(2)), /closed/)
+  t.same(
+    third.found.map(({ sequence }) => sequence),
+    [1],
+  )
+})

@@ -14,7 +14,9 @@ function steppedClock() {
     })
   return {
     clock: { now: () => 0, monotonicMs: () => 0, sleep },
-    step: () => sleepers.splice(0).forEach((wake) => wake()),
+    step: () => {
+      for (const wake of sleepers.splice(0)) wake()
+    },
   }
 }
 

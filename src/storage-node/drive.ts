@@ -193,9 +193,8 @@ export class Drive {
   async syncFile(file: DiskFile): Promise<void> {
     await this.run(async () => {
       await file.sync().catch((error) => this.#failAndThrow(error))
-      const stat = await file.stat()
-      if (stat.links === 0) this.#failAndThrow(new Error('a file was removed while it was written'))
-      await this.#checkMarker()
+      const [{ links }] = await Promise.all([file.stat(), this.#checkMarker()])
+      if (links === 0) this.#failAndThrow(new Error('a file was removed while it was written'))
     })
   }
 

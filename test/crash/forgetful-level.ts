@@ -17,7 +17,8 @@ interface Batch {
 export class ForgetfulLevels {
   readonly #disk: ForgetfulDisk
   readonly #batches: Map<number, Batch[]>
-  readonly #open = new Set<number>()
+  /** Open LevelDBs, with how to write to them unnoticed. */
+  readonly #open = new Map<number, (operations: Operations) => Promise<void>>()
 
   constructor(disk: ForgetfulDisk, batches = new Map<number, Batch[]>()) {
     this.#disk = disk
@@ -54,7 +55,9 @@ export class ForgetfulLevels {
       if (!pick(key)) continue
       const rotten = Uint8Array.from(value)
       change(rotten)
-      batches.push({ operations: [{ type: 'put', key, value: rotten }], synced: true })
+      const operations: Operations = [{ type: 'put', key, value: rotten }]
+      batches.push({ operations, synced: true })
+      await this.#open.get(this.#disk.inodeOf(path) ?? -1)?.(operations)
       return true
     }
     return false
@@ -76,7 +79,6 @@ export class ForgetfulLevels {
     const batches = this.#batches.get(inode) ?? []
     this.#batches.set(inode, batches)
     const level = await filled(batches)
-    this.#open.add(inode)
     return this.#recording(level, { path, inode, batches })
   }
 
@@ -86,6 +88,7 @@ export class ForgetfulLevels {
   ): BytesLevel {
     const batch = level.batch.bind(level) as (operations: Operations) => Promise<void>
     const close = level.close.bind(level)
+    this.#open.set(inode, batch)
     const recorded = async (
       operations: Operations,
       options?: { sync?: boolean },

@@ -36,7 +36,7 @@ t.test('damage to any file of LevelDB', async (t) => {
   const whole = shards.map(() => 'whole')
   await check() // Now there is a table file beside the log.
 
-  for (let round = 0; round < 30; round += 1) {
+  for (let round = 0; round < 20; round += 1) {
     const name = seeded.pick(readdirSync(index).filter((each) => each !== 'LOCK'))
     const bytes = readFileSync(`${index}/${name}`)
     for (let flips = 0; flips < 5 && bytes.length > 0; flips += 1) {
@@ -53,14 +53,4 @@ t.test('damage to any file of LevelDB', async (t) => {
   rmSync(index, { recursive: true })
   t.same(await check(), whole, 'without any of it')
   t.notOk(existsSync(`${index}.aside`), 'what was moved aside is gone')
-})
-
-t.test('a row that rots while the store serves', async (t) => {
-  const path = t.testdir()
-  await formatDrive(world, path, MARKER)
-  const shard = sampleShard(new Seeded(2), 1000)
-  await withStore(path, async (store) => {
-    await putShard(store, shard)
-    t.equal(await judgeShard(store, shard), 'whole')
-  })
 })

@@ -133,6 +133,25 @@ t.test('a rotten row: the index is made again, at start and while it serves', as
   t.match(fixture.warnings, ['the shard index is damaged: mending it'])
 })
 
+t.test('a row that rots while the store serves', async (t) => {
+  const fixture = await ShardFixture.open()
+  const shards = await fixture.put(new Seeded(8), 20, 900)
+  const rot = (value: Uint8Array): void => {
+    value[9]! ^= 1
+  }
+  const path = `${PATH}/shards.db`
+  t.ok(await fixture.machine.levels.rot(path, (key) => key[0] === KeyKind.Shard, rot))
+  const [more, judged] = await Promise.all([
+    fixture.put(new Seeded(9), 5, 700),
+    judgeAll(fixture, shards),
+  ])
+  t.same(judged, all('whole', 20))
+  t.same(await judgeAll(fixture, [...shards, ...more]), all('whole', 25))
+  t.same(fixture.warnings, ['the shard index is damaged: mending it'])
+  await fixture.reopen()
+  t.same(await judgeAll(fixture, [...shards, ...more]), all('whole', 25))
+})
+
 t.test('rows that LevelDB lost without a word are missed', async (t) => {
   const fixture = await ShardFixture.open()
   const shards = await fixture.put(new Seeded(8), 30, 900)

@@ -11,7 +11,7 @@ export function buildProgram(): Command {
     .description('An S3-compatible object store that mends itself.')
     .version(VERSION)
     .exitOverride(leave)
-    .showHelpAfterError('(kintsugi --help shows what there is)')
+    .configureOutput(QUIET)
   program.addCommand(serveCommand())
   return program
 }
@@ -23,7 +23,7 @@ function serveCommand(): Command {
     )
     .argument('[DIR...]', 'drive directories')
     .exitOverride(leave)
-    .showHelpAfterError('(kintsugi serve --help explains every option)')
+    .configureOutput(QUIET)
     .addHelpText('after', ENVIRONMENT_HELP)
   for (const spec of SERVE_OPTIONS) command.addOption(optionOf(spec))
   // Without commander's camelCase: options keep the names they have in the file.
@@ -58,8 +58,14 @@ function namedOptions(command: Command): Record<string, string | string[] | bool
   )
 }
 
+/** Errors are printed in one place, main.ts. */
+const QUIET = { writeErr: () => {} }
+
 /** Help and version end well; everything else that commander refuses is wrong usage. */
 function leave(error: CommanderError): never {
   if (error.exitCode === 0) process.exit(0)
-  throw new Exit(2, error.message.replace(/^error: /, ''))
+  if (error.code === 'commander.help')
+    throw new Exit(2, 'a command is missing: see kintsugi --help.')
+  const [sentence] = error.message.replace(/^error: /, '').split('\n')
+  throw new Exit(2, `${sentence}: see kintsugi serve --help.`)
 }

@@ -1,11 +1,16 @@
 // Watches the drives: one that fails is recorded as out on all others, once, before anybody is
 // acknowledged without it.
 import type { Log } from '../kit/log.ts'
+import type { Clock } from '../kit/world.ts'
 import type { Drive } from '../storage-node/drive.ts'
+
+/** Half a minute: a slow disk under load takes seconds, not this. */
+const PROBE_DEADLINE_MS = 30_000
 
 /** Parts of the watch. */
 export interface WatchParts {
   log: Log
+  clock: Clock
   /** Resolves when every other drive remembers that this one is out. */
   recordOut(drive: Drive, reason: string): Promise<void>
 }
@@ -25,7 +30,22 @@ export class DriveWatch {
   /** Looks whether every drive is still there. A failure comes back through onFailure. */
   async probe(): Promise<void> {
     const working = this.#drives.filter(({ failure }) => failure === undefined)
-    await Promise.allSettled(working.map((drive) => drive.checkPresence()))
+    await Promise.allSettled(working.map((drive) => this.#probeOne(drive)))
+  }
+
+  /** A drive that does not even answer this in time hangs: the others do not wait for it. */
+  async #probeOne(drive: Drive): Promise<void> {
+    const answered = new AbortController()
+    const hanging = this.#parts.clock.sleep(PROBE_DEADLINE_MS, answered.signal).then(
+      () => drive.fail(new Error(`it did not answer for ${PROBE_DEADLINE_MS / 1000} s`)),
+      () => {}, // It answered.
+    )
+    try {
+      await drive.checkPresence()
+    } finally {
+      answered.abort()
+      await hanging
+    }
   }
 
   /** Resolves once the failure of a drive is on record; rejects when it could not be recorded. */

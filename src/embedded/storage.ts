@@ -82,6 +82,7 @@ async function openAll(
   opened.defer(() => host.close())
   const watch = new DriveWatch(working, {
     log: parts.log,
+    clock: parts.world.clock,
     recordOut: async (drive, reason) => {
       await coordinator.decide(markOut(drive.id, reason))
       await host.driveFailed(drive.id)

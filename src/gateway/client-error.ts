@@ -20,7 +20,8 @@ export function answerParserError(
     socket.destroy()
     return
   }
-  const error = asS3Error(trouble, context.headerBytesMax)
+  const inBody = replying !== undefined
+  const error = asS3Error(trouble, { inBody, headerBytesMax: context.headerBytesMax })
   const body = errorDocument(error, { ...context, resource: '' })
   const head = [
     `HTTP/1.1 ${error.status} Bad Request`,
@@ -34,8 +35,14 @@ export function answerParserError(
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
 }
 
-function asS3Error(trouble: ParserError, headerBytesMax: number): S3Error {
+function asS3Error(
+  trouble: ParserError,
+  { inBody, headerBytesMax }: { inBody: boolean; headerBytesMax: number },
+): S3Error {
   switch (trouble.code) {
+    case 'HPE_INVALID_EOF_STATE':
+      // Cut short in its body the request is known, and so is what is wrong with it.
+      return new S3Error(inBody ? 'IncompleteBody' : 'BadRequest', {}, { cause: trouble })
     case 'HPE_HEADER_OVERFLOW':
       return new S3Error('RequestHeaderSectionTooLarge', { MaxSizeAllowed: String(headerBytesMax) })
     case 'ERR_HTTP_REQUEST_TIMEOUT':

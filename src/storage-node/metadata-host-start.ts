@@ -7,10 +7,16 @@ import { BEGINNING, decodeBatch, type EntryHead } from '../metadata/log/entry.ts
 import { planRecovery, type ReplicaEvidence, type ReplicaPlan } from '../metadata/log/recovery.ts'
 import type { ClusterState, MetaPartitionState, Replica } from '../placement/coordinator.ts'
 import type { OpenLevel } from './drive-lock.ts'
+import type { MetaRows } from './meta-rows.ts'
 import { openRows, type RowsVerdict } from './meta-rows-open.ts'
 import type { Marker, ReplicaStatus } from './meta-rows-status.ts'
 import { HostDrive } from './metadata-host-drive.ts'
-import { DriveLog, type DriveLogOptions, type FoundRecord } from './metalog/drive-log.ts'
+import {
+  DriveLog,
+  type DriveLogOptions,
+  type FoundRecord,
+  type IsNeeded,
+} from './metalog/drive-log.ts'
 import type { MetaDrive } from './metalog/meta-drive.ts'
 
 export interface StartParts {
@@ -19,15 +25,21 @@ export interface StartParts {
   openLevel: OpenLevel
 }
 
-/** A drive and what was found on it. */
-export interface StartDrive {
-  host: HostDrive
+/** The rows of a drive and what they say. */
+export interface StartRows {
+  drive: MetaDrive
+  rows: MetaRows
   verdict: RowsVerdict
   /** False when its tables are too large to be checked at the start. */
   checked: boolean
   marker: Marker | undefined
   statuses: ReadonlyMap<number, ReplicaStatus>
-  /** Intact records by partition and incarnation. */
+}
+
+/** A drive and what was found on it. */
+export interface StartDrive extends StartRows {
+  host: HostDrive
+  /** Intact records that may be needed, by incarnation. */
   records: ReadonlyMap<string, FoundRecord[]>
 }
 
@@ -43,25 +55,51 @@ const REPLAY_BYTES = 1024 * 1024
 // How many entries a replica that lacks them is given at once.
 const APPENDED_AT_ONCE = 64
 
-/** Opens log and rows of a drive. */
-export async function openDrive(
-  drive: MetaDrive,
-  options: DriveLogOptions,
-  parts: StartParts,
-): Promise<StartDrive> {
+/** Opens the rows of a drive. */
+export async function openStartRows(drive: MetaDrive, parts: StartParts): Promise<StartRows> {
   const opened = await openRows({ ...parts, drive })
-  const { log, found, rotten } = await DriveLog.open({ world: parts.world, drive }, options)
   if (opened.verdict.kind !== 'whole') {
     parts.log.warn({ drive: drive.id, ...opened.verdict }, 'rows of a drive are not to be trusted')
   }
+  const marker = await opened.rows.marker()
+  return { drive, ...opened, marker, statuses: await readStatuses(opened) }
+}
+
+/** Opens the log of a drive whose rows are open. */
+export async function openStartLog(
+  start: StartRows,
+  { options, isNeeded }: { options: DriveLogOptions; isNeeded: IsNeeded },
+  parts: StartParts,
+): Promise<StartDrive> {
+  const { drive, rows, marker } = start
+  const { log, found, rotten } = await DriveLog.open({ ...parts, drive }, options, isNeeded)
   if (rotten > 0) {
     parts.log.warn({ drive: drive.id, rotten }, 'a metadata log has torn or rotten records')
   }
-  const marker = await opened.rows.marker()
-  const statuses = await readStatuses(opened)
-  const host = new HostDrive({ drive, log, rows: opened.rows, marker })
-  const { verdict, checked } = opened
-  return { host, verdict, checked, marker, statuses, records: groupRecords(found) }
+  const host = new HostDrive({ drive, log, rows, marker })
+  return { ...start, host, records: groupRecords(found) }
+}
+
+/** Which records a start needs: those of in-sync replicas above the lowest position that rows of their partition surely hold. */
+export function neededRecords(
+  state: ClusterState,
+  drives: ReadonlyMap<number, StartRows>,
+): IsNeeded {
+  const floors = new Map<string, number>()
+  for (const [id, partition] of state.metaPartitions.entries()) {
+    const bases = partition.inSync.flatMap((replica) => {
+      const drive = drives.get(replica.driveId)
+      const base = drive && findBase(replica, { id, state: partition }, drive)
+      if (base === undefined) return []
+      return drive?.verdict.kind === 'replay-all' ? [0] : [base.sequence]
+    })
+    const floor = bases.length === 0 ? 0 : Math.min(...bases)
+    for (const { incarnation } of partition.inSync) floors.set(incarnation, floor)
+  }
+  return ({ incarnation, sequence }) => {
+    const floor = floors.get(incarnation)
+    return floor !== undefined && sequence > floor
+  }
 }
 
 /** Recovers every partition that has an in-sync replica here. Rows and logs are whole and durable when it resolves. */
@@ -91,7 +129,7 @@ async function checkpointOrFail(host: HostDrive): Promise<void> {
 }
 
 async function readStatuses(opened: {
-  rows: HostDrive['rows']
+  rows: MetaRows
   verdict: RowsVerdict
 }): Promise<Map<number, ReplicaStatus>> {
   try {
@@ -105,16 +143,11 @@ async function readStatuses(opened: {
 function groupRecords(found: readonly FoundRecord[]): Map<string, FoundRecord[]> {
   const groups = new Map<string, FoundRecord[]>()
   for (const record of found) {
-    const name = nameReplica(record.partition, record.incarnation)
-    const group = groups.get(name)
-    if (group === undefined) groups.set(name, [record])
+    const group = groups.get(record.incarnation)
+    if (group === undefined) groups.set(record.incarnation, [record])
     else group.push(record)
   }
   return groups
-}
-
-function nameReplica(partition: number, incarnation: string): string {
-  return `${partition}/${incarnation}`
 }
 
 async function recoverPartition(
@@ -143,7 +176,7 @@ async function recoverPartition(
       'committed entries of a metadata log are gone: its rows are believed',
     )
   }
-  const sources = here.map((replica) => recordSource(id, replica, drives.get(replica.driveId)!))
+  const sources = here.map((replica) => recordSource(replica, drives.get(replica.driveId)!))
   const set: Replica[] = []
   for (const one of plan.replicas) {
     const replica = one.id
@@ -175,22 +208,25 @@ function gatherEvidence(
 ): ReplicaEvidence<Replica> {
   const status = drive.statuses.get(id)
   const claimed = status?.incarnation === replica.incarnation ? status.applied : undefined
-  const entries = drive.records.get(nameReplica(id, replica.incarnation)) ?? []
-  return { id: replica, base: findBase(replica, { id, state }, drive, entries), claimed, entries }
+  const entries = drive.records.get(replica.incarnation) ?? []
+  const proven = findBase(replica, { id, state }, drive)
+  // LevelDB admits to have dropped something: as much as there is is applied again.
+  const replayAll = drive.verdict.kind === 'replay-all'
+  const base = proven && replayAll ? oldestBefore(proven, entries) : proven
+  return { id: replica, base, claimed, entries }
 }
 
 function findBase(
   { incarnation }: Replica,
   { id, state }: { id: number; state: MetaPartitionState },
-  { marker, verdict }: StartDrive,
-  entries: readonly EntryHead[],
+  { marker, verdict }: StartRows,
 ): LogPosition | undefined {
   if (verdict.kind === 'suspect') return undefined
   const marked = marker?.find((one) => one.partition === id && one.incarnation === incarnation)
   // A partition that was never started is empty, and that is right.
   if (marked === undefined) return state.epoch === 0 ? BEGINNING : undefined
   // The marker before last: LevelDB may have lost what it should not have (storage.md 7.3).
-  return verdict.kind === 'whole' ? marked.previous : oldestBefore(marked.previous, entries)
+  return marked.previous
 }
 
 /** The oldest position from which the log leads to `position` without a hole. */
@@ -210,12 +246,8 @@ interface RecordSource {
   read(entry: EntryHead): Promise<Uint8Array> | undefined
 }
 
-function recordSource(
-  partition: number,
-  replica: Replica,
-  { host, records }: StartDrive,
-): RecordSource {
-  const found = records.get(nameReplica(partition, replica.incarnation)) ?? []
+function recordSource(replica: Replica, { host, records }: StartDrive): RecordSource {
+  const found = records.get(replica.incarnation) ?? []
   const byPosition = new Map(found.map((record) => [`${record.epoch}/${record.sequence}`, record]))
   return {
     driveId: replica.driveId,

@@ -17,7 +17,9 @@ import { MetadataKeeper } from './metadata-host-keeper.ts'
 import { HostedPartition } from './metadata-host-partition.ts'
 import { HostedRows } from './metadata-host-reader.ts'
 import {
-  openDrive,
+  neededRecords,
+  openStartLog,
+  openStartRows,
   type Recovered,
   recoverPartitions,
   type StartDrive,
@@ -55,7 +57,7 @@ export interface MetadataHostParts {
 const USUAL_LIMITS: HostLimits = {
   fileBytes: mebibytes(8),
   retainBytes: mebibytes(64),
-  markerBytes: mebibytes(16),
+  markerBytes: mebibytes(8),
   // A marker writes a table: often enough that a start replays little, rarely enough that tables stay few.
   markerMs: 10_000,
   lateMs: 2_000,
@@ -189,22 +191,45 @@ function uncheckedDrives(drives: ReadonlyMap<number, StartDrive>): Set<number> {
   return new Set([...drives].filter(([, { checked }]) => !checked).map(([id]) => id))
 }
 
-/** A drive that can not be opened is failed: the others go on without it. */
+/** Rows first: they say how little of the logs has to be looked at. */
 async function openDrives(
   options: MetadataHostOptions,
   limits: HostLimits,
   { world, openLevel = openRowsLevel }: MetadataHostParts,
 ): Promise<Map<number, StartDrive>> {
-  const opened = new Map<number, StartDrive>()
-  const open = async (drive: MetaDrive): Promise<void> => {
+  const { log, coordinator } = options
+  const parts = { world, log, openLevel }
+  const rows = await openEach(options.drives, log, (drive) => openStartRows(drive, parts))
+  const isNeeded = neededRecords(coordinator.state, rows)
+  const open = async (drive: MetaDrive): Promise<StartDrive> => {
+    const start = rows.get(drive.id)!
     try {
-      opened.set(drive.id, await openDrive(drive, limits, { world, log: options.log, openLevel }))
+      return await openStartLog(start, { options: limits, isNeeded }, parts)
     } catch (error) {
-      options.log.error({ drive: drive.id, error }, 'the metadata of a drive can not be opened')
+      await start.rows.close()
+      throw error
+    }
+  }
+  const opened = new Map([...rows].map(([id, { drive }]) => [id, drive]))
+  return await openEach(opened, log, open)
+}
+
+/** A drive that can not be opened is failed: the others go on without it. */
+async function openEach<T>(
+  drives: ReadonlyMap<number, MetaDrive>,
+  log: Log,
+  open: (drive: MetaDrive) => Promise<T>,
+): Promise<Map<number, T>> {
+  const opened = new Map<number, T>()
+  const openOne = async (drive: MetaDrive): Promise<void> => {
+    try {
+      opened.set(drive.id, await open(drive))
+    } catch (error) {
+      log.error({ drive: drive.id, error }, 'the metadata of a drive can not be opened')
       drive.fail(error)
     }
   }
-  await Promise.all([...options.drives.values()].map(open))
+  await Promise.all([...drives.values()].map(openOne))
   return opened
 }
 

@@ -13,7 +13,7 @@ import {
   RECORD_ALIGNMENT,
   RECORD_HEADER_BYTES,
 } from './record.ts'
-import { parseLogFileName, scanFile } from './scan-file.ts'
+import { type FileScan, parseLogFileName, type RecordPlace, scanFile } from './scan-file.ts'
 
 /** Sizes of a log. */
 export interface DriveLogOptions {
@@ -31,7 +31,7 @@ export interface FoundRecord extends LogRecord {
   bytes: number
 }
 
-/** Whether a record is still needed for the rows of this drive. */
+/** Whether a record is still needed. */
 export type IsNeeded = (record: {
   partition: number
   incarnation: string
@@ -49,7 +49,7 @@ interface Waiting {
 interface SealedFile {
   path: string
   bytes: number
-  /** Highest sequence of every replica in the file, by `partition/incarnation`. */
+  /** Highest sequence of every replica in the file, by its incarnation. */
   highest: Map<string, { partition: number; incarnation: string; sequence: number }>
 }
 
@@ -93,16 +93,21 @@ export class DriveLog {
     this.#nextNumber = parts.current.number + 1
   }
 
-  /** Reads what a drive's log still holds, and starts a new file behind it. Files of earlier starts are never written again. */
+  /**
+   * Reads what a drive's log still holds, and starts a new file behind it. Files of earlier starts are never written
+   * again. Only records that are needed are returned: a log may hold hundreds of thousands.
+   */
   static async open(
     parts: { world: Pick<World, 'disk' | 'random'>; drive: MetaDrive },
     options: DriveLogOptions,
+    isNeeded: IsNeeded,
   ): Promise<{ log: DriveLog; found: FoundRecord[]; rotten: number }> {
     const { world, drive } = parts
-    const directory = await openDirectory(world, drive)
-    const { sealed, found, rotten, lastNumber } = await readFiles(world, drive, directory)
+    await openDirectory(world, drive)
+    const { sealed, found, rotten, lastNumber } = await readFiles(world, drive, isNeeded)
     const space = await drive.run(() => world.disk.space(drive.path))
     const fileBytes = fitToDrive(options.fileBytes, space.totalBytes)
+    const directory = `${drive.path}/${DIRECTORY}`
     const place = { directory, number: lastNumber + 1, bytes: fileBytes }
     const current = await LogFile.create(place, parts)
     const log = new DriveLog({ world, drive, options: { ...options, fileBytes }, sealed, current })
@@ -254,20 +259,20 @@ export class DriveLog {
   }
 }
 
-async function openDirectory(world: Pick<World, 'disk'>, drive: MetaDrive): Promise<string> {
+async function openDirectory(world: Pick<World, 'disk'>, drive: MetaDrive): Promise<void> {
   const directory = `${drive.path}/${DIRECTORY}`
   if ((await drive.run(() => world.disk.stat(directory))) === undefined) {
     await drive.run(() => world.disk.makeDirectory(directory))
     await drive.syncDirectory(drive.path)
   }
-  return directory
 }
 
 async function readFiles(
   world: Pick<World, 'disk'>,
   drive: MetaDrive,
-  directory: string,
+  isNeeded: IsNeeded,
 ): Promise<{ sealed: SealedFile[]; found: FoundRecord[]; rotten: number; lastNumber: number }> {
+  const directory = `${drive.path}/${DIRECTORY}`
   const sealed: SealedFile[] = []
   const found: FoundRecord[] = []
   let rotten = 0
@@ -280,8 +285,10 @@ async function readFiles(
     const scan = await readFile(world, drive, file)
     if (scan === undefined) continue
     rotten += scan.rotten
-    found.push(...scan.found)
-    sealed.push({ path: file.path, bytes: scan.bytes, highest: highestOf(scan.found) })
+    sealed.push({ path: file.path, bytes: scan.bytes, highest: highestOf(scan.places) })
+    for (const { record, at, bytes } of scan.places) {
+      if (isNeeded(record)) found.push({ ...record, file: file.path, salt: file.salt, at, bytes })
+    }
   }
   return { sealed, found, rotten, lastNumber }
 }
@@ -291,25 +298,18 @@ async function readFile(
   { disk }: Pick<World, 'disk'>,
   drive: MetaDrive,
   { path, salt }: { path: string; salt: bigint },
-): Promise<{ found: FoundRecord[]; rotten: number; bytes: number } | undefined> {
+): Promise<(FileScan & { bytes: number }) | undefined> {
   const bytes = await drive.run(() => disk.readFile(path))
-  const { places, rotten } = scanFile(bytes, salt)
-  const found = places.map((place) => ({
-    ...place.record,
-    file: path,
-    salt,
-    at: place.at,
-    bytes: place.bytes,
-  }))
-  if (rotten > 0) return { found, rotten, bytes: bytes.length }
-  const last = places.at(-1)
+  const scan = scanFile(bytes, salt)
+  if (scan.rotten > 0) return { ...scan, bytes: bytes.length }
+  const last = scan.places.at(-1)
   if (last === undefined) {
     await drive.run(() => disk.remove(path))
     return undefined
   }
   const used = last.at + last.bytes
   if (used < bytes.length) await drive.run(() => truncate(disk, path, used))
-  return { found, rotten, bytes: used }
+  return { ...scan, bytes: used }
 }
 
 async function truncate(disk: World['disk'], path: string, bytes: number): Promise<void> {
@@ -321,9 +321,9 @@ async function truncate(disk: World['disk'], path: string, bytes: number): Promi
   }
 }
 
-function highestOf(records: readonly LogRecord[]): SealedFile['highest'] {
+function highestOf(places: readonly RecordPlace[]): SealedFile['highest'] {
   const highest: SealedFile['highest'] = new Map()
-  for (const record of records) note(highest, record)
+  for (const { record } of places) note(highest, record)
   return highest
 }
 
@@ -331,11 +331,9 @@ function note(
   highest: SealedFile['highest'],
   { partition, incarnation, sequence }: LogRecord,
 ): void {
-  const name = `${partition}/${incarnation}`
-  const known = highest.get(name)
-  if (known === undefined || known.sequence < sequence) {
-    highest.set(name, { partition, incarnation, sequence })
-  }
+  const known = highest.get(incarnation)
+  if (known === undefined) highest.set(incarnation, { partition, incarnation, sequence })
+  else if (known.sequence < sequence) known.sequence = sequence
 }
 
 function fitToDrive(wanted: number, totalBytes: number): number {

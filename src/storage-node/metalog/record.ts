@@ -23,24 +23,25 @@ export const RECORD_HEADER_BYTES = 64
 // "KMLR" read as a little-endian u32.
 const MAGIC = 0x524c4d4b
 const FORMAT = 1
-const CHECKSUM_AT = 16
+// The checksum comes first and covers everything behind it.
+const CHECKSUM_BYTES = 8
 
 /** A record with its batch, padded to the alignment. `salt` is that of the file: a record is valid only in its own. */
 export function encodeRecord(record: LogRecord, batch: Uint8Array, salt: bigint): Buffer {
   assert(batch.length <= MAX_BATCH_BYTES, 'a batch fits in a log record')
   const used = RECORD_HEADER_BYTES + batch.length
   const target = Buffer.alloc(roundUp(used, RECORD_ALIGNMENT))
-  target.writeUInt32LE(MAGIC, 0)
-  target.writeUInt16LE(FORMAT, 4)
-  target.writeUInt16LE(record.partition, 6)
-  target.writeUInt32LE(batch.length, 8)
+  target.writeUInt32LE(MAGIC, 8)
+  target.writeUInt16LE(FORMAT, 12)
+  target.writeUInt16LE(record.partition, 14)
+  target.writeUInt32LE(batch.length, 16)
   target.write(record.incarnation, 24, 'hex')
   target.writeBigUInt64LE(BigInt(record.epoch), 32)
   target.writeBigUInt64LE(BigInt(record.sequence), 40)
   target.writeBigUInt64LE(BigInt(record.prevEpoch), 48)
   target.writeBigUInt64LE(BigInt(record.committed), 56)
   target.set(batch, RECORD_HEADER_BYTES)
-  target.writeBigUInt64LE(xxh64(target.subarray(0, used), salt), CHECKSUM_AT)
+  target.writeBigUInt64LE(xxh64(target.subarray(CHECKSUM_BYTES, used), salt), 0)
   return target
 }
 
@@ -55,16 +56,17 @@ export type RecordFound =
 export function decodeRecord(file: Uint8Array, at: number, salt: bigint): RecordFound {
   const source = asBuffer(file)
   if (at + RECORD_HEADER_BYTES > source.length) return { kind: 'nothing' }
-  if (source.readUInt32LE(at) !== MAGIC) {
+  if (source.readUInt32LE(at + 8) !== MAGIC) {
     return isZero(source, at) ? { kind: 'nothing' } : { kind: 'rotten' }
   }
-  const batchBytes = source.readUInt32LE(at + 8)
+  const batchBytes = source.readUInt32LE(at + 16)
   const used = RECORD_HEADER_BYTES + batchBytes
   if (batchBytes > MAX_BATCH_BYTES || at + used > source.length) return { kind: 'rotten' }
-  const bytes = Buffer.from(source.subarray(at, at + used))
-  const wanted = bytes.readBigUInt64LE(CHECKSUM_AT)
-  bytes.writeBigUInt64LE(0n, CHECKSUM_AT)
-  if (xxh64(bytes, salt) !== wanted || bytes.readUInt16LE(4) !== FORMAT) return { kind: 'rotten' }
+  const bytes = source.subarray(at, at + used)
+  const checksum = xxh64(bytes.subarray(CHECKSUM_BYTES), salt)
+  if (checksum !== bytes.readBigUInt64LE(0) || bytes.readUInt16LE(12) !== FORMAT) {
+    return { kind: 'rotten' }
+  }
   return {
     kind: 'record',
     record: readHead(bytes),
@@ -75,7 +77,7 @@ export function decodeRecord(file: Uint8Array, at: number, salt: bigint): Record
 
 function readHead(bytes: Buffer): LogRecord {
   return {
-    partition: bytes.readUInt16LE(6),
+    partition: bytes.readUInt16LE(14),
     incarnation: bytes.toString('hex', 24, 32),
     epoch: Number(bytes.readBigUInt64LE(32)),
     sequence: Number(bytes.readBigUInt64LE(40)),

@@ -199,8 +199,7 @@ async function removes(t: Test, scene: Scene): Promise<void> {
   const aws = awsOf(t, scene)
   for (const bucket of ['photos', 'oddities']) {
     await aws('s3', 'rm', '--recursive', '--only-show-errors', `s3://${bucket}`)
-    const list = await aws('s3api', 'list-objects-v2', '--bucket', bucket, '--query', 'KeyCount')
-    t.equal(list.trim(), '0', `${bucket} is empty`)
+    // Only an empty bucket can be removed.
     await aws('s3', 'rb', `s3://${bucket}`)
   }
   t.equal(await aws('s3', 'ls'), '', 'no bucket is left')

@@ -5,7 +5,6 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 
 /** How clients reach a store. */
@@ -52,7 +51,7 @@ function serve(directory: string, caFile: string | undefined): ChildProcess {
   return spawn('node', ['bin/kintsugi.cjs', 'serve', ...drives, ...ports, ...tls], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
-      ...process.env,
+      ...withoutAws(process.env),
       KINTSUGI_ROOT_ACCESS_KEY_ID: ACCESS_KEY,
       KINTSUGI_ROOT_SECRET_ACCESS_KEY: SECRET_KEY,
     },
@@ -76,15 +75,17 @@ function makeCertificate(directory: string): string {
 
 /** Reads the first lines of a start, as a newcomer does. */
 async function announcedEndpoint(child: ChildProcess): Promise<string> {
-  const late = sleep(START_MS, undefined, { ref: false }).then(() => child.kill('SIGKILL'))
-  for await (const line of createInterface({ input: child.stdout! })) {
-    const endpoint = /^S3 endpoint\s+(\S+)$/.exec(line)?.[1]
-    if (endpoint === undefined) continue
+  const late = setTimeout(() => child.kill('SIGKILL'), START_MS)
+  try {
+    for await (const line of createInterface({ input: child.stdout! })) {
+      const endpoint = /^S3 endpoint\s+(\S+)$/.exec(line)?.[1]
+      if (endpoint !== undefined) return endpoint
+    }
+    throw new Error(`the store did not say its endpoint within ${START_MS} ms`)
+  } finally {
+    clearTimeout(late)
     child.stdout!.resume()
-    return endpoint
   }
-  await late
-  throw new Error(`the store did not say its endpoint within ${START_MS} ms`)
 }
 
 /** SIGTERM, and the promise of the guide: it ends within ten seconds, cleanly. */
@@ -102,17 +103,25 @@ async function stop(t: Test, child: ChildProcess): Promise<void> {
 
 function clientEnvironment(endpoint: string, caFile: string | undefined): NodeJS.ProcessEnv {
   return {
-    ...process.env,
+    ...withoutAws(process.env),
     AWS_ACCESS_KEY_ID: ACCESS_KEY,
     AWS_SECRET_ACCESS_KEY: SECRET_KEY,
     AWS_DEFAULT_REGION: 'us-east-1',
     AWS_ENDPOINT_URL_S3: endpoint,
-    // Nothing of the one who runs the tests.
     AWS_CONFIG_FILE: '/dev/null',
     AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
     AWS_EC2_METADATA_DISABLED: 'true',
     ...(caFile ? { AWS_CA_BUNDLE: caFile } : {}),
+    NO_PROXY: '127.0.0.1',
+    no_proxy: '127.0.0.1',
     PYTHONUTF8: '1',
     PYTHONUNBUFFERED: '1',
   }
+}
+
+/** Settings of the one who runs the tests are not part of them. */
+function withoutAws(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(environment).filter(([name]) => !/^(AWS|RCLONE|KINTSUGI)_/.test(name)),
+  )
 }

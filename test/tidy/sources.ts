@@ -16,7 +16,7 @@ const DIRECTORIES = ['src', 'test', 'bench', 'bin', 'scripts', 'docs', 'deploy',
 /** The root of the checkout, wherever the compiled test lies in it. */
 export function findRoot(): string {
   let directory = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(directory, 'package.json'))) directory = dirname(directory)
+  while (!existsSync(join(directory, 'package-lock.json'))) directory = dirname(directory)
   return directory
 }
 

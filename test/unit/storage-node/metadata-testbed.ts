@@ -1,5 +1,5 @@
 // A few drives in a temporary directory with a metadata host over them, for tests that stop, kill and damage it.
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -134,10 +134,33 @@ export async function killAndReopen(
   damage: (root: string) => Promise<void> = async () => {},
 ): Promise<Bed> {
   const root = await tempRoot(test)
-  await cp(bed.root, root, { recursive: true })
+  await copyAtOnce(bed.root, root)
   await bed.close()
   await damage(root)
   return reopenBed(root, bed.layout)
+}
+
+/** A copy as of one moment: taken again when LevelDB compacted meanwhile. */
+async function copyAtOnce(source: string, target: string): Promise<void> {
+  for (;;) {
+    const before = await listWithSizes(source)
+    const whole = await cp(source, target, { recursive: true }).then(
+      () => true,
+      () => false, // A file went away under the copy.
+    )
+    if (whole && before === (await listWithSizes(source))) return
+    await rm(target, { recursive: true, force: true })
+  }
+}
+
+async function listWithSizes(root: string): Promise<string> {
+  const names = (await readdir(root, { recursive: true })).sort()
+  const stats = await Promise.all(
+    names.map((name) => stat(join(root, name)).catch(() => undefined)),
+  )
+  return names
+    .map((name, index) => `${name} ${stats[index]?.size} ${stats[index]?.mtimeMs}`)
+    .join('\n')
 }
 
 /** What a clean stop leaves, opened anew. */

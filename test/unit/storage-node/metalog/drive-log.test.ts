@@ -22,7 +22,7 @@ async function newMachine(capacityBytes?: number): Promise<ForgetfulMachine> {
 async function open(machine: ForgetfulMachine) {
   const { openLevel } = machine.levels
   const drive = await Drive.open(machine.world, '/drive', marker, { openLevel })
-  return { drive, ...(await DriveLog.open({ world: machine.world, drive }, OPTIONS)) }
+  return { drive, ...(await DriveLog.open({ world: machine.world, drive }, OPTIONS, () => true)) }
 }
 
 const head = (sequence: number) => ({

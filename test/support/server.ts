@@ -15,6 +15,8 @@ export interface TestServer {
   pid: number
   /** Everything that it wrote to standard error so far. */
   log(): string
+  /** Likewise standard output. */
+  output(): string
   /** SIGTERM, then waits for the end; returns the exit code. */
   stop(): Promise<number | null>
   /** kill -9. */
@@ -40,33 +42,34 @@ export interface ServerOptions {
   options?: readonly string[]
   environment?: Record<string, string>
   cwd?: string
+  /** Without `--port 0 --admin-port 0`. */
+  bare?: boolean
 }
 
 /** Starts `kintsugi serve` and waits until it says where it listens; throws DidNotStart. */
 export async function startServer(given: ServerOptions = {}): Promise<TestServer> {
-  const { directories = [], options = [], environment = {}, cwd } = given
-  const child = spawn(
-    process.execPath,
-    [PROGRAM, 'serve', ...directories, '--port', '0', '--admin-port', '0', ...options],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      ...(cwd ? { cwd } : {}),
-      env: {
-        PATH: process.env.PATH,
-        KINTSUGI_ROOT_ACCESS_KEY_ID: TEST_KEYS.accessKeyId,
-        KINTSUGI_ROOT_SECRET_ACCESS_KEY: TEST_KEYS.secretAccessKey,
-        ...environment,
-      },
+  const { directories = [], options = [], environment = {}, cwd, bare } = given
+  const ports = bare ? [] : ['--port', '0', '--admin-port', '0']
+  const child = spawn(process.execPath, [PROGRAM, 'serve', ...directories, ...ports, ...options], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(cwd ? { cwd } : {}),
+    env: {
+      PATH: process.env.PATH,
+      KINTSUGI_ROOT_ACCESS_KEY_ID: TEST_KEYS.accessKeyId,
+      KINTSUGI_ROOT_SECRET_ACCESS_KEY: TEST_KEYS.secretAccessKey,
+      ...environment,
     },
-  )
+  })
   const stderr = collect(child, 'stderr')
+  const stdout = collect(child, 'stdout')
   const ended = once(child, 'exit').then(([code]) => code as number | null)
-  const endpoint = await waitForEndpoint(child, ended, stderr)
+  const endpoint = await waitForEndpoint(child, ended, { stdout, stderr })
   return {
     endpoint: endpoint.s3,
     adminEndpoint: endpoint.admin,
     pid: child.pid!,
     log: stderr,
+    output: stdout,
     ended,
     stop: async () => {
       child.kill('SIGTERM')
@@ -90,9 +93,8 @@ function collect(child: ChildProcess, stream: 'stdout' | 'stderr'): () => string
 async function waitForEndpoint(
   child: ChildProcess,
   ended: Promise<number | null>,
-  stderr: () => string,
+  { stdout, stderr }: { stdout: () => string; stderr: () => string },
 ): Promise<{ s3: string; admin: string }> {
-  const stdout = collect(child, 'stdout')
   const failed = ended.then((code) => {
     throw new DidNotStart(code, stderr() + stdout())
   })

@@ -45,6 +45,8 @@ function asS3Error(
       return new S3Error(inBody ? 'IncompleteBody' : 'BadRequest', {}, { cause: trouble })
     case 'HPE_HEADER_OVERFLOW':
       return new S3Error('RequestHeaderSectionTooLarge', { MaxSizeAllowed: String(headerBytesMax) })
+    case 'HPE_INVALID_URL':
+      return new S3Error('InvalidURI', {}, { cause: trouble })
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new S3Error('RequestTimeout')
     default:

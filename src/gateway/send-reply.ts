@@ -34,8 +34,12 @@ export async function sendReply(
   } else {
     sendText(exchange, { ...reply, headers }, options)
   }
-  if (keep) await endReply(exchange, options)
-  else await linger(exchange, options.clock, options.onSent)
+  if (keep) {
+    await endReply(exchange, options)
+    return
+  }
+  exchange.response.flushHeaders()
+  await linger(exchange, options.clock, options.onSent)
 }
 
 function composeHeaders(
@@ -64,12 +68,11 @@ function sendText(
   { onBytes }: SendOptions,
 ): void {
   response.writeHead(status, headers)
-  if (body?.kind !== 'text' || request.method === 'HEAD') {
-    response.flushHeaders()
-    return
-  }
-  response.write(body.text)
-  onBytes(Buffer.byteLength(body.text))
+  if (body?.kind !== 'text' || request.method === 'HEAD') return
+  // As bytes: Node would send the head together with a text, and encode the UTF-8 in it once more.
+  const bytes = Buffer.from(body.text)
+  response.write(bytes)
+  onBytes(bytes.length)
 }
 
 /** Each piece goes out when it comes; there is too little of it for back-pressure. */

@@ -1,6 +1,7 @@
 // Presigned URLs carry headers as parameters: JavaScript's presigner moves `x-amz-meta-…` and even
 // `x-amz-copy-source` there, boto3's V2 all of `x-amz-*`, Content-Type and Content-MD5. They count as headers.
 import type { Headers, Query } from '../call.ts'
+import { S3Error } from '../s3-error.ts'
 
 /** Parameters that are about the signature itself, in lower case. */
 const OF_THE_SIGNATURE: ReadonlySet<string> = new Set([
@@ -14,16 +15,28 @@ const OF_THE_SIGNATURE: ReadonlySet<string> = new Set([
   'x-amz-signedheaders',
 ])
 
-/** Headers with those that a presigned URL carries as parameters; a header that was sent wins. */
+/** Headers with those that a presigned URL carries as parameters; a header that was sent wins. Throws InvalidArgument. */
 export function hoistHeaders(query: Query, headers: Headers): Headers {
   const wanted = chooseParameters(query)
   if (wanted === undefined) return headers
   const all: Record<string, string | undefined> = Object.assign(Object.create(null), headers)
   for (const name of Object.keys(query)) {
     const lower = name.toLowerCase()
-    if (wanted(lower)) all[lower] ??= query[name]
+    if (!wanted(lower)) continue
+    checkHeader(lower, query[name] ?? '')
+    all[lower] ??= query[name]
   }
   return all
+}
+
+// A parameter may say what no header can. Kept with an object it could never be sent again: every GET would fail.
+// Values of user metadata may be anything, they go out as RFC 2047.
+function checkHeader(name: string, value: string): void {
+  const isToken = /^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name)
+  if (isToken && (name.startsWith('x-amz-meta-') || /^[\t\x20-\x7e\x80-\u{10ffff}]*$/u.test(value)))
+    return
+  const elements = { ArgumentName: name, ArgumentValue: value }
+  throw new S3Error('InvalidArgument', elements, { message: 'This can not be a header.' })
 }
 
 function chooseParameters(query: Query): ((lower: string) => boolean) | undefined {

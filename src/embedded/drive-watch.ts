@@ -4,8 +4,8 @@ import type { Log } from '../kit/log.ts'
 import type { Clock } from '../kit/world.ts'
 import type { Drive } from '../storage-node/drive.ts'
 
-/** Half a minute: a slow disk under load takes seconds, not this. */
-const PROBE_DEADLINE_MS = 30_000
+/** A minute: a slow disk under load takes seconds, not this. */
+const PROBE_DEADLINE_MS = 60_000
 
 /** Parts of the watch. */
 export interface WatchParts {

@@ -31,8 +31,9 @@ const KEPT_FILES = 16
 const KEPT_ANCESTORS = 64
 // Decisions around the last one that a drive held for sure, so that its history is known when it comes back.
 const KEPT_AROUND_HELD = 16
-// A drive that takes longer to remember a decision hangs: everyone else waits for it.
-const WRITE_DEADLINE_MS = 5_000
+// A drive that takes longer to remember a decision hangs: everyone else waits for it. Drives that share a busy disk
+// are slow together for seconds: failing them for that would lose them all at once.
+const WRITE_DEADLINE_MS = 30_000
 const DRAFT = 'draft'
 
 interface Parts {

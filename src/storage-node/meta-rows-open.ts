@@ -1,12 +1,11 @@
 // Opens meta.db with suspicion: LevelDB passes over damage in silence (storage.md 7.3), so its own log
-// and its tables are looked at before its rows are believed.
+// is read before its rows are believed, and what meta-rows-check.ts found decides whether it is opened at all.
 import { Level } from 'level'
 import { kibibytes, mebibytes } from '../kit/bytes.ts'
 import { isMissing, type World } from '../kit/world.ts'
 import type { BytesLevel, OpenLevel } from './drive-lock.ts'
 import { MetaRows } from './meta-rows.ts'
-import { type Manifest, readManifest } from './meta-rows-manifest.ts'
-import { checkTables } from './meta-rows-tables.ts'
+import { type RowsCheck, rowsPath } from './meta-rows-check.ts'
 import type { MetaDrive } from './metalog/meta-drive.ts'
 
 /** How far the rows of a drive can be believed. */
@@ -14,8 +13,10 @@ export type RowsVerdict =
   | { kind: 'whole' }
   /** LevelDB dropped something of its own log: everything that our log retains is applied again. */
   | { kind: 'replay-all'; detail: string }
-  /** It could not be opened, or tables are rotten: its rows are only good when there are no better ones. */
+  /** Tables are rotten, but there are no better ones. */
   | { kind: 'suspect'; detail: string }
+  /** Damaged beyond use: put aside, and empty now. */
+  | { kind: 'replaced'; detail: string }
 
 interface RowsParts {
   world: Pick<World, 'disk'>
@@ -39,31 +40,31 @@ export const openRowsLevel: OpenLevel = async (path, sizes) => {
 }
 
 const SIZES = { writeBufferBytes: mebibytes(4), cacheBytes: mebibytes(8) }
-// More than this is checked in the background rather than while everyone waits for the start.
-const CHECK_AT_START_BYTES = mebibytes(256)
-
-/** Where the rows of a drive are. */
-export function rowsPath(drive: MetaDrive): string {
-  return `${drive.path}/meta.db`
-}
-
-/** Opens the rows of a drive; what can not be opened is put aside and an empty LevelDB takes its place. */
+/**
+ * Opens the rows of a drive. Damaged ones are put aside and empty ones take their place, unless they are to be kept:
+ * LevelDB ends the process when it meets some kinds of damage, so that is only for rows that are nowhere else.
+ */
 export async function openRows(
   parts: RowsParts,
-): Promise<{ rows: MetaRows; verdict: RowsVerdict; checked: boolean }> {
-  const path = rowsPath(parts.drive)
+  { trouble }: RowsCheck,
+  options: { keepDamaged: boolean },
+): Promise<{ rows: MetaRows; verdict: RowsVerdict }> {
+  const { world, drive } = parts
+  const path = rowsPath(drive)
   await makeDirectory(parts, path)
+  if (trouble !== undefined && !options.keepDamaged) {
+    return { rows: await replaceRows(parts), verdict: { kind: 'replaced', detail: trouble } }
+  }
   try {
-    // Before LevelDB is at work: it would compact rotten tables into fresh ones.
-    const { trouble, checked } = await checkAtRest(parts, path)
     const rows = await openLevelOn(parts, path)
-    const complaint = await parts.drive.run(() => findComplaint(parts.world, path))
-    return { rows, verdict: judge(trouble, complaint), checked }
+    if (trouble !== undefined) return { rows, verdict: { kind: 'suspect', detail: trouble } }
+    const complaint = await drive.run(() => findComplaint(world, path))
+    if (complaint === undefined) return { rows, verdict: { kind: 'whole' } }
+    return { rows, verdict: { kind: 'replay-all', detail: complaint } }
   } catch (error) {
-    if (parts.drive.failure !== undefined || isLocked(error)) throw error
+    if (drive.failure !== undefined || isLocked(error)) throw error
     const detail = `meta.db can not be opened: ${error instanceof Error ? error.message : error}`
-    const rows = await replaceRows(parts)
-    return { rows, verdict: { kind: 'suspect', detail }, checked: true }
+    return { rows: await replaceRows(parts), verdict: { kind: 'replaced', detail } }
   }
 }
 
@@ -99,62 +100,6 @@ async function makeDirectory({ world, drive }: RowsParts, path: string): Promise
 
 function isLocked(error: unknown): boolean {
   return (error as { cause?: { code?: string } } | undefined)?.cause?.code === 'LEVEL_LOCKED'
-}
-
-function judge(trouble: string | undefined, complaint: string | undefined): RowsVerdict {
-  if (trouble !== undefined) return { kind: 'suspect', detail: trouble }
-  if (complaint !== undefined) return { kind: 'replay-all', detail: complaint }
-  return { kind: 'whole' }
-}
-
-/** Checks the tables of a LevelDB that is not open, unless they are too large for that. */
-async function checkAtRest(
-  parts: RowsParts,
-  directory: string,
-): Promise<{ trouble: string | undefined; checked: boolean }> {
-  const { world, drive } = parts
-  const manifest = await drive.run(() => findManifest(world, directory))
-  if (manifest === undefined) return { trouble: undefined, checked: true }
-  if (manifest.kind === 'damaged') return { trouble: manifest.detail, checked: true }
-  const names: string[] = []
-  let total = 0
-  for (const [number, bytes] of manifest.tables) {
-    const name = await findTable(parts, directory, number, bytes)
-    if (name === undefined) return { trouble: `table ${number} is missing or cut`, checked: true }
-    names.push(name)
-    total += bytes
-  }
-  if (total > CHECK_AT_START_BYTES) return { trouble: undefined, checked: false }
-  return { trouble: await checkTables(parts, { directory, names }, async () => {}), checked: true }
-}
-
-async function findManifest(
-  { disk }: Pick<World, 'disk'>,
-  directory: string,
-): Promise<Manifest | undefined> {
-  try {
-    const current = Buffer.from(await disk.readFile(`${directory}/CURRENT`)).toString('latin1')
-    if (!/^MANIFEST-[0-9]+\n$/.test(current))
-      return { kind: 'damaged', detail: 'CURRENT is damaged' }
-    return readManifest(await disk.readFile(`${directory}/${current.trim()}`))
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
-}
-
-async function findTable(
-  { world, drive }: RowsParts,
-  directory: string,
-  number: number,
-  bytes: number,
-): Promise<string | undefined> {
-  const base = `${number}`.padStart(6, '0')
-  for (const name of [`${base}.ldb`, `${base}.sst`]) {
-    const stat = await drive.run(() => world.disk.stat(`${directory}/${name}`))
-    if (stat?.bytes === bytes) return name
-  }
-  return undefined
 }
 
 /** The line in which LevelDB admits that it dropped something. */

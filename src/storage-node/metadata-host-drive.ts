@@ -1,7 +1,7 @@
 // One drive as metadata sees it: the log that is the truth, the rows that follow from it, and the markers
 // that say from where on the log is still needed.
 import type { LogPosition, RowBatch } from '../metadata/log/contract.ts'
-import type { MetaRows } from './meta-rows.ts'
+import type { MetaRows, StoredRow } from './meta-rows.ts'
 import type { Marker, ReplicaStatus } from './meta-rows-status.ts'
 import type { DriveLog } from './metalog/drive-log.ts'
 import type { MetaDrive } from './metalog/meta-drive.ts'
@@ -77,16 +77,16 @@ export class HostDrive {
     status: ReplicaStatus,
     changes: { batches: readonly RowBatch[]; bytes: number },
   ): Promise<void> {
-    this.#applying.set(partition, (this.#applying.get(partition) ?? 0) + 1)
-    try {
-      await this.#rows.apply(partition, status, changes.batches)
-    } finally {
-      this.#applying.set(partition, this.#applying.get(partition)! - 1)
-    }
+    await this.#busyWith(partition, this.#rows.apply(partition, status, changes.batches))
     const replica = this.#replicas.get(partition)
     if (replica?.incarnation === status.incarnation) replica.applied = status.applied
     this.#unmarkedBytes += changes.bytes
     this.#unmarkedChanges = true
+  }
+
+  /** Takes over rows of another replica. */
+  async copyIn(partition: number, rows: readonly StoredRow[]): Promise<void> {
+    await this.#busyWith(partition, this.#rows.copyIn(partition, rows))
   }
 
   /** Makes the rows durable, says so in a marker, deletes log files that no marker needs any more. */
@@ -101,6 +101,15 @@ export class HostDrive {
     this.#rows = rows
     this.#marker = []
     this.#olderMarker = []
+  }
+
+  async #busyWith(partition: number, work: Promise<void>): Promise<void> {
+    this.#applying.set(partition, (this.#applying.get(partition) ?? 0) + 1)
+    try {
+      await work
+    } finally {
+      this.#applying.set(partition, this.#applying.get(partition)! - 1)
+    }
   }
 
   async #checkpoint(options: { force?: boolean; retainBytes?: number }): Promise<void> {

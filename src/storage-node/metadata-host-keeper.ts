@@ -5,14 +5,16 @@ import type { World } from '../kit/world.ts'
 import type { Change, Coordinator } from '../placement/coordinator.ts'
 import { dropReplicasOn, markOut } from '../placement/coordinator-changes.ts'
 import type { OpenLevel } from './drive-lock.ts'
-import { removeAside, replaceRows, rowsPath } from './meta-rows-open.ts'
+import { rowsPath } from './meta-rows-check.ts'
+import { removeAside, replaceRows } from './meta-rows-open.ts'
 import { checkTables, tablesIn } from './meta-rows-tables.ts'
 import type { Doubts } from './metadata-host-believe.ts'
 import type { HostDrive } from './metadata-host-drive.ts'
+import type { StartDrive } from './metadata-host-evidence.ts'
 import { inspectPartition } from './metadata-host-inspect.ts'
 import { ReplicaMender } from './metadata-host-mend.ts'
 import type { HostedPartition, Member } from './metadata-host-partition.ts'
-import type { Recovered, StartDrive } from './metadata-host-start.ts'
+import type { Recovered } from './metadata-host-start.ts'
 
 export interface KeeperOptions {
   limits: { markerBytes: number; markerMs: number; lateMs: number; inspectMs: number }
@@ -37,6 +39,7 @@ const MEND_EVERY_MS = 5_000
 const AVOID_MS = 60_000
 const DECIDE_AGAIN_MS = 1_000
 const REST_MS = 50
+const STOP_MS = 3_000
 
 /** The one who acts when replicas are in trouble. */
 export class MetadataKeeper implements Doubts {
@@ -113,11 +116,11 @@ export class MetadataKeeper implements Doubts {
     )
   }
 
-  /** Ends all loops and copies. */
+  /** Ends all loops and copies; what hangs is not waited for. */
   async stop(): Promise<void> {
     this.#stopping.abort()
-    await this.#mender.stop()
-    await Promise.all([...this.#loops, ...this.#renewing.values()])
+    const ended = Promise.all([this.#mender.stop(), ...this.#loops, ...this.#renewing.values()])
+    await Promise.race([ended, this.#parts.world.clock.sleep(STOP_MS)])
   }
 
   async #takeOut(driveId: number): Promise<void> {
@@ -159,21 +162,26 @@ export class MetadataKeeper implements Doubts {
       })
       .finally(() => {
         this.#renewing.delete(driveId)
-        void this.#fillAgain(driveId)
+        void this.#fillAgain()
       })
     this.#renewing.set(driveId, renewed)
   }
 
-  /** Rows that were put aside are kept until there is nothing left that they could be needed for. */
-  async #fillAgain(driveId: number): Promise<void> {
+  /** Makes what is missing. Rows that were put aside are kept until there is nothing left that they could be needed for. */
+  async #fillAgain(): Promise<void> {
     await this.#mender.request()
-    const { world, hosts, log } = this.#parts
-    const { drive } = hosts.get(driveId)!
-    if (this.#someReplicaIsMissing() || drive.failure !== undefined) return
-    try {
-      await removeAside({ world, drive })
-    } catch (error) {
-      log.warn({ drive: driveId, error }, 'damaged rows that were put aside could not be removed')
+    const { world, hosts, log, partitions } = this.#parts
+    const isWhole = [...partitions.values()].every(({ stopped }) => stopped === undefined)
+    if (!isWhole || this.#someReplicaIsMissing() || this.#renewing.size > 0) return
+    for (const { drive } of hosts.values()) {
+      try {
+        if (drive.failure === undefined) await removeAside({ world, drive })
+      } catch (error) {
+        log.warn(
+          { drive: drive.id, error },
+          'damaged rows that were put aside could not be removed',
+        )
+      }
     }
   }
 
@@ -230,7 +238,7 @@ export class MetadataKeeper implements Doubts {
         [...statuses.keys()].filter((id) => !lost.has(id)),
       )
     }
-    await this.#mender.request()
+    await this.#fillAgain()
   }
 
   async #clearStale(host: HostDrive, partitions: readonly number[]): Promise<void> {
@@ -261,12 +269,23 @@ export class MetadataKeeper implements Doubts {
     for (const member of partition.laggards(this.#options.limits.lateMs)) {
       const { driveId } = member
       if (member.role === 'learner') partition.remove(member)
-      else if (!this.#isAvoided(driveId)) {
+      else if (!this.#isAvoided(driveId) && this.#canSpare(driveId)) {
         this.#avoid(driveId)
         this.#parts.log.warn({ drive: driveId, partition: partition.id }, 'a replica is late')
         void this.#decide(dropReplicasOn(driveId)).then(() => this.#mender.request())
       }
     }
+  }
+
+  /** A late drive is not lost: it leaves only where, but for one, as many replicas remain as can be with the drives that are out. */
+  #canSpare(driveId: number): boolean {
+    const { map, metaPartitions } = this.#parts.coordinator.state
+    const out = map.drives.filter(({ state }) => state === 'out').length
+    const least = Math.max(1, this.#options.replicaCount - out - 1)
+    return metaPartitions.every(({ inSync }) => {
+      const others = inSync.filter((replica) => replica.driveId !== driveId)
+      return others.length === inSync.length || others.length >= least
+    })
   }
 
   async #writeMarker(host: HostDrive, isTime: boolean): Promise<void> {

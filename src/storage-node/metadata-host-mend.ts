@@ -24,6 +24,7 @@ export interface MendParts {
 
 /** Rows that are copied while nothing else of the partition is applied: a few milliseconds. */
 const SLICE_ROWS = 256
+const SLICE_DEADLINE_MS = 5_000
 
 /** Makes replicas, one at a time. */
 export class ReplicaMender {
@@ -119,12 +120,28 @@ export class ReplicaMender {
     for (;;) {
       const copied = await partition.exclusive(async () => {
         const rows = await cursor.nextSettled(SLICE_ROWS)
-        if (rows.length > 0) await member.host.rows.copyIn(partition.id, rows)
+        if (rows.length > 0) await this.#beforeDeadline(member.host.copyIn(partition.id, rows))
         return rows.length
       })
       if (this.#stopping) throw new Error('stopping')
       if (!partition.members.includes(member)) throw new Error('the new replica failed')
       if (copied < SLICE_ROWS) return
+    }
+  }
+
+  /** The partition stands still while a slice is copied: a drive that hangs must not keep it. */
+  async #beforeDeadline(work: Promise<void>): Promise<void> {
+    const done = new AbortController()
+    const late = this.#parts.world.clock.sleep(SLICE_DEADLINE_MS, done.signal).then(
+      () => {
+        throw new Error('a slice of rows took too long')
+      },
+      () => {}, // In time.
+    )
+    try {
+      await Promise.race([work, late.then(() => work)])
+    } finally {
+      done.abort()
     }
   }
 }

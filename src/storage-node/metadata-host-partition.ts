@@ -51,6 +51,8 @@ const PENDING_MAX = 8_192
 const APPLY_ENTRIES = 256
 const APPLY_BYTES = 4 * 1024 * 1024
 const RETRY_WHEN_FULL_MS = 500
+// LevelDB makes writers wait while it compacts: that is no reason yet to copy everything elsewhere.
+const APPLY_LATENESS = 5
 
 /** The log of one partition, as its primary. */
 export class HostedPartition {
@@ -187,9 +189,9 @@ export class HostedPartition {
   /** Members that everyone waits for although another was done `lateMs` ago. */
   laggards(lateMs: number): Member[] {
     const nowMs = this.#parts.clock.monotonicMs()
-    const isLate = (sinceMs: number | undefined): boolean =>
-      sinceMs !== undefined && nowMs - sinceMs >= lateMs
-    if (isLate(this.#applying?.firstDoneMs)) return [...this.#applying!.waiting]
+    const isLate = (sinceMs: number | undefined, factor = 1): boolean =>
+      sinceMs !== undefined && nowMs - sinceMs >= lateMs * factor
+    if (isLate(this.#applying?.firstDoneMs, APPLY_LATENESS)) return [...this.#applying!.waiting]
     const oldest = this.#pending[0]
     if (!isLate(oldest?.firstDurableMs)) return []
     return this.members.filter(({ durable }) => durable < oldest!.head.sequence)

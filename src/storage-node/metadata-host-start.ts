@@ -3,14 +3,16 @@
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import type { LogPosition } from '../metadata/log/contract.ts'
-import { BEGINNING, decodeBatch, type EntryHead } from '../metadata/log/entry.ts'
-import { planRecovery, type ReplicaEvidence, type ReplicaPlan } from '../metadata/log/recovery.ts'
+import { planRecovery, type RecoveryPlan } from '../metadata/log/recovery.ts'
 import type { ClusterState, MetaPartitionState, Replica } from '../placement/coordinator.ts'
 import type { OpenLevel } from './drive-lock.ts'
 import type { MetaRows } from './meta-rows.ts'
+import { noteServing, type RowsCheck } from './meta-rows-check.ts'
 import { openRows, type RowsVerdict } from './meta-rows-open.ts'
-import type { Marker, ReplicaStatus } from './meta-rows-status.ts'
+import type { ReplicaStatus } from './meta-rows-status.ts'
 import { HostDrive } from './metadata-host-drive.ts'
+import { gatherEvidence, type StartDrive, type StartRows } from './metadata-host-evidence.ts'
+import { mendReplica, recordSource } from './metadata-host-replay.ts'
 import {
   DriveLog,
   type DriveLogOptions,
@@ -25,24 +27,6 @@ export interface StartParts {
   openLevel: OpenLevel
 }
 
-/** The rows of a drive and what they say. */
-export interface StartRows {
-  drive: MetaDrive
-  rows: MetaRows
-  verdict: RowsVerdict
-  /** False when its tables are too large to be checked at the start. */
-  checked: boolean
-  marker: Marker | undefined
-  statuses: ReadonlyMap<number, ReplicaStatus>
-}
-
-/** A drive and what was found on it. */
-export interface StartDrive extends StartRows {
-  host: HostDrive
-  /** Intact records that may be needed, by incarnation. */
-  records: ReadonlyMap<string, FoundRecord[]>
-}
-
 /** What holds of each partition. */
 export interface Recovered {
   sets: Map<number, Replica[]>
@@ -50,19 +34,34 @@ export interface Recovered {
   lost: Set<number>
 }
 
-// How many bytes of batches are applied at once.
-const REPLAY_BYTES = 1024 * 1024
-// How many entries a replica that lacks them is given at once.
-const APPENDED_AT_ONCE = 64
-
-/** Opens the rows of a drive. */
-export async function openStartRows(drive: MetaDrive, parts: StartParts): Promise<StartRows> {
-  const opened = await openRows({ ...parts, drive })
+/** Opens the rows of a drive; `keepDamaged` when some are nowhere else. */
+export async function openStartRows(
+  { drive, check }: { drive: MetaDrive; check: RowsCheck },
+  options: { keepDamaged: boolean },
+  parts: StartParts,
+): Promise<StartRows> {
+  const opened = await openRows({ ...parts, drive }, check, options)
   if (opened.verdict.kind !== 'whole') {
     parts.log.warn({ drive: drive.id, ...opened.verdict }, 'rows of a drive are not to be trusted')
   }
+  await noteServing({ ...parts, drive })
   const marker = await opened.rows.marker()
-  return { drive, ...opened, marker, statuses: await readStatuses(opened) }
+  const statuses = await readStatuses(opened)
+  return { drive, ...opened, checked: check.checked, marker, statuses }
+}
+
+/** Drives with damaged rows that no sound drive has: of some partition all of the in-sync set is damaged. */
+export function drivesToKeep(
+  state: ClusterState,
+  checks: ReadonlyMap<number, { check: RowsCheck }>,
+): Set<number> {
+  const kept = new Set<number>()
+  for (const { inSync } of state.metaPartitions) {
+    const here = inSync.map(({ driveId }) => driveId).filter((driveId) => checks.has(driveId))
+    const isDamaged = (driveId: number): boolean => checks.get(driveId)!.check.trouble !== undefined
+    if (here.every(isDamaged)) for (const driveId of here) kept.add(driveId)
+  }
+  return kept
 }
 
 /** Opens the log of a drive whose rows are open. */
@@ -78,28 +77,6 @@ export async function openStartLog(
   }
   const host = new HostDrive({ drive, log, rows, marker })
   return { ...start, host, records: groupRecords(found) }
-}
-
-/** Which records a start needs: those of in-sync replicas above the lowest position that rows of their partition surely hold. */
-export function neededRecords(
-  state: ClusterState,
-  drives: ReadonlyMap<number, StartRows>,
-): IsNeeded {
-  const floors = new Map<string, number>()
-  for (const [id, partition] of state.metaPartitions.entries()) {
-    const bases = partition.inSync.flatMap((replica) => {
-      const drive = drives.get(replica.driveId)
-      const base = drive && findBase(replica, { id, state: partition }, drive)
-      if (base === undefined) return []
-      return drive?.verdict.kind === 'replay-all' ? [0] : [base.sequence]
-    })
-    const floor = bases.length === 0 ? 0 : Math.min(...bases)
-    for (const { incarnation } of partition.inSync) floors.set(incarnation, floor)
-  }
-  return ({ incarnation, sequence }) => {
-    const floor = floors.get(incarnation)
-    return floor !== undefined && sequence > floor
-  }
 }
 
 /** Recovers every partition that has an in-sync replica here. Rows and logs are whole and durable when it resolves. */
@@ -150,6 +127,7 @@ function groupRecords(found: readonly FoundRecord[]): Map<string, FoundRecord[]>
   return groups
 }
 
+/** Decides what holds of one partition and mends its replicas. */
 async function recoverPartition(
   partition: { id: number; state: MetaPartitionState },
   drives: ReadonlyMap<number, StartDrive>,
@@ -157,14 +135,14 @@ async function recoverPartition(
 ): Promise<void> {
   const { id, state } = partition
   const here = state.inSync.filter(({ driveId }) => drives.has(driveId))
-  const evidence = here.map((replica) =>
-    gatherEvidence(replica, partition, drives.get(replica.driveId)!),
+  const plan = planRecovery(
+    here.map((replica) => gatherEvidence(replica, partition, drives.get(replica.driveId)!)),
   )
-  const plan = planRecovery(evidence)
-  if (here.length === 0 || plan.kind === 'lost') {
+  const set = plan.kind === 'lost' ? [] : await mendReplicas(id, plan, { here, drives, log })
+  if (plan.kind === 'lost' || set.length === 0) {
     log.error(
       { partition: id, ...plan },
-      'a metadata partition can not be recovered: it serves nothing',
+      'a metadata partition can not be recovered: it is not served',
     )
     recovered.lost.add(id)
     for (const { host } of drives.values()) host.holdBack(id)
@@ -176,171 +154,35 @@ async function recoverPartition(
       'committed entries of a metadata log are gone: its rows are believed',
     )
   }
-  const sources = here.map((replica) => recordSource(replica, drives.get(replica.driveId)!))
-  const set: Replica[] = []
-  for (const one of plan.replicas) {
-    const replica = one.id
-    if (one.kind === 'replace') {
-      log.warn(
-        { partition: id, drive: replica.driveId },
-        'a replica is not whole: it is copied anew',
-      )
-      continue
-    }
-    const drive = drives.get(replica.driveId)!
-    if (await tryToMend({ id, replica, plan: one, chain: plan.chain }, drive, { sources, log })) {
-      set.push(replica)
-    }
-  }
-  if (set.length === 0) {
-    recovered.lost.add(id)
-    for (const { host } of drives.values()) host.holdBack(id)
-    return
-  }
   recovered.sets.set(id, set)
   recovered.tips.set(id, plan.tip)
 }
 
-function gatherEvidence(
-  replica: Replica,
-  { id, state }: { id: number; state: MetaPartitionState },
-  drive: StartDrive,
-): ReplicaEvidence<Replica> {
-  const status = drive.statuses.get(id)
-  const claimed = status?.incarnation === replica.incarnation ? status.applied : undefined
-  const entries = drive.records.get(replica.incarnation) ?? []
-  const proven = findBase(replica, { id, state }, drive)
-  // LevelDB admits to have dropped something: as much as there is is applied again.
-  const replayAll = drive.verdict.kind === 'replay-all'
-  const base = proven && replayAll ? oldestBefore(proven, entries) : proven
-  return { id: replica, base, claimed, entries }
-}
-
-function findBase(
-  { incarnation }: Replica,
-  { id, state }: { id: number; state: MetaPartitionState },
-  { marker, verdict }: StartRows,
-): LogPosition | undefined {
-  if (verdict.kind === 'suspect') return undefined
-  const marked = marker?.find((one) => one.partition === id && one.incarnation === incarnation)
-  // A partition that was never started is empty, and that is right.
-  if (marked === undefined) return state.epoch === 0 ? BEGINNING : undefined
-  // The marker before last: LevelDB may have lost what it should not have (storage.md 7.3).
-  return marked.previous
-}
-
-/** The oldest position from which the log leads to `position` without a hole. */
-function oldestBefore(position: LogPosition, entries: readonly EntryHead[]): LogPosition {
-  const bySequence = new Map(entries.map((entry) => [entry.sequence, entry]))
-  let oldest = position
-  for (;;) {
-    const entry = bySequence.get(oldest.sequence)
-    if (entry === undefined || entry.epoch !== oldest.epoch) return oldest
-    oldest = { epoch: entry.prevEpoch, sequence: entry.sequence - 1 }
-  }
-}
-
-/** Gives batches of one replica's log. */
-interface RecordSource {
-  driveId: number
-  read(entry: EntryHead): Promise<Uint8Array> | undefined
-}
-
-function recordSource(replica: Replica, { host, records }: StartDrive): RecordSource {
-  const found = records.get(replica.incarnation) ?? []
-  const byPosition = new Map(found.map((record) => [`${record.epoch}/${record.sequence}`, record]))
-  return {
-    driveId: replica.driveId,
-    read: ({ epoch, sequence }) => {
-      const record = byPosition.get(`${epoch}/${sequence}`)
-      return record && host.log.readFound(record)
-    },
-  }
-}
-
-interface Mending {
-  id: number
-  replica: Replica
-  plan: ReplicaPlan<Replica> & { kind: 'mend' }
-  chain: readonly EntryHead[]
-}
-
-/** False when the drive or its rows failed on the way: the others go on without it. */
-async function tryToMend(
-  mending: Mending,
-  drive: StartDrive,
-  { sources, log }: { sources: readonly RecordSource[]; log: Log },
-): Promise<boolean> {
-  try {
-    await mend(mending, drive, sources)
-    return true
-  } catch (error) {
-    const where = { partition: mending.id, drive: mending.replica.driveId }
-    log.warn({ ...where, error }, 'a replica could not be mended: it is copied anew')
-    drive.host.detach(mending.id)
-    return false
-  }
-}
-
-async function mend(
-  what: Mending,
-  { host }: StartDrive,
-  sources: readonly RecordSource[],
-): Promise<void> {
-  const { id, replica, plan, chain } = what
-  const own = sources.filter(({ driveId }) => driveId === replica.driveId)
-  const ordered = [...own, ...sources.filter(({ driveId }) => driveId !== replica.driveId)]
-  for (let at = 0; at < plan.lacks.length; at += APPENDED_AT_ONCE) {
-    const group = plan.lacks.slice(at, at + APPENDED_AT_ONCE)
-    await Promise.all(
-      group.map(async (entry) =>
-        host.log.append(
-          { ...bare(entry), partition: id, incarnation: replica.incarnation },
-          await readBatch(entry, ordered),
-        ),
-      ),
-    )
-  }
-  if (plan.from.sequence === 0) await host.rows.clear(id)
-  host.attach(id, replica.incarnation, plan.from)
-  const missing = chain.filter(({ sequence }) => sequence > plan.from.sequence)
-  await replay({ id, replica, host }, missing, (entry) => readBatch(entry, ordered))
-}
-
-/** Without what else an object that stands for an entry may carry. */
-function bare({ epoch, sequence, prevEpoch, committed }: EntryHead): EntryHead {
-  return { epoch, sequence, prevEpoch, committed }
-}
-
-async function replay(
-  { id, replica, host }: { id: number; replica: Replica; host: HostDrive },
-  entries: readonly EntryHead[],
-  read: (entry: EntryHead) => Promise<Uint8Array>,
-): Promise<void> {
-  let group: Uint8Array[] = []
-  let bytes = 0
-  for (const [index, entry] of entries.entries()) {
-    const batch = await read(entry)
-    group.push(batch)
-    bytes += batch.length
-    if (bytes < REPLAY_BYTES && index < entries.length - 1) continue
-    const applied = { epoch: entry.epoch, sequence: entry.sequence }
-    const { incarnation } = replica
-    await host.apply(id, { incarnation, applied }, { batches: group.map(decodeBatch), bytes })
-    group = []
-    bytes = 0
-  }
-}
-
-async function readBatch(entry: EntryHead, sources: readonly RecordSource[]): Promise<Uint8Array> {
-  let failure: unknown
-  for (const source of sources) {
+/** Brings replicas to the tip; gives back those that got there. */
+async function mendReplicas(
+  id: number,
+  plan: RecoveryPlan<Replica> & { kind: 'recovered' },
+  parts: { here: readonly Replica[]; drives: ReadonlyMap<number, StartDrive>; log: Log },
+): Promise<Replica[]> {
+  const { here, drives, log } = parts
+  const sources = here.map((replica) => recordSource(replica, drives.get(replica.driveId)!))
+  const set: Replica[] = []
+  for (const one of plan.replicas) {
+    const replica = one.id
+    const where = { partition: id, drive: replica.driveId }
+    if (one.kind === 'replace') {
+      log.warn(where, 'a replica is not whole: it is copied anew')
+      continue
+    }
+    const { host } = drives.get(replica.driveId)!
     try {
-      const batch = await source.read(entry)
-      if (batch !== undefined) return batch
+      await mendReplica({ id, replica, plan: one, chain: plan.chain }, host, sources)
+      set.push(replica)
     } catch (error) {
-      failure = error // Another replica may have it.
+      // The others go on without it.
+      log.warn({ ...where, error }, 'a replica could not be mended: it is copied anew')
+      host.detach(id)
     }
   }
-  throw new Error(`entry ${entry.epoch}/${entry.sequence} can not be read`, { cause: failure })
+  return set
 }

@@ -11,18 +11,19 @@ import { MetadataUnavailable } from '../metadata/unavailable.ts'
 import type { ClusterState, Coordinator } from '../placement/coordinator.ts'
 import { startPartitions } from '../placement/coordinator-changes.ts'
 import type { OpenLevel } from './drive-lock.ts'
+import { checkRows, noteClosed } from './meta-rows-check.ts'
 import { openRowsLevel } from './meta-rows-open.ts'
 import type { HostDrive } from './metadata-host-drive.ts'
+import { neededRecords, type StartDrive } from './metadata-host-evidence.ts'
 import { MetadataKeeper } from './metadata-host-keeper.ts'
 import { HostedPartition } from './metadata-host-partition.ts'
 import { HostedRows } from './metadata-host-reader.ts'
 import {
-  neededRecords,
+  drivesToKeep,
   openStartLog,
   openStartRows,
   type Recovered,
   recoverPartitions,
-  type StartDrive,
 } from './metadata-host-start.ts'
 import type { DriveLogOptions } from './metalog/drive-log.ts'
 import type { MetaDrive } from './metalog/meta-drive.ts'
@@ -64,6 +65,9 @@ const USUAL_LIMITS: HostLimits = {
   inspectMs: 6 * 3600 * 1000,
 }
 
+// A start or a stop waits no longer for what may wait for ever.
+const SETTLE_MS = 3_000
+
 /** Metadata partitions made durable on the drives of this process. */
 export class MetadataHost {
   readonly #partitions: ReadonlyMap<number, HostedPartition>
@@ -71,6 +75,7 @@ export class MetadataHost {
   readonly #keeper: MetadataKeeper
   readonly #stopWatching: () => void
   readonly #log: Log
+  readonly #world: World
 
   /** Over parts that serve already: see open(). */
   constructor(parts: ServingParts) {
@@ -79,6 +84,7 @@ export class MetadataHost {
     this.#keeper = parts.keeper
     this.#stopWatching = parts.stopWatching
     this.#log = parts.log
+    this.#world = parts.world
   }
 
   /** Recovers every partition, tells the coordinator what is whole, and serves. */
@@ -95,7 +101,11 @@ export class MetadataHost {
         await serve(options, limits, { ...parts, startDrives, hosts, recovered }),
       )
     } catch (error) {
-      await Promise.all([...hosts.values()].map((host) => closeDrive(host, options.log)))
+      await Promise.all(
+        [...hosts.values()].map((host) =>
+          closeDrive(host, { world: parts.world, log: options.log }),
+        ),
+      )
       throw error
     }
   }
@@ -134,11 +144,15 @@ export class MetadataHost {
   async close(): Promise<void> {
     await this.#keeper.stop()
     for (const partition of this.#partitions.values()) {
-      await partition.settled()
+      await Promise.race([partition.settled(), this.#world.clock.sleep(SETTLE_MS)])
       partition.stop(new MetadataUnavailable('the store is closing'))
     }
     this.#stopWatching()
-    await Promise.all([...this.#hosts.values()].map((host) => closeDrive(host, this.#log)))
+    await Promise.all(
+      [...this.#hosts.values()].map((host) =>
+        closeDrive(host, { world: this.#world, log: this.#log }),
+      ),
+    )
   }
 }
 
@@ -148,6 +162,7 @@ interface ServingParts {
   keeper: MetadataKeeper
   stopWatching: () => void
   log: Log
+  world: World
 }
 
 async function serve(
@@ -183,15 +198,19 @@ async function serve(
   const stopWatching = coordinator.watch(adopt)
   keeper.start(found.startDrives, recovered)
   // The first entry of the epoch. A partition that can not commit it is stopped and says so itself.
-  await Promise.allSettled([...partitions.values()].map((partition) => partition.append([])))
-  return { partitions, hosts, keeper, stopWatching, log }
+  const begun = Promise.allSettled(
+    [...partitions.values()].map((partition) => partition.append([])),
+  )
+  // On full drives it waits for room, and reads need not.
+  await Promise.race([begun, world.clock.sleep(SETTLE_MS)])
+  return { partitions, hosts, keeper, stopWatching, log, world }
 }
 
 function uncheckedDrives(drives: ReadonlyMap<number, StartDrive>): Set<number> {
   return new Set([...drives].filter(([, { checked }]) => !checked).map(([id]) => id))
 }
 
-/** Rows first: they say how little of the logs has to be looked at. */
+/** Rows first, looked at before they are opened: they say how little of the logs has to be read. */
 async function openDrives(
   options: MetadataHostOptions,
   limits: HostLimits,
@@ -199,7 +218,13 @@ async function openDrives(
 ): Promise<Map<number, StartDrive>> {
   const { log, coordinator } = options
   const parts = { world, log, openLevel }
-  const rows = await openEach(options.drives, log, (drive) => openStartRows(drive, parts))
+  const checks = await openEach(options.drives, log, async (drive) => {
+    return { drive, check: await checkRows({ world, drive }) }
+  })
+  const kept = drivesToKeep(coordinator.state, checks)
+  const rows = await openEach(drivesOf(checks), log, (drive) =>
+    openStartRows(checks.get(drive.id)!, { keepDamaged: kept.has(drive.id) }, parts),
+  )
   const isNeeded = neededRecords(coordinator.state, rows)
   const open = async (drive: MetaDrive): Promise<StartDrive> => {
     const start = rows.get(drive.id)!
@@ -210,8 +235,11 @@ async function openDrives(
       throw error
     }
   }
-  const opened = new Map([...rows].map(([id, { drive }]) => [id, drive]))
-  return await openEach(opened, log, open)
+  return await openEach(drivesOf(rows), log, open)
+}
+
+function drivesOf(found: ReadonlyMap<number, { drive: MetaDrive }>): Map<number, MetaDrive> {
+  return new Map([...found].map(([id, { drive }]) => [id, drive]))
 }
 
 /** A drive that can not be opened is failed: the others go on without it. */
@@ -234,7 +262,10 @@ async function openEach<T>(
 }
 
 /** Two markers, so that the next start need not replay what the one before last would ask for. */
-async function closeDrive(host: HostDrive, log: Log): Promise<void> {
+async function closeDrive(
+  host: HostDrive,
+  { world, log }: { world: World; log: Log },
+): Promise<void> {
   const closing = async (): Promise<void> => {
     if (host.drive.failure === undefined) {
       await host.checkpoint({ force: true })
@@ -242,6 +273,7 @@ async function closeDrive(host: HostDrive, log: Log): Promise<void> {
     }
     await host.log.close()
     await host.rows.close()
+    if (host.drive.failure === undefined) await noteClosed({ world, drive: host.drive })
   }
   const done = closing().catch((error) => {
     log.warn({ drive: host.drive.id, error }, 'the metadata of a drive was not closed cleanly')

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { prepareDigests } from '../../../src/digest/digest.ts'
 import { realWorld } from '../../../src/kit/world.ts'
+import { checkRows, noteClosed, noteServing } from '../../../src/storage-node/meta-rows-check.ts'
 import { readManifest } from '../../../src/storage-node/meta-rows-manifest.ts'
 import { openRows, openRowsLevel } from '../../../src/storage-node/meta-rows-open.ts'
 import { findTableTrouble, tablesIn } from '../../../src/storage-node/meta-rows-tables.ts'
@@ -30,7 +31,10 @@ async function newDrive(test: Test): Promise<MetaDrive> {
   }
 }
 
-const open = (drive: MetaDrive) => openRows({ world, drive, openLevel: openRowsLevel })
+async function open(drive: MetaDrive) {
+  const parts = { world, drive, openLevel: openRowsLevel }
+  return openRows(parts, await checkRows(parts), { keepDamaged: false })
+}
 const put = (key: string, value: string) => ({ key: Buffer.from(key), value: Buffer.from(value) })
 const status = (sequence: number) => ({
   incarnation: INCARNATION,
@@ -181,7 +185,18 @@ t.test('rotten or missing files are seen at the start, before LevelDB compacts t
       }
     }
     const { rows, verdict } = await open(drive)
-    t.equal(verdict.kind, 'suspect', damage)
+    t.equal(verdict.kind, 'replaced', damage)
+    t.ok((await readdir(drive.path)).includes('meta.db.suspect'), 'for people')
+    t.same(await rows.get(0, Buffer.from('key1')), { kind: 'missing' })
     await rows.close()
   }
+})
+
+t.test('it is known whether rows were closed', async (t) => {
+  const drive = await newDrive(t)
+  await noteServing({ world, drive })
+  await noteServing({ world, drive })
+  t.same(await readdir(drive.path), ['meta.serving'])
+  await noteClosed({ world, drive })
+  t.same(await readdir(drive.path), [])
 })

@@ -70,7 +70,12 @@ export function drivePath(root: string, id: number): string {
 }
 
 /** Makes a cluster of empty drives and opens it. */
-export async function makeBed(test: Test, layout: Layout, limits = SMALL): Promise<Bed> {
+export async function makeBed(
+  test: Test,
+  layout: Layout,
+  limits = SMALL,
+  hostWorld: World = world,
+): Promise<Bed> {
   await prepareDigests()
   const root = await tempRoot(test)
   const markers = Array.from({ length: layout.driveCount }, (_, index) => ({
@@ -110,7 +115,7 @@ export async function makeBed(test: Test, layout: Layout, limits = SMALL): Promi
     },
     { world, drives: [...drives.values()] },
   )
-  return openHost({ root, layout, drives, coordinator }, limits)
+  return openHost({ root, layout, drives, coordinator }, limits, hostWorld)
 }
 
 /** Opens what is in `root`: missing drives are left out. */
@@ -186,11 +191,12 @@ async function openDrives(root: string, layout: Layout): Promise<Map<number, Dri
 async function openHost(
   parts: Pick<Bed, 'root' | 'layout' | 'drives' | 'coordinator'>,
   limits: Partial<HostLimits>,
+  hostWorld: World = world,
 ): Promise<Bed> {
   const { drives, coordinator, layout } = parts
   const host = await MetadataHost.open(
     { drives, coordinator, log: testLog(), replicaCount: layout.replicaCount, limits },
-    { world },
+    { world: hostWorld },
   )
   for (const drive of drives.values()) {
     drive.onFailure(() => void coordinator.decide(markOut(drive.id, 'it failed')).catch(() => {}))

@@ -111,6 +111,8 @@ function openServer(tls: TlsKeys | undefined, limits: GatewayLimits): Server | T
       : createTlsServer({ ...http, ...tls, handshakeTimeout: 30_000 })
   server.timeout = limits.socketIdleMs
   server.maxConnections = limits.connections
+  // Node drops headers beyond 2,000 without a word, signed ones and lengths among them. Their bytes are bounded above.
+  server.maxHeadersCount = 0
   return server
 }
 

@@ -7,7 +7,7 @@ import { chooseState, readHistory } from '../../src/placement/coordinator-histor
 import { newMetaPartitions } from '../../src/placement/coordinator-replicas.ts'
 import { Drive, formatDrive, inspectDrive } from '../../src/storage-node/drive.ts'
 import type { BytesLevel, OpenLevel } from '../../src/storage-node/drive-lock.ts'
-import { MetadataHost } from '../../src/storage-node/metadata-host.ts'
+import { MetadataHost } from '../../src/storage-node/metadata-host/metadata-host.ts'
 import type { ForgetfulMachine } from './forgetful-machine.ts'
 
 export const DRIVES = 4

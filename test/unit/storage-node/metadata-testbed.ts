@@ -12,7 +12,10 @@ import { FileCoordinator } from '../../../src/placement/coordinator-file.ts'
 import { chooseState, readHistory } from '../../../src/placement/coordinator-history.ts'
 import { newMetaPartitions } from '../../../src/placement/coordinator-replicas.ts'
 import { DRIVE_FORMAT, Drive, formatDrive, inspectDrive } from '../../../src/storage-node/drive.ts'
-import { type HostLimits, MetadataHost } from '../../../src/storage-node/metadata-host.ts'
+import {
+  type HostLimits,
+  MetadataHost,
+} from '../../../src/storage-node/metadata-host/metadata-host.ts'
 
 export const SMALL: Partial<HostLimits> = {
   fileBytes: 64 * 1024,

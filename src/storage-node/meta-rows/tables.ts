@@ -1,10 +1,10 @@
 // Checks the checksum of every block of LevelDB's tables: LevelDB itself returns rotten blocks as data
 // when it reads, and gives them fresh checksums when it compacts (storage.md 7.3).
 // Format: LevelDB's doc/table_format.md. Needs tables written without compression.
-import { digestOf } from '../digest/digest.ts'
-import { asBuffer } from '../kit/bytes.ts'
-import { isMissing, type World } from '../kit/world.ts'
-import type { MetaDrive } from './metalog/meta-drive.ts'
+import { digestOf } from '../../digest/digest.ts'
+import { asBuffer } from '../../kit/bytes.ts'
+import { isMissing, type World } from '../../kit/world.ts'
+import type { MetaDrive } from '../metalog/meta-drive.ts'
 
 /** A block inside a table. */
 interface BlockPlace {

@@ -2,11 +2,12 @@
 // every value carries a checksum of key and value, and no write is durable before checkpoint().
 // Layout: docs/formats/metadata-log.md.
 import type { AbstractBatchOperation } from 'abstract-level'
-import { xxh64 } from '../digest/xxh64.ts'
-import { assert } from '../kit/assert.ts'
-import { asBuffer } from '../kit/bytes.ts'
-import type { RowBatch } from '../metadata/log/contract.ts'
-import type { BytesLevel } from './drive-lock.ts'
+import { xxh64 } from '../../digest/xxh64.ts'
+import { assert } from '../../kit/assert.ts'
+import { asBuffer } from '../../kit/bytes.ts'
+import type { RowBatch } from '../../metadata/log/contract.ts'
+import type { BytesLevel } from '../drive-lock.ts'
+import type { MetaDrive } from '../metalog/meta-drive.ts'
 import {
   applyStatus,
   decodeMarker,
@@ -18,8 +19,7 @@ import {
   type ReplicaStatus,
   STATUS_RANGE,
   statusKey,
-} from './meta-rows-status.ts'
-import type { MetaDrive } from './metalog/meta-drive.ts'
+} from './status.ts'
 
 /** What one read gave. Rotten: the checksum is wrong, or LevelDB could not read it. */
 export type RowRead =

@@ -1,10 +1,10 @@
 // Looks at meta.db while it is closed: once open, LevelDB would compact rotten tables into fresh ones,
 // and it ends the process when it meets some kinds of damage.
-import { mebibytes } from '../kit/bytes.ts'
-import { isMissing, type World } from '../kit/world.ts'
-import { type Manifest, readManifest } from './meta-rows-manifest.ts'
-import { checkTables } from './meta-rows-tables.ts'
-import type { MetaDrive } from './metalog/meta-drive.ts'
+import { mebibytes } from '../../kit/bytes.ts'
+import { isMissing, type World } from '../../kit/world.ts'
+import type { MetaDrive } from '../metalog/meta-drive.ts'
+import { type Manifest, readManifest } from './manifest.ts'
+import { checkTables } from './tables.ts'
 
 interface CheckParts {
   world: Pick<World, 'disk'>

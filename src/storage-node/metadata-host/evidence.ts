@@ -1,14 +1,14 @@
 // What a start finds of each replica: how far its rows surely go, how far they say they go, which entries are intact.
-import type { LogPosition } from '../metadata/log/contract.ts'
-import { BEGINNING, type EntryHead } from '../metadata/log/entry.ts'
-import type { ReplicaEvidence } from '../metadata/log/recovery.ts'
-import type { ClusterState, MetaPartitionState, Replica } from '../placement/coordinator.ts'
-import type { MetaRows } from './meta-rows.ts'
-import type { RowsVerdict } from './meta-rows-open.ts'
-import type { Marker, ReplicaStatus } from './meta-rows-status.ts'
-import type { HostDrive } from './metadata-host-drive.ts'
-import type { FoundRecord, IsNeeded } from './metalog/drive-log.ts'
-import type { MetaDrive } from './metalog/meta-drive.ts'
+import type { LogPosition } from '../../metadata/log/contract.ts'
+import { BEGINNING, type EntryHead } from '../../metadata/log/entry.ts'
+import type { ReplicaEvidence } from '../../metadata/log/recovery.ts'
+import type { ClusterState, MetaPartitionState, Replica } from '../../placement/coordinator.ts'
+import type { MetaRows } from '../meta-rows/meta-rows.ts'
+import type { RowsVerdict } from '../meta-rows/open.ts'
+import type { Marker, ReplicaStatus } from '../meta-rows/status.ts'
+import type { FoundRecord, IsNeeded } from '../metalog/drive-log.ts'
+import type { MetaDrive } from '../metalog/meta-drive.ts'
+import type { HostDrive } from './drive.ts'
 
 /** The rows of a drive and what they say. */
 export interface StartRows {

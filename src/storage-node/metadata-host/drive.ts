@@ -1,10 +1,10 @@
 // One drive as metadata sees it: the log that is the truth, the rows that follow from it, and the markers
 // that say from where on the log is still needed.
-import type { LogPosition, RowBatch } from '../metadata/log/contract.ts'
-import type { MetaRows, StoredRow } from './meta-rows.ts'
-import type { Marker, ReplicaStatus } from './meta-rows-status.ts'
-import type { DriveLog } from './metalog/drive-log.ts'
-import type { MetaDrive } from './metalog/meta-drive.ts'
+import type { LogPosition, RowBatch } from '../../metadata/log/contract.ts'
+import type { MetaRows, StoredRow } from '../meta-rows/meta-rows.ts'
+import type { Marker, ReplicaStatus } from '../meta-rows/status.ts'
+import type { DriveLog } from '../metalog/drive-log.ts'
+import type { MetaDrive } from '../metalog/meta-drive.ts'
 
 interface HostedReplica {
   incarnation: string

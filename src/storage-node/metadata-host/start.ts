@@ -1,25 +1,25 @@
 // Start of the metadata on a node: reads what every drive has, decides per partition what holds,
 // and brings every replica up to it. Nothing is served before the coordinator knows the outcome.
-import type { Log } from '../kit/log.ts'
-import type { World } from '../kit/world.ts'
-import type { LogPosition } from '../metadata/log/contract.ts'
-import { planRecovery, type RecoveryPlan } from '../metadata/log/recovery.ts'
-import type { ClusterState, MetaPartitionState, Replica } from '../placement/coordinator.ts'
-import type { OpenLevel } from './drive-lock.ts'
-import type { MetaRows } from './meta-rows.ts'
-import { noteServing, type RowsCheck } from './meta-rows-check.ts'
-import { openRows, type RowsVerdict } from './meta-rows-open.ts'
-import type { ReplicaStatus } from './meta-rows-status.ts'
-import { HostDrive } from './metadata-host-drive.ts'
-import { gatherEvidence, type StartDrive, type StartRows } from './metadata-host-evidence.ts'
-import { mendReplica, recordSource } from './metadata-host-replay.ts'
+import type { Log } from '../../kit/log.ts'
+import type { World } from '../../kit/world.ts'
+import type { LogPosition } from '../../metadata/log/contract.ts'
+import { planRecovery, type RecoveryPlan } from '../../metadata/log/recovery.ts'
+import type { ClusterState, MetaPartitionState, Replica } from '../../placement/coordinator.ts'
+import type { OpenLevel } from '../drive-lock.ts'
+import { noteServing, type RowsCheck } from '../meta-rows/check.ts'
+import type { MetaRows } from '../meta-rows/meta-rows.ts'
+import { openRows, type RowsVerdict } from '../meta-rows/open.ts'
+import type { ReplicaStatus } from '../meta-rows/status.ts'
 import {
   DriveLog,
   type DriveLogOptions,
   type FoundRecord,
   type IsNeeded,
-} from './metalog/drive-log.ts'
-import type { MetaDrive } from './metalog/meta-drive.ts'
+} from '../metalog/drive-log.ts'
+import type { MetaDrive } from '../metalog/meta-drive.ts'
+import { HostDrive } from './drive.ts'
+import { gatherEvidence, type StartDrive, type StartRows } from './evidence.ts'
+import { mendReplica, recordSource } from './replay.ts'
 
 export interface StartParts {
   world: World

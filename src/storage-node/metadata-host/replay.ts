@@ -1,9 +1,9 @@
 // Gives a replica what it lacks at a start: entries to its log, then their changes to its rows.
-import { decodeBatch, type EntryHead } from '../metadata/log/entry.ts'
-import type { ReplicaPlan } from '../metadata/log/recovery.ts'
-import type { Replica } from '../placement/coordinator.ts'
-import type { HostDrive } from './metadata-host-drive.ts'
-import type { StartDrive } from './metadata-host-evidence.ts'
+import { decodeBatch, type EntryHead } from '../../metadata/log/entry.ts'
+import type { ReplicaPlan } from '../../metadata/log/recovery.ts'
+import type { Replica } from '../../placement/coordinator.ts'
+import type { HostDrive } from './drive.ts'
+import type { StartDrive } from './evidence.ts'
 
 // How many bytes of batches are applied at once.
 const REPLAY_BYTES = 1024 * 1024

@@ -1,32 +1,32 @@
 // The metadata of a node: partitions, the drives that hold their replicas, and the coordinator that says
 // which replicas count. Embedded quorum (storage.md 2): an entry is committed once durable on every in-sync replica.
-import { prepareDigests } from '../digest/digest.ts'
-import { mebibytes } from '../kit/bytes.ts'
-import type { Log } from '../kit/log.ts'
-import type { World } from '../kit/world.ts'
-import type { MetaPartitionId } from '../metadata/contract.ts'
-import type { PartitionLog } from '../metadata/log/contract.ts'
-import { BEGINNING } from '../metadata/log/entry.ts'
-import { MetadataUnavailable } from '../metadata/unavailable.ts'
-import type { ClusterState, Coordinator } from '../placement/coordinator.ts'
-import { startPartitions } from '../placement/coordinator-changes.ts'
-import type { OpenLevel } from './drive-lock.ts'
-import { checkRows, noteClosed } from './meta-rows-check.ts'
-import { openRowsLevel } from './meta-rows-open.ts'
-import type { HostDrive } from './metadata-host-drive.ts'
-import { neededRecords, type StartDrive } from './metadata-host-evidence.ts'
-import { MetadataKeeper } from './metadata-host-keeper.ts'
-import { HostedPartition } from './metadata-host-partition.ts'
-import { HostedRows } from './metadata-host-reader.ts'
+import { prepareDigests } from '../../digest/digest.ts'
+import { mebibytes } from '../../kit/bytes.ts'
+import type { Log } from '../../kit/log.ts'
+import type { World } from '../../kit/world.ts'
+import type { MetaPartitionId } from '../../metadata/contract.ts'
+import type { PartitionLog } from '../../metadata/log/contract.ts'
+import { BEGINNING } from '../../metadata/log/entry.ts'
+import { MetadataUnavailable } from '../../metadata/unavailable.ts'
+import type { ClusterState, Coordinator } from '../../placement/coordinator.ts'
+import { startPartitions } from '../../placement/coordinator-changes.ts'
+import type { OpenLevel } from '../drive-lock.ts'
+import { checkRows, noteClosed } from '../meta-rows/check.ts'
+import { openRowsLevel } from '../meta-rows/open.ts'
+import type { DriveLogOptions } from '../metalog/drive-log.ts'
+import type { MetaDrive } from '../metalog/meta-drive.ts'
+import type { HostDrive } from './drive.ts'
+import { neededRecords, type StartDrive } from './evidence.ts'
+import { MetadataKeeper } from './keeper.ts'
+import { HostedPartition } from './partition.ts'
+import { HostedRows } from './reader.ts'
 import {
   drivesToKeep,
   openStartLog,
   openStartRows,
   type Recovered,
   recoverPartitions,
-} from './metadata-host-start.ts'
-import type { DriveLogOptions } from './metalog/drive-log.ts'
-import type { MetaDrive } from './metalog/meta-drive.ts'
+} from './start.ts'
 
 /** What a host serves and with what. */
 export interface MetadataHostOptions {

@@ -1,17 +1,17 @@
 // One metadata partition in this process: numbers its entries, sends them to the logs of its replicas,
 // applies what is committed. Who its replicas are is the coordinator's to decide.
-import { assert } from '../kit/assert.ts'
-import { Overloaded } from '../kit/semaphore.ts'
-import type { Clock } from '../kit/world.ts'
-import type { LogPosition, RowBatch } from '../metadata/log/contract.ts'
-import { type EntryHead, encodeBatch } from '../metadata/log/entry.ts'
-import { Primary } from '../metadata/log/primary.ts'
-import { acceptAppend, type ReplicaState } from '../metadata/log/replica.ts'
-import { MetadataUnavailable } from '../metadata/unavailable.ts'
-import type { MetaPartitionState, Replica } from '../placement/coordinator.ts'
-import { isFull } from './drive.ts'
-import { Departure } from './metadata-host-departure.ts'
-import type { HostDrive } from './metadata-host-drive.ts'
+import { assert } from '../../kit/assert.ts'
+import { Overloaded } from '../../kit/semaphore.ts'
+import type { Clock } from '../../kit/world.ts'
+import type { LogPosition, RowBatch } from '../../metadata/log/contract.ts'
+import { type EntryHead, encodeBatch } from '../../metadata/log/entry.ts'
+import { Primary } from '../../metadata/log/primary.ts'
+import { acceptAppend, type ReplicaState } from '../../metadata/log/replica.ts'
+import { MetadataUnavailable } from '../../metadata/unavailable.ts'
+import type { MetaPartitionState, Replica } from '../../placement/coordinator.ts'
+import { isFull } from '../drive.ts'
+import { Departure } from './departure.ts'
+import type { HostDrive } from './drive.ts'
 
 /** A replica of this partition on a drive of this process. */
 export interface Member {

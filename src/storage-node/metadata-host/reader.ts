@@ -1,13 +1,13 @@
 // Reads rows of a partition and believes none of its replicas alone: a row that rotted away in one,
 // or an older one that came to light again, is seen because another replica says something else.
-import { asBuffer } from '../kit/bytes.ts'
-import { DriveUnavailable } from '../kit/drive-unavailable.ts'
-import type { RowCursor, RowRange, RowReader } from '../metadata/log/contract.ts'
-import { MetadataUnavailable } from '../metadata/unavailable.ts'
-import type { RowRead } from './meta-rows.ts'
-import { type Answer, believe, type Doubts } from './metadata-host-believe.ts'
-import { CheckedCursor } from './metadata-host-cursor.ts'
-import type { HostedPartition, Member } from './metadata-host-partition.ts'
+import { asBuffer } from '../../kit/bytes.ts'
+import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
+import type { RowCursor, RowRange, RowReader } from '../../metadata/log/contract.ts'
+import { MetadataUnavailable } from '../../metadata/unavailable.ts'
+import type { RowRead } from '../meta-rows/meta-rows.ts'
+import { type Answer, believe, type Doubts } from './believe.ts'
+import { CheckedCursor } from './cursor.ts'
+import type { HostedPartition, Member } from './partition.ts'
 
 /** Rows of one partition, checked by two replicas where there are two. */
 export class HostedRows implements RowReader {

@@ -1,12 +1,12 @@
 // Opens meta.db with suspicion: LevelDB passes over damage in silence (storage.md 7.3), so its own log
-// is read before its rows are believed, and what meta-rows-check.ts found decides whether it is opened at all.
+// is read before its rows are believed, and what check.ts found decides whether it is opened at all.
 import { Level } from 'level'
-import { kibibytes, mebibytes } from '../kit/bytes.ts'
-import { isMissing, type World } from '../kit/world.ts'
-import type { BytesLevel, OpenLevel } from './drive-lock.ts'
+import { kibibytes, mebibytes } from '../../kit/bytes.ts'
+import { isMissing, type World } from '../../kit/world.ts'
+import type { BytesLevel, OpenLevel } from '../drive-lock.ts'
+import type { MetaDrive } from '../metalog/meta-drive.ts'
+import { type RowsCheck, rowsPath } from './check.ts'
 import { MetaRows } from './meta-rows.ts'
-import { type RowsCheck, rowsPath } from './meta-rows-check.ts'
-import type { MetaDrive } from './metalog/meta-drive.ts'
 
 /** How far the rows of a drive can be believed. */
 export type RowsVerdict =
@@ -24,7 +24,7 @@ interface RowsParts {
   openLevel: OpenLevel
 }
 
-/** The LevelDB of rows. Not compressed: its tables are checked block by block (meta-rows-tables.ts). */
+/** The LevelDB of rows. Not compressed: its tables are checked block by block (tables.ts). */
 export const openRowsLevel: OpenLevel = async (path, sizes) => {
   const level = new Level<Uint8Array, Uint8Array>(path, {
     keyEncoding: 'view',

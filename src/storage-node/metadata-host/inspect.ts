@@ -1,7 +1,7 @@
 // Compares the replicas of a partition row by row, slowly: what rotted where nobody reads is found too.
-import type { Doubts } from './metadata-host-believe.ts'
-import { CheckedCursor } from './metadata-host-cursor.ts'
-import type { HostedPartition } from './metadata-host-partition.ts'
+import type { Doubts } from './believe.ts'
+import { CheckedCursor } from './cursor.ts'
+import type { HostedPartition } from './partition.ts'
 
 const SLICE_ROWS = 500
 

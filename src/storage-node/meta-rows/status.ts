@@ -1,8 +1,8 @@
 // Rows that a drive keeps about its replicas: how far each claims to be, and the marker that says
 // what is surely durable. Layout: docs/formats/metadata-log.md.
-import { assert } from '../kit/assert.ts'
-import { asBuffer } from '../kit/bytes.ts'
-import type { LogPosition } from '../metadata/log/contract.ts'
+import { assert } from '../../kit/assert.ts'
+import { asBuffer } from '../../kit/bytes.ts'
+import type { LogPosition } from '../../metadata/log/contract.ts'
 
 /** How far the rows of one replica are. */
 export interface ReplicaStatus {

@@ -1,8 +1,8 @@
 // Which tables a LevelDB is made of, read from its manifest before LevelDB itself is let at them:
 // once open it compacts, and a rotten table comes out with fresh checksums (storage.md 7.3).
 // Formats: LevelDB's doc/log_format.md and db/version_edit.cc.
-import { asBuffer } from '../kit/bytes.ts'
-import { maskedCrc, Varints } from './meta-rows-tables.ts'
+import { asBuffer } from '../../kit/bytes.ts'
+import { maskedCrc, Varints } from './tables.ts'
 
 /** What a manifest says. A cut at its very end is what a crash leaves and no damage. */
 export type Manifest =

@@ -1,14 +1,14 @@
 // Brings partitions that lack replicas back to their number: copies rows in slices while the partition
 // goes on, then lets the coordinator count the new replica.
-import type { Log } from '../kit/log.ts'
-import type { World } from '../kit/world.ts'
-import type { Coordinator, Replica } from '../placement/coordinator.ts'
-import { addReplica } from '../placement/coordinator-changes.ts'
-import { chooseReplacement, newIncarnation } from '../placement/coordinator-replicas.ts'
-import type { Doubts } from './metadata-host-believe.ts'
-import { CheckedCursor } from './metadata-host-cursor.ts'
-import type { HostDrive } from './metadata-host-drive.ts'
-import type { HostedPartition, Member } from './metadata-host-partition.ts'
+import type { Log } from '../../kit/log.ts'
+import type { World } from '../../kit/world.ts'
+import type { Coordinator, Replica } from '../../placement/coordinator.ts'
+import { addReplica } from '../../placement/coordinator-changes.ts'
+import { chooseReplacement, newIncarnation } from '../../placement/coordinator-replicas.ts'
+import type { Doubts } from './believe.ts'
+import { CheckedCursor } from './cursor.ts'
+import type { HostDrive } from './drive.ts'
+import type { HostedPartition, Member } from './partition.ts'
 
 export interface MendParts {
   world: Pick<World, 'clock' | 'random'>

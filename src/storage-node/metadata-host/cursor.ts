@@ -1,11 +1,16 @@
 // An ordered walk over the rows of a partition, on two replicas at once where there are two.
-import { asBuffer } from '../kit/bytes.ts'
-import { DriveUnavailable } from '../kit/drive-unavailable.ts'
-import type { RowCursor } from '../metadata/log/contract.ts'
-import { MetadataUnavailable } from '../metadata/unavailable.ts'
-import { type OpenRange, openStoredRow, type StoredCursor, type StoredRow } from './meta-rows.ts'
-import { type Answer, believe, type Doubts } from './metadata-host-believe.ts'
-import type { HostedPartition, Member } from './metadata-host-partition.ts'
+import { asBuffer } from '../../kit/bytes.ts'
+import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
+import type { RowCursor } from '../../metadata/log/contract.ts'
+import { MetadataUnavailable } from '../../metadata/unavailable.ts'
+import {
+  type OpenRange,
+  openStoredRow,
+  type StoredCursor,
+  type StoredRow,
+} from '../meta-rows/meta-rows.ts'
+import { type Answer, believe, type Doubts } from './believe.ts'
+import type { HostedPartition, Member } from './partition.ts'
 
 interface Row {
   key: Uint8Array

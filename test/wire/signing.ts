@@ -54,8 +54,9 @@ export function strictEncode(text: string): string {
 /** A query string as it is signed and sent. */
 export function encodeQuery(query: Record<string, string>): string {
   return Object.entries(query)
-    .map(([name, value]) => `${strictEncode(name)}=${strictEncode(value)}`)
-    .sort()
+    .map(([name, value]) => [strictEncode(name), strictEncode(value)] as const)
+    .sort(([name], [other]) => (name < other ? -1 : 1))
+    .map((pair) => pair.join('='))
     .join('&')
 }
 

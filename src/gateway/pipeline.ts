@@ -162,7 +162,7 @@ export class Pipeline {
       { credentials, region, keys: this.#keys, nowMs: receivedMs },
     )
     if (identity.kind === 'root') record.accessKeyId = identity.accessKeyId
-    permit(identity, recognised.operation, recognised.query)
+    permit(identity, recognised.operation, { query: recognised.query, region: region.name })
     const body = this.#openBody(exchange, record, { ...recognised, method, payload })
     return {
       operation: recognised.operation,

@@ -278,6 +278,13 @@ async function regions(t: Test, wire: Wire): Promise<void> {
 async function strictRegion(t: Test, wire: Wire): Promise<void> {
   const wrong = await ask(wire, { path: PATH })
   wantError(t, wrong, 400, 'AuthorizationHeaderMalformed', { Region: 'eu-west-1' })
+  t.equal(wrong.headers['x-amz-bucket-region'], 'eu-west-1')
+  const head = await ask(wire, { method: 'HEAD', path: `/${BUCKET}` })
+  t.equal(`${head.status} ${head.headers['x-amz-bucket-region']}`, '400 eu-west-1', 'for HEAD too')
+  for (const path of [`/${BUCKET}`, '/no-such-bucket']) {
+    const anonymous = await ask(wire, { method: 'HEAD', path, signer: false })
+    t.equal(`${anonymous.status} ${anonymous.headers['x-amz-bucket-region']}`, '403 eu-west-1')
+  }
   const signer = { region: 'eu-west-1' }
   const right = await ask(wire, { path: PATH, signer })
   t.equal(elementOf(right, 'Code'), 'NoSuchKey')

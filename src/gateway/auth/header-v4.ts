@@ -10,6 +10,8 @@ import {
   parseCredential,
   parseSignedHeaders,
   verifySignature,
+  type WrongRegion,
+  wrongRegion,
 } from './verify-v4.ts'
 
 /** How far a client's clock may be off: 15 minutes, as at AWS. */
@@ -48,9 +50,9 @@ function parseAuthorization(text: string) {
   return { ...credential, signedHeaders: parseSignedHeaders(names), signature }
 }
 
-function malformed(why: string, elements: Record<string, string> = {}): S3Error {
+function malformed(why: string, options: WrongRegion = {}): S3Error {
   const message = `The authorization header is malformed; ${why}`
-  return new S3Error('AuthorizationHeaderMalformed', elements, { message })
+  return new S3Error('AuthorizationHeaderMalformed', options.elements, { ...options, message })
 }
 
 function checkScope(scope: Scope, terminal: string, region: AuthParts['region']): void {
@@ -65,7 +67,7 @@ function checkScope(scope: Scope, terminal: string, region: AuthParts['region'])
   }
   if (!region.enforced || scope.region === region.name) return
   const why = `the region '${scope.region}' is wrong; expecting '${region.name}'`
-  throw malformed(why, { Region: region.name })
+  throw malformed(why, wrongRegion(region.name))
 }
 
 /** x-amz-date wins over Date. */

@@ -3,11 +3,17 @@ import type { Identity, Query } from '../call.ts'
 import type { OperationName } from '../operation-names.ts'
 import { S3Error } from '../s3-error.ts'
 
-/** Throws unless `identity` may do `operation`. */
-export function permit(identity: Identity, operation: OperationName, query: Query): void {
+/** Throws unless `identity` may do `operation`. `region` is that of the store. */
+export function permit(
+  identity: Identity,
+  operation: OperationName,
+  { query, region }: { query: Query; region: string },
+): void {
   if (identity.kind === 'root' || operation === 'CorsPreflight') return
   refuseOverrides(operation, query)
-  throw new S3Error('AccessDenied')
+  // Clients without a key find out by HEAD how they have to sign; it says nothing of whether the bucket exists.
+  const headers = operation === 'HeadBucket' ? { 'x-amz-bucket-region': region } : {}
+  throw new S3Error('AccessDenied', {}, { headers })
 }
 
 function refuseOverrides(operation: OperationName, query: Query): void {

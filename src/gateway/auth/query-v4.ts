@@ -11,6 +11,8 @@ import {
   parseCredential,
   parseSignedHeaders,
   verifySignature,
+  type WrongRegion,
+  wrongRegion,
 } from './verify-v4.ts'
 
 /** A week. */
@@ -60,8 +62,9 @@ function parseParameters({ address }: AuthRequest, region: AuthParts['region']) 
   }
 }
 
-function wrong(message: string, elements: Record<string, string> = {}): S3Error {
-  return new S3Error('AuthorizationQueryParametersError', elements, { message })
+function wrong(message: string, options: WrongRegion = {}): S3Error {
+  const { elements } = options
+  return new S3Error('AuthorizationQueryParametersError', elements, { ...options, message })
 }
 
 function parseTime(time: string, scope: Scope): number {
@@ -82,7 +85,7 @@ function checkScope(scope: Scope, region: AuthParts['region']): void {
   }
   if (!region.enforced || scope.region === region.name) return
   const message = `${prefix} the region '${scope.region}' is wrong; expecting '${region.name}'`
-  throw wrong(message, { Region: region.name })
+  throw wrong(message, wrongRegion(region.name))
 }
 
 function parseExpires(text: string): number {

@@ -38,6 +38,17 @@ export function parseCredential(
   return { accessKeyId, scope: { date, region, service }, terminal }
 }
 
+/** Where the refusal of a region names the right one. */
+export interface WrongRegion {
+  elements?: Record<string, string>
+  headers?: Record<string, string>
+}
+
+/** Names the right region, in a header too because HEAD has no document: SDKs sign again with it. */
+export function wrongRegion(right: string): WrongRegion {
+  return { elements: { Region: right }, headers: { 'x-amz-bucket-region': right } }
+}
+
 /** Sorted lower-case names out of `host;x-amz-date`. */
 export function parseSignedHeaders(text: string): string[] {
   return text

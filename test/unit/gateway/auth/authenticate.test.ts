@@ -410,12 +410,18 @@ t.test('each fault of a presigned URL has its error', async (t) => {
 t.test('anonymous requests carry no identity and may do nothing', async (t) => {
   const { identity } = check(fromHost)
   t.same(identity, { kind: 'anonymous' })
-  t.throws(() => permit(identity, 'GetObject', {}), { code: 'AccessDenied', status: 403 })
-  t.throws(() => permit(identity, 'GetObject', { 'response-content-type': 'x' }), {
+  const plain = { query: {}, region: 'us-east-1' }
+  t.throws(() => permit(identity, 'GetObject', plain), { code: 'AccessDenied', status: 403 })
+  t.throws(() => permit(identity, 'HeadBucket', plain), {
+    code: 'AccessDenied',
+    headers: { 'x-amz-bucket-region': 'us-east-1' },
+  })
+  const overriding = { ...plain, query: { 'response-content-type': 'x' } }
+  t.throws(() => permit(identity, 'GetObject', overriding), {
     ...{ code: 'InvalidRequest', message: /anonymous/ },
   })
-  t.doesNotThrow(() => permit(identity, 'CorsPreflight', {}))
-  t.doesNotThrow(() => permit({ kind: 'root', accessKeyId: ID }, 'DeleteBucket', {}))
+  t.doesNotThrow(() => permit(identity, 'CorsPreflight', plain))
+  t.doesNotThrow(() => permit({ kind: 'root', accessKeyId: ID }, 'DeleteBucket', plain))
 })
 
 t.test('signing keys are kept, and not too many', async (t) => {

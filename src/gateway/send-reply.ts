@@ -75,7 +75,7 @@ function sendText(
   onBytes(bytes.length)
 }
 
-/** Each piece goes out when it comes; there is too little of it for back-pressure. */
+/** Each text goes out when it comes; there is too little of it for back-pressure. */
 async function sendTrickle(
   { response }: Exchange,
   { status, headers, body }: HeadedReply & { body: Extract<Reply['body'], { kind: 'trickle' }> },

@@ -14,7 +14,7 @@ import { BodyLengthWrong, StripeSource } from './stripe-source.ts'
 /** Up to here a blob is kept as copies: operations matter more than bytes (storage.md 4.1). */
 export const COPIES_UP_TO_BYTES = 128 * 1024
 
-/** Storage collects shards up to this length in memory and writes them in one piece. */
+/** Storage collects shards up to this length in memory and writes them at once. */
 const COLLECTED_SHARD_BYTES = mebibytes(1)
 
 /** What a blob belongs to. */

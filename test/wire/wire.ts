@@ -138,8 +138,8 @@ export async function ask(
   const parts: Buffer[] = []
   socket.on('data', (part: Buffer) => {
     parts.push(part)
-    // Once it is answered nothing holds the connection: the server need not linger.
-    if (isWhole(Buffer.concat(parts), methods)) socket.end()
+    // Once it is answered nothing holds the connection: the server need not linger for the rest of a body.
+    if (isWhole(Buffer.concat(parts), methods)) socket.destroy()
   })
   const closed = collect(socket)
   socket.write(compose(wire, wanted))

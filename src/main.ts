@@ -1,7 +1,7 @@
 // The executable: command line → cli/*. Every end of the program passes here.
 
-import { Exit } from './exit.ts'
 import { buildProgram } from './cli/program.ts'
+import { Exit } from './exit.ts'
 
 try {
   await buildProgram().parseAsync(process.argv)

@@ -31,9 +31,9 @@ t.test('two of six drives are deleted while a mixed load runs', { timeout: 300_0
   await sleep(3000)
   const first = random.below(6)
   const second = (first + 1 + random.below(5)) % 6
-  await rm(directories[first]!, { recursive: true, force: true })
+  await rm(directories[first]!, { recursive: true, force: true, maxRetries: 20 })
   await sleep(1500)
-  await rm(directories[second]!, { recursive: true, force: true })
+  await rm(directories[second]!, { recursive: true, force: true, maxRetries: 20 })
   await sleep(4000)
   const before = load.acknowledged
   await sleep(2000)

@@ -82,8 +82,8 @@ t.test('any two of six drives may be gone at a start', async (t) => {
   ] as const) {
     const root = await tempRoot(t)
     await cp(bed.root, root, { recursive: true })
-    await rm(drivePath(root, left), { recursive: true })
-    await rm(drivePath(root, right), { recursive: true })
+    await vanish(drivePath(root, left))
+    await vanish(drivePath(root, right))
     const less = await reopenBed(root, SIX)
     t.same(await model.differences(less), [], `without ${left} and ${right}`)
     await less.host.mend()
@@ -103,7 +103,7 @@ t.test('two drives vanish one after the other while changes are made', async (t)
   await load(bed, model, 50)
   for (const driveId of [1, 2]) {
     const busy = Promise.all(Array.from({ length: 40 }, () => model.change(bed)))
-    await rm(drivePath(bed.root, driveId), { recursive: true })
+    await vanish(drivePath(bed.root, driveId))
     await busy
     await load(bed, model, 20)
     await bed.drives
@@ -120,8 +120,8 @@ t.test('two drives vanish one after the other while changes are made', async (t)
   t.ok(bed.coordinator.state.metaPartitions.every(({ inSync }) => inSync.length === 3))
   // Now two of those that are left.
   bed = await killAndReopen(t, bed, async (root) => {
-    await rm(drivePath(root, 3), { recursive: true })
-    await rm(drivePath(root, 4), { recursive: true })
+    await vanish(drivePath(root, 3))
+    await vanish(drivePath(root, 4))
   })
   t.same(await model.differences(bed), [])
   await bed.close()
@@ -143,7 +143,7 @@ t.test('a replica is made while changes go on, and is whole', async (t) => {
   const fresh = set[1]!
   bed = await killAndReopen(t, bed, async (root) => {
     for (const { id } of bed.coordinator.state.map.drives) {
-      if (id !== fresh.driveId) await rm(drivePath(root, id), { recursive: true })
+      if (id !== fresh.driveId) await vanish(drivePath(root, id))
     }
   })
   t.same(await model.differences(bed), [])
@@ -159,7 +159,7 @@ t.test('with the last replica gone nothing is answered; with it back everything 
   const root = await tempRoot(t)
   await cp(bed.root, root, { recursive: true })
   const { driveId } = bed.coordinator.state.metaPartitions[0]!.inSync[0]!
-  await rm(drivePath(root, driveId), { recursive: true })
+  await vanish(drivePath(root, driveId))
   const half = await reopenBed(root, layout)
   const { rows, append } = half.host.partitionLog(0)
   await t.rejects(rows.get(Buffer.from('k1')), { code: 'METADATA_UNAVAILABLE' })
@@ -171,3 +171,8 @@ t.test('with the last replica gone nothing is answered; with it back everything 
   t.same(await model.differences(whole), [])
   await whole.close()
 })
+
+/** Removes a drive that is being written to: what is created meanwhile is removed with it. */
+async function vanish(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 10 })
+}

@@ -1,5 +1,6 @@
 // Requests that Node's parser refuses never become requests: they are answered on the bare socket.
 import type { Socket } from 'node:net'
+import { httpDate } from './headers/dates.ts'
 import { S3Error } from './s3-error.ts'
 import { errorDocument } from './xml/error-document.ts'
 
@@ -12,7 +13,7 @@ export interface ParserError extends Error {
 export function answerParserError(
   trouble: ParserError,
   socket: Socket,
-  context: { requestId: string; hostId: string; headerBytesMax: number },
+  context: { requestId: string; hostId: string; headerBytesMax: number; nowMs: number },
 ): void {
   // Node keeps the reply that is being written there; two heads on one socket would be garbage.
   const replying = (socket as Socket & { _httpMessage?: { headersSent: boolean } })._httpMessage
@@ -30,6 +31,7 @@ export function answerParserError(
     `x-amz-request-id: ${context.requestId}`,
     `x-amz-id-2: ${context.hostId}`,
     'server: Kintsugi',
+    `date: ${httpDate(context.nowMs)}`,
     'connection: close',
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)

@@ -133,6 +133,7 @@ function openApp(server: Server, { world, log }: GatewayParts): FastifyInstance 
         requestId,
         hostId,
         headerBytesMax: HEADER_BYTES_MAX,
+        nowMs: world.clock.now(),
       })
     },
   })

@@ -128,6 +128,7 @@ async function malformedHeads(t: Test, wire: Wire): Promise<void> {
     const answer = await refuse(t, wire, name, text, [400, 403, 405, 505])
     if (answer !== undefined && answer.body.length > 0) {
       t.ok(elementOf(answer, 'Code'), `${name}: an S3 error`)
+      t.match(answer.headers.date, /GMT$/, `${name}: a date (52)`)
       t.equal(elementOf(answer, 'RequestId'), answer.headers['x-amz-request-id'], name)
     }
   }

@@ -12,6 +12,7 @@ import type { MetaPartitionState, Replica } from '../../placement/coordinator.ts
 import { isFull } from '../drive.ts'
 import { Departure } from './departure.ts'
 import type { HostDrive } from './drive.ts'
+import { RowCache } from './row-cache.ts'
 
 /** A replica of this partition on a drive of this process. */
 export interface Member {
@@ -57,6 +58,7 @@ const APPLY_LATENESS = 5
 /** The log of one partition, as its primary. */
 export class HostedPartition {
   readonly id: number
+  readonly cache = new RowCache()
   readonly #parts: PartitionParts
   readonly #members = new Map<number, Member>()
   readonly #pending: Pending[] = []
@@ -311,6 +313,7 @@ export class HostedPartition {
     this.#applying = undefined
     if (this.#stopped !== undefined) return
     this.#applied = applied
+    this.cache.apply(changes.batches)
     for (const { head, resolve } of this.#pending.splice(0, ready.length)) {
       resolve({ epoch: head.epoch, sequence: head.sequence })
     }

@@ -20,7 +20,17 @@ export class HostedRows implements RowReader {
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    const [first, second] = this.#readers()
+    const readers = this.#readers()
+    const { cache } = this.#partition
+    const cached = cache.find(key)
+    if (cached !== undefined) return cached.value
+    const { generation } = cache
+    const value = await this.#getFrom(readers, key)
+    cache.keep(key, value, generation)
+    return value
+  }
+
+  async #getFrom([first, second]: Member[], key: Uint8Array): Promise<Uint8Array | undefined> {
     const [left, right] = await Promise.all([
       this.#read(first!, key),
       second && this.#read(second, key),

@@ -1,0 +1,82 @@
+// Rows of one partition that were read a short while ago, as its replicas agreed on them. Exact: every change of the
+// partition passes here before it is answered, and what was read while something was applied is not kept.
+import { asBuffer, mebibytes } from '../../kit/bytes.ts'
+import type { RowBatch } from '../../metadata/log/contract.ts'
+
+/** Memory for the rows of one partition, their keys included. */
+const CACHE_BYTES = mebibytes(4)
+
+/** What an entry costs beside key and value. */
+const ENTRY_BYTES = 100
+
+interface Entry {
+  /** undefined: there is no such row, which is as true as a value. */
+  value: Uint8Array | undefined
+  bytes: number
+}
+
+/** Least recently used rows go first. */
+export class RowCache {
+  readonly #maxBytes: number
+  // A Map lists its keys in the order of insertion: the first is the one not used for longest.
+  readonly #entries = new Map<string, Entry>()
+  #bytes = 0
+  #generation = 0
+
+  constructor(maxBytes: number = CACHE_BYTES) {
+    this.#maxBytes = maxBytes
+  }
+
+  /** Names the state of the rows: keep() takes only what was read in the present one. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** The entry of a key; `value` is undefined when the row is known not to exist. */
+  find(key: Uint8Array): { value: Uint8Array | undefined } | undefined {
+    const name = nameOf(key)
+    const entry = this.#entries.get(name)
+    if (entry === undefined) return undefined
+    this.#entries.delete(name)
+    this.#entries.set(name, entry)
+    return entry
+  }
+
+  /** Keeps what a read gave, unless something was applied since `generation`. */
+  keep(key: Uint8Array, value: Uint8Array | undefined, generation: number): void {
+    if (generation === this.#generation) this.#put(nameOf(key), value)
+  }
+
+  /** Follows what was applied. Called before anybody is told of it. */
+  apply(batches: readonly RowBatch[]): void {
+    this.#generation += 1
+    for (const batch of batches) {
+      for (const { key, value } of batch) {
+        const name = nameOf(key)
+        if (this.#entries.has(name)) this.#put(name, value)
+      }
+    }
+  }
+
+  #put(name: string, value: Uint8Array | undefined): void {
+    this.#drop(name)
+    const bytes = ENTRY_BYTES + name.length + (value?.length ?? 0)
+    if (bytes > this.#maxBytes) return
+    // A copy: a row may be a view of a much larger buffer, which would stay as long as it.
+    this.#entries.set(name, { value: value && Uint8Array.from(value), bytes })
+    this.#bytes += bytes
+    for (const oldest of this.#entries.keys()) {
+      if (this.#bytes <= this.#maxBytes) return
+      this.#drop(oldest)
+    }
+  }
+
+  #drop(name: string): void {
+    this.#bytes -= this.#entries.get(name)?.bytes ?? 0
+    this.#entries.delete(name)
+  }
+}
+
+function nameOf(key: Uint8Array): string {
+  return asBuffer(key).toString('latin1')
+}

@@ -31,8 +31,8 @@ export async function serve(
   const member = await openMember(config, { world, log, registry })
   const admin = createAdminServer(registry, () => member.readiness())
   const adminEndpoint = await listenAdmin(admin, config, member)
-  printWelcome(member, config, adminEndpoint)
   endOnSignals(member, admin, log)
+  printWelcome(member, config, adminEndpoint)
 }
 
 async function loadConfig(

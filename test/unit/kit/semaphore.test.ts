@@ -1,0 +1,49 @@
+// Permits are granted in order, waiting is bounded, and leaving the queue harms nobody.
+import t from 'tap'
+import { Overloaded, Semaphore } from '../../../src/kit/semaphore.ts'
+
+t.test('first come, first served', async (t) => {
+  const semaphore = new Semaphore(2)
+  const order: string[] = []
+  await semaphore.acquire(2)
+  const large = semaphore.acquire(2).then(() => order.push('large'))
+  const small = semaphore.acquire(1).then(() => order.push('small'))
+  t.equal(semaphore.waiting, 2)
+  semaphore.release(1)
+  await Promise.resolve()
+  t.same(order, [], 'a small one does not overtake')
+  semaphore.release(1)
+  await large
+  semaphore.release(2)
+  await small
+  t.same(order, ['large', 'small'])
+  t.equal(semaphore.free, 1)
+})
+
+t.test('the queue has a bound', async (t) => {
+  const semaphore = new Semaphore(1, { maxWaiting: 1 })
+  await semaphore.acquire()
+  const waiting = semaphore.acquire()
+  await t.rejects(semaphore.acquire(), Overloaded)
+  semaphore.release()
+  await waiting
+})
+
+t.test('who leaves the queue lets the next one through', async (t) => {
+  const semaphore = new Semaphore(2)
+  await semaphore.acquire()
+  const leaving = new AbortController()
+  const large = semaphore.acquire(2, leaving.signal)
+  const small = semaphore.acquire(1)
+  leaving.abort(new Error('gone'))
+  await t.rejects(large, /gone/)
+  await small
+  t.equal(semaphore.free, 0)
+  await t.rejects(semaphore.acquire(1, leaving.signal), /gone/)
+})
+
+t.test('permits are not made up', async (t) => {
+  const semaphore = new Semaphore(1)
+  t.throws(() => semaphore.release(), /given back twice/)
+  await t.rejects(semaphore.acquire(2), /more permits than there are/)
+})

@@ -1,0 +1,47 @@
+// The door to the machine: random bytes are never given twice, files are read and written whole.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { isMissing, realWorld } from '../../../src/kit/world.ts'
+
+t.test('random bytes are never given twice', async (t) => {
+  const { random } = realWorld()
+  const seen = new Set<string>()
+  for (let round = 0; round < 2000; round += 1) {
+    seen.add(Buffer.from(random.bytes(10 + (round % 7))).toString('hex'))
+  }
+  t.equal(seen.size, 2000)
+  t.equal(random.bytes(0).length, 0)
+  t.equal(random.bytes(10_000).length, 10_000, 'more than a block')
+})
+
+t.test('a sleep ends, or ends early when it is aborted', async (t) => {
+  const { clock } = realWorld()
+  await clock.sleep(1)
+  const aborted = new AbortController()
+  const sleeping = clock.sleep(60_000, aborted.signal)
+  aborted.abort()
+  await t.rejects(sleeping, { name: 'AbortError' })
+})
+
+t.test('files: many buffers in one write, reads that end with the file', async (t) => {
+  const { disk } = realWorld()
+  const path = join(t.testdir(), 'file')
+  const file = await disk.open(path, 'create')
+  const buffers = Array.from({ length: 3000 }, (_, index) => Buffer.from([index & 255]))
+  await file.write(buffers, 5)
+  await file.sync()
+  const first = Buffer.alloc(1000)
+  const second = Buffer.alloc(5000)
+  t.equal(await file.read([first, second], 5), 3000, 'short at the end')
+  t.ok(Buffer.concat([first, second]).subarray(0, 3000).equals(Buffer.concat(buffers)))
+  t.match(await file.stat(), { bytes: 3005, links: 1, kind: 'file' })
+  await disk.remove(path)
+  t.match(await file.stat(), { links: 0 }, 'an open file knows that it was removed')
+  await file.close()
+  t.equal(await disk.stat(path), undefined)
+  await t.rejects(disk.open(path, 'write'), { code: 'ENOENT' })
+  t.ok(isMissing(await disk.readFile(path).catch((error: unknown) => error)))
+  writeFileSync(path, 'x')
+  await t.rejects(disk.open(path, 'create'), { code: 'EEXIST' })
+})

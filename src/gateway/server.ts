@@ -15,12 +15,7 @@ import { answerParserError } from './client-error.ts'
 import { noMetrics, openMetrics } from './metrics.ts'
 import type { OperationName } from './operation-names.ts'
 import { Pipeline, type PipelineLimits } from './pipeline.ts'
-
-/** PEM texts. */
-export interface TlsKeys {
-  cert: string
-  key: string
-}
+import type { TlsKeys } from './tls-files.ts'
 
 /** Bounds of the gateway. */
 export interface GatewayLimits extends PipelineLimits {

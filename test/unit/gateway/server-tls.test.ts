@@ -5,7 +5,7 @@ import { request as sendHttps } from 'node:https'
 import { join } from 'node:path'
 import { connect, type TLSSocket } from 'node:tls'
 import t, { type Test } from 'tap'
-import type { TlsKeys } from '../../../src/gateway/server.ts'
+import type { TlsKeys } from '../../../src/gateway/tls-files.ts'
 import { answerOf, signHeaders, startGateway, toldBy } from './server-fixture.ts'
 
 function newKeys(t: Test, name: string): TlsKeys {

@@ -2,7 +2,6 @@
 // so that tests and simulation can put another one in its place.
 import { randomBytes } from 'node:crypto'
 import { constants, promises as files } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
 
 /** Time. Wall time is for display and for order that does not matter; waiting uses the monotonic clock. */
 export interface Clock {
@@ -107,9 +106,24 @@ function systemRandom(): Random {
 const systemClock: Clock = {
   now: () => Date.now(),
   monotonicMs: () => performance.now(),
-  sleep: async (ms, signal) => {
-    await delay(ms, undefined, { ref: false, ...(signal ? { signal } : {}) })
-  },
+  sleep: (ms, signal) => sleepFor(ms, signal),
+}
+
+function sleepFor(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted()
+    const wake = (): void => {
+      signal?.removeEventListener('abort', leave)
+      resolve()
+    }
+    const leave = (): void => {
+      clearTimeout(timer)
+      reject(signal?.reason)
+    }
+    const timer = setTimeout(wake, ms)
+    timer.unref()
+    signal?.addEventListener('abort', leave, { once: true })
+  })
 }
 
 const OPEN_FLAGS = {

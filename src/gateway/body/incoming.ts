@@ -39,6 +39,9 @@ export async function* readIncoming(
   if (!request.complete) throw new S3Error('IncompleteBody')
 }
 
+// One error for all bodies: making one with its stack for each would cost more than the watch itself.
+const ENDED = new Error('the body has ended')
+
 /** Fails a wait that lasts too long. One sleeper for the whole body, not one timer for each chunk. */
 class SilenceWatch {
   readonly #clock: Clock
@@ -66,7 +69,7 @@ class SilenceWatch {
   }
 
   stop(): void {
-    this.#stopped.abort()
+    this.#stopped.abort(ENDED)
   }
 
   async #watch(): Promise<void> {

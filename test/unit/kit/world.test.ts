@@ -17,11 +17,16 @@ t.test('random bytes are never given twice', async (t) => {
 
 t.test('a sleep ends, or ends early when it is aborted', async (t) => {
   const { clock } = realWorld()
+  // A sleep does not keep a process alive.
+  const alive = setInterval(() => {}, 1000)
+  t.teardown(() => clearInterval(alive))
   await clock.sleep(1)
   const aborted = new AbortController()
   const sleeping = clock.sleep(60_000, aborted.signal)
   aborted.abort()
   await t.rejects(sleeping, { name: 'AbortError' })
+  const late = clock.sleep(60_000, AbortSignal.abort(new Error('too late')))
+  await t.rejects(late, /too late/, 'with the reason of the signal')
 })
 
 t.test('files: many buffers in one write, reads that end with the file', async (t) => {

@@ -18,6 +18,24 @@ export type RowsVerdict =
   /** Damaged beyond use: put aside, and empty now. */
   | { kind: 'replaced'; detail: string }
 
+/** Rows that LevelDB does not open. That need not be their fault. */
+export class RowsNotOpened extends Error {
+  override readonly name = 'RowsNotOpened'
+  readonly code = 'ROWS_NOT_OPENED'
+
+  constructor(detail: string, options?: { cause?: unknown }) {
+    super(`meta.db can not be opened: ${detail}`, options)
+  }
+}
+
+/** What is to be done with rows that are no good. Who puts any aside knows that other drives have them all. */
+export interface OpenRowsOptions {
+  /** Damaged ones are opened nevertheless. */
+  keepDamaged: boolean
+  /** Those that LevelDB does not open are put aside; otherwise RowsNotOpened is thrown. */
+  replaceUnopened: boolean
+}
+
 interface RowsParts {
   world: Pick<World, 'disk'>
   drive: MetaDrive
@@ -40,6 +58,7 @@ export const openRowsLevel: OpenLevel = async (path, sizes) => {
 }
 
 const SIZES = { writeBufferBytes: mebibytes(4), cacheBytes: mebibytes(8) }
+
 /**
  * Opens the rows of a drive. Damaged ones are put aside and empty ones take their place, unless they are to be kept:
  * LevelDB ends the process when it meets some kinds of damage, so that is only for rows that are nowhere else.
@@ -47,7 +66,7 @@ const SIZES = { writeBufferBytes: mebibytes(4), cacheBytes: mebibytes(8) }
 export async function openRows(
   parts: RowsParts,
   { trouble }: RowsCheck,
-  options: { keepDamaged: boolean },
+  options: OpenRowsOptions,
 ): Promise<{ rows: MetaRows; verdict: RowsVerdict }> {
   const { world, drive } = parts
   const path = rowsPath(drive)
@@ -63,8 +82,10 @@ export async function openRows(
     return { rows, verdict: { kind: 'replay-all', detail: complaint } }
   } catch (error) {
     if (drive.failure !== undefined || isLocked(error)) throw error
-    const detail = `meta.db can not be opened: ${error instanceof Error ? error.message : error}`
-    return { rows: await replaceRows(parts), verdict: { kind: 'replaced', detail } }
+    const refused = new RowsNotOpened(reasonOf(error), { cause: error })
+    if (!options.replaceUnopened) throw refused
+    const verdict = { kind: 'replaced' as const, detail: refused.message }
+    return { rows: await replaceRows(parts), verdict }
   }
 }
 
@@ -96,6 +117,12 @@ async function makeDirectory({ world, drive }: RowsParts, path: string): Promise
   if ((await drive.run(() => world.disk.stat(path))) !== undefined) return
   await drive.run(() => world.disk.makeDirectory(path))
   await drive.syncDirectory(drive.path)
+}
+
+/** LevelDB says why only in the cause. */
+function reasonOf(error: unknown): string {
+  const { message, cause } = error as { message?: string; cause?: { message?: string } }
+  return cause?.message ?? message ?? String(error)
 }
 
 function isLocked(error: unknown): boolean {

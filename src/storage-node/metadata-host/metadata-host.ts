@@ -20,13 +20,8 @@ import { neededRecords, type StartDrive } from './evidence.ts'
 import { MetadataKeeper } from './keeper.ts'
 import { HostedPartition } from './partition.ts'
 import { HostedRows } from './reader.ts'
-import {
-  drivesToKeep,
-  openStartLog,
-  openStartRows,
-  type Recovered,
-  recoverPartitions,
-} from './start.ts'
+import { openStartLog, type Recovered, recoverPartitions } from './start.ts'
+import { openAllRows } from './start-rows.ts'
 
 /** What a host serves and with what. */
 export interface MetadataHostOptions {
@@ -221,10 +216,7 @@ async function openDrives(
   const checks = await openEach(options.drives, log, async (drive) => {
     return { drive, check: await checkRows({ world, drive }) }
   })
-  const kept = drivesToKeep(coordinator.state, checks)
-  const rows = await openEach(drivesOf(checks), log, (drive) =>
-    openStartRows(checks.get(drive.id)!, { keepDamaged: kept.has(drive.id) }, parts),
-  )
+  const rows = await openAllRows(coordinator.state, checks, parts)
   const isNeeded = neededRecords(coordinator.state, rows)
   const open = async (drive: MetaDrive): Promise<StartDrive> => {
     const start = rows.get(drive.id)!

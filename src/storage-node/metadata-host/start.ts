@@ -8,7 +8,7 @@ import type { ClusterState, MetaPartitionState, Replica } from '../../placement/
 import type { OpenLevel } from '../drive-lock.ts'
 import { noteServing, type RowsCheck } from '../meta-rows/check.ts'
 import type { MetaRows } from '../meta-rows/meta-rows.ts'
-import { openRows, type RowsVerdict } from '../meta-rows/open.ts'
+import { type OpenRowsOptions, openRows, type RowsVerdict } from '../meta-rows/open.ts'
 import type { ReplicaStatus } from '../meta-rows/status.ts'
 import {
   DriveLog,
@@ -34,10 +34,10 @@ export interface Recovered {
   lost: Set<number>
 }
 
-/** Opens the rows of a drive; `keepDamaged` when some are nowhere else. */
+/** Opens the rows of a drive. */
 export async function openStartRows(
   { drive, check }: { drive: MetaDrive; check: RowsCheck },
-  options: { keepDamaged: boolean },
+  options: OpenRowsOptions,
   parts: StartParts,
 ): Promise<StartRows> {
   const opened = await openRows({ ...parts, drive }, check, options)

@@ -33,7 +33,7 @@ async function newDrive(test: Test): Promise<MetaDrive> {
 
 async function open(drive: MetaDrive) {
   const parts = { world, drive, openLevel: openRowsLevel }
-  return openRows(parts, await checkRows(parts), { keepDamaged: false })
+  return openRows(parts, await checkRows(parts), { keepDamaged: false, replaceUnopened: true })
 }
 const put = (key: string, value: string) => ({ key: Buffer.from(key), value: Buffer.from(value) })
 const status = (sequence: number) => ({

@@ -123,6 +123,14 @@ export async function makeBed(
 
 /** Opens what is in `root`: missing drives are left out. */
 export async function reopenBed(root: string, layout: Layout, limits = SMALL): Promise<Bed> {
+  return openHost({ root, layout, ...(await openParts(root, layout)) }, limits)
+}
+
+/** The drives that are in `root` and their coordinator. */
+export async function openParts(
+  root: string,
+  layout: Layout,
+): Promise<Pick<Bed, 'drives' | 'coordinator'>> {
   const drives = await openDrives(root, layout)
   const histories = new Map()
   for (const drive of drives.values()) histories.set(drive.id, await readHistory(world, drive.path))
@@ -132,7 +140,7 @@ export async function reopenBed(root: string, layout: Layout, limits = SMALL): P
     world,
     drives: [...drives.values()],
   })
-  return openHost({ root, layout, drives, coordinator }, limits)
+  return { drives, coordinator }
 }
 
 /** What a kill would leave: a copy of all drives, opened anew. The old host is closed and has no part in it. */

@@ -1,5 +1,6 @@
 // Keeps metadata partitions alive: takes replicas out of the set when their drive fails, is late or lies,
 // has them made anew, writes markers, and compares replicas in the background.
+import { mebibytes } from '../../kit/bytes.ts'
 import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'
 import type { Change, Coordinator } from '../../placement/coordinator.ts'
@@ -39,6 +40,9 @@ const MEND_EVERY_MS = 5_000
 const AVOID_MS = 60_000
 const DECIDE_AGAIN_MS = 1_000
 const REST_MS = 50
+// With less than this left LevelDB can not be trusted to open: a share of it on small drives.
+const ROOM_BYTES = mebibytes(8)
+const ROOM_AGAIN_MS = 1_000
 const STOP_MS = 3_000
 
 /** The one who acts when replicas are in trouble. */
@@ -188,6 +192,7 @@ export class MetadataKeeper implements Doubts {
   async #renewRows(driveId: number): Promise<void> {
     const { log, world, openLevel } = this.#parts
     const host = this.#parts.hosts.get(driveId)!
+    if (!(await this.#waitForRoom(host))) return
     if (this.#isOnlyCopy(driveId)) {
       log.error({ drive: driveId }, 'the damaged rows are the only copy: they stay as they are')
       await this.#rest(AVOID_MS)
@@ -203,6 +208,19 @@ export class MetadataKeeper implements Doubts {
     if (this.#membersOn(driveId).length > 0) return // The others failed meanwhile.
     await host.rows.close()
     host.replaceRows(await replaceRows({ world, drive: host.drive, openLevel }))
+  }
+
+  /** LevelDB fails on a full drive, whose log is as good as ever: nothing is put aside. False when it all ends. */
+  async #waitForRoom({ drive }: HostDrive): Promise<boolean> {
+    const { world, log } = this.#parts
+    for (let waited = false; drive.failure === undefined; waited = true) {
+      const { freeBytes, totalBytes } = await drive.run(() => world.disk.space(drive.path))
+      if (freeBytes >= Math.min(ROOM_BYTES, totalBytes / 200)) return true
+      if (!waited)
+        log.error({ drive: drive.id, freeBytes }, 'a drive is full: its rows wait for room')
+      if (!(await this.#rest(ROOM_AGAIN_MS))) return false
+    }
+    return false
   }
 
   #membersOn(driveId: number): Member[] {

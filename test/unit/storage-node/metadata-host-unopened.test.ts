@@ -4,7 +4,9 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { silentLog } from '../../../src/kit/log.ts'
-import type { OpenLevel } from '../../../src/storage-node/drive-lock.ts'
+import type { World } from '../../../src/kit/world.ts'
+import type { BytesLevel, OpenLevel } from '../../../src/storage-node/drive-lock.ts'
+import { openRowsLevel } from '../../../src/storage-node/meta-rows/open.ts'
 import { MetadataHost } from '../../../src/storage-node/metadata-host/metadata-host.ts'
 import {
   type Bed,
@@ -76,5 +78,49 @@ t.test('rows of one drive that can not be opened are made anew', async (t) => {
   t.equal(again.drives.get(2)!.failure, undefined)
   await again.host.mend()
   t.ok(again.coordinator.state.metaPartitions.every(({ inSync }) => inSync.length === 3))
+  await again.close()
+})
+
+t.test('drives that run full while they serve keep their replicas', async (t) => {
+  const model = new Model(23)
+  const made = await trimmedBed(t, model)
+  await made.close()
+  let full = false
+  const plain = testWorld()
+  const space: World['disk']['space'] = async (path) => {
+    const found = await plain.disk.space(path)
+    return full ? { ...found, freeBytes: 0 } : found
+  }
+  const openLevel: OpenLevel = async (path, sizes) => {
+    const level = await openRowsLevel(path, sizes)
+    const write = level.batch.bind(level) as (...given: unknown[]) => Promise<void>
+    const batch = async (...given: unknown[]): Promise<void> => {
+      if (full) throw Object.assign(new Error('No space left'), { code: 'LEVEL_IO_ERROR' })
+      await write(...given)
+    }
+    return Object.assign(level, { batch }) as BytesLevel
+  }
+  const parts = await openParts(made.root, LAYOUT)
+  const { replicaCount } = LAYOUT
+  const host = await MetadataHost.open(
+    { ...parts, log: silentLog, replicaCount, limits: SMALL },
+    { world: { ...plain, disk: { ...plain.disk, space } }, openLevel },
+  )
+  const bed = { ...made, ...parts, host }
+  full = true
+  for (let round = 0; round < 20; round += 1) await model.change(bed)
+  await plain.clock.sleep(300)
+  for (const drive of parts.drives.values()) {
+    t.equal(drive.failure, undefined, 'a full drive has not failed')
+    t.notOk((await readdir(drive.path)).includes('meta.db.suspect'))
+  }
+  t.ok(parts.coordinator.state.metaPartitions.every(({ inSync }) => inSync.length === 3))
+  full = false
+  await host.close()
+  await parts.coordinator.close()
+  for (const drive of parts.drives.values()) await drive.close()
+
+  const again = await reopenBed(made.root, LAYOUT)
+  t.same(await model.differences(again), [], 'with room again')
   await again.close()
 })

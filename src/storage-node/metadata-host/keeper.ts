@@ -105,7 +105,8 @@ export class MetadataKeeper implements Doubts {
   }
 
   async inspect(): Promise<void> {
-    for (const host of this.#parts.hosts.values()) await this.#inspectTables(host)
+    await this.#inspectTables([...this.#parts.hosts.values()])
+    await Promise.all(this.#renewing.values())
     for (const partition of this.#parts.partitions.values()) {
       if (partition.stopped !== undefined) continue
       await inspectPartition(partition, this, () => this.#rest())
@@ -198,7 +199,7 @@ export class MetadataKeeper implements Doubts {
       await this.#rest(AVOID_MS)
       return
     }
-    for (const member of this.#membersOn(driveId)) member.readable = false
+    this.#readNoMore(driveId)
     await this.#decide(dropReplicasOn(driveId))
     for (const partition of this.#parts.partitions.values()) {
       for (const member of partition.members) {
@@ -210,7 +211,7 @@ export class MetadataKeeper implements Doubts {
     host.replaceRows(await replaceRows({ world, drive: host.drive, openLevel }))
   }
 
-  /** LevelDB fails on a full drive, whose log is as good as ever: nothing is put aside. False when it all ends. */
+  /** LevelDB fails on a full drive, whose rows are as good as its log: nothing is put aside. False when it all ends. */
   async #waitForRoom({ drive }: HostDrive): Promise<boolean> {
     const { world, log } = this.#parts
     for (let waited = false; drive.failure === undefined; waited = true) {
@@ -321,10 +322,8 @@ export class MetadataKeeper implements Doubts {
   }
 
   async #inspectLoop(): Promise<void> {
-    for (const driveId of this.#options.unchecked) {
-      const host = this.#parts.hosts.get(driveId)
-      if (host !== undefined) await this.#inspectTables(host)
-    }
+    const unchecked = [...this.#options.unchecked].flatMap((id) => this.#parts.hosts.get(id) ?? [])
+    await this.#inspectTables(unchecked)
     while (await this.#rest(this.#options.limits.inspectMs)) {
       try {
         await this.inspect()
@@ -334,12 +333,23 @@ export class MetadataKeeper implements Doubts {
     }
   }
 
-  async #inspectTables(host: HostDrive): Promise<void> {
-    const { drive } = host
-    if (drive.failure !== undefined || this.#renewing.has(drive.id)) return
-    const [member] = this.#membersOn(drive.id)
-    const trouble = member && (await this.checkTables(member))
-    if (member !== undefined && trouble !== undefined) this.onBadRows(member, new Error(trouble))
+  /** All are looked at before the first is made anew: that reads the others, and a rotten table must not be read. */
+  async #inspectTables(hosts: readonly HostDrive[]): Promise<void> {
+    const rotten: { member: Member; trouble: string }[] = []
+    for (const { drive } of hosts) {
+      if (drive.failure !== undefined || this.#renewing.has(drive.id)) continue
+      const [member] = this.#membersOn(drive.id)
+      const trouble = member && (await this.checkTables(member))
+      if (member !== undefined && trouble !== undefined) rotten.push({ member, trouble })
+    }
+    for (const { member } of rotten) this.#readNoMore(member.driveId)
+    for (const { member, trouble } of rotten) this.onBadRows(member, new Error(trouble))
+  }
+
+  /** LevelDB may end the process over a rotten table: nothing reads it any more, unless there is no other copy. */
+  #readNoMore(driveId: number): void {
+    if (this.#isOnlyCopy(driveId)) return
+    for (const member of this.#membersOn(driveId)) member.readable = false
   }
 
   async #checkTablesOf({ drive }: HostDrive): Promise<string | undefined> {

@@ -10,7 +10,7 @@ import type { World } from '../kit/world.ts'
 import { buildMap, codeForDrives } from '../placement/build-map.ts'
 import type { ClusterMap } from '../placement/cluster-map.ts'
 import { markActive } from '../placement/coordinator-changes.ts'
-import { FileCoordinator } from '../placement/coordinator-file.ts'
+import { CoordinatorUnavailable, FileCoordinator } from '../placement/coordinator-file.ts'
 import { chooseState, type History, readHistory } from '../placement/coordinator-history.ts'
 import { newMetaPartitions } from '../placement/coordinator-replicas.ts'
 import {
@@ -64,7 +64,7 @@ export async function startStore(config: ServeConfig, parts: StartParts): Promis
     return { drives, coordinator }
   } catch (error) {
     await closeDrives(drives)
-    throw error
+    throw error instanceof CoordinatorUnavailable ? new Exit(1, undecidedSentence(error)) : error
   }
 }
 
@@ -245,6 +245,11 @@ async function welcomeBack(
 
 function sayUnused(unused: readonly { path: string; why: string }[], log: Log): void {
   for (const { path, why } of unused) log.warn({ path }, `this directory is not used: ${why}`)
+}
+
+function undecidedSentence(error: CoordinatorUnavailable): string {
+  const why = error.cause instanceof Error ? error.cause.message : error.message
+  return `the drives can not remember that the store starts (${why}): is there room on them?`
 }
 
 function lostSentence(drives: readonly Drive[]): string {

@@ -82,15 +82,34 @@ export class Buckets {
   async #deleteNow(name: string): Promise<{ kind: 'deleted' | 'missing' | 'not-empty' }> {
     const deleting = await this.#change(name, 'deleting')
     if (!deleting) return { kind: 'missing' }
-    const empty = await this.#setEverywhere(deleting, 'frozen')
-    if (!empty) {
-      const live = await this.#change(name, 'live')
-      if (live) await this.#setEverywhere(live, 'live')
+    if (!(await this.#freeze(deleting))) {
+      await this.#thaw(name)
       return { kind: 'not-empty' }
     }
     await this.#dropEverywhere(deleting)
     await this.#forget(name)
     return { kind: 'deleted' }
+  }
+
+  /** Whether it is empty. A deletion that can not go on is undone: the bucket must not stay refused. */
+  async #freeze(deleting: Bucket): Promise<boolean> {
+    try {
+      return await this.#setEverywhere(deleting, 'frozen')
+    } catch (error) {
+      await this.#thaw(deleting.name).catch((trouble) => {
+        const { log } = this.#parts
+        log.error(
+          { bucket: deleting.name, error: String(trouble) },
+          'a deletion could not be undone: it is ended at the next start, or by deleting again',
+        )
+      })
+      throw error
+    }
+  }
+
+  async #thaw(name: string): Promise<void> {
+    const live = await this.#change(name, 'live')
+    if (live) await this.#setEverywhere(live, 'live')
   }
 
   /** Gives the bucket a state and the next revision; undefined when there is no such bucket. */

@@ -276,3 +276,12 @@ t.test(
     t.equal(await objects.find(again.bucket, 'k'), undefined)
   },
 )
+
+t.test('a deletion that can not go on is undone', async (t) => {
+  const store = await openMemoryStore()
+  const { objects, bucket, logs } = store
+  logs[3]!.fail()
+  await t.rejects(objects.deleteBucket('bucket'))
+  t.equal(objects.findBucket('bucket')?.state, 'live')
+  t.equal(objects.findBucket('bucket')?.id, bucket.id)
+})

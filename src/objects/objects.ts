@@ -7,6 +7,7 @@ import { Buckets } from './buckets.ts'
 import { encodeAttributes } from './describe-blob.ts'
 import { mergeScans } from './list-pages.ts'
 import {
+  type Body,
   type Bucket,
   BucketGone,
   type CompleteOutcome,
@@ -23,7 +24,7 @@ import {
 } from './object-store.ts'
 import type { StoreParts } from './store-parts.ts'
 import { storedObject } from './stored-object.ts'
-import { discardBlob, writeBlob } from './write-blob.ts'
+import { discardBlob, type StoredBody, writeBlob } from './write-blob.ts'
 
 /** How often a command is sent again because its bucket was being deleted and then was not. */
 const BUCKET_RETRIES = 3
@@ -82,21 +83,15 @@ export class Objects implements ObjectStore {
       partition,
       metadata: encodeAttributes(attributes),
     }
-    const { blob, digests } = await writeBlob(owner, body, this.#parts, signal)
-    const version = {
-      ...attributes,
-      bytes: body.bytes,
-      etag: digests.md5,
-      ...(digests.checksum ? { checksum: digests.checksum } : {}),
-      ...(blob ? { blob } : {}),
-    }
+    const stored = await writeBlob(owner, body, this.#parts, signal)
+    const version = { ...attributes, ...describeStored(body, stored) }
     const answer = await this.#commit(bucket, key, (envelope) => ({
       ...envelope,
       kind: 'put-object',
       version,
       conditions,
     }))
-    if (answer.kind !== 'done') await this.#discard(blob)
+    if (answer.kind !== 'done') await this.#discard(stored.blob)
     return answer
   }
 
@@ -143,21 +138,15 @@ export class Objects implements ObjectStore {
     const { bucket, key, uploadId, number, body, signal } = request
     const { partition } = this.#parts.router.route(bucket.id, key)
     const owner = { bucketId: bucket.id, key, part: number, partition, metadata: new Uint8Array(0) }
-    const { blob, digests } = await writeBlob(owner, body, this.#parts, signal)
-    const part = {
-      number,
-      bytes: body.bytes,
-      etag: digests.md5,
-      ...(digests.checksum ? { checksum: digests.checksum } : {}),
-      ...(blob ? { blob } : {}),
-    }
+    const stored = await writeBlob(owner, body, this.#parts, signal)
+    const part = { number, ...describeStored(body, stored) }
     const answer = await this.#commit(bucket, key, (envelope) => ({
       ...envelope,
       kind: 'put-part',
       uploadId,
       part,
     }))
-    if (answer.kind !== 'done') await this.#discard(blob)
+    if (answer.kind !== 'done') await this.#discard(stored.blob)
     return answer
   }
 
@@ -238,6 +227,15 @@ export class Objects implements ObjectStore {
   #metadata(bucket: Bucket, key: string): MetadataPartition {
     return this.#parts.router.route(bucket.id, key).metadata
   }
+}
+
+/** What a row says of bytes that were stored, be they an object or a part. */
+function describeStored(
+  { bytes }: Body,
+  { blob, digests }: StoredBody,
+): Pick<Part, 'bytes' | 'etag' | 'checksum' | 'blob'> {
+  const { md5, checksum } = digests
+  return { bytes, etag: md5, ...(checksum ? { checksum } : {}), ...(blob ? { blob } : {}) }
 }
 
 function refOf({ id, revision }: Bucket): BucketRef {

@@ -17,10 +17,10 @@ import type { Drive } from '../storage-node/drive.ts'
 import { MetadataHost } from '../storage-node/metadata-host/metadata-host.ts'
 import { keepCredentials, ROOT_CREDENTIALS_FILE } from '../storage-node/root-credentials.ts'
 import { ShardStore } from '../storage-node/shard-store.ts'
-import { nameDrive } from '../storage-node/start-plan.ts'
 import { LocalStorageNode } from '../storage-node/storage-node.ts'
 import { DamageLog } from '../storage-node/upkeep/damage-log.ts'
 import { DriveWatch } from './drive-watch.ts'
+import { readinessOf } from './readiness.ts'
 import { startStore } from './start-store.ts'
 
 /** Outside of the storage. */
@@ -103,7 +103,7 @@ async function openAll(
     drives,
     credentials,
     sharesDisk: await shareDisk(drives, parts.world),
-    readiness: () => ({ ready: true, degraded: sayMissing(coordinator) }),
+    readiness: () => readinessOf(coordinator.state),
     recordOut: (driveId) => watch.recorded(driveId),
     reportDamage: (report) => damage.report(report),
     close: () => opened.close(),
@@ -186,15 +186,6 @@ function makeCredentials({ random }: World): { accessKeyId: string; secretAccess
     accessKeyId: `KG${name}`,
     secretAccessKey: asBuffer(random.bytes(30)).toString('base64url'),
   }
-}
-
-function sayMissing({ state }: Coordinator): string[] {
-  const out = state.map.drives.filter(({ state: drive }) => drive === 'out')
-  if (out.length === 0) return []
-  const names = out.map((drive) => `${nameDrive(drive)}, ${drive.reason ?? 'it is out'}`)
-  return [
-    `Degraded: ${out.length} of ${state.map.drives.length} drives are out (${names.join('; ')}).`,
-  ]
 }
 
 async function shareDisk(drives: readonly Drive[], { disk }: World): Promise<boolean> {

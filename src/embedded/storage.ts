@@ -15,7 +15,7 @@ import { Router } from '../placement/router.ts'
 import type { StorageNode } from '../storage-node/contract.ts'
 import type { Drive } from '../storage-node/drive.ts'
 import { MetadataHost } from '../storage-node/metadata-host/metadata-host.ts'
-import { keepCredentials, ROOT_CREDENTIALS_FILE } from '../storage-node/root-credentials.ts'
+import { keepCredentials } from '../storage-node/root-credentials.ts'
 import { ShardStore } from '../storage-node/shard-store.ts'
 import { LocalStorageNode } from '../storage-node/storage-node.ts'
 import { DamageLog } from '../storage-node/upkeep/damage-log.ts'
@@ -68,7 +68,7 @@ async function openAll(
   const { drives, coordinator } = await startStore(config, parts)
   for (const drive of drives) opened.defer(() => drive.close())
   opened.defer(() => coordinator.close())
-  const credentials = await rootCredentials(config, coordinator, drives, parts.world)
+  const credentials = await rootCredentials(config, coordinator, drives, parts)
   const node = await openShardStores(drives, parts, opened)
   // Records drives that failed so far as out.
   await coordinator.decide(() => undefined)
@@ -167,16 +167,15 @@ async function rootCredentials(
   config: ServeConfig,
   coordinator: Coordinator,
   drives: readonly Drive[],
-  world: World,
+  parts: EmbeddedParts,
 ): Promise<RootCredentials> {
   if (config.rootCredentials) return config.rootCredentials
-  const made = makeCredentials(world)
+  const made = makeCredentials(parts.world)
   const state = await coordinator.decide((before) =>
     before.rootCredentials ? undefined : { ...before, rootCredentials: made },
   )
   const credentials = state.rootCredentials!
-  for (const drive of drives) await keepCredentials(world, drive, credentials)
-  return { ...credentials, keptIn: `${drives[0]!.path}/${ROOT_CREDENTIALS_FILE}` }
+  return { ...credentials, keptIn: await keepCredentials(drives, credentials, parts) }
 }
 
 /** 100 random bits of name, 240 of secret. */

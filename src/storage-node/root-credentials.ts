@@ -1,15 +1,47 @@
 // The generated root key as a file on each drive: the format of AWS credential files, mode 0600.
 // A copy for people; what counts is the coordinator's state, and the file is made again where it is missing.
+import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import type { Drive } from './drive.ts'
 
 /** Its name on every drive. */
 export const ROOT_CREDENTIALS_FILE = 'root-credentials'
 
-/** Writes the file on a drive unless it already says this. */
+/** What is needed of a drive to keep a file at its root. */
+type Keeper = Pick<Drive, 'path' | 'run'>
+
+/**
+ * Keeps the file on every drive that takes it; returns the first path. A drive that is full or failing does not
+ * stop the others, but one at least must have it, or nobody could learn the key: then the error is thrown.
+ */
 export async function keepCredentials(
+  drives: readonly Keeper[],
+  credentials: { accessKeyId: string; secretAccessKey: string },
+  { world, log }: { world: Pick<World, 'disk'>; log: Log },
+): Promise<string> {
+  const kept: string[] = []
+  let trouble: unknown
+  for (const drive of drives) {
+    try {
+      await keepOn(world, drive, credentials)
+      kept.push(`${drive.path}/${ROOT_CREDENTIALS_FILE}`)
+    } catch (error) {
+      trouble = error
+      log.warn(
+        { path: drive.path, error: String(error) },
+        'the root key can not be kept on a drive',
+      )
+    }
+  }
+  const [first] = kept
+  if (first === undefined) throw trouble
+  return first
+}
+
+/** Writes the file unless it already says this. */
+async function keepOn(
   world: Pick<World, 'disk'>,
-  drive: Drive,
+  drive: Keeper,
   credentials: { accessKeyId: string; secretAccessKey: string },
 ): Promise<void> {
   const { disk } = world

@@ -42,6 +42,10 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     help: 'refuse requests signed for another region (without it any region is accepted)',
   },
   {
+    name: 'strict-s3',
+    help: 'answer exactly as AWS where the store is otherwise more generous',
+  },
+  {
     name: 'tls-cert',
     value: 'FILE',
     help: 'certificate chain (PEM); serves https, read again when it changes',
@@ -84,6 +88,7 @@ export interface ServeConfig {
   domains: readonly string[]
   region: string
   strictRegion: boolean
+  strictS3: boolean
   tls?: { certPath: string; keyPath: string }
   code?: { dataCount: number; parityCount: number }
   buckets: readonly string[]
@@ -139,6 +144,7 @@ function readSettings(settings: Settings, sources: ConfigSources): ServeConfig {
     domains: settings.domain!.map((domain) => domain.toLowerCase()),
     region: readRegion(settings.region![0]!),
     strictRegion: readSwitch('strict-region', settings['strict-region']?.[0]),
+    strictS3: readSwitch('strict-s3', settings['strict-s3']?.[0]),
     buckets: settings.buckets ?? [],
     garbageGraceMs: readSeconds('garbage-grace', settings['garbage-grace']![0]!) * 1000,
     logLevel: readLogLevel(settings['log-level']![0]!),

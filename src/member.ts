@@ -161,6 +161,7 @@ async function openGateway(
       domains: config.domains,
       region: { name: config.region, enforced: config.strictRegion },
       credentials: rootCredentials(accessKeyId, secretAccessKey),
+      strict: config.strictS3,
       ...(tls ? { tls } : {}),
     },
     { world, log, objects, operations, registry },

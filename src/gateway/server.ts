@@ -48,6 +48,8 @@ export interface GatewayOptions {
   /** Any region is accepted in signatures unless `enforced`. */
   region: { name: string; enforced: boolean }
   credentials: Credentials
+  /** AWS's own answers only, where the store is otherwise more generous (docs/operations.md). */
+  strict: boolean
   limits?: Partial<GatewayLimits> | undefined
   /** https when given. */
   tls?: TlsKeys | undefined

@@ -27,6 +27,7 @@ t.test('the defaults are those of the help', async (t) => {
     domains: ['localhost'],
     region: 'us-east-1',
     strictRegion: false,
+    strictS3: false,
     buckets: [],
     garbageGraceMs: 60_000,
     logLevel: 'info',
@@ -53,6 +54,7 @@ t.test('every option can stand in the environment and in the file', async (t) =>
     'garbage-grace': '5',
     'log-level': 'error',
     'strict-region': 'true',
+    'strict-s3': 'true',
   }
   for (const { name } of SERVE_OPTIONS) {
     if (name === 'config' || name.startsWith('tls')) continue

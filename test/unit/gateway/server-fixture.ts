@@ -83,6 +83,7 @@ export async function startGateway(
       domains: ['localhost'],
       region: { name: 'us-east-1', enforced: false },
       credentials: rootCredentials(ACCESS_KEY, SECRET),
+      strict: false,
       ...options,
     },
     {

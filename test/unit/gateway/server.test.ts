@@ -393,7 +393,12 @@ async function startGatewayOn(t: Parameters<typeof startGateway>[0], port: numbe
   const { createGateway } = await import('../../../src/gateway/server.ts')
   const { realWorld } = await import('../../../src/kit/world.ts')
   const gateway = createGateway(
-    { domains: [], region: { name: 'r', enforced: false }, credentials: { find: () => undefined } },
+    {
+      domains: [],
+      region: { name: 'r', enforced: false },
+      credentials: { find: () => undefined },
+      strict: false,
+    },
     { world: realWorld(), log: silentLog, objects: {} as never, operations: {} as never },
   )
   t.teardown(() => gateway.close({ deadlineMs: 10 }))

@@ -16,6 +16,11 @@ export type Query = Readonly<Record<string, string | undefined>>
 /** Who asks. Until there are users it is the root, or nobody. */
 export type Identity = { kind: 'root'; accessKeyId: string } | { kind: 'anonymous' }
 
+/** Whether somebody may pass over a GOVERNANCE retention: until there are users only the root. */
+export function mayBypassGovernance(identity: Identity): boolean {
+  return identity.kind === 'root'
+}
+
 /** The body of a request. Reading it is what sends `100 Continue`: refuse before. */
 export interface RequestBody {
   /** Length after decoding of aws-chunked; 0 when there is none. Throws MissingContentLength (411) when it is not known. */
@@ -49,6 +54,10 @@ export interface Call {
   region: string
   /** http://host:port/ as the client addressed it, without bucket: for Location. */
   baseUrl: string
+  /** AWS's own answer where the store would otherwise be more generous (docs/operations.md). */
+  strict: boolean
+  /** Whether the request came over TLS. */
+  secure: boolean
   requestId: string
   /** Milliseconds since 1970 when the request came. */
   receivedMs: number

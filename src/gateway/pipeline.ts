@@ -42,6 +42,8 @@ export interface PipelineOptions {
   /** Any region is accepted in signatures unless `enforced`. */
   region: { name: string; enforced: boolean }
   credentials: Credentials
+  /** AWS's own answers only. */
+  strict: boolean
   limits: PipelineLimits
 }
 
@@ -175,6 +177,8 @@ export class Pipeline {
       objects: this.#parts.objects,
       region: region.name,
       baseUrl: baseUrl(exchange, recognised),
+      strict: this.#options.strict,
+      secure: isSecure(exchange),
       requestId: record.requestId,
       receivedMs,
       signal: departed.signal,
@@ -297,7 +301,11 @@ function describe(cause: unknown): string {
 }
 
 function baseUrl({ request }: Exchange, { baseHost }: Recognised): string {
-  const { localAddress, localPort, encrypted } = request.socket as TLSSocket
-  const scheme = encrypted === true ? 'https' : 'http'
+  const { localAddress, localPort } = request.socket
+  const scheme = isSecure({ request }) ? 'https' : 'http'
   return `${scheme}://${baseHost === '' ? `${localAddress}:${localPort}` : baseHost}/`
+}
+
+function isSecure({ request }: Pick<Exchange, 'request'>): boolean {
+  return (request.socket as TLSSocket).encrypted === true
 }

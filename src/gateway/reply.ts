@@ -1,7 +1,15 @@
 // Shapes replies: XML documents, empty answers, and the headers that describe an object.
-import type { ObjectVersion } from '../objects/object-store.ts'
+import {
+  type Bucket,
+  type ObjectVersion,
+  shownVersionId,
+  type VersionName,
+} from '../objects/object-store.ts'
 import type { Reply } from './call.ts'
+import { checksumFields } from './headers/checksum-headers.ts'
 import { httpDate } from './headers/dates.ts'
+import { encryptionFields } from './headers/encryption-headers.ts'
+import { lockFields } from './headers/object-lock.ts'
 import { systemHeaderFields } from './headers/system-headers.ts'
 import { userMetadataHeaders } from './headers/user-metadata.ts'
 
@@ -19,22 +27,40 @@ export function noContent(): Reply {
   return { status: 204 }
 }
 
+/** Headers of the answer to a write: what became of it. */
+export function describeWritten(bucket: Bucket, version: ObjectVersion): Record<string, string> {
+  return {
+    etag: quoteEtag(version.etag),
+    ...checksumFields(version.checksum),
+    ...encryptionFields(version.encryption),
+    ...versionField(bucket, version),
+  }
+}
+
+/** x-amz-version-id, where the bucket ever had versions (pitfall 104). */
+export function versionField(bucket: Bucket, version: VersionName): Record<string, string> {
+  return bucket.settings?.versioning ? { 'x-amz-version-id': shownVersionId(version) } : {}
+}
+
 /** Headers of GET and HEAD that describe the object, whatever part of it is sent. */
-export function describeObject(version: ObjectVersion): Record<string, string> {
+export function describeObject(bucket: Bucket, version: ObjectVersion): Record<string, string> {
   return {
     ...userMetadataHeaders(version.userMetadata),
     ...systemHeaderFields(version.headers),
-    ...identifyVersion(version),
+    ...identifyVersion(bucket, version),
     'accept-ranges': 'bytes',
+    ...encryptionFields(version.encryption),
+    ...lockFields(version),
+    ...(version.tags ? { 'x-amz-tagging-count': String(version.tags.length) } : {}),
     ...(version.storageClass === 'STANDARD' ? {} : { 'x-amz-storage-class': version.storageClass }),
   }
 }
 
 /** The headers of a 304 (pitfall 61). */
-export function describeUnmodified(version: ObjectVersion): Record<string, string> {
+export function describeUnmodified(bucket: Bucket, version: ObjectVersion): Record<string, string> {
   const { 'cache-control': cacheControl, expires } = systemHeaderFields(version.headers)
   return {
-    ...identifyVersion(version),
+    ...identifyVersion(bucket, version),
     ...(cacheControl === undefined ? {} : { 'cache-control': cacheControl }),
     ...(expires === undefined ? {} : { expires }),
   }
@@ -45,6 +71,10 @@ export function quoteEtag(etag: string): string {
   return `"${etag}"`
 }
 
-function identifyVersion(version: ObjectVersion): Record<string, string> {
-  return { etag: quoteEtag(version.etag), 'last-modified': httpDate(version.modifiedMs) }
+function identifyVersion(bucket: Bucket, version: ObjectVersion): Record<string, string> {
+  return {
+    etag: quoteEtag(version.etag),
+    'last-modified': httpDate(version.modifiedMs),
+    ...versionField(bucket, version),
+  }
 }

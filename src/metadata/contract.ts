@@ -1,19 +1,49 @@
 // What a metadata partition answers: commands change it, in one agreed order; queries ask it.
 // Every command carries a uid of its own and is idempotent: sent twice it is done once and answers the same.
 import type { Uid } from '../kit/uid.ts'
-import type { Blob, BucketId, BucketRef, ObjectVersion, Part, Upload } from './records.ts'
+import type {
+  AnyVersion,
+  Blob,
+  BucketId,
+  BucketRef,
+  DeleteMarker,
+  ObjectVersion,
+  Part,
+  Retention,
+  Tag,
+  Upload,
+  VersionName,
+} from './records.ts'
 
 /** Partition of metadata: keys are spread over them by hash (storage.md 1). */
 export type MetaPartitionId = number
 
-/** Conditions of a write, decided in log order. ETags without quotes; `*` means any version at all. */
+/**
+ * Conditions of a write, decided in log order against the current version; a delete marker counts as absent.
+ * ETags without quotes; `*` means any version at all.
+ */
 export interface WriteConditions {
   ifMatch?: string[]
   ifNoneMatch?: string[]
+  /** Seconds since 1970: the current version was modified in that second. */
+  ifMatchModified?: number
+  /** Bytes of the current version. */
+  ifMatchBytes?: number
+  /** Id of the current version: how the store itself makes sure that nothing came in between. */
+  ifCurrent?: string
 }
 
-/** What a version is before the log gives it an order: id and time are the log's to assign. */
-export type NewVersion = Omit<ObjectVersion, 'versionId' | 'modifiedMs'>
+/** What a version is before the log gives it an order: id, name and time are the log's to assign. */
+export type NewVersion = Omit<ObjectVersion, 'versionId' | 'versioned' | 'modifiedMs'>
+
+/**
+ * A change of what stands beside the bytes of a version. An empty list of tags removes them; retention
+ * undefined removes it. Weakening a GOVERNANCE retention needs `bypass`; COMPLIANCE is never weakened.
+ */
+export type VersionEdit =
+  | { what: 'tags'; tags: Tag[] }
+  | { what: 'retention'; retention: Retention | undefined; bypass: boolean }
+  | { what: 'legal-hold'; on: boolean }
 
 /** A part as a client lists it when it completes an upload. */
 export interface ListedPart {
@@ -32,7 +62,36 @@ interface KeyCommand {
 
 export type Command =
   | (KeyCommand & { kind: 'put-object'; version: NewVersion; conditions: WriteConditions })
-  | (KeyCommand & { kind: 'delete-object'; conditions: WriteConditions })
+  /**
+   * The current version grows by one part: only if its id still is `versionId`, and never where versions are kept.
+   * `manifestUid` names the list of parts if the object has none yet.
+   */
+  | (KeyCommand & {
+      kind: 'append-object'
+      versionId: string
+      part: Omit<Part, 'number' | 'modifiedMs'>
+      manifestUid: Uid
+      etag: string
+      checksum: ObjectVersion['checksum']
+      conditions: WriteConditions
+    })
+  /**
+   * Without a version: forgets the current one, or puts a delete marker over it where the bucket keeps versions.
+   * With one (an id, or `null`): removes just that, for ever, unless it is locked.
+   */
+  | (KeyCommand & {
+      kind: 'delete-object'
+      versionId?: string
+      conditions: WriteConditions
+      /** The client may and wants to pass over GOVERNANCE. */
+      bypass?: true
+    })
+  | (KeyCommand & {
+      kind: 'edit-version'
+      /** Absent: the current one. */
+      versionId?: string
+      edit: VersionEdit
+    })
   | (KeyCommand & { kind: 'create-upload'; upload: Omit<Upload, 'initiatedMs'> })
   | (KeyCommand & { kind: 'put-part'; uploadId: Uid; part: Omit<Part, 'modifiedMs'> })
   | (KeyCommand & {
@@ -46,8 +105,11 @@ export type Command =
         checksum?: { algorithm: string; value: string }
         checksumType?: string
       }
+      /** Of the bucket; holds where Create named none. */
+      defaultRetention?: Retention
     })
-  | (KeyCommand & { kind: 'abort-upload'; uploadId: Uid })
+  /** `ifInitiated`: only an upload that began in that second. */
+  | (KeyCommand & { kind: 'abort-upload'; uploadId: Uid; ifInitiated?: number })
   /** From here on commands of lower revisions are refused; `frozen` refuses all. Answers whether the bucket is empty here. */
   | { kind: 'set-bucket'; commandId: Uid; bucket: BucketRef; state: 'live' | 'frozen' }
   /** Everything of the bucket becomes garbage: only after every partition answered frozen and empty. */
@@ -55,11 +117,21 @@ export type Command =
   /** The shards of these blobs are gone: forget the garbage rows. */
   | { kind: 'forget-garbage'; commandId: Uid; items: { dueMs: number; uid: Uid }[] }
 
+/** As the error shows it. */
+export type ConditionName =
+  | 'If-Match'
+  | 'If-None-Match'
+  | 'x-amz-if-match-last-modified-time'
+  | 'x-amz-if-match-size'
+  | 'x-amz-if-match-initiated-time'
+
 /** Why a write was not done. */
 export type Refused =
-  | { kind: 'condition-failed'; condition: 'If-Match' | 'If-None-Match' }
+  | { kind: 'condition-failed'; condition: ConditionName }
   /** If-Match on a key that does not exist. */
   | { kind: 'missing' }
+  /** What would have to go is held by retention or legal hold. */
+  | { kind: 'locked' }
   | { kind: 'bucket-gone' }
 
 export type CompleteRefused =
@@ -78,10 +150,26 @@ export type CompleteRefused =
 /** What a command answers, by its kind. */
 export interface Answers {
   'put-object': { kind: 'done'; version: ObjectVersion } | Refused
-  'delete-object': { kind: 'done'; existed: boolean } | Refused
+  'append-object': { kind: 'done'; version: ObjectVersion } | { kind: 'changed' } | Refused
+  'delete-object':
+    | {
+        kind: 'done'
+        /** What was removed, or put on top: undefined where nothing changed. */
+        removed?: VersionName & { deleteMarker: boolean }
+        made?: DeleteMarker
+      }
+    | Refused
+  'edit-version':
+    | { kind: 'done'; version: ObjectVersion }
+    | { kind: 'no-version' }
+    | { kind: 'delete-marker'; marker: DeleteMarker }
+    | Refused
   'create-upload': { kind: 'done'; upload: Upload } | Refused
   'put-part': { kind: 'done'; part: Part } | { kind: 'no-upload' } | Refused
-  'complete-upload': { kind: 'done'; version: ObjectVersion } | CompleteRefused | Refused
+  'complete-upload':
+    | { kind: 'done'; version: ObjectVersion }
+    | CompleteRefused
+    | Refused
   'abort-upload': { kind: 'done' } | { kind: 'no-upload' } | Refused
   'set-bucket': { kind: 'done'; empty: boolean } | { kind: 'bucket-gone' }
   'drop-bucket': { kind: 'done' }
@@ -118,6 +206,25 @@ export interface UploadScan extends ObjectScan {
   afterUploadId: string
 }
 
+/** Versions sort by key, then newest first. */
+export interface VersionScan extends ObjectScan {
+  /** With `after` a key: versions of that key with greater (older) ids are still listed. Empty: none are. */
+  afterVersionId: string
+}
+
+/** One line of a listing of versions. */
+export interface ListedVersion {
+  version: AnyVersion
+  isLatest: boolean
+}
+
+/** How many uploads are under way, and since when. */
+export interface UploadCensus {
+  count: number
+  /** Undefined when there are none. */
+  oldestMs: number | undefined
+}
+
 /** A blob that nothing references any more. */
 export interface Garbage {
   dueMs: number
@@ -127,13 +234,20 @@ export interface Garbage {
 
 /** Questions to a partition; each reads a state that holds every write acknowledged before it was asked. */
 export interface Queries {
-  getObject(bucket: BucketRef, key: string): Promise<ObjectVersion | undefined | 'bucket-gone'>
+  /** `versionId`: an id, or `null`; absent for the latest version, which may be a delete marker. */
+  getObject(
+    bucket: BucketRef,
+    key: string,
+    versionId?: string,
+  ): Promise<AnyVersion | undefined | 'bucket-gone'>
   getManifest(uid: Uid): Promise<Part[]>
   scanObjects(scan: ObjectScan): Promise<ScanPage<ObjectVersion> | 'bucket-gone'>
   getUpload(bucket: BucketRef, key: string, uploadId: Uid): Promise<Upload | undefined>
   /** Parts with numbers above `after`, in order. */
   listParts(uploadId: Uid, after: number, limit: number): Promise<{ parts: Part[]; more: boolean }>
   scanUploads(scan: UploadScan): Promise<ScanPage<Upload> | 'bucket-gone'>
+  scanVersions(scan: VersionScan): Promise<ScanPage<ListedVersion> | 'bucket-gone'>
+  countUploads(): Promise<UploadCensus>
   /** Garbage due at `nowMs`, oldest first. */
   dueGarbage(nowMs: number, limit: number): Promise<Garbage[]>
 }

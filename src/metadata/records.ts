@@ -5,10 +5,15 @@ import type { Uid } from '../kit/uid.ts'
 /** Never given twice in a cluster, so that a new bucket of an old name sees nothing of the old one. */
 export type BucketId = number
 
+/** Whether a bucket keeps old versions. `suspended`: it did, and keeps those that it has. */
+export type Versioning = 'unversioned' | 'enabled' | 'suspended'
+
 /** A bucket as a command or query names it. A revision that the partition knows to be old is refused. */
 export interface BucketRef {
   id: BucketId
   revision: number
+  /** As of this revision: a change of it is a new revision, so no command is decided by an old one. */
+  versioning: Versioning
 }
 
 /** In `Blob.drives`: this slot was not written, a repair row owes it. */
@@ -19,6 +24,7 @@ export interface Blob {
   uid: Uid
   /** 0 for a whole object, else the part number. */
   part: number
+  /** As they are stored: encrypted ones are a little longer than what the client sees. */
   bytes: number
   code: ErasureCode
   cellBytes: number
@@ -40,7 +46,18 @@ export interface SystemHeaders {
 }
 
 /** Checksum algorithms of the S3 model. */
-export const CHECKSUM_ALGORITHMS = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] as const
+export const CHECKSUM_ALGORITHMS = [
+  'CRC32',
+  'CRC32C',
+  'CRC64NVME',
+  'SHA1',
+  'SHA256',
+  'SHA512',
+  'MD5',
+  'XXHASH64',
+  'XXHASH3',
+  'XXHASH128',
+] as const
 export type ChecksumAlgorithm = (typeof CHECKSUM_ALGORITHMS)[number]
 export type ChecksumType = 'FULL_OBJECT' | 'COMPOSITE'
 
@@ -51,6 +68,39 @@ export interface Checksum {
   value: string
 }
 
+/** One tag of an object. */
+export interface Tag {
+  key: string
+  value: string
+}
+
+/** Until when a version may not be deleted. GOVERNANCE can be lifted by those who may; COMPLIANCE by nobody. */
+export interface Retention {
+  mode: 'GOVERNANCE' | 'COMPLIANCE'
+  untilMs: number
+}
+
+/**
+ * How the bytes of a version are encrypted. `wrappedKey` is the key of its data, itself encrypted: by the key
+ * provider, or for SSE-C by the key that only the client has.
+ */
+export type Encryption =
+  | { kind: 'SSE-S3'; wrappedKey: Uint8Array }
+  | {
+      kind: 'SSE-KMS'
+      wrappedKey: Uint8Array
+      keyId: string
+      /** As the client sent it: base64 of JSON. */
+      context?: string
+      bucketKey?: true
+    }
+  | {
+      kind: 'SSE-C'
+      wrappedKey: Uint8Array
+      /** base64 of the MD5 of the client's key, as the client sends it. */
+      keyMd5: string
+    }
+
 /** What a client says of an object beside its bytes. */
 export interface ObjectAttributes {
   headers: SystemHeaders
@@ -58,12 +108,41 @@ export interface ObjectAttributes {
   userMetadata: Record<string, string>
   /** As sent; STANDARD when none was. */
   storageClass: string
+  /** Absent: none. */
+  tags?: Tag[]
+  retention?: Retention
+  legalHold?: true
+}
+
+/** What every version has, be it an object or a delete marker. */
+export interface VersionName {
+  /** Opaque, URL-safe; made by the log when it commits. Ids of one key sort newest first. */
+  versionId: string
+  /** Made while the bucket kept versions: clients see its id. All others are called `null`, one per key at most. */
+  versioned?: true
+}
+
+/** Says that a key was deleted, while its older versions stay. */
+export interface DeleteMarker extends VersionName {
+  deleteMarker: true
+  modifiedMs: number
+}
+
+/** What may stand under a version id. */
+export type AnyVersion = ObjectVersion | DeleteMarker
+
+/** Tells markers from objects. */
+export function isDeleteMarker(version: AnyVersion): version is DeleteMarker {
+  return 'deleteMarker' in version
+}
+
+/** The name by which clients know a version. */
+export function shownVersionId({ versionId, versioned }: VersionName): string {
+  return versioned ? versionId : 'null'
 }
 
 /** One version of an object. */
-export interface ObjectVersion extends ObjectAttributes {
-  /** Opaque, URL-safe; made by the log when it commits. */
-  versionId: string
+export interface ObjectVersion extends ObjectAttributes, VersionName {
   /** Commit time of the log, also what Last-Modified shows. Milliseconds since 1970. */
   modifiedMs: number
   bytes: number
@@ -74,6 +153,8 @@ export interface ObjectVersion extends ObjectAttributes {
   blob?: Blob
   /** Multipart: the parts stand in manifest rows under this uid. */
   manifest?: { uid: Uid; partCount: number }
+  /** Absent: the bytes lie as they came. `bytes` is always the length that the client sees. */
+  encryption?: Encryption
 }
 
 /** A multipart upload that is under way. */
@@ -83,6 +164,8 @@ export interface Upload extends ObjectAttributes {
   /** As declared at Create; absent: the client may still send checksums with parts. */
   checksumAlgorithm?: ChecksumAlgorithm
   checksumType?: ChecksumType
+  /** Of all its parts, and then of the object. */
+  encryption?: Encryption
 }
 
 /** One uploaded part, and one entry of a manifest. */

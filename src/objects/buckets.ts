@@ -1,16 +1,26 @@
-// Buckets: names in the registry of the coordinator, and the two-step deletion that never loses a write.
+// Buckets: names in the registry of the coordinator, their settings, and the two-step deletion that never loses a write.
 //
 // Deleting freezes the bucket in every metadata partition first; only when all of them answer "empty" is
 // it dropped. A write that comes in between is refused and, if the deletion is undone, sent again.
 import { newUid } from '../kit/uid.ts'
-import type { Bucket, ClusterState } from '../placement/coordinator.ts'
+import type { BucketRef } from '../metadata/records.ts'
+import type { Bucket, BucketSettings, ClusterState } from '../placement/coordinator.ts'
+import { BucketGone, type ChangeBucketOutcome } from './object-store.ts'
 import type { StoreParts } from './store-parts.ts'
+
+/** A bucket as commands and queries name it. */
+export function refOf({ id, revision, settings }: Bucket): BucketRef {
+  return { id, revision, versioning: settings?.versioning ?? 'unversioned' }
+}
+
+/** New values of settings; undefined removes one. */
+export type SettingsChange = { [Name in keyof BucketSettings]: BucketSettings[Name] | undefined }
 
 /** The registry, as the object store uses it. */
 export class Buckets {
   readonly #parts: StoreParts
-  /** Deletions under way, by name: a write that meets one waits for its end. */
-  readonly #deletions = new Map<string, Promise<unknown>>()
+  /** Changes and deletions under way, by name: a write that meets one waits for its end. */
+  readonly #changes = new Map<string, Promise<unknown>>()
 
   constructor(parts: StoreParts) {
     this.#parts = parts
@@ -26,9 +36,9 @@ export class Buckets {
     return Object.hasOwn(this.#state.buckets, name) ? this.#state.buckets[name] : undefined
   }
 
-  /** The bucket as it stands after a deletion that is under way, if it is still the same one. */
+  /** The bucket as it stands after a change that is under way, if it is still the same one. */
   async settled(bucket: Bucket): Promise<Bucket | undefined> {
-    await this.#deletions.get(bucket.name)
+    await this.#changes.get(bucket.name)
     const current = this.find(bucket.name)
     return current?.id === bucket.id ? current : undefined
   }
@@ -36,6 +46,7 @@ export class Buckets {
   async create(
     name: string,
     region: string,
+    settings?: BucketSettings,
   ): Promise<{ kind: 'created' | 'exists'; bucket: Bucket }> {
     let kind: 'created' | 'exists' = 'exists'
     const createdMs = this.#parts.world.clock.now()
@@ -49,6 +60,7 @@ export class Buckets {
         region,
         revision: 1,
         state: 'live',
+        ...(settings ? { settings } : {}),
       }
       return {
         ...before,
@@ -59,17 +71,17 @@ export class Buckets {
     return { kind, bucket: state.buckets[name]! }
   }
 
-  /** One deletion of a name at a time; a second one answers as the first. */
+  /** A second deletion of a name answers as the first. */
   delete(name: string): Promise<{ kind: 'deleted' | 'missing' | 'not-empty' }> {
-    const running = this.#deletions.get(name)
-    if (running) return running.then(() => this.delete(name))
-    const deletion = this.#deleteNow(name).finally(() => this.#deletions.delete(name))
-    // A waiter only wants to know that it ended; the caller below gets the error.
-    this.#deletions.set(
-      name,
-      deletion.catch(() => {}),
-    )
-    return deletion
+    return this.#inTurn(name, () => this.#deleteNow(name))
+  }
+
+  /**
+   * Changes settings. Every partition knows the new revision before this resolves, and refuses older ones from then
+   * on: no write that begins afterwards is decided by the old settings.
+   */
+  change(bucket: Bucket, change: SettingsChange): Promise<ChangeBucketOutcome> {
+    return this.#inTurn(bucket.name, () => this.#changeNow(bucket, change))
   }
 
   /** Ends deletions that a crash left half done. */
@@ -79,8 +91,44 @@ export class Buckets {
     }
   }
 
+  /** One change of a name at a time. */
+  async #inTurn<Outcome>(name: string, work: () => Promise<Outcome>): Promise<Outcome> {
+    for (;;) {
+      const running = this.#changes.get(name)
+      if (!running) break
+      await running
+    }
+    const change = work().finally(() => this.#changes.delete(name))
+    // A waiter only wants to know that it ended; the caller below gets the error.
+    this.#changes.set(
+      name,
+      change.catch(() => {}),
+    )
+    return await change
+  }
+
+  async #changeNow(bucket: Bucket, change: SettingsChange): Promise<ChangeBucketOutcome> {
+    let conflict: Extract<ChangeBucketOutcome, { kind: 'conflict' }> | undefined
+    const state = await this.#parts.coordinator.decide((before) => {
+      const known = before.buckets[bucket.name]
+      if (known?.id !== bucket.id || known.state !== 'live') return undefined
+      const settings = withChange(known.settings, change)
+      conflict = conflictIn(settings, change)
+      if (conflict) return undefined
+      const changed = { ...known, settings, revision: known.revision + 1 }
+      return { ...before, buckets: { ...before.buckets, [bucket.name]: changed } }
+    })
+    if (conflict) return conflict
+    const changed = state.buckets[bucket.name]
+    if (changed?.id !== bucket.id || changed.state !== 'live') {
+      throw new BucketGone(`bucket ${bucket.name} is gone`)
+    }
+    await this.#setEverywhere(changed, 'live')
+    return { kind: 'changed', bucket: changed }
+  }
+
   async #deleteNow(name: string): Promise<{ kind: 'deleted' | 'missing' | 'not-empty' }> {
-    const deleting = await this.#change(name, 'deleting')
+    const deleting = await this.#setState(name, 'deleting')
     if (!deleting) return { kind: 'missing' }
     if (!(await this.#freeze(deleting))) {
       await this.#thaw(name)
@@ -108,12 +156,12 @@ export class Buckets {
   }
 
   async #thaw(name: string): Promise<void> {
-    const live = await this.#change(name, 'live')
+    const live = await this.#setState(name, 'live')
     if (live) await this.#setEverywhere(live, 'live')
   }
 
   /** Gives the bucket a state and the next revision; undefined when there is no such bucket. */
-  async #change(name: string, state: Bucket['state']): Promise<Bucket | undefined> {
+  async #setState(name: string, state: Bucket['state']): Promise<Bucket | undefined> {
     const after = await this.#parts.coordinator.decide((before) => {
       const bucket = before.buckets[name]
       if (!bucket) return undefined
@@ -124,13 +172,13 @@ export class Buckets {
   }
 
   /** Tells every partition; true when the bucket is empty in all of them. */
-  async #setEverywhere({ id, revision }: Bucket, state: 'live' | 'frozen'): Promise<boolean> {
+  async #setEverywhere(bucket: Bucket, state: 'live' | 'frozen'): Promise<boolean> {
     const answers = await Promise.all(
       this.#parts.router.partitions.map((partition) =>
         partition.commit({
           kind: 'set-bucket',
           commandId: newUid(this.#parts.world),
-          bucket: { id, revision },
+          bucket: refOf(bucket),
           state,
         }),
       ),
@@ -138,13 +186,13 @@ export class Buckets {
     return answers.every((answer) => answer.kind === 'done' && answer.empty)
   }
 
-  async #dropEverywhere({ id, revision }: Bucket): Promise<void> {
+  async #dropEverywhere(bucket: Bucket): Promise<void> {
     await Promise.all(
       this.#parts.router.partitions.map((partition) =>
         partition.commit({
           kind: 'drop-bucket',
           commandId: newUid(this.#parts.world),
-          bucket: { id, revision },
+          bucket: refOf(bucket),
         }),
       ),
     )
@@ -160,4 +208,19 @@ export class Buckets {
   get #state(): ClusterState {
     return this.#parts.coordinator.state
   }
+}
+
+function withChange(settings: BucketSettings | undefined, change: SettingsChange): BucketSettings {
+  const merged = Object.entries({ ...settings, ...change })
+  return Object.fromEntries(merged.filter(([, value]) => value !== undefined))
+}
+
+/** Object Lock and versions belong together (s3-wire 118). */
+function conflictIn(
+  { versioning, objectLock }: BucketSettings,
+  change: SettingsChange,
+): Extract<ChangeBucketOutcome, { kind: 'conflict' }> | undefined {
+  if (!objectLock || versioning === 'enabled') return undefined
+  const why = change.objectLock ? 'lock-needs-versions' : 'locked-keeps-versions'
+  return { kind: 'conflict', why }
 }

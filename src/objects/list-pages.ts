@@ -9,15 +9,15 @@ export interface ScanFrom {
   after: string
   /** `after` is a common prefix: everything below it is skipped. */
   afterPrefix: boolean
-  /** For uploads: greater ids of the key `after` are still to come. */
-  afterUploadId: string
+  /** For uploads and versions: greater ids of the key `after` are still to come. */
+  afterId: string
   limit: number
 }
 
 /** Asks one partition for a page. */
 export type ScanPartition<Record> = (from: ScanFrom) => Promise<ScanPage<Record> | 'bucket-gone'>
 
-/** How records of one key follow one another: uploads have ids, objects do not. */
+/** How records of one key follow one another: uploads and versions have ids, current objects do not. */
 export type IdOf<Record> = (record: Record) => string
 
 /** Merges the partitions' pages in byte order until `limit` entries are found or nothing is left. */
@@ -128,8 +128,8 @@ class PartitionCursor<Record> {
   }
 
   #continueAfter(last: ScanEntry<Record>): Omit<ScanFrom, 'limit'> {
-    if (last.kind === 'prefix') return { after: last.prefix, afterPrefix: true, afterUploadId: '' }
-    return { after: last.key, afterPrefix: false, afterUploadId: this.#idOf(last.record) }
+    if (last.kind === 'prefix') return { after: last.prefix, afterPrefix: true, afterId: '' }
+    return { after: last.key, afterPrefix: false, afterId: this.#idOf(last.record) }
   }
 
   #look(): void {

@@ -5,36 +5,77 @@ import type {
   AnswerTo,
   Command,
   CompleteRefused,
+  ConditionName,
   ListedPart,
+  ListedVersion,
   Refused,
   ScanEntry,
+  UploadCensus,
+  VersionEdit,
   WriteConditions,
 } from '../metadata/contract.ts'
 import type {
+  AnyVersion,
   Checksum,
+  DeleteMarker,
+  Encryption,
   ObjectAttributes,
   ObjectVersion,
   Part,
+  Retention,
+  Tag,
   Upload,
+  VersionName,
 } from '../metadata/records.ts'
-import type { Bucket } from '../placement/coordinator.ts'
+import type {
+  Bucket,
+  BucketEncryption,
+  BucketLock,
+  BucketSettings,
+} from '../placement/coordinator.ts'
 
 export type { ChecksumAlgorithm, ChecksumType, SystemHeaders } from '../metadata/records.ts'
-export { CHECKSUM_ALGORITHMS } from '../metadata/records.ts'
+export { CHECKSUM_ALGORITHMS, isDeleteMarker, shownVersionId } from '../metadata/records.ts'
 export type {
+  AnyVersion,
   Bucket,
+  BucketEncryption,
+  BucketLock,
+  BucketSettings,
   Checksum,
   CompleteRefused,
+  ConditionName,
+  DeleteMarker,
+  Encryption,
   ListedPart,
+  ListedVersion,
   ObjectAttributes,
   ObjectVersion,
   Part,
   Refused,
+  Retention,
   ScanEntry,
+  Tag,
   Uid,
   Upload,
+  UploadCensus,
+  VersionEdit,
+  VersionName,
   WriteConditions,
 }
+
+/** The key of SSE-C: 32 bytes that only the client keeps. Never logged, never stored. */
+export interface CustomerKey {
+  key: Uint8Array
+  /** base64 of its MD5, as sent. */
+  keyMd5: string
+}
+
+/** How a client wants its bytes encrypted. The key provider says which key SSE-KMS uses when none is named. */
+export type EncryptionRequest =
+  | { kind: 'SSE-S3' }
+  | { kind: 'SSE-KMS'; keyId?: string; context?: string; bucketKey?: true }
+  | { kind: 'SSE-C'; customerKey: CustomerKey }
 
 /** Bytes on their way in. The store reads `chunks` once, then asks finish(), then commits. */
 export interface Body {
@@ -63,12 +104,20 @@ export interface StoredObject {
   version: ObjectVersion
   /** Where part `number` lies; for an object that is not multipart, part 1 is all of it. */
   findPart(number: number): Promise<PartExtent | undefined>
+  /** Parts with numbers above `after`, in order; an object that is not multipart has none. */
+  listParts(after: number, limit: number): Promise<{ parts: Part[]; more: boolean }>
   /**
-   * Bytes of the range, every one checked against its checksum. Throws when too few shards are left:
-   * a reader must then break off, never end early.
+   * Bytes of the range, every one checked against its checksum, and decrypted (`customerKey`: for SSE-C, whose MD5
+   * the caller has compared). Throws when too few shards are left: a reader must then break off, never end early.
    */
-  read(range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array>
+  read(range: ByteRange, signal: AbortSignal, customerKey?: CustomerKey): AsyncIterable<Uint8Array>
 }
+
+/** What a lookup found. */
+export type FindOutcome =
+  | { kind: 'found'; object: StoredObject }
+  | { kind: 'delete-marker'; marker: DeleteMarker }
+  | { kind: 'missing' }
 
 /** A part inside its object. */
 export interface PartExtent {
@@ -85,11 +134,37 @@ export interface PutRequest {
   key: string
   attributes: ObjectAttributes
   conditions: WriteConditions
+  /** Absent: the bytes are stored as they come. */
+  encryption?: EncryptionRequest
+  body: Body
+  signal: AbortSignal
+}
+
+/** Bytes to be put at the end of an object. */
+export interface AppendRequest {
+  bucket: Bucket
+  key: string
+  /** Where the first byte goes: the length that the object has now; 0 may also make a new one. */
+  offset: number
+  /** Of a new object; an object that is there keeps its own. */
+  attributes: ObjectAttributes
+  conditions: WriteConditions
+  encryption?: EncryptionRequest
+  customerKey?: CustomerKey
   body: Body
   signal: AbortSignal
 }
 
 export type PutOutcome = AnswerTo<Extract<Command, { kind: 'put-object' }>>
+export type AppendOutcome =
+  | PutOutcome
+  /** The object is not `offset` bytes long. */
+  | { kind: 'wrong-offset'; bytes: number }
+  /** The object has as many parts as it can have. */
+  | { kind: 'too-many-parts' }
+  /** Somebody else wrote the object meanwhile. */
+  | { kind: 'changed' }
+export type EditOutcome = AnswerTo<Extract<Command, { kind: 'edit-version' }>>
 export type DeleteOutcome = AnswerTo<Extract<Command, { kind: 'delete-object' }>>
 export type PutPartOutcome = AnswerTo<Extract<Command, { kind: 'put-part' }>>
 export type CompleteOutcome = AnswerTo<Extract<Command, { kind: 'complete-upload' }>>
@@ -116,6 +191,24 @@ export interface UploadListRequest extends ListRequest {
   afterUploadId: string
 }
 
+export interface VersionListRequest extends ListRequest {
+  /** Versions of the key `after` with greater (older) ids are listed too, when this is not empty. */
+  afterVersionId: string
+}
+
+/** What a delete is asked beside the key. */
+export interface DeleteOptions {
+  /** An id, or `null`; absent for the current version. */
+  versionId?: string
+  conditions: WriteConditions
+  bypass?: true
+}
+
+export type ChangeBucketOutcome =
+  | { kind: 'changed'; bucket: Bucket }
+  /** Object Lock needs versions, and versions of a locked bucket can not be suspended. */
+  | { kind: 'conflict'; why: 'lock-needs-versions' | 'locked-keeps-versions' }
+
 /** The store. */
 export interface ObjectStore {
   /** In order of name. */
@@ -124,23 +217,44 @@ export interface ObjectStore {
   createBucket(
     name: string,
     region: string,
+    settings?: BucketSettings,
   ): Promise<{ kind: 'created' | 'exists'; bucket: Bucket }>
+  /** Sets what `change` has; a setting that is undefined in it is removed. All partitions know it afterwards. */
+  changeBucket(
+    bucket: Bucket,
+    change: { [Name in keyof BucketSettings]: BucketSettings[Name] | undefined },
+  ): Promise<ChangeBucketOutcome>
   deleteBucket(name: string): Promise<{ kind: 'deleted' | 'missing' | 'not-empty' }>
 
-  /** undefined when there is no such object. */
-  find(bucket: Bucket, key: string): Promise<StoredObject | undefined>
+  /** The version of that id (or `null`); without one the latest, which may be a delete marker. */
+  find(bucket: Bucket, key: string, versionId?: string): Promise<FindOutcome>
   put(request: PutRequest): Promise<PutOutcome>
-  delete(bucket: Bucket, key: string, conditions: WriteConditions): Promise<DeleteOutcome>
+  append(request: AppendRequest): Promise<AppendOutcome>
+  delete(bucket: Bucket, key: string, options: DeleteOptions): Promise<DeleteOutcome>
+  /** Changes tags, retention or legal hold of a version; without `versionId` of the current one. */
+  edit(
+    bucket: Bucket,
+    key: string,
+    versionId: string | undefined,
+    edit: VersionEdit,
+  ): Promise<EditOutcome>
   list(request: ListRequest): Promise<ListPage<ObjectVersion>>
+  listVersions(request: VersionListRequest): Promise<ListPage<ListedVersion>>
 
   createUpload(
     bucket: Bucket,
     key: string,
     upload: ObjectAttributes & Pick<Upload, 'checksumAlgorithm' | 'checksumType'>,
+    encryption?: EncryptionRequest,
   ): Promise<Upload>
   findUpload(bucket: Bucket, key: string, uploadId: Uid): Promise<Upload | undefined>
   putPart(
-    request: Omit<PutRequest, 'attributes' | 'conditions'> & { uploadId: Uid; number: number },
+    request: Omit<PutRequest, 'attributes' | 'conditions' | 'encryption'> & {
+      upload: Upload
+      number: number
+      /** Of an SSE-C upload: its MD5 was compared by the caller. */
+      customerKey?: CustomerKey
+    },
   ): Promise<PutPartOutcome>
   completeUpload(
     request: Omit<
@@ -150,8 +264,13 @@ export interface ObjectStore {
       bucket: Bucket
     },
   ): Promise<CompleteOutcome>
-  /** False when there is no such upload. */
-  abortUpload(bucket: Bucket, key: string, uploadId: Uid): Promise<boolean>
+  /** `ifInitiated`: only if it began in that second since 1970. */
+  abortUpload(
+    bucket: Bucket,
+    key: string,
+    uploadId: Uid,
+    ifInitiated?: number,
+  ): Promise<AnswerTo<Extract<Command, { kind: 'abort-upload' }>>>
   listParts(
     bucket: Bucket,
     key: string,
@@ -160,6 +279,8 @@ export interface ObjectStore {
     limit: number,
   ): Promise<{ parts: Part[]; more: boolean }>
   listUploads(request: UploadListRequest): Promise<ListPage<Upload>>
+  /** Of all buckets together. */
+  countUploads(): Promise<UploadCensus>
 }
 
 /** The bucket was deleted while the request ran: the gateway answers NoSuchBucket. */

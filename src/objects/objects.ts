@@ -1,17 +1,40 @@
 // The object store over metadata partitions and storage nodes: every operation of object-store.ts.
 import { newUid, type Uid } from '../kit/uid.ts'
-import type { AnswerTo, Command, MetadataPartition } from '../metadata/contract.ts'
-import type { Blob, BucketRef, ObjectVersion, Part, Upload } from '../metadata/records.ts'
-import { drivesOfBlob } from '../placement/place.ts'
-import { Buckets } from './buckets.ts'
-import { encodeAttributes } from './describe-blob.ts'
-import { mergeScans } from './list-pages.ts'
+import type {
+  AnswerTo,
+  Command,
+  ListedVersion,
+  MetadataPartition,
+  ScanPage,
+  UploadCensus,
+  VersionEdit,
+} from '../metadata/contract.ts'
 import {
+  type Blob,
+  type BucketRef,
+  isDeleteMarker,
+  type ObjectVersion,
+  type Part,
+  type Upload,
+} from '../metadata/records.ts'
+import { drivesOfBlob } from '../placement/place.ts'
+import { appendedBody, appendedChecksum, appendedEtag } from './append.ts'
+import { Buckets, refOf, type SettingsChange } from './buckets.ts'
+import { encodeAttributes } from './describe-blob.ts'
+import { mergeScans, type ScanFrom } from './list-pages.ts'
+import {
+  type AppendOutcome,
+  type AppendRequest,
   type Body,
   type Bucket,
   BucketGone,
+  type BucketSettings,
+  type ChangeBucketOutcome,
   type CompleteOutcome,
+  type DeleteOptions,
   type DeleteOutcome,
+  type EditOutcome,
+  type FindOutcome,
   type ListPage,
   type ListRequest,
   type ObjectStore,
@@ -20,7 +43,7 @@ import {
   type PutRequest,
   type StoredObject,
   type UploadListRequest,
-  type WriteConditions,
+  type VersionListRequest,
 } from './object-store.ts'
 import type { StoreParts } from './store-parts.ts'
 import { storedObject } from './stored-object.ts'
@@ -28,6 +51,9 @@ import { discardBlob, type StoredBody, writeBlob } from './write-blob.ts'
 
 /** How often a command is sent again because its bucket was being deleted and then was not. */
 const BUCKET_RETRIES = 3
+
+/** As many parts as a multipart upload can have. */
+const PARTS_MAX = 10_000
 
 /** What the store adds to every command. */
 interface Envelope {
@@ -59,18 +85,28 @@ export class Objects implements ObjectStore {
     return this.#buckets.find(name)
   }
 
-  createBucket(name: string, region: string): ReturnType<ObjectStore['createBucket']> {
-    return this.#buckets.create(name, region)
+  createBucket(
+    name: string,
+    region: string,
+    settings?: BucketSettings,
+  ): ReturnType<ObjectStore['createBucket']> {
+    return this.#buckets.create(name, region, settings)
+  }
+
+  changeBucket(bucket: Bucket, change: SettingsChange): Promise<ChangeBucketOutcome> {
+    return this.#buckets.change(bucket, change)
   }
 
   deleteBucket(name: string): ReturnType<ObjectStore['deleteBucket']> {
     return this.#buckets.delete(name)
   }
 
-  async find(bucket: Bucket, key: string): Promise<StoredObject | undefined> {
+  async find(bucket: Bucket, key: string, versionId?: string): Promise<FindOutcome> {
     const { metadata } = this.#parts.router.route(bucket.id, key)
-    const version = await this.#retryGone(bucket, (ref) => metadata.getObject(ref, key))
-    return version && storedObject(version, metadata, this.#parts)
+    const found = await this.#retryGone(bucket, (ref) => metadata.getObject(ref, key, versionId))
+    if (!found) return { kind: 'missing' }
+    if (isDeleteMarker(found)) return { kind: 'delete-marker', marker: found }
+    return { kind: 'found', object: storedObject(found, metadata, this.#parts) }
   }
 
   async put(request: PutRequest): Promise<PutOutcome> {
@@ -95,24 +131,58 @@ export class Objects implements ObjectStore {
     return answer
   }
 
-  delete(bucket: Bucket, key: string, conditions: WriteConditions): Promise<DeleteOutcome> {
+  /** Where versions are kept the object is written anew; else it grows by a part, however long it is. */
+  async append(request: AppendRequest): Promise<AppendOutcome> {
+    const { bucket, key, offset } = request
+    const found = await this.find(bucket, key)
+    const bytes = found.kind === 'found' ? found.object.version.bytes : 0
+    if (bytes !== offset) return { kind: 'wrong-offset', bytes }
+    if (found.kind !== 'found') {
+      return changedIfLost(await this.put({ ...request, conditions: onlyNew(request.conditions) }))
+    }
+    if (bucket.settings?.versioning) return await this.#appendCopy(request, found.object)
+    return await this.#appendPart(request, found.object.version)
+  }
+
+  delete(bucket: Bucket, key: string, options: DeleteOptions): Promise<DeleteOutcome> {
     return this.#commit(bucket, key, (envelope) => ({
       ...envelope,
+      ...options,
       kind: 'delete-object',
-      conditions,
+    }))
+  }
+
+  edit(
+    bucket: Bucket,
+    key: string,
+    versionId: string | undefined,
+    edit: VersionEdit,
+  ): Promise<EditOutcome> {
+    return this.#commit(bucket, key, (envelope) => ({
+      ...envelope,
+      kind: 'edit-version',
+      ...(versionId === undefined ? {} : { versionId }),
+      edit,
     }))
   }
 
   list(request: ListRequest): Promise<ListPage<ObjectVersion>> {
-    const { bucket, prefix, delimiter } = request
-    const scans = this.#parts.router.partitions.map(
-      (partition) =>
-        ({ after, afterPrefix, limit }: { after: string; afterPrefix: boolean; limit: number }) =>
-          this.#retryGone(bucket, (ref) =>
-            partition.scanObjects({ bucket: ref, prefix, delimiter, after, afterPrefix, limit }),
-          ),
+    return this.#merge(
+      request,
+      '',
+      () => '',
+      (partition, { afterId: _, ...scan }) => partition.scanObjects(scan),
     )
-    return mergeScans(scans, { ...startOf(request), afterUploadId: '' }, request.limit, () => '')
+  }
+
+  listVersions(request: VersionListRequest): Promise<ListPage<ListedVersion>> {
+    return this.#merge(
+      request,
+      request.afterVersionId,
+      ({ version }) => version.versionId,
+      (partition, { afterId, ...scan }) =>
+        partition.scanVersions({ ...scan, afterVersionId: afterId }),
+    )
   }
 
   async createUpload(
@@ -135,7 +205,8 @@ export class Objects implements ObjectStore {
   }
 
   async putPart(request: Parameters<ObjectStore['putPart']>[0]): Promise<PutPartOutcome> {
-    const { bucket, key, uploadId, number, body, signal } = request
+    const { bucket, key, upload, number, body, signal } = request
+    const { uploadId } = upload
     const { partition } = this.#parts.router.route(bucket.id, key)
     const owner = { bucketId: bucket.id, key, part: number, partition, metadata: new Uint8Array(0) }
     const stored = await writeBlob(owner, body, this.#parts, signal)
@@ -159,13 +230,18 @@ export class Objects implements ObjectStore {
     }))
   }
 
-  async abortUpload(bucket: Bucket, key: string, uploadId: Uid): Promise<boolean> {
-    const answer = await this.#commit(bucket, key, (envelope) => ({
+  abortUpload(
+    bucket: Bucket,
+    key: string,
+    uploadId: Uid,
+    ifInitiated?: number,
+  ): ReturnType<ObjectStore['abortUpload']> {
+    return this.#commit(bucket, key, (envelope) => ({
       ...envelope,
       kind: 'abort-upload',
       uploadId,
+      ...(ifInitiated === undefined ? {} : { ifInitiated }),
     }))
-    return answer.kind === 'done'
   }
 
   listParts(
@@ -179,16 +255,90 @@ export class Objects implements ObjectStore {
   }
 
   listUploads(request: UploadListRequest): Promise<ListPage<Upload>> {
-    const { bucket, prefix, delimiter } = request
-    const scans = this.#parts.router.partitions.map(
-      (partition) =>
-        (from: { after: string; afterPrefix: boolean; afterUploadId: string; limit: number }) =>
-          this.#retryGone(bucket, (ref) =>
-            partition.scanUploads({ bucket: ref, prefix, delimiter, ...from }),
-          ),
+    return this.#merge(
+      request,
+      request.afterUploadId,
+      ({ uploadId }) => uploadId,
+      (partition, { afterId, ...scan }) =>
+        partition.scanUploads({ ...scan, afterUploadId: afterId }),
     )
-    const from = { ...startOf(request), afterUploadId: request.afterUploadId }
-    return mergeScans(scans, from, request.limit, (upload) => upload.uploadId)
+  }
+
+  async countUploads(): Promise<UploadCensus> {
+    const { partitions } = this.#parts.router
+    const counts = await Promise.all(partitions.map((partition) => partition.countUploads()))
+    const oldest = counts.flatMap(({ oldestMs }) => oldestMs ?? [])
+    return {
+      count: counts.reduce((sum, { count }) => sum + count, 0),
+      oldestMs: oldest.length === 0 ? undefined : Math.min(...oldest),
+    }
+  }
+
+  async #appendCopy(request: AppendRequest, object: StoredObject): Promise<AppendOutcome> {
+    const { version } = object
+    const { headers, userMetadata, storageClass, tags } = version
+    const attributes = { headers, userMetadata, storageClass, ...(tags ? { tags } : {}) }
+    const { retention, legalHold } = request.attributes
+    const outcome = await this.put({
+      ...request,
+      attributes: {
+        ...attributes,
+        ...(retention ? { retention } : {}),
+        ...(legalHold ? { legalHold } : {}),
+      },
+      conditions: { ...request.conditions, ifCurrent: version.versionId },
+      body: appendedBody(object, request),
+    })
+    return outcome
+  }
+
+  async #appendPart(request: AppendRequest, version: ObjectVersion): Promise<AppendOutcome> {
+    const { bucket, key, conditions, body, signal } = request
+    const partCount = version.manifest?.partCount ?? (version.bytes === 0 ? 0 : 1)
+    if (partCount >= PARTS_MAX) return { kind: 'too-many-parts' }
+    const { partition } = this.#parts.router.route(bucket.id, key)
+    const owner = {
+      bucketId: bucket.id,
+      key,
+      part: partCount + 1,
+      partition,
+      metadata: new Uint8Array(0),
+    }
+    const stored = await writeBlob(owner, body, this.#parts, signal)
+    const part = describeStored(body, stored)
+    const manifestUid = newUid(this.#parts.world)
+    const answer = await this.#commit(bucket, key, (envelope) => ({
+      ...envelope,
+      kind: 'append-object',
+      versionId: version.versionId,
+      part,
+      manifestUid,
+      etag: appendedEtag(version, part, partCount + 1),
+      checksum: appendedChecksum(version, part),
+      conditions,
+    }))
+    if (answer.kind !== 'done') await this.#discard(stored.blob)
+    return answer
+  }
+
+  /** One ordered page out of the pages of all partitions. */
+  #merge<Record>(
+    request: ListRequest,
+    afterId: string,
+    idOf: (record: Record) => string,
+    scan: (
+      partition: MetadataPartition,
+      from: ScanFrom & { bucket: BucketRef; prefix: string; delimiter: string },
+    ) => Promise<ScanPage<Record> | 'bucket-gone'>,
+  ): Promise<ListPage<Record>> {
+    const { bucket, prefix, delimiter, limit } = request
+    const scans = this.#parts.router.partitions.map(
+      (partition) => (from: ScanFrom) =>
+        this.#retryGone(bucket, (ref) =>
+          scan(partition, { bucket: ref, prefix, delimiter, ...from }),
+        ),
+    )
+    return mergeScans(scans, { ...startOf(request), afterId }, limit, idOf)
   }
 
   /** Sends a command under one id; BucketGone when its bucket is really deleted. */
@@ -238,8 +388,14 @@ function describeStored(
   return { bytes, etag: md5, ...(checksum ? { checksum } : {}), ...(blob ? { blob } : {}) }
 }
 
-function refOf({ id, revision }: Bucket): BucketRef {
-  return { id, revision }
+/** An object that was not there must still not be there. */
+function onlyNew(conditions: AppendRequest['conditions']): AppendRequest['conditions'] {
+  return { ...conditions, ifNoneMatch: ['*'] }
+}
+
+function changedIfLost(outcome: PutOutcome): AppendOutcome {
+  const lost = outcome.kind === 'condition-failed' && outcome.condition === 'If-None-Match'
+  return lost ? { kind: 'changed' } : outcome
 }
 
 /** Pitfall 81: a marker inside or equal to a common prefix skips all of that prefix. */

@@ -21,20 +21,35 @@ export function storedObject(
   return {
     version,
     findPart: async (number) => findExtent(await loadParts(), number),
+    listParts: async (after, limit) =>
+      version.manifest ? pageOf(await loadParts(), after, limit) : { parts: [], more: false },
     read: (range, signal) => readParts(loadParts, range, parts, signal),
   }
 }
 
-/** All parts, or an error: a list that was overwritten long ago is gone, and half of it would be a wrong object. */
+/**
+ * All parts, or an error: a list that was overwritten long ago is gone, and half of it would be a wrong object.
+ * What was appended since the version was found is not part of it.
+ */
 async function loadManifest(
   { uid, partCount }: NonNullable<ObjectVersion['manifest']>,
   metadata: MetadataPartition,
 ): Promise<Part[]> {
   const manifest = await metadata.getManifest(uid)
-  if (manifest.length !== partCount) {
+  if (manifest.length < partCount) {
     throw new TooFewShards(`manifest ${uid} has ${manifest.length} of ${partCount} parts`)
   }
-  return manifest
+  return manifest.slice(0, partCount)
+}
+
+/** Parts are numbered by their place in the list, as AWS does when the upload is complete. */
+function pageOf(
+  parts: readonly Part[],
+  after: number,
+  limit: number,
+): { parts: Part[]; more: boolean } {
+  const rest = parts.map((part, index) => ({ ...part, number: index + 1 })).slice(after)
+  return { parts: rest.slice(0, limit), more: rest.length > limit }
 }
 
 /** A plain object is its own only part. */

@@ -16,6 +16,28 @@ export interface MetaPartitionState {
   inSync: Replica[]
 }
 
+/** Object Lock of a bucket. Once on it stays on. */
+export interface BucketLock {
+  /** What new versions get that name no retention; exactly one of days and years. */
+  defaultRetention?: { mode: 'GOVERNANCE' | 'COMPLIANCE'; days?: number; years?: number }
+}
+
+/** How objects of a bucket are encrypted that do not say it themselves. */
+export interface BucketEncryption {
+  kind: 'SSE-S3' | 'SSE-KMS'
+  /** SSE-KMS: absent for the key that the store uses otherwise. */
+  keyId?: string
+  bucketKey?: boolean
+}
+
+/** What owners set on a bucket. Every change is a new revision, which all partitions know before it is answered. */
+export interface BucketSettings {
+  /** Absent: it was never versioned. */
+  versioning?: 'enabled' | 'suspended'
+  objectLock?: BucketLock
+  encryption?: BucketEncryption
+}
+
 /** A bucket of the registry. */
 export interface Bucket {
   name: string
@@ -25,6 +47,7 @@ export interface Bucket {
   /** Grows with every change of the bucket; partitions refuse lower ones. */
   revision: number
   state: 'live' | 'deleting'
+  settings?: BucketSettings
 }
 
 /** Everything that is agreed on, in one value per epoch. */
@@ -38,6 +61,8 @@ export interface ClusterState {
   nextDriveId: number
   /** The key made at the first start, unless the environment gave one. */
   rootCredentials?: { accessKeyId: string; secretAccessKey: string }
+  /** Master keys made by the store itself where no key provider is configured, newest first; base64. */
+  masterKeys?: { id: string; key: string }[]
 }
 
 /** A change computes the next state from the current one (pure); undefined means: nothing to change after all. */

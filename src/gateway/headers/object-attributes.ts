@@ -3,6 +3,7 @@ import type { ObjectAttributes } from '../../objects/object-store.ts'
 import type { Headers } from '../call.ts'
 import { S3Error } from '../s3-error.ts'
 import { parseSystemHeaders } from './system-headers.ts'
+import { parseTagging } from './tagging.ts'
 import { parseUserMetadata } from './user-metadata.ts'
 
 /** All names of the S3 model: they are kept and shown, and change nothing (pitfall 120). */
@@ -22,12 +23,14 @@ const STORAGE_CLASSES = new Set([
   'FSX_ONTAP',
 ])
 
-/** Headers, user metadata and storage class of PutObject, Create and Copy. */
+/** Headers, user metadata, tags and storage class of PutObject, Create and Copy. */
 export function parseAttributes(headers: Headers): ObjectAttributes {
+  const tags = parseTagging(headers)
   return {
     headers: parseSystemHeaders(headers),
     userMetadata: parseUserMetadata(headers),
     storageClass: parseStorageClass(headers),
+    ...(tags.length > 0 ? { tags } : {}),
   }
 }
 

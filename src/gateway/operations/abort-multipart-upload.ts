@@ -5,12 +5,14 @@ import { noSuchUpload, parseUploadId } from '../headers/part-number.ts'
 import { refuseConditions } from '../headers/write-conditions.ts'
 import { noContent } from '../reply.ts'
 import { findBucket } from './steps/find-bucket.ts'
+import { refusal } from './steps/refuse.ts'
 
 export async function abortMultipartUpload(call: Call): Promise<Reply> {
   const bucket = findBucket(call)
   const uploadId = parseUploadId(call.query)
   refuseConditions(call.headers)
-  const existed = await call.objects.abortUpload(bucket, call.key, uploadId)
-  if (!existed) throw noSuchUpload(uploadId)
+  const outcome = await call.objects.abortUpload(bucket, call.key, uploadId)
+  if (outcome.kind === 'no-upload') throw noSuchUpload(uploadId)
+  if (outcome.kind !== 'done') throw refusal(outcome, call)
   return noContent()
 }

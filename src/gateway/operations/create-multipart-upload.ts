@@ -2,23 +2,23 @@
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
 import type { Call, Reply } from '../call.ts'
 import { parseUploadChecksum } from '../headers/checksum-headers.ts'
-import { parseAttributes } from '../headers/object-attributes.ts'
+import { encryptionFields } from '../headers/encryption-headers.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
 import { xmlReply } from '../reply.ts'
 import { createdUploadDocument } from '../xml/documents/multipart.ts'
 import { findBucket } from './steps/find-bucket.ts'
+import { describeNewObject } from './steps/new-object.ts'
 
 export async function createMultipartUpload(call: Call): Promise<Reply> {
   const { key, headers, objects } = call
   const bucket = findBucket(call)
   refuseHeaders(headers)
   const checksum = parseUploadChecksum(headers)
-  const { uploadId } = await objects.createUpload(bucket, key, {
-    ...parseAttributes(headers),
-    ...checksum,
-  })
+  const { attributes, encryption } = describeNewObject(call, bucket)
+  const upload = await objects.createUpload(bucket, key, { ...attributes, ...checksum }, encryption)
   const { checksumAlgorithm, checksumType } = checksum
-  return xmlReply(createdUploadDocument(bucket.name, key, uploadId), {
+  return xmlReply(createdUploadDocument(bucket.name, key, upload.uploadId), {
+    ...encryptionFields(upload.encryption),
     ...(checksumAlgorithm ? { 'x-amz-checksum-algorithm': checksumAlgorithm } : {}),
     ...(checksumType ? { 'x-amz-checksum-type': checksumType } : {}),
   })

@@ -12,7 +12,7 @@ export async function deleteObject(call: Call): Promise<Reply> {
   const conditions = parseWriteConditions(call.headers)
   // A version that does not exist is deleted already.
   if (parseVersionId(call.query.versionId) === 'unknown') return noContent()
-  const outcome = await call.objects.delete(bucket, call.key, conditions)
+  const outcome = await call.objects.delete(bucket, call.key, { conditions })
   // A condition on a key that is not there is no error either (pitfall 68).
   if (outcome.kind === 'done' || outcome.kind === 'missing') return noContent()
   throw refusal(outcome, call)

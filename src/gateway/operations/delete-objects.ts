@@ -86,6 +86,6 @@ async function deleteOrThrow(call: Call, bucket: Bucket, item: KeyToDelete): Pro
   if (bytes > KEY_BYTES_MAX) throw new S3Error('KeyTooLongError')
   if (parseVersionId(item.versionId) === 'unknown') return
   const conditions = item.etag === undefined ? {} : { ifMatch: parseEtags(item.etag) }
-  const outcome = await call.objects.delete(bucket, item.key, conditions)
+  const outcome = await call.objects.delete(bucket, item.key, { conditions })
   if (outcome.kind !== 'done' && outcome.kind !== 'missing') throw refusal(outcome, call)
 }

@@ -7,7 +7,7 @@ import { planRead } from './steps/plan-read.ts'
 export async function getObject(call: Call): Promise<Reply> {
   const plan = await planRead(call)
   if (plan.kind === 'not-modified') return { status: 304, headers: plan.headers }
-  const { status, headers, object, range, bytes } = plan
-  const chunks = range ? object.read(range, call.signal) : noChunks()
+  const { status, headers, object, customerKey, range, bytes } = plan
+  const chunks = range ? object.read(range, call.signal, customerKey) : noChunks()
   return { status, headers, body: { kind: 'stream', bytes, chunks } }
 }

@@ -29,7 +29,7 @@ export async function uploadPartCopy(call: Call): Promise<Reply> {
   refuseTooLarge(range.last - range.first + 1)
   const checksum = upload.checksumAlgorithm ?? DEFAULT_CHECKSUM
   const body = copiedBody(found, range, { checksum, signal })
-  const outcome = await objects.putPart({ bucket, key, uploadId, number, body, signal })
+  const outcome = await objects.putPart({ bucket, key, upload, number, body, signal })
   if (outcome.kind === 'no-upload') throw noSuchUpload(uploadId)
   if (outcome.kind !== 'done') throw refusal(outcome, call)
   return xmlReply(copyPartDocument(outcome.part))

@@ -3,11 +3,13 @@
 import type { Upload } from '../../objects/object-store.ts'
 import type { Call, Headers, Reply } from '../call.ts'
 import { checksumFields, DEFAULT_CHECKSUM, sentAlgorithm } from '../headers/checksum-headers.ts'
+import { encryptionFields } from '../headers/encryption-headers.ts'
 import { noSuchUpload, parsePartNumber, parseUploadId } from '../headers/part-number.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
 import { refuseConditions } from '../headers/write-conditions.ts'
 import { quoteEtag } from '../reply.ts'
 import { S3Error } from '../s3-error.ts'
+import { customerKeyFor } from './steps/customer-key.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { findUpload } from './steps/find-upload.ts'
 import { refusal } from './steps/refuse.ts'
@@ -23,11 +25,13 @@ export async function uploadPart(call: Call): Promise<Reply> {
   refuseTooLarge(body.bytes)
   const upload = await findUpload(call, bucket, uploadId)
   refuseOtherAlgorithm(headers, upload)
+  const customerKey = customerKeyFor(headers, upload.encryption)
   const outcome = await objects.putPart({
     bucket,
     key,
-    uploadId,
+    upload,
     number,
+    ...(customerKey ? { customerKey } : {}),
     body: body.open(upload.checksumAlgorithm ?? DEFAULT_CHECKSUM),
     signal,
   })
@@ -36,7 +40,11 @@ export async function uploadPart(call: Call): Promise<Reply> {
   const { etag, checksum } = outcome.part
   return {
     status: 200,
-    headers: { etag: quoteEtag(etag), ...checksumFields(checksum, 'value-only') },
+    headers: {
+      etag: quoteEtag(etag),
+      ...checksumFields(checksum, 'value-only'),
+      ...encryptionFields(upload.encryption),
+    },
   }
 }
 

@@ -40,7 +40,7 @@ function expected(keys: readonly string[], delimiter: string): string[] {
   return [...new Set(names)].sort(byBytes)
 }
 
-const START = { after: '', afterPrefix: false, afterUploadId: '' }
+const START = { after: '', afterPrefix: false, afterId: '' }
 const key = fc.string({
   unit: fc.constantFrom('a', 'b', '/', 'é', '\u{1f600}', '\uffee'),
   minLength: 1,
@@ -66,7 +66,7 @@ t.test('page by page it gives everything once and in byte order', async (t) => {
           )
           if (page.last === undefined) break
           const last = page.entries.at(-1)!
-          from = { after: page.last, afterPrefix: last.kind === 'prefix', afterUploadId: '' }
+          from = { after: page.last, afterPrefix: last.kind === 'prefix', afterId: '' }
         }
         return JSON.stringify(seen) === JSON.stringify(expected(keys, delimiter))
       },

@@ -19,6 +19,6 @@ export async function findVersion(
   if (parseVersionId(versionId) === 'unknown')
     throw new S3Error('NoSuchVersion', { Key: key, VersionId: versionId ?? '' })
   const found = await objects.find(bucket, key)
-  if (!found) throw new S3Error('NoSuchKey', { Key: key })
-  return found
+  if (found.kind !== 'found') throw new S3Error('NoSuchKey', { Key: key })
+  return found.object
 }

@@ -1,18 +1,15 @@
 // GET and HEAD decide alike what to answer: which bytes, which status, which headers. GET adds the bytes.
-import type { ByteRange, ObjectVersion, StoredObject } from '../../../objects/object-store.ts'
+import type { ByteRange, CustomerKey, StoredObject } from '../../../objects/object-store.ts'
 import type { Call } from '../../call.ts'
-import { checksumFields, wantsChecksum } from '../../headers/checksum-headers.ts'
 import { judgeRead, parseReadConditions } from '../../headers/conditions.ts'
-import { parseHttpDate } from '../../headers/dates.ts'
-import { parsePartNumber } from '../../headers/part-number.ts'
-import { invalidRange, parseRange } from '../../headers/range.ts'
 import { refuseHeaders } from '../../headers/refused-headers.ts'
 import { parseResponseOverrides } from '../../headers/response-overrides.ts'
 import { describeObject, describeUnmodified } from '../../reply.ts'
-import { S3Error } from '../../s3-error.ts'
+import { customerKeyFor } from './customer-key.ts'
 import { findBucket } from './find-bucket.ts'
 import { findObject } from './find-object.ts'
 import { preconditionFailed } from './refuse.ts'
+import { refuseRangeOfPart, selectBytes } from './select-bytes.ts'
 
 /** What to answer. */
 export type ReadPlan =
@@ -20,6 +17,7 @@ export type ReadPlan =
   | {
       kind: 'send'
       object: StoredObject
+      customerKey: CustomerKey | undefined
       status: 200 | 206
       headers: Record<string, string>
       /** undefined: no bytes at all. */
@@ -33,102 +31,15 @@ export async function planRead(call: Call): Promise<ReadPlan> {
   refuseHeaders(headers)
   const overrides = parseResponseOverrides(query, call.identity)
   refuseRangeOfPart(call)
-  const object = await findObject(call, findBucket(call))
+  const bucket = findBucket(call)
+  const object = await findObject(call, bucket)
   const { version } = object
+  const customerKey = customerKeyFor(headers, version.encryption)
   const verdict = judgeRead(parseReadConditions(headers, call.receivedMs), version)
   if (verdict.kind === 'failed') throw preconditionFailed(verdict.condition)
   if (verdict.kind === 'not-modified')
-    return { kind: 'not-modified', headers: describeUnmodified(version) }
-  const selection =
-    query.partNumber === undefined ? selectRange(call, version) : await selectPart(call, object)
-  const described = { ...describeObject(version), ...overrides, ...selection.headers }
-  return { kind: 'send', object, ...selection, headers: described }
-}
-
-/** A choice of bytes. */
-interface Selection {
-  status: 200 | 206
-  headers: Record<string, string>
-  range: ByteRange | undefined
-  bytes: number
-}
-
-function selectRange(call: Call, version: ObjectVersion): Selection {
-  const header = rangeHeader(call, version)
-  const asked = parseRange(header, version.bytes)
-  if (asked.kind === 'unsatisfiable') throw invalidRange(header ?? '', version.bytes)
-  const range = asked.kind === 'range' ? asked.range : { first: 0, last: version.bytes - 1 }
-  const checksum =
-    wantsChecksum(call.headers) && coversAll(range, version) ? version.checksum : undefined
-  return select(asked.kind === 'range' ? 206 : 200, range, version, checksumFields(checksum))
-}
-
-async function selectPart(call: Call, object: StoredObject): Promise<Selection> {
-  const { version } = object
-  const number = parsePartNumber(call.query)
-  const part = await object.findPart(number)
-  if (!part) throw noSuchPart(number, version)
-  const range = { first: part.firstByte, last: part.firstByte + part.bytes - 1 }
-  const counted = version.manifest ? { 'x-amz-mp-parts-count': String(part.partCount) } : {}
-  const headers = {
-    ...counted,
-    ...(wantsChecksum(call.headers) ? partChecksum(part, version) : {}),
-  }
-  return select(version.bytes === 0 ? 200 : 206, range, version, headers)
-}
-
-// A value that does not cover exactly the bytes sent would make clients fail (pitfall 39).
-function partChecksum(
-  part: NonNullable<Awaited<ReturnType<StoredObject['findPart']>>>,
-  version: ObjectVersion,
-): Record<string, string> {
-  if (part.bytes === version.bytes && version.checksum?.type === 'FULL_OBJECT')
-    return checksumFields(version.checksum)
-  if (version.checksum?.type !== 'COMPOSITE' || !part.checksum) return {}
-  return checksumFields({ ...part.checksum, type: 'COMPOSITE' })
-}
-
-function select(
-  status: 200 | 206,
-  range: ByteRange,
-  version: ObjectVersion,
-  extra: Record<string, string>,
-): Selection {
-  const bytes = range.last - range.first + 1
-  const headers: Record<string, string> = { ...extra, 'content-length': String(bytes) }
-  if (status === 206 && bytes > 0)
-    headers['content-range'] = `bytes ${range.first}-${range.last}/${version.bytes}`
-  return { status, headers, range: bytes === 0 ? undefined : range, bytes }
-}
-
-// If-Range that names another version: the range is void, everything is sent (pitfall 73).
-function rangeHeader({ headers }: Call, version: ObjectVersion): string | undefined {
-  const ifRange = headers['if-range']?.trim()
-  if (ifRange === undefined) return headers.range
-  const date = parseHttpDate(ifRange)
-  const isSame =
-    date === undefined
-      ? ifRange.replace(/^"(.*)"$/, '$1') === version.etag
-      : date === Math.floor(version.modifiedMs / 1000)
-  return isSame ? headers.range : undefined
-}
-
-function coversAll(range: ByteRange, version: ObjectVersion): boolean {
-  return range.first === 0 && range.last === version.bytes - 1
-}
-
-function refuseRangeOfPart({ headers, query }: Call): void {
-  if (query.partNumber === undefined || headers.range === undefined) return
-  throw new S3Error(
-    'InvalidRequest',
-    {},
-    { message: 'Cannot specify both Range header and partNumber query parameter' },
-  )
-}
-
-function noSuchPart(number: number, version: ObjectVersion): S3Error {
-  return new S3Error('InvalidPartNumber', {
-    ActualPartCount: String(version.manifest?.partCount ?? 1),
-    PartNumberRequested: String(number),
-  })
+    return { kind: 'not-modified', headers: describeUnmodified(bucket, version) }
+  const selection = await selectBytes(call, object)
+  const described = { ...describeObject(bucket, version), ...overrides, ...selection.headers }
+  return { kind: 'send', object, customerKey, ...selection, headers: described }
 }

@@ -13,6 +13,12 @@ export function refusal(outcome: Refused, call: Call): S3Error {
       return preconditionFailed(outcome.condition)
     case 'missing':
       return new S3Error('NoSuchKey', { Key: call.key })
+    case 'locked':
+      return new S3Error(
+        'AccessDenied',
+        {},
+        { message: 'Access Denied because object protected by object lock.' },
+      )
     case 'bucket-gone':
       return noSuchBucket(call.bucket)
     default:
@@ -32,7 +38,8 @@ export async function refuseEarly(
 ): Promise<void> {
   if (!isConditional(conditions)) return
   const current = await call.objects.find(bucket, call.key)
-  const failed = judgeWrite(conditions, current?.version)
+  const version = current.kind === 'found' ? current.object.version : undefined
+  const failed = judgeWrite(conditions, version)
   if (failed === 'missing') throw refusal({ kind: 'missing' }, call)
   if (failed) throw preconditionFailed(failed)
 }

@@ -1,11 +1,11 @@
 // Digests of byte streams under one interface, whatever computes them:
-// OpenSSL for MD5 and SHA, zlib for CRC32, WebAssembly for the two CRCs that Node does not have.
+// OpenSSL for MD5 and SHA, zlib for CRC32, WebAssembly for the CRCs that Node does not have and for xxHash.
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import { newWasmCrc } from './wasm-crc.ts'
+import { newWasmHash, type WasmHashName } from './wasm-hash.ts'
 
 /** Every digest that S3 asks for. */
-export type DigestName = 'MD5' | 'SHA1' | 'SHA256' | 'CRC32' | 'CRC32C' | 'CRC64NVME'
+export type DigestName = 'MD5' | 'SHA1' | 'SHA256' | 'SHA512' | 'CRC32' | WasmHashName
 
 /** Takes bytes as they pass. After digest() it is used up. */
 export interface Digest {
@@ -32,12 +32,16 @@ const makers: { [Name in DigestName]: () => Digest } = {
   MD5: () => newOpensslDigest('md5'),
   SHA1: () => newOpensslDigest('sha1'),
   SHA256: () => newOpensslDigest('sha256'),
+  SHA512: () => newOpensslDigest('sha512'),
   CRC32: newZlibCrc,
-  CRC32C: () => newWasmCrc('CRC32C'),
-  CRC64NVME: () => newWasmCrc('CRC64NVME'),
+  CRC32C: () => newWasmHash('CRC32C'),
+  CRC64NVME: () => newWasmHash('CRC64NVME'),
+  XXHASH64: () => newWasmHash('XXHASH64'),
+  XXHASH3: () => newWasmHash('XXHASH3'),
+  XXHASH128: () => newWasmHash('XXHASH128'),
 }
 
-function newOpensslDigest(algorithm: 'md5' | 'sha1' | 'sha256'): Digest {
+function newOpensslDigest(algorithm: 'md5' | 'sha1' | 'sha256' | 'sha512'): Digest {
   const hash = createHash(algorithm)
   return {
     update: (bytes) => {

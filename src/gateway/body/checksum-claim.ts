@@ -21,6 +21,11 @@ const DIGEST_BYTES: Record<ChecksumAlgorithm, number> = {
   CRC64NVME: 8,
   SHA1: 20,
   SHA256: 32,
+  SHA512: 64,
+  MD5: 16,
+  XXHASH64: 8,
+  XXHASH3: 8,
+  XXHASH128: 16,
 }
 
 /** The checksum that the headers announce, if any. */

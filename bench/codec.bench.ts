@@ -3,6 +3,7 @@
 import { Codec, type Stripe } from '../src/erasure/codec.ts'
 import { kibibytes, mebibytes } from '../src/kit/bytes.ts'
 import { CELL_BYTES, type ErasureCode, MatrixId, nameCode } from '../src/kit/erasure-code.ts'
+import { type MeasureOptions, median, printLine, round } from './measure.ts'
 
 /** One line of the result. Rates are 1e9 bytes of data (not parity) in a second of CPU time. */
 export interface CodecRow {
@@ -14,14 +15,6 @@ export interface CodecRow {
   copyGigabytesPerSecond: number
   /** The former divided by the latter. */
   ofCopy: number
-}
-
-/** How long to measure, and where lines go. */
-export interface CodecBenchOptions {
-  /** CPU time of one measurement; each is done `rounds` times and the median taken. */
-  roundMs?: number
-  rounds?: number
-  print?: (line: string) => void
 }
 
 const SHAPES = [
@@ -46,7 +39,7 @@ interface Ring {
 }
 
 /** Measures everything and prints a line each. */
-export async function benchCodec(options: CodecBenchOptions = {}): Promise<CodecRow[]> {
+export async function benchCodec(options: Partial<MeasureOptions> = {}): Promise<CodecRow[]> {
   const { roundMs = 80, rounds = 5, print = printLine } = options
   const rows: CodecRow[] = []
   for (const { place, cellBytes, ringBytes } of PLACES) {
@@ -136,23 +129,10 @@ function measure(ring: Ring, work: (index: number) => void, forMs: number): numb
   return (calls * ring.code.dataCount * ring.cellBytes) / (usedUs * 1000)
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((left, right) => left - right)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
-}
-
-function round(value: number): number {
-  return Math.round(value * 100) / 100
-}
-
 function describeRow(row: CodecRow): string {
   const rate = row.gigabytesPerSecond.toFixed(1).padStart(6)
   const copy = row.copyGigabytesPerSecond.toFixed(1).padStart(6)
   const share = `${Math.round(row.ofCopy * 100)} %`.padStart(6)
   const what = `${row.code.padEnd(5)} ${row.operation.padEnd(8)} ${row.place.padEnd(12)}`
   return `codec ${what} ${rate} GB/s per core, copy ${copy} GB/s, ${share} of it (${row.kernel})`
-}
-
-function printLine(line: string): void {
-  process.stdout.write(`${line}\n`)
 }

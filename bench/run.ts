@@ -1,10 +1,11 @@
 // npm run bench: every bench once, printed and kept as JSON in bench/results/ with the processor's name.
-// `npm run bench -- codec` or `-- store` runs one of them; `--short` takes a tenth of the operations.
+// `npm run bench -- codec`, `-- digests` or `-- store` runs one of them; `--short` takes a tenth of the operations.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { benchCodec } from './codec.bench.ts'
+import { benchDigests } from './digests.bench.ts'
 import { benchPutGetList } from './put-get-list.bench.ts'
 
 const RESULTS = fileURLToPath(new URL('../../bench/results/', import.meta.url))
@@ -19,6 +20,7 @@ const result: Record<string, unknown> = {
 }
 console.log(JSON.stringify(result.machine))
 if (isWanted('codec')) result.codec = await benchCodec()
+if (isWanted('digests')) result.digests = await benchDigests()
 if (isWanted('store')) result.store = await benchPutGetList(wanted.includes('--short') ? 0.1 : 1)
 
 mkdirSync(RESULTS, { recursive: true })

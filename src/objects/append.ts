@@ -1,9 +1,95 @@
-// What becomes of an object when bytes are put at its end: its ETag, its checksum and, where versions are kept and
-// the bytes are written anew, its body.
+// Appends: an object grows by a part, however long it is already. Where versions are kept it is written anew: an
+// old version and its successor must not share bytes, or deleting one would take them from the other.
 import { type CrcName, combineCrc } from '../digest/combine.ts'
 import { digestOf, newDigest } from '../digest/digest.ts'
+import { newUid } from '../kit/uid.ts'
 import type { Checksum, ObjectVersion, Part } from '../metadata/records.ts'
-import type { AppendRequest, Body, StoredObject } from './object-store.ts'
+import type { MetadataClient } from './metadata-client.ts'
+import type {
+  AppendOutcome,
+  AppendRequest,
+  Body,
+  ObjectAttributes,
+  ObjectStore,
+  PutRequest,
+  StoredObject,
+} from './object-store.ts'
+import { discardStored, storeBody } from './store-body.ts'
+import type { StoreParts } from './store-parts.ts'
+
+/** As many parts as a multipart upload can have. */
+const PARTS_MAX = 10_000
+
+/** What an append is done with. */
+interface AppendTools {
+  objects: Pick<ObjectStore, 'find' | 'put'>
+  metadata: MetadataClient
+  parts: StoreParts
+}
+
+/** Puts bytes at the end of an object that is as long as the client says. */
+export async function appendObject(
+  request: AppendRequest,
+  tools: AppendTools,
+): Promise<AppendOutcome> {
+  const { bucket, key, offset } = request
+  const found = await tools.objects.find(bucket, key)
+  const bytes = found.kind === 'found' ? found.object.version.bytes : 0
+  if (bytes !== offset) return { kind: 'wrong-offset', bytes }
+  if (found.kind !== 'found') return orChanged(await tools.objects.put(asFirst(request)))
+  if (bucket.settings?.versioning) return await tools.objects.put(asRewrite(request, found.object))
+  return await appendPart(request, found.object.version, tools)
+}
+
+/** What was not there must still not be there. */
+function asFirst(request: AppendRequest): PutRequest {
+  return { ...request, conditions: { ...request.conditions, ifNoneMatch: ['*'] } }
+}
+
+function orChanged(outcome: AppendOutcome): AppendOutcome {
+  const lost = outcome.kind === 'condition-failed' && outcome.condition === 'If-None-Match'
+  return lost ? { kind: 'changed' } : outcome
+}
+
+/** The attributes of the object stay; a lock is that of the new version. */
+function asRewrite(request: AppendRequest, object: StoredObject): PutRequest {
+  const { headers, userMetadata, storageClass, tags, versionId } = object.version
+  const { retention, legalHold } = request.attributes
+  const attributes: ObjectAttributes = {
+    headers,
+    userMetadata,
+    storageClass,
+    ...(tags ? { tags } : {}),
+    ...(retention ? { retention } : {}),
+    ...(legalHold ? { legalHold } : {}),
+  }
+  const conditions = { ...request.conditions, ifCurrent: versionId }
+  return { ...request, attributes, conditions, body: appendedBody(object, request) }
+}
+
+async function appendPart(
+  request: AppendRequest,
+  version: ObjectVersion,
+  { metadata, parts }: AppendTools,
+): Promise<AppendOutcome> {
+  const { bucket, key, conditions, body, signal } = request
+  const partCount = version.manifest?.partCount ?? (version.bytes === 0 ? 0 : 1)
+  if (partCount >= PARTS_MAX) return { kind: 'too-many-parts' }
+  const part = await storeBody({ bucket, key, part: partCount + 1 }, body, parts, signal)
+  const manifestUid = newUid(parts.world)
+  const answer = await metadata.commit(bucket, key, (envelope) => ({
+    ...envelope,
+    kind: 'append-object',
+    versionId: version.versionId,
+    part,
+    manifestUid,
+    etag: appendedEtag(version, part, partCount + 1),
+    checksum: appendedChecksum(version, part),
+    conditions,
+  }))
+  if (answer.kind !== 'done') await discardStored(part, parts)
+  return answer
+}
 
 /** What is known of the bytes to be appended. */
 type Appended = Pick<Part, 'bytes' | 'etag' | 'checksum'>
@@ -12,13 +98,13 @@ type Appended = Pick<Part, 'bytes' | 'etag' | 'checksum'>
  * The ETag after an append: of the form of multipart ETags, made of the ETag before and that of the new bytes, so
  * that its cost does not grow with the object.
  */
-export function appendedEtag(before: ObjectVersion, part: Appended, partCount: number): string {
+function appendedEtag(before: ObjectVersion, part: Appended, partCount: number): string {
   const digest = digestOf('MD5', Buffer.from(`${before.etag} ${part.etag}`))
   return `${Buffer.from(digest).toString('hex')}-${partCount}`
 }
 
 /** The checksum of all bytes, where it follows from the two: CRCs of one kind. */
-export function appendedChecksum(before: ObjectVersion, part: Appended): Checksum | undefined {
+function appendedChecksum(before: ObjectVersion, part: Appended): Checksum | undefined {
   const { checksum } = part
   if (before.bytes === 0) return checksum
   const name = crcOf(before.checksum)
@@ -28,7 +114,7 @@ export function appendedChecksum(before: ObjectVersion, part: Appended): Checksu
 }
 
 /** All bytes of the object, then the new ones, under digests of the whole. */
-export function appendedBody(object: StoredObject, request: AppendRequest): Body {
+function appendedBody(object: StoredObject, request: AppendRequest): Body {
   const { body, signal, customerKey } = request
   const { bytes, checksum } = object.version
   const md5 = newDigest('MD5')

@@ -1,0 +1,66 @@
+// How the object room speaks with metadata partitions: by key, with the newest revision of the bucket.
+import { newUid, type Uid } from '../kit/uid.ts'
+import type { AnswerTo, Command, MetadataPartition } from '../metadata/contract.ts'
+import type { BucketRef } from '../metadata/records.ts'
+import type { Route } from '../placement/router.ts'
+import { type Buckets, refOf } from './buckets.ts'
+import { type Bucket, BucketGone } from './object-store.ts'
+import type { StoreParts } from './store-parts.ts'
+
+/** How often a command is sent again because its bucket was changed or deleted meanwhile. */
+const BUCKET_RETRIES = 3
+
+/** What is added to every command. */
+interface Envelope {
+  commandId: Uid
+  bucket: BucketRef
+  key: string
+}
+
+/** Commands and questions about keys. */
+export class MetadataClient {
+  readonly #parts: StoreParts
+  readonly #buckets: Buckets
+
+  constructor(parts: StoreParts, buckets: Buckets) {
+    this.#parts = parts
+    this.#buckets = buckets
+  }
+
+  get partitions(): readonly MetadataPartition[] {
+    return this.#parts.router.partitions
+  }
+
+  /** Where a key belongs. */
+  route(bucket: Bucket, key: string): Route {
+    return this.#parts.router.route(bucket.id, key)
+  }
+
+  /** Sends a command under one id; BucketGone when its bucket is really deleted. */
+  commit<C extends Command & { key: string }>(
+    bucket: Bucket,
+    key: string,
+    make: (envelope: Envelope) => C,
+  ): Promise<AnswerTo<C>> {
+    const { metadata } = this.route(bucket, key)
+    const commandId = newUid(this.#parts.world)
+    return this.ask(bucket, async (ref) => {
+      const answer = await metadata.commit(make({ commandId, bucket: ref, key }))
+      return answer.kind === 'bucket-gone' ? 'bucket-gone' : answer
+    })
+  }
+
+  /** Asks again with the newest revision while the registry still has the bucket. */
+  async ask<Answer>(
+    bucket: Bucket,
+    question: (ref: BucketRef) => Promise<Answer | 'bucket-gone'>,
+  ): Promise<Answer> {
+    let current: Bucket | undefined = bucket
+    for (let attempt = 0; current && attempt < BUCKET_RETRIES; attempt += 1) {
+      const answer = await question(refOf(current))
+      if (answer !== 'bucket-gone') return answer
+      current = await this.#buckets.settled(current)
+    }
+    throw new BucketGone(`bucket ${bucket.name} is gone`)
+  }
+}

@@ -166,10 +166,7 @@ export interface Answers {
     | Refused
   'create-upload': { kind: 'done'; upload: Upload } | Refused
   'put-part': { kind: 'done'; part: Part } | { kind: 'no-upload' } | Refused
-  'complete-upload':
-    | { kind: 'done'; version: ObjectVersion }
-    | CompleteRefused
-    | Refused
+  'complete-upload': { kind: 'done'; version: ObjectVersion } | CompleteRefused | Refused
   'abort-upload': { kind: 'done' } | { kind: 'no-upload' } | Refused
   'set-bucket': { kind: 'done'; empty: boolean } | { kind: 'bucket-gone' }
   'drop-bucket': { kind: 'done' }

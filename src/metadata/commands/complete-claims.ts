@@ -10,7 +10,9 @@ import {
   type Upload,
 } from '../records.ts'
 import type { CommandOf } from './decision.ts'
-import { defaultChecksumType, multipartChecksum } from './multipart-digest.ts'
+import { defaultChecksumType, hasChecksumType, multipartChecksum } from './multipart-digest.ts'
+
+const CHECKSUM_TYPES = ['FULL_OBJECT', 'COMPOSITE'] as const
 
 type Claimed = CommandOf<'complete-upload'>['claimed']
 type ClaimFailed = Extract<CompleteRefused, { kind: 'claim-failed' }>
@@ -51,9 +53,9 @@ function commonAlgorithm(parts: readonly Part[]): ChecksumAlgorithm | undefined 
 
 function chooseType(algorithm: ChecksumAlgorithm, claimed: Claimed, upload: Upload) {
   if (upload.checksumType) return upload.checksumType
-  const type = claimed.checksumType
+  const type = CHECKSUM_TYPES.find((name) => name === claimed.checksumType)
   const mayChoose = !upload.checksumAlgorithm
-  if (mayChoose && (type === 'FULL_OBJECT' || type === 'COMPOSITE')) return type
+  if (mayChoose && type && hasChecksumType(algorithm, type)) return type
   return defaultChecksumType(algorithm)
 }
 

@@ -16,9 +16,17 @@ import { putObject } from './put-object.ts'
 import { putPart } from './put-part.ts'
 import { setBucket } from './set-bucket.ts'
 
+const unwritten = {
+  async decide(): Promise<never> {
+    throw new Error('not yet')
+  },
+}
+
 const rules: { [Kind in Command['kind']]: Rule<Kind> } = {
   'put-object': putObject,
+  'append-object': unwritten,
   'delete-object': deleteObject,
+  'edit-version': unwritten,
   'create-upload': createUpload,
   'put-part': putPart,
   'complete-upload': completeUpload,

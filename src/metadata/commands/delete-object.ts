@@ -19,15 +19,15 @@ export const deleteObject: Rule<'delete-object'> = {
     const current = row && decodeObjectRow(row)
     const refused = checkConditions(conditions, current)
     if (refused) return refuse(refused)
-    if (!current) return refuse({ kind: 'done', existed: false })
+    if (!current) return refuse({ kind: 'done' })
 
     const batch = [
       { key: rowKey, value: undefined },
       ...(await discardVersion(bucket.id, current, context)),
       answerChange(command, context, { existed: true }),
     ]
-    return { kind: 'answer', batch, answer: { kind: 'done', existed: true } }
+    return { kind: 'answer', batch, answer: { kind: 'done' } }
   },
 
-  repeat: (_, { existed }) => ({ kind: 'done', existed: existed ?? false }),
+  repeat: () => ({ kind: 'done' }),
 }

@@ -1,5 +1,5 @@
 // ETag and checksum of a multipart object from those of its parts, without reading a byte again (s3-wire 35, 36).
-import { combineCrc } from '../../digest/combine.ts'
+import { type CrcName, combineCrc } from '../../digest/combine.ts'
 import { digestOf } from '../../digest/digest.ts'
 import type { Checksum, ChecksumAlgorithm, ChecksumType, Part } from '../records.ts'
 
@@ -7,6 +7,11 @@ import type { Checksum, ChecksumAlgorithm, ChecksumType, Part } from '../records
 export function multipartEtag(parts: readonly Pick<Part, 'etag'>[]): string {
   const digests = Buffer.concat(parts.map(({ etag }) => Buffer.from(etag, 'hex')))
   return `${Buffer.from(digestOf('MD5', digests)).toString('hex')}-${parts.length}`
+}
+
+/** Whether an algorithm can have that type in a multipart upload: only CRCs know the whole from its parts. */
+export function hasChecksumType(algorithm: ChecksumAlgorithm, type: ChecksumType): boolean {
+  return type === 'FULL_OBJECT' ? isCrc(algorithm) : algorithm !== 'CRC64NVME'
 }
 
 /** The type that an algorithm has in a multipart upload when nobody says which. */
@@ -23,28 +28,29 @@ export function multipartChecksum(
   type: ChecksumType,
   parts: readonly Part[],
 ): Checksum | undefined {
+  if (!hasChecksumType(algorithm, type)) return undefined
   const digests: Buffer[] = []
   for (const { checksum } of parts) {
     if (checksum?.algorithm !== algorithm) return undefined
     digests.push(Buffer.from(checksum.value, 'base64'))
   }
   const value =
-    type === 'COMPOSITE' ? composite(algorithm, digests) : fullObject(algorithm, digests, parts)
-  return value === undefined ? undefined : { algorithm, type, value }
+    isCrc(algorithm) && type === 'FULL_OBJECT'
+      ? fullObject(algorithm, digests, parts)
+      : composite(algorithm, digests)
+  return { algorithm, type, value }
 }
 
-function composite(algorithm: ChecksumAlgorithm, digests: Buffer[]): string | undefined {
-  if (algorithm === 'CRC64NVME') return undefined
+function isCrc(algorithm: ChecksumAlgorithm): algorithm is CrcName {
+  return algorithm === 'CRC32' || algorithm === 'CRC32C' || algorithm === 'CRC64NVME'
+}
+
+function composite(algorithm: ChecksumAlgorithm, digests: Buffer[]): string {
   const digest = digestOf(algorithm, Buffer.concat(digests))
   return `${Buffer.from(digest).toString('base64')}-${digests.length}`
 }
 
-function fullObject(
-  algorithm: ChecksumAlgorithm,
-  digests: Buffer[],
-  parts: readonly Part[],
-): string | undefined {
-  if (algorithm === 'SHA1' || algorithm === 'SHA256') return undefined
+function fullObject(algorithm: CrcName, digests: Buffer[], parts: readonly Part[]): string {
   let whole: Uint8Array = digests[0]!
   for (const [index, digest] of digests.entries()) {
     if (index > 0) whole = combineCrc(algorithm, whole, digest, parts[index]!.bytes)

@@ -12,7 +12,7 @@ import { MemoryLog } from './memory-log.ts'
 
 export const START_MS = 1_763_000_000_000
 export const MIB = 1024 * 1024
-export const bucket: BucketRef = { id: 7, revision: 1 }
+export const bucket: BucketRef = { id: 7, revision: 1, versioning: 'unversioned' }
 
 let uidCount = 0
 
@@ -176,14 +176,18 @@ export class Store {
     return this.#partition.commit({
       kind: 'set-bucket',
       commandId,
-      bucket: { id, revision },
+      bucket: { ...bucket, id, revision },
       state,
     })
   }
 
   dropBucket(revision: number, id = bucket.id) {
     const commandId = this.uid()
-    return this.#partition.commit({ kind: 'drop-bucket', commandId, bucket: { id, revision } })
+    return this.#partition.commit({
+      kind: 'drop-bucket',
+      commandId,
+      bucket: { ...bucket, id, revision },
+    })
   }
 
   /** Keys of the whole bucket. */

@@ -16,7 +16,7 @@ t.test('a frozen bucket refuses commands and still answers queries', async (t) =
   t.strictSame(await store.putPart('u', uploadId, store.part(2, 5)), GONE)
   t.strictSame(await store.complete('u', uploadId, [listed(store.part(1, 5))]), GONE)
   t.strictSame(await store.abort('u', uploadId), GONE)
-  const current = { id: bucket.id, revision: 2 }
+  const current = { ...bucket, revision: 2 }
   t.match(await partition.getObject(current, 'k'), { etag: 'a' })
   t.match(await partition.scanObjects({ ...everything, bucket: current }), { more: false })
 })
@@ -36,7 +36,7 @@ t.test('a lower revision is refused, a thawed bucket goes on', async (t) => {
   const put = await partition.commit({
     kind: 'put-object',
     commandId: store.uid(),
-    bucket: { id: bucket.id, revision: 3 },
+    bucket: { ...bucket, revision: 3 },
     key: 'k',
     version,
     conditions: {},
@@ -95,7 +95,7 @@ t.test('a dropped bucket never comes back', async (t) => {
   const again = await store.setBucket('frozen', 4)
   t.strictSame(again, { kind: 'done', empty: true }, 'a deletion that was cut short can go on')
   t.strictSame(await store.dropBucket(4), { kind: 'done' })
-  const late = { id: bucket.id, revision: 9 }
+  const late = { ...bucket, revision: 9 }
   t.strictSame(await partition.getObject(late, 'k'), 'bucket-gone')
   const commandId = store.uid()
   const command = {

@@ -25,10 +25,21 @@ async function put(store: MemoryStore, key: string, bytes: Uint8Array) {
   })
 }
 
-async function readAll(object: StoredObject | undefined): Promise<Buffer> {
-  const { bytes } = object!.version
+/** The object of a key that has one. */
+async function findObject(
+  { objects, bucket }: Pick<MemoryStore, 'objects' | 'bucket'>,
+  key: string,
+  versionId?: string,
+): Promise<StoredObject> {
+  const found = await objects.find(bucket, key, versionId)
+  if (found.kind !== 'found') throw new Error(`${key}: ${found.kind}`)
+  return found.object
+}
+
+async function readAll(object: StoredObject): Promise<Buffer> {
+  const { bytes } = object.version
   if (bytes === 0) return Buffer.alloc(0)
-  return collect(object!.read({ first: 0, last: bytes - 1 }, new AbortController().signal))
+  return collect(object.read({ first: 0, last: bytes - 1 }, new AbortController().signal))
 }
 
 t.test('objects of every tier come back, whole and in ranges', async (t) => {
@@ -36,12 +47,12 @@ t.test('objects of every tier come back, whole and in ranges', async (t) => {
   for (const size of SIZES) {
     const bytes = random.bytes(size)
     t.match(await put(store, `k${size}`, bytes), { kind: 'done', version: { bytes: size } })
-    const object = await store.objects.find(store.bucket, `k${size}`)
+    const object = await findObject(store, `k${size}`)
     t.ok(bytes.equals(await readAll(object)), `${size} bytes`)
     for (let round = 0; round < 8 && size > 0; round += 1) {
       const first = random.below(size)
       const last = first + random.below(size - first)
-      const part = await collect(object!.read({ first, last }, new AbortController().signal))
+      const part = await collect(object.read({ first, last }, new AbortController().signal))
       if (!part.equals(bytes.subarray(first, last + 1))) t.fail(`${first}-${last} of ${size}`)
     }
   }
@@ -62,7 +73,7 @@ t.test('any two drives may be lost, and the damage is reported', async (t) => {
     for (let second = first + 1; second <= 6; second += 1) {
       store.node.failed.add(first).add(second)
       for (const [key, content] of bytes) {
-        const object = await store.objects.find(store.bucket, key)
+        const object = await findObject(store, key)
         if (!content.equals(await readAll(object))) t.fail(`${key} without ${first} and ${second}`)
       }
       store.node.failed.clear()
@@ -77,11 +88,11 @@ t.test('rotten cells are mended, too many break the read off', async (t) => {
   const bytes = random.bytes(1_600_000)
   await put(store, 'k', bytes)
   for (const cell of ['1/0', '3/0', '2/1', '5/1', '6/2', '1/2']) store.node.rotten.add(cell)
-  const object = await store.objects.find(store.bucket, 'k')
+  const object = await findObject(store, 'k')
   t.ok(bytes.equals(await readAll(object)))
   t.ok(store.reports.some(({ kind }) => kind === 'corrupt'))
   for (const cell of ['2/0', '4/0']) store.node.rotten.add(cell)
-  await t.rejects(readAll(await store.objects.find(store.bucket, 'k')), TooFewShards)
+  await t.rejects(readAll(await findObject(store, 'k')), TooFewShards)
   t.equal(store.node.openReaders, 0)
 })
 
@@ -98,12 +109,12 @@ t.test(
       t.match(answer, { kind: 'done' })
       const drive = store.coordinator.state.map.drives.find(({ id }) => id === 2)
       t.equal(drive?.state, 'out', 'recorded')
-      const object = await store.objects.find(store.bucket, 'k')
-      t.ok(object!.version.blob!.drives!.includes(0xffff), 'the row says which slot is owed')
+      const object = await findObject(store, 'k')
+      t.ok(object.version.blob!.drives!.includes(0xffff), 'the row says which slot is owed')
       t.ok(bytes.equals(await readAll(object)))
       await put(store, 'small', random.bytes(100))
-      const small = await store.objects.find(store.bucket, 'small')
-      t.notOk(small!.version.blob!.drives?.includes(2), 'nothing new goes there')
+      const small = await findObject(store, 'small')
+      t.notOk(small.version.blob!.drives?.includes(2), 'nothing new goes there')
     }
   },
 )
@@ -114,7 +125,7 @@ t.test('too few drives left: the PUT is refused and nothing stays', async (t) =>
     if (driveId <= 3 && cell === 1) store.node.failed.add(driveId)
   }
   await t.rejects(put(store, 'k', random.bytes(3_000_000)), TooFewDrives)
-  t.equal(await store.objects.find(store.bucket, 'k'), undefined)
+  t.same(await store.objects.find(store.bucket, 'k'), { kind: 'missing' })
   t.ok(store.node.aborted >= 3)
 })
 
@@ -151,7 +162,7 @@ t.test('a body that breaks off or lies leaves nothing', async (t) => {
     /BadDigest/,
   )
   t.equal(node.shardCount, 0)
-  t.equal(await objects.find(bucket, 'k'), undefined)
+  t.same(await store.objects.find(store.bucket, 'k'), { kind: 'missing' })
   t.equal(
     store.parts.codec.freeStripes,
     store.parts.mendingCodec.freeStripes,
@@ -180,11 +191,11 @@ t.test('overwritten and deleted bytes are collected, but not under a reader', as
   const store = await openMemoryStore()
   const bytes = random.bytes(2_000_000)
   await put(store, 'k', bytes)
-  const object = await store.objects.find(store.bucket, 'k')
-  const reading = object!.read({ first: 0, last: bytes.length - 1 }, new AbortController().signal)
+  const object = await findObject(store, 'k')
+  const reading = object.read({ first: 0, last: bytes.length - 1 }, new AbortController().signal)
   const iterator = reading[Symbol.asyncIterator]()
   const first = await iterator.next()
-  await store.objects.delete(store.bucket, 'k', {})
+  await store.objects.delete(store.bucket, 'k', { conditions: {} })
   const collector = {
     world: store.parts.world,
     log: store.parts.log,
@@ -220,7 +231,7 @@ t.test('multipart: parts are read as one, across their boundaries', async (t) =>
     const answer = await objects.putPart({
       bucket,
       key: 'k',
-      uploadId: upload.uploadId,
+      upload,
       number,
       body: bodyOf(content),
       signal,
@@ -238,18 +249,18 @@ t.test('multipart: parts are read as one, across their boundaries', async (t) =>
   })
   t.match(answer, { kind: 'done', version: { etag: /-3$/ } })
   const whole = Buffer.concat(contents)
-  const object = await objects.find(bucket, 'k')
+  const object = await findObject(store, 'k')
   t.ok(whole.equals(await readAll(object)))
   const first = contents[0]!.length - 5
   const last = whole.length - 2
-  const part = await collect(object!.read({ first, last }, new AbortController().signal))
+  const part = await collect(object.read({ first, last }, new AbortController().signal))
   t.ok(part.equals(whole.subarray(first, last + 1)))
-  t.match(await object!.findPart(2), {
+  t.match(await object.findPart(2), {
     firstByte: contents[0]!.length,
     bytes: contents[1]!.length,
     partCount: 3,
   })
-  t.equal(await object!.findPart(4), undefined)
+  t.equal(await object.findPart(4), undefined)
 })
 
 t.test(
@@ -265,15 +276,15 @@ t.test(
     ])
     t.same(deletion, { kind: 'not-empty' })
     t.match(write, { kind: 'done' }, 'the write waited for the deletion to be undone')
-    await objects.delete(bucket, 'k', {})
-    await objects.delete(bucket, 'other', {})
+    await objects.delete(bucket, 'k', { conditions: {} })
+    await objects.delete(bucket, 'other', { conditions: {} })
     t.same(await objects.deleteBucket('bucket'), { kind: 'deleted' })
     t.same(await objects.deleteBucket('bucket'), { kind: 'missing' })
     await t.rejects(put(store, 'late', random.bytes(10)), BucketGone)
     const again = await objects.createBucket('bucket', 'us-east-1')
     t.equal(again.kind, 'created')
     t.not(again.bucket.id, bucket.id, 'a new bucket of an old name is another one')
-    t.equal(await objects.find(again.bucket, 'k'), undefined)
+    t.same(await objects.find(again.bucket, 'k'), { kind: 'missing' })
   },
 )
 
@@ -285,3 +296,100 @@ t.test('a deletion that can not go on is undone', async (t) => {
   t.equal(objects.findBucket('bucket')?.state, 'live')
   t.equal(objects.findBucket('bucket')?.id, bucket.id)
 })
+
+/** The bucket with these settings. */
+async function withVersions(store: MemoryStore, versioning: 'enabled' | 'suspended') {
+  const outcome = await store.objects.changeBucket(store.bucket, { versioning })
+  if (outcome.kind !== 'changed') throw new Error(outcome.why)
+  return { ...store, bucket: outcome.bucket }
+}
+
+t.test('a bucket that keeps versions gives each of them back', async (t) => {
+  const store = await withVersions(await openMemoryStore(), 'enabled')
+  const contents = [random.bytes(300_000), random.bytes(10), random.bytes(0)]
+  const ids: string[] = []
+  for (const content of contents) {
+    const answer = await put(store, 'k', content)
+    if (answer.kind !== 'done') return t.fail(answer.kind)
+    ids.push(answer.version.versionId)
+  }
+  const deleted = await store.objects.delete(store.bucket, 'k', { conditions: {} })
+  t.match(deleted, { kind: 'done', made: { deleteMarker: true, versioned: true } })
+  t.match(await store.objects.find(store.bucket, 'k'), { kind: 'delete-marker' })
+  for (const [index, id] of ids.entries()) {
+    t.ok(contents[index]!.equals(await readAll(await findObject(store, 'k', id))), id)
+  }
+  const page = await store.objects.listVersions({ ...LIST, bucket: store.bucket })
+  const listed = page.entries.flatMap((entry) => (entry.kind === 'entry' ? entry.record : []))
+  t.same(
+    listed.map(({ version }) => version.versionId).slice(1),
+    ids.toReversed(),
+    'newest first, under the marker',
+  )
+  t.same(
+    listed.map(({ isLatest }) => isLatest),
+    [true, false, false, false],
+  )
+})
+
+const LIST = { prefix: '', delimiter: '', after: '', afterVersionId: '', limit: 100 }
+
+t.test('a write that knows only old settings of its bucket is done by the new ones', async (t) => {
+  const store = await openMemoryStore()
+  await put(store, 'k', random.bytes(5))
+  await withVersions(store, 'enabled')
+  const answer = await put(store, 'k', random.bytes(6))
+  t.match(answer, { kind: 'done', version: { versioned: true } })
+  t.match(await findObject(store, 'k', 'null'), { version: { bytes: 5 } })
+})
+
+t.test('Object Lock and versions belong together', async (t) => {
+  const store = await openMemoryStore()
+  const { objects, bucket } = store
+  t.same(await objects.changeBucket(bucket, { objectLock: {} }), {
+    kind: 'conflict',
+    why: 'lock-needs-versions',
+  })
+  t.match(await objects.changeBucket(bucket, { objectLock: {}, versioning: 'enabled' }), {
+    kind: 'changed',
+  })
+  t.same(await objects.changeBucket(bucket, { versioning: 'suspended' }), {
+    kind: 'conflict',
+    why: 'locked-keeps-versions',
+  })
+  t.same(objects.findBucket('bucket')?.settings, { objectLock: {}, versioning: 'enabled' })
+})
+
+t.test('appends grow an object, with versions and without', async (t) => {
+  for (const versioning of [undefined, 'enabled', 'suspended'] as const) {
+    const plain = await openMemoryStore()
+    const store = versioning ? await withVersions(plain, versioning) : plain
+    const contents = [random.bytes(10), random.bytes(700_000), random.bytes(1)]
+    let offset = 0
+    let before: StoredObject | undefined
+    for (const content of contents) {
+      const answer = await append(store, offset, content)
+      t.match(answer, { kind: 'done', version: { bytes: offset + content.length } })
+      if (before) {
+        const old = Buffer.concat(contents).subarray(0, offset)
+        t.ok(old.equals(await readAll(before)), 'who found it before still reads what was there')
+      }
+      before = await findObject(store, 'k')
+      offset += content.length
+    }
+    t.ok(Buffer.concat(contents).equals(await readAll(await findObject(store, 'k'))))
+    t.same(await append(store, 3, random.bytes(1)), { kind: 'wrong-offset', bytes: offset })
+  }
+})
+
+function append({ objects, bucket }: MemoryStore, offset: number, bytes: Uint8Array) {
+  return objects.append({
+    bucket,
+    key: 'k',
+    offset,
+    attributes: ATTRIBUTES,
+    conditions: {},
+    body: bodyOf(bytes),
+    signal: new AbortController().signal,
+  })
+}

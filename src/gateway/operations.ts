@@ -9,9 +9,14 @@ import { createBucket } from './operations/create-bucket.ts'
 import { createMultipartUpload } from './operations/create-multipart-upload.ts'
 import { deleteBucket } from './operations/delete-bucket.ts'
 import { deleteObject } from './operations/delete-object.ts'
+import { deleteObjectTagging } from './operations/delete-object-tagging.ts'
 import { deleteObjects } from './operations/delete-objects.ts'
 import { getBucketLocation } from './operations/get-bucket-location.ts'
 import { getObject } from './operations/get-object.ts'
+import { getObjectLegalHold } from './operations/get-object-legal-hold.ts'
+import { getObjectLockConfiguration } from './operations/get-object-lock-configuration.ts'
+import { getObjectRetention } from './operations/get-object-retention.ts'
+import { getObjectTagging } from './operations/get-object-tagging.ts'
 import { headBucket } from './operations/head-bucket.ts'
 import { headObject } from './operations/head-object.ts'
 import { listBuckets } from './operations/list-buckets.ts'
@@ -21,6 +26,10 @@ import { listObjects } from './operations/list-objects.ts'
 import { listObjectsV2 } from './operations/list-objects-v2.ts'
 import { listParts } from './operations/list-parts.ts'
 import { putObject } from './operations/put-object.ts'
+import { putObjectLegalHold } from './operations/put-object-legal-hold.ts'
+import { putObjectLockConfiguration } from './operations/put-object-lock-configuration.ts'
+import { putObjectRetention } from './operations/put-object-retention.ts'
+import { putObjectTagging } from './operations/put-object-tagging.ts'
 import { absent, cleared, notImplemented, unset } from './operations/unconfigured.ts'
 import { uploadPart } from './operations/upload-part.ts'
 import { uploadPartCopy } from './operations/upload-part-copy.ts'
@@ -55,7 +64,7 @@ export const operations: { readonly [Name in OperationName]: Operation } = {
   DeleteBucketWebsite: cleared,
   DeleteObject: deleteObject,
   DeleteObjectAnnotation: notImplemented,
-  DeleteObjectTagging: cleared,
+  DeleteObjectTagging: deleteObjectTagging,
   DeleteObjects: deleteObjects,
   DeletePublicAccessBlock: cleared,
   GetBucketAbac: notImplemented,
@@ -87,10 +96,10 @@ export const operations: { readonly [Name in OperationName]: Operation } = {
   GetObjectAcl: unset(ownerOnlyAclDocument()),
   GetObjectAnnotation: notImplemented,
   GetObjectAttributes: notImplemented,
-  GetObjectLegalHold: absent('InvalidRequest', 'Bucket is missing Object Lock Configuration'),
-  GetObjectLockConfiguration: absent('ObjectLockConfigurationNotFoundError'),
-  GetObjectRetention: absent('InvalidRequest', 'Bucket is missing Object Lock Configuration'),
-  GetObjectTagging: unset(UNSET_DOCUMENTS.objectTagging),
+  GetObjectLegalHold: getObjectLegalHold,
+  GetObjectLockConfiguration: getObjectLockConfiguration,
+  GetObjectRetention: getObjectRetention,
+  GetObjectTagging: getObjectTagging,
   GetObjectTorrent: notImplemented,
   GetPublicAccessBlock: absent('NoSuchPublicAccessBlockConfiguration'),
   HeadBucket: headBucket,
@@ -132,10 +141,10 @@ export const operations: { readonly [Name in OperationName]: Operation } = {
   PutObject: putObject,
   PutObjectAcl: notImplemented,
   PutObjectAnnotation: notImplemented,
-  PutObjectLegalHold: notImplemented,
-  PutObjectLockConfiguration: notImplemented,
-  PutObjectRetention: notImplemented,
-  PutObjectTagging: notImplemented,
+  PutObjectLegalHold: putObjectLegalHold,
+  PutObjectLockConfiguration: putObjectLockConfiguration,
+  PutObjectRetention: putObjectRetention,
+  PutObjectTagging: putObjectTagging,
   PutPublicAccessBlock: notImplemented,
   RenameObject: notImplemented,
   RestoreObject: notImplemented,

@@ -1,4 +1,5 @@
 // HTTP dates: written in the one form of RFC 9110, read in the three that it allows. S3 counts whole seconds.
+// Locks alone have their dates in ISO 8601.
 
 /** A time as Last-Modified has it (pitfall 54). */
 export function httpDate(ms: number): string {
@@ -19,4 +20,13 @@ export function parseHttpDate(text: string): number | undefined {
   if (form < 0) return undefined
   const ms = Date.parse(form === 2 ? `${trimmed} GMT` : trimmed)
   return Number.isNaN(ms) ? undefined : Math.floor(ms / 1000)
+}
+
+const ISO_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/
+
+/** Milliseconds since 1970 of an ISO 8601 time that names its zone; undefined when the text is none. */
+export function parseIsoTime(text: string): number | undefined {
+  const trimmed = text.trim()
+  const ms = ISO_TIME.test(trimmed) ? Date.parse(trimmed) : Number.NaN
+  return Number.isNaN(ms) ? undefined : ms
 }

@@ -1,17 +1,100 @@
 // x-amz-object-lock-*: until when a new version may not be deleted (pitfall 118).
-import type { Bucket, ObjectAttributes, ObjectVersion } from '../../objects/object-store.ts'
+import type {
+  Bucket,
+  ObjectAttributes,
+  ObjectVersion,
+  Retention,
+} from '../../objects/object-store.ts'
 import type { Headers } from '../call.ts'
+import { S3Error } from '../s3-error.ts'
+import { xmlTime } from '../xml/write.ts'
+import { parseIsoTime } from './dates.ts'
+import { invalidArgument } from './list-parameters.ts'
 
-/** Retention and legal hold that the request asks for; without any, what the bucket gives by default. */
-export function parseLock(
-  _headers: Headers,
-  _bucket: Bucket,
-  _nowMs: number,
-): Pick<ObjectAttributes, 'retention' | 'legalHold'> {
-  return {}
+const MODE = 'x-amz-object-lock-mode'
+const UNTIL = 'x-amz-object-lock-retain-until-date'
+const HOLD = 'x-amz-object-lock-legal-hold'
+
+const DAY_MS = 24 * 60 * 60 * 1000
+
+/** What a request or a version says of its lock. */
+export type Lock = Pick<ObjectAttributes, 'retention' | 'legalHold'>
+
+/** Retention and legal hold that the request asks for; without retention, what the bucket gives by default. */
+export function parseLock(headers: Headers, bucket: Bucket, nowMs: number): Lock {
+  const asked = parseAskedLock(headers, bucket, nowMs)
+  const retention = asked.retention ?? defaultRetention(bucket, nowMs)
+  return retention ? { ...asked, retention } : asked
+}
+
+/** Only what the request itself asks for: an upload gets the default of its bucket when it is completed. */
+export function parseAskedLock(headers: Headers, bucket: Bucket, nowMs: number): Lock {
+  if (headers[MODE] || headers[UNTIL] || headers[HOLD]) requireLock(bucket)
+  const retention = parseRetention(headers, nowMs)
+  return {
+    ...(retention ? { retention } : {}),
+    ...(parseHold(headers) ? { legalHold: true } : {}),
+  }
+}
+
+/** What the bucket gives a version that is made now. A year ends on the same day of the calendar. */
+export function defaultRetention({ settings }: Bucket, nowMs: number): Retention | undefined {
+  const given = settings?.objectLock?.defaultRetention
+  if (!given) return undefined
+  const { mode, days = 0, years = 0 } = given
+  const until = new Date(nowMs + days * DAY_MS)
+  until.setUTCFullYear(until.getUTCFullYear() + years)
+  return { mode, untilMs: until.getTime() }
+}
+
+/** Throws unless versions of the bucket can be locked. */
+export function requireLock({ settings }: Bucket): void {
+  if (settings?.objectLock) return
+  const message = 'Bucket is missing Object Lock Configuration'
+  throw new S3Error('InvalidRequest', {}, { message })
+}
+
+/** Throws when a lock would have ended before it began. */
+export function refusePast(untilMs: number, nowMs: number, argument: string, sent: string): void {
+  if (untilMs > nowMs) return
+  throw invalidArgument(argument, sent, 'The retain until date must be in the future!')
+}
+
+/** Whether the request asks to pass over a GOVERNANCE retention. boto3 has written `True`. */
+export function wantsBypass(headers: Headers): boolean {
+  return headers['x-amz-bypass-governance-retention']?.trim().toLowerCase() === 'true'
 }
 
 /** The headers of GET and HEAD that show the lock of a version. */
-export function lockFields(_version: ObjectVersion): Record<string, string> {
-  return {}
+export function lockFields({ retention, legalHold }: ObjectVersion): Record<string, string> {
+  return {
+    ...(retention ? { [MODE]: retention.mode, [UNTIL]: xmlTime(retention.untilMs) } : {}),
+    ...(legalHold ? { [HOLD]: 'ON' } : {}),
+  }
+}
+
+function parseRetention(headers: Headers, nowMs: number): Retention | undefined {
+  const mode = headers[MODE] || undefined
+  const until = headers[UNTIL] || undefined
+  if (mode === undefined && until === undefined) return undefined
+  if (mode === undefined || until === undefined)
+    throw halfRetention(mode === undefined ? MODE : UNTIL)
+  if (mode !== 'GOVERNANCE' && mode !== 'COMPLIANCE')
+    throw invalidArgument(MODE, mode, 'Unknown wormMode directive.')
+  const untilMs = parseIsoTime(until)
+  if (untilMs === undefined)
+    throw invalidArgument(UNTIL, until, 'The retain until date must be provided in ISO 8601 format')
+  refusePast(untilMs, nowMs, UNTIL, until)
+  return { mode, untilMs }
+}
+
+function parseHold(headers: Headers): boolean {
+  const hold = headers[HOLD] || 'OFF'
+  if (hold === 'ON' || hold === 'OFF') return hold === 'ON'
+  throw invalidArgument(HOLD, hold, "Legal Hold must be either of 'ON' or 'OFF'")
+}
+
+function halfRetention(missing: string): S3Error {
+  const message = `${UNTIL} and ${MODE} must both be supplied.`
+  return new S3Error('InvalidArgument', { ArgumentName: missing }, { message })
 }

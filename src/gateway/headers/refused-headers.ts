@@ -7,13 +7,10 @@ const REFUSED_PREFIXES = [
   'x-amz-grant-',
   'x-amz-server-side-encryption',
   'x-amz-copy-source-server-side-encryption',
-  'x-amz-object-lock-',
 ]
 
 const REFUSED_UNLESS: Readonly<Record<string, readonly string[]>> = {
   'x-amz-acl': ['private'],
-  'x-amz-tagging': [],
-  'x-amz-bucket-object-lock-enabled': ['false'],
   'x-amz-object-ownership': ['BucketOwnerEnforced'],
   'x-amz-bucket-namespace': ['global'],
   'x-amz-write-offset-bytes': [],

@@ -2,6 +2,7 @@
 // `aws-chunked` out of Content-Encoding before: that is how the body travelled, not what the object is.
 import type { SystemHeaders } from '../../objects/object-store.ts'
 import type { Headers } from '../call.ts'
+import { S3Error } from '../s3-error.ts'
 
 const HEADER_NAMES: { readonly [Name in keyof Required<SystemHeaders>]: string } = {
   contentType: 'content-type',
@@ -16,6 +17,8 @@ const HEADER_NAMES: { readonly [Name in keyof Required<SystemHeaders>]: string }
 /** What AWS says of an object that came without a type (pitfall 53). */
 const DEFAULT_CONTENT_TYPE = 'binary/octet-stream'
 
+const REDIRECT_LENGTH_MAX = 2048
+
 /** The headers of the request that belong to the object; empty ones count as absent. */
 export function parseSystemHeaders(headers: Headers): SystemHeaders {
   const kept: SystemHeaders = {}
@@ -23,7 +26,19 @@ export function parseSystemHeaders(headers: Headers): SystemHeaders {
     const value = headers[name]
     if (value) kept[property as keyof SystemHeaders] = value
   }
+  checkRedirect(kept.websiteRedirectLocation)
   return kept
+}
+
+function checkRedirect(location: string | undefined): void {
+  if (location === undefined) return
+  if (!/^(\/|https?:\/\/)/.test(location)) throw new S3Error('InvalidRedirectLocation')
+  if (location.length > REDIRECT_LENGTH_MAX)
+    throw new S3Error(
+      'InvalidRedirectLocation',
+      {},
+      { message: 'The length of website redirect location cannot exceed 2,048 characters.' },
+    )
 }
 
 /** The same headers for an answer. */

@@ -1,21 +1,21 @@
-// x-amz-meta-*: kept as they were sent, at most 2 KiB of them, and shown so that HTTP can carry them
-// (pitfalls 92, 93).
+// x-amz-meta-*: kept as text, at most 2 KiB of it, and shown so that HTTP can carry it (pitfalls 92, 93).
 import type { Headers } from '../call.ts'
 import { S3Error } from '../s3-error.ts'
+import { decodeWords, encodeWords } from './encoded-words.ts'
 
 const PREFIX = 'x-amz-meta-'
 const BYTES_MAX = 2048
 
-/** Names without their prefix, values without outer spaces. */
+/** Names without their prefix, values without outer spaces. Words of RFC 2047 are decoded, as on AWS. */
 export function parseUserMetadata(headers: Headers): Record<string, string> {
   const entries: [name: string, value: string][] = []
   let bytes = 0
   for (const [header, value] of Object.entries(headers)) {
     if (!header.startsWith(PREFIX) || value === undefined || header === PREFIX) continue
     const name = header.slice(PREFIX.length)
-    const trimmed = value.trim()
-    entries.push([name, trimmed])
-    bytes += Buffer.byteLength(name) + Buffer.byteLength(trimmed)
+    const text = decodeWords(value.trim())
+    entries.push([name, text])
+    bytes += Buffer.byteLength(name) + Buffer.byteLength(text)
   }
   if (bytes > BYTES_MAX)
     throw new S3Error('MetadataTooLarge', {
@@ -25,15 +25,29 @@ export function parseUserMetadata(headers: Headers): Record<string, string> {
   return Object.fromEntries(entries)
 }
 
-/** The headers that show the metadata: RFC 2047 where a value is more than printable ASCII. */
+/** The headers that show the metadata, and how many entries no header can show. */
 export function userMetadataHeaders(
   metadata: Readonly<Record<string, string>>,
 ): Record<string, string> {
-  const entries = Object.entries(metadata)
-  return Object.fromEntries(entries.map(([name, value]) => [PREFIX + name, encodeWord(value)]))
+  const all = Object.entries(metadata)
+  const shown = all.filter(([name, value]) => isToken(name) && isPrintable(value))
+  const missing = all.length - shown.length
+  return Object.fromEntries([
+    ...shown.map(([name, value]) => [PREFIX + name, encodeValue(value)]),
+    ...(missing > 0 ? [['x-amz-missing-meta', String(missing)]] : []),
+  ])
 }
 
-function encodeWord(value: string): string {
-  if (/^[\t\x20-\x7e]*$/.test(value)) return value
-  return `=?UTF-8?B?${Buffer.from(value).toString('base64')}?=`
+/** What the name of a header may be; forms can send others. */
+function isToken(name: string): boolean {
+  return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)
+}
+
+function isPrintable(value: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+  return !/[\u0000-\u0008\u000a-\u001f\u007f]/.test(value)
+}
+
+function encodeValue(value: string): string {
+  return /^[\t\x20-\x7e]*$/.test(value) ? value : encodeWords(value)
 }

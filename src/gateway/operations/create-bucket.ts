@@ -1,21 +1,38 @@
 // PUT bucket: a new bucket in the region that the client names, or in that of the store.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
-import type { Call, Reply } from '../call.ts'
+import type { Bucket, BucketSettings } from '../../objects/object-store.ts'
+import type { Call, Headers, Reply } from '../call.ts'
+import { invalidArgument } from '../headers/list-parameters.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
 import { S3Error } from '../s3-error.ts'
 import { readLocationConstraint } from '../xml/requests/create-bucket.ts'
 
 const BODY_BYTES_MAX = 64 * 1024
+const LOCK_ENABLED = 'x-amz-bucket-object-lock-enabled'
 
 export async function createBucket(call: Call): Promise<Reply> {
   refuseHeaders(call.headers)
+  const settings = parseSettings(call.headers)
   const asked = readLocationConstraint(await call.body.text(BODY_BYTES_MAX))
   const region = asked === undefined ? call.region : checkRegion(asked)
-  const { kind } = await call.objects.createBucket(call.bucket, region)
-  // In us-east-1, and only there, creating one's own bucket again is no error (pitfall 12).
-  if (kind === 'exists' && call.region !== 'us-east-1')
-    throw new S3Error('BucketAlreadyOwnedByYou', { BucketName: call.bucket })
+  const { kind, bucket } = await call.objects.createBucket(call.bucket, region, settings)
+  if (kind === 'exists') refuseAgain(call, bucket, settings)
   return { status: 200, headers: { location: `/${call.bucket}` } }
+}
+
+// Locks need versions, so a bucket that has them is versioned from the start (pitfall 118). boto3 has written `True`.
+function parseSettings(headers: Headers): BucketSettings | undefined {
+  const enabled = headers[LOCK_ENABLED]?.trim().toLowerCase() || 'false'
+  if (enabled === 'true') return { versioning: 'enabled', objectLock: {} }
+  if (enabled === 'false') return undefined
+  throw invalidArgument(LOCK_ENABLED, enabled, 'The value is true or false.')
+}
+
+// In us-east-1, and only there, creating one's own bucket again is no error (pitfall 12), unless it were to lock.
+function refuseAgain(call: Call, bucket: Bucket, settings: BucketSettings | undefined): void {
+  const asSettled = !settings?.objectLock || bucket.settings?.objectLock !== undefined
+  if (call.region === 'us-east-1' && asSettled) return
+  throw new S3Error('BucketAlreadyOwnedByYou', { BucketName: call.bucket })
 }
 
 // Clients name the region they are set to, whatever it is called: it is kept and shown, no more.

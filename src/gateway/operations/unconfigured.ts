@@ -6,12 +6,12 @@ import { S3Error, type S3ErrorCode } from '../s3-error.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { findObject } from './steps/find-object.ts'
 
-/** GET of what S3 calls an error while it is not set (pitfall 96); `message` where it is not the code's usual one. */
-export function absent(code: S3ErrorCode, message?: string): Operation {
+/** GET of what S3 calls an error while it is not set (pitfall 96). */
+export function absent(code: S3ErrorCode): Operation {
   return async (call) => {
     await findResource(call)
     const elements = call.key === '' ? { BucketName: call.bucket } : { Key: call.key }
-    throw new S3Error(code, elements, message === undefined ? {} : { message })
+    throw new S3Error(code, elements)
   }
 }
 

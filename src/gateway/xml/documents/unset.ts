@@ -10,7 +10,6 @@ export const UNSET_DOCUMENTS = {
   notification: document('NotificationConfiguration', ''),
   requestPayment: document('RequestPaymentConfiguration', element('Payer', 'BucketOwner')),
   versioning: document('VersioningConfiguration', ''),
-  objectTagging: document('Tagging', element('TagSet', '')),
   analyticsList: document('ListBucketAnalyticsConfigurationResult', completeList),
   intelligentTieringList: document(
     'ListBucketIntelligentTieringConfigurationsOutput',

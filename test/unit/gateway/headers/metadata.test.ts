@@ -40,10 +40,25 @@ t.test('2 KiB of names and values, and not a byte more (pitfall 92)', async (t) 
 })
 
 t.test('values that HTTP can not carry are shown in RFC 2047 (pitfall 93)', async (t) => {
-  const shown = userMetadataHeaders({ city: 'Zürich', plain: 'a b', bell: 'a\u0007' })
-  t.equal(shown['x-amz-meta-city'], '=?UTF-8?B?WsO8cmljaA==?=')
-  t.equal(shown['x-amz-meta-plain'], 'a b')
-  t.match(shown['x-amz-meta-bell'], /^=\?UTF-8\?B\?/)
+  t.same(userMetadataHeaders({ city: 'Zürich', plain: 'a b' }), {
+    'x-amz-meta-city': '=?UTF-8?B?WsO8cmljaA==?=',
+    'x-amz-meta-plain': 'a b',
+  })
+})
+
+t.test('and read in it: the text counts, not the words (pitfall 93)', async (t) => {
+  const headers = { 'x-amz-meta-city': ' =?UTF-8?Q?Z=C3=BCrich?= ', 'x-amz-meta-odd': '=?x' }
+  t.same(parseUserMetadata(headers), { city: 'Zürich', odd: '=?x' })
+  const word = (text: string) => `=?UTF-8?B?${Buffer.from(text).toString('base64')}?=`
+  t.equal(parseUserMetadata({ 'x-amz-meta-name': word('x'.repeat(2044)) }).name?.length, 2044)
+  t.throws(() => parseUserMetadata({ 'x-amz-meta-name': word('x'.repeat(2045)) }), {
+    code: 'MetadataTooLarge',
+  })
+})
+
+t.test('what no header can show is counted (pitfall 93)', async (t) => {
+  const metadata = { bell: 'a\u0007', break: 'a\r\nb', 'two words': 'x', tab: 'a\tb' }
+  t.same(userMetadataHeaders(metadata), { 'x-amz-meta-tab': 'a\tb', 'x-amz-missing-meta': '3' })
 })
 
 t.test('system headers are kept as they were sent (pitfall 94)', async (t) => {
@@ -61,6 +76,15 @@ t.test('system headers are kept as they were sent (pitfall 94)', async (t) => {
   const { etag: _, ...kept } = headers
   const bytes = Buffer.from(kept['content-disposition']).toString('latin1')
   t.same(fields, { ...kept, 'content-disposition': bytes }, 'UTF-8 goes out byte for byte')
+})
+
+t.test('a redirect leads to the bucket or to another site', async (t) => {
+  const parse = (location: string) =>
+    parseSystemHeaders({ 'x-amz-website-redirect-location': location }).websiteRedirectLocation
+  for (const location of ['/a', 'http://a/b', 'https://a', `/${'x'.repeat(2047)}`])
+    t.equal(parse(location), location)
+  for (const location of ['a', 'ftp://a', ' /a', `/${'x'.repeat(2048)}`])
+    t.throws(() => parse(location), { code: 'InvalidRedirectLocation', status: 400 })
 })
 
 t.test('an object without a type is binary/octet-stream (pitfall 53)', async (t) => {

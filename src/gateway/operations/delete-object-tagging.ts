@@ -1,0 +1,12 @@
+// DELETE object?tagging: the version has no tags any more.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjectTagging.html
+import type { Call, Reply } from '../call.ts'
+import { versionField } from '../reply.ts'
+import { editVersion } from './steps/edit-version.ts'
+import { findBucket } from './steps/find-bucket.ts'
+
+export async function deleteObjectTagging(call: Call): Promise<Reply> {
+  const bucket = findBucket(call)
+  const version = await editVersion(call, bucket, { what: 'tags', tags: [] })
+  return { status: 204, headers: versionField(bucket, version) }
+}

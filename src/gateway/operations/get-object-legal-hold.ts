@@ -1,0 +1,15 @@
+// GET object?legal-hold: whether a version is held.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLegalHold.html
+import type { Call, Reply } from '../call.ts'
+import { requireLock } from '../headers/object-lock.ts'
+import { xmlReply } from '../reply.ts'
+import { legalHoldDocument } from '../xml/documents/object-lock.ts'
+import { findBucket } from './steps/find-bucket.ts'
+import { findObject } from './steps/find-object.ts'
+
+export async function getObjectLegalHold(call: Call): Promise<Reply> {
+  const bucket = findBucket(call)
+  requireLock(bucket)
+  const { version } = await findObject(call, bucket)
+  return xmlReply(legalHoldDocument(version.legalHold === true))
+}

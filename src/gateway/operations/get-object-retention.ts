@@ -1,0 +1,17 @@
+// GET object?retention: until when a version may not be deleted.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectRetention.html
+import type { Call, Reply } from '../call.ts'
+import { requireLock } from '../headers/object-lock.ts'
+import { xmlReply } from '../reply.ts'
+import { S3Error } from '../s3-error.ts'
+import { retentionDocument } from '../xml/documents/object-lock.ts'
+import { findBucket } from './steps/find-bucket.ts'
+import { findObject } from './steps/find-object.ts'
+
+export async function getObjectRetention(call: Call): Promise<Reply> {
+  const bucket = findBucket(call)
+  requireLock(bucket)
+  const { version } = await findObject(call, bucket)
+  if (!version.retention) throw new S3Error('NoSuchObjectLockConfiguration', { Key: call.key })
+  return xmlReply(retentionDocument(version.retention))
+}

@@ -1,0 +1,18 @@
+// PUT object?legal-hold: a version may not be deleted until the hold is lifted.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectLegalHold.html
+import type { Call, Reply } from '../call.ts'
+import { requireLock } from '../headers/object-lock.ts'
+import { versionField } from '../reply.ts'
+import { readLegalHold } from '../xml/requests/object-lock.ts'
+import { editVersion } from './steps/edit-version.ts'
+import { findBucket } from './steps/find-bucket.ts'
+
+const BODY_BYTES_MAX = 64 * 1024
+
+export async function putObjectLegalHold(call: Call): Promise<Reply> {
+  const bucket = findBucket(call)
+  requireLock(bucket)
+  const on = readLegalHold(await call.body.text(BODY_BYTES_MAX))
+  const version = await editVersion(call, bucket, { what: 'legal-hold', on })
+  return { status: 200, headers: versionField(bucket, version) }
+}

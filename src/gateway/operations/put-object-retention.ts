@@ -1,0 +1,23 @@
+// PUT object?retention: until when a version may not be deleted. An empty document lifts a GOVERNANCE retention.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectRetention.html
+import { type Call, mayBypassGovernance, type Reply } from '../call.ts'
+import { refusePast, requireLock, wantsBypass } from '../headers/object-lock.ts'
+import { versionField } from '../reply.ts'
+import { readRetention } from '../xml/requests/object-lock.ts'
+import { editVersion } from './steps/edit-version.ts'
+import { findBucket } from './steps/find-bucket.ts'
+
+const BODY_BYTES_MAX = 64 * 1024
+
+export async function putObjectRetention(call: Call): Promise<Reply> {
+  const bucket = findBucket(call)
+  requireLock(bucket)
+  const asked = readRetention(await call.body.text(BODY_BYTES_MAX))
+  if (asked) refusePast(asked.untilMs, call.receivedMs, 'RetainUntilDate', asked.until)
+  const version = await editVersion(call, bucket, {
+    what: 'retention',
+    retention: asked && { mode: asked.mode, untilMs: asked.untilMs },
+    bypass: wantsBypass(call.headers) && mayBypassGovernance(call.identity),
+  })
+  return { status: 200, headers: versionField(bucket, version) }
+}

@@ -1,0 +1,24 @@
+// The answers of GetObjectLockConfiguration, GetObjectRetention and GetObjectLegalHold.
+import type { BucketLock, Retention } from '../../../objects/object-store.ts'
+import { container, document, element, optionalElement, xmlTime } from '../write.ts'
+
+export function lockConfigurationDocument({ defaultRetention }: BucketLock): string {
+  const enabled = element('ObjectLockEnabled', 'Enabled')
+  return document(
+    'ObjectLockConfiguration',
+    enabled + (defaultRetention ? ruleOf(defaultRetention) : ''),
+  )
+}
+
+export function retentionDocument({ mode, untilMs }: Retention): string {
+  return document('Retention', element('Mode', mode) + element('RetainUntilDate', xmlTime(untilMs)))
+}
+
+export function legalHoldDocument(on: boolean): string {
+  return document('LegalHold', element('Status', on ? 'ON' : 'OFF'))
+}
+
+function ruleOf({ mode, days, years }: NonNullable<BucketLock['defaultRetention']>): string {
+  const period = optionalElement('Days', days) + optionalElement('Years', years)
+  return container('Rule', container('DefaultRetention', element('Mode', mode) + period))
+}

@@ -1,0 +1,11 @@
+// The answer of GetObjectTagging; an object without tags has an empty set (pitfall 95).
+import type { Tag } from '../../../objects/object-store.ts'
+import { container, document, element } from '../write.ts'
+
+export function taggingDocument(tags: readonly Tag[]): string {
+  return document('Tagging', container('TagSet', tags.map(tagElement).join('')))
+}
+
+function tagElement({ key, value }: Tag): string {
+  return container('Tag', element('Key', key) + element('Value', value))
+}

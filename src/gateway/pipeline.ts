@@ -195,7 +195,7 @@ export class Pipeline {
       payload: Authenticated['payload']
     },
   ): RequestBody {
-    return requestBody(head, () =>
+    return requestBody({ ...head, strict: this.#options.strict }, () =>
       readIncoming(exchange.request, {
         clock: this.#parts.world.clock,
         idleMs: this.#options.limits.bodyIdleMs,

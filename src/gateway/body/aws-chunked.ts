@@ -6,6 +6,8 @@ import { S3Error } from '../s3-error.ts'
 const CHUNK_LINE_BYTES_MAX = 1024
 /** All trailers together. */
 const TRAILER_BYTES_MAX = 8 * 1024
+/** What AWS wants of every chunk but the last (pitfall 26). */
+const STRICT_CHUNK_BYTES_MIN = 8192
 
 const LINE_FEED = 0x0a
 
@@ -23,6 +25,8 @@ export interface AwsChunkedOptions {
   trailers: boolean
   /** Undefined when the chunks are not signed. */
   verifier: ChunkVerifier | undefined
+  /** Whether small chunks are refused, as AWS does. */
+  strict: boolean
 }
 
 /** Where the decoder stands. */
@@ -36,6 +40,8 @@ export class AwsChunkedDecoder {
   #state: State = 'chunk-line'
   #line = ''
   #leftInChunk = 0
+  #chunkCount = 0
+  #chunkBytes = 0
   #left: number
   #signature: string | undefined
   #trailerSignature: string | undefined
@@ -105,14 +111,27 @@ export class AwsChunkedDecoder {
     const [, size = '', extension = ''] = /^([0-9a-fA-F]{1,13})[ \t]*(;.*)?$/.exec(line) ?? []
     if (size === '') throw malformedChunk()
     this.#signature = /;[ \t]*chunk-signature=([0-9a-f]{64})[ \t]*(;|$)/.exec(extension)?.[1]
-    this.#leftInChunk = Number.parseInt(size, 16)
-    if (this.#leftInChunk > this.#left) throw new S3Error('IncompleteBody')
-    if (this.#leftInChunk > 0) {
-      this.#state = 'data'
+    const bytes = Number.parseInt(size, 16)
+    if (bytes > this.#left) throw new S3Error('IncompleteBody')
+    if (bytes > 0) {
+      this.#beginChunk(bytes)
       return
     }
     this.#options.verifier?.verifyChunk(this.#signature)
     this.#state = 'trailers'
+  }
+
+  /** Another chunk of data begins, so the one before it was not the last. */
+  #beginChunk(bytes: number): void {
+    const tooSmall = this.#chunkCount > 0 && this.#chunkBytes < STRICT_CHUNK_BYTES_MIN
+    if (tooSmall && this.#options.strict) {
+      const elements = { Chunk: String(this.#chunkCount), BadChunkSize: String(this.#chunkBytes) }
+      throw new S3Error('InvalidChunkSizeError', elements)
+    }
+    this.#chunkCount += 1
+    this.#chunkBytes = bytes
+    this.#leftInChunk = bytes
+    this.#state = 'data'
   }
 
   #readTrailer(line: string): void {

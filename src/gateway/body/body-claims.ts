@@ -2,9 +2,10 @@
 import type { ChunkSeed } from '../auth/chunk-chain.ts'
 import type { Payload } from '../auth/payload.ts'
 import type { Headers } from '../call.ts'
+import { decodeBase64 } from '../headers/checksum-value.ts'
 import type { OperationName } from '../operation-names.ts'
 import { S3Error } from '../s3-error.ts'
-import { decodeBase64, parseChecksumClaim } from './checksum-claim.ts'
+import { parseChecksumClaim } from './checksum-claim.ts'
 import type { DigestClaims } from './checksums.ts'
 
 /** How long a body is and how it is cut. */
@@ -30,9 +31,15 @@ export function shapeOfBody(method: string, headers: Headers, payload: Payload):
     throw new S3Error('NotImplemented', { Header: 'Transfer-Encoding' })
   }
   if (framing !== undefined) return { bytes: decodedLength(headers), framing }
-  const length = headers['content-length']
-  if (length !== undefined) return { bytes: parseLength('content-length', length), framing }
+  const length = lengthOf(headers)
+  if (length !== undefined) return { bytes: length, framing }
   return { bytes: method === 'PUT' || method === 'POST' ? undefined : 0, framing }
+}
+
+/** Content-Length; undefined when there is none. */
+export function lengthOf(headers: Headers): number | undefined {
+  const length = headers['content-length']
+  return length === undefined ? undefined : parseLength('content-length', length)
 }
 
 /** Framed is what says STREAMING-…, with or without Content-Encoding, and what says aws-chunked with a length. */

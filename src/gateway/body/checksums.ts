@@ -1,5 +1,5 @@
 // Digests of a body as its bytes pass, and their comparison with what the client claims.
-import { type Digest, newDigest } from '../../digest/digest.ts'
+import { type Digest, type DigestName, newDigest } from '../../digest/digest.ts'
 import { asBuffer } from '../../kit/bytes.ts'
 import type { BodyDigests, ChecksumAlgorithm } from '../../objects/object-store.ts'
 import { S3Error } from '../s3-error.ts'
@@ -18,33 +18,30 @@ export interface DigestClaims {
 export class BodyChecksums {
   readonly #claims: DigestClaims
   readonly #algorithm: ChecksumAlgorithm
-  readonly #md5: Digest = newDigest('MD5')
-  readonly #checksum: Digest
-  readonly #sha256: Digest | undefined
+  /** Each is computed once, whoever wants it: MD5 is ETag, Content-MD5 and checksum. */
+  readonly #digests = new Map<DigestName, Digest>()
 
   /** `algorithm` is computed when the client claims no checksum. */
   constructor(claims: DigestClaims, algorithm: ChecksumAlgorithm) {
     this.#claims = claims
     this.#algorithm = claims.checksum?.algorithm ?? algorithm
-    this.#checksum = newDigest(this.#algorithm)
-    const separate = claims.sha256 !== undefined && this.#algorithm !== 'SHA256'
-    this.#sha256 = separate ? newDigest('SHA256') : undefined
+    const names = new Set<DigestName>(['MD5', this.#algorithm])
+    if (claims.sha256 !== undefined) names.add('SHA256')
+    for (const name of names) this.#digests.set(name, newDigest(name))
   }
 
   update(bytes: Uint8Array): void {
-    this.#md5.update(bytes)
-    this.#checksum.update(bytes)
-    this.#sha256?.update(bytes)
+    for (const digest of this.#digests.values()) digest.update(bytes)
   }
 
   /** The digests. `trailer` is the checksum that came after the body. Throws when a claim is wrong. */
   finish(trailer: string | undefined): BodyDigests {
-    const md5 = asBuffer(this.#md5.digest())
-    const checksum = asBuffer(this.#checksum.digest())
-    const sha256 = this.#sha256 === undefined ? checksum : asBuffer(this.#sha256.digest())
-    this.#checkSha256(sha256)
+    const values = new Map<DigestName, Buffer>()
+    for (const [name, digest] of this.#digests) values.set(name, asBuffer(digest.digest()))
+    const md5 = values.get('MD5')!
+    this.#checkSha256(values.get('SHA256'))
     this.#checkMd5(md5)
-    const value = checksum.toString('base64')
+    const value = values.get(this.#algorithm)!.toString('base64')
     this.#checkChecksum(value, this.#claims.checksum?.value ?? trailer)
     return {
       md5: md5.toString('hex'),
@@ -52,12 +49,13 @@ export class BodyChecksums {
     }
   }
 
-  #checkSha256(actual: Buffer): void {
+  #checkSha256(digest: Buffer | undefined): void {
     const wanted = this.#claims.sha256
-    if (wanted === undefined || actual.toString('hex') === wanted) return
+    const actual = digest?.toString('hex') ?? ''
+    if (wanted === undefined || actual === wanted) return
     throw new S3Error('XAmzContentSHA256Mismatch', {
       ClientComputedContentSHA256: wanted,
-      S3ComputedContentSHA256: actual.toString('hex'),
+      S3ComputedContentSHA256: actual,
     })
   }
 

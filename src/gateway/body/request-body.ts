@@ -4,11 +4,11 @@ import type { ChecksumAlgorithm } from '../../objects/object-store.ts'
 import { ChunkChain } from '../auth/chunk-chain.ts'
 import type { Payload } from '../auth/payload.ts'
 import type { Headers, RequestBody } from '../call.ts'
+import { checkChecksumValue } from '../headers/checksum-value.ts'
 import type { OperationName } from '../operation-names.ts'
 import { S3Error } from '../s3-error.ts'
 import { AwsChunkedDecoder } from './aws-chunked.ts'
-import { type BodyShape, claimsOfBody, refuseSmuggling, shapeOfBody } from './body-claims.ts'
-import { checkChecksumValue } from './checksum-claim.ts'
+import { type BodyShape, claimsOfBody, lengthOf, refuseSmuggling, shapeOfBody } from './body-claims.ts'
 import { BodyChecksums, type DigestClaims } from './checksums.ts'
 
 /** The head of a request, as far as its body is concerned. */
@@ -17,6 +17,8 @@ export interface BodyHead {
   headers: Headers
   operation: OperationName
   payload: Payload
+  /** Chunks that AWS finds too small are refused. */
+  strict: boolean
 }
 
 type OpenBody = ReturnType<RequestBody['open']>
@@ -32,7 +34,8 @@ export function requestBody(head: BodyHead, read: () => AsyncIterable<Uint8Array
     assert(!opened, 'the body of a request is read once')
     const claims = claimsOfBody(head.operation, head.headers, head.payload)
     opened = true
-    return openBody(shape, claims, checksum, read)
+    const checksums = new BodyChecksums(claims, checksum)
+    return openBody(shape, { claims, checksums, strict: head.strict }, read)
   }
   return {
     get bytes() {
@@ -45,11 +48,25 @@ export function requestBody(head: BodyHead, read: () => AsyncIterable<Uint8Array
       // `PUT /bucket` without a length has no body: curl and s3-tests send it so.
       return readText(open('CRC32', { ...shape, bytes: shape.bytes ?? 0 }))
     },
+    raw: () => {
+      assert(!opened, 'the body of a request is read once')
+      refuseClaims(head)
+      opened = true
+      return { bytes: lengthOf(head.headers), chunks: read() }
+    },
   }
 }
 
 function findShape({ method, headers, payload }: BodyHead): BodyShape {
   return shapeOfBody(method, headers, payload)
+}
+
+/** Nothing compares the bytes of a raw body with what its head says of them. */
+function refuseClaims({ operation, headers, payload }: BodyHead): void {
+  const { md5, checksum } = claimsOfBody(operation, headers, payload)
+  const header =
+    payload.kind === 'unsigned' ? (md5 && 'content-md5') || checksum?.header : 'x-amz-content-sha256'
+  if (header !== undefined) throw new S3Error('NotImplemented', { Header: header })
 }
 
 function knownLength({ bytes }: BodyShape): number {
@@ -59,13 +76,15 @@ function knownLength({ bytes }: BodyShape): number {
 
 function openBody(
   shape: BodyShape,
-  claims: DigestClaims,
-  algorithm: ChecksumAlgorithm,
+  {
+    claims,
+    checksums,
+    strict,
+  }: { claims: DigestClaims; checksums: BodyChecksums; strict: boolean },
   read: () => AsyncIterable<Uint8Array>,
 ): OpenBody {
   const bytes = knownLength(shape)
-  const checksums = new BodyChecksums(claims, algorithm)
-  const decoder = shape.framing && decoderFor(bytes, shape.framing)
+  const decoder = shape.framing && decoderFor(bytes, shape.framing, strict)
   let whole = false
   async function* pass(): AsyncGenerator<Uint8Array> {
     let passed = 0
@@ -90,9 +109,10 @@ function openBody(
 function decoderFor(
   bytes: number,
   { trailers, seed }: NonNullable<BodyShape['framing']>,
+  strict: boolean,
 ): AwsChunkedDecoder {
   const verifier = seed && new ChunkChain(seed)
-  return new AwsChunkedDecoder({ bytes, trailers, verifier })
+  return new AwsChunkedDecoder({ bytes, trailers, verifier, strict })
 }
 
 async function* decode(

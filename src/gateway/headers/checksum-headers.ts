@@ -8,6 +8,13 @@ import {
 } from '../../objects/object-store.ts'
 import type { Headers } from '../call.ts'
 import { S3Error } from '../s3-error.ts'
+import {
+  algorithmOf,
+  checkChecksumValue,
+  checksumHeader,
+  isChecksumName,
+  severalChecksums,
+} from './checksum-value.ts'
 
 /** What the store computes when the client chose nothing (pitfall 34). */
 export const DEFAULT_CHECKSUM: ChecksumAlgorithm = 'CRC64NVME'
@@ -29,7 +36,7 @@ export function checksumFields(
   shown: 'with-type' | 'value-only' = 'with-type',
 ): Record<string, string> {
   if (!checksum) return {}
-  const value = { [`x-amz-checksum-${checksum.algorithm.toLowerCase()}`]: checksum.value }
+  const value = { [checksumHeader(checksum.algorithm)]: checksum.value }
   return shown === 'value-only' ? value : { ...value, 'x-amz-checksum-type': checksum.type }
 }
 
@@ -37,30 +44,23 @@ export function checksumFields(
 export function sentAlgorithm(headers: Headers): ChecksumAlgorithm | undefined {
   const trailer = headers['x-amz-trailer']?.toLowerCase() ?? ''
   return CHECKSUM_ALGORITHMS.find((algorithm) => {
-    const name = `x-amz-checksum-${algorithm.toLowerCase()}`
+    const name = checksumHeader(algorithm)
     return headers[name] !== undefined || trailer.split(',').some((item) => item.trim() === name)
   })
 }
 
-/** A checksum header whose value is of the object, not of the body: Complete carries one. */
+/** A checksum header whose value is of the object, not of the body: Complete carries one, perhaps with `-N` behind it. */
 export function parseObjectChecksum(
   headers: Headers,
 ): { algorithm: ChecksumAlgorithm; value: string } | undefined {
   const sent = Object.keys(headers).filter(isChecksumName)
   const [name] = sent
   if (name === undefined) return undefined
-  if (sent.length > 1)
-    throw refused(
-      'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.',
-    )
-  const algorithm = CHECKSUM_ALGORITHMS.find((known) => name.endsWith(`-${known.toLowerCase()}`))
-  if (!algorithm) throw new S3Error('NotImplemented', { Header: name })
-  return { algorithm, value: headers[name] ?? '' }
-}
-
-/** Whether a header or trailer of this name carries a checksum. */
-export function isChecksumName(name: string): boolean {
-  return /^x-amz-checksum-(?!(algorithm|mode|type)$)/.test(name)
+  if (sent.length > 1) throw severalChecksums()
+  const algorithm = algorithmOf(name)
+  const value = headers[name] ?? ''
+  checkChecksumValue(name, algorithm, value.replace(/-\d{1,5}$/, ''))
+  return { algorithm, value }
 }
 
 /** x-amz-checksum-algorithm of Create and Copy. */
@@ -106,11 +106,11 @@ function typesOf(algorithm: ChecksumAlgorithm): readonly ChecksumType[] {
   switch (algorithm) {
     case 'CRC64NVME':
       return ['FULL_OBJECT']
-    case 'SHA1':
-    case 'SHA256':
-      return ['COMPOSITE']
-    default:
+    case 'CRC32':
+    case 'CRC32C':
       return ['COMPOSITE', 'FULL_OBJECT']
+    default:
+      return ['COMPOSITE']
   }
 }
 

@@ -2,7 +2,7 @@
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 import type { Bucket } from '../../objects/object-store.ts'
 import type { Call, Headers, Reply } from '../call.ts'
-import { isChecksumName } from '../headers/checksum-headers.ts'
+import { isChecksumName } from '../headers/checksum-value.ts'
 import { parseEtags } from '../headers/etags.ts'
 import { parseVersionId } from '../headers/version-id.ts'
 import { xmlReply } from '../reply.ts'

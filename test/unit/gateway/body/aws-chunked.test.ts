@@ -60,7 +60,13 @@ function frame(
 }
 
 function open(bytes: number, options: Partial<AwsChunkedOptions> = {}): AwsChunkedDecoder {
-  return new AwsChunkedDecoder({ bytes, trailers: true, verifier: undefined, ...options })
+  return new AwsChunkedDecoder({
+    bytes,
+    trailers: true,
+    verifier: undefined,
+    strict: false,
+    ...options,
+  })
 }
 
 /** Decodes `wire` cut at `cuts`. */
@@ -164,6 +170,21 @@ t.test('broken framing', async (t) => {
 function many(count: number): string {
   return Array.from({ length: count }, (_, index) => `name-${index}:value\r\n`).join('')
 }
+
+t.test('strict: every chunk but the last has 8 KiB (pitfall 26)', async (t) => {
+  const chunk = (bytes: number) => `${bytes.toString(16)}\r\n${'x'.repeat(bytes)}\r\n`
+  const end = '0\r\n\r\n'
+  const read = (sizes: number[]) => {
+    const total = sizes.reduce((sum, size) => sum + size, 0)
+    const wire = Buffer.from(sizes.map(chunk).join('') + end)
+    return () => decode(open(total, { strict: true }), wire)
+  }
+  for (const sizes of [[], [1], [8192, 1], [10_000, 8192, 8191]]) t.doesNotThrow(read(sizes))
+  t.throws(read([8192, 8191, 1]), {
+    code: 'InvalidChunkSizeError',
+    elements: { Chunk: '2', BadChunkSize: '8191' },
+  })
+})
 
 t.test('every flipped bit of a signed body is noticed', async (t) => {
   const trailer = 'x-amz-checksum-crc32:AAAAAA=='

@@ -31,7 +31,7 @@ function bodyOf(given: Given, onRead = () => {}): RequestBody {
   }
   const length = String(Buffer.byteLength(wire.join('')))
   const headers = given.headers ?? { 'content-length': length }
-  return requestBody({ method, operation, payload, headers }, read)
+  return requestBody({ method, operation, payload, headers, strict: false }, read)
 }
 
 /** Reads everything: the text and the digests. */
@@ -201,7 +201,7 @@ t.test('claims that can not hold are refused before a byte is read', async (t) =
     ],
     [
       'unknown algorithm',
-      { headers: { ...length, 'x-amz-checksum-sha512': 'AAAA' } },
+      { headers: { ...length, 'x-amz-checksum-sha384': 'AAAA' } },
       { code: 'NotImplemented' },
     ],
     [
@@ -295,6 +295,7 @@ t.test('bytes that are no UTF-8 are no XML', async (t) => {
     method: 'POST',
     operation: 'DeleteObjects',
     payload: { kind: 'unsigned' },
+    strict: false,
   } as const
   const body = requestBody({ ...head, headers: { 'content-length': '2' } }, read)
   await t.rejects(body.text(10), { code: 'MalformedXML' })

@@ -16,6 +16,11 @@ t.test('type follows from algorithm where none is given (pitfall 35)', async (t)
     ['CRC64NVME', 'FULL_OBJECT'],
     ['SHA1', 'COMPOSITE'],
     ['SHA256', 'COMPOSITE'],
+    ['SHA512', 'COMPOSITE'],
+    ['md5', 'COMPOSITE'],
+    ['XXHASH64', 'COMPOSITE'],
+    ['XXHASH3', 'COMPOSITE'],
+    ['xxhash128', 'COMPOSITE'],
   ] as const
   for (const [algorithm, checksumType] of rows)
     t.same(parseUploadChecksum({ 'x-amz-checksum-algorithm': algorithm }), {
@@ -35,6 +40,8 @@ t.test('pairs that do not go together are refused (pitfall 35)', async (t) => {
     code: 'InvalidRequest',
     message: 'The FULL_OBJECT checksum type cannot be used with the sha256 checksum algorithm.',
   })
+  for (const algorithm of ['SHA1', 'SHA512', 'MD5', 'XXHASH64', 'XXHASH3', 'XXHASH128'])
+    t.throws(() => parseUploadChecksum(pair(algorithm, 'FULL_OBJECT')), { code: 'InvalidRequest' })
   t.throws(() => parseUploadChecksum(pair('CRC64NVME', 'COMPOSITE')), { code: 'InvalidRequest' })
   t.throws(() => parseUploadChecksum({ 'x-amz-checksum-type': 'COMPOSITE' }), {
     code: 'InvalidRequest',
@@ -49,9 +56,15 @@ t.test('the algorithm that comes with a body, as header or trailer', async (t) =
   t.equal(sentAlgorithm({ 'x-amz-checksum-crc32c': 'AAAAAA==' }), 'CRC32C')
   t.equal(sentAlgorithm({ 'x-amz-trailer': 'x-amz-checksum-crc64nvme' }), 'CRC64NVME')
   t.equal(sentAlgorithm({ 'x-amz-sdk-checksum-algorithm': 'CRC32' }), undefined)
-  t.same(parseObjectChecksum({ 'x-amz-checksum-sha1': 'x=' }), { algorithm: 'SHA1', value: 'x=' })
+  for (const value of ['NhCmhg==', 'NhCmhg==-3'])
+    t.same(parseObjectChecksum({ 'x-amz-checksum-crc32': value }), { algorithm: 'CRC32', value })
+  for (const value of ['NhCmhg', 'NhCmhg==-', 'NhCmhg==-3-3', 'AAAAAAAAAAA='])
+    t.throws(() => parseObjectChecksum({ 'x-amz-checksum-crc32': value }), {
+      code: 'InvalidRequest',
+      message: 'Value for x-amz-checksum-crc32 header is invalid.',
+    })
   t.equal(parseObjectChecksum({ 'x-amz-checksum-type': 'COMPOSITE' }), undefined)
-  t.throws(() => parseObjectChecksum({ 'x-amz-checksum-sha512': 'x' }), { code: 'NotImplemented' })
+  t.throws(() => parseObjectChecksum({ 'x-amz-checksum-sha384': 'x' }), { code: 'NotImplemented' })
   const two = { 'x-amz-checksum-sha1': 'x', 'x-amz-checksum-crc32': 'x' }
   t.throws(() => parseObjectChecksum(two), { code: 'InvalidRequest' }, 'pitfall 32')
 })

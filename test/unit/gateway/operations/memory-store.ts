@@ -8,30 +8,27 @@ import type {
   ByteRange,
   Checksum,
   CompleteOutcome,
+  FindOutcome,
   ListedPart,
-  ListPage,
-  ListRequest,
+  ObjectAttributes,
   ObjectStore,
-  ObjectVersion,
   PartExtent,
   PutPartOutcome,
   PutRequest,
-  Refused,
-  ScanEntry,
+  Retention,
   StoredObject,
   Upload,
-  UploadListRequest,
-  WriteConditions,
 } from '../../../../src/objects/object-store.ts'
+import { isAfter, isUploadAfter, isVersionAfter, page } from './memory-listing.ts'
+import {
+  isKept,
+  type Kept,
+  MemoryVersions,
+  type NewKept,
+  STORE_TIME_MS,
+} from './memory-versions.ts'
 
-/** When everything in the store happened, unless a test says otherwise. */
-export const STORE_TIME_MS = Date.UTC(2026, 10, 20, 12, 0, 0, 250)
-
-interface Kept {
-  version: ObjectVersion
-  bytes: Buffer
-  parts: { bytes: number; checksum?: Checksum }[]
-}
+export { STORE_TIME_MS } from './memory-versions.ts'
 
 interface KeptPart {
   number: number
@@ -48,35 +45,34 @@ interface KeptUpload {
 
 /** The store, and a look behind its interface. */
 export interface MemoryStore extends ObjectStore {
-  /** Objects by `bucket/key`. */
+  /** Current objects by `bucket/key`. */
   readonly kept: Map<string, Kept>
   /** What completeUpload() answers instead of its own decision. */
   nextCompletion: CompleteOutcome | undefined
+  /** Of the last completeUpload(). */
+  completedWith: Retention | undefined
 }
 
 export function memoryStore(region = 'us-east-1'): MemoryStore {
   const buckets = new Map<string, Bucket>()
-  const kept = new Map<string, Kept>()
+  const versions = new MemoryVersions()
   const uploads = new Map<string, KeptUpload>()
   let serial = 0
 
-  const current = (bucket: Bucket, key: string): Kept | undefined =>
-    kept.get(`${bucket.name}/${key}`)
   const upload = (key: string, id: string): KeptUpload | undefined => {
     const found = uploads.get(id)
     return found?.key === key ? found : undefined
   }
-  const keep = (bucket: Bucket, key: string, entry: Kept): ObjectVersion => {
-    kept.set(`${bucket.name}/${key}`, entry)
-    return entry.version
-  }
 
   const store: MemoryStore = {
-    kept,
+    get kept() {
+      return versions.current()
+    },
     nextCompletion: undefined,
+    completedWith: undefined,
     listBuckets: () => [...buckets.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     findBucket: (name) => buckets.get(name),
-    async createBucket(name, inRegion) {
+    async createBucket(name, inRegion, settings) {
       const existing = buckets.get(name)
       if (existing) return { kind: 'exists', bucket: existing }
       const bucket: Bucket = {
@@ -86,50 +82,63 @@ export function memoryStore(region = 'us-east-1'): MemoryStore {
         region: inRegion || region,
         revision: 1,
         state: 'live',
+        ...(settings ? { settings } : {}),
       }
       buckets.set(name, bucket)
       return { kind: 'created', bucket }
     },
+    async changeBucket(bucket, change) {
+      const now = buckets.get(bucket.name)?.settings
+      if (change.objectLock && (change.versioning ?? now?.versioning) !== 'enabled')
+        return { kind: 'conflict', why: 'lock-needs-versions' }
+      if (now?.objectLock && 'versioning' in change && change.versioning !== 'enabled')
+        return { kind: 'conflict', why: 'locked-keeps-versions' }
+      const merged = Object.entries({ ...now, ...change }).filter(
+        ([, value]) => value !== undefined,
+      )
+      const changed = { ...bucket, settings: Object.fromEntries(merged) }
+      buckets.set(bucket.name, changed)
+      return { kind: 'changed', bucket: changed }
+    },
     async deleteBucket(name) {
       if (!buckets.has(name)) return { kind: 'missing' }
-      if ([...kept.keys()].some((path) => path.startsWith(`${name}/`))) return { kind: 'not-empty' }
+      const paths = [...versions.lists.keys()]
+      if (paths.some((path) => path.startsWith(`${name}/`))) return { kind: 'not-empty' }
       buckets.delete(name)
       return { kind: 'deleted' }
     },
 
-    async find(bucket, key) {
-      const entry = current(bucket, key)
-      return entry && storedObject(entry)
+    async find(bucket, key, versionId): Promise<FindOutcome> {
+      const entry = versions.find(bucket, key, versionId)
+      if (!entry) return { kind: 'missing' }
+      if (!isKept(entry)) return { kind: 'delete-marker', marker: entry.version }
+      return { kind: 'found', object: storedObject(entry) }
     },
     async put({ bucket, key, attributes, conditions, body }: PutRequest) {
       const { bytes, digests } = await readBody(body)
-      const refused = refuse(conditions, current(bucket, key)?.version)
-      if (refused) return refused
-      const version: ObjectVersion = {
-        ...attributes,
-        versionId: `v${++serial}`,
-        modifiedMs: STORE_TIME_MS,
-        bytes: bytes.length,
-        etag: digests.md5,
-        ...(digests.checksum ? { checksum: digests.checksum } : {}),
-      }
-      const parts = [{ bytes: bytes.length }]
-      return { kind: 'done', version: keep(bucket, key, { version, bytes, parts }) }
+      return versions.put(bucket, key, conditions, wholeObject(attributes, bytes, digests))
     },
-    async delete(bucket, key, conditions) {
-      const refused = refuse(conditions, current(bucket, key)?.version)
-      if (refused) return refused
-      return { kind: 'done', existed: kept.delete(`${bucket.name}/${key}`) }
+    async append({ bucket, key, offset, attributes, conditions, body }) {
+      const { bytes, digests } = await readBody(body)
+      const found = versions.find(bucket, key)
+      const before = isKept(found) ? found.bytes : Buffer.alloc(0)
+      if (before.length !== offset) return { kind: 'wrong-offset', bytes: before.length }
+      const grown = wholeObject(attributes, Buffer.concat([before, bytes]), digests)
+      return versions.put(bucket, key, conditions, grown)
     },
+    delete: async (bucket, key, options) => versions.delete(bucket, key, options),
+    edit: async (bucket, key, versionId, edit) => versions.edit(bucket, key, versionId, edit),
     async list(request) {
       const prefix = `${request.bucket.name}/`
-      const all = [...kept.entries()].filter(([path]) => path.startsWith(prefix))
+      const all = [...versions.current()].filter(([path]) => path.startsWith(prefix))
       const records = all.map(([path, { version }]) => ({
         key: path.slice(prefix.length),
         record: version,
       }))
       return page(records, request, ({ key }) => isAfter(key, request))
     },
+    listVersions: async (request) =>
+      page(versions.listed(request.bucket), request, (entry) => isVersionAfter(entry, request)),
 
     async createUpload(_bucket, key, attributes) {
       const uploadId = (++serial).toString(16).padStart(32, '0') as Uid
@@ -138,7 +147,7 @@ export function memoryStore(region = 'us-east-1'): MemoryStore {
       return created
     },
     findUpload: async (_bucket, key, uploadId) => upload(key, uploadId)?.upload,
-    async putPart({ key, uploadId, number, body }): Promise<PutPartOutcome> {
+    async putPart({ key, upload: { uploadId }, number, body }): Promise<PutPartOutcome> {
       const { bytes, digests } = await readBody(body)
       const found = upload(key, uploadId)
       if (!found) return { kind: 'no-upload' }
@@ -147,19 +156,27 @@ export function memoryStore(region = 'us-east-1'): MemoryStore {
       found.parts.set(number, part)
       return { kind: 'done', part: describePart(part) }
     },
-    async completeUpload({ bucket, key, uploadId, parts, conditions }): Promise<CompleteOutcome> {
+    async completeUpload(request): Promise<CompleteOutcome> {
+      const { bucket, key, uploadId, parts, conditions } = request
+      store.completedWith = request.defaultRetention
       if (store.nextCompletion) return store.nextCompletion
       const found = upload(key, uploadId)
       if (!found) return { kind: 'no-upload' }
       const wrong = parts.find(({ number, etag }) => found.parts.get(number)?.etag !== etag)
       if (wrong) return { kind: 'invalid-part', number: wrong.number, etag: wrong.etag }
-      const refused = refuse(conditions, current(bucket, key)?.version)
-      if (refused) return refused
-      uploads.delete(uploadId)
-      return { kind: 'done', version: keep(bucket, key, join(found, parts)) }
+      const outcome = versions.put(bucket, key, conditions, join(found, parts))
+      if (outcome.kind === 'done') uploads.delete(uploadId)
+      return outcome
     },
-    abortUpload: async (_bucket, key, uploadId) =>
-      upload(key, uploadId) !== undefined && uploads.delete(uploadId),
+    async abortUpload(_bucket, key, uploadId, ifInitiated) {
+      const found = upload(key, uploadId)
+      if (!found) return { kind: 'no-upload' }
+      const initiated = Math.floor(found.upload.initiatedMs / 1000)
+      if (ifInitiated !== undefined && ifInitiated !== initiated)
+        return { kind: 'condition-failed', condition: 'x-amz-if-match-initiated-time' }
+      uploads.delete(uploadId)
+      return { kind: 'done' }
+    },
     async listParts(_bucket, key, uploadId, after, limit) {
       const parts = [...(upload(key, uploadId)?.parts.values() ?? [])]
         .filter(({ number }) => number > after)
@@ -169,7 +186,11 @@ export function memoryStore(region = 'us-east-1'): MemoryStore {
     },
     async listUploads(request) {
       const records = [...uploads.values()].map(({ key, upload: record }) => ({ key, record }))
-      return page(records, request, ({ key, record }) => isUploadAfter(key, record, request))
+      return page(records, request, (entry) => isUploadAfter(entry, request))
+    },
+    async countUploads() {
+      const count = uploads.size
+      return { count, oldestMs: count === 0 ? undefined : STORE_TIME_MS }
     },
   }
   return store
@@ -181,16 +202,18 @@ async function readBody(body: Body): Promise<{ bytes: Buffer; digests: BodyDiges
   return { bytes: Buffer.concat(chunks), digests: body.finish() }
 }
 
-function refuse(
-  { ifMatch, ifNoneMatch }: WriteConditions,
-  version: ObjectVersion | undefined,
-): Refused | undefined {
-  const matches = (etags: string[]) => etags.includes('*') || etags.includes(version?.etag ?? '-')
-  if (ifMatch && !version) return { kind: 'missing' }
-  if (ifMatch && !matches(ifMatch)) return { kind: 'condition-failed', condition: 'If-Match' }
-  if (ifNoneMatch && version && matches(ifNoneMatch))
-    return { kind: 'condition-failed', condition: 'If-None-Match' }
-  return undefined
+function wholeObject(
+  attributes: ObjectAttributes,
+  bytes: Buffer,
+  { md5, checksum }: BodyDigests,
+): NewKept {
+  const version = {
+    ...attributes,
+    bytes: bytes.length,
+    etag: md5,
+    ...(checksum ? { checksum } : {}),
+  }
+  return { version, bytes, parts: [{ bytes: bytes.length }] }
 }
 
 function storedObject({ version, bytes, parts }: Kept): StoredObject {
@@ -201,6 +224,17 @@ function storedObject({ version, bytes, parts }: Kept): StoredObject {
       if (!part) return undefined
       const firstByte = parts.slice(0, number - 1).reduce((sum, before) => sum + before.bytes, 0)
       return { number, partCount: parts.length, firstByte, ...part }
+    },
+    async listParts(after, limit) {
+      if (!version.manifest) return { parts: [], more: false }
+      const all = parts.map((part, index) => ({
+        ...part,
+        number: index + 1,
+        etag: version.etag,
+        modifiedMs: version.modifiedMs,
+      }))
+      const wanted = all.filter(({ number }) => number > after)
+      return { parts: wanted.slice(0, limit), more: wanted.length > limit }
     },
     async *read({ first, last }: ByteRange) {
       for (let at = first; at <= last; at += 1000)
@@ -219,17 +253,13 @@ function describePart({ number, etag, bytes, checksum }: KeptPart) {
   }
 }
 
-function join({ upload, parts }: KeptUpload, listed: ListedPart[]): Kept {
+function join({ upload, parts }: KeptUpload, listed: ListedPart[]): NewKept {
   const chosen = listed.map(({ number }) => parts.get(number)!)
   const md5s = Buffer.concat(chosen.map(({ etag }) => Buffer.from(etag, 'hex')))
-  const { uploadId, headers, userMetadata, storageClass, checksumAlgorithm, checksumType } = upload
+  const { uploadId, initiatedMs: _, checksumAlgorithm, checksumType, ...attributes } = upload
   const bytes = Buffer.concat(chosen.map((part) => part.bytes))
-  const version: ObjectVersion = {
-    headers,
-    userMetadata,
-    storageClass,
-    versionId: 'v',
-    modifiedMs: STORE_TIME_MS,
+  const version = {
+    ...attributes,
     bytes: bytes.length,
     etag: `${Buffer.from(digestOf('MD5', md5s)).toString('hex')}-${chosen.length}`,
     manifest: { uid: uploadId, partCount: chosen.length },
@@ -242,40 +272,4 @@ function join({ upload, parts }: KeptUpload, listed: ListedPart[]): Kept {
     ...(part.checksum ? { checksum: part.checksum } : {}),
   }))
   return { version, bytes, parts: sizes }
-}
-
-function compareNames(left: string, right: string): number {
-  return Buffer.compare(Buffer.from(left), Buffer.from(right))
-}
-
-function isAfter(key: string, { after, delimiter }: ListRequest): boolean {
-  const insideSkipped = delimiter !== '' && after.endsWith(delimiter) && key.startsWith(after)
-  return compareNames(key, after) > 0 && !insideSkipped
-}
-
-function isUploadAfter(key: string, upload: Upload, request: UploadListRequest): boolean {
-  if (key === request.after && request.afterUploadId !== '')
-    return upload.uploadId > request.afterUploadId
-  return isAfter(key, request)
-}
-
-function page<Record>(
-  records: { key: string; record: Record }[],
-  { prefix, delimiter, limit }: ListRequest,
-  isWanted: (entry: { key: string; record: Record }) => boolean,
-): ListPage<Record> {
-  const entries: ScanEntry<Record>[] = []
-  const wanted = records.filter((entry) => entry.key.startsWith(prefix) && isWanted(entry))
-  const seen = new Set<string>()
-  for (const { key, record } of wanted.sort((a, b) => compareNames(a.key, b.key))) {
-    const cut = delimiter === '' ? -1 : key.indexOf(delimiter, prefix.length)
-    const rolled = cut < 0 ? undefined : key.slice(0, cut + delimiter.length)
-    if (rolled === undefined) entries.push({ kind: 'entry', key, record })
-    else if (!seen.has(rolled)) entries.push({ kind: 'prefix', prefix: rolled })
-    if (rolled !== undefined) seen.add(rolled)
-  }
-  const shown = entries.slice(0, limit)
-  const last = shown.at(-1)
-  const lastName = last?.kind === 'entry' ? last.key : last?.prefix
-  return { entries: shown, last: entries.length > limit ? lastName : undefined }
 }

@@ -3,6 +3,7 @@ import { Command, type CommanderError, Option } from 'commander'
 import { environmentName, type OptionSpec, SERVE_OPTIONS } from '../config.ts'
 import { Exit } from '../exit.ts'
 import { VERSION } from '../version.ts'
+import { newKey } from './new-key.ts'
 import { serve } from './serve.ts'
 
 /** The program; parsing it runs the command. Throws Exit. */
@@ -13,6 +14,7 @@ export function buildProgram(): Command {
     .exitOverride(leave)
     .configureOutput(QUIET)
   program.addCommand(serveCommand())
+  program.addCommand(newKeyCommand())
   return program
 }
 
@@ -33,11 +35,23 @@ function serveCommand(): Command {
   return command
 }
 
+function newKeyCommand(): Command {
+  return new Command('new-key')
+    .description(
+      'Adds a key to a file for --encryption-key-file. New objects are encrypted with it; earlier keys stay.',
+    )
+    .argument('FILE', 'made when it is not there')
+    .exitOverride(leave)
+    .configureOutput(QUIET)
+    .action(newKey)
+}
+
 const ENVIRONMENT_HELP = `
 Every option --a-b is also KINTSUGI_A_B in the environment and a-b in the file; option beats environment beats file.
 
 KINTSUGI_ROOT_ACCESS_KEY_ID and KINTSUGI_ROOT_SECRET_ACCESS_KEY set the root credentials. Without them a key
-is made at the first start and kept on the drives, in files that only their owner can read.
+is made at the first start and kept on the drives, in files that only their owner can read. KINTSUGI_VAULT_TOKEN is
+the token for Vault where no file has it.
 
 Exit codes: 1 unexpected, 2 usage or configuration, 3 port or directory in use, 4 a foreign drive or too many missing.`
 

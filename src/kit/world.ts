@@ -1,4 +1,4 @@
-// The only door to the outside: clock, random and disk. Everything else gets a World handed in,
+// The only door to the outside: clock, random, disk and other servers. Everything else gets a World handed in,
 // so that tests and simulation can put another one in its place.
 import { randomBytes } from 'node:crypto'
 import { constants, promises as files } from 'node:fs'
@@ -25,6 +25,8 @@ export interface FileStat {
   device: number
   inode: number
   kind: 'file' | 'directory' | 'other'
+  /** The nine bits of who may read, write and run it. */
+  permissions: number
 }
 
 /** An open file. Reads and writes name their position; nothing is durable before sync(). */
@@ -71,16 +73,40 @@ export interface Disk {
   space(path: string): Promise<DiskSpace>
 }
 
+/** One request to another server. */
+export interface HttpRequest {
+  method: 'GET' | 'POST'
+  url: string
+  headers: Record<string, string>
+  body?: string
+  /** For everything, to the last byte of the answer. */
+  timeoutMs: number
+  /** An answer that is longer is an error. */
+  maxBytes: number
+}
+
+/** What another server answered, whatever its status. */
+export interface HttpAnswer {
+  status: number
+  text: string
+}
+
+/** Other servers. Rejects when there is no answer, a late one or one that is too long; follows no redirection. */
+export interface Http {
+  send(request: HttpRequest): Promise<HttpAnswer>
+}
+
 /** All that the outside is to a room. */
 export interface World {
   clock: Clock
   random: Random
   disk: Disk
+  http: Http
 }
 
 /** The real machine. */
 export function realWorld(): World {
-  return { clock: systemClock, random: systemRandom(), disk: systemDisk }
+  return { clock: systemClock, random: systemRandom(), disk: systemDisk, http: systemHttp }
 }
 
 // Ids take 10 to 16 bytes, several for each request: drawing them one by one costs more than all else about them.
@@ -185,6 +211,7 @@ function describeStat(stat: Awaited<ReturnType<typeof files.stat>>): FileStat {
     device: Number(stat.dev),
     inode: Number(stat.ino),
     kind: stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other',
+    permissions: Number(stat.mode) & 0o777,
   }
 }
 
@@ -240,4 +267,28 @@ function dropBytes(buffers: Uint8Array[], count: number): Uint8Array[] {
   const rest = buffers.slice(index)
   if (left > 0) rest[0] = rest[0]!.subarray(left)
   return rest
+}
+
+const systemHttp: Http = {
+  send: async ({ method, url, headers, body, timeoutMs, maxBytes }) => {
+    const response = await fetch(url, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body }),
+      redirect: 'error',
+      signal: AbortSignal.timeout(timeoutMs),
+    })
+    return { status: response.status, text: await readText(response, maxBytes) }
+  },
+}
+
+async function readText(response: Response, maxBytes: number): Promise<string> {
+  const parts: Uint8Array[] = []
+  let total = 0
+  for await (const part of response.body ?? []) {
+    total += part.length
+    if (total > maxBytes) throw new Error(`the answer is longer than ${maxBytes} bytes`)
+    parts.push(part)
+  }
+  return Buffer.concat(parts).toString('utf8')
 }

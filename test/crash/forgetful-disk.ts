@@ -357,7 +357,8 @@ function namesIn(path: string): string[] {
 
 function describe(node: Node): FileStat {
   const bytes = node.kind === 'file' ? node.bytes.length : 0
-  return { bytes, links: node.links, device: 1, inode: node.inode, kind: node.kind }
+  const { links, inode, kind } = node
+  return { bytes, links, device: 1, inode, kind, permissions: 0o644 }
 }
 
 function readFrom(node: FileNode, buffers: readonly Uint8Array[], position: number): number {

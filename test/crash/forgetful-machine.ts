@@ -34,6 +34,11 @@ export class HandClock implements Clock {
   }
 }
 
+/** Nothing here speaks to other servers. */
+const NO_NETWORK: World['http'] = {
+  send: () => Promise.reject(new Error('this machine has no network')),
+}
+
 /** One machine from power on to power off. */
 export class ForgetfulMachine {
   readonly disk: ForgetfulDisk
@@ -49,7 +54,7 @@ export class ForgetfulMachine {
     this.levels = options.found?.[1] ?? new ForgetfulLevels(this.disk)
     const seeded = new Seeded(seed)
     const random: Random = { bytes: (count) => seeded.bytes(count) }
-    this.world = { clock: this.clock, random, disk: this.disk }
+    this.world = { clock: this.clock, random, disk: this.disk, http: NO_NETWORK }
   }
 
   /** The machine after a crash and a new start. */

@@ -7,23 +7,27 @@ export const ARROWS: Record<string, readonly string[]> = {
   kit: [],
   erasure: ['kit'],
   digest: ['kit'],
+  encryption: ['kit'],
   metadata: ['kit', 'digest'],
   placement: ['kit', 'metadata', 'digest'],
   'storage-node': ['kit', 'metadata', 'placement', 'erasure', 'digest'],
-  objects: ['kit', 'metadata', 'placement', 'erasure', 'digest', 'storage-node/contract.ts'],
+  objects: [
+    ...['kit', 'metadata', 'placement', 'erasure', 'digest', 'encryption'],
+    'storage-node/contract.ts',
+  ],
   gateway: ['kit', 'objects/object-store.ts', 'digest'],
   'version.ts': [],
   'exit.ts': [],
   'config.ts': ['kit'],
   embedded: [
-    ...['config.ts', 'exit.ts', 'kit', 'digest', 'erasure', 'metadata', 'placement'],
-    ...['storage-node', 'objects'],
+    ...['config.ts', 'exit.ts', 'kit', 'digest', 'encryption', 'erasure', 'metadata'],
+    ...['placement', 'storage-node', 'objects'],
   ],
   'member.ts': [
-    ...['config.ts', 'exit.ts', 'embedded', 'kit', 'digest', 'erasure', 'metadata', 'placement'],
-    ...['storage-node', 'objects', 'gateway'],
+    ...['config.ts', 'exit.ts', 'embedded', 'kit', 'digest', 'encryption', 'erasure'],
+    ...['metadata', 'placement', 'storage-node', 'objects', 'gateway'],
   ],
-  cli: ['member.ts', 'config.ts', 'exit.ts', 'version.ts', 'kit'],
+  cli: ['member.ts', 'config.ts', 'exit.ts', 'version.ts', 'encryption', 'kit'],
   'main.ts': ['cli', 'exit.ts', 'kit'],
 }
 

@@ -28,6 +28,7 @@ const BANNED_CODE: readonly Ban[] = [
     door: [WORLD],
   },
   { pattern: /^(crypto\.)?getRandomValues$/, instead: 'world.random', door: [WORLD] },
+  { pattern: /^fetch$/, instead: 'world.http', door: [WORLD] },
   { pattern: /^process\.env$/, instead: 'config.ts', door: ['src/config.ts'] },
   { pattern: /^console\.\w+$/, instead: 'kit/log.ts', door: [] },
 ]
@@ -39,7 +40,7 @@ const BANNED_MODULES: readonly Ban[] = [
   {
     pattern: /^node:crypto$/,
     instead: 'digest/',
-    door: [WORLD, 'src/digest/', 'src/gateway/auth/'],
+    door: [WORLD, 'src/digest/', 'src/encryption/', 'src/gateway/auth/'],
   },
 ]
 

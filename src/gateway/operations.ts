@@ -13,6 +13,7 @@ import { deleteObjectTagging } from './operations/delete-object-tagging.ts'
 import { deleteObjects } from './operations/delete-objects.ts'
 import { getBucketLocation } from './operations/get-bucket-location.ts'
 import { getObject } from './operations/get-object.ts'
+import { getObjectAttributes } from './operations/get-object-attributes.ts'
 import { getObjectLegalHold } from './operations/get-object-legal-hold.ts'
 import { getObjectLockConfiguration } from './operations/get-object-lock-configuration.ts'
 import { getObjectRetention } from './operations/get-object-retention.ts'
@@ -95,7 +96,7 @@ export const operations: { readonly [Name in OperationName]: Operation } = {
   GetObject: getObject,
   GetObjectAcl: unset(ownerOnlyAclDocument()),
   GetObjectAnnotation: notImplemented,
-  GetObjectAttributes: notImplemented,
+  GetObjectAttributes: getObjectAttributes,
   GetObjectLegalHold: getObjectLegalHold,
   GetObjectLockConfiguration: getObjectLockConfiguration,
   GetObjectRetention: getObjectRetention,

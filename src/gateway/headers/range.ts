@@ -2,26 +2,54 @@
 import type { ByteRange } from '../../objects/object-store.ts'
 import { S3Error } from '../s3-error.ts'
 
-/** Which bytes a Range header asks for, of an object of `bytes`. */
-export type RangeAsked =
+/** Which bytes one range asks for, of an object of `bytes`. */
+type OneRange =
   /** No range, or one that is to be ignored: answer 200 with everything. */
   { kind: 'whole' } | { kind: 'range'; range: ByteRange } | { kind: 'unsatisfiable' }
 
-/** One range of bytes; several, other units and nonsense are ignored (pitfall 70). */
-export function parseRange(header: string | undefined, bytes: number): RangeAsked {
-  const [, first, last] = /^bytes\s*=\s*(\d*)\s*-\s*(\d*)$/i.exec(header?.trim() ?? '') ?? []
+/** Which bytes a Range header asks for. */
+export type RangeAsked =
+  | OneRange
+  /** Two at least, in the order asked, overlapping where the client said so. */
+  | { kind: 'ranges'; ranges: ByteRange[] }
+
+/** Enough for the columns of a Parquet row group; who asks for more gets everything, as RFC 9110 14.2 allows. */
+export const RANGES_MAX = 64
+
+/**
+ * The ranges of bytes; other units, nonsense and more than `rangesMax` ranges are ignored (pitfall 70).
+ * Of several those that begin after the end are left out, unless all do.
+ */
+export function parseRange(
+  header: string | undefined,
+  bytes: number,
+  rangesMax = RANGES_MAX,
+): RangeAsked {
+  const [, list] = /^bytes\s*=(.*)$/i.exec(header?.trim() ?? '') ?? []
+  const specs = list?.split(',') ?? []
+  if (specs.length === 0 || specs.length > rangesMax) return { kind: 'whole' }
+  const asked = specs.map((spec) => parseSpec(spec.trim(), bytes))
+  if (asked.some(({ kind }) => kind === 'whole')) return { kind: 'whole' }
+  const ranges = asked.flatMap((one) => (one.kind === 'range' ? [one.range] : []))
+  const [first, second] = ranges
+  if (!first) return { kind: 'unsatisfiable' }
+  return second ? { kind: 'ranges', ranges } : { kind: 'range', range: first }
+}
+
+function parseSpec(spec: string, bytes: number): OneRange {
+  const [, first, last] = /^(\d*)\s*-\s*(\d*)$/.exec(spec) ?? []
   if (first === undefined || last === undefined || (first === '' && last === ''))
     return { kind: 'whole' }
   return first === '' ? suffixRange(Number(last), bytes) : plainRange(Number(first), last, bytes)
 }
 
-function suffixRange(length: number, bytes: number): RangeAsked {
+function suffixRange(length: number, bytes: number): OneRange {
   if (length === 0) return { kind: 'unsatisfiable' }
   if (bytes === 0) return { kind: 'whole' }
   return { kind: 'range', range: { first: Math.max(0, bytes - length), last: bytes - 1 } }
 }
 
-function plainRange(first: number, lastText: string, bytes: number): RangeAsked {
+function plainRange(first: number, lastText: string, bytes: number): OneRange {
   const last = lastText === '' ? Infinity : Number(lastText)
   if (last < first) return { kind: 'whole' }
   if (first >= bytes) return { kind: 'unsatisfiable' }

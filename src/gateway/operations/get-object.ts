@@ -1,13 +1,42 @@
-// GET object: its bytes, or the range of them that is asked for.
+// GET object: its bytes, or the ranges of them that are asked for.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+import { unreachable } from '../../kit/assert.ts'
 import type { Call, Reply } from '../call.ts'
+import { checksumFields } from '../headers/checksum-headers.ts'
+import { joinRanges } from './steps/byte-ranges.ts'
+import { checkBytes } from './steps/checked-bytes.ts'
 import { noChunks } from './steps/copied-body.ts'
-import { planRead } from './steps/plan-read.ts'
+import { planRead, type ReadPlan } from './steps/plan-read.ts'
 
 export async function getObject(call: Call): Promise<Reply> {
   const plan = await planRead(call)
-  if (plan.kind === 'not-modified') return { status: 304, headers: plan.headers }
+  switch (plan.kind) {
+    case 'not-modified':
+      return { status: 304, headers: plan.headers }
+    case 'send':
+      return sendBytes(call, plan)
+    case 'send-ranges':
+      return sendRanges(call, plan)
+    default:
+      return unreachable(plan)
+  }
+}
+
+type PlanOf<Kind extends ReadPlan['kind']> = Extract<ReadPlan, { kind: Kind }>
+
+async function sendBytes({ signal }: Call, plan: PlanOf<'send'>): Promise<Reply> {
   const { status, headers, object, customerKey, range, bytes } = plan
-  const chunks = range ? object.read(range, call.signal, customerKey) : noChunks()
-  return { status, headers, body: { kind: 'stream', bytes, chunks } }
+  const chunks = range ? object.read(range, signal, customerKey) : noChunks()
+  const checked = plan.unchecked ? await checkBytes(chunks, bytes) : undefined
+  return {
+    status,
+    headers: { ...headers, ...checksumFields(checked?.checksum) },
+    body: { kind: 'stream', bytes, chunks: checked?.chunks ?? chunks },
+  }
+}
+
+function sendRanges({ signal }: Call, plan: PlanOf<'send-ranges'>): Reply {
+  const { status, headers, object, customerKey, layout } = plan
+  const chunks = joinRanges(layout, (range) => object.read(range, signal, customerKey))
+  return { status, headers, body: { kind: 'stream', bytes: layout.bytes, chunks } }
 }

@@ -1,29 +1,30 @@
 // GET and HEAD decide alike what to answer: which bytes, which status, which headers. GET adds the bytes.
-import type { ByteRange, CustomerKey, StoredObject } from '../../../objects/object-store.ts'
+import type { CustomerKey, StoredObject } from '../../../objects/object-store.ts'
 import type { Call } from '../../call.ts'
 import { judgeRead, parseReadConditions } from '../../headers/conditions.ts'
 import { refuseHeaders } from '../../headers/refused-headers.ts'
 import { parseResponseOverrides } from '../../headers/response-overrides.ts'
 import { describeObject, describeUnmodified } from '../../reply.ts'
+import { layOutRanges, type RangesLayout } from './byte-ranges.ts'
 import { customerKeyFor } from './customer-key.ts'
 import { findBucket } from './find-bucket.ts'
 import { findObject } from './find-object.ts'
 import { preconditionFailed } from './refuse.ts'
-import { refuseRangeOfPart, selectBytes } from './select-bytes.ts'
+import { type OneSelection, refuseRangeOfPart, selectBytes } from './select-bytes.ts'
 
 /** What to answer. */
 export type ReadPlan =
   | { kind: 'not-modified'; headers: Record<string, string> }
-  | {
-      kind: 'send'
-      object: StoredObject
-      customerKey: CustomerKey | undefined
-      status: 200 | 206
-      headers: Record<string, string>
-      /** undefined: no bytes at all. */
-      range: ByteRange | undefined
-      bytes: number
-    }
+  | ({ kind: 'send' } & Readable & Omit<OneSelection, 'kind'>)
+  | ({ kind: 'send-ranges'; status: 206; headers: Record<string, string> } & Readable & {
+        layout: RangesLayout
+      })
+
+/** What bytes are read of. */
+interface Readable {
+  object: StoredObject
+  customerKey: CustomerKey | undefined
+}
 
 /** Finds the object and decides; throws what S3 refuses. */
 export async function planRead(call: Call): Promise<ReadPlan> {
@@ -40,6 +41,17 @@ export async function planRead(call: Call): Promise<ReadPlan> {
   if (verdict.kind === 'not-modified')
     return { kind: 'not-modified', headers: describeUnmodified(bucket, version) }
   const selection = await selectBytes(call, object)
-  const described = { ...describeObject(bucket, version), ...overrides, ...selection.headers }
-  return { kind: 'send', object, customerKey, ...selection, headers: described }
+  const described = { ...describeObject(bucket, version), ...overrides }
+  if (selection.kind === 'bytes') {
+    const all = { ...described, ...selection.headers }
+    return { ...selection, kind: 'send', object, customerKey, headers: all }
+  }
+  const contentType = described['content-type'] ?? 'binary/octet-stream'
+  const layout = layOutRanges(
+    selection.ranges,
+    { bytes: version.bytes, contentType },
+    call.requestId,
+  )
+  const all = { ...described, ...layout.headers }
+  return { kind: 'send-ranges', object, customerKey, status: 206, headers: all, layout }
 }

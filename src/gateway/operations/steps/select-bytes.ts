@@ -1,19 +1,26 @@
-// Which bytes of an object a GET or HEAD asks for: all, a range or a part, and the headers that follow from it.
+// Which bytes of an object a GET or HEAD asks for: all, a range, several ranges or a part, and the headers that follow.
 import type { ByteRange, ObjectVersion, StoredObject } from '../../../objects/object-store.ts'
 import type { Call } from '../../call.ts'
 import { checksumFields, wantsChecksum } from '../../headers/checksum-headers.ts'
 import { parseHttpDate } from '../../headers/dates.ts'
 import { parsePartNumber } from '../../headers/part-number.ts'
-import { invalidRange, parseRange } from '../../headers/range.ts'
+import { invalidRange, parseRange, RANGES_MAX } from '../../headers/range.ts'
 import { S3Error } from '../../s3-error.ts'
 
-/** A choice of bytes. */
-export interface Selection {
+/** One run of bytes. */
+export interface OneSelection {
+  kind: 'bytes'
   status: 200 | 206
   headers: Record<string, string>
+  /** undefined: no bytes at all. */
   range: ByteRange | undefined
   bytes: number
+  /** Whether the client wants a checksum and none is known of just these bytes: GET computes one. */
+  unchecked: boolean
 }
+
+/** A choice of bytes. */
+export type Selection = OneSelection | { kind: 'ranges'; ranges: ByteRange[] }
 
 /** What the call asks for of `object`; throws when there is no such range or part. */
 export function selectBytes(call: Call, object: StoredObject): Selection | Promise<Selection> {
@@ -24,12 +31,12 @@ export function selectBytes(call: Call, object: StoredObject): Selection | Promi
 
 function selectRange(call: Call, version: ObjectVersion): Selection {
   const header = rangeHeader(call, version)
-  const asked = parseRange(header, version.bytes)
+  const asked = parseRange(header, version.bytes, call.strict ? 1 : RANGES_MAX)
   if (asked.kind === 'unsatisfiable') throw invalidRange(header ?? '', version.bytes)
+  if (asked.kind === 'ranges') return asked
   const range = asked.kind === 'range' ? asked.range : { first: 0, last: version.bytes - 1 }
-  const checksum =
-    wantsChecksum(call.headers) && coversAll(range, version) ? version.checksum : undefined
-  return select(asked.kind === 'range' ? 206 : 200, range, version, checksumFields(checksum))
+  const checksum = coversAll(range, version) ? version.checksum : undefined
+  return select(call, { range, version, isPart: asked.kind === 'range' }, checksumFields(checksum))
 }
 
 async function selectPart(call: Call, object: StoredObject): Promise<Selection> {
@@ -38,36 +45,46 @@ async function selectPart(call: Call, object: StoredObject): Promise<Selection> 
   const part = await object.findPart(number)
   if (!part) throw noSuchPart(number, version)
   const range = { first: part.firstByte, last: part.firstByte + part.bytes - 1 }
-  const counted = version.manifest ? { 'x-amz-mp-parts-count': String(part.partCount) } : {}
-  const headers = {
-    ...counted,
-    ...(wantsChecksum(call.headers) ? partChecksum(part, version) : {}),
-  }
-  return select(version.bytes === 0 ? 200 : 206, range, version, headers)
+  const isPart = version.bytes > 0
+  const selection = select(call, { range, version, isPart }, partChecksum(call, part, version))
+  const counted = { 'x-amz-mp-parts-count': String(part.partCount) }
+  return version.manifest
+    ? { ...selection, headers: { ...counted, ...selection.headers } }
+    : selection
 }
 
 // A value that does not cover exactly the bytes sent would make clients fail (pitfall 39).
 function partChecksum(
+  { strict }: Call,
   part: NonNullable<Awaited<ReturnType<StoredObject['findPart']>>>,
-  version: ObjectVersion,
+  { bytes, checksum }: ObjectVersion,
 ): Record<string, string> {
-  if (part.bytes === version.bytes && version.checksum?.type === 'FULL_OBJECT')
-    return checksumFields(version.checksum)
-  if (version.checksum?.type !== 'COMPOSITE' || !part.checksum) return {}
-  return checksumFields({ ...part.checksum, type: 'COMPOSITE' })
+  if (part.bytes === bytes && checksum?.type === 'FULL_OBJECT') return checksumFields(checksum)
+  // AWS shows parts' own values only of COMPOSITE objects.
+  if (!part.checksum || (strict && checksum?.type !== 'COMPOSITE')) return {}
+  return checksumFields({ ...part.checksum, type: checksum?.type ?? 'FULL_OBJECT' })
 }
 
+/** `known` is the checksum of exactly this range, for clients that want one. */
 function select(
-  status: 200 | 206,
-  range: ByteRange,
-  version: ObjectVersion,
-  extra: Record<string, string>,
-): Selection {
+  { headers: sent, strict }: Call,
+  { range, version, isPart }: { range: ByteRange; version: ObjectVersion; isPart: boolean },
+  known: Record<string, string>,
+): OneSelection {
   const bytes = range.last - range.first + 1
-  const headers: Record<string, string> = { ...extra, 'content-length': String(bytes) }
-  if (status === 206 && bytes > 0)
+  const wanted = wantsChecksum(sent)
+  const checksum = wanted ? known : {}
+  const headers: Record<string, string> = { ...checksum, 'content-length': String(bytes) }
+  if (isPart && bytes > 0)
     headers['content-range'] = `bytes ${range.first}-${range.last}/${version.bytes}`
-  return { status, headers, range: bytes === 0 ? undefined : range, bytes }
+  return {
+    kind: 'bytes',
+    status: isPart ? 206 : 200,
+    headers,
+    range: bytes === 0 ? undefined : range,
+    bytes,
+    unchecked: wanted && isPart && !strict && Object.keys(known).length === 0,
+  }
 }
 
 // If-Range that names another version: the range is void, everything is sent (pitfall 73).

@@ -9,6 +9,10 @@ import { S3Error } from '../../../../src/gateway/s3-error.ts'
 
 const whole = { kind: 'whole' }
 const unsatisfiable = { kind: 'unsatisfiable' }
+const ranges = (...pairs: [first: number, last: number][]) => ({
+  kind: 'ranges',
+  ranges: pairs.map(([first, last]) => ({ first, last })),
+})
 const range = (first: number, last: number) => ({ kind: 'range', range: { first, last } })
 
 t.test('Range of an object of 10 bytes', async (t) => {
@@ -27,12 +31,27 @@ t.test('Range of an object of 10 bytes', async (t) => {
     ['bytes=-0', unsatisfiable, 'suffix of nothing (pitfall 72)'],
     ['bytes=9-5', whole, 'backwards is ignored (pitfall 70)'],
     ['items=0-4', whole, 'other units are ignored (pitfall 70)'],
-    ['bytes=0-1,4-5', whole, 'several ranges are ignored (pitfall 70)'],
+    ['bytes=0-1,4-5', ranges([0, 1], [4, 5]), 'several ranges'],
+    ['bytes= 0-1 , -1,\t4-', ranges([0, 1], [9, 9], [4, 9]), 'of any kind, with white space'],
+    ['bytes=8-9,0-99,0-0', ranges([8, 9], [0, 9], [0, 0]), 'out of order and overlapping'],
+    ['bytes=0-1,10-,5-5,-0', ranges([0, 1], [5, 5]), 'those past the end are left out'],
+    ['bytes=10-,3-4', range(3, 4), 'only one is left'],
+    ['bytes=10-,-0,99-100', unsatisfiable, 'all past the end'],
+    ['bytes=0-1,5-2', whole, 'one that is backwards spoils all (pitfall 70)'],
+    ['bytes=0-1,,2-3', whole, 'nonsense between others (pitfall 70)'],
+    [`bytes=${'0-0,'.repeat(64)}1-1`, whole, 'more than 64'],
     ['bytes=a-b', whole, 'nonsense is ignored (pitfall 70)'],
     ['bytes=-', whole, 'nothing on both sides is ignored (pitfall 70)'],
     ['0-4', whole, 'no unit is ignored (pitfall 70)'],
   ]
   for (const [header, expected, why] of rows) t.same(parseRange(header, 10), expected, why)
+})
+
+t.test('as many ranges as may be asked for', async (t) => {
+  const header = `bytes=${Array.from({ length: 64 }, (_, at) => `${at}-${at}`).join()}`
+  t.equal(parseRange(header, 100).kind, 'ranges')
+  t.same(parseRange('bytes=0-1,2-3', 10, 1), whole, 'one only, as AWS (pitfall 70)')
+  t.same(parseRange('bytes=-1,-2', 0), whole, 'suffixes of nothing (pitfall 72)')
 })
 
 t.test('Range of an empty object (pitfall 72)', async (t) => {

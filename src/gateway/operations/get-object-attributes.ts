@@ -1,0 +1,78 @@
+// GET object?attributes: what is known of an object and of its parts, without the bytes and without the headers.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
+import type { StoredObject } from '../../objects/object-store.ts'
+import type { Call, Headers, Reply } from '../call.ts'
+import { httpDate } from '../headers/dates.ts'
+import { invalidArgument, parseCount, parseInteger } from '../headers/list-parameters.ts'
+import { refuseHeaders } from '../headers/refused-headers.ts'
+import { versionField, xmlReply } from '../reply.ts'
+import { S3Error } from '../s3-error.ts'
+import {
+  ATTRIBUTE_NAMES,
+  type AttributeName,
+  attributesDocument,
+  type PartsPage,
+} from '../xml/documents/object-attributes.ts'
+import { customerKeyFor } from './steps/customer-key.ts'
+import { findBucket } from './steps/find-bucket.ts'
+import { findObject } from './steps/find-object.ts'
+
+export async function getObjectAttributes(call: Call): Promise<Reply> {
+  const { headers } = call
+  refuseHeaders(headers)
+  const wanted = parseWanted(headers['x-amz-object-attributes'])
+  const page = parsePage(headers)
+  const bucket = findBucket(call)
+  const object = await findObject(call, bucket)
+  const { version } = object
+  customerKeyFor(headers, version.encryption)
+  const parts = wanted.has('ObjectParts') ? await readParts(object, page) : undefined
+  return xmlReply(attributesDocument(version, wanted, parts), {
+    'last-modified': httpDate(version.modifiedMs),
+    ...versionField(bucket, version),
+  })
+}
+
+/** The header is a list, or was sent once for each name. */
+function parseWanted(header: string | undefined): Set<AttributeName> {
+  const names = (header ?? '').split(',').map((name) => name.trim())
+  const given = names.filter((name) => name !== '')
+  if (given.length === 0) {
+    const message =
+      'The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty'
+    throw new S3Error('InvalidRequest', {}, { message })
+  }
+  return new Set(given.map(parseName))
+}
+
+function parseName(name: string): AttributeName {
+  const known = ATTRIBUTE_NAMES.find((attribute) => attribute === name)
+  if (known) return known
+  throw invalidArgument('x-amz-object-attributes', name, 'Invalid attribute name specified.')
+}
+
+/** Which parts are asked for: `max-parts` and `part-number-marker` are headers here. */
+function parsePage(headers: Headers): Pick<PartsPage, 'maxParts' | 'marker'> {
+  const asked = {
+    'max-parts': headers['x-amz-max-parts'],
+    'part-number-marker': headers['x-amz-part-number-marker'],
+  }
+  return {
+    maxParts: parseCount(asked, 'max-parts'),
+    marker: parseInteger(asked, 'part-number-marker') ?? 0,
+  }
+}
+
+/** Nothing when the object was not uploaded in parts. */
+async function readParts(
+  object: StoredObject,
+  page: Pick<PartsPage, 'maxParts' | 'marker'>,
+): Promise<PartsPage | undefined> {
+  const { manifest } = object.version
+  if (!manifest) return undefined
+  const { parts, more } =
+    page.maxParts === 0
+      ? { parts: [], more: false }
+      : await object.listParts(page.marker, page.maxParts)
+  return { ...page, count: manifest.partCount, parts, more }
+}

@@ -1,0 +1,55 @@
+// The CRC32 of exactly the bytes of a range, for clients that ask for checksums: they verify it without knowing that
+// AWS sends none. It stands in the head, so the bytes are read before the head goes out, and held until they are sent.
+import { newDigest } from '../../../digest/digest.ts'
+import { asBuffer, mebibytes } from '../../../kit/bytes.ts'
+import { Semaphore } from '../../../kit/semaphore.ts'
+import type { Checksum } from '../../../objects/object-store.ts'
+
+/** Twice the ranges of boto3, the AWS CLI and the CRT client. Longer ones go out without a checksum. */
+const CHECKED_BYTES_MAX = mebibytes(16)
+
+// What all requests of the process hold together. Nobody waits for it: when it is used up, ranges go out without.
+const budget = new Semaphore(mebibytes(64))
+
+/** Bytes that were read, and their checksum. They must be read to their end or given up by return(). */
+export interface CheckedBytes {
+  checksum: Checksum
+  chunks: AsyncIterable<Uint8Array>
+}
+
+/** Reads `chunks`, which are `bytes` long; undefined when they are too many now, and nothing was read. */
+export async function checkBytes(
+  chunks: AsyncIterable<Uint8Array>,
+  bytes: number,
+): Promise<CheckedBytes | undefined> {
+  if (bytes > CHECKED_BYTES_MAX || bytes > budget.free) return undefined
+  await budget.acquire(bytes)
+  try {
+    const digest = newDigest('CRC32')
+    const held: Uint8Array[] = []
+    for await (const chunk of chunks) {
+      digest.update(chunk)
+      held.push(chunk)
+    }
+    const value = asBuffer(digest.digest()).toString('base64')
+    const checksum = { algorithm: 'CRC32', type: 'FULL_OBJECT', value } as const
+    return { checksum, chunks: passOn(held, bytes) }
+  } catch (error) {
+    budget.release(bytes)
+    throw error
+  }
+}
+
+/** Lets go of each chunk when the next one is asked for. */
+async function* passOn(held: Uint8Array[], bytes: number): AsyncGenerator<Uint8Array> {
+  let left = bytes
+  try {
+    for (let chunk = held.shift(); chunk; chunk = held.shift()) {
+      yield chunk
+      budget.release(chunk.length)
+      left -= chunk.length
+    }
+  } finally {
+    budget.release(left)
+  }
+}

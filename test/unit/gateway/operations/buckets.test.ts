@@ -39,13 +39,17 @@ t.test('us-east-1 has no name (pitfall 13)', async (t) => {
   t.match(text, /<LocationConstraint xmlns="[^"]+"><\/LocationConstraint>$/)
 })
 
-t.test('lock and acl of a new bucket are refused unless they change nothing', async (t) => {
+t.test('settings of a new bucket are honoured or refused', async (t) => {
   const { ask, refused, store } = await openGateway()
-  for (const headers of [
-    { 'x-amz-bucket-object-lock-enabled': 'true' },
-    { 'x-amz-acl': 'public-read' },
+  for (const asked of [
+    { headers: { 'x-amz-acl': 'public-read' } },
+    { headers: { 'x-amz-object-ownership': 'ObjectWriter' } },
+    { body: '<CreateBucketConfiguration><Tags/></CreateBucketConfiguration>' },
+    { body: '<CreateBucketConfiguration><Bucket/></CreateBucketConfiguration>' },
   ])
-    t.match(await refused('CreateBucket', { bucket: 'new', headers }), { code: 'NotImplemented' })
+    t.match(await refused('CreateBucket', { bucket: 'new', ...asked }), { code: 'NotImplemented' })
+  const unknown = '<CreateBucketConfiguration><Color>red</Color></CreateBucketConfiguration>'
+  t.match(await refused('CreateBucket', { bucket: 'new', body: unknown }), { code: 'MalformedXML' })
   t.equal(store.findBucket('new'), undefined)
   t.equal((await ask('CreateBucket', { headers: { 'x-amz-acl': 'private' } })).status, 200)
 })

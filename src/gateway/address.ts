@@ -78,7 +78,8 @@ function splitHost(
   return { bucket: undefined, baseHost: host }
 }
 
-function checkKey(key: string): void {
+/** Throws KeyTooLongError or InvalidURI for what can not be a key. */
+export function checkKey(key: string): void {
   const bytes = Buffer.byteLength(key)
   if (bytes > KEY_BYTES_MAX) {
     const sizes = { Size: String(bytes), MaxSizeAllowed: String(KEY_BYTES_MAX) }

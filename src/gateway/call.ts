@@ -13,6 +13,9 @@ export type Headers = Readonly<Record<string, string | undefined>>
 /** Query parameters after one decoding; the first wins where a name stands twice. `?acl` and `?acl=` are both ''. */
 export type Query = Readonly<Record<string, string | undefined>>
 
+/** Fields of a form before its file: names in lower case, values as sent. */
+export type FormFields = Readonly<Record<string, string | undefined>>
+
 /** Who asks. Until there are users it is the root, or nobody. */
 export type Identity = { kind: 'root'; accessKeyId: string } | { kind: 'anonymous' }
 
@@ -36,6 +39,15 @@ export interface RequestBody {
   }
   /** The whole of a small body as text, checked likewise; over `maxBytes` is MaxMessageLengthExceeded. */
   text(maxBytes: number): Promise<string>
+  /** As it comes, for a form, which says of itself what its file is: a head that claims a digest of the whole is refused. */
+  raw(): RawBody
+}
+
+/** A body as it comes. */
+export interface RawBody {
+  /** Undefined when the client did not say. */
+  bytes: number | undefined
+  chunks: AsyncIterable<Uint8Array>
 }
 
 /** One request, recognised, authenticated and permitted. */
@@ -49,6 +61,8 @@ export interface Call {
   query: Query
   body: RequestBody
   identity: Identity
+  /** The same for a form, which carries its signature in its fields. Throws unless that one may write. */
+  authenticateForm(fields: FormFields): Identity
   objects: ObjectStore
   /** Region of the store. */
   region: string

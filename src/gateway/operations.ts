@@ -12,6 +12,7 @@ import { deleteObject } from './operations/delete-object.ts'
 import { deleteObjectTagging } from './operations/delete-object-tagging.ts'
 import { deleteObjects } from './operations/delete-objects.ts'
 import { getBucketLocation } from './operations/get-bucket-location.ts'
+import { getBucketVersioning } from './operations/get-bucket-versioning.ts'
 import { getObject } from './operations/get-object.ts'
 import { getObjectAttributes } from './operations/get-object-attributes.ts'
 import { getObjectLegalHold } from './operations/get-object-legal-hold.ts'
@@ -26,6 +27,8 @@ import { listObjectVersions } from './operations/list-object-versions.ts'
 import { listObjects } from './operations/list-objects.ts'
 import { listObjectsV2 } from './operations/list-objects-v2.ts'
 import { listParts } from './operations/list-parts.ts'
+import { postObject } from './operations/post-object.ts'
+import { putBucketVersioning } from './operations/put-bucket-versioning.ts'
 import { putObject } from './operations/put-object.ts'
 import { putObjectLegalHold } from './operations/put-object-legal-hold.ts'
 import { putObjectLockConfiguration } from './operations/put-object-lock-configuration.ts'
@@ -91,7 +94,7 @@ export const operations: { readonly [Name in OperationName]: Operation } = {
   GetBucketReplication: absent('ReplicationConfigurationNotFoundError'),
   GetBucketRequestPayment: unset(UNSET_DOCUMENTS.requestPayment),
   GetBucketTagging: absent('NoSuchTagSet'),
-  GetBucketVersioning: unset(UNSET_DOCUMENTS.versioning),
+  GetBucketVersioning: getBucketVersioning,
   GetBucketWebsite: absent('NoSuchWebsiteConfiguration'),
   GetObject: getObject,
   GetObjectAcl: unset(ownerOnlyAclDocument()),
@@ -117,7 +120,7 @@ export const operations: { readonly [Name in OperationName]: Operation } = {
   ListObjects: listObjects,
   ListObjectsV2: listObjectsV2,
   ListParts: listParts,
-  PostObject: notImplemented,
+  PostObject: postObject,
   PutBucketAbac: notImplemented,
   PutBucketAccelerateConfiguration: notImplemented,
   PutBucketAcl: notImplemented,
@@ -137,7 +140,7 @@ export const operations: { readonly [Name in OperationName]: Operation } = {
   PutBucketReplication: notImplemented,
   PutBucketRequestPayment: notImplemented,
   PutBucketTagging: notImplemented,
-  PutBucketVersioning: notImplemented,
+  PutBucketVersioning: putBucketVersioning,
   PutBucketWebsite: notImplemented,
   PutObject: putObject,
   PutObjectAcl: notImplemented,

@@ -9,11 +9,12 @@ import { type AccessRecord, CLIENT_GONE, logAccess } from './access-log.ts'
 import type { Authenticated } from './auth/auth-request.ts'
 import { authenticate } from './auth/authenticate.ts'
 import type { Credentials } from './auth/credentials.ts'
+import { authenticateForm } from './auth/form-signature.ts'
 import { permit } from './auth/permit.ts'
 import { SigningKeys } from './auth/signing-keys.ts'
 import { readIncoming } from './body/incoming.ts'
 import { requestBody } from './body/request-body.ts'
-import type { Call, Headers, Operation, Reply, RequestBody } from './call.ts'
+import type { Call, Headers, Identity, Operation, Reply, RequestBody } from './call.ts'
 import { asS3Error, type ErrorContext, errorReply, slowDown } from './error-reply.ts'
 import type { Exchange } from './exchange.ts'
 import type { GatewayMetrics } from './metrics.ts'
@@ -156,24 +157,29 @@ export class Pipeline {
     const { method } = record
     const head = { method, url: request.url ?? '', headers: decodeHeaders(rawHeaders) }
     const recognised = recognise(head, this.#options.domains)
-    const { headers } = recognised
-    record.operation = recognised.operation
+    const { headers, operation, query } = recognised
+    record.operation = operation
     const { credentials, region } = this.#options
+    const parts = { credentials, region, keys: this.#keys, nowMs: receivedMs }
     const { identity, payload } = authenticate(
       { method, address: recognised, headers, rawHeaders },
-      { credentials, region, keys: this.#keys, nowMs: receivedMs },
+      parts,
     )
-    if (identity.kind === 'root') record.accessKeyId = identity.accessKeyId
-    permit(identity, recognised.operation, { query: recognised.query, region: region.name })
+    this.#permit(identity, { operation, query }, record)
     const body = this.#openBody(exchange, record, { ...recognised, method, payload })
     return {
-      operation: recognised.operation,
+      operation,
       bucket: recognised.bucket,
       key: recognised.key,
-      query: recognised.query,
+      query,
       headers: withoutFraming(headers),
       body,
       identity,
+      authenticateForm: (fields) => {
+        const signer = authenticateForm(fields, parts) ?? identity
+        this.#permit(signer, { operation: 'PutObject', query }, record)
+        return signer
+      },
       objects: this.#parts.objects,
       region: region.name,
       baseUrl: baseUrl(exchange, recognised),
@@ -183,6 +189,16 @@ export class Pipeline {
       receivedMs,
       signal: departed.signal,
     }
+  }
+
+  /** Throws unless `identity` may do the operation; the log shall know who asked. */
+  #permit(
+    identity: Identity,
+    { operation, query }: Pick<Recognised, 'operation' | 'query'>,
+    record: AccessRecord,
+  ): void {
+    if (identity.kind === 'root') record.accessKeyId = identity.accessKeyId
+    permit(identity, operation, { query, region: this.#options.region.name })
   }
 
   #openBody(

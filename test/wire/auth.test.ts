@@ -118,7 +118,7 @@ async function malformed(t: Test, wire: Wire): Promise<void> {
       `AWS4-HMAC-SHA256 Credential=${key}/${scope.replace('aws4_', 'aws5_')}, ${names}, ${signature}`,
       'AuthorizationHeaderMalformed',
     ],
-    [`AWS ${key}:c2lnbmF0dXJl`, 'InvalidRequest'],
+    [`AWS ${key}`, 'InvalidArgument'],
     ['AWS4-ECDSA-P256-SHA256 Credential=a', 'InvalidRequest'],
     ['Basic dXNlcjpwYXNz', 'InvalidArgument'],
     ['Bearer abc', 'InvalidArgument'],

@@ -1,6 +1,7 @@
 // Who sent a request: decides by which of its signatures, and refuses what carries two or an unknown one.
 import { S3Error } from '../s3-error.ts'
 import type { Authenticated, AuthParts, AuthRequest } from './auth-request.ts'
+import { authenticateHeaderV2 } from './header-v2.ts'
 import { authenticateHeader } from './header-v4.ts'
 import { parsePayloadClaim, protect } from './payload.ts'
 import { authenticateQueryV2 } from './query-v2.ts'
@@ -34,7 +35,8 @@ function authenticateByScheme(
 ): Authenticated {
   const [scheme = ''] = authorization.split(' ', 1)
   if (scheme === ALGORITHM) return authenticateHeader(request, parts)
-  if (scheme === 'AWS' || scheme.startsWith('AWS4-')) {
+  if (scheme === 'AWS') return authenticateHeaderV2(request, parts)
+  if (scheme.startsWith('AWS4-')) {
     const message =
       'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.'
     throw new S3Error('InvalidRequest', {}, { message })

@@ -2,8 +2,9 @@
 import { S3Error } from '../s3-error.ts'
 import type { Authenticated, AuthParts, AuthRequest } from './auth-request.ts'
 import { type PayloadClaim, parsePayloadClaim, protect } from './payload.ts'
+import { checkSkew, findTime } from './request-time.ts'
 import { ALGORITHM, type Scope } from './sigv4.ts'
-import { formatBasicTime, formatIsoTime, parseBasicTime } from './times.ts'
+import { formatBasicTime } from './times.ts'
 import {
   checkAllSigned,
   findCredential,
@@ -14,17 +15,15 @@ import {
   wrongRegion,
 } from './verify-v4.ts'
 
-/** How far a client's clock may be off: 15 minutes, as at AWS. */
-export const SKEW_MS_MAX = 15 * 60 * 1000
-
 /** Authenticates by `Authorization: AWS4-HMAC-SHA256 …`. */
 export function authenticateHeader(request: AuthRequest, parts: AuthParts): Authenticated {
   const claimed = parseAuthorization(request.headers.authorization ?? '')
   checkScope(claimed.scope, claimed.terminal, parts.region)
   const { 'x-amz-security-token': token } = request.headers
   const credential = findCredential(claimed.accessKeyId, token, parts)
-  const timeMs = findTime(request)
-  checkTime(request, timeMs, claimed.scope, parts.nowMs)
+  const timeMs = findTime(request.headers)
+  checkSkew(request.headers, timeMs, parts.nowMs)
+  checkDate(timeMs, claimed.scope)
   const { payload, hash } = findPayload(request)
   checkAllSigned(request, claimed.signedHeaders)
   const claim = { ...claimed, time: formatBasicTime(timeMs), payloadHash: hash }
@@ -70,23 +69,7 @@ function checkScope(scope: Scope, terminal: string, region: AuthParts['region'])
   throw malformed(why, wrongRegion(region.name))
 }
 
-/** x-amz-date wins over Date. */
-function findTime({ headers }: AuthRequest): number {
-  const text = headers['x-amz-date'] ?? headers.date ?? ''
-  const ms = parseBasicTime(text) ?? Date.parse(text)
-  if (Number.isFinite(ms)) return ms
-  const message = 'AWS authentication requires a valid Date or x-amz-date header'
-  throw new S3Error('AccessDenied', {}, { message })
-}
-
-function checkTime(request: AuthRequest, timeMs: number, scope: Scope, nowMs: number): void {
-  if (Math.abs(nowMs - timeMs) > SKEW_MS_MAX) {
-    throw new S3Error('RequestTimeTooSkewed', {
-      RequestTime: request.headers['x-amz-date'] ?? request.headers.date ?? '',
-      ServerTime: formatIsoTime(nowMs),
-      MaxAllowedSkewMilliseconds: String(SKEW_MS_MAX),
-    })
-  }
+function checkDate(timeMs: number, scope: Scope): void {
   if (formatBasicTime(timeMs).slice(0, 8) === scope.date) return
   throw malformed(
     `Invalid credential date "${scope.date}". This date is not the same as X-Amz-Date.`,

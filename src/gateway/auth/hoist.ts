@@ -29,9 +29,11 @@ export function hoistHeaders(query: Query, headers: Headers): Headers {
   return all
 }
 
-// A parameter may say what no header can. Kept with an object it could never be sent again: every GET would fail.
-// Values of user metadata may be anything, they go out as RFC 2047.
-function checkHeader(name: string, value: string): void {
+/**
+ * Throws InvalidArgument for what no header can say, but a parameter or the field of a form. Kept with an object it
+ * could never be sent again: every GET would fail. Values of user metadata may be anything, they go out as RFC 2047.
+ */
+export function checkHeader(name: string, value: string): void {
   const isToken = /^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name)
   if (isToken && (name.startsWith('x-amz-meta-') || /^[\t\x20-\x7e\x80-\u{10ffff}]*$/u.test(value)))
     return

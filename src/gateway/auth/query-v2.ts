@@ -1,13 +1,10 @@
 // Presigned URLs of Signature Version 2: `AWSAccessKeyId=…&Signature=…&Expires=…`.
-import { percentDecode } from '../address.ts'
 import { S3Error } from '../s3-error.ts'
 import type { Authenticated, AuthParts, AuthRequest } from './auth-request.ts'
-import { equalInConstantTime } from './constant-time.ts'
 import { parsePayloadClaim, protect } from './payload.ts'
-import { signV2, stringToSignV2 } from './sigv2.ts'
-import { canonicalPath } from './sigv4.ts'
 import { formatIsoTime } from './times.ts'
-import { findCredential, spellBytes } from './verify-v4.ts'
+import { verifySignatureV2 } from './verify-v2.ts'
+import { findCredential } from './verify-v4.ts'
 
 /** Authenticates by a V2 signature in the query. */
 export function authenticateQueryV2(request: AuthRequest, parts: AuthParts): Authenticated {
@@ -24,10 +21,7 @@ export function authenticateQueryV2(request: AuthRequest, parts: AuthParts): Aut
   const token = request.headers['x-amz-security-token'] ?? findToken(request)
   const credential = findCredential(accessKeyId, token, parts)
   checkExpiry(expires, parts.nowMs)
-  const texts = stringsToSign(request, expires)
-  const matches = (text: string): boolean =>
-    equalInConstantTime(signV2(credential.secretAccessKey, text), signature)
-  if (!texts.some(matches)) throw describeMismatch(accessKeyId, signature, texts[0] ?? '')
+  verifySignatureV2(request, { accessKeyId, signature, date: expires }, credential)
   const hash = request.headers['x-amz-content-sha256'] ?? 'UNSIGNED-PAYLOAD'
   return { identity: credential.identity, payload: protect(parsePayloadClaim(hash), undefined) }
 }
@@ -45,24 +39,4 @@ function checkExpiry(expires: string, nowMs: number): void {
   if (nowMs <= endMs) return
   const elements = { Expires: formatIsoTime(endMs), ServerTime: formatIsoTime(nowMs) }
   throw new S3Error('AccessDenied', elements, { message: 'Request has expired' })
-}
-
-/** With the path as sent, as the documentation wants it, then with the path encoded anew. */
-function stringsToSign(request: AuthRequest, expires: string): string[] {
-  const { rawPath, bucket, virtualHost, pairs } = request.address
-  const prefix = virtualHost ? `/${bucket}` : ''
-  const paths = new Set([rawPath, canonicalPath(percentDecode(rawPath))])
-  const { method, headers } = request
-  return [...paths].map((path) =>
-    stringToSignV2({ method, headers, expires, path: `${prefix}${path}`, pairs }),
-  )
-}
-
-function describeMismatch(accessKeyId: string, signature: string, text: string): S3Error {
-  return new S3Error('SignatureDoesNotMatch', {
-    AWSAccessKeyId: accessKeyId,
-    StringToSign: text,
-    SignatureProvided: signature,
-    StringToSignBytes: spellBytes(text, 'utf8'),
-  })
 }

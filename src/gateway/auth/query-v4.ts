@@ -1,8 +1,8 @@
 // Presigned URLs of Signature Version 4.
 import { S3Error } from '../s3-error.ts'
 import type { Authenticated, AuthParts, AuthRequest } from './auth-request.ts'
-import { SKEW_MS_MAX } from './header-v4.ts'
 import { parsePayloadClaim, protect } from './payload.ts'
+import { SKEW_MS_MAX } from './request-time.ts'
 import { ALGORITHM, type Scope } from './sigv4.ts'
 import { formatIsoTime, parseBasicTime } from './times.ts'
 import {

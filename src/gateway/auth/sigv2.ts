@@ -1,9 +1,9 @@
-// AWS Signature Version 2 by query: what boto3 and aws-cli v1 still presign for us-east-1.
-// Only the query form is served; SigV2 in the Authorization header is refused.
+// AWS Signature Version 2: what boto3 and aws-cli v1 still presign for us-east-1, and boto 2 and old s3cmd put into
+// the Authorization header. Pure.
 import { createHmac } from 'node:crypto'
 
 /** Parameters that belong to the signed resource, as clients choose them; in order of their names. */
-const SIGNED_PARAMETERS: ReadonlySet<string> = new Set([
+export const SIGNED_PARAMETERS: ReadonlySet<string> = new Set([
   'accelerate',
   'acl',
   'analytics',
@@ -47,8 +47,8 @@ export interface SignedPartsV2 {
   method: string
   /** Headers and the parameters that stand for headers; names in lower case. */
   headers: Readonly<Record<string, string | undefined>>
-  /** Seconds since 1970, as the client wrote them. */
-  expires: string
+  /** The line of the date: a date, seconds of expiry, or nothing; as the client wrote it. */
+  date: string
   /** Path with its bucket, encoded as the client sent it. */
   path: string
   /** Decoded once. */
@@ -57,8 +57,8 @@ export interface SignedPartsV2 {
 
 /** The string that the secret signs. */
 export function stringToSignV2(parts: SignedPartsV2): string {
-  const { method, headers, expires } = parts
-  const head = [method, headers['content-md5'] ?? '', headers['content-type'] ?? '', expires, '']
+  const { method, headers, date } = parts
+  const head = [method, headers['content-md5'] ?? '', headers['content-type'] ?? '', date, '']
   return head.join('\n') + canonicalAmzHeaders(headers) + canonicalResource(parts)
 }
 

@@ -8,7 +8,13 @@ import { checkChecksumValue } from '../headers/checksum-value.ts'
 import type { OperationName } from '../operation-names.ts'
 import { S3Error } from '../s3-error.ts'
 import { AwsChunkedDecoder } from './aws-chunked.ts'
-import { type BodyShape, claimsOfBody, lengthOf, refuseSmuggling, shapeOfBody } from './body-claims.ts'
+import {
+  type BodyShape,
+  claimsOfBody,
+  lengthOf,
+  refuseSmuggling,
+  shapeOfBody,
+} from './body-claims.ts'
 import { BodyChecksums, type DigestClaims } from './checksums.ts'
 
 /** The head of a request, as far as its body is concerned. */
@@ -65,7 +71,9 @@ function findShape({ method, headers, payload }: BodyHead): BodyShape {
 function refuseClaims({ operation, headers, payload }: BodyHead): void {
   const { md5, checksum } = claimsOfBody(operation, headers, payload)
   const header =
-    payload.kind === 'unsigned' ? (md5 && 'content-md5') || checksum?.header : 'x-amz-content-sha256'
+    payload.kind === 'unsigned'
+      ? (md5 && 'content-md5') || checksum?.header
+      : 'x-amz-content-sha256'
   if (header !== undefined) throw new S3Error('NotImplemented', { Header: header })
 }
 

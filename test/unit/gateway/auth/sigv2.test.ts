@@ -1,4 +1,4 @@
-// Presigned URLs of Signature Version 2: the documentation's example, and URLs that boto3 made.
+// Signature Version 2 in the query and in the header: the documentation's example, and what boto3 made.
 import t from 'tap'
 import { parseAddress } from '../../../../src/gateway/address.ts'
 import { authenticate } from '../../../../src/gateway/auth/authenticate.ts'
@@ -9,7 +9,7 @@ import { signV2, stringToSignV2 } from '../../../../src/gateway/auth/sigv2.ts'
 
 t.test("the documentation's presigned GET", async (t) => {
   const text = stringToSignV2({
-    ...{ method: 'GET', headers: {}, expires: '1175139620', pairs: [] },
+    ...{ method: 'GET', headers: {}, date: '1175139620', pairs: [] },
     path: '/johnsmith/photos/puppy.jpg',
   })
   t.equal(text, 'GET\n\n\n1175139620\n/johnsmith/photos/puppy.jpg')
@@ -21,7 +21,7 @@ t.test('amz headers and sub-resources are sorted in', async (t) => {
   const text = stringToSignV2({
     method: 'PUT',
     headers: { 'x-amz-meta-b': '2', 'content-type': 'a/b', 'x-amz-meta-a': ' 1 ', accept: '*' },
-    expires: '1',
+    date: '1',
     path: '/bkt/k',
     pairs: [
       ['uploadId', 'ü'],
@@ -65,7 +65,7 @@ t.test("boto3's URLs verify", async (t) => {
 
 t.test('by virtual host the bucket is part of what is signed', async (t) => {
   const text = stringToSignV2({
-    ...{ method: 'GET', headers: {}, expires: String(EXPIRES), pairs: [], path: '/bkt/k' },
+    ...{ method: 'GET', headers: {}, date: String(EXPIRES), pairs: [], path: '/bkt/k' },
   })
   const signature = encodeURIComponent(signV2('SECRET', text))
   const url = `/k?AWSAccessKeyId=AK&Expires=${EXPIRES}&Signature=${signature}`
@@ -91,4 +91,73 @@ t.test('each fault has its error', async (t) => {
   t.throws(() => check('GET', `${GET}&x-amz-security-token=T`), { code: 'InvalidToken' })
   const streaming = { 'x-amz-content-sha256': 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD' }
   t.throws(() => check('PUT', PUT, streaming), mismatch)
+})
+
+const DATE = 'Sat, 21 Nov 2026 13:25:34 GMT'
+const AT = Date.parse(DATE)
+
+function byHeader(
+  method: string,
+  url: string,
+  signature: string,
+  sent: Record<string, string> = {},
+  nowMs = AT,
+) {
+  return check(method, url, { date: DATE, authorization: `AWS AK:${signature}`, ...sent }, nowMs)
+}
+
+const TEXT = {
+  'content-type': 'text/plain',
+  'content-md5': 'XUFAKrxLKna5cZ2REBfFkg==',
+  'x-amz-meta-b': ' 2 ',
+  'x-amz-meta-a': '1',
+}
+type Signed = Parameters<typeof byHeader>
+const SIGNED: { get: Signed; put: Signed; list: Signed } = {
+  get: ['GET', '/bkt/a%20b?acl&versionId=v1&prefix=x', 'HXZauzbc5sOjWHpTOxp5JQ+uCwI='],
+  put: ['PUT', '/bkt/k', 'pqIg06tcOQQQq8ev65yzFvYSb9U=', TEXT],
+  list: ['GET', '/bkt/?uploads', 'cDJGqV5EmBpch15FLw7rPS3gDgw='],
+}
+
+t.test("botocore's headers verify", async (t) => {
+  for (const [name, request] of Object.entries(SIGNED)) t.match(byHeader(...request), ROOT, name)
+})
+
+t.test('x-amz-date takes the place of Date', async (t) => {
+  const text = stringToSignV2({
+    ...{ method: 'GET', headers: { 'x-amz-date': DATE }, date: '', pairs: [], path: '/bkt/k' },
+  })
+  t.equal(text, `GET\n\n\n\nx-amz-date:${DATE}\n/bkt/k`)
+  const sent = { 'x-amz-date': DATE, date: 'Sat, 21 Nov 2020 00:00:00 GMT' }
+  t.match(byHeader('GET', '/bkt/k', signV2('SECRET', text), sent), ROOT)
+})
+
+t.test('each fault of a header has its error', async (t) => {
+  const [method, url, signature] = SIGNED.put
+  const put = (sent: Record<string, string>, nowMs = AT) =>
+    byHeader(method, url, signature, { ...TEXT, ...sent }, nowMs)
+  const mismatch = { code: 'SignatureDoesNotMatch', elements: { AWSAccessKeyId: 'AK' } }
+  t.throws(() => put({ 'content-type': 'text/html' }), mismatch)
+  t.throws(() => put({ 'content-md5': '1B2M2Y8AsgTpgAmY7PhCfg==' }), mismatch)
+  t.throws(() => put({ 'x-amz-acl': 'public-read' }), mismatch)
+  t.throws(() => put({ date: 'Sat, 21 Nov 2026 13:25:35 GMT' }), mismatch)
+  t.throws(() => put({ date: 'soon' }), { code: 'AccessDenied', message: /valid Date/ })
+  t.throws(() => put({}, AT + 901_000), { code: 'RequestTimeTooSkewed' })
+  t.throws(() => put({}, AT - 901_000), { code: 'RequestTimeTooSkewed' })
+  t.throws(() => put({ authorization: `AWS XX:${signature}` }), { code: 'InvalidAccessKeyId' })
+  t.throws(() => put({ 'x-amz-security-token': 'T' }), { code: 'InvalidToken' })
+  for (const authorization of ['AWS', 'AWS AK', 'AWS :x', 'AWS AK:', 'AWS AK:a b']) {
+    t.throws(() => put({ authorization }), { code: 'InvalidArgument', message: /is invalid/ })
+  }
+  const streaming = { 'x-amz-content-sha256': 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD' }
+  t.throws(() => put(streaming), mismatch)
+})
+
+t.test('a sub-resource that Version 2 does not cover can not be put behind a URL', async (t) => {
+  const uncovered = { code: 'InvalidRequest', message: /does not cover/ }
+  for (const name of ['legal-hold', 'retention', 'renameObject', 'attributes', 'annotation']) {
+    t.throws(() => check('PUT', `${PUT}&${name}`), uncovered, name)
+    t.throws(() => byHeader('PUT', `/bkt/k?${name}`, SIGNED.put[2], TEXT), uncovered, name)
+  }
+  t.throws(() => check('PUT', `${PUT}&tagging`), { code: 'SignatureDoesNotMatch' })
 })

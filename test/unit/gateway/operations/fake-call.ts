@@ -15,6 +15,8 @@ export interface Asked {
   query?: Query
   body?: string | Buffer
   anonymous?: boolean
+  strict?: boolean
+  secure?: boolean
 }
 
 /** A reply with its body read. */
@@ -68,9 +70,12 @@ function fakeCall(operation: OperationName, asked: Asked, region: string, gatewa
     query: asked.query ?? {},
     body: fakeBody(Buffer.from(asked.body ?? ''), headers, gateway),
     identity: asked.anonymous ? { kind: 'anonymous' } : { kind: 'root', accessKeyId: 'AKTEST' },
+    authenticateForm: () => ({ kind: 'root', accessKeyId: 'AKTEST' }),
     objects: gateway.store,
     region,
     baseUrl: 'http://localhost:9000/',
+    strict: asked.strict ?? false,
+    secure: asked.secure ?? false,
     requestId: 'R1',
     receivedMs: STORE_TIME_MS + 60_000,
     signal: new AbortController().signal,
@@ -101,6 +106,13 @@ function fakeBody(bytes: Buffer, headers: Headers, gateway: Gateway): RequestBod
         }),
       }
     },
+    raw: () => ({
+      bytes: bytes.length,
+      chunks: (async function* () {
+        gateway.bodiesRead += 1
+        yield bytes
+      })(),
+    }),
     async text(maxBytes) {
       gateway.bodiesRead += 1
       if (bytes.length > maxBytes) throw new S3Error('MaxMessageLengthExceeded')

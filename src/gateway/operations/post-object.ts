@@ -1,0 +1,123 @@
+// POST bucket with a form: a browser's way to PUT an object, allowed by a signed policy among the fields.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
+import type { Bucket, ObjectVersion } from '../../objects/object-store.ts'
+import { checkKey } from '../address.ts'
+import { checkPolicy, type LengthRange } from '../auth/form-policy.ts'
+import { demandField } from '../auth/form-signature.ts'
+import { claimsOfBody } from '../body/body-claims.ts'
+import { type Form, openForm, parseBoundary } from '../body/form-data.ts'
+import { openFormFile } from '../body/form-file.ts'
+import type { Call, FormFields, Reply } from '../call.ts'
+import { DEFAULT_CHECKSUM } from '../headers/checksum-headers.ts'
+import { headersOfForm } from '../headers/form-headers.ts'
+import { invalidArgument } from '../headers/list-parameters.ts'
+import { refuseHeaders } from '../headers/refused-headers.ts'
+import { parseWriteConditions } from '../headers/write-conditions.ts'
+import { describeWritten, quoteEtag } from '../reply.ts'
+import { type Posted, postResponseDocument } from '../xml/documents/post-response.ts'
+import { percentEncode } from '../xml/key-encoding.ts'
+import { findBucket } from './steps/find-bucket.ts'
+import { describeNewObject } from './steps/new-object.ts'
+import { refusal, refuseEarly } from './steps/refuse.ts'
+import { PUT_BYTES_MAX } from './steps/refuse-size.ts'
+
+export async function postObject(call: Call): Promise<Reply> {
+  const boundary = parseBoundary(call.headers['content-type'] ?? '')
+  const { bytes, chunks } = call.body.raw()
+  const form = await openForm(chunks, boundary)
+  try {
+    call.authenticateForm(form.fields)
+    const key = findKey(form)
+    const range = checkForm({ ...call, key }, form.fields)
+    const bucket = findBucket(call)
+    const posted = { ...call, key, headers: headersOfForm(form.fields) }
+    const version = await storeFile(posted, bucket, form, { requestBytes: bytes, range })
+    return describePosted(posted, bucket, form.fields, version)
+  } finally {
+    await form.close()
+  }
+}
+
+function findKey({ fields, filename }: Form): string {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: so S3 writes the name of the file
+  const key = demandField(fields, 'key').replaceAll('${filename}', filename)
+  if (key === '') {
+    throw invalidArgument('key', '', 'User key must have a length greater than 0.')
+  }
+  checkKey(key)
+  return key
+}
+
+/** How long the file may be. Who signed the request itself needs no policy. */
+function checkForm({ bucket, key, receivedMs }: Call, fields: FormFields): LengthRange {
+  if (fields.policy === undefined) return { min: 0, max: PUT_BYTES_MAX }
+  // The policy is about the bucket that is written to and the key with the name of the file in it.
+  const checked: FormFields = Object.assign(Object.create(null), fields, { bucket, key })
+  const { min, max } = checkPolicy(fields.policy, checked, receivedMs)
+  return { min, max: Math.min(max, PUT_BYTES_MAX) }
+}
+
+/** `call` has the key of the form, and its fields as headers. */
+async function storeFile(
+  call: Call,
+  bucket: Bucket,
+  form: Form,
+  { requestBytes, range }: { requestBytes: number | undefined; range: LengthRange },
+): Promise<ObjectVersion> {
+  const { key, headers, objects, signal } = call
+  refuseHeaders(headers)
+  const described = describeNewObject(call, bucket)
+  const conditions = parseWriteConditions(headers)
+  await refuseEarly(call, bucket, conditions)
+  const { body, release } = await openFormFile(form, {
+    requestBytes,
+    range,
+    claims: claimsOfBody('PostObject', headers, { kind: 'unsigned' }),
+    checksum: DEFAULT_CHECKSUM,
+    signal,
+  })
+  try {
+    const outcome = await objects.put({ bucket, key, ...described, conditions, body, signal })
+    if (outcome.kind !== 'done') throw refusal(outcome, call)
+    return outcome.version
+  } finally {
+    release()
+  }
+}
+
+function describePosted(
+  { key, baseUrl }: Call,
+  bucket: Bucket,
+  fields: FormFields,
+  version: ObjectVersion,
+): Reply {
+  const location = `${baseUrl}${bucket.name}/${percentEncode(key)}`
+  const headers = { ...describeWritten(bucket, version), location }
+  const said = { bucket: bucket.name, key, etag: version.etag }
+  const redirect = redirectTarget(fields, said)
+  if (redirect !== undefined) return { status: 303, headers: { ...headers, location: redirect } }
+  switch (fields.success_action_status) {
+    case '200':
+      return { status: 200, headers }
+    case '201':
+      return {
+        status: 201,
+        headers: { ...headers, 'content-type': 'application/xml' },
+        body: { kind: 'text', text: postResponseDocument({ ...said, location }) },
+      }
+    default:
+      return { status: 204, headers }
+  }
+}
+
+/** Where the browser goes next; what is no address is passed over, as by AWS. */
+function redirectTarget(fields: FormFields, { bucket, key, etag }: Posted): string | undefined {
+  const target = fields.success_action_redirect ?? fields.redirect
+  if (!target || !URL.canParse(target)) return undefined
+  const url = new URL(target)
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') return undefined
+  const names = { bucket, key, etag: quoteEtag(etag) }
+  const query = Object.entries(names).map(([name, text]) => `${name}=${encodeURIComponent(text)}`)
+  url.search = [...(url.search === '' ? [] : [url.search.slice(1)]), ...query].join('&')
+  return url.href
+}

@@ -9,17 +9,21 @@ import type {
   AnswerTo,
   Command,
   Garbage,
+  ListedVersion,
   MetadataPartition,
   MetaPartitionId,
   ObjectScan,
   ScanPage,
+  UploadCensus,
   UploadScan,
+  VersionScan,
 } from './contract.ts'
+import { countUploads } from './count-uploads.ts'
 import type { RowReader } from './log/contract.ts'
-import type { BucketRef, ObjectVersion, Part, Upload } from './records.ts'
+import { lookUpVersion } from './look-up.ts'
+import type { AnyVersion, BucketRef, ObjectVersion, Part, Upload } from './records.ts'
 import { decodeGarbageRow } from './rows/garbage-row.ts'
 import {
-  currentKey,
   dueOfGarbage,
   garbageFrom,
   manifestOf,
@@ -29,10 +33,10 @@ import {
   uploadKey,
 } from './rows/keys.ts'
 import { decodeManifestRow } from './rows/manifest-row.ts'
-import { decodeObjectRow } from './rows/object-row.ts'
 import { decodePartRow } from './rows/part-row.ts'
 import { decodeUploadRow } from './rows/upload-row.ts'
 import { scanObjects, scanUploads } from './scan.ts'
+import { scanVersions } from './scan-versions.ts'
 import { readRows } from './scan-walk.ts'
 
 /** Bytes outlive their last reference by 15 minutes and what a slow reader needs (storage.md 2, Deletes). */
@@ -69,6 +73,13 @@ class Partition implements MetadataPartition {
   readonly id: MetaPartitionId
   readonly #rows: RowReader
   readonly #pipeline: CommandPipeline
+  /** Reads that wait for the fate of a pending write. */
+  readonly #settledRows: Pick<RowReader, 'get'> = {
+    get: async (key) => {
+      await this.#pipeline.settled(key)
+      return await this.#rows.get(key)
+    },
+  }
 
   constructor(id: MetaPartitionId, rows: RowReader, pipeline: CommandPipeline) {
     this.id = id
@@ -83,15 +94,14 @@ class Partition implements MetadataPartition {
   async getObject(
     bucket: BucketRef,
     key: string,
-  ): Promise<ObjectVersion | undefined | 'bucket-gone'> {
-    const rowKey = currentKey(bucket.id, Buffer.from(key))
-    await this.#pipeline.settled(rowKey)
-    const [refused, row] = await Promise.all([
+    versionId?: string,
+  ): Promise<AnyVersion | undefined | 'bucket-gone'> {
+    const place = { bucketId: bucket.id, key: Buffer.from(key) }
+    const [refused, version] = await Promise.all([
       refusesQueries(this.#rows, bucket),
-      this.#rows.get(rowKey),
+      lookUpVersion(this.#settledRows, place, versionId),
     ])
-    if (refused) return 'bucket-gone'
-    return row && decodeObjectRow(row)
+    return refused ? 'bucket-gone' : version
   }
 
   async getManifest(uid: Uid): Promise<Part[]> {
@@ -131,12 +141,14 @@ class Partition implements MetadataPartition {
     return await scanUploads(this.#rows, scan)
   }
 
-  async scanVersions(): Promise<never> {
-    throw new Error('not yet')
+  async scanVersions(scan: VersionScan): Promise<ScanPage<ListedVersion> | 'bucket-gone'> {
+    await this.#pipeline.allSettled()
+    if (await refusesQueries(this.#rows, scan.bucket)) return 'bucket-gone'
+    return await scanVersions(this.#rows, scan)
   }
 
-  async countUploads(): Promise<never> {
-    throw new Error('not yet')
+  countUploads(): Promise<UploadCensus> {
+    return countUploads(this.#rows)
   }
 
   async dueGarbage(nowMs: number, limit: number): Promise<Garbage[]> {

@@ -8,7 +8,7 @@ import type { ObjectVersion, Upload } from './records.ts'
 import {
   currentKey,
   keyAfter,
-  keyOfCurrent,
+  keyOfHead,
   parseUploadKey,
   rangeOf,
   uploadKey,
@@ -17,34 +17,25 @@ import {
 } from './rows/keys.ts'
 import { decodeObjectRow } from './rows/object-row.ts'
 import { decodeUploadRow } from './rows/upload-row.ts'
-import { RowWalk, type WalkedRow } from './scan-walk.ts'
-
-/** How the keys of one kind of listing lie in the rows. */
-interface KeySpace<Record> {
-  /** Where rows of keys that begin with `prefix` are. */
-  under(prefix: Uint8Array): RowRange
-  /** The first row key after the marker `key`. */
-  after(key: Uint8Array): Uint8Array
-  keyOf(rowKey: Uint8Array): Buffer
-  decode(row: WalkedRow): Record
-}
+import { type KeySpace, MergedWalk } from './scan-merge.ts'
 
 /** A page of the objects of a bucket. */
 export function scanObjects(rows: RowReader, scan: ObjectScan): Promise<ScanPage<ObjectVersion>> {
   const bucketId = scan.bucket.id
-  return scanKeys(rows, scan, {
+  const space: KeySpace<ObjectVersion> = {
     under: (prefix) => rangeOf(currentKey(bucketId, prefix)),
     after: (key) => keyAfter(currentKey(bucketId, key)),
-    keyOf: keyOfCurrent,
+    keyOf: keyOfHead,
     decode: ({ value }) => decodeObjectRow(value),
-  })
+  }
+  return scanKeys(rows, scan, [space])
 }
 
 /** A page of the uploads of a bucket that are under way. */
 export function scanUploads(rows: RowReader, scan: UploadScan): Promise<ScanPage<Upload>> {
   const bucketId = scan.bucket.id
   const afterId = parseUid(scan.afterUploadId)
-  return scanKeys(rows, scan, {
+  const space: KeySpace<Upload> = {
     under: (prefix) => rangeOf(uploadPrefix(bucketId, prefix)),
     after: (key) =>
       afterId
@@ -52,30 +43,35 @@ export function scanUploads(rows: RowReader, scan: UploadScan): Promise<ScanPage
         : rangeOf(uploadsOfKey(bucketId, key)).to,
     keyOf: (rowKey) => parseUploadKey(rowKey).key,
     decode: ({ key, value }) => decodeUploadRow(value, parseUploadKey(key).uploadId),
-  })
+  }
+  return scanKeys(rows, scan, [space])
 }
 
-async function scanKeys<Record>(
+/** A page of what lies in `spaces`, merged in order of key. */
+export async function scanKeys<Record>(
   rows: RowReader,
   scan: ObjectScan,
-  space: KeySpace<Record>,
+  spaces: readonly KeySpace<Record>[],
 ): Promise<ScanPage<Record>> {
-  const walk = new RowWalk(rows, rangeToScan(scan, space), scan.limit + 1)
+  const ranges = spaces.map((space) => ({ space, range: rangeToScan(scan, space) }))
+  const walk = new MergedWalk(rows, ranges, scan.limit + 1)
   const prefix = Buffer.from(scan.prefix)
   const delimiter = Buffer.from(scan.delimiter)
   const entries: ScanEntry<Record>[] = []
   try {
     for (;;) {
-      const row = await walk.next()
+      const walked = await walk.next()
       // One row more than the page tells that there is more: it is an entry, or under a prefix that is one.
-      if (!row || entries.length >= scan.limit) return { entries, more: row !== undefined }
-      const key = space.keyOf(row.key)
+      if (!walked || entries.length >= scan.limit) {
+        return { entries, more: walked !== undefined }
+      }
+      const { key } = walked
       const common = commonPrefix(key, prefix, delimiter)
-      if (common) walk.jump(space.under(common).to)
+      if (common) walk.jumpPast(common)
       entries.push(
         common
           ? { kind: 'prefix', prefix: common.toString() }
-          : { kind: 'entry', key: key.toString(), record: space.decode(row) },
+          : { kind: 'entry', key: key.toString(), record: walked.record() },
       )
     }
   } finally {

@@ -1,7 +1,7 @@
 // The row that makes a command idempotent: written in the batch that does it, read before it is done again.
 import type { Command } from '../contract.ts'
 import type { RowChange } from '../log/contract.ts'
-import { encodeAnswerRow } from '../rows/answer-row.ts'
+import { type DoneCommand, encodeAnswerRow } from '../rows/answer-row.ts'
 import { answerKey } from '../rows/keys.ts'
 import type { Context } from './decision.ts'
 
@@ -9,7 +9,7 @@ import type { Context } from './decision.ts'
 export function answerChange(
   { kind, commandId }: Pick<Command, 'kind' | 'commandId'>,
   { time }: Pick<Context, 'time'>,
-  found: { existed?: boolean } = {},
+  found: Omit<DoneCommand, 'kind' | 'time'> = {},
 ): RowChange {
   return { key: answerKey(commandId), value: encodeAnswerRow({ kind, time, ...found }) }
 }

@@ -10,7 +10,14 @@ import {
   type Part,
 } from '../records.ts'
 import { encodeGarbageRow } from '../rows/garbage-row.ts'
-import { garbageKey, manifestOf, oldManifestKey, rangeOf, repairKey } from '../rows/keys.ts'
+import {
+  chunkOfManifest,
+  garbageKey,
+  manifestOf,
+  oldManifestKey,
+  rangeOf,
+  repairKey,
+} from '../rows/keys.ts'
 import { decodeManifestRow } from '../rows/manifest-row.ts'
 import { encodeOldManifestRow } from '../rows/old-manifest-row.ts'
 import { encodeRepairRow, type Repair } from '../rows/repair-row.ts'
@@ -19,8 +26,8 @@ import type { Context, Row, View } from './decision.ts'
 /** Nobody is waited for longer (storage.md 2, Deletes). */
 const GARBAGE_DELAY_MS_MAX = 24 * 60 * 60 * 1000
 
-/** More chunks than the 10,000 parts of an upload can fill. */
-const MANIFEST_CHUNKS_MAX = 10_000
+/** As many chunks as the 10,000 parts of an object can fill, when each was appended. */
+export const MANIFEST_CHUNKS_MAX = 10_000
 
 /** Between finding an object and asking for its parts nobody takes longer. */
 const OLD_MANIFEST_KEPT_MS = 60 * 60 * 1000
@@ -38,7 +45,10 @@ export async function discardVersion(
   const batch = [...(blob ? [blob] : []), ...blobsOf(parts)]
     .filter(({ uid }) => uid !== kept)
     .flatMap((unused) => discardBlob({ bucketId, blob: unused, readerBytes: bytes }, context))
-  if (manifest) batch.push(discardManifest(manifest.uid, chunks.length, context))
+  const lastChunk = chunks.at(-1)
+  if (manifest && lastChunk) {
+    batch.push(discardManifest(manifest.uid, chunkOfManifest(lastChunk.key) + 1, context))
+  }
   return batch
 }
 

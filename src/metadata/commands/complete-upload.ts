@@ -10,17 +10,17 @@ import {
   decodeCompletedRow,
   encodeCompletedRow,
 } from '../rows/completed-row.ts'
-import { completedKey, currentKey, manifestKey, uploadKey } from '../rows/keys.ts'
+import { completedKey, manifestKey, uploadKey } from '../rows/keys.ts'
 import { encodeManifestRows } from '../rows/manifest-row.ts'
-import { decodeObjectRow, encodeObjectRow } from '../rows/object-row.ts'
 import { decodeUploadRow } from '../rows/upload-row.ts'
-import { discardParts, discardVersion } from './become-garbage.ts'
-import { refusesCommands } from './bucket-gate.ts'
+import { discardParts } from './become-garbage.ts'
 import { checkClaims, totalBytes } from './complete-claims.ts'
 import { checkListing, listingDigest } from './complete-listing.ts'
 import { checkConditions } from './conditions.ts'
 import { type CommandOf, type Context, type Rule, refuse, type View } from './decision.ts'
+import { type KeyState, readKey } from './key-state.ts'
 import { multipartEtag } from './multipart-digest.ts'
+import { putOnTop } from './put-on-top.ts'
 import { forgetParts, readParts } from './upload-parts.ts'
 import { versionAt } from './version-at.ts'
 
@@ -31,7 +31,7 @@ type Answer = Answers['complete-upload']
 interface Found {
   upload: Upload
   uploaded: Part[]
-  current: ObjectVersion | undefined
+  state: KeyState
 }
 
 export const completeUpload: Rule<'complete-upload'> = {
@@ -43,11 +43,14 @@ export const completeUpload: Rule<'complete-upload'> = {
     if (listing.kind !== 'parts') return refuse(listing)
     const claims = checkClaims(command.claimed, found.upload, listing.parts)
     if (claims.kind !== 'true') return refuse(claims)
-    const refused = checkConditions(command.conditions, found.current)
+    const refused = checkConditions(command.conditions, found.state.current)
     if (refused) return refuse(refused)
 
     const version = joinParts(command, { ...found, ...listing, ...claims }, context.time)
-    const batch = await completeBatch({ command, version, parts: listing.parts, found }, context)
+    const placed = await putOnTop(found.state, version, context)
+    if (placed === 'locked') return refuse({ kind: 'locked' })
+    const parts = completeParts({ command, version, parts: listing.parts, found }, context)
+    const batch = [...placed, ...parts]
     return { kind: 'answer', batch, answer: { kind: 'done', version } }
   },
 }
@@ -58,20 +61,19 @@ async function find(
 ): Promise<({ kind: 'found' } & Found) | Answer> {
   const { bucket, uploadId } = command
   const key = Buffer.from(command.key)
-  const [completed, gone, upload, current] = await Promise.all([
+  const [completed, state, upload] = await Promise.all([
     view.get(completedKey(uploadId)),
-    refusesCommands(view, bucket),
+    readKey(command, view),
     view.get(uploadKey(bucket.id, key, uploadId)),
-    view.get(currentKey(bucket.id, key)),
   ])
   if (completed) return repeatCompleted(command, decodeCompletedRow(completed))
-  if (gone) return { kind: 'bucket-gone' }
+  if (state === 'bucket-gone') return { kind: 'bucket-gone' }
   if (!upload) return { kind: 'no-upload' }
   return {
     kind: 'found',
     upload: decodeUploadRow(upload, uploadId),
     uploaded: await readParts(view, uploadId),
-    current: current && decodeObjectRow(current),
+    state,
   }
 }
 
@@ -82,25 +84,26 @@ function repeatCompleted(command: CompleteUpload, { listing, version }: Complete
 }
 
 function joinParts(
-  { commandId, uploadId }: CompleteUpload,
+  command: CompleteUpload,
   { upload, parts, checksum }: { upload: Upload; parts: Part[]; checksum: Checksum | undefined },
   time: bigint,
 ): ObjectVersion {
-  const { headers, userMetadata, storageClass } = upload
+  const { uploadId, initiatedMs: _, checksumAlgorithm, checksumType, ...attributes } = upload
+  const retention = upload.retention ?? command.defaultRetention
   const version = {
-    headers,
-    userMetadata,
-    storageClass,
+    ...attributes,
+    ...(retention ? { retention } : {}),
     bytes: totalBytes(parts),
     etag: multipartEtag(parts),
     ...(checksum ? { checksum } : {}),
     // Also for one part: its boundary is asked for (s3-wire 74).
     manifest: { uid: uploadId, partCount: parts.length },
   }
-  return versionAt(version, commandId, time)
+  return versionAt(version, command, time)
 }
 
-async function completeBatch(
+/** Changes that turn the upload into the object's manifest. */
+function completeParts(
   {
     command,
     version,
@@ -108,15 +111,13 @@ async function completeBatch(
     found,
   }: { command: CompleteUpload; version: ObjectVersion; parts: Part[]; found: Found },
   context: Context,
-): Promise<RowBatch> {
+): RowBatch {
   const { bucket, uploadId } = command
   const key = Buffer.from(command.key)
   const taken = new Set(parts.map(({ number }) => number))
   const unused = found.uploaded.filter(({ number }) => !taken.has(number))
   const completed = { version, listing: listingDigest(command), completedMs: context.nowMs }
-  const { current } = found
   return [
-    { key: currentKey(bucket.id, key), value: encodeObjectRow(version) },
     ...encodeManifestRows(parts).map((value, chunk) => ({
       key: manifestKey(uploadId, chunk),
       value,
@@ -125,6 +126,5 @@ async function completeBatch(
     { key: uploadKey(bucket.id, key, uploadId), value: undefined },
     ...forgetParts(uploadId, found.uploaded),
     ...discardParts(bucket.id, unused, context),
-    ...(current ? await discardVersion(bucket.id, current, context) : []),
   ]
 }

@@ -1,20 +1,34 @@
 // Preconditions of a write against the current version (s3-wire 64 to 68), decided in log order.
-import type { Refused, WriteConditions } from '../contract.ts'
+import type { ConditionName, Refused, WriteConditions } from '../contract.ts'
 import type { ObjectVersion } from '../records.ts'
 
 /** Why the conditions forbid a write over `current`; undefined when they allow it. */
 export function checkConditions(
-  { ifMatch, ifNoneMatch }: WriteConditions,
+  conditions: WriteConditions,
   current: ObjectVersion | undefined,
 ): Refused | undefined {
-  if (ifMatch && !current) return { kind: 'missing' }
-  if (ifMatch && !matches(ifMatch, current)) {
-    return { kind: 'condition-failed', condition: 'If-Match' }
+  const { ifMatch, ifNoneMatch, ifMatchModified, ifMatchBytes, ifCurrent } = conditions
+  const wantsSome = [ifMatch, ifMatchModified, ifMatchBytes].some((wanted) => wanted !== undefined)
+  if (wantsSome && !current) return { kind: 'missing' }
+  if (ifMatch && !matches(ifMatch, current)) return failed('If-Match')
+  if (ifMatchModified !== undefined && wholeSecond(current?.modifiedMs) !== ifMatchModified) {
+    return failed('x-amz-if-match-last-modified-time')
   }
-  if (ifNoneMatch && matches(ifNoneMatch, current)) {
-    return { kind: 'condition-failed', condition: 'If-None-Match' }
+  if (ifMatchBytes !== undefined && current?.bytes !== ifMatchBytes) {
+    return failed('x-amz-if-match-size')
   }
+  if (ifNoneMatch && matches(ifNoneMatch, current)) return failed('If-None-Match')
+  if (ifCurrent !== undefined && current?.versionId !== ifCurrent) return failed('If-Match')
   return undefined
+}
+
+/** Times of conditions have no fractions: they are those of the second. */
+export function wholeSecond(timeMs: number | undefined): number | undefined {
+  return timeMs === undefined ? undefined : Math.floor(timeMs / 1000)
+}
+
+function failed(condition: ConditionName): Refused {
+  return { kind: 'condition-failed', condition }
 }
 
 function matches(etags: string[], current: ObjectVersion | undefined): boolean {

@@ -6,27 +6,23 @@ import { type DoneCommand, decodeAnswerRow } from '../rows/answer-row.ts'
 import { answerKey } from '../rows/keys.ts'
 import { MetadataUnavailable } from '../unavailable.ts'
 import { abortUpload } from './abort-upload.ts'
+import { appendObject } from './append-object.ts'
 import { completeUpload } from './complete-upload.ts'
 import { createUpload } from './create-upload.ts'
 import type { Context, Decision, Rule, View } from './decision.ts'
 import { deleteObject } from './delete-object.ts'
 import { dropBucket } from './drop-bucket.ts'
+import { editVersion } from './edit-version.ts'
 import { forgetGarbage } from './forget-garbage.ts'
 import { putObject } from './put-object.ts'
 import { putPart } from './put-part.ts'
 import { setBucket } from './set-bucket.ts'
 
-const unwritten = {
-  async decide(): Promise<never> {
-    throw new Error('not yet')
-  },
-}
-
 const rules: { [Kind in Command['kind']]: Rule<Kind> } = {
   'put-object': putObject,
-  'append-object': unwritten,
+  'append-object': appendObject,
   'delete-object': deleteObject,
-  'edit-version': unwritten,
+  'edit-version': editVersion,
   'create-upload': createUpload,
   'put-part': putPart,
   'complete-upload': completeUpload,

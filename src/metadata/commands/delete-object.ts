@@ -1,33 +1,75 @@
-// delete-object: forgets the current version; a missing one is no error and changes nothing.
-import { currentKey } from '../rows/keys.ts'
-import { decodeObjectRow } from '../rows/object-row.ts'
+// delete-object: without a version it forgets the object, or puts a delete marker over it where the bucket keeps
+// versions; with one it removes just that. A missing one is no error and changes nothing.
+import type { Answers } from '../contract.ts'
+import { type AnyVersion, isDeleteMarker, type VersionName } from '../records.ts'
 import { answerChange } from './answer-change.ts'
-import { discardVersion } from './become-garbage.ts'
-import { refusesCommands } from './bucket-gate.ts'
 import { checkConditions } from './conditions.ts'
-import { type Rule, refuse } from './decision.ts'
+import { type CommandOf, type Context, type Decision, type Rule, refuse } from './decision.ts'
+import { findVersion } from './find-version.ts'
+import { type KeyState, readKey } from './key-state.ts'
+import { isLocked } from './locks.ts'
+import { putOnTop } from './put-on-top.ts'
+import { removeVersion } from './remove-version.ts'
+import { markerAt } from './version-at.ts'
+
+type DeleteObject = CommandOf<'delete-object'>
+type Answer = Answers['delete-object']
 
 export const deleteObject: Rule<'delete-object'> = {
   async decide(command, context) {
-    const { bucket, key, conditions } = command
-    const rowKey = currentKey(bucket.id, Buffer.from(key))
-    const [gone, row] = await Promise.all([
-      refusesCommands(context.view, bucket),
-      context.view.get(rowKey),
-    ])
-    if (gone) return refuse({ kind: 'bucket-gone' })
-    const current = row && decodeObjectRow(row)
-    const refused = checkConditions(conditions, current)
+    const { bucket, versionId, conditions } = command
+    const state = await readKey(command, context.view)
+    if (state === 'bucket-gone') return refuse({ kind: 'bucket-gone' })
+    const refused = checkConditions(conditions, state.current)
     if (refused) return refuse(refused)
-    if (!current) return refuse({ kind: 'done' })
 
-    const batch = [
-      { key: rowKey, value: undefined },
-      ...(await discardVersion(bucket.id, current, context)),
-      answerChange(command, context, { existed: true }),
-    ]
-    return { kind: 'answer', batch, answer: { kind: 'done' } }
+    if (versionId !== undefined) {
+      const found = await findVersion(context.view, state, state.head, versionId)
+      return await remove(command, state, found, context)
+    }
+    if (bucket.versioning !== 'unversioned') return await cover(command, state, context)
+    return await remove(command, state, state.current, context)
   },
 
-  repeat: () => ({ kind: 'done' }),
+  repeat: (command, { time, removed, made }) => ({
+    kind: 'done',
+    ...(removed ? { removed } : {}),
+    ...(made ? { made: markerAt(command, time) } : {}),
+  }),
+}
+
+async function remove(
+  command: DeleteObject,
+  state: KeyState,
+  version: AnyVersion | undefined,
+  context: Context,
+): Promise<Decision<Answer>> {
+  if (!version) return refuse({ kind: 'done' })
+  const bypass = command.bypass ?? false
+  if (isLocked(version, { nowMs: context.nowMs, bypass })) return refuse({ kind: 'locked' })
+  const removed = describeRemoved(version)
+  const batch = [
+    ...(await removeVersion(state, version, context)),
+    answerChange(command, context, { removed }),
+  ]
+  return { kind: 'answer', batch, answer: { kind: 'done', removed } }
+}
+
+/** Puts a delete marker on top. */
+async function cover(
+  command: DeleteObject,
+  state: KeyState,
+  context: Context,
+): Promise<Decision<Answer>> {
+  const made = markerAt(command, context.time)
+  const placed = await putOnTop(state, made, context)
+  if (placed === 'locked') return refuse({ kind: 'locked' })
+  const batch = [...placed, answerChange(command, context, { made: true })]
+  return { kind: 'answer', batch, answer: { kind: 'done', made } }
+}
+
+function describeRemoved(version: AnyVersion): VersionName & { deleteMarker: boolean } {
+  const { versionId, versioned } = version
+  const deleteMarker = isDeleteMarker(version)
+  return { versionId, ...(versioned ? { versioned } : {}), deleteMarker }
 }

@@ -1,10 +1,14 @@
-// A bucket is empty when it has no object. Uploads under way do not count, as on AWS.
+// A bucket is empty when it has no version of anything. Uploads under way do not count, as on AWS.
 import type { BucketId } from '../records.ts'
-import { currentKey, rangeOf } from '../rows/keys.ts'
+import { currentKey, markerKey, rangeOf, versionPrefix } from '../rows/keys.ts'
 import type { View } from './decision.ts'
 
-/** Whether the bucket has no object here. */
+/** Whether the bucket has no object, delete marker or older version here. */
 export async function isBucketEmpty(view: View, bucketId: BucketId): Promise<boolean> {
-  const first = await view.scan(rangeOf(currentKey(bucketId, Buffer.alloc(0))), 1)
-  return first.length === 0
+  const anything = Buffer.alloc(0)
+  const kinds = [currentKey, markerKey, versionPrefix]
+  const found = await Promise.all(
+    kinds.map((keyOf) => view.scan(rangeOf(keyOf(bucketId, anything)), 1)),
+  )
+  return found.every((rows) => rows.length === 0)
 }

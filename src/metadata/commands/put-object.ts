@@ -1,33 +1,26 @@
-// put-object: makes a version current; what was current before becomes garbage.
-import { currentKey } from '../rows/keys.ts'
-import { decodeObjectRow, encodeObjectRow } from '../rows/object-row.ts'
+// put-object: makes a version the latest. What was there before becomes garbage, or stays below where versions are kept.
 import { answerChange } from './answer-change.ts'
-import { discardVersion, oweShards } from './become-garbage.ts'
-import { refusesCommands } from './bucket-gate.ts'
+import { oweShards } from './become-garbage.ts'
 import { checkConditions } from './conditions.ts'
 import { type Rule, refuse } from './decision.ts'
+import { readKey } from './key-state.ts'
+import { putOnTop } from './put-on-top.ts'
 import { versionAt } from './version-at.ts'
 
 export const putObject: Rule<'put-object'> = {
   async decide(command, context) {
     const { bucket, key, conditions } = command
-    const rowKey = currentKey(bucket.id, Buffer.from(key))
-    const [gone, row] = await Promise.all([
-      refusesCommands(context.view, bucket),
-      context.view.get(rowKey),
-    ])
-    if (gone) return refuse({ kind: 'bucket-gone' })
-    const current = row && decodeObjectRow(row)
-    const refused = checkConditions(conditions, current)
+    const state = await readKey(command, context.view)
+    if (state === 'bucket-gone') return refuse({ kind: 'bucket-gone' })
+    const refused = checkConditions(conditions, state.current)
     if (refused) return refuse(refused)
 
-    const version = versionAt(command.version, command.commandId, context.time)
-    const { blob } = version
-    const discarded = current ? await discardVersion(bucket.id, current, context, blob?.uid) : []
+    const version = versionAt(command.version, command, context.time)
+    const placed = await putOnTop(state, version, context)
+    if (placed === 'locked') return refuse({ kind: 'locked' })
     const batch = [
-      { key: rowKey, value: encodeObjectRow(version) },
-      ...discarded,
-      ...oweShards({ bucketId: bucket.id, key }, blob),
+      ...placed,
+      ...oweShards({ bucketId: bucket.id, key }, version.blob),
       answerChange(command, context),
     ]
     return { kind: 'answer', batch, answer: { kind: 'done', version } }
@@ -35,6 +28,6 @@ export const putObject: Rule<'put-object'> = {
 
   repeat: (command, { time }) => ({
     kind: 'done',
-    version: versionAt(command.version, command.commandId, time),
+    version: versionAt(command.version, command, time),
   }),
 }

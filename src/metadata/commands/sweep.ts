@@ -24,7 +24,7 @@ export const COMPLETED_KEPT_MS = 7 * 24 * 60 * 60 * 1000
 const ANSWERS_PER_SWEEP = 1024
 const COMPLETED_PER_SWEEP = 64
 const OLD_MANIFESTS_PER_SWEEP = 256
-/** Few manifests have more than one row, but some have eighty. */
+/** Few manifests have more than one row, but some have eighty, and objects that grew part by part one a part. */
 const MANIFEST_ROWS_PER_SWEEP = 1024
 
 /** Where the next sweep begins. Only in memory: a new partition begins from the start. */

@@ -1,10 +1,26 @@
-// Commit gives a version its id and its time.
+// Commit gives a version its id, its name and its time.
 import type { Uid } from '../../kit/uid.ts'
 import type { NewVersion } from '../contract.ts'
-import type { ObjectVersion } from '../records.ts'
+import type { BucketRef, DeleteMarker, ObjectVersion, VersionName } from '../records.ts'
 import { timeMs, versionIdAt } from './log-time.ts'
 
-/** `version` as the command `commandId` commits it at `time`. */
-export function versionAt(version: NewVersion, commandId: Uid, time: bigint): ObjectVersion {
-  return { ...version, versionId: versionIdAt(time, commandId), modifiedMs: timeMs(time) }
+/** The command that makes a version: where versions are kept, clients see the id. */
+interface Maker {
+  commandId: Uid
+  bucket: BucketRef
+}
+
+/** `version` as the command commits it at `time`. */
+export function versionAt(version: NewVersion, maker: Maker, time: bigint): ObjectVersion {
+  return { ...version, ...nameAt(maker, time), modifiedMs: timeMs(time) }
+}
+
+/** The delete marker that the command makes at `time`. */
+export function markerAt(maker: Maker, time: bigint): DeleteMarker {
+  return { ...nameAt(maker, time), deleteMarker: true, modifiedMs: timeMs(time) }
+}
+
+function nameAt({ commandId, bucket }: Maker, time: bigint): VersionName {
+  const versionId = versionIdAt(time, commandId)
+  return bucket.versioning === 'enabled' ? { versionId, versioned: true } : { versionId }
 }

@@ -2,6 +2,8 @@
 // Only what the command does not carry itself: when it was committed, and what it found.
 import { asBuffer } from '../../kit/bytes.ts'
 import type { Command } from '../contract.ts'
+import type { ObjectVersion, VersionName } from '../records.ts'
+import { type PackedVersion, packVersion, unpackVersion } from './object-row.ts'
 import { packRow, unpackRow } from './row-bytes.ts'
 
 const FORMAT = 1
@@ -11,27 +13,53 @@ export interface DoneCommand {
   kind: Command['kind']
   /** Of the log's clock: gives time of modification and version id. */
   time: bigint
-  /** delete-object: whether there was something to delete. */
-  existed?: boolean
+  /** delete-object: what was removed. */
+  removed?: VersionName & { deleteMarker: boolean }
+  /** delete-object: a delete marker was made. */
+  made?: true
+  /** What append-object and edit-version made of the version that they found. */
+  version?: ObjectVersion
 }
 
 interface PackedAnswer {
   c: Command['kind']
   h: Uint8Array
-  x?: boolean
+  r?: { i: string; v?: true; d?: true }
+  m?: true
+  v?: PackedVersion
 }
 
 /** The bytes of the row. */
-export function encodeAnswerRow({ kind, time, existed }: DoneCommand): Buffer {
-  const h = packTime(time)
-  return packRow(FORMAT, { c: kind, h, ...(existed === undefined ? {} : { x: existed }) })
+export function encodeAnswerRow({ kind, time, removed, made, version }: DoneCommand): Buffer {
+  const packed: PackedAnswer = {
+    c: kind,
+    h: packTime(time),
+    ...(removed ? { r: packRemoved(removed) } : {}),
+    ...(made ? { m: made } : {}),
+    ...(version ? { v: packVersion(version) } : {}),
+  }
+  return packRow(FORMAT, packed)
 }
 
 /** What a row remembers. */
 export function decodeAnswerRow(bytes: Uint8Array): DoneCommand {
   const packed = unpackRow<PackedAnswer>(bytes, FORMAT, 'answer')
-  const done = { kind: packed.c, time: unpackTime(packed.h) }
-  return packed.x === undefined ? done : { ...done, existed: packed.x }
+  return {
+    kind: packed.c,
+    time: unpackTime(packed.h),
+    ...(packed.r ? { removed: unpackRemoved(packed.r) } : {}),
+    ...(packed.m ? { made: packed.m } : {}),
+    ...(packed.v ? { version: unpackVersion(packed.v) } : {}),
+  }
+}
+
+function packRemoved(removed: Required<DoneCommand>['removed']): Required<PackedAnswer>['r'] {
+  const { versionId, versioned, deleteMarker } = removed
+  return { i: versionId, ...(versioned ? { v: true } : {}), ...(deleteMarker ? { d: true } : {}) }
+}
+
+function unpackRemoved({ i, v, d }: Required<PackedAnswer>['r']): Required<DoneCommand>['removed'] {
+  return { versionId: i, ...(v ? { versioned: true } : {}), deleteMarker: d ?? false }
 }
 
 /** A time of the log's clock as eight bytes. */

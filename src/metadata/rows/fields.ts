@@ -9,7 +9,9 @@ import type {
   ChecksumAlgorithm,
   ChecksumType,
   ObjectAttributes,
+  Retention,
   SystemHeaders,
+  Tag,
 } from '../records.ts'
 
 /** Hex digits as bytes, anything else as it is. */
@@ -77,11 +79,17 @@ export function unpackBlob(packed: PackedBlob): Blob {
   }
 }
 
-/** `h` is headers by their short names, `u` user metadata as name, value, name, value, …; empty ones are left out. */
+/**
+ * `h` is headers by their short names, `u` user metadata as name, value, name, value, …, `g` tags likewise, `r` mode
+ * and end of the retention, `l` the legal hold; empty ones are left out.
+ */
 export interface PackedAttributes {
   h?: Record<string, string>
   u?: string[]
   s?: string
+  g?: string[]
+  r?: [Retention['mode'], number]
+  l?: true
 }
 
 const HEADER_NAMES: { [Name in keyof Required<SystemHeaders>]: string } = {
@@ -100,10 +108,14 @@ const USUAL_STORAGE_CLASS = 'STANDARD'
 export function packAttributes(attributes: ObjectAttributes): PackedAttributes {
   const headers = packHeaders(attributes.headers)
   const metadata = Object.entries(attributes.userMetadata).flat()
+  const { tags, retention, legalHold } = attributes
   return {
     ...(headers.length > 0 ? { h: Object.fromEntries(headers) } : {}),
     ...(metadata.length > 0 ? { u: metadata } : {}),
     ...(attributes.storageClass === USUAL_STORAGE_CLASS ? {} : { s: attributes.storageClass }),
+    ...(tags ? { g: tags.flatMap(({ key, value }) => [key, value]) } : {}),
+    ...(retention ? { r: [retention.mode, retention.untilMs] } : {}),
+    ...(legalHold ? { l: legalHold } : {}),
   }
 }
 
@@ -113,6 +125,9 @@ export function unpackAttributes(packed: PackedAttributes): ObjectAttributes {
     headers: unpackHeaders(packed.h ?? {}),
     userMetadata: unpackMetadata(packed.u ?? []),
     storageClass: packed.s ?? USUAL_STORAGE_CLASS,
+    ...(packed.g ? { tags: unpackTags(packed.g) } : {}),
+    ...(packed.r ? { retention: { mode: packed.r[0], untilMs: packed.r[1] } } : {}),
+    ...(packed.l ? { legalHold: packed.l } : {}),
   }
 }
 
@@ -137,10 +152,18 @@ function headerEntries(): [keyof SystemHeaders, string][] {
 }
 
 function unpackMetadata(flat: string[]): Record<string, string> {
+  // fromEntries() also keeps a name like __proto__.
+  return Object.fromEntries(unflatten(flat))
+}
+
+function unpackTags(flat: string[]): Tag[] {
+  return unflatten(flat).map(([key, value]) => ({ key, value }))
+}
+
+function unflatten(flat: string[]): [string, string][] {
   const pairs: [string, string][] = []
   for (let index = 0; index + 1 < flat.length; index += 2) {
     pairs.push([flat[index]!, flat[index + 1]!])
   }
-  // fromEntries() also keeps a name like __proto__.
-  return Object.fromEntries(pairs)
+  return pairs
 }

@@ -6,14 +6,15 @@ import { UID_BYTES, type Uid, uidBytes, uidFromBytes } from '../../kit/uid.ts'
 import type { RowRange } from '../log/contract.ts'
 import type { BucketId } from '../records.ts'
 import { escapeKey, KEY_END, unescapeKey } from './escape.ts'
+import { VERSION_ID_BYTES, versionIdBytes } from './version-id.ts'
 
 /** First byte of a key. Numbers are never reused. */
 export const KeyKind = {
   /** Current version of an object: bucket | key. */
   Current: 1,
-  /** Reserved for versioning: a key whose latest version is a delete marker. */
+  /** Delete marker that is the latest version of its key: bucket | key. */
   Marker: 2,
-  /** Reserved for versioning: versions that are not current. */
+  /** Version that is not the latest of its key: bucket | escaped key 00 01 | version id. */
   Version: 3,
   /** Upload under way: bucket | escaped key 00 01 | upload id. */
   Upload: 4,
@@ -51,9 +52,37 @@ export function currentKey(bucketId: BucketId, key: Uint8Array): Buffer {
   return Buffer.concat([bucketPrefix(KeyKind.Current, bucketId), key])
 }
 
-/** The object key in a row key made by currentKey(). */
-export function keyOfCurrent(rowKey: Uint8Array): Buffer {
+/** Row of `key` when its latest version is a delete marker. */
+export function markerKey(bucketId: BucketId, key: Uint8Array): Buffer {
+  return Buffer.concat([bucketPrefix(KeyKind.Marker, bucketId), key])
+}
+
+/** The object key in a row key made by currentKey() or markerKey(). */
+export function keyOfHead(rowKey: Uint8Array): Buffer {
   return asBuffer(rowKey.subarray(BUCKET_PREFIX_BYTES))
+}
+
+/** Versions below the latest ones, of keys that begin with `prefix`. */
+export function versionPrefix(bucketId: BucketId, prefix: Uint8Array): Buffer {
+  return Buffer.concat([bucketPrefix(KeyKind.Version, bucketId), escapeKey(prefix)])
+}
+
+/** All versions of exactly this key below the latest, newest first. */
+export function versionsOfKey(bucketId: BucketId, key: Uint8Array): Buffer {
+  return Buffer.concat([versionPrefix(bucketId, key), KEY_END])
+}
+
+/** Row of a version that is not the latest of its key. */
+export function versionKey(bucketId: BucketId, key: Uint8Array, versionId: string): Buffer {
+  const id = versionIdBytes(versionId)
+  assert(id, 'a version id has 26 digits')
+  return Buffer.concat([versionsOfKey(bucketId, key), id])
+}
+
+/** The object key in a row key made by versionKey(). */
+export function keyOfVersion(rowKey: Uint8Array): Buffer {
+  const end = rowKey.length - VERSION_ID_BYTES - KEY_END.length
+  return unescapeKey(rowKey.subarray(BUCKET_PREFIX_BYTES, end))
 }
 
 /** Uploads whose keys begin with `prefix`. */
@@ -101,6 +130,11 @@ export function manifestKey(uid: Uid, chunk: number): Buffer {
 /** All chunks of a manifest, in order. */
 export function manifestOf(uid: Uid): Buffer {
   return keyOfUid(KeyKind.Manifest, uid, 0)
+}
+
+/** The number of the chunk in a row key made by manifestKey(). */
+export function chunkOfManifest(rowKey: Uint8Array): number {
+  return asBuffer(rowKey).readUInt32BE(1 + UID_BYTES)
 }
 
 /** Row of the result of a completed upload. */

@@ -1,6 +1,7 @@
-// The row of the current version of an object: what HEAD, GET and LIST answer from.
+// A version of an object as it lies in rows, and how listings read the rows of current ones.
 import { uidBytes, uidFromBytes } from '../../kit/uid.ts'
 import type { ObjectVersion } from '../records.ts'
+import { type PackedEncryption, packEncryption, unpackEncryption } from './encryption-field.ts'
 import {
   type PackedAttributes,
   type PackedBlob,
@@ -15,36 +16,34 @@ import {
   unpackChecksum,
   unpackHex,
 } from './fields.ts'
-import { packRow, unpackRow } from './row-bytes.ts'
+import { unpackRow } from './row-bytes.ts'
 
 const FORMAT = 1
 
 /** An object version with short names; completed-row.ts keeps one too. */
 export interface PackedVersion extends PackedAttributes {
   i: string
+  v?: true
   t: number
   b: number
   e: PackedHex
   k?: PackedChecksum
   o?: PackedBlob
   m?: [Uint8Array, number]
+  x?: PackedEncryption
 }
 
-/** The bytes of the row of `version`. */
-export function encodeObjectRow(version: ObjectVersion): Buffer {
-  return packRow(FORMAT, packVersion(version))
-}
-
-/** The version in a row. */
+/** The version in the row of a current object (head-row.ts). */
 export function decodeObjectRow(bytes: Uint8Array): ObjectVersion {
   return unpackVersion(unpackRow<PackedVersion>(bytes, FORMAT, 'object'))
 }
 
 /** A version as it lies in a row. */
 export function packVersion(version: ObjectVersion): PackedVersion {
-  const { checksum, blob, manifest } = version
+  const { checksum, blob, manifest, encryption } = version
   return {
     i: version.versionId,
+    ...(version.versioned ? { v: true } : {}),
     t: version.modifiedMs,
     b: version.bytes,
     e: packHex(version.etag),
@@ -52,6 +51,7 @@ export function packVersion(version: ObjectVersion): PackedVersion {
     ...(checksum ? { k: packChecksum(checksum) } : {}),
     ...(blob ? { o: packBlob(blob) } : {}),
     ...(manifest ? { m: [uidBytes(manifest.uid), manifest.partCount] } : {}),
+    ...(encryption ? { x: packEncryption(encryption) } : {}),
   }
 }
 
@@ -60,11 +60,13 @@ export function unpackVersion(packed: PackedVersion): ObjectVersion {
   return {
     ...unpackAttributes(packed),
     versionId: packed.i,
+    ...(packed.v ? { versioned: true } : {}),
     modifiedMs: packed.t,
     bytes: packed.b,
     etag: unpackHex(packed.e),
     ...(packed.k ? { checksum: unpackChecksum(packed.k) } : {}),
     ...(packed.o ? { blob: unpackBlob(packed.o) } : {}),
     ...(packed.m ? { manifest: { uid: uidFromBytes(packed.m[0]), partCount: packed.m[1] } } : {}),
+    ...(packed.x ? { encryption: unpackEncryption(packed.x) } : {}),
   }
 }

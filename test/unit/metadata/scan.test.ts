@@ -6,8 +6,8 @@ import type { ObjectScan, ScanEntry, ScanPage } from '../../../src/metadata/cont
 import type { RowBatch } from '../../../src/metadata/log/contract.ts'
 import type { ObjectVersion, Upload } from '../../../src/metadata/records.ts'
 import { currentKey, uploadKey } from '../../../src/metadata/rows/keys.ts'
-import { encodeObjectRow } from '../../../src/metadata/rows/object-row.ts'
 import { encodeUploadRow } from '../../../src/metadata/rows/upload-row.ts'
+import { encodeVersionRow } from '../../../src/metadata/rows/version-row.ts'
 import { scanObjects, scanUploads } from '../../../src/metadata/scan.ts'
 import { MemoryLog } from './memory-log.ts'
 import { bucket, everything, uidAt } from './partition-fixture.ts'
@@ -130,7 +130,7 @@ const attributes = { headers: {}, userMetadata: {}, storageClass: 'STANDARD' }
 function objectRows(keys: string[], bucketId = bucket.id): RowBatch {
   return keys.map((name) => ({
     key: currentKey(bucketId, Buffer.from(name)),
-    value: encodeObjectRow({
+    value: encodeVersionRow({
       ...attributes,
       versionId: 'v',
       modifiedMs: 1,

@@ -15,7 +15,7 @@ import { byChance, EVERYTHING, ForgetfulMachine, NOTHING } from '../../crash/for
 
 const world = realWorld()
 const marker: DriveMarker = {
-  format: 1,
+  format: 2,
   clusterId: 'one',
   driveId: 3,
   uuid: 'aa-bb',
@@ -41,9 +41,9 @@ t.test('what a directory is', async (t) => {
   await formatDrive(world, path, marker)
   t.same(await inspectDrive(world, path), { kind: 'formatted', marker })
   await t.rejects(formatDrive(world, path, marker), { name: 'AssertionFailed' })
-  const text = JSON.stringify({ ...marker, format: 2 })
+  const text = JSON.stringify({ ...marker, format: 1 })
   writeFileSync(`${path}/format.json`, text)
-  t.same(await inspectDrive(world, path), { kind: 'wrong-format', format: 2 })
+  t.same(await inspectDrive(world, path), { kind: 'wrong-format', format: 1 })
 })
 
 t.test('a damaged marker is broken, never empty', async (t) => {

@@ -42,11 +42,14 @@ t.test('conditions of a put', async (t) => {
 t.test('conditions of a delete', async (t) => {
   const { store } = await openFixture()
   t.strictSame(await store.delete('k', { ifMatch: ['*'] }), { kind: 'missing' })
-  t.strictSame(await store.delete('k'), { kind: 'done', existed: false })
-  await store.put('k', 'a')
+  t.strictSame(await store.delete('k'), { kind: 'done' })
+  const put = await store.put('k', 'a')
   const refused = { kind: 'condition-failed', condition: 'If-Match' }
   t.strictSame(await store.delete('k', { ifMatch: ['b'] }), refused)
-  t.strictSame(await store.delete('k', { ifMatch: ['a'] }), { kind: 'done', existed: true })
+  t.strictSame(await store.delete('k', { ifMatch: ['a'] }), {
+    kind: 'done',
+    removed: { versionId: put.kind === 'done' && put.version.versionId, deleteMarker: false },
+  })
   t.equal(await store.get('k'), undefined)
 })
 

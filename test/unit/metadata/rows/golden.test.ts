@@ -3,7 +3,13 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import t from 'tap'
 import type { Uid } from '../../../../src/kit/uid.ts'
-import { type Blob, MISSING_SLOT, type ObjectVersion } from '../../../../src/metadata/records.ts'
+import {
+  type Blob,
+  type DeleteMarker,
+  MISSING_SLOT,
+  type ObjectVersion,
+  type Upload,
+} from '../../../../src/metadata/records.ts'
 import { decodeAnswerRow, encodeAnswerRow } from '../../../../src/metadata/rows/answer-row.ts'
 import { decodeBucketRow, encodeBucketRow } from '../../../../src/metadata/rows/bucket-row.ts'
 import { decodeClockRow, encodeClockRow } from '../../../../src/metadata/rows/clock-row.ts'
@@ -12,6 +18,7 @@ import {
   encodeCompletedRow,
 } from '../../../../src/metadata/rows/completed-row.ts'
 import { decodeGarbageRow, encodeGarbageRow } from '../../../../src/metadata/rows/garbage-row.ts'
+import { decodeHeadRow, encodeHeadRow } from '../../../../src/metadata/rows/head-row.ts'
 import {
   answerKey,
   bucketKey,
@@ -20,16 +27,18 @@ import {
   currentKey,
   garbageKey,
   manifestKey,
+  markerKey,
   oldManifestKey,
   partKey,
   repairKey,
   uploadKey,
+  versionKey,
 } from '../../../../src/metadata/rows/keys.ts'
 import {
   decodeManifestRow,
   encodeManifestRows,
 } from '../../../../src/metadata/rows/manifest-row.ts'
-import { decodeObjectRow, encodeObjectRow } from '../../../../src/metadata/rows/object-row.ts'
+import { decodeObjectRow } from '../../../../src/metadata/rows/object-row.ts'
 import {
   decodeOldManifestRow,
   encodeOldManifestRow,
@@ -37,6 +46,7 @@ import {
 import { decodePartRow, encodePartRow } from '../../../../src/metadata/rows/part-row.ts'
 import { decodeRepairRow, encodeRepairRow } from '../../../../src/metadata/rows/repair-row.ts'
 import { decodeUploadRow, encodeUploadRow } from '../../../../src/metadata/rows/upload-row.ts'
+import { decodeVersionRow, encodeVersionRow } from '../../../../src/metadata/rows/version-row.ts'
 
 interface GoldenRow {
   key: string
@@ -105,14 +115,66 @@ const upload = {
 const time = 0x019a79c8fd000007n
 const completed = { version: plain, listing: Buffer.alloc(32, 7), completedMs: 1_763_000_000_123 }
 const repair = { bucketId: 7, key: objectKey.toString(), blob, uploadId: uid }
-const done = { kind: 'delete-object', time, existed: true } as const
+const done = { kind: 'put-object', time } as const
+const removed = { versionId: version.versionId, versioned: true, deleteMarker: true } as const
+const locks = {
+  tags: [
+    { key: 'colour', value: 'blue' },
+    { key: 'empty', value: '' },
+  ],
+  retention: { mode: 'COMPLIANCE', untilMs: 1_900_000_000_000 },
+  legalHold: true,
+} as const
+const wrappedKey = Buffer.alloc(8, 9)
+const kept: ObjectVersion = {
+  ...attributes,
+  ...locks,
+  tags: [...locks.tags],
+  versionId: '7v9jhho0000000004hj5aarc8k',
+  versioned: true,
+  modifiedMs: 1_763_000_000_123,
+  bytes: 7,
+  etag,
+  blob,
+  encryption: {
+    kind: 'SSE-KMS',
+    wrappedKey,
+    keyId: 'key-1',
+    context: 'e30=',
+    bucketKey: true,
+  },
+}
+const marker: DeleteMarker = {
+  versionId: '7v9jhho0000000004hj5aarc8k',
+  versioned: true,
+  deleteMarker: true,
+  modifiedMs: 1_763_000_000_123,
+}
+const nullMarker: DeleteMarker = { versionId: marker.versionId, deleteMarker: true, modifiedMs: 3 }
+const sealed: ObjectVersion = {
+  ...plain,
+  retention: { mode: 'GOVERNANCE', untilMs: 5 },
+  encryption: { kind: 'SSE-S3', wrappedKey },
+}
+const lockedUpload: Upload = {
+  ...upload,
+  ...locks,
+  tags: [...locks.tags],
+  encryption: { kind: 'SSE-C', wrappedKey, keyMd5: 'hRasmdxgYDKV3nvbahU1MA==' },
+}
+const headOfMany = {
+  version: kept,
+  older: true,
+  nullVersionId: '7v9jhho0000000004hj5aarc8o',
+} as const
+const markerOverMany = { version: marker, older: true } as const
 
 /** Key, bytes as they are written today, and what reading gives. */
 const rows: Record<string, [Uint8Array, Uint8Array, (bytes: Uint8Array) => unknown, unknown]> = {
-  object: [currentKey(7, objectKey), encodeObjectRow(version), decodeObjectRow, version],
+  object: [currentKey(7, objectKey), encodeVersionRow(version), decodeObjectRow, version],
   'object, multipart': [
     currentKey(7, Buffer.from('a')),
-    encodeObjectRow(plain),
+    encodeVersionRow(plain),
     decodeObjectRow,
     plain,
   ],
@@ -151,6 +213,60 @@ const rows: Record<string, [Uint8Array, Uint8Array, (bytes: Uint8Array) => unkno
     encodeOldManifestRow(80),
     decodeOldManifestRow,
     80,
+  ],
+  'object over older versions': [
+    currentKey(7, objectKey),
+    encodeHeadRow(headOfMany),
+    decodeHeadRow,
+    headOfMany,
+  ],
+  'delete marker': [
+    markerKey(7, objectKey),
+    encodeHeadRow(markerOverMany),
+    decodeHeadRow,
+    markerOverMany,
+  ],
+  'older version': [
+    versionKey(7, objectKey, sealed.versionId),
+    encodeVersionRow(sealed),
+    decodeVersionRow,
+    sealed,
+  ],
+  'older version, delete marker': [
+    versionKey(7, objectKey, nullMarker.versionId),
+    encodeVersionRow(nullMarker),
+    decodeVersionRow,
+    nullMarker,
+  ],
+  'upload, locked and encrypted': [
+    uploadKey(7, objectKey, uid),
+    encodeUploadRow(lockedUpload),
+    (bytes) => decodeUploadRow(bytes, uid),
+    lockedUpload,
+  ],
+  'answer, with the retired x': [
+    answerKey(uid),
+    Buffer.from('01a361636d64656c6574652d6f626a656374616848019a79c8fd0000076178f5', 'hex'),
+    decodeAnswerRow,
+    { kind: 'delete-object', time },
+  ],
+  'answer, removed': [
+    answerKey(uid),
+    encodeAnswerRow({ kind: 'delete-object', time, removed }),
+    decodeAnswerRow,
+    { kind: 'delete-object', time, removed },
+  ],
+  'answer, delete marker made': [
+    answerKey(uid),
+    encodeAnswerRow({ kind: 'delete-object', time, made: true }),
+    decodeAnswerRow,
+    { kind: 'delete-object', time, made: true },
+  ],
+  'answer, version': [
+    answerKey(uid),
+    encodeAnswerRow({ kind: 'edit-version', time, version: kept }),
+    decodeAnswerRow,
+    { kind: 'edit-version', time, version: kept },
   ],
 }
 

@@ -12,7 +12,7 @@ import {
   garbageFrom,
   garbageKey,
   KeyKind,
-  keyOfCurrent,
+  keyOfHead,
   manifestKey,
   manifestOf,
   oldManifestKey,
@@ -69,7 +69,7 @@ t.test('what begins with a prefix is in its range, nothing else is', async () =>
       const begins = name.subarray(0, prefix.length).equals(prefix)
       deepStrictEqual(isIn(currentKey(id, name), currentKey(id, prefix)), begins)
       deepStrictEqual(isIn(uploadKey(id, name, uploadId), uploadPrefix(id, prefix)), begins)
-      deepStrictEqual(keyOfCurrent(currentKey(id, name)), name)
+      deepStrictEqual(keyOfHead(currentKey(id, name)), name)
     }),
     settings,
   )

@@ -1,0 +1,79 @@
+// What a command on a key finds: the bucket's gate, the latest version, and how to change the row of the latest.
+import { assert } from '../../kit/assert.ts'
+import type { RowBatch } from '../log/contract.ts'
+import { type BucketId, type BucketRef, isDeleteMarker, type ObjectVersion } from '../records.ts'
+import { decodeHeadRow, encodeHeadRow, type Head } from '../rows/head-row.ts'
+import { currentKey, markerKey } from '../rows/keys.ts'
+import { refusesCommands } from './bucket-gate.ts'
+import type { View } from './decision.ts'
+
+/** A key of a bucket. */
+export interface Place {
+  bucketId: BucketId
+  key: Buffer
+}
+
+/** A key as a command finds it. */
+export interface KeyState extends Place {
+  head: Head | undefined
+  /** The latest version, when it is an object: a delete marker counts as absent. */
+  current: ObjectVersion | undefined
+}
+
+/** Looks at a key; 'bucket-gone' when the bucket takes no commands, or the command knows an old state of it. */
+export async function readKey(
+  command: { bucket: BucketRef; key: string },
+  view: View,
+): Promise<KeyState | 'bucket-gone'> {
+  const { bucket } = command
+  const place = { bucketId: bucket.id, key: Buffer.from(command.key) }
+  const [gone, head] = await Promise.all([refusesCommands(view, bucket), readHead(view, place)])
+  if (gone || knowsNoVersions(bucket, head)) return 'bucket-gone'
+  const current = head && !isDeleteMarker(head.version) ? head.version : undefined
+  return { ...place, head, current }
+}
+
+/** Changes that make `head` the latest version of a key where `before` was; undefined for none. */
+export function changeHead(
+  place: Place,
+  before: Head | undefined,
+  head: Head | undefined,
+): RowBatch {
+  const batch: RowBatch = []
+  const rowKey = head && headKey(place, head)
+  if (before) {
+    const oldKey = headKey(place, before)
+    if (!rowKey?.equals(oldKey)) batch.push({ key: oldKey, value: undefined })
+  }
+  if (head && rowKey) batch.push({ key: rowKey, value: encodeHeadRow(head) })
+  return batch
+}
+
+/** The id of the `null` version of a key, be it the latest or below. */
+export function nullVersionIdOf({ version, nullVersionId }: Head): string | undefined {
+  return version.versioned ? nullVersionId : version.versionId
+}
+
+async function readHead(view: View, { bucketId, key }: Place): Promise<Head | undefined> {
+  const [current, marker] = await Promise.all([
+    view.get(currentKey(bucketId, key)),
+    view.get(markerKey(bucketId, key)),
+  ])
+  assert(!current || !marker, 'the latest version of a key is an object or a marker')
+  const row = current ?? marker
+  return row && decodeHeadRow(row)
+}
+
+/**
+ * Versions are enabled by a revision that some commands know before the partition is told. One that does not know
+ * yet must not be decided as if there were none.
+ */
+function knowsNoVersions({ versioning }: BucketRef, head: Head | undefined): boolean {
+  if (versioning !== 'unversioned' || !head) return false
+  const { version, older } = head
+  return version.versioned === true || older === true || isDeleteMarker(version)
+}
+
+function headKey({ bucketId, key }: Place, { version }: Head): Buffer {
+  return isDeleteMarker(version) ? markerKey(bucketId, key) : currentKey(bucketId, key)
+}

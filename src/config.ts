@@ -57,6 +57,11 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     help: 'erasure code of a new store, as 8+4 (default: by number of drives)',
   },
   {
+    name: 'reduced-redundancy-code',
+    value: 'K+M',
+    help: 'code of new objects of class REDUCED_REDUNDANCY (default: one parity shard less)',
+  },
+  {
     name: 'buckets',
     value: 'NAMES',
     repeatable: true,
@@ -69,6 +74,33 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     help: 'how long the bytes of deleted objects are kept at least',
   },
   { name: 'log-level', value: 'LEVEL', fallback: 'info', help: `one of ${LOG_LEVELS.join(', ')}` },
+  {
+    name: 'encryption-key-file',
+    value: 'FILE',
+    help: 'keys of SSE-S3 and SSE-KMS, made by kintsugi new-key; read again when it changes',
+  },
+  {
+    name: 'vault-address',
+    value: 'URL',
+    help: 'Vault or OpenBao whose transit engine keeps the keys of SSE-S3 and SSE-KMS',
+  },
+  {
+    name: 'vault-mount',
+    value: 'PATH',
+    fallback: 'transit',
+    help: 'where the transit engine is mounted',
+  },
+  {
+    name: 'vault-key',
+    value: 'NAME',
+    fallback: 'kintsugi',
+    help: 'transit key where a request names none',
+  },
+  {
+    name: 'vault-token-file',
+    value: 'FILE',
+    help: 'token for Vault, read for each request; else KINTSUGI_VAULT_TOKEN',
+  },
   { name: 'config', value: 'FILE', help: 'TOML file with any of these options' },
 ]
 
@@ -76,6 +108,14 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
 export interface Credentials {
   accessKeyId: string
   secretAccessKey: string
+}
+
+/** Where the transit engine is, and the token for it: a file or the token itself. */
+export interface VaultConfig {
+  address: string
+  mount: string
+  key: string
+  token: { kind: 'file'; path: string } | { kind: 'text'; text: string }
 }
 
 /** Everything that `kintsugi serve` was told. */
@@ -91,10 +131,13 @@ export interface ServeConfig {
   strictS3: boolean
   tls?: { certPath: string; keyPath: string }
   code?: { dataCount: number; parityCount: number }
+  reducedRedundancyCode?: { dataCount: number; parityCount: number }
   buckets: readonly string[]
   garbageGraceMs: number
   logLevel: LogLevel
   rootCredentials?: Credentials
+  encryptionKeyFile?: string
+  vault?: VaultConfig
 }
 
 /** Something is wrong with what the user wrote: exit code 2, one sentence. */
@@ -135,7 +178,10 @@ export function processEnvironment(): Record<string, string | undefined> {
 function readSettings(settings: Settings, sources: ConfigSources): ServeConfig {
   const tls = readTls(settings)
   const code = settings.code?.[0]
+  const reducedCode = settings['reduced-redundancy-code']?.[0]
   const rootCredentials = readCredentials(sources.environment)
+  const encryptionKeyFile = settings['encryption-key-file']?.[0]
+  const vault = readVault(settings, sources.environment)
   return {
     directories: sources.directories,
     address: settings.address![0]!,
@@ -149,8 +195,13 @@ function readSettings(settings: Settings, sources: ConfigSources): ServeConfig {
     garbageGraceMs: readSeconds('garbage-grace', settings['garbage-grace']![0]!) * 1000,
     logLevel: readLogLevel(settings['log-level']![0]!),
     ...(tls ? { tls } : {}),
-    ...(code ? { code: readCode(code) } : {}),
+    ...(code ? { code: readCode('code', code) } : {}),
+    ...(reducedCode
+      ? { reducedRedundancyCode: readCode('reduced-redundancy-code', reducedCode) }
+      : {}),
     ...(rootCredentials ? { rootCredentials } : {}),
+    ...(encryptionKeyFile ? { encryptionKeyFile } : {}),
+    ...(vault ? { vault } : {}),
   }
 }
 
@@ -252,12 +303,14 @@ function readLogLevel(text: string): LogLevel {
   return level
 }
 
-function readCode(text: string): { dataCount: number; parityCount: number } {
+function readCode(name: string, text: string): { dataCount: number; parityCount: number } {
   const [, data, parity] = /^(\d{1,2})\+(\d)$/.exec(text) ?? []
   const dataCount = Number(data)
   const parityCount = Number(parity)
   if (!data || dataCount < 1 || dataCount > 16 || parityCount > 4) {
-    throw new ConfigError(`--code takes K+M with K from 1 to 16 and M from 0 to 4, not "${text}"`)
+    throw new ConfigError(
+      `--${name} takes K+M with K from 1 to 16 and M from 0 to 4, not "${text}"`,
+    )
   }
   return { dataCount, parityCount }
 }
@@ -268,6 +321,35 @@ function readTls(settings: Settings): ServeConfig['tls'] {
   if (certPath && keyPath) return { certPath, keyPath }
   if (certPath || keyPath) throw new ConfigError('--tls-cert and --tls-key are given together')
   return undefined
+}
+
+function readVault(
+  settings: Settings,
+  environment: ConfigSources['environment'],
+): VaultConfig | undefined {
+  const address = settings['vault-address']?.[0]
+  const tokenFile = settings['vault-token-file']?.[0]
+  if (!address) {
+    if (tokenFile) throw new ConfigError('--vault-token-file needs --vault-address')
+    return undefined
+  }
+  if (!/^https?:\/\/[^/?#\s]+\/?$/.test(address))
+    throw new ConfigError(`--vault-address takes http(s)://HOST:PORT, not "${address}"`)
+  const mount = settings['vault-mount']![0]!
+  if (!/^[\w-]+(\/[\w-]+)*$/.test(mount))
+    throw new ConfigError(`--vault-mount takes a path such as transit, not "${mount}"`)
+  return {
+    address,
+    mount,
+    key: settings['vault-key']![0]!,
+    token: readVaultToken(tokenFile, environment.KINTSUGI_VAULT_TOKEN),
+  }
+}
+
+function readVaultToken(path: string | undefined, text: string | undefined): VaultConfig['token'] {
+  if (path) return { kind: 'file', path }
+  if (text) return { kind: 'text', text }
+  throw new ConfigError('--vault-address needs --vault-token-file or KINTSUGI_VAULT_TOKEN')
 }
 
 function readCredentials(environment: ConfigSources['environment']): Credentials | undefined {
@@ -292,5 +374,6 @@ function readCredentials(environment: ConfigSources['environment']): Credentials
 export function unknownVariables(environment: ConfigSources['environment']): string[] {
   const known = new Set(SERVE_OPTIONS.map(({ name }) => environmentName(name)))
   known.add('KINTSUGI_ROOT_ACCESS_KEY_ID').add('KINTSUGI_ROOT_SECRET_ACCESS_KEY')
+  known.add('KINTSUGI_VAULT_TOKEN')
   return Object.keys(environment).filter((name) => name.startsWith('KINTSUGI_') && !known.has(name))
 }

@@ -12,7 +12,7 @@ import { createGateway, type Gateway } from './gateway/server.ts'
 import { readTlsKeys, type TlsKeys, type TlsPaths, watchTlsFiles } from './gateway/tls-files.ts'
 import { mebibytes } from './kit/bytes.ts'
 import { ClosingStack } from './kit/closing-stack.ts'
-import { CELL_BYTES, type ErasureCode, shardCount } from './kit/erasure-code.ts'
+import { CELL_BYTES, type ErasureCode } from './kit/erasure-code.ts'
 import type { Log } from './kit/log.ts'
 import type { Registry } from './kit/metrics.ts'
 import { type Periodic, repeat } from './kit/periodic.ts'
@@ -45,6 +45,8 @@ export interface Member {
   endpoint: string
   drives: readonly { path: string }[]
   code: ErasureCode
+  /** Of new objects of the class REDUCED_REDUNDANCY. */
+  reducedCode: ErasureCode
   /** `keptIn`: the file that holds the generated secret; undefined when the environment gave it. */
   credentials: { accessKeyId: string; keptIn?: string | undefined }
   /** True when several drives lie on one file system. */
@@ -78,6 +80,7 @@ async function openParts(
     endpoint: gateway.endpoint,
     drives: storage.drives,
     code: storage.coordinator.state.map.code,
+    reducedCode: storage.reducedCode,
     credentials: storage.credentials,
     sharesDisk: storage.sharesDisk,
     readiness: () => storage.readiness(),
@@ -97,7 +100,8 @@ async function createBuckets(objects: Objects, { buckets, region }: ServeConfig)
 }
 
 async function assembleStore(storage: EmbeddedStorage, parts: MemberParts): Promise<StoreParts> {
-  const maxShards = shardCount(storage.coordinator.state.map.code)
+  // A blob may be of any code that ever fitted a partition, so a stripe has a cell for every drive of one.
+  const maxShards = storage.coordinator.state.map.slots[0]!.length
   const openCodec = (poolBytes: number): Promise<Codec> =>
     Codec.open({ maxShards, cellBytes: CELL_BYTES, poolBytes })
   const codec = await openCodec(STRIPE_POOL_BYTES)
@@ -115,6 +119,8 @@ async function assembleStore(storage: EmbeddedStorage, parts: MemberParts): Prom
     node: storage.node,
     router: storage.router,
     coordinator: storage.coordinator,
+    reducedCode: storage.reducedCode,
+    keys: storage.keys,
     pins: new Pins(),
     writeBudget: new Semaphore(WRITE_BUDGET_BYTES / WRITE_BUDGET_UNIT),
     recordOut: (driveId) => storage.recordOut(driveId),

@@ -1,7 +1,9 @@
 // The storage of an embedded store, opened over its drives: shards, metadata, coordinator; and the watch over them.
 import type { ServeConfig } from '../config.ts'
+import type { KeyProvider } from '../encryption/key-provider.ts'
 import { asBuffer } from '../kit/bytes.ts'
 import { ClosingStack } from '../kit/closing-stack.ts'
+import type { ErasureCode } from '../kit/erasure-code.ts'
 import type { Log } from '../kit/log.ts'
 import { Gauge, type Registry } from '../kit/metrics.ts'
 import { repeat } from '../kit/periodic.ts'
@@ -20,6 +22,7 @@ import { ShardStore } from '../storage-node/shard-store.ts'
 import { LocalStorageNode } from '../storage-node/storage-node.ts'
 import { DamageLog } from '../storage-node/upkeep/damage-log.ts'
 import { DriveWatch } from './drive-watch.ts'
+import { openKeyProvider } from './encryption-keys.ts'
 import { readinessOf } from './readiness.ts'
 import { startStore } from './start-store.ts'
 
@@ -35,8 +38,11 @@ export interface EmbeddedStorage {
   node: StorageNode
   router: Router
   coordinator: Coordinator
+  /** Of new objects of the class REDUCED_REDUNDANCY. */
+  reducedCode: ErasureCode
   drives: readonly Drive[]
   credentials: RootCredentials
+  keys: KeyProvider
   sharesDisk: boolean
   readiness(): { ready: boolean; degraded: readonly string[] }
   recordOut(driveId: number): Promise<void>
@@ -65,10 +71,11 @@ async function openAll(
   parts: EmbeddedParts,
   opened: ClosingStack,
 ): Promise<EmbeddedStorage> {
-  const { drives, coordinator } = await startStore(config, parts)
+  const { drives, coordinator, reducedCode } = await startStore(config, parts)
   for (const drive of drives) opened.defer(() => drive.close())
   opened.defer(() => coordinator.close())
   const credentials = await rootCredentials(config, coordinator, drives, parts)
+  const keys = await openKeyProvider(config, { ...parts, coordinator, opened })
   const node = await openShardStores(drives, parts, opened)
   // Records drives that failed so far as out.
   await coordinator.decide(() => undefined)
@@ -100,8 +107,10 @@ async function openAll(
     node,
     router: new Router(coordinator, partitions),
     coordinator,
+    reducedCode,
     drives,
     credentials,
+    keys,
     sharesDisk: await shareDisk(drives, parts.world),
     readiness: () => readinessOf(coordinator.state),
     recordOut: (driveId) => watch.recorded(driveId),

@@ -30,6 +30,10 @@ export function asS3Error(error: unknown): S3Error {
       return new S3Error('InsufficientStorage', {}, { cause })
     case 'BODY_LENGTH_WRONG':
       return new S3Error('IncompleteBody', {}, { cause })
+    case 'KEY_PROVIDER_UNAVAILABLE':
+      return new S3Error('ServiceUnavailable', {}, { cause, headers: { 'retry-after': '1' } })
+    case 'NO_SUCH_KEY':
+      return new S3Error('KMS.NotFoundException', {}, { cause, message: (error as Error).message })
     case 'BUCKET_GONE':
       return new S3Error('NoSuchBucket', {}, { cause })
     default:

@@ -4,6 +4,8 @@ import { type CrcName, combineCrc } from '../digest/combine.ts'
 import { digestOf, newDigest } from '../digest/digest.ts'
 import { newUid } from '../kit/uid.ts'
 import type { Checksum, ObjectVersion, Part } from '../metadata/records.ts'
+import { likeBefore, openSealing } from './data-keys.ts'
+import { encodeAttributes } from './describe-blob.ts'
 import type { MetadataClient } from './metadata-client.ts'
 import type {
   AppendOutcome,
@@ -51,9 +53,9 @@ function orChanged(outcome: AppendOutcome): AppendOutcome {
   return lost ? { kind: 'changed' } : outcome
 }
 
-/** The attributes of the object stay; a lock is that of the new version. */
+/** Attributes and encryption of the object stay; a lock is that of the new version. */
 function asRewrite(request: AppendRequest, object: StoredObject): PutRequest {
-  const { headers, userMetadata, storageClass, tags, versionId } = object.version
+  const { headers, userMetadata, storageClass, tags, versionId, encryption } = object.version
   const { retention, legalHold } = request.attributes
   const attributes: ObjectAttributes = {
     headers,
@@ -64,20 +66,31 @@ function asRewrite(request: AppendRequest, object: StoredObject): PutRequest {
     ...(legalHold ? { legalHold } : {}),
   }
   const conditions = { ...request.conditions, ifCurrent: versionId }
-  return { ...request, attributes, conditions, body: appendedBody(object, request) }
+  const { encryption: _, customerKey, ...put } = request
+  return {
+    ...put,
+    attributes,
+    conditions,
+    ...(encryption ? { encryption: likeBefore(encryption, customerKey) } : {}),
+    body: appendedBody(object, request),
+  }
 }
 
 async function appendPart(
   request: AppendRequest,
   version: ObjectVersion,
-  { metadata, parts }: AppendTools,
+  { metadata: rows, parts }: AppendTools,
 ): Promise<AppendOutcome> {
-  const { bucket, key, conditions, body, signal } = request
+  const { bucket, key, conditions, customerKey, body, signal } = request
+  const { encryption, storageClass } = version
   const partCount = version.manifest?.partCount ?? (version.bytes === 0 ? 0 : 1)
   if (partCount >= PARTS_MAX) return { kind: 'too-many-parts' }
-  const part = await storeBody({ bucket, key, part: partCount + 1 }, body, parts, signal)
+  const sealing = encryption && (await openSealing(encryption, customerKey, parts))
+  const metadata = encodeAttributes(undefined, encryption)
+  const owner = { bucket, key, part: partCount + 1, storageClass, metadata, sealing }
+  const part = await storeBody(owner, body, parts, signal)
   const manifestUid = newUid(parts.world)
-  const answer = await metadata.commit(bucket, key, (envelope) => ({
+  const answer = await rows.commit(bucket, key, (envelope) => ({
     ...envelope,
     kind: 'append-object',
     versionId: version.versionId,

@@ -1,12 +1,16 @@
 // What the first shard header carries beside the key, so that a row could be rebuilt from shards alone.
 import { encode } from 'cbor-x'
-import type { ObjectAttributes } from '../metadata/records.ts'
+import type { Encryption, ObjectAttributes } from '../metadata/records.ts'
 
 /** A shard header holds 64 KiB in all; attributes near that are left out: recovery then has the bytes without them. */
 const RECOVERABLE_BYTES = 48 * 1024
 
-/** Attributes of an object as CBOR. */
-export function encodeAttributes(attributes: ObjectAttributes): Uint8Array {
-  const bytes = encode(attributes)
+/** Attributes and encryption of an object as CBOR; a part has only the latter. */
+export function encodeAttributes(
+  attributes: ObjectAttributes | undefined,
+  encryption: Encryption | undefined,
+): Uint8Array {
+  if (!attributes && !encryption) return new Uint8Array(0)
+  const bytes = encode({ ...attributes, ...(encryption ? { encryption } : {}) })
   return bytes.length <= RECOVERABLE_BYTES ? bytes : new Uint8Array(0)
 }

@@ -4,6 +4,7 @@ import type { ListedVersion, UploadCensus, VersionEdit } from '../metadata/contr
 import { isDeleteMarker, type ObjectVersion, type Part, type Upload } from '../metadata/records.ts'
 import { appendObject } from './append.ts'
 import { Buckets, refOf, type SettingsChange } from './buckets.ts'
+import { newSealing, openSealing } from './data-keys.ts'
 import { encodeAttributes } from './describe-blob.ts'
 import { listObjects, listUploads, listVersions } from './listings.ts'
 import { MetadataClient } from './metadata-client.ts'
@@ -18,6 +19,7 @@ import {
   type DeleteOptions,
   type DeleteOutcome,
   type EditOutcome,
+  type EncryptionRequest,
   type FindOutcome,
   type ListPage,
   type ListRequest,
@@ -83,9 +85,13 @@ export class Objects implements ObjectStore {
 
   async put(request: PutRequest): Promise<PutOutcome> {
     const { bucket, key, attributes, conditions, body, signal } = request
-    const owner = { bucket, key, part: 0, metadata: encodeAttributes(attributes) }
+    const sealing = request.encryption && (await newSealing(request.encryption, this.#parts))
+    const encryption = sealing?.encryption
+    const metadata = encodeAttributes(attributes, encryption)
+    const { storageClass } = attributes
+    const owner = { bucket, key, part: 0, storageClass, metadata, sealing }
     const stored = await storeBody(owner, body, this.#parts, signal)
-    const version = { ...attributes, ...stored }
+    const version = { ...attributes, ...stored, ...(encryption ? { encryption } : {}) }
     const answer = await this.#metadata.commit(bucket, key, (envelope) => ({
       ...envelope,
       kind: 'put-object',
@@ -133,13 +139,16 @@ export class Objects implements ObjectStore {
   async createUpload(
     bucket: Bucket,
     key: string,
-    upload: Omit<Upload, 'uploadId' | 'initiatedMs'>,
+    upload: Omit<Upload, 'uploadId' | 'initiatedMs' | 'encryption'>,
+    encryption?: EncryptionRequest,
   ): Promise<Upload> {
     const uploadId = newUid(this.#parts.world)
+    const sealing = encryption && (await newSealing(encryption, this.#parts))
+    const sealed = sealing ? { encryption: sealing.encryption } : {}
     const answer = await this.#metadata.commit(bucket, key, (envelope) => ({
       ...envelope,
       kind: 'create-upload',
-      upload: { ...upload, uploadId },
+      upload: { ...upload, ...sealed, uploadId },
     }))
     if (answer.kind !== 'done') throw new BucketGone(`an upload can not begin: ${answer.kind}`)
     return answer.upload
@@ -151,8 +160,12 @@ export class Objects implements ObjectStore {
   }
 
   async putPart(request: Parameters<ObjectStore['putPart']>[0]): Promise<PutPartOutcome> {
-    const { bucket, key, upload, number, body, signal } = request
-    const stored = await storeBody({ bucket, key, part: number }, body, this.#parts, signal)
+    const { bucket, key, upload, number, customerKey, body, signal } = request
+    const { encryption, storageClass } = upload
+    const sealing = encryption && (await openSealing(encryption, customerKey, this.#parts))
+    const metadata = encodeAttributes(undefined, encryption)
+    const owner = { bucket, key, part: number, storageClass, metadata, sealing }
+    const stored = await storeBody(owner, body, this.#parts, signal)
     const answer = await this.#metadata.commit(bucket, key, (envelope) => ({
       ...envelope,
       kind: 'put-part',

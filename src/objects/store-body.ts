@@ -1,6 +1,10 @@
 // A body becomes a stored blob, and what a row says of it. Until a commit names the blob it is invisible.
+import { asBuffer } from '../kit/bytes.ts'
+import { newUid } from '../kit/uid.ts'
 import type { Blob, Part } from '../metadata/records.ts'
 import { drivesOfBlob } from '../placement/place.ts'
+import type { Sealing } from './data-keys.ts'
+import { encryptBody } from './encrypt-body.ts'
 import type { Body, Bucket } from './object-store.ts'
 import type { StoreParts } from './store-parts.ts'
 import { discardBlob, type StoredBody, writeBlob } from './write-blob.ts'
@@ -11,8 +15,11 @@ export interface BodyOwner {
   key: string
   /** 0 for a whole object. */
   part: number
+  storageClass: string
   /** What else recovery needs to rebuild the row; absent for parts. */
   metadata?: Uint8Array
+  /** Absent: the bytes are stored as they come. */
+  sealing?: Sealing | undefined
 }
 
 /** What a row says of bytes that were stored, be they an object or a part. */
@@ -20,20 +27,35 @@ export type StoredFacts = Pick<Part, 'bytes' | 'etag' | 'checksum' | 'blob'>
 
 /** Stores a body; throws what the body throws, and then leaves nothing behind. */
 export async function storeBody(
-  { bucket, key, part, metadata = new Uint8Array(0) }: BodyOwner,
+  { bucket, key, part, storageClass, metadata = new Uint8Array(0), sealing }: BodyOwner,
   body: Body,
   parts: StoreParts,
   signal: AbortSignal,
 ): Promise<StoredFacts> {
   const { partition } = parts.router.route(bucket.id, key)
-  const owner = { bucketId: bucket.id, key, part, partition, metadata }
-  return describeStored(body, await writeBlob(owner, body, parts, signal))
+  const uid = newUid(parts.world)
+  const owner = { uid, bucketId: bucket.id, key, part, partition, storageClass, metadata }
+  const written = sealing ? encryptBody(body, sealing.dataKey, { uid, part }) : body
+  const stored = await writeBlob(owner, written, parts, signal)
+  return { ...describeStored(body, stored), ...otherEtag(sealing, parts) }
 }
 
 /** Forgets what was stored, when the commit that should have named it was refused. */
 export async function discardStored({ blob }: { blob?: Blob }, parts: StoreParts): Promise<void> {
   if (!blob) return
   await discardBlob(blob, drivesOfBlob(parts.coordinator.state.map, blob), parts)
+}
+
+/**
+ * Where the key is not the store's alone the ETag is no MD5, as on AWS: it would tell whoever may list what the bytes
+ * are. Nothing can be computed from it, so it is random.
+ */
+function otherEtag(
+  sealing: Sealing | undefined,
+  { world }: Pick<StoreParts, 'world'>,
+): Pick<StoredFacts, 'etag'> | undefined {
+  if (!sealing || sealing.encryption.kind === 'SSE-S3') return undefined
+  return { etag: asBuffer(world.random.bytes(16)).toString('hex') }
 }
 
 function describeStored({ bytes }: Body, { blob, digests }: StoredBody): StoredFacts {

@@ -1,5 +1,7 @@
 // What the object room is made of: handed in by the member, the same for every object.
+import type { KeyProvider } from '../encryption/key-provider.ts'
 import type { Codec } from '../erasure/codec.ts'
+import type { ErasureCode } from '../kit/erasure-code.ts'
 import type { Log } from '../kit/log.ts'
 import type { Semaphore } from '../kit/semaphore.ts'
 import type { World } from '../kit/world.ts'
@@ -27,6 +29,10 @@ export interface StoreParts {
   node: StorageNode
   router: Router
   coordinator: Coordinator
+  /** The code of new objects of the class REDUCED_REDUNDANCY; all others have that of the map. */
+  reducedCode: ErasureCode
+  /** Wraps the keys of encrypted objects. */
+  keys: KeyProvider
   pins: Pins
   /** Permits of WRITE_BUDGET_UNIT bytes for shards that storage collects in memory before it writes them. */
   writeBudget: Semaphore

@@ -1,7 +1,9 @@
 // An object that was found: one blob, or the parts of a multipart upload one behind the other.
 import type { MetadataPartition } from '../metadata/contract.ts'
-import type { ObjectVersion, Part } from '../metadata/records.ts'
-import type { ByteRange, PartExtent, StoredObject } from './object-store.ts'
+import type { Blob, Encryption, ObjectVersion, Part } from '../metadata/records.ts'
+import { openSealing, type Sealing } from './data-keys.ts'
+import { readEncrypted } from './decrypt-read.ts'
+import type { ByteRange, CustomerKey, PartExtent, StoredObject } from './object-store.ts'
 import { readBlob, TooFewShards } from './read-blob.ts'
 import type { StoreParts } from './store-parts.ts'
 
@@ -23,7 +25,10 @@ export function storedObject(
     findPart: async (number) => findExtent(await loadParts(), number),
     listParts: async (after, limit) =>
       version.manifest ? pageOf(await loadParts(), after, limit) : { parts: [], more: false },
-    read: (range, signal) => readParts(loadParts, range, parts, signal),
+    read: (range, signal, customerKey) => {
+      const reader = openReader(version.encryption, customerKey, parts)
+      return readParts({ loadParts, reader }, range, parts, signal)
+    },
   }
 }
 
@@ -74,9 +79,31 @@ function findExtent(parts: readonly Part[], number: number): PartExtent | undefi
   return { number, partCount: parts.length, firstByte, bytes, ...(checksum ? { checksum } : {}) }
 }
 
+/** Reads bytes of one part; the part has some. */
+type PartReader = (
+  part: Part & { blob: Blob },
+  range: ByteRange,
+  signal: AbortSignal,
+) => AsyncIterable<Uint8Array>
+
+/** All parts of an encrypted object have the same data key: it is unwrapped once, when the first byte is asked for. */
+function openReader(
+  encryption: Encryption | undefined,
+  customerKey: CustomerKey | undefined,
+  parts: StoreParts,
+): PartReader {
+  if (!encryption) return ({ blob }, range, signal) => readBlob(blob, range, parts, signal)
+  let opening: Promise<Sealing> | undefined
+  return async function* ({ blob, bytes }, range, signal) {
+    opening ??= openSealing(encryption, customerKey, parts)
+    const { dataKey } = await opening
+    yield* readEncrypted({ blob, plainBytes: bytes, dataKey }, range, parts, signal)
+  }
+}
+
 /** Pins every part before the first byte, so that an overwrite takes nothing from under a slow reader. */
 async function* readParts(
-  loadParts: () => Promise<Part[]>,
+  { loadParts, reader }: { loadParts: () => Promise<Part[]>; reader: PartReader },
   range: ByteRange,
   parts: StoreParts,
   signal: AbortSignal,
@@ -88,7 +115,8 @@ async function* readParts(
     for (const part of manifest) {
       const first = Math.max(range.first, partStart) - partStart
       const last = Math.min(range.last, partStart + part.bytes - 1) - partStart
-      if (part.blob && first <= last) yield* readBlob(part.blob, { first, last }, parts, signal)
+      const { blob } = part
+      if (blob && first <= last) yield* reader({ ...part, blob }, { first, last }, signal)
       partStart += part.bytes
       if (partStart > range.last) return
     }

@@ -2,7 +2,7 @@
 import type { Codec } from '../erasure/codec.ts'
 import { mebibytes } from '../kit/bytes.ts'
 import { CELL_BYTES, type ErasureCode, shardCount } from '../kit/erasure-code.ts'
-import { newUid, type Uid } from '../kit/uid.ts'
+import type { Uid } from '../kit/uid.ts'
 import { type Blob, type BucketId, MISSING_SLOT } from '../metadata/records.ts'
 import { type Placement, placeBlob } from '../placement/place.ts'
 import type { Body, BodyDigests } from './object-store.ts'
@@ -19,12 +19,16 @@ const COLLECTED_SHARD_BYTES = mebibytes(1)
 
 /** What a blob belongs to. */
 export interface BlobOwner {
+  /** Of the blob: new, and used for nothing else. */
+  uid: Uid
   bucketId: BucketId
   key: string
   /** 0 for a whole object. */
   part: number
   /** Data partition of the key. */
   partition: number
+  /** Of the object; it chooses the code. */
+  storageClass: string
   /** What else recovery needs to rebuild the row. */
   metadata: Uint8Array
 }
@@ -35,7 +39,7 @@ export interface StoredBody {
   digests: BodyDigests
 }
 
-/** Stores a body under a new uid. Throws what the body throws, and then leaves nothing behind. */
+/** Stores a body under its uid. Throws what the body throws, and then leaves nothing behind. */
 export async function writeBlob(
   owner: BlobOwner,
   body: Body,
@@ -48,11 +52,7 @@ export async function writeBlob(
   const permits = collectedPermits(layout, placement.code)
   if (permits > 0) await parts.writeBudget.acquire(permits, signal)
   try {
-    return await storeStripes(
-      { owner, body, placement, layout, uid: newUid(parts.world) },
-      parts,
-      signal,
-    )
+    return await storeStripes({ owner, body, placement, layout }, parts, signal)
   } finally {
     if (permits > 0) parts.writeBudget.release(permits)
   }
@@ -63,7 +63,6 @@ interface BlobWrite {
   body: Body
   placement: Placement
   layout: BlobLayout
-  uid: Uid
 }
 
 async function storeStripes(
@@ -126,9 +125,10 @@ async function finishEmpty(body: Body): Promise<BodyDigests> {
   return body.finish()
 }
 
-function place(owner: BlobOwner, bytes: number, { coordinator }: StoreParts): Placement {
-  const { map } = coordinator.state
-  const code = bytes <= COPIES_UP_TO_BYTES ? { ...map.code, dataCount: 1 } : map.code
+function place(owner: BlobOwner, bytes: number, parts: StoreParts): Placement {
+  const { map } = parts.coordinator.state
+  const wanted = owner.storageClass === 'REDUCED_REDUNDANCY' ? parts.reducedCode : map.code
+  const code = bytes <= COPIES_UP_TO_BYTES ? { ...wanted, dataCount: 1 } : wanted
   const placement = placeBlob(map, owner.partition, code)
   if (!placement) throw new TooFewDrives('no drive of this partition is left')
   return placement
@@ -141,11 +141,11 @@ function collectedPermits(layout: BlobLayout, code: ErasureCode): number {
 }
 
 function describeShards(
-  { owner, body, placement, layout, uid }: BlobWrite,
+  { owner, body, placement, layout }: BlobWrite,
   { coordinator }: StoreParts,
 ): Parameters<typeof ShardFan.open>[0] {
   return {
-    id: { uid, part: owner.part },
+    id: { uid: owner.uid, part: owner.part },
     code: placement.code,
     cellBytes: CELL_BYTES,
     shardBytes: layout.shardBytes,
@@ -158,12 +158,12 @@ function describeShards(
   }
 }
 
-function describeBlob({ owner, body, placement, uid }: BlobWrite, lostSlots: number[]): Blob {
+function describeBlob({ owner, body, placement }: BlobWrite, lostSlots: number[]): Blob {
   const { code, drives, asMapped } = placement
   const written = drives.map((id, slot) => (lostSlots.includes(slot) ? MISSING_SLOT : id))
   const listed = !asMapped || lostSlots.length > 0
   return {
-    uid,
+    uid: owner.uid,
     part: owner.part,
     bytes: body.bytes,
     code,

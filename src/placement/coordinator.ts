@@ -28,6 +28,8 @@ export interface BucketEncryption {
   /** SSE-KMS: absent for the key that the store uses otherwise. */
   keyId?: string
   bucketKey?: boolean
+  /** Nobody may encrypt with keys of their own. */
+  blocksCustomerKeys?: true
 }
 
 /** What owners set on a bucket. Every change is a new revision, which all partitions know before it is answered. */
@@ -61,8 +63,8 @@ export interface ClusterState {
   nextDriveId: number
   /** The key made at the first start, unless the environment gave one. */
   rootCredentials?: { accessKeyId: string; secretAccessKey: string }
-  /** Master keys made by the store itself where no key provider is configured, newest first; base64. */
-  masterKeys?: { id: string; key: string }[]
+  /** Wrapping keys made by the store itself where no key provider is configured, newest first; base64. */
+  wrappingKeys?: { id: string; key: string }[]
 }
 
 /** A change computes the next state from the current one (pure); undefined means: nothing to change after all. */

@@ -51,13 +51,14 @@ t.test('every option can stand in the environment and in the file', async (t) =>
     port: '1',
     'admin-port': '2',
     code: '4+2',
+    'reduced-redundancy-code': '4+1',
     'garbage-grace': '5',
     'log-level': 'error',
     'strict-region': 'true',
     'strict-s3': 'true',
   }
   for (const { name } of SERVE_OPTIONS) {
-    if (name === 'config' || name.startsWith('tls')) continue
+    if (name === 'config' || /^(tls|vault)-/.test(name)) continue
     const value = values[name] ?? 'some-text'
     const variable = `KINTSUGI_${name.replaceAll('-', '_').toUpperCase()}`
     const fromEnvironment = await load({ environment: { [variable]: value } })
@@ -67,6 +68,30 @@ t.test('every option can stand in the environment and in the file', async (t) =>
     })
     t.same(fromEnvironment, fromFile, name)
     t.notSame(fromFile, await load(), `${name} has an effect`)
+  }
+})
+
+t.test('Vault is an address and a token', async (t) => {
+  const address = 'https://vault.example:8200'
+  const token = { KINTSUGI_VAULT_TOKEN: 's.text' }
+  const { vault } = await load({ options: { 'vault-address': address }, environment: token })
+  t.same(vault, {
+    address,
+    mount: 'transit',
+    key: 'kintsugi',
+    token: { kind: 'text', text: 's.text' },
+  })
+  const options = { 'vault-address': address, 'vault-token-file': '/t', 'vault-mount': 'a/b' }
+  const other = await load({ options: { ...options, 'vault-key': 'k' }, environment: token })
+  t.match(other.vault, { mount: 'a/b', key: 'k', token: { kind: 'file', path: '/t' } })
+  for (const wrong of [
+    { 'vault-address': address },
+    { 'vault-token-file': '/t' },
+    { ...options, 'vault-address': 'vault.example' },
+    { ...options, 'vault-address': `${address}/v1` },
+    { ...options, 'vault-mount': '../sys' },
+  ]) {
+    await t.rejects(load({ options: wrong }), ConfigError, JSON.stringify(wrong))
   }
 })
 
@@ -88,6 +113,7 @@ t.test('wrong settings are refused by name', async (t) => {
     [{ options: { code: '4' } }, /--code/],
     [{ options: { code: '17+2' } }, /--code/],
     [{ options: { code: '4+5' } }, /--code/],
+    [{ options: { 'reduced-redundancy-code': '4+5' } }, /--reduced-redundancy-code takes K\+M/],
     [{ options: { 'tls-cert': 'x' } }, /--tls-key/],
     [{ options: { region: 'Über' } }, /--region/],
     [{ environment: { KINTSUGI_STRICT_REGION: 'perhaps' } }, /--strict-region/],

@@ -1,13 +1,9 @@
 // Headers that promise what is not built yet: refused by name, never ignored, so that nobody believes
-// that an object is encrypted, locked or shared when it is not.
+// that an object is shared when it is not.
 import type { Headers } from '../call.ts'
 import { S3Error } from '../s3-error.ts'
 
-const REFUSED_PREFIXES = [
-  'x-amz-grant-',
-  'x-amz-server-side-encryption',
-  'x-amz-copy-source-server-side-encryption',
-]
+const REFUSED_PREFIX = 'x-amz-grant-'
 
 const REFUSED_UNLESS: Readonly<Record<string, readonly string[]>> = {
   'x-amz-acl': ['private'],
@@ -27,5 +23,5 @@ function isRefused(name: string, value: string): boolean {
   if (!name.startsWith('x-amz-')) return false
   const allowed = REFUSED_UNLESS[name]
   if (allowed) return !allowed.includes(value.trim())
-  return REFUSED_PREFIXES.some((prefix) => name.startsWith(prefix))
+  return name.startsWith(REFUSED_PREFIX)
 }

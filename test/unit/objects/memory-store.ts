@@ -1,5 +1,6 @@
 // An object store whose drives and log are in memory, with faults that a test asks for.
 import { newDigest, prepareDigests } from '../../../src/digest/digest.ts'
+import { LocalKeys } from '../../../src/encryption/local-keys.ts'
 import { Codec } from '../../../src/erasure/codec.ts'
 import { DriveUnavailable } from '../../../src/kit/drive-unavailable.ts'
 import { CELL_BYTES, shardCount } from '../../../src/kit/erasure-code.ts'
@@ -172,6 +173,8 @@ export async function openMemoryStore(driveCount = 6): Promise<MemoryStore> {
     node,
     router: new Router(coordinator, partitions),
     coordinator,
+    reducedCode: { ...map.code, parityCount: Math.max(1, map.code.parityCount - 1) },
+    keys: new LocalKeys([{ id: 'test', key: Buffer.alloc(32, 7) }], world),
     pins: new Pins(),
     writeBudget: new Semaphore(1024),
     recordOut: async (driveId) => {

@@ -1,19 +1,55 @@
 // SSE-C: a version encrypted with a key of the client is read only with that key (pitfall 119).
-import type { CustomerKey, Encryption } from '../../../objects/object-store.ts'
-import type { Headers } from '../../call.ts'
+import type { Bucket, CustomerKey, Encryption, Uid } from '../../../objects/object-store.ts'
+import type { Call } from '../../call.ts'
+import {
+  type KeyCarrier,
+  parseCustomerKey,
+  SOURCE_CUSTOMER_KEY,
+} from '../../headers/customer-key-headers.ts'
+import { refuseMethod } from '../../headers/encryption-headers.ts'
+import { S3Error } from '../../s3-error.ts'
 
 /** The key of the request when the version needs one. Throws when it is missing, wrong, or not asked for. */
 export function customerKeyFor(
-  _headers: Headers,
-  _encryption: Encryption | undefined,
+  carrier: KeyCarrier,
+  encryption: Encryption | undefined,
 ): CustomerKey | undefined {
-  return undefined
+  refuseMethod(carrier.headers)
+  return fitting(parseCustomerKey(carrier), encryption)
 }
 
 /** The same for the source of a copy. */
 export function sourceCustomerKeyFor(
-  _headers: Headers,
-  _encryption: Encryption | undefined,
+  carrier: KeyCarrier,
+  encryption: Encryption | undefined,
 ): CustomerKey | undefined {
-  return undefined
+  return fitting(parseCustomerKey(carrier, SOURCE_CUSTOMER_KEY), encryption)
+}
+
+/** Complete needs no key; one that is sent must be that of the upload, while there is one (pitfall 109). */
+export async function refuseOtherKey(call: Call, bucket: Bucket, uploadId: Uid): Promise<void> {
+  refuseMethod(call.headers)
+  const given = parseCustomerKey(call)
+  const upload = given && (await call.objects.findUpload(bucket, call.key, uploadId))
+  if (upload) fitting(given, upload.encryption)
+}
+
+/** Keys are compared by their MD5: the store has no other trace of the right one. */
+function fitting(
+  given: CustomerKey | undefined,
+  encryption: Encryption | undefined,
+): CustomerKey | undefined {
+  const wantedMd5 = encryption?.kind === 'SSE-C' ? encryption.keyMd5 : undefined
+  if (wantedMd5 === given?.keyMd5) return given
+  if (wantedMd5 === undefined)
+    throw refused('The encryption parameters are not applicable to this object.')
+  if (given)
+    throw refused('The provided encryption parameters did not match the ones used originally.')
+  throw refused(
+    'The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.',
+  )
+}
+
+function refused(message: string): S3Error {
+  return new S3Error('InvalidRequest', {}, { message })
 }

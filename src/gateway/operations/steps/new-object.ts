@@ -13,10 +13,11 @@ export interface NewObject {
 
 /** Attributes, lock and encryption of the object that the call makes in `bucket`. */
 export function describeNewObject(
-  { headers, receivedMs }: Pick<Call, 'headers' | 'receivedMs'>,
+  call: Pick<Call, 'headers' | 'receivedMs' | 'strict' | 'secure'>,
   bucket: Bucket,
 ): NewObject {
-  const encryption = parseEncryption(headers, bucket)
+  const { headers, receivedMs } = call
+  const encryption = parseEncryption(call, bucket)
   const attributes = { ...parseAttributes(headers), ...parseLock(headers, bucket, receivedMs) }
   return encryption ? { attributes, encryption } : { attributes }
 }

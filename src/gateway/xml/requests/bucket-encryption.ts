@@ -1,0 +1,64 @@
+// The body of PutBucketEncryption: one rule, for all objects that do not say themselves how they are encrypted.
+import type { BucketEncryption } from '../../../objects/object-store.ts'
+import { S3Error } from '../../s3-error.ts'
+import { childrenOf, malformed, readXml, textOf, type XmlElement } from '../read.ts'
+
+export function readBucketEncryption(text: string): BucketEncryption {
+  const root = readXml(text, 'ServerSideEncryptionConfiguration')
+  const [rule, second] = childrenOf(root, 'Rule')
+  if (!rule || second) throw malformed()
+  const bucketKey = readBucketKey(rule)
+  return {
+    ...readMethod(rule),
+    ...(bucketKey === undefined ? {} : { bucketKey }),
+    ...(blocksCustomerKeys(rule) ? { blocksCustomerKeys: true } : {}),
+  }
+}
+
+/** A rule that names no method means that of S3 itself. */
+function readMethod(rule: XmlElement): Pick<BucketEncryption, 'kind' | 'keyId'> {
+  const [usual, second] = childrenOf(rule, 'ApplyServerSideEncryptionByDefault')
+  if (second) throw malformed()
+  const method = usual ? trimmed(usual, 'SSEAlgorithm') : 'AES256'
+  const keyId = usual && trimmed(usual, 'KMSMasterKeyID')
+  switch (method) {
+    case 'AES256':
+      if (keyId !== undefined) throw keyWithoutKms(keyId)
+      return { kind: 'SSE-S3' }
+    case 'aws:kms':
+      return { kind: 'SSE-KMS', ...(keyId === undefined ? {} : { keyId }) }
+    case 'aws:kms:dsse':
+    case 'aws:fsx':
+      throw new S3Error('NotImplemented', { AdditionalMessage: `SSEAlgorithm ${method}` })
+    default:
+      throw malformed()
+  }
+}
+
+function readBucketKey(rule: XmlElement): boolean | undefined {
+  const text = trimmed(rule, 'BucketKeyEnabled')
+  if (text === undefined) return undefined
+  if (text === 'true' || text === 'false') return text === 'true'
+  throw malformed()
+}
+
+/** NONE alone lifts what was blocked. */
+function blocksCustomerKeys(rule: XmlElement): boolean {
+  const types = childrenOf(rule, 'BlockedEncryptionTypes')
+    .flatMap((blocked) => childrenOf(blocked, 'EncryptionType'))
+    .map(({ text }) => text.trim())
+  if (types.some((type) => type !== 'SSE-C' && type !== 'NONE')) throw malformed()
+  return types.includes('SSE-C')
+}
+
+function keyWithoutKms(keyId: string): S3Error {
+  return new S3Error(
+    'InvalidArgument',
+    { ArgumentName: 'KMSMasterKeyID', ArgumentValue: keyId },
+    { message: 'a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms' },
+  )
+}
+
+function trimmed(parent: XmlElement, name: string): string | undefined {
+  return textOf(parent, name)?.trim() || undefined
+}

@@ -1,0 +1,90 @@
+// Data keys of encrypted objects: made for a new one, unwrapped for one that is there. Keys of clients pass through
+// and are never kept.
+import { unwrapForCustomer, wrapForCustomer } from '../encryption/customer-key.ts'
+import { KEY_BYTES, type KeyProvider, type MadeDataKey } from '../encryption/key-provider.ts'
+import { assert, unreachable } from '../kit/assert.ts'
+import type { World } from '../kit/world.ts'
+import type { Encryption } from '../metadata/records.ts'
+import type { CustomerKey, EncryptionRequest } from './object-store.ts'
+
+/** The key that a client named is none: the gateway answers KMS.NotFoundException. */
+export class NoSuchKey extends Error {
+  override readonly name = 'NoSuchKey'
+  readonly code = 'NO_SUCH_KEY'
+}
+
+/** What encrypts the bytes of an object or upload, and what its row says of that. */
+export interface Sealing {
+  encryption: Encryption
+  dataKey: Uint8Array
+}
+
+/** What makes and opens data keys. */
+interface KeyParts {
+  keys: KeyProvider
+  world: Pick<World, 'random'>
+}
+
+/** A new data key, wrapped as `request` wants it. Throws NoSuchKey. */
+export async function newSealing(request: EncryptionRequest, parts: KeyParts): Promise<Sealing> {
+  switch (request.kind) {
+    case 'SSE-S3': {
+      const { dataKey, wrappedKey } = await makeKey({}, parts)
+      return { encryption: { kind: 'SSE-S3', wrappedKey }, dataKey }
+    }
+    case 'SSE-KMS': {
+      const { kind, ...named } = request
+      const { dataKey, wrappedKey, keyId } = await makeKey(named, parts)
+      return { encryption: { kind, ...named, wrappedKey, keyId }, dataKey }
+    }
+    case 'SSE-C': {
+      const { key, keyMd5 } = request.customerKey
+      const dataKey = parts.world.random.bytes(KEY_BYTES)
+      const wrappedKey = wrapForCustomer(dataKey, key, parts.world.random.bytes(KEY_BYTES))
+      return { encryption: { kind: 'SSE-C', wrappedKey, keyMd5 }, dataKey }
+    }
+    default:
+      return unreachable(request)
+  }
+}
+
+/** The data key of what is encrypted already. `customerKey` is that of SSE-C, whose MD5 was compared. */
+export async function openSealing(
+  encryption: Encryption,
+  customerKey: CustomerKey | undefined,
+  { keys }: Pick<KeyParts, 'keys'>,
+): Promise<Sealing> {
+  const { wrappedKey } = encryption
+  if (encryption.kind !== 'SSE-C')
+    return { encryption, dataKey: await keys.unwrap(wrappedKey, contextOf(encryption)) }
+  assert(customerKey, 'the gateway asks for the key of SSE-C')
+  return { encryption, dataKey: unwrapForCustomer(wrappedKey, customerKey.key) }
+}
+
+/** Asks for a new version to be encrypted as the one before. */
+export function likeBefore(
+  encryption: Encryption,
+  customerKey: CustomerKey | undefined,
+): EncryptionRequest {
+  if (encryption.kind === 'SSE-S3') return { kind: 'SSE-S3' }
+  if (encryption.kind === 'SSE-KMS') {
+    const { wrappedKey: _, ...request } = encryption
+    return request
+  }
+  assert(customerKey, 'the gateway asks for the key of SSE-C')
+  return { kind: 'SSE-C', customerKey }
+}
+
+async function makeKey(
+  request: { keyId?: string; context?: string },
+  { keys }: KeyParts,
+): Promise<MadeDataKey> {
+  const made = await keys.newDataKey(request)
+  if (made.kind === 'made') return made
+  throw new NoSuchKey(`Key '${made.keyId}' does not exist`)
+}
+
+function contextOf(encryption: Encryption): { context?: string } {
+  const context = encryption.kind === 'SSE-KMS' ? encryption.context : undefined
+  return context === undefined ? {} : { context }
+}

@@ -1,0 +1,27 @@
+// Ranges of encrypted blobs: the seals that a range touches are read, opened, and cut to it.
+import { openSeals, SealBroken } from '../encryption/open-seals.ts'
+import { sealedBytes, sealedRange } from '../encryption/seal-format.ts'
+import type { Blob } from '../metadata/records.ts'
+import type { ByteRange } from './object-store.ts'
+import { readBlob } from './read-blob.ts'
+import type { StoreParts } from './store-parts.ts'
+
+/** An encrypted blob, its length before it was, and its key. */
+export interface EncryptedBlob {
+  blob: Blob
+  plainBytes: number
+  dataKey: Uint8Array
+}
+
+/** Plain bytes of `range`. Throws SealBroken before it gives a byte that is not what was written. */
+export async function* readEncrypted(
+  { blob, plainBytes, dataKey }: EncryptedBlob,
+  range: ByteRange,
+  parts: StoreParts,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  if (blob.bytes !== sealedBytes(plainBytes))
+    throw new SealBroken(`blob ${blob.uid} is not as long as its plain bytes say`)
+  const sealed = readBlob(blob, sealedRange(range, plainBytes), parts, signal)
+  yield* openSeals(sealed, dataKey, { uid: blob.uid, part: blob.part, plainBytes }, range)
+}

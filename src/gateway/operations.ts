@@ -8,9 +8,11 @@ import { corsPreflight } from './operations/cors-preflight.ts'
 import { createBucket } from './operations/create-bucket.ts'
 import { createMultipartUpload } from './operations/create-multipart-upload.ts'
 import { deleteBucket } from './operations/delete-bucket.ts'
+import { deleteBucketEncryption } from './operations/delete-bucket-encryption.ts'
 import { deleteObject } from './operations/delete-object.ts'
 import { deleteObjectTagging } from './operations/delete-object-tagging.ts'
 import { deleteObjects } from './operations/delete-objects.ts'
+import { getBucketEncryption } from './operations/get-bucket-encryption.ts'
 import { getBucketLocation } from './operations/get-bucket-location.ts'
 import { getBucketVersioning } from './operations/get-bucket-versioning.ts'
 import { getObject } from './operations/get-object.ts'
@@ -28,12 +30,14 @@ import { listObjects } from './operations/list-objects.ts'
 import { listObjectsV2 } from './operations/list-objects-v2.ts'
 import { listParts } from './operations/list-parts.ts'
 import { postObject } from './operations/post-object.ts'
+import { putBucketEncryption } from './operations/put-bucket-encryption.ts'
 import { putBucketVersioning } from './operations/put-bucket-versioning.ts'
 import { putObject } from './operations/put-object.ts'
 import { putObjectLegalHold } from './operations/put-object-legal-hold.ts'
 import { putObjectLockConfiguration } from './operations/put-object-lock-configuration.ts'
 import { putObjectRetention } from './operations/put-object-retention.ts'
 import { putObjectTagging } from './operations/put-object-tagging.ts'
+import { renameObject } from './operations/rename-object.ts'
 import { absent, cleared, notImplemented, unset } from './operations/unconfigured.ts'
 import { uploadPart } from './operations/upload-part.ts'
 import { uploadPartCopy } from './operations/upload-part-copy.ts'
@@ -54,7 +58,7 @@ export const operations: { readonly [Name in OperationName]: Operation } = {
   DeleteBucket: deleteBucket,
   DeleteBucketAnalyticsConfiguration: cleared,
   DeleteBucketCors: cleared,
-  DeleteBucketEncryption: cleared,
+  DeleteBucketEncryption: deleteBucketEncryption,
   DeleteBucketIntelligentTieringConfiguration: cleared,
   DeleteBucketInventoryConfiguration: cleared,
   DeleteBucketLifecycle: cleared,
@@ -76,7 +80,7 @@ export const operations: { readonly [Name in OperationName]: Operation } = {
   GetBucketAcl: unset(ownerOnlyAclDocument()),
   GetBucketAnalyticsConfiguration: absent('NoSuchConfiguration'),
   GetBucketCors: absent('NoSuchCORSConfiguration'),
-  GetBucketEncryption: absent('ServerSideEncryptionConfigurationNotFoundError'),
+  GetBucketEncryption: getBucketEncryption,
   GetBucketIntelligentTieringConfiguration: absent('NoSuchConfiguration'),
   GetBucketInventoryConfiguration: absent('NoSuchConfiguration'),
   GetBucketLifecycle: absent('NoSuchLifecycleConfiguration'),
@@ -126,7 +130,7 @@ export const operations: { readonly [Name in OperationName]: Operation } = {
   PutBucketAcl: notImplemented,
   PutBucketAnalyticsConfiguration: notImplemented,
   PutBucketCors: notImplemented,
-  PutBucketEncryption: notImplemented,
+  PutBucketEncryption: putBucketEncryption,
   PutBucketIntelligentTieringConfiguration: notImplemented,
   PutBucketInventoryConfiguration: notImplemented,
   PutBucketLifecycle: notImplemented,
@@ -150,7 +154,7 @@ export const operations: { readonly [Name in OperationName]: Operation } = {
   PutObjectRetention: putObjectRetention,
   PutObjectTagging: putObjectTagging,
   PutPublicAccessBlock: notImplemented,
-  RenameObject: notImplemented,
+  RenameObject: renameObject,
   RestoreObject: notImplemented,
   SelectObjectContent: notImplemented,
   UpdateBucketMetadataAnnotationTableConfiguration: notImplemented,

@@ -67,7 +67,7 @@ async function storeFile(
   const { key, headers, objects, signal } = call
   refuseHeaders(headers)
   const described = describeNewObject(call, bucket)
-  const conditions = parseWriteConditions(headers)
+  const conditions = parseWriteConditions(headers, call.strict)
   await refuseEarly(call, bucket, conditions)
   const { body, release } = await openFormFile(form, {
     requestBytes,

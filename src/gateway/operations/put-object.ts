@@ -1,23 +1,36 @@
-// PUT object: the body becomes the object. Everything that can be refused is refused before it is read.
+// PUT object: the body becomes the object, or goes to its end where the request says at which byte. Everything that
+// can be refused is refused before the body is read.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+import type {
+  Bucket,
+  ChecksumAlgorithm,
+  ObjectVersion,
+  WriteConditions,
+} from '../../objects/object-store.ts'
 import type { Call, Reply } from '../call.ts'
 import { DEFAULT_CHECKSUM } from '../headers/checksum-headers.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
 import { parseWriteConditions } from '../headers/write-conditions.ts'
+import { parseWriteOffset, withoutWriteOffset } from '../headers/write-offset.ts'
 import { describeWritten } from '../reply.ts'
+import { appendRefusal, keyToAppend } from './steps/append.ts'
 import { findBucket } from './steps/find-bucket.ts'
-import { describeNewObject } from './steps/new-object.ts'
+import { describeNewObject, type NewObject } from './steps/new-object.ts'
 import { refusal, refuseEarly } from './steps/refuse.ts'
+import { refuseAttributes } from './steps/refuse-attributes.ts'
 import { refuseTooLarge } from './steps/refuse-size.ts'
 
 export async function putObject(call: Call): Promise<Reply> {
   const { key, headers, body, objects, signal } = call
   const bucket = findBucket(call)
-  refuseHeaders(headers)
+  refuseHeaders(withoutWriteOffset(headers))
+  const offset = parseWriteOffset(headers)
   const described = describeNewObject(call, bucket)
-  const conditions = parseWriteConditions(headers)
+  const conditions = parseWriteConditions(headers, call.strict)
   refuseTooLarge(body.bytes)
   await refuseEarly(call, bucket, conditions)
+  if (offset !== undefined)
+    return await appendObject(call, bucket, { offset, described, conditions })
   const outcome = await objects.put({
     bucket,
     key,
@@ -28,4 +41,42 @@ export async function putObject(call: Call): Promise<Reply> {
   })
   if (outcome.kind !== 'done') throw refusal(outcome, call)
   return { status: 200, headers: describeWritten(bucket, outcome.version) }
+}
+
+interface Appended {
+  offset: number
+  described: NewObject
+  conditions: WriteConditions
+}
+
+async function appendObject(
+  call: Call,
+  bucket: Bucket,
+  { offset, described, conditions }: Appended,
+): Promise<Reply> {
+  const { key, headers, body, objects, signal } = call
+  // What an object is it is from its first write on.
+  if (offset > 0) refuseAttributes(headers)
+  const found = await objects.find(bucket, key)
+  const there = found.kind === 'found' ? found.object.version : undefined
+  const customerKey = there && keyToAppend(call, described.encryption, there.encryption)
+  const outcome = await objects.append({
+    bucket,
+    key,
+    offset,
+    ...described,
+    conditions,
+    ...(customerKey ? { customerKey } : {}),
+    body: body.open(appendChecksum(there)),
+    signal,
+  })
+  if (outcome.kind !== 'done') throw appendRefusal(outcome, call, conditions)
+  const { version } = outcome
+  const size = { 'x-amz-object-size': String(version.bytes) }
+  return { status: 200, headers: { ...describeWritten(bucket, version), ...size } }
+}
+
+/** Of the same kind as that of the object: then that of the whole follows from the two. */
+function appendChecksum(there: ObjectVersion | undefined): ChecksumAlgorithm {
+  return there?.checksum?.algorithm ?? DEFAULT_CHECKSUM
 }

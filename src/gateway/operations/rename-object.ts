@@ -1,0 +1,134 @@
+// PUT object?renameObject: an object gets another name in its bucket. The new name is committed first, then the old
+// one removed if it is still what was copied: a crash between the two leaves both.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_RenameObject.html
+
+import { assert } from '../../kit/assert.ts'
+import type {
+  Bucket,
+  CustomerKey,
+  Encryption,
+  EncryptionRequest,
+  ObjectAttributes,
+  ObjectVersion,
+  StoredObject,
+} from '../../objects/object-store.ts'
+import type { Call, Reply } from '../call.ts'
+import { DEFAULT_CHECKSUM } from '../headers/checksum-headers.ts'
+import { refuseHeaders } from '../headers/refused-headers.ts'
+import {
+  checkRenameSource,
+  parseClientToken,
+  parseRenameSource,
+  parseRenameTarget,
+} from '../headers/rename-headers.ts'
+import { versionField } from '../reply.ts'
+import { S3Error } from '../s3-error.ts'
+import { copiedBody } from './steps/copied-body.ts'
+import { sourceCustomerKeyFor } from './steps/customer-key.ts'
+import { findBucket } from './steps/find-bucket.ts'
+import { findVersion, noSuchKey } from './steps/find-object.ts'
+import { RecentRenames } from './steps/recent-renames.ts'
+import { refusal, refuseEarly } from './steps/refuse.ts'
+import { refuseAttributes } from './steps/refuse-attributes.ts'
+import { PUT_BYTES_MAX } from './steps/refuse-size.ts'
+
+// One for the process: a request comes again on another connection.
+const recent = new RecentRenames()
+
+export async function renameObject(call: Call): Promise<Reply> {
+  const { key, headers, receivedMs } = call
+  const bucket = findBucket(call)
+  refuseHeaders(headers)
+  refuseAttributes(headers, ['x-amz-server-side-encryption'])
+  const source = parseRenameSource(headers)
+  if (source === key) throw invalidRequest('An object can not be renamed to the name that it has.')
+  const token = parseClientToken(headers)
+  const rename = { bucketId: bucket.id, source, target: key }
+  if (token !== undefined && recent.has(token, rename, receivedMs)) return { status: 200 }
+  const made = await moveObject(call, bucket, source)
+  if (token !== undefined) recent.note(token, rename, receivedMs)
+  return { status: 200, headers: versionField(bucket, made) }
+}
+
+async function moveObject(call: Call, bucket: Bucket, source: string): Promise<ObjectVersion> {
+  const object = await findSource(call, bucket, source)
+  const made = await copyTo(call, bucket, object)
+  const outcome = await call.objects.delete(bucket, source, {
+    conditions: { ifCurrent: object.version.versionId },
+  })
+  if (outcome.kind === 'condition-failed') throw leftBoth()
+  if (outcome.kind !== 'done') throw refusal(outcome, call)
+  return made
+}
+
+async function findSource(call: Call, bucket: Bucket, source: string): Promise<StoredObject> {
+  const found = await findVersion(call, bucket, { key: source, versionId: undefined })
+  if (found.kind !== 'found') throw noSuchKey(source)
+  const { version } = found.object
+  checkRenameSource(call.headers, version, call.receivedMs)
+  if (version.bytes <= PUT_BYTES_MAX) return found.object
+  throw invalidRequest(
+    `The source is larger than the maximum allowable size for a rename: ${PUT_BYTES_MAX}`,
+  )
+}
+
+/** The object under its new name: its bytes are copied, and everything else is as it was. */
+async function copyTo(call: Call, bucket: Bucket, object: StoredObject): Promise<ObjectVersion> {
+  const { key, headers, objects, signal, strict, receivedMs: nowMs } = call
+  const { version } = object
+  const customerKey = sourceCustomerKeyFor(call, version.encryption)
+  const target = await objects.find(bucket, key)
+  const there = target.kind === 'found' ? target.object.version : undefined
+  const conditions = parseRenameTarget(headers, there, { nowMs, strict })
+  await refuseEarly(call, bucket, conditions)
+  const outcome = await objects.put({
+    bucket,
+    key,
+    attributes: attributesOf(version),
+    ...(version.encryption ? { encryption: likeBefore(version.encryption, customerKey) } : {}),
+    conditions,
+    body: copiedBody(
+      object,
+      { first: 0, last: version.bytes - 1 },
+      { checksum: version.checksum?.algorithm ?? DEFAULT_CHECKSUM, customerKey, signal },
+    ),
+    signal,
+  })
+  if (outcome.kind !== 'done') throw refusal(outcome, call)
+  return outcome.version
+}
+
+function attributesOf(version: ObjectVersion): ObjectAttributes {
+  const { headers, userMetadata, storageClass, tags, retention, legalHold } = version
+  return {
+    headers,
+    userMetadata,
+    storageClass,
+    ...(tags ? { tags } : {}),
+    ...(retention ? { retention } : {}),
+    ...(legalHold ? { legalHold } : {}),
+  }
+}
+
+function likeBefore(
+  encryption: Encryption,
+  customerKey: CustomerKey | undefined,
+): EncryptionRequest {
+  if (encryption.kind === 'SSE-S3') return { kind: 'SSE-S3' }
+  if (encryption.kind === 'SSE-KMS') {
+    const { wrappedKey: _, ...request } = encryption
+    return request
+  }
+  assert(customerKey, 'without the key of SSE-C nothing is copied')
+  return { kind: 'SSE-C', customerKey }
+}
+
+function leftBoth(): S3Error {
+  const message =
+    'The source was changed while it was renamed: it stays, and the new name has what was there before.'
+  return new S3Error('ConditionalRequestConflict', {}, { message })
+}
+
+function invalidRequest(message: string): S3Error {
+  return new S3Error('InvalidRequest', {}, { message })
+}

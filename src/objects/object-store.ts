@@ -192,7 +192,7 @@ export interface UploadListRequest extends ListRequest {
 }
 
 export interface VersionListRequest extends ListRequest {
-  /** Versions of the key `after` with greater (older) ids are listed too, when this is not empty. */
+  /** An id or `null`: versions of the key `after` that are older than it are listed too, when this is not empty. */
   afterVersionId: string
 }
 

@@ -1,14 +1,22 @@
-// `versionId` where buckets are never versioned: every object has one version, called null (pitfalls 103, 104).
+// `versionId`: which version of a key a request means (pitfalls 103 to 105).
 import { invalidArgument } from './list-parameters.ts'
 
-/** Which version of a key is meant. */
-export type VersionAsked = 'current' | 'null' | 'unknown'
+/** `named` is an id as the store makes them, or `null`; `unknown` looks like an id, but the store never made it. */
+export type VersionAsked =
+  | { kind: 'current' }
+  | { kind: 'named'; versionId: string }
+  | { kind: 'unknown'; versionId: string }
 
-/** `unknown` looks like a version id but can not be one of ours. */
-export function parseVersionId(text: string | undefined): VersionAsked {
-  if (text === undefined) return 'current'
-  if (text === '') throw invalidArgument('versionId', text, 'Version id cannot be the empty string')
-  if (text === 'null') return 'null'
-  if (/^[A-Za-z0-9._-]{1,1024}$/.test(text)) return 'unknown'
-  throw invalidArgument('versionId', text, 'Invalid version id specified')
+/** 16 bytes in 26 digits of base 32: the last one has but three bits. */
+const OWN_ID = /^[0-9a-v]{25}[048cgkos]$/
+/** What any store may use for an id, at most 1,024 bytes of it. */
+const ANY_ID = /^[A-Za-z0-9._-]{1,1024}$/
+
+/** Throws InvalidArgument when the text can be nobody's id. */
+export function parseVersionId(text: string | undefined, parameter = 'versionId'): VersionAsked {
+  if (text === undefined) return { kind: 'current' }
+  if (text === '') throw invalidArgument(parameter, text, 'Version id cannot be the empty string')
+  if (text === 'null' || OWN_ID.test(text)) return { kind: 'named', versionId: text }
+  if (ANY_ID.test(text)) return { kind: 'unknown', versionId: text }
+  throw invalidArgument(parameter, text, 'Invalid version id specified')
 }

@@ -2,7 +2,7 @@
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
 import type { Call, Reply } from '../call.ts'
 import { noSuchUpload, parseUploadId } from '../headers/part-number.ts'
-import { refuseConditions } from '../headers/write-conditions.ts'
+import { parseInitiated } from '../headers/write-conditions.ts'
 import { noContent } from '../reply.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { refusal } from './steps/refuse.ts'
@@ -10,8 +10,8 @@ import { refusal } from './steps/refuse.ts'
 export async function abortMultipartUpload(call: Call): Promise<Reply> {
   const bucket = findBucket(call)
   const uploadId = parseUploadId(call.query)
-  refuseConditions(call.headers)
-  const outcome = await call.objects.abortUpload(bucket, call.key, uploadId)
+  const initiated = parseInitiated(call.headers)
+  const outcome = await call.objects.abortUpload(bucket, call.key, uploadId, initiated)
   if (outcome.kind === 'no-upload') throw noSuchUpload(uploadId)
   if (outcome.kind !== 'done') throw refusal(outcome, call)
   return noContent()

@@ -3,14 +3,17 @@
 import type { CompleteOutcome } from '../../objects/object-store.ts'
 import type { Call, Headers, Reply } from '../call.ts'
 import { parseChecksumType, parseObjectChecksum } from '../headers/checksum-headers.ts'
+import { encryptionFields } from '../headers/encryption-headers.ts'
+import { defaultRetention } from '../headers/object-lock.ts'
 import { parseUploadId } from '../headers/part-number.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
 import { parseWriteConditions } from '../headers/write-conditions.ts'
-import { xmlReply } from '../reply.ts'
+import { versionField, xmlReply } from '../reply.ts'
 import { S3Error } from '../s3-error.ts'
 import { completedUploadDocument } from '../xml/documents/multipart.ts'
 import { percentEncode } from '../xml/key-encoding.ts'
 import { readListedParts } from '../xml/requests/complete-upload.ts'
+import { refuseOtherKey } from './steps/customer-key.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { completeRefusal } from './steps/refuse-complete.ts'
 
@@ -24,9 +27,11 @@ export async function completeMultipartUpload(call: Call): Promise<Reply> {
   const bucket = findBucket(call)
   const uploadId = parseUploadId(call.query)
   refuseHeaders(headers)
-  const conditions = parseWriteConditions(headers)
+  const conditions = parseWriteConditions(headers, call.strict)
   const claimed = parseClaims(headers)
   const parts = readListedParts(await call.body.text(BODY_BYTES_MAX))
+  const retention = defaultRetention(bucket, call.receivedMs)
+  await refuseOtherKey(call, bucket, uploadId)
   const outcome: CompleteOutcome = await objects.completeUpload({
     bucket,
     key,
@@ -34,11 +39,15 @@ export async function completeMultipartUpload(call: Call): Promise<Reply> {
     parts,
     conditions,
     claimed,
+    ...(retention ? { defaultRetention: retention } : {}),
   })
   if (outcome.kind !== 'done') throw completeRefusal(outcome, call, parts)
   const { version } = outcome
   const location = `${call.baseUrl}${bucket.name}/${percentEncode(key)}`
-  return xmlReply(completedUploadDocument({ location, bucket: bucket.name, key, version }))
+  return xmlReply(completedUploadDocument({ location, bucket: bucket.name, key, version }), {
+    ...encryptionFields(version.encryption),
+    ...versionField(bucket, version),
+  })
 }
 
 function parseClaims(headers: Headers): Claimed {

@@ -1,18 +1,19 @@
 // PUT object with a source: the bytes of one object become another, with its headers or with new ones.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-import type { ObjectAttributes, ObjectVersion } from '../../objects/object-store.ts'
+import type { ObjectVersion, Tag } from '../../objects/object-store.ts'
 import type { Call, Headers, Reply } from '../call.ts'
 import { DEFAULT_CHECKSUM, parseChecksumAlgorithm } from '../headers/checksum-headers.ts'
 import type { CopySource } from '../headers/copy-source.ts'
+import { encryptionFields } from '../headers/encryption-headers.ts'
 import { invalidArgument } from '../headers/list-parameters.ts'
-import { parseAttributes } from '../headers/object-attributes.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
 import { parseWriteConditions } from '../headers/write-conditions.ts'
-import { xmlReply } from '../reply.ts'
+import { versionField, xmlReply } from '../reply.ts'
 import { S3Error } from '../s3-error.ts'
 import { copyObjectDocument } from '../xml/documents/copy-result.ts'
 import { copiedBody } from './steps/copied-body.ts'
 import { findBucket } from './steps/find-bucket.ts'
+import { describeNewObject, type NewObject } from './steps/new-object.ts'
 import { findSource, parseSource } from './steps/read-source.ts'
 import { refusal, refuseEarly } from './steps/refuse.ts'
 import { PUT_BYTES_MAX } from './steps/refuse-size.ts'
@@ -22,36 +23,59 @@ export async function copyObject(call: Call): Promise<Reply> {
   const bucket = findBucket(call)
   refuseHeaders(headers)
   const source = parseSource(call)
-  const replaces = parseDirective(headers, 'x-amz-metadata-directive') === 'REPLACE'
-  parseDirective(headers, 'x-amz-tagging-directive')
-  if (!replaces) refuseNoChange(call, source)
-  const conditions = parseWriteConditions(headers)
+  const directives = parseDirectives(headers)
+  if (directives.metadata === 'COPY') refuseNoChange(call, source)
+  const conditions = parseWriteConditions(headers, call.strict)
   const asked = parseChecksumAlgorithm(headers)
-  const sent = parseAttributes(headers)
-  const found = await findSource(call, source)
-  const { version } = found
+  const described = describeNewObject(call, bucket)
+  const { object, customerKey, headers: sourceFields } = await findSource(call, source)
+  const { version } = object
   refuseLargeSource(version.bytes)
   await refuseEarly(call, bucket, conditions)
   const outcome = await objects.put({
     bucket,
     key,
-    attributes: replaces ? sent : copiedAttributes(version, sent),
+    ...withCopied(described, version, directives),
     conditions,
     body: copiedBody(
-      found,
+      object,
       { first: 0, last: version.bytes - 1 },
-      { checksum: asked ?? version.checksum?.algorithm ?? DEFAULT_CHECKSUM, signal },
+      {
+        checksum: asked ?? version.checksum?.algorithm ?? DEFAULT_CHECKSUM,
+        customerKey,
+        signal,
+      },
     ),
     signal,
   })
   if (outcome.kind !== 'done') throw refusal(outcome, call)
-  return xmlReply(copyObjectDocument(outcome.version))
+  return xmlReply(copyObjectDocument(outcome.version), {
+    ...sourceFields,
+    ...encryptionFields(outcome.version.encryption),
+    ...versionField(bucket, outcome.version),
+  })
 }
 
-function parseDirective(headers: Headers, name: string): 'COPY' | 'REPLACE' {
+type Directive = 'COPY' | 'REPLACE'
+
+/** Whether metadata and tags are those of the source or of the request. */
+interface Directives {
+  metadata: Directive
+  tagging: Directive
+}
+
+function parseDirectives(headers: Headers): Directives {
+  const tagging = parseDirective(headers, 'tagging')
+  // The tags would be dropped without a word.
+  if (tagging === 'COPY' && headers['x-amz-tagging'])
+    throw invalidRequest('x-amz-tagging needs an x-amz-tagging-directive of REPLACE.')
+  return { metadata: parseDirective(headers, 'metadata'), tagging }
+}
+
+function parseDirective(headers: Headers, what: 'metadata' | 'tagging'): Directive {
+  const name = `x-amz-${what}-directive`
   const directive = headers[name] || 'COPY'
   if (directive === 'COPY' || directive === 'REPLACE') return directive
-  const what = name === 'x-amz-metadata-directive' ? 'metadata' : 'tagging'
   throw invalidArgument(name, directive, `Unknown ${what} directive.`)
 }
 
@@ -62,31 +86,45 @@ function refuseNoChange({ bucket, key, headers }: Call, source: CopySource): voi
     source.key !== key ||
     source.versionId !== undefined ||
     headers['x-amz-storage-class'] ||
-    headers['x-amz-website-redirect-location']
+    headers['x-amz-website-redirect-location'] ||
+    Object.keys(headers).some((name) => name.startsWith('x-amz-server-side-encryption'))
   if (changes) return
-  throw new S3Error(
-    'InvalidRequest',
-    {},
-    {
-      message:
-        "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
-    },
+  throw invalidRequest(
+    "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
   )
 }
 
 function refuseLargeSource(bytes: number): void {
   if (bytes <= PUT_BYTES_MAX) return
-  const message = `The specified copy source is larger than the maximum allowable size for a copy source: ${PUT_BYTES_MAX}`
-  throw new S3Error('InvalidRequest', {}, { message })
+  throw invalidRequest(
+    `The specified copy source is larger than the maximum allowable size for a copy source: ${PUT_BYTES_MAX}`,
+  )
 }
 
-// Storage class and redirect belong to the place, not to the object: they are never copied (pitfall 99).
-function copiedAttributes(version: ObjectVersion, sent: ObjectAttributes): ObjectAttributes {
+// Storage class, redirect, lock and encryption belong to the place, not to the object: they are never copied (pitfall 99).
+function withCopied(
+  described: NewObject,
+  version: ObjectVersion,
+  directives: Directives,
+): NewObject {
+  const { tags: sentTags, ...sent } = described.attributes
+  const tags = tagsField(directives.tagging === 'COPY' ? version.tags : sentTags)
+  if (directives.metadata === 'REPLACE') return { ...described, attributes: { ...sent, ...tags } }
   const { websiteRedirectLocation: _, ...headers } = version.headers
   const redirect = sent.headers.websiteRedirectLocation
-  return {
+  const attributes = {
+    ...sent,
+    ...tags,
     headers: redirect === undefined ? headers : { ...headers, websiteRedirectLocation: redirect },
     userMetadata: version.userMetadata,
-    storageClass: sent.storageClass,
   }
+  return { ...described, attributes }
+}
+
+function tagsField(tags: Tag[] | undefined): { tags?: Tag[] } {
+  return tags ? { tags } : {}
+}
+
+function invalidRequest(message: string): S3Error {
+  return new S3Error('InvalidRequest', {}, { message })
 }

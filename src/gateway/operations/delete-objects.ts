@@ -3,14 +3,14 @@
 import type { Bucket } from '../../objects/object-store.ts'
 import type { Call, Headers, Reply } from '../call.ts'
 import { isChecksumName } from '../headers/checksum-value.ts'
-import { parseEtags } from '../headers/etags.ts'
-import { parseVersionId } from '../headers/version-id.ts'
+import { refuseMfa } from '../headers/mfa.ts'
+import { conditionsOfKey, refuseConditions } from '../headers/write-conditions.ts'
 import { xmlReply } from '../reply.ts'
 import { S3Error } from '../s3-error.ts'
 import { type DeleteOutcomeOfKey, deleteResultDocument } from '../xml/documents/delete-result.ts'
 import { type KeyToDelete, readDeleteRequest } from '../xml/requests/delete-objects.ts'
+import { deleteVersion } from './steps/delete-version.ts'
 import { findBucket } from './steps/find-bucket.ts'
-import { refusal } from './steps/refuse.ts'
 
 const BODY_BYTES_MAX = 2 * 1024 * 1024
 const KEY_BYTES_MAX = 1024
@@ -19,6 +19,9 @@ const DELETES_AT_ONCE = 32
 
 export async function deleteObjects(call: Call): Promise<Reply> {
   const bucket = findBucket(call)
+  refuseMfa(call.headers)
+  // Here conditions stand with the keys.
+  refuseConditions(call.headers)
   requireDigest(call.headers)
   const { keys, quiet } = readDeleteRequest(await call.body.text(BODY_BYTES_MAX))
   const outcomes = await deleteAll(call, bucket, keys)
@@ -67,25 +70,12 @@ async function deleteKey(
 ): Promise<DeleteOutcomeOfKey> {
   const { key, versionId } = item
   try {
-    await deleteOrThrow(call, bucket, item)
-    return { kind: 'deleted', key, versionId }
+    if (Buffer.byteLength(key) > KEY_BYTES_MAX) throw new S3Error('KeyTooLongError')
+    const conditions = conditionsOfKey(item)
+    const { marker } = await deleteVersion(call, bucket, { key, versionId, conditions })
+    return { kind: 'deleted', key, versionId, marker }
   } catch (error) {
     if (!(error instanceof S3Error) || error.code === 'NoSuchBucket') throw error
     return { kind: 'error', key, versionId, code: error.code, message: error.message }
   }
-}
-
-async function deleteOrThrow(call: Call, bucket: Bucket, item: KeyToDelete): Promise<void> {
-  if (item.unsupportedCondition)
-    throw new S3Error(
-      'NotImplemented',
-      {},
-      { message: `${item.unsupportedCondition} is not implemented.` },
-    )
-  const bytes = Buffer.byteLength(item.key)
-  if (bytes > KEY_BYTES_MAX) throw new S3Error('KeyTooLongError')
-  if (parseVersionId(item.versionId) === 'unknown') return
-  const conditions = item.etag === undefined ? {} : { ifMatch: parseEtags(item.etag) }
-  const outcome = await call.objects.delete(bucket, item.key, { conditions })
-  if (outcome.kind !== 'done' && outcome.kind !== 'missing') throw refusal(outcome, call)
 }

@@ -2,6 +2,7 @@
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
 import type { Call, Reply } from '../call.ts'
 import { DEFAULT_CHECKSUM } from '../headers/checksum-headers.ts'
+import { encryptionFields } from '../headers/encryption-headers.ts'
 import { noSuchUpload, parsePartNumber, parseUploadId } from '../headers/part-number.ts'
 import { parseCopySourceRange } from '../headers/range.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
@@ -9,6 +10,7 @@ import { refuseConditions } from '../headers/write-conditions.ts'
 import { xmlReply } from '../reply.ts'
 import { copyPartDocument } from '../xml/documents/copy-result.ts'
 import { copiedBody } from './steps/copied-body.ts'
+import { customerKeyFor } from './steps/customer-key.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { findUpload } from './steps/find-upload.ts'
 import { findSource, parseSource } from './steps/read-source.ts'
@@ -24,13 +26,28 @@ export async function uploadPartCopy(call: Call): Promise<Reply> {
   refuseConditions(headers)
   const source = parseSource(call)
   const upload = await findUpload(call, bucket, uploadId)
+  const customerKey = customerKeyFor(call, upload.encryption)
   const found = await findSource(call, source)
-  const range = parseCopySourceRange(headers['x-amz-copy-source-range'], found.version.bytes)
+  const { bytes } = found.object.version
+  const range = parseCopySourceRange(headers['x-amz-copy-source-range'], bytes)
   refuseTooLarge(range.last - range.first + 1)
-  const checksum = upload.checksumAlgorithm ?? DEFAULT_CHECKSUM
-  const body = copiedBody(found, range, { checksum, signal })
-  const outcome = await objects.putPart({ bucket, key, upload, number, body, signal })
+  const outcome = await objects.putPart({
+    bucket,
+    key,
+    upload,
+    number,
+    ...(customerKey ? { customerKey } : {}),
+    body: copiedBody(found.object, range, {
+      checksum: upload.checksumAlgorithm ?? DEFAULT_CHECKSUM,
+      customerKey: found.customerKey,
+      signal,
+    }),
+    signal,
+  })
   if (outcome.kind === 'no-upload') throw noSuchUpload(uploadId)
   if (outcome.kind !== 'done') throw refusal(outcome, call)
-  return xmlReply(copyPartDocument(outcome.part))
+  return xmlReply(copyPartDocument(outcome.part), {
+    ...found.headers,
+    ...encryptionFields(upload.encryption),
+  })
 }

@@ -4,6 +4,7 @@ import type {
   Body,
   ByteRange,
   ChecksumAlgorithm,
+  CustomerKey,
   StoredObject,
 } from '../../../objects/object-store.ts'
 
@@ -11,7 +12,12 @@ import type {
 export function copiedBody(
   source: StoredObject,
   range: ByteRange,
-  options: { checksum: ChecksumAlgorithm; signal: AbortSignal },
+  options: {
+    checksum: ChecksumAlgorithm
+    /** Of a source that needs one. */
+    customerKey: CustomerKey | undefined
+    signal: AbortSignal
+  },
 ): Body {
   const md5 = newDigest('MD5')
   const checksum = newDigest(options.checksum)
@@ -19,7 +25,9 @@ export function copiedBody(
   return {
     bytes,
     chunks:
-      bytes === 0 ? noChunks() : digested(source.read(range, options.signal), [md5, checksum]),
+      bytes === 0
+        ? noChunks()
+        : digested(source.read(range, options.signal, options.customerKey), [md5, checksum]),
     finish: () => ({
       md5: encode(md5, 'hex'),
       checksum: {

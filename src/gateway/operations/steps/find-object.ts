@@ -1,24 +1,74 @@
-// Finds the object that a request reads: the key, and the version where one is named.
-import type { Bucket, StoredObject } from '../../../objects/object-store.ts'
+// Finds the object that a request reads: the key, and the version where one is named. A delete marker is no
+// object, but it is said that there is one (pitfall 103).
+import { unreachable } from '../../../kit/assert.ts'
+import type {
+  Bucket,
+  DeleteMarker,
+  FindOutcome,
+  StoredObject,
+} from '../../../objects/object-store.ts'
 import type { Call } from '../../call.ts'
+import { httpDate } from '../../headers/dates.ts'
 import { parseVersionId } from '../../headers/version-id.ts'
+import { versionField } from '../../reply.ts'
 import { S3Error } from '../../s3-error.ts'
 
-/** The object of the call, or NoSuchKey or NoSuchVersion. */
-export function findObject(call: Call, bucket: Bucket): Promise<StoredObject> {
-  return findVersion(call, bucket, call.key, call.query.versionId)
+/** The object of the call, or NoSuchKey, NoSuchVersion, or MethodNotAllowed for a delete marker by its id. */
+export async function findObject(call: Call, bucket: Bucket): Promise<StoredObject> {
+  const { key, query } = call
+  const found = await findVersion(call, bucket, { key, versionId: query.versionId })
+  switch (found.kind) {
+    case 'found':
+      return found.object
+    case 'delete-marker':
+      throw query.versionId === undefined
+        ? noSuchKey(key, describeMarker(bucket, found.marker))
+        : markerNotAllowed(call, bucket, found.marker)
+    default:
+      return unreachable(found)
+  }
 }
 
-/** The same for any key, as copies name their source. */
+/** The same for any key, as copies name their source: what a marker means there is theirs to say. */
 export async function findVersion(
-  { objects }: Call,
+  { objects }: Pick<Call, 'objects'>,
   bucket: Bucket,
-  key: string,
-  versionId: string | undefined,
-): Promise<StoredObject> {
-  if (parseVersionId(versionId) === 'unknown')
-    throw new S3Error('NoSuchVersion', { Key: key, VersionId: versionId ?? '' })
-  const found = await objects.find(bucket, key)
-  if (found.kind !== 'found') throw new S3Error('NoSuchKey', { Key: key })
-  return found.object
+  { key, versionId }: { key: string; versionId: string | undefined },
+): Promise<Exclude<FindOutcome, { kind: 'missing' }>> {
+  const asked = parseVersionId(versionId)
+  if (asked.kind === 'unknown') throw noSuchVersion(key, asked.versionId)
+  const found =
+    asked.kind === 'current'
+      ? await objects.find(bucket, key)
+      : await objects.find(bucket, key, asked.versionId)
+  if (found.kind !== 'missing') return found
+  throw asked.kind === 'current' ? noSuchKey(key) : noSuchVersion(key, asked.versionId)
+}
+
+/** No object under this key now. */
+export function noSuchKey(key: string, headers: Record<string, string> = {}): S3Error {
+  return new S3Error('NoSuchKey', { Key: key }, { headers })
+}
+
+function noSuchVersion(key: string, versionId: string): S3Error {
+  return new S3Error('NoSuchVersion', { Key: key, VersionId: versionId })
+}
+
+function markerNotAllowed(call: Call, bucket: Bucket, marker: DeleteMarker): S3Error {
+  const [verb = 'Get'] = /^(Get|Head|Put|Delete)/.exec(call.operation) ?? []
+  return new S3Error(
+    'MethodNotAllowed',
+    { Method: verb.toUpperCase(), ResourceType: 'DeleteMarker' },
+    {
+      headers: {
+        allow: 'DELETE',
+        'last-modified': httpDate(marker.modifiedMs),
+        ...describeMarker(bucket, marker),
+      },
+    },
+  )
+}
+
+function describeMarker(bucket: Bucket, marker: DeleteMarker): Record<string, string> {
+  return { 'x-amz-delete-marker': 'true', ...versionField(bucket, marker) }
 }

@@ -1,11 +1,23 @@
 // The first half of every copy: the source is named, found, and may be read.
-import type { StoredObject } from '../../../objects/object-store.ts'
+import type { CustomerKey, StoredObject } from '../../../objects/object-store.ts'
 import type { Call } from '../../call.ts'
 import { judgeRead, parseCopySourceConditions } from '../../headers/conditions.ts'
 import { type CopySource, parseCopySource } from '../../headers/copy-source.ts'
+import { versionField } from '../../reply.ts'
+import { S3Error } from '../../s3-error.ts'
+import { sourceCustomerKeyFor } from './customer-key.ts'
 import { findSourceBucket } from './find-bucket.ts'
-import { findVersion } from './find-object.ts'
+import { findVersion, noSuchKey } from './find-object.ts'
 import { preconditionFailed } from './refuse.ts'
+
+/** What is copied from. */
+export interface FoundSource {
+  object: StoredObject
+  /** The key of the client that its bytes need. */
+  customerKey: CustomerKey | undefined
+  /** Headers of the answer that name the version. */
+  headers: Record<string, string>
+}
 
 /** Where the call copies from. */
 export function parseSource({ headers }: Call): CopySource {
@@ -13,11 +25,28 @@ export function parseSource({ headers }: Call): CopySource {
 }
 
 /** The source object. Conditions on it that fail are 412, never 304 (pitfall 63). */
-export async function findSource(call: Call, source: CopySource): Promise<StoredObject> {
+export async function findSource(call: Call, source: CopySource): Promise<FoundSource> {
   const bucket = findSourceBucket(call, source.bucket)
-  const object = await findVersion(call, bucket, source.key, source.versionId)
+  const found = await findVersion(call, bucket, source)
+  if (found.kind === 'delete-marker') throw refuseMarker(source)
+  const { version } = found.object
   const conditions = parseCopySourceConditions(call.headers, call.receivedMs)
-  const verdict = judgeRead(conditions, object.version)
+  const verdict = judgeRead(conditions, version)
   if (verdict.kind !== 'passed') throw preconditionFailed(`x-amz-copy-source-${verdict.condition}`)
-  return object
+  const customerKey = sourceCustomerKeyFor(call, version.encryption)
+  const { 'x-amz-version-id': versionId } = versionField(bucket, version)
+  const headers = versionId === undefined ? {} : { 'x-amz-copy-source-version-id': versionId }
+  return { object: found.object, customerKey, headers }
+}
+
+function refuseMarker({ key, versionId }: CopySource): S3Error {
+  if (versionId === undefined) return noSuchKey(key)
+  return new S3Error(
+    'InvalidRequest',
+    {},
+    {
+      message:
+        'The source of a copy request may not specifically refer to a delete marker by version id.',
+    },
+  )
 }

@@ -5,14 +5,15 @@ import type { Call } from '../../call.ts'
 import { isConditional, judgeWrite } from '../../headers/write-conditions.ts'
 import { S3Error } from '../../s3-error.ts'
 import { noSuchBucket } from './find-bucket.ts'
+import { noSuchKey } from './find-object.ts'
 
 /** The error for a write that was not done. */
-export function refusal(outcome: Refused, call: Call): S3Error {
+export function refusal(outcome: Refused, call: Pick<Call, 'bucket' | 'key'>): S3Error {
   switch (outcome.kind) {
     case 'condition-failed':
       return preconditionFailed(outcome.condition)
     case 'missing':
-      return new S3Error('NoSuchKey', { Key: call.key })
+      return noSuchKey(call.key)
     case 'locked':
       return new S3Error(
         'AccessDenied',
@@ -38,6 +39,7 @@ export async function refuseEarly(
 ): Promise<void> {
   if (!isConditional(conditions)) return
   const current = await call.objects.find(bucket, call.key)
+  // A delete marker counts as absent (pitfall 66).
   const version = current.kind === 'found' ? current.object.version : undefined
   const failed = judgeWrite(conditions, version)
   if (failed === 'missing') throw refusal({ kind: 'missing' }, call)

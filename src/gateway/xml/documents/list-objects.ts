@@ -85,20 +85,22 @@ function contentsElement(
   encoding: KeyEncoding,
   owner: string,
 ): string {
-  const checksum = version.checksum
-    ? element('ChecksumAlgorithm', version.checksum.algorithm) +
-      element('ChecksumType', version.checksum.type)
-    : ''
   return container(
     'Contents',
     element('Key', encodeKey(key, encoding)) +
       element('LastModified', xmlTime(version.modifiedMs)) +
       element('ETag', `"${version.etag}"`) +
-      checksum +
+      checksumNameElements(version) +
       element('Size', version.bytes) +
       owner +
       element('StorageClass', version.storageClass),
   )
+}
+
+/** Which checksum an object has, as listings show it: without the value. */
+export function checksumNameElements({ checksum }: ObjectVersion): string {
+  if (!checksum) return ''
+  return element('ChecksumAlgorithm', checksum.algorithm) + element('ChecksumType', checksum.type)
 }
 
 /** A rolled-up prefix, as every listing shows it. */

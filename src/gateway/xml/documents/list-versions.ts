@@ -1,9 +1,15 @@
-// The answer of ListObjectVersions where every object has one version, called null.
-import type { ObjectVersion, ScanEntry } from '../../../objects/object-store.ts'
+// The answer of ListObjectVersions: versions and delete markers in one order (pitfall 89).
+import {
+  isDeleteMarker,
+  type ListedVersion,
+  type ObjectVersion,
+  type ScanEntry,
+  shownVersionId,
+} from '../../../objects/object-store.ts'
 import { encodeKey, type KeyEncoding } from '../key-encoding.ts'
 import { ownerElement } from '../owner.ts'
 import { container, document, element, optionalElement, xmlTime } from '../write.ts'
-import { commonPrefixElement } from './list-objects.ts'
+import { checksumNameElements, commonPrefixElement } from './list-objects.ts'
 
 export interface VersionListing {
   bucket: string
@@ -15,7 +21,7 @@ export interface VersionListing {
   versionIdMarker: string
   /** Where to go on; undefined when the listing is complete. */
   next: { keyMarker: string; versionIdMarker: string } | undefined
-  entries: ScanEntry<ObjectVersion>[]
+  entries: ScanEntry<ListedVersion>[]
 }
 
 export function listVersionsDocument(listing: VersionListing): string {
@@ -36,18 +42,25 @@ export function listVersionsDocument(listing: VersionListing): string {
   )
 }
 
-function entryElement(entry: ScanEntry<ObjectVersion>, encoding: KeyEncoding): string {
+function entryElement(entry: ScanEntry<ListedVersion>, encoding: KeyEncoding): string {
   if (entry.kind === 'prefix') return commonPrefixElement(entry.prefix, encoding)
-  const { key, record } = entry
-  return container(
-    'Version',
-    element('Key', encodeKey(key, encoding)) +
-      element('VersionId', 'null') +
-      element('IsLatest', true) +
-      element('LastModified', xmlTime(record.modifiedMs)) +
-      element('ETag', `"${record.etag}"`) +
-      element('Size', record.bytes) +
-      ownerElement() +
-      element('StorageClass', record.storageClass),
+  const { version, isLatest } = entry.record
+  const common =
+    element('Key', encodeKey(entry.key, encoding)) +
+    element('VersionId', shownVersionId(version)) +
+    element('IsLatest', isLatest) +
+    element('LastModified', xmlTime(version.modifiedMs)) +
+    ownerElement()
+  return isDeleteMarker(version)
+    ? container('DeleteMarker', common)
+    : container('Version', common + objectElements(version))
+}
+
+function objectElements(version: ObjectVersion): string {
+  return (
+    element('ETag', `"${version.etag}"`) +
+    checksumNameElements(version) +
+    element('Size', version.bytes) +
+    element('StorageClass', version.storageClass)
   )
 }

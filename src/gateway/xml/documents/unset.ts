@@ -9,7 +9,6 @@ export const UNSET_DOCUMENTS = {
   logging: document('BucketLoggingStatus', ''),
   notification: document('NotificationConfiguration', ''),
   requestPayment: document('RequestPaymentConfiguration', element('Payer', 'BucketOwner')),
-  versioning: document('VersioningConfiguration', ''),
   analyticsList: document('ListBucketAnalyticsConfigurationResult', completeList),
   intelligentTieringList: document(
     'ListBucketIntelligentTieringConfigurationsOutput',

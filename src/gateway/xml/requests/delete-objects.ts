@@ -1,13 +1,14 @@
-// The body of DeleteObjects: up to 1,000 keys, each perhaps with conditions of its own.
+// The body of DeleteObjects: up to 1,000 keys, each perhaps with a version and conditions of its own.
 import { childrenOf, malformed, readXml, textOf, type XmlElement } from '../read.ts'
 
 /** One key to delete. */
 export interface KeyToDelete {
   key: string
   versionId: string | undefined
+  /** Conditions as they were sent. */
   etag: string | undefined
-  /** A condition that this store can not check yet. */
-  unsupportedCondition: 'LastModifiedTime' | 'Size' | undefined
+  modified: string | undefined
+  size: string | undefined
 }
 
 export interface DeleteRequest {
@@ -27,13 +28,12 @@ export function readDeleteRequest(text: string): DeleteRequest {
 function readKey(object: XmlElement): KeyToDelete {
   const key = textOf(object, 'Key')
   if (key === undefined || key === '') throw malformed()
-  const unsupportedCondition = (['LastModifiedTime', 'Size'] as const).find(
-    (name) => textOf(object, name) !== undefined,
-  )
   return {
     key,
+    // Clients without versions send empty elements.
     versionId: textOf(object, 'VersionId') || undefined,
     etag: textOf(object, 'ETag') || undefined,
-    unsupportedCondition,
+    modified: textOf(object, 'LastModifiedTime') || undefined,
+    size: textOf(object, 'Size') || undefined,
   }
 }

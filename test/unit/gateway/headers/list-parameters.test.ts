@@ -85,13 +85,19 @@ t.test('an upload id that can not be ours is unknown', async (t) => {
   })
 })
 
-t.test('version ids where nothing is versioned (pitfall 103)', async (t) => {
-  t.equal(parseVersionId(undefined), 'current')
-  t.equal(parseVersionId('null'), 'null')
-  t.equal(parseVersionId('3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY'), 'unknown')
-  t.throws(() => parseVersionId('a b'), { message: 'Invalid version id specified' })
-  t.throws(() => parseVersionId(''), { code: 'InvalidArgument' })
-})
+t.test(
+  'version ids: ours, null, those of other stores, and none (pitfalls 103, 105)',
+  async (t) => {
+    t.same(parseVersionId(undefined), { kind: 'current' })
+    for (const versionId of ['null', '0'.repeat(26), 'vvvvvvvvvvvvvvvvvvvvvvvvvs'])
+      t.same(parseVersionId(versionId), { kind: 'named', versionId })
+    for (const versionId of ['3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY', '1'.repeat(26), '0'.repeat(27)])
+      t.same(parseVersionId(versionId), { kind: 'unknown', versionId })
+    t.throws(() => parseVersionId('x'.repeat(1025)), { code: 'InvalidArgument' })
+    t.throws(() => parseVersionId('a b'), { message: 'Invalid version id specified' })
+    t.throws(() => parseVersionId(''), { code: 'InvalidArgument' })
+  },
+)
 
 t.test(
   'response-* headers are for signed requests, and no way to smuggle (pitfalls 25, 78)',

@@ -114,7 +114,7 @@ t.test('ListObjectVersions where nothing is versioned (pitfall 89)', async (t) =
   t.same(texts(first, 'VersionId'), ['null'])
   t.same(texts(first, 'IsLatest'), ['true'])
   t.same(texts(first, 'NextKeyMarker'), ['a'])
-  t.same(texts(first, 'NextVersionIdMarker'), ['null'])
+  t.match(texts(first, 'NextVersionIdMarker')[0], /^[0-9a-v]{26}$/, 'says where, not what')
   const rest = { 'key-marker': 'a', 'version-id-marker': 'null', delimiter: '/' }
   const second = (await ask('ListObjectVersions', { query: rest })).text
   t.same(texts(second, 'Key'), ['c'])

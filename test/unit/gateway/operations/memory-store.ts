@@ -137,8 +137,13 @@ export function memoryStore(region = 'us-east-1'): MemoryStore {
       }))
       return page(records, request, ({ key }) => isAfter(key, request))
     },
-    listVersions: async (request) =>
-      page(versions.listed(request.bucket), request, (entry) => isVersionAfter(entry, request)),
+    async listVersions(request) {
+      const { bucket, after, afterVersionId: marker } = request
+      const found = marker === '' ? undefined : versions.find(bucket, after, marker)
+      const afterVersionId = marker === 'null' ? (found?.version.versionId ?? '0') : marker
+      const from = { ...request, afterVersionId }
+      return page(versions.listed(bucket), from, (entry) => isVersionAfter(entry, from))
+    },
 
     async createUpload(_bucket, key, attributes) {
       const uploadId = (++serial).toString(16).padStart(32, '0') as Uid

@@ -117,7 +117,7 @@ export class MemoryVersions {
 
   /** Like the log's own: 26 digits of base 32, newest first. */
   #name(bucket: Bucket): Pick<ObjectVersion, 'versionId' | 'versioned' | 'modifiedMs'> {
-    const versionId = ((1n << 130n) - 1n - BigInt(++this.#serial)).toString(32)
+    const versionId = ((1n << 130n) - 4n * BigInt(++this.#serial)).toString(32)
     const versioned = bucket.settings?.versioning === 'enabled'
     return { versionId, ...(versioned ? { versioned } : {}), modifiedMs: STORE_TIME_MS }
   }

@@ -247,6 +247,37 @@ t.test('Abort is 204 once, then there is no such upload (pitfall 110)', async (t
   t.match(error, { code: 'NoSuchUpload', elements: { UploadId: uploadId } })
 })
 
+t.test('an Abort may say when the upload began', async (t) => {
+  const gateway = await openGateway()
+  const uploadId = await createUpload(gateway)
+  const asked = (date: string) => ({
+    key: 'a/ü',
+    query: { uploadId },
+    headers: { 'x-amz-if-match-initiated-time': date },
+  })
+  const other = asked('Fri, 20 Nov 2026 12:00:01 GMT')
+  t.match(await gateway.refused('AbortMultipartUpload', other), {
+    code: 'PreconditionFailed',
+    elements: { Condition: 'x-amz-if-match-initiated-time' },
+  })
+  const right = asked('Fri, 20 Nov 2026 12:00:00 GMT')
+  t.equal((await gateway.ask('AbortMultipartUpload', right)).status, 204)
+})
+
+t.test('Complete names the version, and gives the retention of the bucket', async (t) => {
+  const gateway = await openGateway()
+  const { store } = gateway
+  const bucket = store.findBucket('photos')!
+  const defaultRetention = { mode: 'GOVERNANCE', days: 1 } as const
+  await store.changeBucket(bucket, { versioning: 'enabled', objectLock: { defaultRetention } })
+  const uploadId = await createUpload(gateway)
+  const { headers } = await complete(gateway, uploadId, [
+    await uploadPart(gateway, uploadId, 1, 'hello'),
+  ])
+  t.match(headers['x-amz-version-id'], /^[0-9a-v]{26}$/)
+  t.match(store.completedWith, { mode: 'GOVERNANCE', untilMs: Number })
+})
+
 t.test('ListParts in pages (pitfall 90)', async (t) => {
   const gateway = await openGateway()
   const uploadId = await createUpload(gateway, { 'x-amz-storage-class': 'STANDARD_IA' })

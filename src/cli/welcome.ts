@@ -9,11 +9,11 @@ export function printWelcome(member: Member, config: ServeConfig, adminEndpoint:
 }
 
 function welcomeLines(member: Member, config: ServeConfig, adminEndpoint: string): string[] {
-  const { endpoint, drives, code, credentials } = member
+  const { endpoint, drives, code, reducedCode, credentials } = member
   const lines = [
     `S3 endpoint   ${endpoint}`,
     `Admin         ${adminEndpoint}`,
-    `Data          ${drives.map(({ path }) => path).join(' ')} (code ${nameCode(code)})`,
+    `Data          ${drives.map(({ path }) => path).join(' ')} (code ${nameCode(code)}, reduced ${nameCode(reducedCode)})`,
     `Access key    ${credentials.accessKeyId}`,
     `Secret key    ${secretPlace(member)}`,
     ...member.readiness().degraded,

@@ -4,10 +4,10 @@ import { resolve } from 'node:path'
 import type { ServeConfig } from '../config.ts'
 import { Exit } from '../exit.ts'
 import { asBuffer } from '../kit/bytes.ts'
-import { MatrixId, nameCode } from '../kit/erasure-code.ts'
+import { type ErasureCode, MatrixId, nameCode } from '../kit/erasure-code.ts'
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
-import { buildMap, codeForDrives } from '../placement/build-map.ts'
+import { buildMap, codeForDrives, slotCountFor } from '../placement/build-map.ts'
 import type { ClusterMap } from '../placement/cluster-map.ts'
 import { markActive } from '../placement/coordinator-changes.ts'
 import { CoordinatorUnavailable, FileCoordinator } from '../placement/coordinator-file.ts'
@@ -29,6 +29,7 @@ import {
   nameDrive,
   planStart,
 } from '../storage-node/start-plan.ts'
+import { chooseReducedCode } from './reduced-code.ts'
 
 /** Where drives are when nobody says. */
 const DEFAULT_DIRECTORIES = [1, 2, 3, 4, 5, 6].map((number) => `data/drive${number}`)
@@ -46,6 +47,8 @@ export interface StartParts {
 export interface StartedStore {
   drives: Drive[]
   coordinator: FileCoordinator
+  /** Of new objects of the class REDUCED_REDUNDANCY. */
+  reducedCode: ErasureCode
 }
 
 /** Makes or opens the store in the configured directories. Throws Exit; closes what it opened then. */
@@ -61,7 +64,7 @@ export async function startStore(config: ServeConfig, parts: StartParts): Promis
       ? await firstDecision(config, drives, parts)
       : await openCoordinator(config, drives, parts)
     if (plan.kind === 'open' && !isNew) sayUnused(plan.unused, parts.log)
-    return { drives, coordinator }
+    return { drives, coordinator, reducedCode: reducedCodeOf(config, coordinator.state.map) }
   } catch (error) {
     await closeDrives(drives)
     throw error instanceof CoordinatorUnavailable ? new Exit(1, undecidedSentence(error)) : error
@@ -100,6 +103,8 @@ async function formatAll(
 ): Promise<FoundDrive[]> {
   const misfit = config.code && codeMisfit(config.code, inspected.length)
   if (misfit) throw new Exit(2, misfit)
+  const code = firstCode(config, inspected.length)
+  chooseReducedCode(config, code, slotCountFor(inspected.length, code))
   const known = inspected.flatMap(({ found }) => (found.kind === 'formatted' ? [found.marker] : []))
   const clusterId = known[0]?.clusterId ?? randomHex(world, 16)
   const used = new Set(known.map(({ driveId }) => driveId))
@@ -202,9 +207,7 @@ function firstDecision(
 }
 
 function firstMap(config: ServeConfig, drives: readonly Drive[], { random }: World): ClusterMap {
-  const code = config.code
-    ? { ...config.code, matrix: MatrixId.CentredVandermonde }
-    : codeForDrives(drives.length)
+  const code = firstCode(config, drives.length)
   const mapDrives = drives.map(({ id, marker }) => ({
     id,
     uuid: marker.uuid,
@@ -215,7 +218,17 @@ function firstMap(config: ServeConfig, drives: readonly Drive[], { random }: Wor
   return buildMap(mapDrives, code, seed)
 }
 
+/** What the user says, or what suits so many drives. */
+function firstCode({ code }: ServeConfig, driveCount: number): ErasureCode {
+  return code ? { ...code, matrix: MatrixId.CentredVandermonde } : codeForDrives(driveCount)
+}
+
+function reducedCodeOf(config: ServeConfig, { code, slots }: ClusterMap): ErasureCode {
+  return chooseReducedCode(config, code, slots[0]!.length)
+}
+
 function refuseMisfits(config: ServeConfig, map: ClusterMap, drives: readonly Drive[]): void {
+  reducedCodeOf(config, map)
   const { code } = config
   if (!code) return
   const same = code.dataCount === map.code.dataCount && code.parityCount === map.code.parityCount

@@ -31,6 +31,11 @@ function profile(driveCount: number): readonly [number, number] {
   return few[driveCount]!
 }
 
+/** How many drives every partition of such a store has. */
+export function slotCountFor(driveCount: number, code: ErasureCode): number {
+  return Math.min(driveCount, shardCount(code) + SPARE_SLOTS)
+}
+
 /** The first map of an embedded store. */
 export function buildMap(drives: MapDrive[], code: ErasureCode, seed: string): ClusterMap {
   return { drives, code, seed, ...EMBEDDED_PARTITIONS, slots: buildSlots(drives, code, seed) }
@@ -38,7 +43,7 @@ export function buildMap(drives: MapDrive[], code: ErasureCode, seed: string): C
 
 /** slots[p] for every partition: distinct drives, each near its weighted share of every position. */
 function buildSlots(drives: readonly MapDrive[], code: ErasureCode, seed: string): number[][] {
-  const width = Math.min(drives.length, shardCount(code) + SPARE_SLOTS)
+  const width = slotCountFor(drives.length, code)
   const slots = Array.from({ length: EMBEDDED_PARTITIONS.partitionCount }, (): number[] => [])
   for (let position = 0; position < width; position += 1) fillPosition(slots, drives, seed)
   return slots

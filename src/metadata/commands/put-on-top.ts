@@ -1,8 +1,7 @@
 // A new latest version over what a key has. One with an id of its own leaves everything below it;
 // a `null` version takes the place of the one that was there.
-import { assert } from '../../kit/assert.ts'
 import type { Uid } from '../../kit/uid.ts'
-import type { RowBatch } from '../log/contract.ts'
+import type { RowBatch, RowChange } from '../log/contract.ts'
 import { type AnyVersion, isDeleteMarker } from '../records.ts'
 import { versionKey } from '../rows/keys.ts'
 import { encodeVersionRow } from '../rows/version-row.ts'
@@ -26,10 +25,7 @@ function putNamed(state: KeyState, version: AnyVersion): RowBatch {
   if (!head) return changeHead(state, undefined, { version })
   const nullVersionId = nullVersionIdOf(head)
   const below = { older: true as const, ...(nullVersionId ? { nullVersionId } : {}) }
-  return [
-    ...keepBelow(state, head.version, version),
-    ...changeHead(state, head, { version, ...below }),
-  ]
+  return [keepBelow(state, head.version), ...changeHead(state, head, { version, ...below })]
 }
 
 async function putNull(
@@ -43,18 +39,16 @@ async function putNull(
   const isKept = head !== undefined && head.version !== replaced
   const hasOlder = isKept || head?.older
   const batch = changeHead(state, head, { version, ...(hasOlder ? { older: true } : {}) })
-  if (isKept) batch.push(...keepBelow(state, head.version, version))
+  if (isKept) batch.push(keepBelow(state, head.version))
   if (!replaced) return batch
   if (isKept) batch.push({ key: belowKey(state, replaced), value: undefined })
   if (isDeleteMarker(replaced)) return batch
   return [...batch, ...(await discardVersion(state.bucketId, replaced, context, blobOf(version)))]
 }
 
-/** The change that keeps what was the latest version below `version`. */
-function keepBelow(place: Place, kept: AnyVersion, version: AnyVersion): RowBatch {
-  const uid = blobOf(kept)
-  assert(uid === undefined || uid !== blobOf(version), 'a blob belongs to one version')
-  return [{ key: belowKey(place, kept), value: encodeVersionRow(kept) }]
+/** The change that keeps what was the latest version below another. */
+function keepBelow(place: Place, kept: AnyVersion): RowChange {
+  return { key: belowKey(place, kept), value: encodeVersionRow(kept) }
 }
 
 function belowKey({ bucketId, key }: Place, { versionId }: AnyVersion): Buffer {

@@ -4,10 +4,19 @@ import type {
   ListedPart,
   MetadataPartition,
   NewVersion,
+  VersionEdit,
   WriteConditions,
 } from '../../../src/metadata/contract.ts'
 import { openPartition, type PartitionOptions } from '../../../src/metadata/partition.ts'
-import type { Blob, BucketRef, Checksum, Part, Upload } from '../../../src/metadata/records.ts'
+import type {
+  Blob,
+  BucketRef,
+  Checksum,
+  Part,
+  Retention,
+  Upload,
+  Versioning,
+} from '../../../src/metadata/records.ts'
 import { MemoryLog } from './memory-log.ts'
 
 export const START_MS = 1_763_000_000_000
@@ -53,6 +62,8 @@ export async function openFixture(
 export class Store {
   readonly #partition: MetadataPartition
   readonly #clock: TestClock
+  /** What commands know of the bucket. */
+  bucket: BucketRef = bucket
 
   constructor(partition: MetadataPartition, clock: TestClock) {
     this.#partition = partition
@@ -94,7 +105,7 @@ export class Store {
     const { conditions = {}, version = this.version(etag), commandId = this.uid() } = more
     return this.#partition.commit({
       kind: 'put-object',
-      bucket,
+      bucket: this.bucket,
       key,
       version,
       conditions,
@@ -102,12 +113,81 @@ export class Store {
     })
   }
 
-  delete(key: string, conditions: WriteConditions = {}, commandId = this.uid()) {
-    return this.#partition.commit({ kind: 'delete-object', bucket, key, conditions, commandId })
+  /** From now on commands are decided by this. */
+  setVersioning(versioning: Versioning): void {
+    this.bucket = { ...this.bucket, versioning }
   }
 
-  get(key: string) {
-    return this.#partition.getObject(bucket, key)
+  delete(key: string, conditions: WriteConditions = {}, commandId = this.uid()) {
+    return this.#partition.commit({
+      kind: 'delete-object',
+      bucket: this.bucket,
+      key,
+      conditions,
+      commandId,
+    })
+  }
+
+  /** Removes one version for ever. */
+  remove(
+    key: string,
+    versionId: string,
+    more: { bypass?: true; conditions?: WriteConditions; commandId?: Uid } = {},
+  ) {
+    const { conditions = {}, commandId = this.uid(), bypass } = more
+    return this.#partition.commit({
+      kind: 'delete-object',
+      bucket: this.bucket,
+      key,
+      versionId,
+      conditions,
+      commandId,
+      ...(bypass ? { bypass } : {}),
+    })
+  }
+
+  edit(key: string, edit: VersionEdit, more: { versionId?: string; commandId?: Uid } = {}) {
+    const { versionId, commandId = this.uid() } = more
+    return this.#partition.commit({
+      kind: 'edit-version',
+      bucket: this.bucket,
+      key,
+      edit,
+      commandId,
+      ...(versionId === undefined ? {} : { versionId }),
+    })
+  }
+
+  append(
+    key: string,
+    versionId: string,
+    bytes: number,
+    more: {
+      etag?: string
+      checksum?: Checksum
+      conditions?: WriteConditions
+      blob?: Blob
+      commandId?: Uid
+    } = {},
+  ) {
+    const { etag = 'appended', checksum, conditions = {}, commandId = this.uid() } = more
+    const { number: _, ...part } = this.part(1, bytes)
+    return this.#partition.commit({
+      kind: 'append-object',
+      bucket: this.bucket,
+      key,
+      versionId,
+      part: { ...part, ...(more.blob ? { blob: more.blob } : {}) },
+      manifestUid: this.uid(),
+      etag,
+      checksum,
+      conditions,
+      commandId,
+    })
+  }
+
+  get(key: string, versionId?: string) {
+    return this.#partition.getObject(this.bucket, key, versionId)
   }
 
   /** Begins an upload and gives its id. */
@@ -120,7 +200,13 @@ export class Store {
       ...more,
     }
     const commandId = this.uid()
-    await this.#partition.commit({ kind: 'create-upload', bucket, key, upload, commandId })
+    await this.#partition.commit({
+      kind: 'create-upload',
+      bucket: this.bucket,
+      key,
+      upload,
+      commandId,
+    })
     return upload.uploadId
   }
 
@@ -137,7 +223,14 @@ export class Store {
   }
 
   putPart(key: string, uploadId: Uid, part: Omit<Part, 'modifiedMs'>, commandId = this.uid()) {
-    return this.#partition.commit({ kind: 'put-part', bucket, key, uploadId, part, commandId })
+    return this.#partition.commit({
+      kind: 'put-part',
+      bucket: this.bucket,
+      key,
+      uploadId,
+      part,
+      commandId,
+    })
   }
 
   complete(
@@ -151,24 +244,33 @@ export class Store {
         checksum?: { algorithm: string; value: string }
         checksumType?: string
       }
+      defaultRetention?: Retention
       commandId?: Uid
     } = {},
   ) {
-    const { conditions = {}, claimed = {}, commandId = this.uid() } = more
+    const { conditions = {}, claimed = {}, commandId = this.uid(), defaultRetention } = more
     return this.#partition.commit({
       kind: 'complete-upload',
-      bucket,
+      bucket: this.bucket,
       key,
       uploadId,
       parts,
       conditions,
       claimed,
       commandId,
+      ...(defaultRetention ? { defaultRetention } : {}),
     })
   }
 
-  abort(key: string, uploadId: Uid, commandId = this.uid()) {
-    return this.#partition.commit({ kind: 'abort-upload', bucket, key, uploadId, commandId })
+  abort(key: string, uploadId: Uid, commandId = this.uid(), ifInitiated?: number) {
+    return this.#partition.commit({
+      kind: 'abort-upload',
+      bucket: this.bucket,
+      key,
+      uploadId,
+      commandId,
+      ...(ifInitiated === undefined ? {} : { ifInitiated }),
+    })
   }
 
   setBucket(state: 'live' | 'frozen', revision: number, id = bucket.id) {
@@ -192,7 +294,11 @@ export class Store {
 
   /** Keys of the whole bucket. */
   async keys(): Promise<string[]> {
-    const page = await this.#partition.scanObjects({ ...everything, limit: 100_000 })
+    const page = await this.#partition.scanObjects({
+      ...everything,
+      bucket: this.bucket,
+      limit: 100_000,
+    })
     if (page === 'bucket-gone') throw new Error('the bucket is gone')
     return page.entries.map((entry) => (entry.kind === 'entry' ? entry.key : entry.prefix))
   }

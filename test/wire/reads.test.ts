@@ -1,4 +1,4 @@
-// GET and HEAD: conditions, ranges, parts and headers, as pedantic clients compare them.
+// GET and HEAD: conditions and headers, as pedantic clients compare them.
 import t, { type Test } from 'tap'
 import { presign, presignV2, strictEncode } from './signing.ts'
 import {
@@ -16,19 +16,14 @@ import {
 } from './wire.ts'
 
 const PATH = `/${BUCKET}/read`
-const EMPTY = `/${BUCKET}/empty`
 const ETAG = '"5d41402abc4b2a76b9719d911017c592"'
 const OTHER = '"00000000000000000000000000000000"'
 
 t.test('reads', { timeout: 60_000 }, async (t) => {
   await withWire(t, {}, async (wire) => {
     await put(wire, PATH, 'hello', { 'cache-control': 'max-age=5', expires: 'not a date' })
-    await put(wire, EMPTY, '')
     await t.test('headers of replies (52 to 56)', async (t) => replies(t, wire))
     await t.test('conditions (60 to 62)', async (t) => conditions(t, wire))
-    await t.test('ranges (70 to 73, 77)', async (t) => ranges(t, wire))
-    await t.test('partNumber (74)', async (t) => partNumbers(t, wire))
-    await t.test('response overrides (25, 78)', async (t) => overrides(t, wire))
     await t.test('what an object keeps (92 to 94)', async (t) => keeps(t, wire))
     await t.test('metadata in presigned URLs', async (t) => presignedMetadata(t, wire))
   })
@@ -125,104 +120,6 @@ async function conditions(t: Test, wire: Wire): Promise<void> {
     t.match(got.headers, kept, 'headers of a 304 (61)')
     t.notOk('content-length' in got.headers, 'a 304 has no body')
   }
-}
-
-async function ranges(t: Test, wire: Wire): Promise<void> {
-  const parts: [range: string, text: string, contentRange: string][] = [
-    ['bytes=0-', 'hello', 'bytes 0-4/5'],
-    ['bytes=0-4', 'hello', 'bytes 0-4/5'],
-    ['bytes=1-3', 'ell', 'bytes 1-3/5'],
-    ['bytes=4-', 'o', 'bytes 4-4/5'],
-    ['bytes=3-99999999999999999999', 'lo', 'bytes 3-4/5'],
-    ['bytes=-2', 'lo', 'bytes 3-4/5'],
-    ['bytes=-99', 'hello', 'bytes 0-4/5'],
-  ]
-  for (const [range, text, contentRange] of parts) {
-    const got = await both(t, wire, { path: PATH, headers: { range } })
-    t.equal(got.status, 206, range)
-    t.equal(got.text, text, range)
-    t.equal(got.headers['content-range'], contentRange, range)
-    t.equal(got.headers['content-length'], String(text.length), range)
-  }
-  const ignored = [
-    'bytes=3-1',
-    'bytes=a-b',
-    'bytes=-',
-    'bytes',
-    'lines=0-1',
-    'bytes=0-1,3-4',
-    '0-1',
-  ]
-  for (const range of ignored) {
-    const got = await both(t, wire, { path: PATH, headers: { range } })
-    t.equal(`${got.status} ${got.text}`, '200 hello', `${range} is ignored`)
-  }
-  for (const range of ['bytes=5-', 'bytes=5-9', 'bytes=99999999999999999999-', 'bytes=-0']) {
-    const got = await both(t, wire, { path: PATH, headers: { range } })
-    wantError(t, got, 416, 'InvalidRange', { RangeRequested: range, ActualObjectSize: '5' }, range)
-    t.equal(got.headers['content-range'], 'bytes */5', range)
-  }
-  const empty = await both(t, wire, { path: EMPTY })
-  t.equal(empty.headers['content-length'], '0', 'an empty object (77)')
-  t.notOk('content-range' in empty.headers)
-  const suffix = await both(t, wire, { path: EMPTY, headers: { range: 'bytes=-5' } })
-  t.equal(suffix.status, 200, 'a suffix of nothing (72)')
-  for (const range of ['bytes=0-', 'bytes=0-8388607', 'bytes=-0']) {
-    const got = await both(t, wire, { path: EMPTY, headers: { range } })
-    wantError(t, got, 416, 'InvalidRange', { ActualObjectSize: '0' }, `${range} of nothing`)
-  }
-  const ifRange: [value: string, status: number][] = [
-    [ETAG, 206],
-    [OTHER, 200],
-  ]
-  for (const [value, status] of ifRange) {
-    const headers = { range: 'bytes=0-1', 'if-range': value }
-    t.equal((await both(t, wire, { path: PATH, headers })).status, status, `If-Range ${value}`)
-  }
-  const checked = { range: 'bytes=0-1', 'x-amz-checksum-mode': 'ENABLED' }
-  const part = await both(t, wire, { path: PATH, headers: checked })
-  t.notOk('x-amz-checksum-crc64nvme' in part.headers, 'no checksum of more than was sent (39)')
-  const all = { range: 'bytes=0-', 'x-amz-checksum-mode': 'ENABLED' }
-  const whole = await both(t, wire, { path: PATH, headers: all })
-  t.equal(whole.headers['x-amz-checksum-crc64nvme'], 'M3eFcAZSQlc=', 'all of it was sent')
-}
-
-async function partNumbers(t: Test, wire: Wire): Promise<void> {
-  const first = await both(t, wire, { path: PATH, query: { partNumber: '1' } })
-  t.equal(`${first.status} ${first.text}`, '206 hello')
-  t.equal(first.headers['content-range'], 'bytes 0-4/5')
-  const second = await both(t, wire, { path: PATH, query: { partNumber: '2' } })
-  const counts = { ActualPartCount: '1', PartNumberRequested: '2' }
-  wantError(t, second, 416, 'InvalidPartNumber', counts)
-  for (const partNumber of ['0', '10001', '-1', 'one', '1.5', '']) {
-    const got = await both(t, wire, { path: PATH, query: { partNumber } })
-    wantError(t, got, 400, 'InvalidArgument', { ArgumentName: 'partNumber' }, partNumber)
-  }
-  const headers = { range: 'bytes=0-1' }
-  const ranged = await both(t, wire, { path: PATH, query: { partNumber: '1' }, headers })
-  wantError(t, ranged, 400, 'InvalidRequest', {}, 'Range and partNumber')
-}
-
-async function overrides(t: Test, wire: Wire): Promise<void> {
-  const query = {
-    'response-content-type': 'text/x;charset=utf-8',
-    'response-content-language': 'de',
-    'response-expires': 'never',
-    'response-cache-control': 'no-store',
-    'response-content-disposition': 'attachment; filename="a b"',
-    'response-content-encoding': 'x',
-  }
-  const wanted = Object.fromEntries(
-    Object.entries(query).map(([name, value]) => [name.replace('response-', ''), value]),
-  )
-  t.match((await both(t, wire, { path: PATH, query })).headers, wanted)
-  const anonymous = await both(t, wire, { path: PATH, query, signer: false })
-  wantError(t, anonymous, 400, 'InvalidRequest', {}, 'anonymous')
-  const split = { 'response-content-type': 'a\r\nset-cookie: b' }
-  const refused = await both(t, wire, { path: PATH, query: split })
-  wantError(t, refused, 400, 'InvalidArgument', {}, 'no line breaks')
-  const missing = await both(t, wire, { path: `/${BUCKET}/missing`, query })
-  t.equal(missing.headers['content-type'], 'application/xml', 'errors are not overridden')
 }
 
 async function keeps(t: Test, wire: Wire): Promise<void> {

@@ -136,10 +136,13 @@ export async function ask(
   const methods = [wanted.method ?? 'GET']
   const socket = openSocket(wire)
   const parts: Buffer[] = []
+  let bytes = 0
   socket.on('data', (part: Buffer) => {
     parts.push(part)
+    bytes += part.length
     // Once it is answered nothing holds the connection: the server need not linger for the rest of a body.
-    if (isWhole(Buffer.concat(parts), methods)) socket.destroy()
+    // Refusals are short; what is long is not looked at with every piece of it.
+    if (bytes < 1_000_000 && isWhole(Buffer.concat(parts), methods)) socket.destroy()
   })
   const closed = collect(socket)
   socket.write(compose(wire, wanted))

@@ -23,6 +23,13 @@ export function refuseSmuggling(headers: Headers): void {
   throw new S3Error('BadRequest', {}, { message })
 }
 
+/** Throws UnexpectedContent for a body with a method of which no operation has one (pitfall 41). */
+export function refuseUnexpected(method: string, headers: Headers): void {
+  if (method === 'PUT' || method === 'POST') return
+  const isEmpty = Number(headers['content-length'] ?? 0) === 0
+  if (!isEmpty || headers['transfer-encoding'] !== undefined) throw new S3Error('UnexpectedContent')
+}
+
 /** The shape of the body. Throws MissingContentLength, NotImplemented or InvalidArgument. */
 export function shapeOfBody(method: string, headers: Headers, payload: Payload): BodyShape {
   const transfer = headers['transfer-encoding']?.trim().toLowerCase()

@@ -13,6 +13,7 @@ import {
   claimsOfBody,
   lengthOf,
   refuseSmuggling,
+  refuseUnexpected,
   shapeOfBody,
 } from './body-claims.ts'
 import { BodyChecksums, type DigestClaims } from './checksums.ts'
@@ -35,6 +36,7 @@ type OpenBody = ReturnType<RequestBody['open']>
  */
 export function requestBody(head: BodyHead, read: () => AsyncIterable<Uint8Array>): RequestBody {
   refuseSmuggling(head.headers)
+  refuseUnexpected(head.method, head.headers)
   let opened = false
   const open = (checksum: ChecksumAlgorithm, shape = findShape(head)): OpenBody => {
     assert(!opened, 'the body of a request is read once')

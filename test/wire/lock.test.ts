@@ -319,15 +319,35 @@ async function legalHold(t: Test, wire: Wire): Promise<void> {
 async function uploads(t: Test, wire: Wire): Promise<void> {
   const path = `/${BUCKET}/uploaded`
   const sent = { ...lockHeaders('COMPLIANCE', inDays(1)), 'x-amz-object-lock-legal-hold': 'ON' }
-  const created = await ask(wire, { method: 'POST', path, query: { uploads: '' }, headers: sent })
-  const uploadId = elementOf(created, 'UploadId')!
-  const query = { uploadId, partNumber: '1' }
-  const { headers: part } = await ask(wire, { method: 'PUT', path, query, body: 'x' })
-  const body = `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${part.etag}</ETag></Part></CompleteMultipartUpload>`
-  const done = await ask(wire, { method: 'POST', path, query: { uploadId }, body })
-  t.equal(done.status, 200)
+  await (await beginUpload(wire, path, sent))()
   const { headers } = await ask(wire, { method: 'HEAD', path })
   for (const [name, value] of Object.entries(sent)) t.equal(headers[name], value, name)
   const answer = await deleteVersion(wire, path, headers['x-amz-version-id']!)
   wantError(t, answer, 403, 'AccessDenied')
+
+  const byDefault = `/${BUCKET}/uploaded-by-default`
+  const rule =
+    '<Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule>'
+  t.equal((await configure(wire, rule)).status, 200)
+  const complete = await beginUpload(wire, byDefault)
+  const completedMs = Date.now()
+  await complete()
+  t.equal((await configure(wire, '')).status, 200)
+  const shown = await ask(wire, { method: 'HEAD', path: byDefault })
+  t.equal(shown.headers['x-amz-object-lock-mode'], 'GOVERNANCE')
+  const until = Date.parse(shown.headers['x-amz-object-lock-retain-until-date']!)
+  t.ok(until >= completedMs + DAY_MS, 'the default counts from the end of the upload')
+}
+
+/** Begins an upload of one part; returns how to complete it. */
+async function beginUpload(wire: Wire, path: string, headers = {}): Promise<() => Promise<void>> {
+  const created = await ask(wire, { method: 'POST', path, query: { uploads: '' }, headers })
+  const uploadId = elementOf(created, 'UploadId')!
+  const query = { uploadId, partNumber: '1' }
+  const { headers: part } = await ask(wire, { method: 'PUT', path, query, body: 'x' })
+  const body = `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${part.etag}</ETag></Part></CompleteMultipartUpload>`
+  return async () => {
+    const done = await ask(wire, { method: 'POST', path, query: { uploadId }, body })
+    if (done.status !== 200) throw new Error(done.text)
+  }
 }

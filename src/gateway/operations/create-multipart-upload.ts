@@ -7,14 +7,14 @@ import { refuseHeaders } from '../headers/refused-headers.ts'
 import { xmlReply } from '../reply.ts'
 import { createdUploadDocument } from '../xml/documents/multipart.ts'
 import { findBucket } from './steps/find-bucket.ts'
-import { describeNewObject } from './steps/new-object.ts'
+import { describeNewUpload } from './steps/new-object.ts'
 
 export async function createMultipartUpload(call: Call): Promise<Reply> {
   const { key, headers, objects } = call
   const bucket = findBucket(call)
   refuseHeaders(headers)
   const checksum = parseUploadChecksum(headers)
-  const { attributes, encryption } = describeNewObject(call, bucket)
+  const { attributes, encryption } = describeNewUpload(call, bucket)
   const upload = await objects.createUpload(bucket, key, { ...attributes, ...checksum }, encryption)
   const { checksumAlgorithm, checksumType } = checksum
   return xmlReply(createdUploadDocument(bucket.name, key, upload.uploadId), {

@@ -3,7 +3,7 @@ import type { Bucket, EncryptionRequest, ObjectAttributes } from '../../../objec
 import type { Call } from '../../call.ts'
 import { parseEncryption } from '../../headers/encryption-headers.ts'
 import { parseAttributes } from '../../headers/object-attributes.ts'
-import { parseLock } from '../../headers/object-lock.ts'
+import { type Lock, parseAskedLock, parseLock } from '../../headers/object-lock.ts'
 
 /** A new object without its bytes. */
 export interface NewObject {
@@ -11,13 +11,20 @@ export interface NewObject {
   encryption?: EncryptionRequest
 }
 
+type Described = Pick<Call, 'headers' | 'receivedMs' | 'strict' | 'secure'>
+
 /** Attributes, lock and encryption of the object that the call makes in `bucket`. */
-export function describeNewObject(
-  call: Pick<Call, 'headers' | 'receivedMs' | 'strict' | 'secure'>,
-  bucket: Bucket,
-): NewObject {
-  const { headers, receivedMs } = call
+export function describeNewObject(call: Described, bucket: Bucket): NewObject {
+  return describe(call, bucket, parseLock(call.headers, bucket, call.receivedMs))
+}
+
+/** The same for an upload, which gets the retention that its bucket gives by default when it is completed. */
+export function describeNewUpload(call: Described, bucket: Bucket): NewObject {
+  return describe(call, bucket, parseAskedLock(call.headers, bucket, call.receivedMs))
+}
+
+function describe(call: Described, bucket: Bucket, lock: Lock): NewObject {
   const encryption = parseEncryption(call, bucket)
-  const attributes = { ...parseAttributes(headers), ...parseLock(headers, bucket, receivedMs) }
+  const attributes = { ...parseAttributes(call.headers), ...lock }
   return encryption ? { attributes, encryption } : { attributes }
 }

@@ -25,7 +25,7 @@ export async function uploadPart(call: Call): Promise<Reply> {
   refuseTooLarge(body.bytes)
   const upload = await findUpload(call, bucket, uploadId)
   refuseOtherAlgorithm(headers, upload)
-  const customerKey = customerKeyFor(headers, upload.encryption)
+  const customerKey = customerKeyFor(call, upload.encryption)
   const outcome = await objects.putPart({
     bucket,
     key,

@@ -35,7 +35,7 @@ export async function planRead(call: Call): Promise<ReadPlan> {
   const bucket = findBucket(call)
   const object = await findObject(call, bucket)
   const { version } = object
-  const customerKey = customerKeyFor(headers, version.encryption)
+  const customerKey = customerKeyFor(call, version.encryption)
   const verdict = judgeRead(parseReadConditions(headers, call.receivedMs), version)
   if (verdict.kind === 'failed') throw preconditionFailed(verdict.condition)
   if (verdict.kind === 'not-modified')

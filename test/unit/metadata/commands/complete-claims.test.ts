@@ -4,11 +4,12 @@ import { crc32 } from 'node:zlib'
 import t from 'tap'
 import { digestOf, prepareDigests } from '../../../../src/digest/digest.ts'
 import { checkClaims } from '../../../../src/metadata/commands/complete-claims.ts'
-import type {
-  ChecksumAlgorithm,
-  ChecksumType,
-  Part,
-  Upload,
+import {
+  CHECKSUM_ALGORITHMS,
+  type ChecksumAlgorithm,
+  type ChecksumType,
+  type Part,
+  type Upload,
 } from '../../../../src/metadata/records.ts'
 import { listed, openFixture, uidAt } from '../partition-fixture.ts'
 
@@ -59,6 +60,11 @@ t.test('the checksum declared at Create, of its usual type or the declared one',
     ['CRC64NVME', undefined, 'FULL_OBJECT'],
     ['SHA1', undefined, 'COMPOSITE'],
     ['SHA256', 'COMPOSITE', 'COMPOSITE'],
+    ['SHA512', undefined, 'COMPOSITE'],
+    ['MD5', undefined, 'COMPOSITE'],
+    ['XXHASH64', undefined, 'COMPOSITE'],
+    ['XXHASH3', 'COMPOSITE', 'COMPOSITE'],
+    ['XXHASH128', undefined, 'COMPOSITE'],
   ]
   for (const [algorithm, declared, type] of cases) {
     const value = type === 'COMPOSITE' ? composite(algorithm) : base64(algorithm, whole)
@@ -110,6 +116,26 @@ t.test('claims that are true', async (t) => {
   }
   const onlyType = checkClaims({ checksumType: 'COMPOSITE' }, uploadWith(), partsWith('CRC32C'))
   t.match(onlyType, { kind: 'true', checksum: { value: composite('CRC32C') } })
+})
+
+t.test('a type that the algorithm does not have is refused, never dropped', async (t) => {
+  const known: Record<ChecksumType, ChecksumAlgorithm[]> = {
+    FULL_OBJECT: ['CRC32', 'CRC32C', 'CRC64NVME'],
+    COMPOSITE: CHECKSUM_ALGORITHMS.filter((name) => name !== 'CRC64NVME'),
+  }
+  for (const algorithm of CHECKSUM_ALGORITHMS) {
+    for (const type of ['FULL_OBJECT', 'COMPOSITE'] as const) {
+      const value = type === 'COMPOSITE' ? composite(algorithm) : base64(algorithm, whole)
+      const claimed = { checksum: { algorithm, value }, checksumType: type }
+      const made = checkClaims(claimed, uploadWith(), partsWith(algorithm))
+      const wanted = known[type].includes(algorithm)
+        ? { kind: 'true', checksum: { algorithm, type, value } }
+        : { kind: 'claim-failed', claim: 'checksum-type', wanted: type }
+      t.match(made, wanted, `${algorithm} ${type}`)
+      const onlyType = checkClaims({ checksumType: type }, uploadWith(), partsWith(algorithm))
+      t.equal(onlyType.kind, wanted.kind, `${algorithm} ${type}, without a value`)
+    }
+  }
 })
 
 t.test('claims that fail', async (t) => {

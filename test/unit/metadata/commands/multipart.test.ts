@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import type { Uid } from '../../../../src/kit/uid.ts'
+import { multipartEtag } from '../../../../src/metadata/commands/multipart-digest.ts'
 import { MISSING_SLOT, type Part } from '../../../../src/metadata/records.ts'
 import { KeyKind } from '../../../../src/metadata/rows/keys.ts'
 import {
@@ -187,6 +188,58 @@ t.test('Abort gives up every part, once', async (t) => {
   const garbage = await partition.dueGarbage(FOREVER, 10)
   t.strictSame(garbage.map(({ blob }) => blob).sort(byBytes), [whole.blob, torn.blob])
   t.strictSame(await partition.listParts(uploadId, 0, 10), { parts: [], more: false })
+})
+
+t.test('Abort of an upload that began in that second', async (t) => {
+  const { store, clock } = await openFixture()
+  clock.ms += 999
+  const uploadId = await store.create('k')
+  const seconds = Math.floor(START_MS / 1000)
+  for (const other of [seconds - 1, seconds + 1]) {
+    t.strictSame(await store.abort('k', uploadId, store.uid(), other), {
+      kind: 'condition-failed',
+      condition: 'x-amz-if-match-initiated-time',
+    })
+  }
+  t.strictSame(await store.abort('k', uploadId, store.uid(), seconds), { kind: 'done' })
+  t.strictSame(await store.abort('k', uploadId, store.uid(), seconds), { kind: 'no-upload' })
+})
+
+t.test('what Create was told goes to the object', async (t) => {
+  const { store } = await openFixture()
+  const told = {
+    headers: { contentType: 'image/png' },
+    userMetadata: { a: 'b' },
+    storageClass: 'REDUCED_REDUNDANCY',
+    tags: [{ key: 'colour', value: 'blue' }],
+    retention: { mode: 'GOVERNANCE' as const, untilMs: START_MS + 5 },
+    legalHold: true as const,
+    encryption: { kind: 'SSE-S3' as const, wrappedKey: Buffer.from('wrapped') },
+  }
+  const uploadId = await store.create('k', { ...told, checksumAlgorithm: 'CRC32' })
+  const part = store.part(1, 5)
+  await store.putPart('k', uploadId, part)
+  const answer = await store.complete('k', uploadId, [listed(part)])
+  const { versionId } = answer.kind === 'done' ? answer.version : { versionId: '' }
+  const etag = multipartEtag([part])
+  const own = { versionId, modifiedMs: START_MS, bytes: 5, etag }
+  const manifest = { uid: uploadId, partCount: 1 }
+  t.strictSame(await store.get('k'), { ...told, ...own, manifest })
+})
+
+t.test('uploads under way are counted, in all buckets', async (t) => {
+  const { store, partition, clock } = await openFixture()
+  t.strictSame(await partition.countUploads(), { count: 0, oldestMs: undefined })
+  clock.ms += 5
+  const first = await store.create('z')
+  clock.ms += 5
+  await store.create('a')
+  store.bucket = { ...store.bucket, id: 99 }
+  await store.create('b')
+  store.bucket = bucket
+  t.strictSame(await partition.countUploads(), { count: 3, oldestMs: START_MS + 5 })
+  await store.abort('z', first)
+  t.strictSame(await partition.countUploads(), { count: 2, oldestMs: START_MS + 10 })
 })
 
 t.test('of Complete and Abort at once exactly one is done', async (t) => {

@@ -39,6 +39,31 @@ t.test('conditions of a put', async (t) => {
   t.match(await store.get('k'), { etag: 'd' })
 })
 
+t.test('conditions of time, length and id', async (t) => {
+  const { store, clock } = await openFixture()
+  const seconds = Math.floor(START_MS / 1000)
+  const failed = (condition: string) => ({ kind: 'condition-failed', condition })
+  const ifMatchModified = seconds
+  t.strictSame(await store.put('k', 'a', { conditions: { ifMatchModified } }), { kind: 'missing' })
+  t.strictSame(await store.delete('k', { ifMatchModified }), { kind: 'missing' })
+  t.strictSame(await store.delete('k', { ifMatchBytes: 0 }), { kind: 'missing' })
+  t.strictSame(await store.delete('k', { ifCurrent: 'v' }), failed('If-Match'))
+  clock.ms += 999
+  const put = await store.put('k', 'a')
+  const ifCurrent = put.kind === 'done' ? put.version.versionId : ''
+  const modified = 'x-amz-if-match-last-modified-time'
+  t.strictSame(await store.delete('k', { ifMatchModified: seconds - 1 }), failed(modified))
+  t.strictSame(await store.delete('k', { ifMatchModified: seconds + 1 }), failed(modified))
+  t.strictSame(await store.delete('k', { ifMatchBytes: 999 }), failed('x-amz-if-match-size'))
+  t.strictSame(await store.delete('k', { ifCurrent: 'v' }), failed('If-Match'))
+  const etagFirst = { ifMatch: ['b'], ifMatchBytes: 999 }
+  t.strictSame(await store.delete('k', etagFirst), failed('If-Match'))
+  const all = { ifMatch: ['a'], ifMatchModified, ifMatchBytes: 1000, ifCurrent }
+  t.match(await store.put('k', 'a', { conditions: all }), { kind: 'done' }, 'within the second')
+  const same = { ifMatch: ['a'], ifMatchModified, ifMatchBytes: 1000, ifCurrent }
+  t.strictSame(await store.delete('k', same), failed('If-Match'), 'the same bytes, written anew')
+})
+
 t.test('conditions of a delete', async (t) => {
   const { store } = await openFixture()
   t.strictSame(await store.delete('k', { ifMatch: ['*'] }), { kind: 'missing' })

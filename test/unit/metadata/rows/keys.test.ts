@@ -13,8 +13,10 @@ import {
   garbageKey,
   KeyKind,
   keyOfHead,
+  keyOfVersion,
   manifestKey,
   manifestOf,
+  markerKey,
   oldManifestKey,
   parseUploadKey,
   partKey,
@@ -23,7 +25,11 @@ import {
   uidOfOldManifest,
   uploadKey,
   uploadPrefix,
+  versionKey,
+  versionPrefix,
+  versionsOfKey,
 } from '../../../../src/metadata/rows/keys.ts'
+import { versionIdBytes, versionIdOf } from '../../../../src/metadata/rows/version-id.ts'
 
 const SEED = 20_251_121
 const settings = { seed: SEED, numRuns: 1000 }
@@ -61,6 +67,45 @@ t.test('uploads sort by bucket, key and id', async () => {
     }),
     settings,
   )
+})
+
+t.test('versions sort by bucket, key and newest first, and stand below their prefix', async () => {
+  const version = fc.tuple(
+    bucketId,
+    key,
+    uid.map((id) => versionIdOf(Buffer.from(id, 'hex'))),
+  )
+  fc.assert(
+    fc.property(version, version, key, (left, right, prefix) => {
+      const order =
+        Math.sign(left[0] - right[0]) ||
+        Buffer.compare(left[1], right[1]) ||
+        Buffer.compare(Buffer.from(left[2]), Buffer.from(right[2]))
+      deepStrictEqual(Buffer.compare(versionKey(...left), versionKey(...right)), order)
+      deepStrictEqual(keyOfVersion(versionKey(...left)), left[1])
+      const begins = left[1].subarray(0, prefix.length).equals(prefix)
+      deepStrictEqual(isIn(versionKey(...left), versionPrefix(left[0], prefix)), begins)
+      const isOfKey = left[1].equals(prefix)
+      deepStrictEqual(isIn(versionKey(...left), versionsOfKey(left[0], prefix)), isOfKey)
+      deepStrictEqual(isIn(markerKey(left[0], left[1]), markerKey(left[0], prefix)), begins)
+    }),
+    settings,
+  )
+})
+
+t.test('a version id is 26 digits of 16 bytes', async (t) => {
+  fc.assert(
+    fc.property(uid, (id) => {
+      const bytes = Buffer.from(id, 'hex')
+      const text = versionIdOf(bytes)
+      ok(/^[0-9a-v]{26}$/.test(text))
+      deepStrictEqual(versionIdBytes(text), bytes)
+    }),
+    settings,
+  )
+  const wrong = ['', 'null', '0'.repeat(25), '0'.repeat(27), `${'0'.repeat(25)}1`, 'W'.repeat(26)]
+  for (const text of wrong) t.equal(versionIdBytes(text), undefined, text)
+  t.throws(() => versionKey(1, Buffer.from('k'), 'null'), { name: 'AssertionFailed' })
 })
 
 t.test('what begins with a prefix is in its range, nothing else is', async () => {

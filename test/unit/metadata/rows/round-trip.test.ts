@@ -7,9 +7,13 @@ import {
   type Blob,
   CHECKSUM_ALGORITHMS,
   type Checksum,
+  type DeleteMarker,
+  type Encryption,
   type ObjectAttributes,
   type Part,
 } from '../../../../src/metadata/records.ts'
+import { decodeAnswerRow, encodeAnswerRow } from '../../../../src/metadata/rows/answer-row.ts'
+import { decodeHeadRow, encodeHeadRow } from '../../../../src/metadata/rows/head-row.ts'
 import {
   decodeManifestRow,
   encodeManifestRows,
@@ -18,7 +22,7 @@ import {
 import { decodeObjectRow } from '../../../../src/metadata/rows/object-row.ts'
 import { decodePartRow, encodePartRow } from '../../../../src/metadata/rows/part-row.ts'
 import { decodeUploadRow, encodeUploadRow } from '../../../../src/metadata/rows/upload-row.ts'
-import { encodeVersionRow } from '../../../../src/metadata/rows/version-row.ts'
+import { decodeVersionRow, encodeVersionRow } from '../../../../src/metadata/rows/version-row.ts'
 
 const SEED = 20_251_121
 const settings = { seed: SEED, numRuns: 500 }
@@ -63,6 +67,25 @@ const blob: fc.Arbitrary<Blob> = fc.record(
     noNullPrototype: true,
   },
 )
+const wrappedKey = fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes))
+const encryption: fc.Arbitrary<Encryption> = fc.oneof(
+  fc.record({ kind: fc.constant('SSE-S3' as const), wrappedKey }, { noNullPrototype: true }),
+  fc.record(
+    {
+      kind: fc.constant('SSE-KMS' as const),
+      wrappedKey,
+      keyId: text,
+      context: text,
+      bucketKey: fc.constant(true as const),
+    },
+    { requiredKeys: ['kind', 'wrappedKey', 'keyId'], noNullPrototype: true },
+  ),
+  fc.record(
+    { kind: fc.constant('SSE-C' as const), wrappedKey, keyMd5: text },
+    { noNullPrototype: true },
+  ),
+)
+const versioned = fc.constant(true as const)
 const attributes: fc.Arbitrary<ObjectAttributes> = fc.record(
   {
     headers: fc.record(
@@ -73,8 +96,17 @@ const attributes: fc.Arbitrary<ObjectAttributes> = fc.record(
       .array(fc.tuple(fc.oneof(fc.constant('__proto__'), text), text), { maxLength: 4 })
       .map((pairs) => Object.fromEntries(pairs)),
     storageClass: fc.constantFrom('STANDARD', 'GLACIER'),
+    tags: fc.array(fc.record({ key: text, value: text }, { noNullPrototype: true }), {
+      minLength: 1,
+      maxLength: 3,
+    }),
+    retention: fc.record(
+      { mode: fc.constantFrom('GOVERNANCE' as const, 'COMPLIANCE' as const), untilMs: size },
+      { noNullPrototype: true },
+    ),
+    legalHold: fc.constant(true as const),
   },
-  { noNullPrototype: true },
+  { requiredKeys: ['headers', 'userMetadata', 'storageClass'], noNullPrototype: true },
 )
 const part: fc.Arbitrary<Part> = fc.record(
   { number: fc.nat(10_000), bytes: size, etag, modifiedMs: size, checksum, blob },
@@ -85,18 +117,41 @@ t.test('objects', async () => {
   const own = fc.record(
     {
       versionId: text,
+      versioned,
       modifiedMs: size,
       bytes: size,
       etag,
       checksum,
       blob,
       manifest: fc.record({ uid, partCount: fc.nat(10_000) }, { noNullPrototype: true }),
+      encryption,
     },
     { requiredKeys: ['versionId', 'modifiedMs', 'bytes', 'etag'], noNullPrototype: true },
   )
   const check = fc.property(attributes, own, (shared, rest) => {
     const version = { ...shared, ...rest }
     deepStrictEqual(decodeObjectRow(encodeVersionRow(version)), version)
+    const head = { version, older: true as const, nullVersionId: version.versionId }
+    deepStrictEqual(decodeHeadRow(encodeHeadRow(head)), head)
+    deepStrictEqual(decodeHeadRow(encodeHeadRow({ version })), { version })
+    deepStrictEqual(decodeVersionRow(encodeHeadRow(head)), version)
+    const done = { kind: 'edit-version' as const, time: 5n, version }
+    deepStrictEqual(decodeAnswerRow(encodeAnswerRow(done)), done)
+  })
+  fc.assert(check, settings)
+})
+
+t.test('delete markers', async () => {
+  const marker: fc.Arbitrary<DeleteMarker> = fc.record(
+    { versionId: text, versioned, deleteMarker: fc.constant(true as const), modifiedMs: size },
+    { requiredKeys: ['versionId', 'deleteMarker', 'modifiedMs'], noNullPrototype: true },
+  )
+  const check = fc.property(marker, (version) => {
+    deepStrictEqual(decodeVersionRow(encodeVersionRow(version)), version)
+    deepStrictEqual(decodeHeadRow(encodeHeadRow({ version, older: true })).version, version)
+    const removed = { versionId: version.versionId, deleteMarker: true }
+    const done = { kind: 'delete-object' as const, time: 5n, removed }
+    deepStrictEqual(decodeAnswerRow(encodeAnswerRow(done)), done)
   })
   fc.assert(check, settings)
 })
@@ -108,6 +163,7 @@ t.test('uploads', async () => {
       initiatedMs: size,
       checksumAlgorithm: fc.constantFrom(...CHECKSUM_ALGORITHMS),
       checksumType: fc.constantFrom('FULL_OBJECT' as const, 'COMPOSITE' as const),
+      encryption,
     },
     { requiredKeys: ['uploadId', 'initiatedMs'], noNullPrototype: true },
   )

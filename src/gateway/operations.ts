@@ -10,12 +10,14 @@ import { createMultipartUpload } from './operations/create-multipart-upload.ts'
 import { deleteBucket } from './operations/delete-bucket.ts'
 import { deleteBucketEncryption } from './operations/delete-bucket-encryption.ts'
 import { deleteObject } from './operations/delete-object.ts'
+import { deleteObjectAnnotation } from './operations/delete-object-annotation.ts'
 import { deleteObjectTagging } from './operations/delete-object-tagging.ts'
 import { deleteObjects } from './operations/delete-objects.ts'
 import { getBucketEncryption } from './operations/get-bucket-encryption.ts'
 import { getBucketLocation } from './operations/get-bucket-location.ts'
 import { getBucketVersioning } from './operations/get-bucket-versioning.ts'
 import { getObject } from './operations/get-object.ts'
+import { getObjectAnnotation } from './operations/get-object-annotation.ts'
 import { getObjectAttributes } from './operations/get-object-attributes.ts'
 import { getObjectLegalHold } from './operations/get-object-legal-hold.ts'
 import { getObjectLockConfiguration } from './operations/get-object-lock-configuration.ts'
@@ -25,6 +27,7 @@ import { headBucket } from './operations/head-bucket.ts'
 import { headObject } from './operations/head-object.ts'
 import { listBuckets } from './operations/list-buckets.ts'
 import { listMultipartUploads } from './operations/list-multipart-uploads.ts'
+import { listObjectAnnotations } from './operations/list-object-annotations.ts'
 import { listObjectVersions } from './operations/list-object-versions.ts'
 import { listObjects } from './operations/list-objects.ts'
 import { listObjectsV2 } from './operations/list-objects-v2.ts'
@@ -33,6 +36,7 @@ import { postObject } from './operations/post-object.ts'
 import { putBucketEncryption } from './operations/put-bucket-encryption.ts'
 import { putBucketVersioning } from './operations/put-bucket-versioning.ts'
 import { putObject } from './operations/put-object.ts'
+import { putObjectAnnotation } from './operations/put-object-annotation.ts'
 import { putObjectLegalHold } from './operations/put-object-legal-hold.ts'
 import { putObjectLockConfiguration } from './operations/put-object-lock-configuration.ts'
 import { putObjectRetention } from './operations/put-object-retention.ts'
@@ -71,7 +75,7 @@ export const operations: { readonly [Name in OperationName]: Operation } = {
   DeleteBucketTagging: cleared,
   DeleteBucketWebsite: cleared,
   DeleteObject: deleteObject,
-  DeleteObjectAnnotation: notImplemented,
+  DeleteObjectAnnotation: deleteObjectAnnotation,
   DeleteObjectTagging: deleteObjectTagging,
   DeleteObjects: deleteObjects,
   DeletePublicAccessBlock: cleared,
@@ -102,7 +106,7 @@ export const operations: { readonly [Name in OperationName]: Operation } = {
   GetBucketWebsite: absent('NoSuchWebsiteConfiguration'),
   GetObject: getObject,
   GetObjectAcl: unset(ownerOnlyAclDocument()),
-  GetObjectAnnotation: notImplemented,
+  GetObjectAnnotation: getObjectAnnotation,
   GetObjectAttributes: getObjectAttributes,
   GetObjectLegalHold: getObjectLegalHold,
   GetObjectLockConfiguration: getObjectLockConfiguration,
@@ -119,7 +123,7 @@ export const operations: { readonly [Name in OperationName]: Operation } = {
   ListBuckets: listBuckets,
   ListDirectoryBuckets: notImplemented,
   ListMultipartUploads: listMultipartUploads,
-  ListObjectAnnotations: notImplemented,
+  ListObjectAnnotations: listObjectAnnotations,
   ListObjectVersions: listObjectVersions,
   ListObjects: listObjects,
   ListObjectsV2: listObjectsV2,
@@ -148,7 +152,7 @@ export const operations: { readonly [Name in OperationName]: Operation } = {
   PutBucketWebsite: notImplemented,
   PutObject: putObject,
   PutObjectAcl: notImplemented,
-  PutObjectAnnotation: notImplemented,
+  PutObjectAnnotation: putObjectAnnotation,
   PutObjectLegalHold: putObjectLegalHold,
   PutObjectLockConfiguration: putObjectLockConfiguration,
   PutObjectRetention: putObjectRetention,

@@ -42,6 +42,11 @@ export function versionField(bucket: Bucket, version: VersionName): Record<strin
   return bucket.settings?.versioning ? { 'x-amz-version-id': shownVersionId(version) } : {}
 }
 
+/** x-amz-object-version-id: the version that an annotation belongs to. */
+export function objectVersionField(bucket: Bucket, version: VersionName): Record<string, string> {
+  return bucket.settings?.versioning ? { 'x-amz-object-version-id': shownVersionId(version) } : {}
+}
+
 /** Headers of GET and HEAD that describe the object, whatever part of it is sent. */
 export function describeObject(bucket: Bucket, version: ObjectVersion): Record<string, string> {
   return {

@@ -3,6 +3,8 @@
 
 const CATALOGUE = {
   AccessDenied: [403, 'Access Denied'],
+  AnnotationLimitExceeded: [400, 'An object can have at most 1000 annotations.'],
+  AnnotationNameTooLong: [400, 'The annotation name exceeds 512 bytes.'],
   AccessForbidden: [403, 'CORSResponse: This CORS request is not allowed.'],
   AuthorizationHeaderMalformed: [400, 'The authorization header that you provided is not valid.'],
   AuthorizationQueryParametersError: [400, 'The authorization query parameters are not valid.'],
@@ -44,6 +46,7 @@ const CATALOGUE = {
   InsufficientStorage: [507, 'There is not enough space left to store the object.'],
   InternalError: [500, 'We encountered an internal error. Please try again.'],
   InvalidAccessKeyId: [403, 'The AWS Access Key Id you provided does not exist in our records.'],
+  InvalidAnnotationName: [400, 'The annotation name you provided is invalid.'],
   InvalidArgument: [400, 'Invalid Argument'],
   InvalidBucketName: [400, 'The specified bucket is not valid.'],
   InvalidBucketState: [409, 'The request is not valid with the current state of the bucket.'],
@@ -68,6 +71,7 @@ const CATALOGUE = {
     'The list of parts was not in ascending order. Parts must be ordered by part number.',
   ],
   InvalidPolicyDocument: [400, 'The content of the form does not meet the conditions specified.'],
+  InvalidPrefix: [400, 'The annotation prefix you provided is invalid.'],
   InvalidRange: [416, 'The requested range is not satisfiable.'],
   InvalidRedirectLocation: [
     400,
@@ -112,6 +116,7 @@ const CATALOGUE = {
   MissingContentLength: [411, 'You must provide the Content-Length HTTP header.'],
   MissingRequestBodyError: [400, 'Request Body is empty.'],
   MissingSecurityHeader: [400, 'Your request was missing a required header.'],
+  NoSuchAnnotation: [404, 'The specified annotation does not exist on this object.'],
   NoSuchBucket: [404, 'The specified bucket does not exist.'],
   NoSuchBucketPolicy: [404, 'The bucket policy does not exist.'],
   NoSuchConfiguration: [404, 'The specified configuration does not exist.'],
@@ -172,6 +177,7 @@ const CATALOGUE = {
     'You have attempted to add more parts than the maximum of 10000 that are allowed for this object. You can use the CopyObject operation to copy this object to another and then add more data to the newly copied object.',
   ],
   UnexpectedContent: [400, 'This request does not support content.'],
+  UnsupportedMediaType: [415, 'The annotation payload is not valid UTF-8 encoded text.'],
   XAmzContentSHA256Mismatch: [
     400,
     "The provided 'x-amz-content-sha256' header does not match what was computed.",

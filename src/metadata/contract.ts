@@ -2,6 +2,7 @@
 // Every command carries a uid of its own and is idempotent: sent twice it is done once and answers the same.
 import type { Uid } from '../kit/uid.ts'
 import type {
+  Annotation,
   AnyVersion,
   Blob,
   BucketId,
@@ -45,6 +46,9 @@ export type VersionEdit =
   | { what: 'retention'; retention: Retention | undefined; bypass: boolean }
   | { what: 'legal-hold'; on: boolean }
 
+/** An annotation before the log gives it a time. */
+export type NewAnnotation = Omit<Annotation, 'modifiedMs'>
+
 /** A part as a client lists it when it completes an upload. */
 export interface ListedPart {
   number: number
@@ -61,7 +65,13 @@ interface KeyCommand {
 }
 
 export type Command =
-  | (KeyCommand & { kind: 'put-object'; version: NewVersion; conditions: WriteConditions })
+  | (KeyCommand & {
+      kind: 'put-object'
+      version: NewVersion
+      conditions: WriteConditions
+      /** Those that a copy brings along. */
+      annotations?: NewAnnotation[]
+    })
   /**
    * The current version grows by one part: only if its id still is `versionId`, and never where versions are kept.
    * `manifestUid` names the list of parts if the object has none yet.
@@ -91,6 +101,21 @@ export type Command =
       /** Absent: the current one. */
       versionId?: string
       edit: VersionEdit
+    })
+  /** Sets an annotation of a version. `ifMatch`: ETags, one of which the version has. */
+  | (KeyCommand & {
+      kind: 'put-annotation'
+      versionId: string
+      annotation: NewAnnotation
+      ifMatch?: string[]
+    })
+  /** Removes an annotation, if it is there. */
+  | (KeyCommand & {
+      kind: 'delete-annotation'
+      versionId?: string
+      name: string
+      ifMatch?: string[]
+      bypass?: true
     })
   | (KeyCommand & { kind: 'create-upload'; upload: Omit<Upload, 'initiatedMs'> })
   | (KeyCommand & { kind: 'put-part'; uploadId: Uid; part: Omit<Part, 'modifiedMs'> })
@@ -124,6 +149,7 @@ export type ConditionName =
   | 'x-amz-if-match-last-modified-time'
   | 'x-amz-if-match-size'
   | 'x-amz-if-match-initiated-time'
+  | 'x-amz-object-if-match'
 
 /** Why a write was not done. */
 export type Refused =
@@ -147,6 +173,9 @@ export type CompleteRefused =
       actual: string
     }
 
+/** There is no such version, or it is a delete marker. */
+export type NotEditable = { kind: 'no-version' } | { kind: 'delete-marker'; marker: DeleteMarker }
+
 /** What a command answers, by its kind. */
 export interface Answers {
   'put-object': { kind: 'done'; version: ObjectVersion } | Refused
@@ -159,11 +188,13 @@ export interface Answers {
         made?: DeleteMarker
       }
     | Refused
-  'edit-version':
-    | { kind: 'done'; version: ObjectVersion }
-    | { kind: 'no-version' }
-    | { kind: 'delete-marker'; marker: DeleteMarker }
+  'edit-version': { kind: 'done'; version: ObjectVersion } | NotEditable | Refused
+  'put-annotation':
+    | { kind: 'done'; version: ObjectVersion; annotation: Annotation }
+    | { kind: 'too-many' }
+    | NotEditable
     | Refused
+  'delete-annotation': { kind: 'done'; version: ObjectVersion } | NotEditable | Refused
   'create-upload': { kind: 'done'; upload: Upload } | Refused
   'put-part': { kind: 'done'; part: Part } | { kind: 'no-upload' } | Refused
   'complete-upload': { kind: 'done'; version: ObjectVersion } | CompleteRefused | Refused
@@ -215,6 +246,14 @@ export interface ListedVersion {
   isLatest: boolean
 }
 
+/** A page of the annotations of one version, in order of name. */
+export interface AnnotationScan {
+  prefix: string
+  /** Empty: from the beginning. */
+  after: string
+  limit: number
+}
+
 /** How many uploads are under way, and since when. */
 export interface UploadCensus {
   count: number
@@ -245,6 +284,11 @@ export interface Queries {
   scanUploads(scan: UploadScan): Promise<ScanPage<Upload> | 'bucket-gone'>
   scanVersions(scan: VersionScan): Promise<ScanPage<ListedVersion> | 'bucket-gone'>
   countUploads(): Promise<UploadCensus>
+  getAnnotation(annotationsId: string, name: string): Promise<Annotation | undefined>
+  scanAnnotations(
+    annotationsId: string,
+    scan: AnnotationScan,
+  ): Promise<{ annotations: Annotation[]; more: boolean }>
   /** Garbage due at `nowMs`, oldest first. */
   dueGarbage(nowMs: number, limit: number): Promise<Garbage[]>
 }

@@ -1,11 +1,12 @@
 // A partition: a log that gives an order, rows that follow from it, and the commands and queries in between.
 import { prepareDigests } from '../digest/digest.ts'
-import { kibibytes } from '../kit/bytes.ts'
+import { compareBytes, kibibytes } from '../kit/bytes.ts'
 import type { Uid } from '../kit/uid.ts'
 import { refusesQueries } from './commands/bucket-gate.ts'
 import type { GarbagePolicy } from './commands/decision.ts'
 import { type CommandPipeline, openPipeline, type PipelineParts } from './commands/pipeline.ts'
 import type {
+  AnnotationScan,
   AnswerTo,
   Command,
   Garbage,
@@ -21,11 +22,14 @@ import type {
 import { countUploads } from './count-uploads.ts'
 import type { RowReader } from './log/contract.ts'
 import { lookUpVersion } from './look-up.ts'
-import type { AnyVersion, BucketRef, ObjectVersion, Part, Upload } from './records.ts'
+import type { Annotation, AnyVersion, BucketRef, ObjectVersion, Part, Upload } from './records.ts'
+import { decodeAnnotationRow } from './rows/annotation-row.ts'
 import { decodeGarbageRow } from './rows/garbage-row.ts'
 import {
+  annotationKey,
   dueOfGarbage,
   garbageFrom,
+  keyAfter,
   manifestOf,
   partKey,
   partsOf,
@@ -149,6 +153,26 @@ class Partition implements MetadataPartition {
 
   countUploads(): Promise<UploadCensus> {
     return countUploads(this.#rows)
+  }
+
+  async getAnnotation(annotationsId: string, name: string): Promise<Annotation | undefined> {
+    const rowKey = annotationKey(annotationsId, name)
+    const row = await this.#settledRows.get(rowKey)
+    return row && decodeAnnotationRow(rowKey, row)
+  }
+
+  async scanAnnotations(
+    annotationsId: string,
+    { prefix, after, limit }: AnnotationScan,
+  ): Promise<{ annotations: Annotation[]; more: boolean }> {
+    await this.#pipeline.allSettled()
+    const all = rangeOf(annotationKey(annotationsId, prefix))
+    const start = keyAfter(annotationKey(annotationsId, after))
+    const from = after !== '' && compareBytes(start, all.from) > 0 ? start : all.from
+    const rows = await readRows(this.#rows, { from, to: all.to }, limit + 1)
+    const page = rows.slice(0, limit)
+    const annotations = page.map(({ key, value }) => decodeAnnotationRow(key, value))
+    return { annotations, more: rows.length > limit }
   }
 
   async dueGarbage(nowMs: number, limit: number): Promise<Garbage[]> {

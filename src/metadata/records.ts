@@ -153,8 +153,21 @@ export interface ObjectVersion extends ObjectAttributes, VersionName {
   blob?: Blob
   /** Multipart: the parts stand in manifest rows under this uid. */
   manifest?: { uid: Uid; partCount: number }
+  /** The id under which the rows of its annotations lie; absent: it never had any. */
+  annotationsId?: string
   /** Absent: the bytes lie as they came. `bytes` is always the length that the client sees. */
   encryption?: Encryption
+}
+
+/** A named text that is kept with one version of an object, encrypted as the version is. */
+export interface Annotation {
+  name: string
+  bytes: number
+  /** Hex, without quotes. */
+  etag: string
+  modifiedMs: number
+  checksum?: Checksum
+  blob?: Blob
 }
 
 /** A multipart upload that is under way. */

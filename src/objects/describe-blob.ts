@@ -14,3 +14,8 @@ export function encodeAttributes(
   const bytes = encode({ ...attributes, ...(encryption ? { encryption } : {}) })
   return bytes.length <= RECOVERABLE_BYTES ? bytes : new Uint8Array(0)
 }
+
+/** What tells the blob of an annotation from that of an object. */
+export function encodeAnnotation(name: string, encryption: Encryption | undefined): Uint8Array {
+  return encode({ annotation: name, ...(encryption ? { encryption } : {}) })
+}

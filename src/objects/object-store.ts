@@ -15,6 +15,7 @@ import type {
   WriteConditions,
 } from '../metadata/contract.ts'
 import type {
+  Annotation,
   AnyVersion,
   Checksum,
   DeleteMarker,
@@ -37,6 +38,7 @@ import type {
 export type { ChecksumAlgorithm, ChecksumType, SystemHeaders } from '../metadata/records.ts'
 export { CHECKSUM_ALGORITHMS, isDeleteMarker, shownVersionId } from '../metadata/records.ts'
 export type {
+  Annotation,
   AnyVersion,
   Bucket,
   BucketEncryption,
@@ -104,6 +106,13 @@ export interface StoredObject {
   version: ObjectVersion
   /** Where part `number` lies; for an object that is not multipart, part 1 is all of it. */
   findPart(number: number): Promise<PartExtent | undefined>
+  /** Annotations in order of name, from strictly after `after`. */
+  listAnnotations(scan: {
+    prefix: string
+    after: string
+    limit: number
+  }): Promise<{ annotations: Annotation[]; more: boolean }>
+  findAnnotation(name: string): Promise<StoredAnnotation | undefined>
   /** Parts with numbers above `after`, in order; an object that is not multipart has none. */
   listParts(after: number, limit: number): Promise<{ parts: Part[]; more: boolean }>
   /**
@@ -111,6 +120,12 @@ export interface StoredObject {
    * the caller has compared). Throws when too few shards are left: a reader must then break off, never end early.
    */
   read(range: ByteRange, signal: AbortSignal, customerKey?: CustomerKey): AsyncIterable<Uint8Array>
+}
+
+/** An annotation and, on demand, its text; the bounds of `read` are those of StoredObject. */
+export interface StoredAnnotation {
+  annotation: Annotation
+  read(signal: AbortSignal): AsyncIterable<Uint8Array>
 }
 
 /** What a lookup found. */
@@ -136,6 +151,19 @@ export interface PutRequest {
   conditions: WriteConditions
   /** Absent: the bytes are stored as they come. */
   encryption?: EncryptionRequest
+  body: Body
+  signal: AbortSignal
+  /** A copy brings the annotations of this object along. */
+  annotationsOf?: StoredObject
+}
+
+/** Sets an annotation of a version; SSE-C ones have none, which the caller has made sure of. */
+export interface AnnotateRequest {
+  bucket: Bucket
+  key: string
+  version: ObjectVersion
+  name: string
+  ifMatch?: string[]
   body: Body
   signal: AbortSignal
 }
@@ -164,6 +192,7 @@ export type AppendOutcome =
   | { kind: 'too-many-parts' }
   /** Somebody else wrote the object meanwhile. */
   | { kind: 'changed' }
+export type AnnotateOutcome = AnswerTo<Extract<Command, { kind: 'put-annotation' }>>
 export type EditOutcome = AnswerTo<Extract<Command, { kind: 'edit-version' }>>
 export type DeleteOutcome = AnswerTo<Extract<Command, { kind: 'delete-object' }>>
 export type PutPartOutcome = AnswerTo<Extract<Command, { kind: 'put-part' }>>
@@ -237,6 +266,12 @@ export interface ObjectStore {
     key: string,
     versionId: string | undefined,
     edit: VersionEdit,
+  ): Promise<EditOutcome>
+  annotate(request: AnnotateRequest): Promise<AnnotateOutcome>
+  deleteAnnotation(
+    bucket: Bucket,
+    key: string,
+    options: { versionId?: string; name: string; ifMatch?: string[]; bypass?: true },
   ): Promise<EditOutcome>
   list(request: ListRequest): Promise<ListPage<ObjectVersion>>
   listVersions(request: VersionListRequest): Promise<ListPage<ListedVersion>>

@@ -1,14 +1,22 @@
 // The object store over metadata partitions and storage nodes: every operation of object-store.ts.
 import { newUid, type Uid } from '../kit/uid.ts'
-import type { ListedVersion, UploadCensus, VersionEdit } from '../metadata/contract.ts'
+import type {
+  ListedVersion,
+  NewAnnotation,
+  UploadCensus,
+  VersionEdit,
+} from '../metadata/contract.ts'
 import { isDeleteMarker, type ObjectVersion, type Part, type Upload } from '../metadata/records.ts'
+import { annotate, copyAnnotations } from './annotations.ts'
 import { appendObject } from './append.ts'
 import { Buckets, refOf, type SettingsChange } from './buckets.ts'
-import { newSealing, openSealing } from './data-keys.ts'
+import { newSealing, openSealing, type Sealing } from './data-keys.ts'
 import { encodeAttributes } from './describe-blob.ts'
 import { listObjects, listUploads, listVersions } from './listings.ts'
 import { MetadataClient } from './metadata-client.ts'
 import {
+  type AnnotateOutcome,
+  type AnnotateRequest,
   type AppendOutcome,
   type AppendRequest,
   type Bucket,
@@ -30,7 +38,7 @@ import {
   type UploadListRequest,
   type VersionListRequest,
 } from './object-store.ts'
-import { discardStored, storeBody } from './store-body.ts'
+import { discardStored, type StoredFacts, storeBody } from './store-body.ts'
 import type { StoreParts } from './store-parts.ts'
 import { storedObject } from './stored-object.ts'
 
@@ -85,21 +93,40 @@ export class Objects implements ObjectStore {
 
   async put(request: PutRequest): Promise<PutOutcome> {
     const { bucket, key, attributes, conditions, body, signal } = request
-    const sealing = request.encryption && (await newSealing(request.encryption, this.#parts))
+    const sealing =
+      request.encryption && (await newSealing(request.encryption, bucket, this.#parts))
     const encryption = sealing?.encryption
     const metadata = encodeAttributes(attributes, encryption)
     const { storageClass } = attributes
     const owner = { bucket, key, part: 0, storageClass, metadata, sealing }
     const stored = await storeBody(owner, body, this.#parts, signal)
+    const annotations = await this.#copyAnnotations(request, sealing, stored)
     const version = { ...attributes, ...stored, ...(encryption ? { encryption } : {}) }
     const answer = await this.#metadata.commit(bucket, key, (envelope) => ({
       ...envelope,
       kind: 'put-object',
       version,
       conditions,
+      annotations,
     }))
-    if (answer.kind !== 'done') await discardStored(stored, this.#parts)
+    if (answer.kind === 'done') return answer
+    for (const unused of [stored, ...annotations]) await discardStored(unused, this.#parts)
     return answer
+  }
+
+  async #copyAnnotations(
+    { bucket, key, attributes, annotationsOf, signal }: PutRequest,
+    sealing: Sealing | undefined,
+    stored: StoredFacts,
+  ): Promise<NewAnnotation[]> {
+    if (!annotationsOf?.version.annotationsId) return []
+    const target = { bucket, key, storageClass: attributes.storageClass, sealing }
+    try {
+      return await copyAnnotations(annotationsOf, target, this.#parts, signal)
+    } catch (error) {
+      await discardStored(stored, this.#parts)
+      throw error
+    }
   }
 
   append(request: AppendRequest): Promise<AppendOutcome> {
@@ -128,6 +155,22 @@ export class Objects implements ObjectStore {
     }))
   }
 
+  annotate(request: AnnotateRequest): Promise<AnnotateOutcome> {
+    return annotate(request, this.#metadata, this.#parts)
+  }
+
+  deleteAnnotation(
+    bucket: Bucket,
+    key: string,
+    options: Parameters<ObjectStore['deleteAnnotation']>[2],
+  ): Promise<EditOutcome> {
+    return this.#metadata.commit(bucket, key, (envelope) => ({
+      ...envelope,
+      ...options,
+      kind: 'delete-annotation',
+    }))
+  }
+
   list(request: ListRequest): Promise<ListPage<ObjectVersion>> {
     return listObjects(this.#metadata, request)
   }
@@ -143,7 +186,7 @@ export class Objects implements ObjectStore {
     encryption?: EncryptionRequest,
   ): Promise<Upload> {
     const uploadId = newUid(this.#parts.world)
-    const sealing = encryption && (await newSealing(encryption, this.#parts))
+    const sealing = encryption && (await newSealing(encryption, bucket, this.#parts))
     const sealed = sealing ? { encryption: sealing.encryption } : {}
     const answer = await this.#metadata.commit(bucket, key, (envelope) => ({
       ...envelope,

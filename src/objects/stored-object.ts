@@ -1,6 +1,7 @@
 // An object that was found: one blob, or the parts of a multipart upload one behind the other.
 import type { MetadataPartition } from '../metadata/contract.ts'
 import type { Blob, Encryption, ObjectVersion, Part } from '../metadata/records.ts'
+import { findAnnotation } from './annotations.ts'
 import { openSealing, type Sealing } from './data-keys.ts'
 import { readEncrypted } from './decrypt-read.ts'
 import type { ByteRange, CustomerKey, PartExtent, StoredObject } from './object-store.ts'
@@ -22,6 +23,11 @@ export function storedObject(
   }
   return {
     version,
+    listAnnotations: async (scan) =>
+      version.annotationsId === undefined
+        ? { annotations: [], more: false }
+        : await metadata.scanAnnotations(version.annotationsId, scan),
+    findAnnotation: (name) => findAnnotation(version, name, metadata, parts),
     findPart: async (number) => findExtent(await loadParts(), number),
     listParts: async (after, limit) =>
       version.manifest ? pageOf(await loadParts(), after, limit) : { parts: [], more: false },

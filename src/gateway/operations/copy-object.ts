@@ -1,7 +1,8 @@
 // PUT object with a source: the bytes of one object become another, with its headers or with new ones.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-import type { ObjectVersion, Tag } from '../../objects/object-store.ts'
+import type { ObjectVersion, StoredObject, Tag } from '../../objects/object-store.ts'
 import type { Call, Headers, Reply } from '../call.ts'
+import { copiesAnnotations } from '../headers/annotations.ts'
 import { DEFAULT_CHECKSUM, parseChecksumAlgorithm } from '../headers/checksum-headers.ts'
 import type { CopySource } from '../headers/copy-source.ts'
 import { encryptionFields } from '../headers/encryption-headers.ts'
@@ -31,11 +32,13 @@ export async function copyObject(call: Call): Promise<Reply> {
   const { object, customerKey, headers: sourceFields } = await findSource(call, source)
   const { version } = object
   refuseLargeSource(version.bytes)
+  const annotations = annotationsToCopy(headers, object, described)
   await refuseEarly(call, bucket, conditions)
   const outcome = await objects.put({
     bucket,
     key,
     ...withCopied(described, version, directives),
+    ...annotations,
     conditions,
     body: copiedBody(
       object,
@@ -119,6 +122,17 @@ function withCopied(
     userMetadata: version.userMetadata,
   }
   return { ...described, attributes }
+}
+
+function annotationsToCopy(
+  headers: Headers,
+  object: StoredObject,
+  { encryption }: NewObject,
+): { annotationsOf?: StoredObject } {
+  if (!copiesAnnotations(headers) || !object.version.annotationsId) return {}
+  if (encryption?.kind === 'SSE-C')
+    throw invalidRequest('Objects encrypted with SSE-C cannot have annotations.')
+  return { annotationsOf: object }
 }
 
 function tagsField(tags: Tag[] | undefined): { tags?: Tag[] } {

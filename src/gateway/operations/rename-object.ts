@@ -85,6 +85,7 @@ async function copyTo(call: Call, bucket: Bucket, object: StoredObject): Promise
     bucket,
     key,
     attributes: attributesOf(version),
+    annotationsOf: object,
     ...(version.encryption ? { encryption: likeBefore(version.encryption, customerKey) } : {}),
     conditions,
     body: copiedBody(

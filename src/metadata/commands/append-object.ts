@@ -21,7 +21,8 @@ type Manifest = Required<ObjectVersion>['manifest']
 export const appendObject: Rule<'append-object'> = {
   async decide(command, context) {
     const { bucket, key } = command
-    assert(bucket.versioning === 'unversioned', 'versions that are kept do not share bytes')
+    // Versions that are kept do not share bytes: the caller did not know yet that they are.
+    if (bucket.versioning !== 'unversioned') return refuse({ kind: 'changed' })
     const state = await readKey(command, context.view)
     if (state === 'bucket-gone') return refuse({ kind: 'bucket-gone' })
     const { head, current } = state

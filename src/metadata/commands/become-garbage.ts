@@ -3,14 +3,17 @@
 import type { Uid } from '../../kit/uid.ts'
 import type { RowBatch, RowChange } from '../log/contract.ts'
 import {
+  type Annotation,
   type Blob,
   type BucketId,
   MISSING_SLOT,
   type ObjectVersion,
   type Part,
 } from '../records.ts'
+import { decodeAnnotationRow } from '../rows/annotation-row.ts'
 import { encodeGarbageRow } from '../rows/garbage-row.ts'
 import {
+  annotationsOf,
   chunkOfManifest,
   garbageKey,
   manifestOf,
@@ -29,6 +32,9 @@ const GARBAGE_DELAY_MS_MAX = 24 * 60 * 60 * 1000
 /** As many chunks as the 10,000 parts of an object can fill, when each was appended. */
 export const MANIFEST_CHUNKS_MAX = 10_000
 
+/** A version can have no more. */
+export const ANNOTATIONS_MAX = 1000
+
 /** Between finding an object and asking for its parts nobody takes longer. */
 const OLD_MANIFEST_KEPT_MS = 60 * 60 * 1000
 
@@ -45,11 +51,34 @@ export async function discardVersion(
   const batch = [...(blob ? [blob] : []), ...blobsOf(parts)]
     .filter(({ uid }) => uid !== kept)
     .flatMap((unused) => discardBlob({ bucketId, blob: unused, readerBytes: bytes }, context))
+  batch.push(...(await discardAnnotations(bucketId, version, context)))
   const lastChunk = chunks.at(-1)
   if (manifest && lastChunk) {
     batch.push(discardManifest(manifest.uid, chunkOfManifest(lastChunk.key) + 1, context))
   }
   return batch
+}
+
+/** Changes that give up the bytes of an annotation whose row is gone or written anew. */
+export function discardAnnotation(
+  bucketId: BucketId,
+  { blob, bytes }: Annotation,
+  context: Context,
+): RowBatch {
+  return blob ? discardBlob({ bucketId, blob, readerBytes: bytes }, context) : []
+}
+
+async function discardAnnotations(
+  bucketId: BucketId,
+  { annotationsId }: ObjectVersion,
+  context: Context,
+): Promise<RowBatch> {
+  if (annotationsId === undefined) return []
+  const rows = await context.view.scan(rangeOf(annotationsOf(annotationsId)), ANNOTATIONS_MAX)
+  return rows.flatMap(({ key, value }) => [
+    { key, value: undefined },
+    ...discardAnnotation(bucketId, decodeAnnotationRow(key, value), context),
+  ])
 }
 
 /** The manifest stays readable for those who found the object before; sweep.ts forgets it. */

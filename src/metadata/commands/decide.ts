@@ -6,6 +6,7 @@ import { type DoneCommand, decodeAnswerRow } from '../rows/answer-row.ts'
 import { answerKey } from '../rows/keys.ts'
 import { MetadataUnavailable } from '../unavailable.ts'
 import { abortUpload } from './abort-upload.ts'
+import { deleteAnnotation, putAnnotation } from './annotate.ts'
 import { appendObject } from './append-object.ts'
 import { completeUpload } from './complete-upload.ts'
 import { createUpload } from './create-upload.ts'
@@ -23,6 +24,8 @@ const rules: { [Kind in Command['kind']]: Rule<Kind> } = {
   'append-object': appendObject,
   'delete-object': deleteObject,
   'edit-version': editVersion,
+  'put-annotation': putAnnotation,
+  'delete-annotation': deleteAnnotation,
   'create-upload': createUpload,
   'put-part': putPart,
   'complete-upload': completeUpload,

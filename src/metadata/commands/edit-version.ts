@@ -1,31 +1,21 @@
 // edit-version: changes tags, retention or legal hold of a version. Its id, time and bytes stay.
 import type { Answers, VersionEdit } from '../contract.ts'
-import type { RowBatch } from '../log/contract.ts'
-import { isDeleteMarker, type ObjectVersion } from '../records.ts'
-import { versionKey } from '../rows/keys.ts'
-import { encodeVersionRow } from '../rows/version-row.ts'
+import type { ObjectVersion } from '../records.ts'
 import { answerChange } from './answer-change.ts'
 import { type Rule, refuse } from './decision.ts'
-import { findVersion } from './find-version.ts'
-import { changeHead, type KeyState, readKey } from './key-state.ts'
 import { mayRetain } from './locks.ts'
+import { findToEdit, replaceVersion } from './version-to-edit.ts'
 
 export const editVersion: Rule<'edit-version'> = {
   async decide(command, context) {
-    const { versionId, edit } = command
-    const state = await readKey(command, context.view)
-    if (state === 'bucket-gone') return refuse({ kind: 'bucket-gone' })
-    const { head } = state
-    const found =
-      versionId === undefined
-        ? head?.version
-        : await findVersion(context.view, state, head, versionId)
-    if (!found) return refuse({ kind: 'no-version' })
-    if (isDeleteMarker(found)) return refuse({ kind: 'delete-marker', marker: found })
-
-    const version = edited(found, edit, context.nowMs)
+    const found = await findToEdit(command, context.view)
+    if (found.kind !== 'found') return refuse(found)
+    const version = edited(found.version, command.edit, context.nowMs)
     if (version === 'locked') return refuse({ kind: 'locked' })
-    const batch = [...replaceVersion(state, version), answerChange(command, context, { version })]
+    const batch = [
+      ...replaceVersion(found.state, version),
+      answerChange(command, context, { version }),
+    ]
     return { kind: 'answer', batch, answer: { kind: 'done', version } }
   },
 
@@ -52,14 +42,4 @@ function edited(
       return edit.on ? { ...rest, legalHold: true } : rest
     }
   }
-}
-
-/** Changes that write a version anew where it stands. */
-function replaceVersion(state: KeyState, version: ObjectVersion): RowBatch {
-  const { head, bucketId, key } = state
-  if (head?.version.versionId === version.versionId) {
-    return changeHead(state, head, { ...head, version })
-  }
-  const rowKey = versionKey(bucketId, key, version.versionId)
-  return [{ key: rowKey, value: encodeVersionRow(version) }]
 }

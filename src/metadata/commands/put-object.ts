@@ -1,8 +1,9 @@
 // put-object: makes a version the latest. What was there before becomes garbage, or stays below where versions are kept.
+import { annotated } from './annotate.ts'
 import { answerChange } from './answer-change.ts'
 import { oweShards } from './become-garbage.ts'
 import { checkConditions } from './conditions.ts'
-import { type Rule, refuse } from './decision.ts'
+import { type CommandOf, type Rule, refuse } from './decision.ts'
 import { readKey } from './key-state.ts'
 import { putOnTop } from './put-on-top.ts'
 import { versionAt } from './version-at.ts'
@@ -15,11 +16,15 @@ export const putObject: Rule<'put-object'> = {
     const refused = checkConditions(conditions, state.current)
     if (refused) return refuse(refused)
 
-    const version = versionAt(command.version, command, context.time)
+    const { version, rows } = versionOf(command, context.time)
     const placed = await putOnTop(state, version, context)
     if (placed === 'locked') return refuse({ kind: 'locked' })
     const batch = [
       ...placed,
+      ...rows,
+      ...(command.annotations ?? []).flatMap(({ blob }) =>
+        oweShards({ bucketId: bucket.id, key }, blob),
+      ),
       ...oweShards({ bucketId: bucket.id, key }, version.blob),
       answerChange(command, context),
     ]
@@ -28,6 +33,10 @@ export const putObject: Rule<'put-object'> = {
 
   repeat: (command, { time }) => ({
     kind: 'done',
-    version: versionAt(command.version, command, time),
+    version: versionOf(command, time).version,
   }),
+}
+
+function versionOf(command: CommandOf<'put-object'>, time: bigint) {
+  return annotated(versionAt(command.version, command, time), command.annotations, time)
 }

@@ -38,6 +38,8 @@ export const KeyKind = {
   Clock: 13,
   /** Manifest of an object that is no more: due time | manifest uid. */
   OldManifest: 14,
+  /** Annotation of a version: annotations id | name. */
+  Annotation: 15,
 } as const
 export type KeyKind = (typeof KeyKind)[keyof typeof KeyKind]
 
@@ -140,6 +142,23 @@ export function chunkOfManifest(rowKey: Uint8Array): number {
 /** Row of the result of a completed upload. */
 export function completedKey(uploadId: Uid): Buffer {
   return keyOfUid(KeyKind.Completed, uploadId, 0)
+}
+
+/** Row of the annotation `name` of a version. */
+export function annotationKey(annotationsId: string, name: string): Buffer {
+  return Buffer.concat([annotationsOf(annotationsId), Buffer.from(name)])
+}
+
+/** All annotations of a version, in order of name. */
+export function annotationsOf(annotationsId: string): Buffer {
+  const id = versionIdBytes(annotationsId)
+  assert(id, 'annotations lie under the id of a version')
+  return Buffer.concat([Buffer.of(KeyKind.Annotation), id])
+}
+
+/** The name in a row key made by annotationKey(). */
+export function nameOfAnnotation(rowKey: Uint8Array): string {
+  return asBuffer(rowKey.subarray(1 + VERSION_ID_BYTES)).toString()
 }
 
 /** Row of a blob to be deleted at `dueMs`. */

@@ -31,6 +31,7 @@ export interface PackedVersion extends PackedAttributes {
   o?: PackedBlob
   m?: [Uint8Array, number]
   x?: PackedEncryption
+  a?: string
 }
 
 /** The version in the row of a current object (head-row.ts). */
@@ -40,7 +41,7 @@ export function decodeObjectRow(bytes: Uint8Array): ObjectVersion {
 
 /** A version as it lies in a row. */
 export function packVersion(version: ObjectVersion): PackedVersion {
-  const { checksum, blob, manifest, encryption } = version
+  const { checksum, blob, manifest, encryption, annotationsId } = version
   return {
     i: version.versionId,
     ...(version.versioned ? { v: true } : {}),
@@ -52,6 +53,7 @@ export function packVersion(version: ObjectVersion): PackedVersion {
     ...(blob ? { o: packBlob(blob) } : {}),
     ...(manifest ? { m: [uidBytes(manifest.uid), manifest.partCount] } : {}),
     ...(encryption ? { x: packEncryption(encryption) } : {}),
+    ...(annotationsId === undefined ? {} : { a: annotationsId }),
   }
 }
 
@@ -68,5 +70,6 @@ export function unpackVersion(packed: PackedVersion): ObjectVersion {
     ...(packed.o ? { blob: unpackBlob(packed.o) } : {}),
     ...(packed.m ? { manifest: { uid: uidFromBytes(packed.m[0]), partCount: packed.m[1] } } : {}),
     ...(packed.x ? { encryption: unpackEncryption(packed.x) } : {}),
+    ...(packed.a === undefined ? {} : { annotationsId: packed.a }),
   }
 }

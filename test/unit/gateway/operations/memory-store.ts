@@ -193,6 +193,12 @@ export function memoryStore(region = 'us-east-1'): MemoryStore {
       const records = [...uploads.values()].map(({ key, upload: record }) => ({ key, record }))
       return page(records, request, (entry) => isUploadAfter(entry, request))
     },
+    async annotate() {
+      return { kind: 'no-version' }
+    },
+    async deleteAnnotation() {
+      return { kind: 'no-version' }
+    },
     async countUploads() {
       const count = uploads.size
       return { count, oldestMs: count === 0 ? undefined : STORE_TIME_MS }
@@ -230,6 +236,8 @@ function storedObject({ version, bytes, parts }: Kept): StoredObject {
       const firstByte = parts.slice(0, number - 1).reduce((sum, before) => sum + before.bytes, 0)
       return { number, partCount: parts.length, firstByte, ...part }
     },
+    listAnnotations: async () => ({ annotations: [], more: false }),
+    findAnnotation: async () => undefined,
     async listParts(after, limit) {
       if (!version.manifest) return { parts: [], more: false }
       const all = parts.map((part, index) => ({

@@ -1,0 +1,34 @@
+// DELETE object?annotation: an annotation is gone, whether it was there or not.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjectAnnotation.html
+import { type Call, mayBypassGovernance, type Reply } from '../call.ts'
+import { parseAnnotationName, parseObjectIfMatch } from '../headers/annotations.ts'
+import { objectVersionField } from '../reply.ts'
+import { findBucket } from './steps/find-bucket.ts'
+import { findObject } from './steps/find-object.ts'
+import { refusal } from './steps/refuse.ts'
+
+export async function deleteObjectAnnotation(call: Call): Promise<Reply> {
+  const { key, headers, query, identity, objects } = call
+  const bucket = findBucket(call)
+  const name = parseAnnotationName(query)
+  const ifMatch = parseObjectIfMatch(headers)
+  const asked = headers['x-amz-bypass-governance-retention']?.toLowerCase() === 'true'
+  const bypass = asked && mayBypassGovernance(identity) ? { bypass: true as const } : {}
+  const { version } = await findObject(call, bucket)
+  const { versionId } = version
+  const outcome = await objects.deleteAnnotation(bucket, key, {
+    versionId,
+    name,
+    ...ifMatch,
+    ...bypass,
+  })
+  switch (outcome.kind) {
+    // A version that went meanwhile took its annotations with it.
+    case 'done':
+    case 'no-version':
+    case 'delete-marker':
+      return { status: 204, headers: objectVersionField(bucket, version) }
+    default:
+      throw refusal(outcome, call)
+  }
+}

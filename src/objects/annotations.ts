@@ -1,0 +1,133 @@
+// Annotations of a version: texts of up to a mebibyte, stored as blobs and encrypted as the version is.
+import type { MetadataPartition, NewAnnotation } from '../metadata/contract.ts'
+import type { Annotation, Encryption, ObjectVersion } from '../metadata/records.ts'
+import { openSealing, type Sealing } from './data-keys.ts'
+import { readEncrypted } from './decrypt-read.ts'
+import { encodeAnnotation } from './describe-blob.ts'
+import type { MetadataClient } from './metadata-client.ts'
+import type {
+  AnnotateOutcome,
+  AnnotateRequest,
+  Body,
+  Bucket,
+  StoredAnnotation,
+  StoredObject,
+} from './object-store.ts'
+import { readBlob } from './read-blob.ts'
+import { discardStored, storeBody } from './store-body.ts'
+import type { StoreParts } from './store-parts.ts'
+
+/** Annotations that a copy reads at a time. */
+const LISTED_AT_ONCE = 100
+
+/** Where annotations are to go. */
+interface Target {
+  bucket: Bucket
+  key: string
+  storageClass: string
+  sealing: Sealing | undefined
+}
+
+/** Stores the text, then names it in the version. */
+export async function annotate(
+  request: AnnotateRequest,
+  metadata: MetadataClient,
+  parts: StoreParts,
+): Promise<AnnotateOutcome> {
+  const { bucket, key, version, name, ifMatch, body, signal } = request
+  const sealing = version.encryption && (await openSealing(version.encryption, undefined, parts))
+  const target = { bucket, key, storageClass: version.storageClass, sealing }
+  const annotation = await storeAnnotation(target, name, body, parts, signal)
+  const answer = await metadata.commit(bucket, key, (envelope) => ({
+    ...envelope,
+    kind: 'put-annotation',
+    versionId: version.versionId,
+    annotation,
+    ...(ifMatch ? { ifMatch } : {}),
+  }))
+  if (answer.kind !== 'done') await discardStored(annotation, parts)
+  return answer
+}
+
+/** Copies of all annotations of `source`. When one can not be made none stays. */
+export async function copyAnnotations(
+  source: StoredObject,
+  target: Target,
+  parts: StoreParts,
+  signal: AbortSignal,
+): Promise<NewAnnotation[]> {
+  const copies: NewAnnotation[] = []
+  try {
+    for await (const found of allAnnotations(source)) {
+      const { name } = found.annotation
+      copies.push(await storeAnnotation(target, name, bodyOf(found, signal), parts, signal))
+    }
+  } catch (error) {
+    for (const copy of copies) await discardStored(copy, parts)
+    throw error
+  }
+  return copies
+}
+
+/** The annotation of that name of a version that was found. */
+export async function findAnnotation(
+  { annotationsId, encryption }: ObjectVersion,
+  name: string,
+  metadata: MetadataPartition,
+  parts: StoreParts,
+): Promise<StoredAnnotation | undefined> {
+  if (annotationsId === undefined) return undefined
+  const annotation = await metadata.getAnnotation(annotationsId, name)
+  if (!annotation) return undefined
+  return { annotation, read: (signal) => readAnnotation(annotation, encryption, parts, signal) }
+}
+
+async function storeAnnotation(
+  { bucket, key, storageClass, sealing }: Target,
+  name: string,
+  body: Body,
+  parts: StoreParts,
+  signal: AbortSignal,
+): Promise<NewAnnotation> {
+  const metadata = encodeAnnotation(name, sealing?.encryption)
+  const owner = { bucket, key, part: 0, storageClass, metadata, sealing }
+  return { name, ...(await storeBody(owner, body, parts, signal)) }
+}
+
+async function* readAnnotation(
+  { blob, bytes }: Annotation,
+  encryption: Encryption | undefined,
+  parts: StoreParts,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  if (!blob) return
+  const range = { first: 0, last: bytes - 1 }
+  if (!encryption) {
+    yield* readBlob(blob, range, parts, signal)
+    return
+  }
+  const { dataKey } = await openSealing(encryption, undefined, parts)
+  yield* readEncrypted({ blob, plainBytes: bytes, dataKey }, range, parts, signal)
+}
+
+async function* allAnnotations(source: StoredObject): AsyncGenerator<StoredAnnotation> {
+  for (let after = ''; ; ) {
+    const page = await source.listAnnotations({ prefix: '', after, limit: LISTED_AT_ONCE })
+    for (const { name } of page.annotations) {
+      const found = await source.findAnnotation(name)
+      if (found) yield found
+      after = name
+    }
+    if (!page.more) return
+  }
+}
+
+/** Checked on its way as every read is; ETag and checksum stay what they were. */
+function bodyOf({ annotation, read }: StoredAnnotation, signal: AbortSignal): Body {
+  const { bytes, etag, checksum } = annotation
+  return {
+    bytes,
+    chunks: read(signal),
+    finish: () => ({ md5: etag, ...(checksum ? { checksum } : {}) }),
+  }
+}

@@ -18,6 +18,7 @@ import type { Registry } from './kit/metrics.ts'
 import { type Periodic, repeat } from './kit/periodic.ts'
 import { Semaphore } from './kit/semaphore.ts'
 import type { World } from './kit/world.ts'
+import { watchUploads } from './objects/metrics.ts'
 import { Objects } from './objects/objects.ts'
 import { Pins } from './objects/pins.ts'
 import { type StoreParts, WRITE_BUDGET_UNIT } from './objects/store-parts.ts'
@@ -73,6 +74,7 @@ async function openParts(
   const objects = new Objects(storeParts)
   await objects.start()
   await createBuckets(objects, config)
+  watchUploads({ ...parts, objects, clock: parts.world.clock })
   const collector = startCollector(config, storage, storeParts, parts)
   opened.defer(() => collector.stop())
   const gateway = await openGateway(config, { storage, objects, opened }, parts)

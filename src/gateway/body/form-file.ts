@@ -15,7 +15,7 @@ const KEPT_BYTES_MAX = mebibytes(8)
 const KEPT_UNIT = mebibytes(1)
 const memory = new Semaphore(mebibytes(128) / KEPT_UNIT, { maxWaiting: 1_000 })
 
-/** What was kept goes on in pieces: digests of all of it at once would hold everybody else up. */
+/** What was kept goes on bit by bit: digests of all of it at once would hold everybody else up. */
 const YIELDED_BYTES = kibibytes(256)
 
 export interface FormFileOptions {

@@ -1,0 +1,62 @@
+// What the store counts of objects, for Prometheus. Uploads that nobody completes or aborts take room and are in no
+// listing of objects: here they can be seen.
+
+import type { Log } from '../kit/log.ts'
+import { Gauge, type Registry } from '../kit/metrics.ts'
+import type { Clock } from '../kit/world.ts'
+import type { ObjectStore, UploadCensus } from './object-store.ts'
+
+/** Every partition is asked: not more often than this, however often a scrape comes. */
+const CENSUS_EVERY_MS = 60_000
+
+export interface ObjectMetricsParts {
+  objects: Pick<ObjectStore, 'countUploads'>
+  registry: Registry
+  clock: Clock
+  log: Log
+}
+
+/** Puts the metrics of the store on the registry; they are computed when they are asked for. */
+export function watchUploads(parts: ObjectMetricsParts): void {
+  const registers = [parts.registry]
+  const takeCensus = censusTaker(parts)
+  new Gauge({
+    name: 'kintsugi_multipart_uploads',
+    help: 'Multipart uploads that were neither completed nor aborted.',
+    registers,
+    async collect() {
+      this.set((await takeCensus()).count)
+    },
+  })
+  new Gauge({
+    name: 'kintsugi_multipart_upload_oldest_seconds',
+    help: 'Age of the oldest multipart upload that was neither completed nor aborted; 0 without any.',
+    registers,
+    async collect() {
+      const nowMs = parts.clock.now()
+      const { oldestMs = nowMs } = await takeCensus()
+      this.set(Math.max(0, nowMs - oldestMs) / 1000)
+    },
+  })
+}
+
+/** The last census, or a new one when it is old. One that fails leaves the last: the other metrics shall be seen. */
+function censusTaker({ objects, clock, log }: ObjectMetricsParts): () => Promise<UploadCensus> {
+  let last: UploadCensus = { count: 0, oldestMs: undefined }
+  let asked: { atMs: number; census: Promise<UploadCensus> } | undefined
+  const ask = async (): Promise<UploadCensus> => {
+    try {
+      last = await objects.countUploads()
+    } catch (error) {
+      log.warn({ error: String(error) }, 'multipart uploads could not be counted')
+    }
+    return last
+  }
+  return () => {
+    const nowMs = clock.monotonicMs()
+    if (asked === undefined || nowMs - asked.atMs >= CENSUS_EVERY_MS) {
+      asked = { atMs: nowMs, census: ask() }
+    }
+    return asked.census
+  }
+}

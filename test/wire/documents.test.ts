@@ -27,9 +27,13 @@ function deleteMany(wire: Wire, body: string, headers = md5(body)): Promise<Answ
 
 t.test('documents', { timeout: 60_000 }, async (t) => {
   await withWire(t, {}, async (wire) => {
-    await t.test('what is no document, or too much of one', async (t) => refuse(t, wire))
-    await t.test('Complete takes what real clients send (107)', async (t) => tolerate(t, wire))
-    await t.test('DeleteObjects (31, 101)', async (t) => deleteObjects(t, wire))
+    await t.test('pitfall 44: what is no document, or too much of one', async (t) =>
+      refuse(t, wire),
+    )
+    await t.test('pitfall 107: Complete takes what real clients send', async (t) =>
+      tolerate(t, wire),
+    )
+    await t.test('pitfall 101: DeleteObjects', async (t) => deleteObjects(t, wire))
     await t.test('CreateBucket', async (t) => createBuckets(t, wire))
   })
 })

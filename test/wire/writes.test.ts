@@ -1,12 +1,15 @@
-// Conditional writes, copies and multipart uploads, in the answers that clients decide upon (63 to 69, 76, 97 to 114).
+// Copies and multipart uploads, in the answers that clients decide upon (37, 38, 76, 97 to 100, 106 to 113).
 import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { beginUpload, completeUpload, PART_BYTES_MIN, uploadAll, uploadPart } from './uploads.ts'
 import {
   type Answer,
   type Ask,
   ask,
   BUCKET,
   elementOf,
+  elementsOf,
   listed,
   put,
   type Wire,
@@ -16,234 +19,309 @@ import {
 
 const PATH = `/${BUCKET}/target`
 const SOURCE = `/${BUCKET}/source`
-const MIB = 1024 * 1024
 
 t.test('writes', { timeout: 60_000 }, async (t) => {
   await withWire(t, {}, async (wire) => {
-    await t.test('conditions (64 to 69)', async (t) => conditions(t, wire))
-    await t.test('copies (63, 97 to 99)', async (t) => copies(t, wire))
-    await t.test('multipart uploads (106 to 109)', async (t) => uploads(t, wire))
-    await t.test('checksums of uploads (35 to 38)', async (t) => checksums(t, wire))
-    await t.test('parts that are copied (76)', async (t) => copiedParts(t, wire))
+    await t.test('pitfall 76: ranges of parts that are copied', async (t) => copiedParts(t, wire))
+    await t.test('pitfall 97: how a source is written', async (t) => sources(t, wire))
+    await t.test('pitfall 98: a copy onto itself changes something', async (t) =>
+      ontoItself(t, wire),
+    )
+    await t.test('pitfall 99: what a copy takes from its source', async (t) => copies(t, wire))
+    await t.test(
+      'pitfall 100: answers that may take long begin with their declaration',
+      async (t) => declarations(t, wire),
+    )
+    await t.test('pitfall 106: numbers and sizes of parts', async (t) => partLimits(t, wire))
+    await t.test('pitfall 107: lists of parts that are wrong', async (t) => wrongLists(t, wire))
+    await t.test('pitfall 108: a part that is sent again replaces the first', async (t) =>
+      partsAgain(t, wire),
+    )
+    await t.test('pitfall 109: Complete is idempotent', async (t) => completeAgain(t, wire))
+    await t.test('pitfall 110: Abort, once, and not after Complete', async (t) => aborts(t, wire))
+    await t.test('pitfall 111: Complete says where the object is', async (t) => locations(t, wire))
+    await t.test('pitfall 112: an object has what its Create said', async (t) => created(t, wire))
+    await t.test('pitfall 113: an object is modified when it is completed', async (t) =>
+      modified(t, wire),
+    )
+    await t.test('pitfall 38: x-amz-mp-object-size', async (t) => objectSize(t, wire))
+    await t.test('pitfall 37: checksums of uploads', async (t) => checksums(t, wire))
   })
 })
 
-async function conditions(t: Test, wire: Wire): Promise<void> {
-  const missing = await ask(wire, {
-    method: 'PUT',
-    path: PATH,
-    body: 'x',
-    headers: { 'if-match': '*' },
-  })
-  wantError(t, missing, 404, 'NoSuchKey', { Key: 'target' }, 'If-Match on nothing')
-  const write = (headers: Record<string, string>, body = 'new'): Promise<Answer> =>
-    ask(wire, { method: 'PUT', path: PATH, body, headers })
-  const first = await write({ 'if-none-match': '*' }, 'first')
-  t.equal(first.status, 200)
-  const etag = first.headers.etag!
-  const refused: [headers: Record<string, string>, status: number, code: string][] = [
-    [{ 'if-none-match': '*' }, 412, 'PreconditionFailed'],
-    [{ 'if-none-match': etag }, 412, 'PreconditionFailed'],
-    [{ 'if-match': '"00000000000000000000000000000000"' }, 412, 'PreconditionFailed'],
-    [{ 'if-match': '' }, 412, 'PreconditionFailed'],
-    [{ 'if-match': etag, 'if-none-match': '*' }, 501, 'NotImplemented'],
-    [{ 'if-modified-since': 'Sat, 01 Jan 2000 00:00:00 GMT' }, 501, 'NotImplemented'],
-    [{ 'if-unmodified-since': 'Sat, 01 Jan 2000 00:00:00 GMT' }, 501, 'NotImplemented'],
-  ]
-  for (const [headers, status, code] of refused) {
-    wantError(t, await write(headers), status, code, {}, JSON.stringify(headers))
-  }
-  t.equal((await ask(wire, { path: PATH })).text, 'first')
-  const swaps = await Promise.all(
-    Array.from({ length: 20 }, (_, index) => write({ 'if-match': etag }, `swap ${index}`)),
-  )
-  t.equal(swaps.filter(({ status }) => status === 200).length, 1, 'one swap of many wins (67)')
-  for (const { status } of swaps) t.ok([200, 409, 412].includes(status), String(status))
-  const remove = (headers: Record<string, string>): Promise<Answer> =>
-    ask(wire, { method: 'DELETE', path: PATH, headers })
-  wantError(t, await remove({ 'if-match': etag }), 412, 'PreconditionFailed')
-  t.equal((await remove({ 'if-match': '*' })).status, 204)
-  t.equal((await remove({ 'if-match': '*' })).status, 204, 'nothing to delete (68)')
-  t.equal((await remove({})).status, 204, 'DELETE of nothing (102)')
-  const races = await Promise.all(
-    Array.from({ length: 20 }, (_, index) => write({ 'if-none-match': '*' }, `race ${index}`)),
-  )
-  t.equal(races.filter(({ status }) => status === 200).length, 1, 'one creator of many wins (67)')
-  await remove({})
+function copy(wire: Wire, headers: Record<string, string> = {}, path = PATH): Promise<Answer> {
+  return ask(wire, { method: 'PUT', path, headers: { 'x-amz-copy-source': SOURCE, ...headers } })
 }
 
-async function copies(t: Test, wire: Wire): Promise<void> {
-  const stored = await put(wire, SOURCE, 'hello', {
+function head(wire: Wire, path = PATH): Promise<Answer> {
+  return ask(wire, { method: 'HEAD', path })
+}
+
+function putSource(wire: Wire): Promise<Answer> {
+  return put(wire, SOURCE, 'hello', {
     'content-type': 'text/plain',
     'x-amz-meta-a': 'b',
+    'x-amz-tagging': 'color=red&size=big',
     'x-amz-storage-class': 'STANDARD_IA',
     'x-amz-website-redirect-location': '/x',
   })
-  const copy = (headers: Record<string, string>, path = PATH): Promise<Answer> =>
-    ask(wire, { method: 'PUT', path, headers: { 'x-amz-copy-source': SOURCE, ...headers } })
-  for (const source of [
-    SOURCE,
-    SOURCE.slice(1),
-    `${SOURCE}?versionId=null`,
-    `/${BUCKET}/%73ource`,
-  ]) {
-    const answer = await copy({ 'x-amz-copy-source': source })
-    t.equal(elementOf(answer, 'ETag'), stored.headers.etag, source)
+}
+
+async function sources(t: Test, wire: Wire): Promise<void> {
+  const stored = await putSource(wire)
+  await put(wire, `/${BUCKET}/odd%3FversionId%3Dnull%2B%20`, 'odd')
+  const forms: [source: string, etag: string][] = [
+    [SOURCE, stored.headers.etag!],
+    [SOURCE.slice(1), stored.headers.etag!],
+    [`${SOURCE}?versionId=null`, stored.headers.etag!],
+    [`/${BUCKET}/%73ource`, stored.headers.etag!],
+    [`/${BUCKET}/odd%3FversionId%3Dnull%2B%20`, `"${md5('odd')}"`],
+  ]
+  for (const [source, etag] of forms) {
+    const answer = await copy(wire, { 'x-amz-copy-source': source })
+    t.equal(elementOf(answer, 'ETag'), etag, source)
     t.match(elementOf(answer, 'LastModified'), /^\d{4}-.*\.\d{3}Z$/)
   }
-  const kept = (await ask(wire, { method: 'HEAD', path: PATH })).headers
-  t.equal(`${kept['content-type']} ${kept['x-amz-meta-a']}`, 'text/plain b', 'COPY keeps')
-  t.notOk(kept['x-amz-website-redirect-location'], 'but never the redirect (99)')
-  const replace = { 'x-amz-metadata-directive': 'REPLACE', 'x-amz-meta-c': 'd' }
-  t.equal((await copy(replace)).status, 200)
-  const replaced = (await ask(wire, { method: 'HEAD', path: PATH })).headers
-  t.notOk(replaced['x-amz-meta-a'], 'REPLACE replaces all')
-  t.equal(`${replaced['content-type']} ${replaced['x-amz-meta-c']}`, 'binary/octet-stream d')
-  wantError(t, await copy({}, SOURCE), 400, 'InvalidRequest', {}, 'onto itself (98)')
-  t.equal((await copy(replace, SOURCE)).status, 200, 'onto itself with REPLACE')
-  t.equal((await copy({ 'x-amz-storage-class': 'GLACIER' }, SOURCE)).status, 200)
-  t.equal((await ask(wire, { path: SOURCE })).text, 'hello', 'it outlives its copies onto itself')
-  const refused: [headers: Record<string, string>, status: number, code: string][] = [
-    [{ 'x-amz-metadata-directive': 'MERGE' }, 400, 'InvalidArgument'],
-    [{ 'x-amz-copy-source': '' }, 400, 'InvalidArgument'],
-    [{ 'x-amz-copy-source': '/' }, 400, 'InvalidArgument'],
-    [{ 'x-amz-copy-source': BUCKET }, 400, 'InvalidArgument'],
-    [{ 'x-amz-copy-source': `${SOURCE}%zz` }, 400, 'InvalidArgument'],
-    [{ 'x-amz-copy-source': `/${BUCKET}/missing` }, 404, 'NoSuchKey'],
-    [{ 'x-amz-copy-source': `/${BUCKET}/../source` }, 404, 'NoSuchKey'],
-    [{ 'x-amz-copy-source': `/${BUCKET}/so%00urce` }, 404, 'NoSuchKey'],
-    [{ 'x-amz-copy-source': '/no-such-bucket/source' }, 404, 'NoSuchBucket'],
-    [{ 'x-amz-copy-source': `${SOURCE}?versionId=abc` }, 404, 'NoSuchVersion'],
-    [{ 'x-amz-copy-source-if-match': 'abc' }, 412, 'PreconditionFailed'],
-    [{ 'x-amz-copy-source-if-none-match': stored.headers.etag! }, 412, 'PreconditionFailed'],
-    [{ 'if-none-match': '*' }, 412, 'PreconditionFailed'],
-    [{ 'x-amz-tagging': 'a=b' }, 501, 'NotImplemented'],
+  const refused: [source: string, status: number, code: string, message?: string][] = [
+    ['', 400, 'InvalidArgument'],
+    ['/', 400, 'InvalidArgument', 'Invalid copy source bucket name'],
+    [BUCKET, 400, 'InvalidArgument', 'Invalid copy source object key'],
+    [`${SOURCE}%zz`, 400, 'InvalidArgument', 'Invalid copy source encoding'],
+    [`/${BUCKET}/missing`, 404, 'NoSuchKey'],
+    [`/${BUCKET}/../source`, 404, 'NoSuchKey'],
+    [`/${BUCKET}/so%00urce`, 404, 'NoSuchKey'],
+    ['/no-such-bucket/source', 404, 'NoSuchBucket'],
+    [`${SOURCE}?versionId=abc`, 404, 'NoSuchVersion'],
+    [`${SOURCE}?versionId=a/b`, 400, 'InvalidArgument'],
   ]
-  for (const [headers, status, code] of refused) {
-    wantError(t, await copy(headers), status, code, {}, JSON.stringify(headers))
+  for (const [source, status, code, message] of refused) {
+    const elements = message === undefined ? {} : { Message: message }
+    const answer = await copy(wire, { 'x-amz-copy-source': source })
+    wantError(t, answer, status, code, elements, source)
   }
+  await ask(wire, { method: 'DELETE', path: `/${BUCKET}/odd%3FversionId%3Dnull%2B%20` })
   t.same(await listed(wire), ['source', 'target'])
 }
 
-interface UploadAt {
-  wire: Wire
-  uploadId: string
+async function ontoItself(t: Test, wire: Wire): Promise<void> {
+  await putSource(wire)
+  const message = /^This copy request is illegal because/
+  const refused = await copy(wire, {}, SOURCE)
+  wantError(t, refused, 400, 'InvalidRequest')
+  t.match(elementOf(refused, 'Message'), message)
+  const changes: Record<string, string>[] = [
+    { 'x-amz-metadata-directive': 'REPLACE', 'x-amz-meta-c': 'd' },
+    { 'x-amz-storage-class': 'GLACIER' },
+    { 'x-amz-website-redirect-location': '/y' },
+    { 'x-amz-copy-source': `${SOURCE}?versionId=null` },
+  ]
+  for (const change of changes)
+    t.equal((await copy(wire, change, SOURCE)).status, 200, JSON.stringify(change))
+  t.equal((await ask(wire, { path: SOURCE })).text, 'hello', 'it outlives its copies onto itself')
+  for (const what of ['metadata', 'tagging']) {
+    const merge = await copy(wire, { [`x-amz-${what}-directive`]: 'MERGE' })
+    wantError(t, merge, 400, 'InvalidArgument', { ArgumentValue: 'MERGE' }, what)
+  }
 }
 
-async function begin(wire: Wire, headers: Record<string, string> = {}): Promise<UploadAt> {
-  const created = await ask(wire, { method: 'POST', path: PATH, query: { uploads: '' }, headers })
-  return { wire, uploadId: elementOf(created, 'UploadId')! }
+async function copies(t: Test, wire: Wire): Promise<void> {
+  await putSource(wire)
+  const tags = async () => {
+    const answer = await ask(wire, { path: PATH, query: { tagging: '' } })
+    return elementsOf(answer, 'Value')
+  }
+  t.equal((await copy(wire)).status, 200)
+  const kept = (await head(wire)).headers
+  t.equal(`${kept['content-type']} ${kept['x-amz-meta-a']}`, 'text/plain b', 'COPY keeps')
+  t.notOk(kept['x-amz-website-redirect-location'], 'but never the redirect')
+  t.notOk(kept['x-amz-storage-class'], 'nor the storage class')
+  t.same(await tags(), ['red', 'big'])
+  const replace = { 'x-amz-metadata-directive': 'REPLACE', 'x-amz-meta-c': 'd' }
+  t.equal((await copy(wire, replace)).status, 200)
+  const replaced = (await head(wire)).headers
+  t.notOk(replaced['x-amz-meta-a'], 'REPLACE replaces all')
+  t.equal(`${replaced['content-type']} ${replaced['x-amz-meta-c']}`, 'binary/octet-stream d')
+  t.same(await tags(), ['red', 'big'], 'tags have a directive of their own')
+  const blue = { 'x-amz-tagging-directive': 'REPLACE', 'x-amz-tagging': 'color=blue' }
+  t.equal((await copy(wire, blue)).status, 200)
+  t.same(await tags(), ['blue'])
+  t.equal((await head(wire)).headers['x-amz-meta-a'], 'b')
+  const lost = await copy(wire, { 'x-amz-tagging': 'a=b' })
+  wantError(t, lost, 400, 'InvalidRequest', {}, 'tags that would be dropped')
+  const none = await copy(wire, { 'x-amz-tagging-directive': 'REPLACE' })
+  t.same(elementsOf(none, 'ChecksumCRC64NVME').length, 1, 'the algorithm of the source')
+  t.same(await tags(), [])
+  const other = await copy(wire, { 'x-amz-checksum-algorithm': 'SHA256' })
+  const sha256 = createHash('sha256').update('hello').digest('base64')
+  t.equal(elementOf(other, 'ChecksumSHA256'), sha256, 'or the one asked for')
 }
 
-function sendPart({ wire, uploadId }: UploadAt, partNumber: number, wanted: Ask): Promise<Answer> {
-  const query = { partNumber: String(partNumber), uploadId }
-  return ask(wire, { method: 'PUT', path: PATH, query, ...wanted })
+async function declarations(t: Test, wire: Wire): Promise<void> {
+  await putSource(wire)
+  const upload = await beginUpload(wire, PATH)
+  const { uploadId } = upload
+  const copied = await copy(wire)
+  const query = { partNumber: '1', uploadId }
+  const headers = { 'x-amz-copy-source': SOURCE }
+  const part = await ask(wire, { method: 'PUT', path: PATH, query, headers })
+  const done = await completeUpload(upload, [{ number: 1, etag: elementOf(part, 'ETag')! }])
+  for (const { status, text } of [copied, part, done]) {
+    t.equal(status, 200)
+    t.ok(text.startsWith('<?xml version="1.0" encoding="UTF-8"?>\n<'), 'nothing before it')
+  }
+  const soon = await copy(wire, { 'x-amz-copy-source': `/${BUCKET}/missing` })
+  wantError(t, soon, 404, 'NoSuchKey', {}, 'what is known soon has its own status')
 }
 
-function complete(
-  { wire, uploadId }: UploadAt,
-  parts: readonly (readonly [number: number, etag: string, more?: string])[],
-  headers: Record<string, string> = {},
-): Promise<Answer> {
-  const items = parts.map(
-    ([number, etag, more = '']) =>
-      `<Part><PartNumber>${number}</PartNumber><ETag>${etag}</ETag>${more}</Part>`,
-  )
-  const body = `<CompleteMultipartUpload>${items.join('')}</CompleteMultipartUpload>`
-  return ask(wire, { method: 'POST', path: PATH, query: { uploadId }, body, headers })
-}
-
-async function uploads(t: Test, wire: Wire): Promise<void> {
-  const upload = await begin(wire, { 'x-amz-meta-a': 'b', 'content-type': 'text/plain' })
+async function partLimits(t: Test, wire: Wire): Promise<void> {
+  const upload = await beginUpload(wire, PATH)
   for (const number of [0, 10_001, -1]) {
-    const answer = await sendPart(upload, number, { body: 'x' })
     const message = 'Part number must be an integer between 1 and 10000, inclusive.'
+    const answer = await uploadPart(upload, number, 'x')
     wantError(t, answer, 400, 'InvalidArgument', { Message: message }, `part ${number}`)
   }
-  const { uploadId } = upload
-  const large = Buffer.alloc(5 * MIB, 'kintsugi')
-  const [one, small] = [
-    await sendPart(upload, 2, { body: large }),
-    await sendPart(upload, 5, { body: 'small' }),
+  const small = await uploadPart(upload, 1, 'small')
+  const last = await uploadPart(upload, 10_000, 'last')
+  t.equal(last.status, 200)
+  const parts = [
+    { number: 1, etag: small.headers.etag! },
+    { number: 10_000, etag: last.headers.etag! },
   ]
-  const etags = [one.headers.etag!, small.headers.etag!] as const
-  const again = await sendPart(upload, 5, { body: 'again' })
-  await sendPart(upload, 9, { body: 'not listed' })
-  const wrong: [parts: [number, string][], code: string, elements?: Record<string, string>][] = [
-    [[], 'MalformedXML'],
-    [
-      [
-        [5, again.headers.etag!],
-        [2, etags[0]],
-      ],
-      'InvalidPartOrder',
-    ],
-    [
-      [
-        [2, etags[0]],
-        [2, etags[0]],
-      ],
-      'InvalidPartOrder',
-    ],
-    [
-      [
-        [2, etags[0]],
-        [5, etags[1]],
-      ],
-      'InvalidPart',
-      { UploadId: uploadId, PartNumber: '5' },
-    ],
-    [
-      [
-        [2, etags[0]],
-        [6, etags[1]],
-      ],
-      'InvalidPart',
-      { UploadId: uploadId, PartNumber: '6' },
-    ],
-    [
-      [
-        [5, again.headers.etag!],
-        [9, `"${md5('not listed')}"`],
-      ],
-      'EntityTooSmall',
-      { ProposedSize: '5', MinSizeAllowed: String(5 * MIB), PartNumber: '5' },
-    ],
-  ]
-  for (const [parts, code, elements] of wrong) {
-    wantError(t, await complete(upload, parts), 400, code, elements, `${code} ${parts.length}`)
-  }
-  t.equal((await ask(wire, { path: PATH })).text, 'hello', 'the old object is still there')
-  const listedParts = [
-    [2, etags[0]],
-    [5, again.headers.etag!],
-  ] as const
-  const done = await complete(upload, listedParts)
-  const etag = `"${multipartEtag([large, Buffer.from('again')])}"`
-  t.equal(elementOf(done, 'ETag'), etag, done.text.slice(0, 300))
-  const head = await ask(wire, { method: 'HEAD', path: PATH })
-  t.match(head.headers, {
-    etag,
-    'content-length': String(5 * MIB + 5),
-    'x-amz-meta-a': 'b',
-    'content-type': 'text/plain',
+  wantError(t, await completeUpload(upload, parts), 400, 'EntityTooSmall', {
+    ProposedSize: '5',
+    MinSizeAllowed: String(PART_BYTES_MIN),
+    PartNumber: '1',
+    ETag: md5('small'),
   })
-  const part = await ask(wire, { path: PATH, query: { partNumber: '2' } })
-  t.equal(part.text, 'again', 'partNumber counts from one without gaps (74)')
-  t.equal(part.headers['x-amz-mp-parts-count'], '2')
-  t.equal(part.headers['content-range'], `bytes ${5 * MIB}-${5 * MIB + 4}/${5 * MIB + 5}`)
-  const repeated = await complete(upload, listedParts)
-  t.equal(repeated.text.replace(/<Re.*/, ''), done.text.replace(/<Re.*/, ''), 'idempotent (109)')
-  wantError(t, await complete(upload, [[2, etags[0]]]), 404, 'NoSuchUpload', { UploadId: uploadId })
-  const late = await sendPart(upload, 1, { body: 'late' })
+  const done = await completeUpload(upload, parts.slice(1))
+  t.equal(done.status, 200, 'the highest that is listed may be small; gaps are fine')
+  t.equal((await ask(wire, { path: PATH })).text, 'last')
+}
+
+async function wrongLists(t: Test, wire: Wire): Promise<void> {
+  await put(wire, PATH, 'old')
+  const upload = await beginUpload(wire, PATH)
+  const { uploadId } = upload
+  const etags = new Map<number, string>()
+  for (const number of [2, 5]) {
+    const sent = await uploadPart(upload, number, Buffer.alloc(PART_BYTES_MIN, number))
+    etags.set(number, sent.headers.etag!)
+  }
+  const listOf = (...numbers: number[]) =>
+    numbers.map((number) => ({ number, etag: etags.get(number) ?? etags.get(2)! }))
+  const wrong: [parts: ReturnType<typeof listOf>, code: string, number?: string][] = [
+    [[], 'MalformedXML'],
+    [listOf(5, 2), 'InvalidPartOrder'],
+    [listOf(2, 2), 'InvalidPartOrder'],
+    [listOf(2, 6), 'InvalidPart', '6'],
+    [[...listOf(2), { number: 5, etag: etags.get(2)! }], 'InvalidPart', '5'],
+  ]
+  for (const [parts, code, number] of wrong) {
+    const elements = number === undefined ? {} : { UploadId: uploadId, PartNumber: number }
+    wantError(t, await completeUpload(upload, parts), 400, code, elements)
+  }
+  t.equal((await ask(wire, { path: PATH })).text, 'old', 'the old object is still there')
+  const bare = listOf(2).map(({ number, etag }) => ({ number, etag: etag.replaceAll('"', '') }))
+  t.equal((await completeUpload(upload, bare)).status, 200, 'parts not listed are dropped')
+  t.equal((await head(wire)).headers['content-length'], String(PART_BYTES_MIN))
+}
+
+async function partsAgain(t: Test, wire: Wire): Promise<void> {
+  const upload = await beginUpload(wire, PATH)
+  const first = await uploadPart(upload, 1, 'first')
+  const second = await uploadPart(upload, 1, 'second')
+  const { uploadId } = upload
+  const half: Ask = { method: 'PUT', path: PATH, query: { partNumber: '1', uploadId } }
+  await ask(wire, { ...half, body: 'half', length: 100 }, { end: true }).catch(() => undefined)
+  const complete = ({ headers }: Answer) =>
+    completeUpload(upload, [{ number: 1, etag: headers.etag! }])
+  wantError(t, await complete(first), 400, 'InvalidPart', { PartNumber: '1' })
+  t.equal((await complete(second)).status, 200, 'half a part replaces nothing')
+  t.equal((await ask(wire, { path: PATH })).text, 'second')
+}
+
+async function completeAgain(t: Test, wire: Wire): Promise<void> {
+  const upload = await beginUpload(wire, PATH)
+  const { uploadId } = upload
+  const large = Buffer.alloc(PART_BYTES_MIN, 'kintsugi')
+  const parts = [
+    { number: 1, etag: (await uploadPart(upload, 1, large)).headers.etag! },
+    { number: 2, etag: (await uploadPart(upload, 2, 'end')).headers.etag! },
+  ]
+  const done = await completeUpload(upload, parts)
+  t.equal(elementOf(done, 'ETag'), `"${multipartEtag([large, Buffer.from('end')])}"`)
+  t.equal((await completeUpload(upload, parts)).text, done.text)
+  const other = await completeUpload(upload, parts.slice(1))
+  wantError(t, other, 404, 'NoSuchUpload', { UploadId: uploadId }, 'other parts')
+  const late = await uploadPart(upload, 1, 'late')
   wantError(t, late, 404, 'NoSuchUpload', { UploadId: uploadId })
-  const next = await begin(wire)
-  const only = await sendPart(next, 1, { body: 'tiny' })
-  const exists = await complete(next, [[1, only.headers.etag!]], { 'if-none-match': '*' })
-  wantError(t, exists, 412, 'PreconditionFailed', { Condition: 'If-None-Match' })
-  const size = await complete(next, [[1, only.headers.etag!]], { 'x-amz-mp-object-size': '5' })
-  wantError(t, size, 400, 'InvalidRequest', {}, 'x-amz-mp-object-size (38)')
-  t.equal((await complete(next, [[1, only.headers.etag!]])).status, 200)
+  await put(wire, PATH, 'newer')
+  t.equal((await completeUpload(upload, parts)).text, done.text, 'even when it was overwritten')
+  t.equal((await ask(wire, { path: PATH })).text, 'newer', 'but it is not done again')
+}
+
+async function aborts(t: Test, wire: Wire): Promise<void> {
+  const abort = (uploadId: string) =>
+    ask(wire, { method: 'DELETE', path: PATH, query: { uploadId } })
+  const upload = await beginUpload(wire, PATH)
+  await uploadPart(upload, 1, 'x')
+  t.equal((await abort(upload.uploadId)).status, 204)
+  for (const gone of [upload.uploadId, 'f'.repeat(32), 'none'])
+    wantError(t, await abort(gone), 404, 'NoSuchUpload', { UploadId: gone })
+  for (let round = 0; round < 10; round += 1) {
+    const raced = await beginUpload(wire, PATH)
+    const { etag } = (await uploadPart(raced, 1, String(round))).headers
+    const [done, aborted] = await Promise.all([
+      completeUpload(raced, [{ number: 1, etag: etag! }]),
+      abort(raced.uploadId),
+    ])
+    const outcome = `${done.status} ${aborted.status}`
+    t.ok(['200 404', '404 204'].includes(outcome), `exactly one wins: ${outcome}`)
+  }
+}
+
+async function locations(t: Test, wire: Wire): Promise<void> {
+  const path = `/${BUCKET}/a%20%C3%BC/b`
+  const done = await uploadAll(wire, path, ['x'])
+  t.equal(elementOf(done, 'Location'), `http://${wire.host}${path}`)
+  t.equal(elementOf(done, 'Bucket'), BUCKET)
+  t.equal(elementOf(done, 'Key'), 'a ü/b')
+  t.match(elementOf(done, 'ETag'), /^"[0-9a-f]{32}-1"$/)
+  t.equal(elementOf(done, 'ChecksumType'), 'FULL_OBJECT')
+  t.ok(elementOf(done, 'ChecksumCRC64NVME'))
+  await ask(wire, { method: 'DELETE', path })
+}
+
+async function created(t: Test, wire: Wire): Promise<void> {
+  await uploadAll(wire, PATH, ['x'], {
+    ...{ 'content-type': 'text/plain', 'cache-control': 'no-cache', 'x-amz-meta-a': 'b' },
+    ...{ 'x-amz-tagging': 'color=red', 'x-amz-storage-class': 'STANDARD_IA' },
+  })
+  t.match((await head(wire)).headers, {
+    ...{ 'content-type': 'text/plain', 'cache-control': 'no-cache', 'x-amz-meta-a': 'b' },
+    ...{ 'x-amz-tagging-count': '1', 'x-amz-storage-class': 'STANDARD_IA' },
+  })
+}
+
+async function modified(t: Test, wire: Wire): Promise<void> {
+  const begun = await beginUpload(wire, PATH)
+  const { etag } = (await uploadPart(begun, 1, 'upload')).headers
+  await sleep(1100)
+  await put(wire, PATH, 'between')
+  const between = Date.parse((await head(wire)).headers['last-modified']!)
+  await completeUpload(begun, [{ number: 1, etag: etag! }])
+  const completed = Date.parse((await head(wire)).headers['last-modified']!)
+  t.ok(completed >= between, 'what is newer is never older')
+}
+
+async function objectSize(t: Test, wire: Wire): Promise<void> {
+  const upload = await beginUpload(wire, PATH)
+  const { etag } = (await uploadPart(upload, 1, 'tiny')).headers
+  const complete = (size: string) =>
+    completeUpload(upload, [{ number: 1, etag: etag! }], { 'x-amz-mp-object-size': size })
+  for (const wrong of ['5', 'many', '-4'])
+    wantError(t, await complete(wrong), 400, 'InvalidRequest', {}, wrong)
+  t.equal((await complete('4')).status, 200)
 }
 
 function md5(bytes: string | Uint8Array): string {
@@ -277,42 +355,41 @@ async function checksums(t: Test, wire: Wire): Promise<void> {
     if (status === 400) wantError(t, answer, 400, 'InvalidRequest', {}, `${algorithm} ${type}`)
     else t.equal(answer.headers['x-amz-checksum-algorithm'], algorithm)
   }
-  const upload = await begin(wire, { 'x-amz-checksum-algorithm': 'SHA256' })
+  const upload = await beginUpload(wire, PATH, { 'x-amz-checksum-algorithm': 'SHA256' })
   const value = createHash('sha256').update('hello').digest('base64')
-  const wrong = await sendPart(upload, 1, {
-    body: 'hello',
-    headers: { 'x-amz-checksum-crc32': 'NhCmhg==' },
-  })
+  const wrong = await uploadPart(upload, 1, 'hello', { 'x-amz-checksum-crc32': 'NhCmhg==' })
   wantError(t, wrong, 400, 'InvalidRequest', {}, 'another algorithm than Create')
-  const part = await sendPart(upload, 1, {
-    body: 'hello',
-    headers: { 'x-amz-checksum-sha256': value },
-  })
+  const part = await uploadPart(upload, 1, 'hello', { 'x-amz-checksum-sha256': value })
   t.equal(part.headers['x-amz-checksum-sha256'], value)
-  const named = (text: string): [number, string, string][] => [
-    [1, part.headers.etag!, `<ChecksumSHA256>${text}</ChecksumSHA256>`],
+  const named = (text: string) => [
+    { number: 1, etag: part.headers.etag!, more: `<ChecksumSHA256>${text}</ChecksumSHA256>` },
   ]
   const other = createHash('sha256').update('other').digest('base64')
-  wantError(t, await complete(upload, named(other)), 400, 'InvalidPart')
+  wantError(t, await completeUpload(upload, named(other)), 400, 'InvalidPart')
   const composite = createHash('sha256').update(Buffer.from(value, 'base64')).digest('base64')
-  const claimed = await complete(upload, named(value), { 'x-amz-checksum-sha256': `${other}-1` })
+  const claimed = await completeUpload(upload, named(value), {
+    'x-amz-checksum-sha256': `${other}-1`,
+  })
   wantError(t, claimed, 400, 'BadDigest', {}, 'wrong checksum of the object')
-  const done = await complete(upload, named(value), { 'x-amz-checksum-sha256': `${composite}-1` })
+  const done = await completeUpload(upload, named(value), {
+    'x-amz-checksum-sha256': `${composite}-1`,
+  })
   t.equal(elementOf(done, 'ChecksumSHA256'), `${composite}-1`, done.text)
   t.equal(elementOf(done, 'ChecksumType'), 'COMPOSITE')
-  const head = await ask(wire, {
-    method: 'HEAD',
-    path: PATH,
-    headers: { 'x-amz-checksum-mode': 'enabled' },
-  })
-  t.equal(head.headers['x-amz-checksum-sha256'], `${composite}-1`)
-  t.equal(head.headers['x-amz-checksum-type'], 'COMPOSITE')
+  const mode = { 'x-amz-checksum-mode': 'enabled' }
+  const shown = await ask(wire, { method: 'HEAD', path: PATH, headers: mode })
+  t.equal(shown.headers['x-amz-checksum-sha256'], `${composite}-1`)
+  t.equal(shown.headers['x-amz-checksum-type'], 'COMPOSITE')
 }
 
 async function copiedParts(t: Test, wire: Wire): Promise<void> {
-  const upload = await begin(wire)
-  const copyPart = (headers: Record<string, string>): Promise<Answer> =>
-    sendPart(upload, 1, { headers: { 'x-amz-copy-source': SOURCE, ...headers } })
+  await putSource(wire)
+  const upload = await beginUpload(wire, PATH)
+  const query = { partNumber: '1', uploadId: upload.uploadId }
+  const copyPart = (more: Record<string, string>): Promise<Answer> => {
+    const headers = { 'x-amz-copy-source': SOURCE, ...more }
+    return ask(wire, { method: 'PUT', path: PATH, query, headers })
+  }
   const ranges = [
     'bytes=0-5',
     'bytes=5-5',
@@ -332,7 +409,7 @@ async function copiedParts(t: Test, wire: Wire): Promise<void> {
   wantError(t, stale, 412, 'PreconditionFailed')
   const middle = await copyPart({ 'x-amz-copy-source-range': 'bytes=1-3' })
   t.equal(elementOf(middle, 'ETag'), `"${md5('ell')}"`)
-  const done = await complete(upload, [[1, elementOf(middle, 'ETag')!]])
+  const done = await completeUpload(upload, [{ number: 1, etag: elementOf(middle, 'ETag')! }])
   t.equal(done.status, 200)
   t.equal((await ask(wire, { path: PATH })).text, 'ell')
 }

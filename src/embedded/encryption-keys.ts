@@ -11,6 +11,7 @@ import {
 } from '../encryption/key-file.ts'
 import { KEY_BYTES, type KeyProvider, WrappedBy } from '../encryption/key-provider.ts'
 import { LocalKeys, type WrappingKey } from '../encryption/local-keys.ts'
+import { SharedKeys } from '../encryption/shared-keys.ts'
 import { VaultTransit } from '../encryption/vault-transit.ts'
 import { Exit } from '../exit.ts'
 import { asBuffer } from '../kit/bytes.ts'
@@ -27,6 +28,9 @@ export interface KeyParts {
   opened: ClosingStack
 }
 
+/** Only a server is worth sharing keys for. */
+const VAULT_KINDS = [WrappedBy.Vault, WrappedBy.Shared]
+
 type Stored = NonNullable<ClusterState['wrappingKeys']>[number]
 
 /** The provider of this store. Throws Exit when the key file can not be used. */
@@ -42,8 +46,8 @@ export async function openKeyProvider(
       ? new LocalKeys(own, parts.world)
       : undefined
   const links: ChainLink[] = [
-    ...(vault ? [{ wrappedBy: WrappedBy.Vault, provider: openVault(vault, parts.world) }] : []),
-    ...(local ? [{ wrappedBy: WrappedBy.Local, provider: local }] : []),
+    ...(vault ? [{ wrappedBy: VAULT_KINDS, provider: openVault(vault, parts.world) }] : []),
+    ...(local ? [{ wrappedBy: [WrappedBy.Local], provider: local }] : []),
   ]
   return chainKeys(links as [ChainLink, ...ChainLink[]])
 }
@@ -104,5 +108,5 @@ function openVault({ address, mount, key, token }: VaultConfig, world: World): K
     { address, mount, keyId: key },
     { http: world.http, token: readToken },
   )
-  return cacheKeys(vault, world)
+  return new SharedKeys(cacheKeys(vault, world), world)
 }

@@ -7,9 +7,9 @@ import {
   type NewDataKey,
 } from './key-provider.ts'
 
-/** A provider and the first byte of the keys that it wraps. */
+/** A provider and the first bytes of the keys that it wraps. */
 export interface ChainLink {
-  wrappedBy: number
+  wrappedBy: readonly number[]
   provider: KeyProvider
 }
 
@@ -18,7 +18,7 @@ export function chainKeys(links: readonly [ChainLink, ...ChainLink[]]): KeyProvi
   return {
     newDataKey: (request: KeyRequest): Promise<NewDataKey> => links[0].provider.newDataKey(request),
     unwrap: async (wrappedKey, request) => {
-      const link = links.find(({ wrappedBy }) => wrappedBy === wrappedKey[0])
+      const link = links.find(({ wrappedBy }) => wrappedBy.includes(wrappedKey[0] ?? 0))
       if (!link)
         throw new KeyProviderUnavailable('the provider of this key is not configured any more')
       return await link.provider.unwrap(wrappedKey, request)

@@ -9,6 +9,8 @@ export interface KeyRequest {
   /** Absent: the one that the provider uses otherwise. */
   keyId?: string
   context?: string
+  /** Data keys of this name may hang together on one that the provider made; absent: each is its own. */
+  shared?: string
 }
 
 /** A new data key in both forms. */
@@ -31,7 +33,7 @@ export interface KeyProvider {
 }
 
 /** The first byte of a wrapped key: who can unwrap it. Never reused. */
-export const WrappedBy = { Local: 1, Vault: 2, Customer: 3 } as const
+export const WrappedBy = { Local: 1, Vault: 2, Customer: 3, Shared: 4 } as const
 
 /** The keeper of the keys does not answer, or will not. It may pass. */
 export class KeyProviderUnavailable extends Error {

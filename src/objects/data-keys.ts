@@ -1,11 +1,16 @@
 // Data keys of encrypted objects: made for a new one, unwrapped for one that is there. Keys of clients pass through
 // and are never kept.
 import { unwrapForCustomer, wrapForCustomer } from '../encryption/customer-key.ts'
-import { KEY_BYTES, type KeyProvider, type MadeDataKey } from '../encryption/key-provider.ts'
+import {
+  KEY_BYTES,
+  type KeyProvider,
+  type KeyRequest,
+  type MadeDataKey,
+} from '../encryption/key-provider.ts'
 import { assert, unreachable } from '../kit/assert.ts'
 import type { World } from '../kit/world.ts'
 import type { Encryption } from '../metadata/records.ts'
-import type { CustomerKey, EncryptionRequest } from './object-store.ts'
+import type { Bucket, CustomerKey, EncryptionRequest } from './object-store.ts'
 
 /** The key that a client named is none: the gateway answers KMS.NotFoundException. */
 export class NoSuchKey extends Error {
@@ -25,8 +30,12 @@ interface KeyParts {
   world: Pick<World, 'random'>
 }
 
-/** A new data key, wrapped as `request` wants it. Throws NoSuchKey. */
-export async function newSealing(request: EncryptionRequest, parts: KeyParts): Promise<Sealing> {
+/** A new data key for something in the bucket, wrapped as `request` wants it. Throws NoSuchKey. */
+export async function newSealing(
+  request: EncryptionRequest,
+  { id }: Pick<Bucket, 'id'>,
+  parts: KeyParts,
+): Promise<Sealing> {
   switch (request.kind) {
     case 'SSE-S3': {
       const { dataKey, wrappedKey } = await makeKey({}, parts)
@@ -34,7 +43,8 @@ export async function newSealing(request: EncryptionRequest, parts: KeyParts): P
     }
     case 'SSE-KMS': {
       const { kind, ...named } = request
-      const { dataKey, wrappedKey, keyId } = await makeKey(named, parts)
+      const shared = named.bucketKey ? { shared: `bucket ${id}` } : {}
+      const { dataKey, wrappedKey, keyId } = await makeKey({ ...named, ...shared }, parts)
       return { encryption: { kind, ...named, wrappedKey, keyId }, dataKey }
     }
     case 'SSE-C': {
@@ -75,10 +85,7 @@ export function likeBefore(
   return { kind: 'SSE-C', customerKey }
 }
 
-async function makeKey(
-  request: { keyId?: string; context?: string },
-  { keys }: KeyParts,
-): Promise<MadeDataKey> {
+async function makeKey(request: KeyRequest, { keys }: KeyParts): Promise<MadeDataKey> {
   const made = await keys.newDataKey(request)
   if (made.kind === 'made') return made
   throw new NoSuchKey(`Key '${made.keyId}' does not exist`)

@@ -4,6 +4,7 @@ import { cacheKeys } from '../../../src/encryption/cached-keys.ts'
 import { chainKeys } from '../../../src/encryption/key-chain.ts'
 import { type KeyProvider, WrappedBy } from '../../../src/encryption/key-provider.ts'
 import { LocalKeys } from '../../../src/encryption/local-keys.ts'
+import { SharedKeys } from '../../../src/encryption/shared-keys.ts'
 import { VaultTransit } from '../../../src/encryption/vault-transit.ts'
 import { realWorld } from '../../../src/kit/world.ts'
 import { startVault } from '../../support/fake-vault.ts'
@@ -90,14 +91,47 @@ t.test('a store that changes its provider still reads what the other wrapped', a
   const { keys: vault } = await open(t)
   const local = new LocalKeys([{ id: 'one', key: Buffer.alloc(32, 1) }], world)
   const before = await make(local)
-  const vaultLink = { wrappedBy: WrappedBy.Vault, provider: vault }
-  const chain = chainKeys([vaultLink, { wrappedBy: WrappedBy.Local, provider: local }])
+  const vaultLink = { wrappedBy: [WrappedBy.Vault], provider: vault }
+  const chain = chainKeys([vaultLink, { wrappedBy: [WrappedBy.Local], provider: local }])
   const after = await make(chain)
   t.equal(after.wrappedKey[0], WrappedBy.Vault)
   t.equal(hex(await chain.unwrap(before.wrappedKey, {})), hex(before.dataKey))
   t.equal(hex(await chain.unwrap(after.wrappedKey, {})), hex(after.dataKey))
   const alone = chainKeys([vaultLink])
   await t.rejects(alone.unwrap(before.wrappedKey, {}), { code: 'KEY_PROVIDER_UNAVAILABLE' })
+})
+
+t.test('objects of a bucket may share a key for a minute', async (t) => {
+  const { vault, keys } = await open(t)
+  let nowMs = 0
+  const clock = { monotonicMs: () => nowMs }
+  const sharing = new SharedKeys(cacheKeys(keys, { clock }), { clock, random: world.random })
+  const request = { keyId: 'photos', shared: 'bucket 1' }
+  const all = await Promise.all(
+    [1, 2, 3].map((n) => make(sharing, { ...request, context: `${n}` })),
+  )
+  t.same(vault.asked, ['datakey/plaintext/photos'], 'asked once')
+  t.equal(new Set(all.map(({ dataKey }) => hex(dataKey))).size, 3, 'each has its own key')
+  for (const [index, { wrappedKey, dataKey }] of all.entries()) {
+    t.equal(hex(await sharing.unwrap(wrappedKey, { context: `${index + 1}` })), hex(dataKey))
+  }
+  t.same(vault.asked.slice(1), ['decrypt/photos'], 'and once to read them')
+  const { wrappedKey } = all[0]!
+  await t.rejects(sharing.unwrap(wrappedKey, { context: '2' }), { code: 'WRONG_KEY' })
+  await t.rejects(sharing.unwrap(wrappedKey.subarray(0, 50), {}), { code: 'WRONG_KEY' })
+  const other = await make(sharing, { ...request, shared: 'bucket 2' })
+  t.equal(other.keyId, 'photos')
+  t.equal(vault.asked.length, 3, 'another bucket has another')
+  nowMs = 60_001
+  await make(sharing, request)
+  t.equal(vault.asked.length, 4, 'and after a minute it is made anew')
+  const alone = await make(sharing, { keyId: 'photos' })
+  t.equal(alone.wrappedKey[0], WrappedBy.Vault, 'who does not share has a key of the provider')
+  t.equal(hex(await sharing.unwrap(alone.wrappedKey, {})), hex(alone.dataKey))
+  const nobody = { keyId: 'nobody', shared: 'bucket 1' }
+  for (const _ of [1, 2]) {
+    t.same(await sharing.newDataKey(nobody), { kind: 'no-such-key', keyId: 'nobody' })
+  }
 })
 
 t.test('an unwrapped key is remembered for a minute, trouble is not', async (t) => {

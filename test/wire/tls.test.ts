@@ -25,8 +25,8 @@ t.test('https', { timeout: 60_000 }, async (t) => {
     const [cert, key] = makeCertificate(directory)
     const options = ['--tls-cert', cert, '--tls-key', key]
     await withWire(t, { options, secure: true }, async (wire) => {
-      await t.test('trailers of every algorithm', async (t) => trailers(t, wire))
-      await t.test('HTTP chunks around framed chunks', async (t) => layers(t, wire))
+      await t.test('pitfall 29b: trailers of every algorithm', async (t) => trailers(t, wire))
+      await t.test('pitfall 29: HTTP chunks around framed chunks', async (t) => layers(t, wire))
       await t.test('clients without TLS', async (t) => plain(t, wire))
     })
   } finally {

@@ -14,6 +14,8 @@ export interface ErrorContext {
   method: string
 }
 
+const OTHER_KEY = 'The provided encryption parameters did not match the ones used originally.'
+
 /** The S3 error for `error`: what the inner rooms throw is told by its `code`; the unknown is InternalError. */
 export function asS3Error(error: unknown): S3Error {
   if (error instanceof S3Error) return error
@@ -32,6 +34,8 @@ export function asS3Error(error: unknown): S3Error {
       return new S3Error('IncompleteBody', {}, { cause })
     case 'KEY_PROVIDER_UNAVAILABLE':
       return new S3Error('ServiceUnavailable', {}, { cause, headers: { 'retry-after': '1' } })
+    case 'CUSTOMER_KEY_WRONG':
+      return new S3Error('InvalidRequest', {}, { cause, message: OTHER_KEY })
     case 'NO_SUCH_KEY':
       return new S3Error('KMS.NotFoundException', {}, { cause, message: (error as Error).message })
     case 'BUCKET_GONE':

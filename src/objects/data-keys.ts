@@ -7,7 +7,7 @@ import {
   type KeyRequest,
   type MadeDataKey,
 } from '../encryption/key-provider.ts'
-import { assert, unreachable } from '../kit/assert.ts'
+import { unreachable } from '../kit/assert.ts'
 import type { World } from '../kit/world.ts'
 import type { Encryption } from '../metadata/records.ts'
 import type { Bucket, CustomerKey, EncryptionRequest } from './object-store.ts'
@@ -16,6 +16,12 @@ import type { Bucket, CustomerKey, EncryptionRequest } from './object-store.ts'
 export class NoSuchKey extends Error {
   override readonly name = 'NoSuchKey'
   readonly code = 'NO_SUCH_KEY'
+}
+
+/** The key of a client is missing, or not the one that the bytes were encrypted with. */
+export class CustomerKeyWrong extends Error {
+  override readonly name = 'CustomerKeyWrong'
+  readonly code = 'CUSTOMER_KEY_WRONG'
 }
 
 /** What encrypts the bytes of an object or upload, and what its row says of that. */
@@ -58,7 +64,10 @@ export async function newSealing(
   }
 }
 
-/** The data key of what is encrypted already. `customerKey` is that of SSE-C, whose MD5 was compared. */
+/**
+ * The data key of what is encrypted already. `customerKey` is that of SSE-C: its MD5 was compared, but perhaps with what
+ * was there before. Throws CustomerKeyWrong, and what the provider throws.
+ */
 export async function openSealing(
   encryption: Encryption,
   customerKey: CustomerKey | undefined,
@@ -67,8 +76,12 @@ export async function openSealing(
   const { wrappedKey } = encryption
   if (encryption.kind !== 'SSE-C')
     return { encryption, dataKey: await keys.unwrap(wrappedKey, contextOf(encryption)) }
-  assert(customerKey, 'the gateway asks for the key of SSE-C')
-  return { encryption, dataKey: unwrapForCustomer(wrappedKey, customerKey.key) }
+  const { key } = requireKey(customerKey)
+  try {
+    return { encryption, dataKey: unwrapForCustomer(wrappedKey, key) }
+  } catch (cause) {
+    throw new CustomerKeyWrong('the bytes have another key', { cause })
+  }
 }
 
 /** Asks for a new version to be encrypted as the one before. */
@@ -81,8 +94,12 @@ export function likeBefore(
     const { wrappedKey: _, ...request } = encryption
     return request
   }
-  assert(customerKey, 'the gateway asks for the key of SSE-C')
-  return { kind: 'SSE-C', customerKey }
+  return { kind: 'SSE-C', customerKey: requireKey(customerKey) }
+}
+
+function requireKey(customerKey: CustomerKey | undefined): CustomerKey {
+  if (customerKey) return customerKey
+  throw new CustomerKeyWrong('the bytes have a key of their client')
 }
 
 async function makeKey(request: KeyRequest, { keys }: KeyParts): Promise<MadeDataKey> {

@@ -217,7 +217,9 @@ t.test('bytes of another object are an error, whatever the drives think', async 
 t.test('another key of a client is an error', async (t) => {
   const store = await openMemoryStore()
   await put(store, 'a', textOf(1_000), KINDS[2])
-  await t.rejects(read(store, 'a', { ...keyOf(2), keyMd5: keyOf(1).keyMd5 }), { code: 'WRONG_KEY' })
+  const other = { ...keyOf(2), keyMd5: keyOf(1).keyMd5 }
+  await t.rejects(read(store, 'a', other), { code: 'CUSTOMER_KEY_WRONG' })
+  await t.rejects(read(store, 'a'), { code: 'CUSTOMER_KEY_WRONG' }, 'no key at all')
 })
 
 t.test('a key that does not exist stores nothing', async (t) => {

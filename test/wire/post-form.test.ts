@@ -388,13 +388,13 @@ async function largeFiles(t: Test, wire: Wire): Promise<void> {
   const stored = await get(wire, 'large')
   t.equal(createHash('md5').update(stored.body).digest('hex'), md5)
 
-  const fits = Buffer.alloc(8 * MIB, 'x')
+  const fits = Buffer.alloc(8 * MIB - 2_000, 'x')
   const more: Field[] = [
     ['submit', 'Upload'],
     ['x', 'y'],
   ]
   const followed = await ask(wire, post([...fieldsOf('eight', fits), ...more]))
-  t.equal(followed.status, 204, 'up to 8 MiB fields may follow')
+  t.equal(followed.status, 204, 'in a form of up to 8 MiB fields may follow')
   t.equal((await get(wire, 'eight', 'HEAD')).headers['content-length'], String(fits.length))
 
   const late = await ask(wire, post([...fieldsOf('late', bytes), ...more]))

@@ -1,6 +1,6 @@
 // The file of a form as a body of the store, which must know its length before the first byte; the form does not
-// say it. Up to 8 MiB are kept until the file has ended. The length of a longer one follows from that of the
-// request if nothing but the end of the form comes after it; where something does, it is refused and not stored.
+// say it. A short form is kept until its file has ended. In a longer one the length of the file follows from that of
+// the request if nothing but the end of the form comes after it; where something does, it is refused and not stored.
 import { kibibytes, mebibytes } from '../../kit/bytes.ts'
 import { Semaphore } from '../../kit/semaphore.ts'
 import type { Body, ChecksumAlgorithm } from '../../objects/object-store.ts'
@@ -8,7 +8,7 @@ import { S3Error } from '../s3-error.ts'
 import { BodyChecksums, type DigestClaims } from './checksums.ts'
 import { type Form, malformed } from './form-data.ts'
 
-/** A longer file must be the last field of its form. */
+/** From its file on a form of so many bytes is kept. */
 const KEPT_BYTES_MAX = mebibytes(8)
 
 // One for the process: so many bytes of files may be kept at once, counted in megabytes; others wait.
@@ -38,16 +38,49 @@ export interface FormFile {
 
 /** Reads as much of the file as is needed to know its length. Throws S3Error. */
 export async function openFormFile(form: Form, options: FormFileOptions): Promise<FormFile> {
-  const { requestBytes = Infinity, range, signal } = options
-  const capacity = Math.min(KEPT_BYTES_MAX, Math.max(0, requestBytes - form.headBytes))
+  const { requestBytes } = options
+  const leftBytes = requestBytes === undefined ? KEPT_BYTES_MAX : requestBytes - form.headBytes
+  if (leftBytes > KEPT_BYTES_MAX) return openLong(form, leftBytes - form.tailBytes, options)
+  return await openShort(form, leftBytes, options)
+}
+
+/** A file that takes all that is left of its form. */
+function openLong(form: Form, bytes: number, options: FormFileOptions): FormFile {
+  checkLength(bytes, options.range)
+  return { body: digestedBody(bytes, passLong(form, bytes), options), release: () => {} }
+}
+
+/** Exactly as many bytes as were promised. */
+async function* passLong(form: Form, bytes: number): AsyncGenerator<Uint8Array> {
+  let left = bytes
+  for await (const chunk of form.file) {
+    left -= chunk.length
+    if (left < 0) throw notLast()
+    yield chunk
+  }
+  if (left !== 0) throw notLast()
+  await form.skipRest()
+}
+
+function notLast(): S3Error {
+  return malformed(
+    'In a form of more than 8 MiB the file must be the last field, and the form must end with a line break.',
+  )
+}
+
+/** A file of at most `capacity` bytes. */
+async function openShort(
+  form: Form,
+  capacity: number,
+  options: FormFileOptions,
+): Promise<FormFile> {
+  const { range, signal } = options
   const release = await takeMemory(capacity, signal)
   try {
-    const beginning = await readBeginning(form, capacity, range.max)
-    const bytes = beginning.ended ? beginning.kept.length : bytesOfLong(form, options.requestBytes)
-    checkLength(bytes, range)
-    if (beginning.ended) await form.skipRest()
-    const chunks = pass(form, { ...beginning, bytes, release })
-    return { body: digestedBody(bytes, chunks, options), release }
+    const kept = await readKept(form, capacity, range.max)
+    checkLength(kept.length, range)
+    await form.skipRest()
+    return { body: digestedBody(kept.length, passKept(kept), options), release }
   } catch (error) {
     release()
     throw error
@@ -64,33 +97,29 @@ async function takeMemory(bytes: number, signal: AbortSignal): Promise<() => voi
   }
 }
 
-/** The first bytes of a file, perhaps all; `next` are those that did not fit any more. */
-interface Beginning {
-  kept: Buffer
-  next: Uint8Array
-  ended: boolean
-}
-
-async function readBeginning(form: Form, capacity: number, max: number): Promise<Beginning> {
+async function readKept(form: Form, capacity: number, max: number): Promise<Buffer> {
   const kept = Buffer.allocUnsafe(capacity)
   let bytes = 0
   for (;;) {
     const next = await form.file.next()
-    if (next.done === true)
-      return { kept: kept.subarray(0, bytes), next: kept.subarray(0, 0), ended: true }
+    if (next.done === true) return kept.subarray(0, bytes)
     if (bytes + next.value.length > max) throw tooLarge(bytes + next.value.length, max)
-    if (bytes + next.value.length > capacity) {
-      return { kept: kept.subarray(0, bytes), next: next.value, ended: false }
-    }
+    if (bytes + next.value.length > capacity) throw lengthMissing()
     kept.set(next.value, bytes)
     bytes += next.value.length
   }
 }
 
-function bytesOfLong(form: Form, requestBytes: number | undefined): number {
-  if (requestBytes !== undefined) return requestBytes - form.headBytes - form.tailBytes
-  const message = 'A form with a file of more than 8 MiB needs the Content-Length HTTP header.'
-  throw new S3Error('MissingContentLength', {}, { message })
+/** Only a request that does not say how long it is can be longer than what is kept of it. */
+function lengthMissing(): S3Error {
+  const message = 'A form of more than 8 MiB needs the Content-Length HTTP header.'
+  return new S3Error('MissingContentLength', {}, { message })
+}
+
+async function* passKept(kept: Buffer): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < kept.length; at += YIELDED_BYTES) {
+    yield kept.subarray(at, at + YIELDED_BYTES)
+  }
 }
 
 function checkLength(bytes: number, { min, max }: FormFileOptions['range']): void {
@@ -104,32 +133,6 @@ function tooLarge(bytes: number, max: number): S3Error {
     ProposedSize: String(bytes),
     MaxSizeAllowed: String(max),
   })
-}
-
-/** What was kept, then the rest; exactly as many bytes as were promised. */
-async function* pass(
-  form: Form,
-  { kept, next, ended, bytes, release }: Beginning & { bytes: number; release(): void },
-): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < kept.length; at += YIELDED_BYTES)
-    yield kept.subarray(at, at + YIELDED_BYTES)
-  release()
-  if (ended) return
-  yield next
-  let left = bytes - kept.length - next.length
-  for await (const chunk of form.file) {
-    left -= chunk.length
-    if (left < 0) throw notLast()
-    yield chunk
-  }
-  if (left !== 0) throw notLast()
-  await form.skipRest()
-}
-
-function notLast(): S3Error {
-  return malformed(
-    'A file of more than 8 MiB must be the last field of its form, and the form must end with a line break.',
-  )
 }
 
 function digestedBody(

@@ -2,7 +2,17 @@
 import { createHash } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { askAttributes, PART_BYTES_MIN, uploadAll } from './uploads.ts'
-import { ask, BUCKET, elementOf, elementsOf, put, type Wire, wantError, withWire } from './wire.ts'
+import {
+  type Answer,
+  ask,
+  BUCKET,
+  elementOf,
+  elementsOf,
+  put,
+  type Wire,
+  wantError,
+  withWire,
+} from './wire.ts'
 
 const PATH = `/${BUCKET}/described`
 const FIRST = Buffer.alloc(PART_BYTES_MIN, 'kintsugi')
@@ -12,6 +22,7 @@ t.test('attributes', { timeout: 60_000 }, async (t) => {
   await withWire(t, {}, async (wire) => {
     await t.test('pitfall 114: attributes of objects and parts', async (t) => attributes(t, wire))
     await t.test('pitfall 114: attributes that nobody has', async (t) => noAttributes(t, wire))
+    await t.test('pitfall 103: attributes of versions and markers', async (t) => versions(t, wire))
   })
 })
 
@@ -64,9 +75,37 @@ async function noAttributes(t: Test, wire: Wire): Promise<void> {
     wantError(t, await askAttributes(wire, PATH, 'ObjectParts', headers), 400, 'InvalidArgument')
   const path = `/${BUCKET}/none`
   wantError(t, await askAttributes(wire, path, 'ETag'), 404, 'NoSuchKey', { Key: 'none' })
-  const version = await ask(wire, {
-    ...{ path: PATH, query: { attributes: '', versionId: 'nosuchversion' } },
-    headers: { 'x-amz-object-attributes': 'ETag' },
+}
+
+async function versions(t: Test, wire: Wire): Promise<void> {
+  const bucket = `${BUCKET}-versions`
+  const path = `/${bucket}/key`
+  await ask(wire, { method: 'PUT', path: `/${bucket}` })
+  const body = '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>'
+  const enabled = await ask(wire, {
+    method: 'PUT',
+    path: `/${bucket}`,
+    query: { versioning: '' },
+    body,
   })
-  t.ok([400, 404].includes(version.status), version.text)
+  t.equal(enabled.status, 200, enabled.text)
+  const old = (await put(wire, path, 'first')).headers['x-amz-version-id']!
+  const current = (await put(wire, path, 'the second')).headers['x-amz-version-id']!
+  const latest = await askAttributes(wire, path, 'ObjectSize')
+  t.equal(
+    `${elementOf(latest, 'ObjectSize')} ${latest.headers['x-amz-version-id']}`,
+    `10 ${current}`,
+  )
+  const read = (versionId: string): Promise<Answer> =>
+    ask(wire, {
+      ...{ path, query: { attributes: '', versionId } },
+      headers: { 'x-amz-object-attributes': 'ObjectSize' },
+    })
+  const first = await read(old)
+  t.equal(`${elementOf(first, 'ObjectSize')} ${first.headers['x-amz-version-id']}`, `5 ${old}`)
+  const marker = (await ask(wire, { method: 'DELETE', path })).headers['x-amz-version-id']!
+  const gone = await askAttributes(wire, path, 'ObjectSize')
+  wantError(t, gone, 404, 'NoSuchKey')
+  t.equal(gone.headers['x-amz-delete-marker'], 'true')
+  wantError(t, await read(marker), 405, 'MethodNotAllowed')
 }

@@ -3,7 +3,7 @@ import t from 'tap'
 import { type DigestName, digestOf, newDigest, prepareDigests } from '../../../src/digest/digest.ts'
 import { pattern } from './pattern.ts'
 
-/** Of '123456789': RFC 1321 style sums, and the check values of the CRC catalogue. */
+/** Of '123456789': RFC 1321 style sums, the check values of the CRC catalogue, and what xxhsum says. */
 const check: Record<DigestName, string> = {
   MD5: '25f9e794323b453885f5181f1b624d0b',
   SHA1: 'f7c3bc1d808e04732adf679965ccc34ca7ae3441',
@@ -44,6 +44,71 @@ for (const name of names) {
     t.equal(hex(newDigest(name).digest()), empty[name])
     t.equal(hex(digestOf(name, new Uint8Array())), empty[name])
   })
+}
+
+/** The values that xxHash publishes for its sanity check, seed 0, by length: every branch of the algorithms. */
+const SANITY: [name: DigestName, values: [bytes: number, hex: string][]][] = [
+  [
+    'XXHASH64',
+    [
+      [1, 'e934a84adb052768'],
+      [4, '9136a0dca57457ee'],
+      [14, '8282dcc4994e35c8'],
+      [222, 'b641ae8cb691c174'],
+    ],
+  ],
+  [
+    'XXHASH3',
+    [
+      [1, 'c44bdff4074eecdb'],
+      [6, '27b56a84cd2d7325'],
+      [12, 'a713daf0dfbb77e7'],
+      [24, 'a3fe70bf9d3510eb'],
+      [48, '397da259ecba1f11'],
+      [80, 'bcdefbbb2c47c90a'],
+      [195, 'cd94217ee362ec3a'],
+      [403, 'cdeb804d65c6dea4'],
+      [512, '617e49599013cb6b'],
+      [2048, 'dd59e2c3a5f038e0'],
+      [2240, '6e73a90539cf2948'],
+      [2367, 'cb37aeb9e5d361ed'],
+    ],
+  ],
+  [
+    'XXHASH128',
+    [
+      [1, 'a6cd5e9392000f6ac44bdff4074eecdb'],
+      [6, '082afe0b8162d12a3e7039bdda43cfc6'],
+      [12, '6e3efd8fc7802b18061a192713f69ad9'],
+      [24, '0ce966e4678d37611e7044d28b1b901d'],
+      [48, 'a002ac4e5478227ef942219aed80f67b'],
+      [81, '4952f58181ab00425e8bafb9f95fb803'],
+      [222, '337e09641b948717f1aebd597cec6b3a'],
+      [403, '1b6de21e332dd73dcdeb804d65c6dea4'],
+      [512, '18d2d110dcc9bca1617e49599013cb6b'],
+      [2048, 'f736557fd47073a5dd59e2c3a5f038e0'],
+      [2240, 'ccb134fbfa7ce49d6e73a90539cf2948'],
+      [2367, 'e89c0f6ff369b427cb37aeb9e5d361ed'],
+    ],
+  ],
+]
+
+t.test('the values that xxHash publishes', async (t) => {
+  const bytes = sanityBytes(2367)
+  for (const [name, values] of SANITY)
+    for (const [length, wanted] of values)
+      t.equal(hex(digestOf(name, bytes.subarray(0, length))), wanted, `${name} ${length}`)
+})
+
+/** The bytes of that check: the top bytes of a sequence that starts with one prime and grows by another. */
+function sanityBytes(length: number): Uint8Array {
+  const bytes = new Uint8Array(length)
+  let state = 2654435761n
+  for (let index = 0; index < length; index += 1) {
+    bytes[index] = Number(state >> 56n)
+    state = BigInt.asUintN(64, state * 11400714785074694797n)
+  }
+  return bytes
 }
 
 t.test('pieces of any size give the digest of the whole', async (t) => {

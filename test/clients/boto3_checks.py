@@ -6,7 +6,6 @@ import os
 import ssl
 import sys
 import time
-import traceback
 import urllib.error
 import urllib.request
 import zlib
@@ -15,31 +14,14 @@ import boto3
 from botocore.client import Config
 from botocore.exceptions import ClientError
 
-MIB = 1024 * 1024
-PART = 8 * MIB
+from checks import MIB, PART, check, equal, etag_of, md5, run, sample
+
 BUCKET = 'boto3-checks'
 ODD_KEYS = [
     'a', 'a/', '/a', '//a', 'a//b', 'a/../b', 'a/./b', './b', 'a/..', '.', 'a b', ' a', 'a ', 'a+b', 'a%b',
     'a%2Fb', 'a=b&c=d', 'a?b', 'a#b', 'a;b', 'a:b', "a'b", 'a"b', 'a\\b', '<a>&amp;', 'é', 'e\u0301', '日本', '🏺',
     'a\nb', 'a\tb', '*', '~', '\ufffd', 'k' * 1024,
 ]
-
-checks = 0
-failures = 0
-
-
-def check(ok, name):
-    """One TAP line."""
-    global checks, failures
-    checks += 1
-    failures += not ok
-    print(f"{'ok' if ok else 'not ok'} {checks} - {name}".replace('#', '\\#').replace('\n', ' '))
-    return ok
-
-
-def equal(actual, wanted, name):
-    if not check(actual == wanted, name):
-        print(f'  # wanted {repr(wanted)[:500]}\n  # actual {repr(actual)[:500]}')
 
 
 def refused(code, status, name, call, *args, **kwargs):
@@ -51,23 +33,6 @@ def refused(code, status, name, call, *args, **kwargs):
         equal(got, (code, status), name)
     else:
         check(False, f'{name}: was not refused')
-
-
-def sample(name, count):
-    """Bytes that follow from their name."""
-    return hashlib.shake_128(name.encode()).digest(count)
-
-
-def md5(data):
-    return hashlib.md5(data).hexdigest()
-
-
-def etag_of(data, part=PART):
-    """MD5, or MD5 of MD5s and the number of parts when boto3 cuts it."""
-    if len(data) < part:
-        return f'"{md5(data)}"'
-    parts = [hashlib.md5(data[at:at + part]).digest() for at in range(0, len(data), part)]
-    return f'"{md5(b"".join(parts))}-{len(parts)}"'
 
 
 def crc32(data):
@@ -284,24 +249,7 @@ def strangers(s3, scratch):
     check('Buckets' in other.list_buckets(), 'another region')
 
 
-STEPS = [
+run([
     buckets, puts, ranges, conditions, checksums, transfers, multipart, copies, keys, many, presigned, configurations,
     strangers,
-]
-
-
-def main():
-    print('TAP version 14')
-    s3 = boto3.client('s3')
-    for step in STEPS:
-        print(f'# {step.__name__}')
-        try:
-            step(s3, sys.argv[1])
-        except Exception:
-            check(False, f'{step.__name__} ran to its end')
-            print('\n'.join(f'  # {line}' for line in traceback.format_exc().splitlines()[-12:]))
-    print(f'1..{checks}')
-    sys.exit(1 if failures else 0)
-
-
-main()
+], boto3.client('s3'), sys.argv[1])

@@ -1,7 +1,8 @@
-// Runs the commands of clients and says what they said.
+// Finds the commands of clients, those of install.sh first, runs them and says what they said.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createReadStream, createWriteStream } from 'node:fs'
+import { delimiter, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Test } from 'tap'
 
@@ -48,12 +49,36 @@ async function textOf(stream: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
+/** Where commands are looked for: first where install.sh puts those of Python. */
+export function searchPath(): string {
+  return [resolve('.venv/bin'), process.env.PATH].join(delimiter)
+}
+
+/** The first command of this name whose `--version` matches. */
+export function findVersion(name: string, version: RegExp): string | undefined {
+  const paths = searchPath().split(delimiter)
+  return paths.map((directory) => join(directory, name)).find((path) => says(path, version))
+}
+
+function says(path: string, version: RegExp): boolean {
+  const ran = spawnSync(path, ['--version'], { encoding: 'utf8' })
+  return ran.status === 0 && version.test(ran.stdout)
+}
+
 /** Why a test of `tools` is skipped: false, or what is missing. In CI nothing may be missing. */
 export function skipWithout(tools: readonly string[]): string | false {
-  const missing = tools.filter((tool) => spawnSync(tool, ['--version']).error !== undefined)
+  const env = { ...process.env, PATH: searchPath() }
+  return skipFor(
+    tools.filter((tool) => spawnSync(tool, ['--version'], { env }).error !== undefined),
+  )
+}
+
+/** The same, for what was looked for in another way. */
+export function skipFor(missing: readonly string[]): string | false {
   if (missing.length === 0) return false
-  if (process.env.CI) throw new Error(`not installed: ${missing.join(', ')}`)
-  return `not installed: ${missing.join(', ')}`
+  const reason = `not installed: ${missing.join(', ')} (npm run test:clients installs them)`
+  if (process.env.CI) throw new Error(reason)
+  return reason
 }
 
 /** A client's command line bound to a store: each call is one check that it ended well, and gives what it printed. */

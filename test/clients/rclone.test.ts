@@ -3,14 +3,16 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { client, run, skipWithout } from './commands.ts'
+import { rcloneRemote } from './rclone.ts'
 import { hashTree, MEBIBYTE, writeSample, writeTree } from './sample-files.ts'
-import { type Store, startStore, TEST_MS } from './store.ts'
+import { startStore, TEST_MS } from './store.ts'
 
 t.setTimeout(TEST_MS)
 t.test('moving with rclone', { timeout: TEST_MS, skip: skipWithout(['rclone']) }, async (t) => {
   const source = await startStore(t, 'http')
   const target = await startStore(t, 'http')
-  const environment = { ...source.environment, ...remote('OLD', source), ...remote('NEW', target) }
+  const remotes = { ...rcloneRemote('OLD', source), ...rcloneRemote('NEW', target) }
+  const environment = { ...source.environment, ...remotes, RCLONE_S3_LIST_VERSION: '2' }
   const rclone = client(t, 'rclone', environment)
 
   const tree = join(source.scratch, 'tree')
@@ -35,23 +37,3 @@ t.test('moving with rclone', { timeout: TEST_MS, skip: skipWithout(['rclone']) }
   await rclone('copy', 'new:photos', join(target.scratch, 'back'))
   t.same(await hashTree(join(target.scratch, 'back')), await hashTree(tree), 'bytes after the move')
 })
-
-/** A remote of rclone, said by its environment. */
-function remote(name: string, { endpoint, environment }: Store): NodeJS.ProcessEnv {
-  const settings = {
-    ...{
-      TYPE: 's3',
-      PROVIDER: 'Other',
-      ENDPOINT: endpoint,
-      REGION: 'us-east-1',
-      LIST_VERSION: '2',
-    },
-    ACCESS_KEY_ID: environment.AWS_ACCESS_KEY_ID,
-    SECRET_ACCESS_KEY: environment.AWS_SECRET_ACCESS_KEY,
-  }
-  const named = Object.entries(settings).map(([key, value]) => [
-    `RCLONE_CONFIG_${name}_${key}`,
-    value,
-  ])
-  return Object.fromEntries([...named, ['RCLONE_CONFIG', '/dev/null']])
-}

@@ -1,25 +1,27 @@
 // The AWS SDK for JavaScript with its defaults: checksums, streams, multipart, conditions, presigned URLs.
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { Agent } from 'node:https'
 import { Readable } from 'node:stream'
 import {
   CompleteMultipartUploadCommand,
   CopyObjectCommand,
   CreateBucketCommand,
   CreateMultipartUploadCommand,
+  DeleteBucketCommand,
+  DeleteObjectCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
   HeadObjectCommand,
+  ListBucketsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
   paginateListObjectsV2,
-  S3Client,
+  type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import t, { type Test } from 'tap'
-import { SCHEMES, type Store, startStore, TEST_MS } from './store.ts'
+import { md5 } from './job.ts'
+import { sdkOf } from './sdk-js.ts'
+import { SCHEMES, startStore, TEST_MS } from './store.ts'
 
 const Bucket = 'sdk-js'
 const PART_BYTES = 5 * 1024 * 1024
@@ -35,33 +37,16 @@ const ODD_KEYS = [
   "it's (100%)!*",
 ]
 
-function clientOf({ endpoint, environment, caFile }: Store): S3Client {
-  return new S3Client({
-    endpoint,
-    region: 'us-east-1',
-    forcePathStyle: true,
-    credentials: {
-      accessKeyId: environment.AWS_ACCESS_KEY_ID!,
-      secretAccessKey: environment.AWS_SECRET_ACCESS_KEY!,
-    },
-    ...(caFile ? { requestHandler: { httpsAgent: new Agent({ ca: readFileSync(caFile) }) } } : {}),
-  })
-}
-
-function md5(bytes: Uint8Array): string {
-  return createHash('md5').update(bytes).digest('hex')
-}
-
 t.setTimeout(TEST_MS)
 for (const scheme of SCHEMES) {
   t.test(`AWS SDK for JavaScript over ${scheme}`, { timeout: TEST_MS }, async (t) => {
     const store = await startStore(t, scheme)
-    const s3 = clientOf(store)
+    const s3 = sdkOf(store)
     t.teardown(() => s3.destroy())
     await s3.send(new CreateBucketCommand({ Bucket }))
 
     for (const Key of ODD_KEYS) {
-      const body = Buffer.from(`bytes of ${Key}`)
+      const body = Key === 'a/' ? Buffer.alloc(0) : Buffer.from(`bytes of ${Key}`)
       const put = await s3.send(
         new PutObjectCommand({ Bucket, Key, Body: body, ContentType: 'text/x-odd' }),
       )
@@ -126,6 +111,11 @@ for (const scheme of SCHEMES) {
       left.Contents?.map(({ Key }) => Key),
       ['copied', 'multipart', 'streamed'],
     )
+    for (const { Key } of left.Contents ?? [])
+      await s3.send(new DeleteObjectCommand({ Bucket, Key }))
+    t.equal((await s3.send(new ListObjectsV2Command({ Bucket }))).KeyCount, 0, 'no key is left')
+    await s3.send(new DeleteBucketCommand({ Bucket }))
+    t.same((await s3.send(new ListBucketsCommand({}))).Buckets ?? [], [], 'no bucket is left')
   })
 }
 

@@ -1,11 +1,13 @@
 // A real store for real clients: `kintsugi serve` on free ports over six empty drives, http or https, and its end.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
+import { type Certificate, makeCertificate } from './certificate.ts'
+import { searchPath } from './commands.ts'
 
 /** How clients reach a store. */
 export const SCHEMES = ['http', 'https'] as const
@@ -16,14 +18,14 @@ export interface Store {
   endpoint: string
   /** Environment of clients: credentials, region, endpoint, certificate. */
   environment: NodeJS.ProcessEnv
-  /** Certificate of the store, when it speaks https. */
+  /** Certificate of the authority that vouches for the store, when it speaks https. */
   caFile: string | undefined
   /** A directory for files of the test, removed at its end. */
   scratch: string
 }
 
 /** No client takes longer for all of its checks over one scheme. */
-export const TEST_MS = 240_000
+export const TEST_MS = 480_000
 
 const START_MS = 60_000
 const END_MS = 15_000
@@ -34,8 +36,9 @@ const SECRET_KEY = 'not-a-secret-outside-of-this-test'
 export async function startStore(t: Test, scheme: Scheme): Promise<Store> {
   const directory = mkdtempSync(join(tmpdir(), 'kintsugi-clients-'))
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
-  const caFile = scheme === 'https' ? makeCertificate(directory) : undefined
-  const child = serve(directory, caFile)
+  const certificate = scheme === 'https' ? makeCertificate(directory) : undefined
+  const caFile = certificate?.caFile
+  const child = serve(directory, certificate)
   t.teardown(() => stop(t, child))
   const endpoint = await announcedEndpoint(child)
   const scratch = join(directory, 'scratch')
@@ -43,10 +46,12 @@ export async function startStore(t: Test, scheme: Scheme): Promise<Store> {
   return { endpoint, environment: clientEnvironment(endpoint, caFile), caFile, scratch }
 }
 
-function serve(directory: string, caFile: string | undefined): ChildProcess {
+function serve(directory: string, certificate: Certificate | undefined): ChildProcess {
   const drives = [1, 2, 3, 4, 5, 6].map((number) => join(directory, `drive${number}`))
   for (const drive of drives) mkdirSync(drive)
-  const tls = caFile ? ['--tls-cert', caFile, '--tls-key', join(directory, 'key.pem')] : []
+  const tls = certificate
+    ? ['--tls-cert', certificate.certificateFile, '--tls-key', certificate.keyFile]
+    : []
   const ports = ['--port', '0', '--admin-port', '0', '--log-level', 'warn']
   return spawn('node', ['bin/kintsugi.cjs', 'serve', ...drives, ...ports, ...tls], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -56,21 +61,6 @@ function serve(directory: string, caFile: string | undefined): ChildProcess {
       KINTSUGI_ROOT_SECRET_ACCESS_KEY: SECRET_KEY,
     },
   })
-}
-
-/** A certificate that signs itself, good for a day. */
-function makeCertificate(directory: string): string {
-  const certificate = join(directory, 'certificate.pem')
-  execFileSync(
-    'openssl',
-    [
-      ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', '-subj', '/CN=localhost'],
-      ...['-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost'],
-      ...['-keyout', join(directory, 'key.pem'), '-out', certificate],
-    ],
-    { stdio: 'ignore' },
-  )
-  return certificate
 }
 
 /** Reads the first lines of a start, as a newcomer does. */
@@ -111,11 +101,13 @@ function clientEnvironment(endpoint: string, caFile: string | undefined): NodeJS
     AWS_CONFIG_FILE: '/dev/null',
     AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
     AWS_EC2_METADATA_DISABLED: 'true',
-    ...(caFile ? { AWS_CA_BUNDLE: caFile } : {}),
+    ...(caFile ? { AWS_CA_BUNDLE: caFile, SSL_CERT_FILE: caFile } : {}),
+    PATH: searchPath(),
     NO_PROXY: '127.0.0.1',
     no_proxy: '127.0.0.1',
     PYTHONUTF8: '1',
     PYTHONUNBUFFERED: '1',
+    PYTHONDONTWRITEBYTECODE: '1',
   }
 }
 

@@ -1,4 +1,4 @@
-// The power goes off at operations all over a script of changes, markers, restarts and new replicas, with everything,
+// The power goes off at operations all over a script of changes of rows and of versions, markers, restarts and new replicas, with everything,
 // nothing or some of what was not synced left. After the next start, with up to two drives less, every
 // acknowledged change is there, and the store goes on.
 import { dropReplicasOn } from '../../src/placement/coordinator-changes.ts'
@@ -14,6 +14,7 @@ import {
   start,
   stop,
 } from './metadata-world.ts'
+import { chooseVersionChange, readVersions } from './version-life.ts'
 
 /** Every value that a row may have now: one when its last change was acknowledged. */
 type Expected = Map<string, Set<string | undefined>>
@@ -21,6 +22,7 @@ type Expected = Map<string, Set<string | undefined>>
 const CUTS_PER_SEED = Number(process.env.CUTS ?? 25)
 
 async function change(running: Running, seeded: Seeded, expected: Expected): Promise<void> {
+  if (seeded.below(3) === 0) return await changeVersions(running, seeded, expected)
   const partition = seeded.below(PARTITIONS)
   const key = `k${seeded.below(12)}`
   const value =
@@ -31,6 +33,13 @@ async function change(running: Running, seeded: Seeded, expected: Expected): Pro
   const change = { key: Buffer.from(key), value: value && Buffer.from(value) }
   await running.host.partitionLog(partition).append([change as never])
   expected.set(name, new Set([value]))
+}
+
+async function changeVersions(running: Running, seeded: Seeded, expected: Expected): Promise<void> {
+  const { name, after, apply } = await chooseVersionChange(running, seeded)
+  expected.set(name, new Set([...(expected.get(name) ?? ['']), after]))
+  await apply()
+  expected.set(name, new Set([after]))
 }
 
 async function runScript(
@@ -54,12 +63,17 @@ async function runScript(
   await stop(running)
 }
 
-async function findFaults({ host }: Running, expected: Expected): Promise<string[]> {
+async function readRow({ host }: Running, name: string): Promise<string | undefined> {
+  const [partition, key] = name.split('/') as [string, string]
+  const read = await host.partitionLog(Number(partition)).rows.get(Buffer.from(key))
+  return read && Buffer.from(read).toString()
+}
+
+async function findFaults(running: Running, expected: Expected): Promise<string[]> {
   const faults: string[] = []
   for (const [name, allowed] of expected) {
-    const [partition, key] = name.split('/') as [string, string]
-    const read = await host.partitionLog(Number(partition)).rows.get(Buffer.from(key))
-    const actual = read && Buffer.from(read).toString()
+    const read = name.includes('#') ? readVersions : readRow
+    const actual = await read(running, name)
     if (!allowed.has(actual)) {
       const wanted = [...allowed].map((value) => value?.slice(0, 12))
       faults.push(`${name} is ${actual?.slice(0, 12)}, not ${wanted}`)

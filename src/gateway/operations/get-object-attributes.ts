@@ -25,7 +25,7 @@ export async function getObjectAttributes(call: Call): Promise<Reply> {
   const bucket = findBucket(call)
   const object = await findObject(call, bucket)
   const { version } = object
-  customerKeyFor(headers, version.encryption)
+  customerKeyFor(call, version.encryption)
   const parts = wanted.has('ObjectParts') ? await readParts(object, page) : undefined
   return xmlReply(attributesDocument(version, wanted, parts), {
     'last-modified': httpDate(version.modifiedMs),

@@ -306,3 +306,24 @@ t.test('a body is read once', async (t) => {
   await body.text(10)
   await t.rejects(body.text(10), { name: 'AssertionFailed' })
 })
+
+t.test('raw() is the body as it comes, and takes no claim on it', async (t) => {
+  const form = { method: 'POST', operation: 'PostObject', wire: 'hello' } as const
+  const { bytes, chunks } = bodyOf(form).raw()
+  const parts: Uint8Array[] = []
+  for await (const chunk of chunks) parts.push(chunk)
+  t.same([bytes, Buffer.concat(parts).toString()], [5, 'hello'])
+  const unknown = bodyOf({ ...form, headers: { 'transfer-encoding': 'chunked' } })
+  t.equal(unknown.raw().bytes, undefined)
+  const claims: [header: string, value: string][] = [
+    ['content-md5', md5('hello').toString('base64')],
+    ['x-amz-checksum-crc32', 'AAAAAA=='],
+  ]
+  for (const [Header, value] of claims) {
+    const body = bodyOf({ ...form, headers: { 'content-length': '5', [Header]: value } })
+    t.throws(() => body.raw(), { code: 'NotImplemented', elements: { Header } })
+  }
+  const hashed = bodyOf({ ...form, payload: { kind: 'hashed', sha256: '0'.repeat(64) } })
+  const inHead = { code: 'NotImplemented', elements: { Header: 'x-amz-content-sha256' } }
+  t.throws(() => hashed.raw(), inHead)
+})

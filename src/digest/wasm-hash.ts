@@ -1,5 +1,5 @@
 // What Node does not have, by hash-wasm: CRC32C, CRC64NVME and the xxHash family. One instance of each serves all
-// digests of the process: the state of a digest, some hundred bytes at most, is loaded before its bytes and saved after.
+// digests of the process: the state of a digest, some hundred bytes at most, is saved while others use the instance.
 import {
   createCRC32,
   createCRC64,
@@ -26,9 +26,11 @@ const makers: { [Name in WasmHashName]: () => Promise<IHasher> } = {
 }
 
 interface Engine {
-  hasher: IHasher
+  readonly hasher: IHasher
   /** State of a digest of nothing. */
-  initial: Uint8Array
+  readonly initial: Uint8Array
+  /** Whose state the instance has now; all others have theirs saved. */
+  holder: WasmHash | undefined
 }
 
 const engines = new Map<WasmHashName, Engine>()
@@ -40,22 +42,41 @@ export async function prepareWasmHashes(): Promise<void> {
 
 async function prepare(name: WasmHashName): Promise<void> {
   const hasher = await makers[name]()
-  engines.set(name, { hasher, initial: hasher.init().save() })
+  engines.set(name, { hasher, initial: hasher.init().save(), holder: undefined })
 }
 
 /** A digest of nothing yet, with the shape of Digest. */
-export function newWasmHash(name: WasmHashName): {
-  update(bytes: Uint8Array): void
-  digest(): Uint8Array
-} {
+export function newWasmHash(name: WasmHashName): WasmHash {
   const engine = engines.get(name)
   assert(engine, 'prepareDigests() resolved before a digest is made')
-  const { hasher, initial } = engine
-  let state = initial
-  return {
-    update: (bytes) => {
-      state = hasher.load(state).update(bytes).save()
-    },
-    digest: () => hasher.load(state).digest('binary'),
+  return new WasmHash(engine)
+}
+
+/** One digest. Its state stays in the instance until another digest wants it: loading costs as much as some KiB. */
+class WasmHash {
+  readonly #engine: Engine
+  #state: Uint8Array
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+    this.#state = engine.initial
+  }
+
+  update(bytes: Uint8Array): void {
+    this.#take().update(bytes)
+  }
+
+  digest(): Uint8Array {
+    const digest = this.#take().digest('binary')
+    this.#engine.holder = undefined
+    return digest
+  }
+
+  #take(): IHasher {
+    const { hasher, holder } = this.#engine
+    if (holder === this) return hasher
+    if (holder) holder.#state = hasher.save()
+    this.#engine.holder = this
+    return hasher.load(this.#state)
   }
 }

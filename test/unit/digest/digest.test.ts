@@ -140,6 +140,19 @@ t.test('digests under way at once do not disturb each other', async (t) => {
   }
 })
 
+t.test('digests that were given up, or ended, do not disturb others', async (t) => {
+  for (const name of names) {
+    const digest = newDigest(name)
+    digest.update(Buffer.from('hel'))
+    newDigest(name).update(Buffer.from('given up'))
+    t.equal(hex(digestOf(name, Buffer.from('ended'))), hex(digestOf(name, Buffer.from('ended'))))
+    digest.update(Buffer.from('lo'))
+    const result = digest.digest()
+    digestOf(name, Buffer.from('later'))
+    t.equal(hex(result), hex(digestOf(name, Buffer.from('hello'))), name)
+  }
+})
+
 function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex')
 }

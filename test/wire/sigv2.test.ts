@@ -97,6 +97,8 @@ async function served(t: Test, wire: Wire): Promise<void> {
   t.equal(overridden.headers['content-type'], 'a/b')
   const listing = await ask2(wire, { path: `/${BUCKET}/`, unsignedQuery: { prefix: 'o' } })
   t.same(elementsOf(listing, 'Key'), ['old'], 'other parameters are not signed')
+  const slash = await ask2(wire, { path: `/${BUCKET}`, resource: `/${BUCKET}/` })
+  t.same(elementsOf(slash, 'Key'), ['old'], 'botocore signs a slash that it does not send')
   const wrong = { ...headers, 'content-md5': '1B2M2Y8AsgTpgAmY7PhCfg==' }
   const mismatch = await ask2(wire, { method: 'PUT', headers: wrong, body: 'hello' })
   wantError(t, mismatch, 400, 'BadDigest')

@@ -51,11 +51,15 @@ function refuseUncovered({ address }: AuthRequest): void {
   throw new S3Error('InvalidRequest', {}, { message })
 }
 
-/** With the path as sent, as the documentation wants it, then with the path encoded anew. */
+/**
+ * With the path as sent, as the documentation wants it, then with the path encoded anew; a bucket also with a slash
+ * behind it, which botocore signs and does not send.
+ */
 function stringsToSign(request: AuthRequest, date: string): string[] {
   const { rawPath, bucket, virtualHost, pairs } = request.address
   const prefix = virtualHost ? `/${bucket}` : ''
   const paths = new Set([rawPath, canonicalPath(percentDecode(rawPath))])
+  if (rawPath === `/${bucket}`) paths.add(`${rawPath}/`)
   const { method, headers } = request
   return [...paths].map((path) =>
     stringToSignV2({ method, headers, date, path: `${prefix}${path}`, pairs }),

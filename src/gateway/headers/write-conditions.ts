@@ -23,7 +23,7 @@ const ALL = [
 ]
 
 /** If-Match and If-None-Match of PUT, Complete and Copy; both at once are refused, as on AWS (pitfall 65). */
-export function parseWriteConditions(headers: Headers, strict = false): WriteConditions {
+export function parseWriteConditions(headers: Headers, strict: boolean): WriteConditions {
   refuseAllBut(headers, ['if-match', 'if-none-match'])
   return parseEtagConditions(headers, strict)
 }

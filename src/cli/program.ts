@@ -41,7 +41,7 @@ function newKeyCommand(): Command {
       'Adds a key to a file for --encryption-key-file. New objects are encrypted with it; earlier keys stay.',
     )
     .argument('FILE', 'made when it is not there')
-    .exitOverride(leave)
+    .exitOverride((error) => leaveFrom('new-key', error))
     .configureOutput(QUIET)
     .action(newKey)
 }
@@ -75,11 +75,15 @@ function namedOptions(command: Command): Record<string, string | string[] | bool
 /** Errors are printed in one place, main.ts. */
 const QUIET = { writeErr: () => {} }
 
-/** Help and version end well; everything else that commander refuses is wrong usage. */
 function leave(error: CommanderError): never {
+  return leaveFrom('serve', error)
+}
+
+/** Help and version end well; everything else that commander refuses is wrong usage of the command. */
+function leaveFrom(command: string, error: CommanderError): never {
   if (error.exitCode === 0) process.exit(0)
   if (error.code === 'commander.help')
     throw new Exit(2, 'a command is missing: see kintsugi --help.')
   const [sentence] = error.message.replace(/^error: /, '').split('\n')
-  throw new Exit(2, `${sentence}: see kintsugi serve --help.`)
+  throw new Exit(2, `${sentence}: see kintsugi ${command} --help.`)
 }

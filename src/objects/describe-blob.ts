@@ -2,7 +2,7 @@
 import { encode } from 'cbor-x'
 import type { Encryption, ObjectAttributes } from '../metadata/records.ts'
 
-/** A shard header holds 64 KiB in all; attributes near that are left out: recovery then has the bytes without them. */
+/** A shard header holds 64 KiB in all; attributes near that are left out, but never the key: without it the bytes are nothing. */
 const RECOVERABLE_BYTES = 48 * 1024
 
 /** Attributes and encryption of an object as CBOR; a part has only the latter. */
@@ -12,7 +12,9 @@ export function encodeAttributes(
 ): Uint8Array {
   if (!attributes && !encryption) return new Uint8Array(0)
   const bytes = encode({ ...attributes, ...(encryption ? { encryption } : {}) })
-  return bytes.length <= RECOVERABLE_BYTES ? bytes : new Uint8Array(0)
+  return attributes && bytes.length > RECOVERABLE_BYTES
+    ? encodeAttributes(undefined, encryption)
+    : bytes
 }
 
 /** What tells the blob of an annotation from that of an object. */

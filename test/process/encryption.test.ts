@@ -94,6 +94,12 @@ t.test('no byte on any drive shows what is encrypted', { timeout: 60_000 }, asyn
     t.ok((await read(`${kind}-large`)).body.equals(large))
     t.ok((await read(`${kind}-parts`)).body.equals(part))
   }
+  const stranger = new S3Client(server.endpoint, {
+    accessKeyId: 'TESTKEY',
+    secretAccessKey: 'wrong',
+  })
+  t.equal((await stranger.get('bucket', 'sse-c-small', BY_CUSTOMER)).status, 403)
+  stranger.close()
   client.close()
   await server.stop()
   const files = await filesUnder(join(cwd, 'data'))
@@ -186,6 +192,8 @@ t.test(
     t.equal((await get(third, 'two')).status, 503, 'its key is gone: an error, and no bytes')
     await third.stop()
 
+    const wrong = spawnSync(process.execPath, [PROGRAM, 'new-key'], { encoding: 'utf8' })
+    t.match(wrong, { status: 2, stderr: /new-key --help/ }, 'new-key without a file')
     await rm(keyFile)
     const refused = await startServer({ cwd, options: withFile }).catch((error: unknown) => error)
     t.match(refused, { exitCode: 2 }, 'no file, no start')

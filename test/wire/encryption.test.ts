@@ -16,6 +16,7 @@ import {
   shownBy,
   sourceHeaders,
 } from './encryption-requests.ts'
+import { post, signedFields } from './forms.ts'
 import { beginUpload, completeUpload, PART_BYTES_MIN, uploadPart } from './uploads.ts'
 import { ask, BUCKET, elementOf, type Wire, wantError, withWire } from './wire.ts'
 
@@ -36,6 +37,7 @@ t.test('encryption', { timeout: 120_000 }, async (t) => {
       ontoItself(t, wire),
     )
     await t.test('copies of parts', async (t) => partCopies(t, wire))
+    await t.test('forms', async (t) => forms(t, wire))
     await t.test('the default of a bucket', async (t) => defaults(t, wire))
     for (const kind of [SSE_C, OTHER_SSE_C]) {
       const key = kind.write[`${SSE}-customer-key`]!
@@ -282,6 +284,25 @@ async function partCopies(t: Test, wire: Wire): Promise<void> {
     await completeUpload(upload, [{ number: 1, etag: elementOf(copied, 'ETag')! }])
     const got = await ask(wire, { path, headers: kind.read })
     t.ok(got.body.equals(TEXT.subarray(65_000, 200_001)), `the range in ${kind.name}`)
+  }
+}
+
+async function forms(t: Test, wire: Wire): Promise<void> {
+  for (const kind of KINDS) {
+    const more = Object.entries(kind.write)
+    const conditions = ['key', ...more.map(([name]) => name)].map((name) => [
+      'starts-with',
+      `$${name}`,
+      '',
+    ])
+    const answer = await ask(
+      wire,
+      post([['key', 'form'], ...more, ...signedFields(conditions), ['file', TEXT, 'a.txt']]),
+    )
+    t.equal(answer.status, 204, answer.text)
+    t.same(shownBy(answer), kind.shown, `${kind.name} by form`)
+    const got = await ask(wire, { path: `/${BUCKET}/form`, headers: kind.read })
+    t.ok(got.body.equals(TEXT))
   }
 }
 

@@ -165,6 +165,26 @@ t.test('a flipped bit anywhere is an error before any wrong byte', async (t) => 
   }
 })
 
+t.test('one flipped bit in whatever a range reads is an error', async (t) => {
+  const plain = Buffer.from(seeded.bytes(3 * SEAL_PLAIN_BYTES + 77))
+  const blob = blobOf(plain)
+  const sealed = await sealAll(plain)
+  const positions = fc.tuple(fc.nat(plain.length - 1), fc.nat(plain.length - 1))
+  await fc.assert(
+    fc.asyncProperty(positions, fc.nat(), fc.nat(7), async ([a, b], place, bit) => {
+      const range = { first: Math.min(a, b), last: Math.max(a, b) }
+      const read = sealedRange(range, plain.length)
+      const at = read.first + (place % (read.last - read.first + 1))
+      const bad = Buffer.from(sealed)
+      bad[at]! ^= 1 << bit
+      const outcome = await openRange(bad, blob, range).catch((error: unknown) => error)
+      return outcome instanceof SealBroken
+    }),
+    { seed: 5, numRuns: 100 },
+  )
+  t.pass('100 bits')
+})
+
 t.test(
   'seals that are missing, moved, or of another blob, key, part or length are errors',
   async (t) => {

@@ -111,7 +111,8 @@ export interface ObjectAttributes {
   /** Absent: none. */
   tags?: Tag[]
   retention?: Retention
-  legalHold?: true
+  /** False: it was held and is not any more. Absent: it never was. */
+  legalHold?: boolean
 }
 
 /** What every version has, be it an object or a delete marker. */

@@ -63,7 +63,7 @@ function asRewrite(request: AppendRequest, object: StoredObject): PutRequest {
     storageClass,
     ...(tags ? { tags } : {}),
     ...(retention ? { retention } : {}),
-    ...(legalHold ? { legalHold } : {}),
+    ...(legalHold === undefined ? {} : { legalHold }),
   }
   const conditions = { ...request.conditions, ifCurrent: versionId }
   const { encryption: _, customerKey, ...put } = request

@@ -31,9 +31,10 @@ export function parseLock(headers: Headers, bucket: Bucket, nowMs: number): Lock
 export function parseAskedLock(headers: Headers, bucket: Bucket, nowMs: number): Lock {
   if (headers[MODE] || headers[UNTIL] || headers[HOLD]) requireLock(bucket)
   const retention = parseRetention(headers, nowMs)
+  const legalHold = parseHold(headers)
   return {
     ...(retention ? { retention } : {}),
-    ...(parseHold(headers) ? { legalHold: true } : {}),
+    ...(legalHold === undefined ? {} : { legalHold }),
   }
 }
 
@@ -69,7 +70,7 @@ export function wantsBypass(headers: Headers): boolean {
 export function lockFields({ retention, legalHold }: ObjectVersion): Record<string, string> {
   return {
     ...(retention ? { [MODE]: retention.mode, [UNTIL]: xmlTime(retention.untilMs) } : {}),
-    ...(legalHold ? { [HOLD]: 'ON' } : {}),
+    ...(legalHold === undefined ? {} : { [HOLD]: legalHold ? 'ON' : 'OFF' }),
   }
 }
 
@@ -88,8 +89,9 @@ function parseRetention(headers: Headers, nowMs: number): Retention | undefined 
   return { mode, untilMs }
 }
 
-function parseHold(headers: Headers): boolean {
-  const hold = headers[HOLD] || 'OFF'
+function parseHold(headers: Headers): boolean | undefined {
+  const hold = headers[HOLD] || undefined
+  if (hold === undefined) return undefined
   if (hold === 'ON' || hold === 'OFF') return hold === 'ON'
   throw invalidArgument(HOLD, hold, "Legal Hold must be either of 'ON' or 'OFF'")
 }

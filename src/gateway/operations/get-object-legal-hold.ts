@@ -3,6 +3,7 @@
 import type { Call, Reply } from '../call.ts'
 import { requireLock } from '../headers/object-lock.ts'
 import { xmlReply } from '../reply.ts'
+import { S3Error } from '../s3-error.ts'
 import { legalHoldDocument } from '../xml/documents/object-lock.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { findObject } from './steps/find-object.ts'
@@ -11,5 +12,7 @@ export async function getObjectLegalHold(call: Call): Promise<Reply> {
   const bucket = findBucket(call)
   requireLock(bucket)
   const { version } = await findObject(call, bucket)
-  return xmlReply(legalHoldDocument(version.legalHold === true))
+  if (version.legalHold === undefined)
+    throw new S3Error('NoSuchObjectLockConfiguration', { Key: call.key })
+  return xmlReply(legalHoldDocument(version.legalHold))
 }

@@ -107,7 +107,7 @@ function attributesOf(version: ObjectVersion): ObjectAttributes {
     storageClass,
     ...(tags ? { tags } : {}),
     ...(retention ? { retention } : {}),
-    ...(legalHold ? { legalHold } : {}),
+    ...(legalHold === undefined ? {} : { legalHold }),
   }
 }
 

@@ -37,9 +37,7 @@ function edited(
       if (!mayRetain(retention, edit.retention, { nowMs, bypass: edit.bypass })) return 'locked'
       return edit.retention ? { ...rest, retention: edit.retention } : rest
     }
-    case 'legal-hold': {
-      const { legalHold: _, ...rest } = version
-      return edit.on ? { ...rest, legalHold: true } : rest
-    }
+    case 'legal-hold':
+      return { ...version, legalHold: edit.on }
   }
 }

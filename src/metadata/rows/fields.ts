@@ -89,7 +89,7 @@ export interface PackedAttributes {
   s?: string
   g?: string[]
   r?: [Retention['mode'], number]
-  l?: true
+  l?: boolean
 }
 
 const HEADER_NAMES: { [Name in keyof Required<SystemHeaders>]: string } = {
@@ -115,7 +115,7 @@ export function packAttributes(attributes: ObjectAttributes): PackedAttributes {
     ...(attributes.storageClass === USUAL_STORAGE_CLASS ? {} : { s: attributes.storageClass }),
     ...(tags ? { g: tags.flatMap(({ key, value }) => [key, value]) } : {}),
     ...(retention ? { r: [retention.mode, retention.untilMs] } : {}),
-    ...(legalHold ? { l: legalHold } : {}),
+    ...(legalHold === undefined ? {} : { l: legalHold }),
   }
 }
 
@@ -127,7 +127,7 @@ export function unpackAttributes(packed: PackedAttributes): ObjectAttributes {
     storageClass: packed.s ?? USUAL_STORAGE_CLASS,
     ...(packed.g ? { tags: unpackTags(packed.g) } : {}),
     ...(packed.r ? { retention: { mode: packed.r[0], untilMs: packed.r[1] } } : {}),
-    ...(packed.l ? { legalHold: packed.l } : {}),
+    ...(packed.l === undefined ? {} : { legalHold: packed.l }),
   }
 }
 

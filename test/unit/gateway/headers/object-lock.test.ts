@@ -36,7 +36,7 @@ t.test('mode, date and hold', async (t) => {
     legalHold: true,
   })
   t.same(parseLock({}, locking, NOW_MS), {})
-  t.same(parseLock({ [HOLD]: 'OFF' }, locking, NOW_MS), {})
+  t.same(parseLock({ [HOLD]: 'OFF' }, locking, NOW_MS), { legalHold: false })
   for (const same of ['2026-11-22T13:30:00.000+01:30', '2026-11-22T12:00:00.000000Z'])
     t.same(
       parseLock({ [MODE]: 'COMPLIANCE', [UNTIL]: same }, locking, NOW_MS).retention,

@@ -173,12 +173,12 @@ function edited(version: ObjectVersion, edit: VersionEdit): ObjectVersion {
   const changed = { tags, retention, legalHold }
   if (edit.what === 'tags') changed.tags = edit.tags.length === 0 ? undefined : edit.tags
   else if (edit.what === 'retention') changed.retention = edit.retention
-  else changed.legalHold = edit.on ? true : undefined
+  else changed.legalHold = edit.on
   return {
     ...bare,
     ...(changed.tags ? { tags: changed.tags } : {}),
     ...(changed.retention ? { retention: changed.retention } : {}),
-    ...(changed.legalHold ? { legalHold: changed.legalHold } : {}),
+    ...(changed.legalHold === undefined ? {} : { legalHold: changed.legalHold }),
   }
 }
 

@@ -10,6 +10,10 @@ import {
   type ObjectVersion,
   type Upload,
 } from '../../../../src/metadata/records.ts'
+import {
+  decodeAnnotationRow,
+  encodeAnnotationRow,
+} from '../../../../src/metadata/rows/annotation-row.ts'
 import { decodeAnswerRow, encodeAnswerRow } from '../../../../src/metadata/rows/answer-row.ts'
 import { decodeBucketRow, encodeBucketRow } from '../../../../src/metadata/rows/bucket-row.ts'
 import { decodeClockRow, encodeClockRow } from '../../../../src/metadata/rows/clock-row.ts'
@@ -20,6 +24,7 @@ import {
 import { decodeGarbageRow, encodeGarbageRow } from '../../../../src/metadata/rows/garbage-row.ts'
 import { decodeHeadRow, encodeHeadRow } from '../../../../src/metadata/rows/head-row.ts'
 import {
+  annotationKey,
   answerKey,
   bucketKey,
   CLOCK_KEY,
@@ -169,6 +174,21 @@ const headOfMany = {
 } as const
 const markerOverMany = { version: marker, older: true } as const
 
+const annotation = {
+  name: 'labels/é',
+  bytes: 7,
+  etag,
+  modifiedMs: 1_763_000_000_123,
+  checksum,
+  blob,
+}
+const annotated: ObjectVersion = {
+  ...plain,
+  legalHold: false,
+  annotationsId: '7v9jhho0000000004hj5aarc8k',
+}
+const annotationRowKey = annotationKey(annotated.versionId, annotation.name)
+
 /** Key, bytes as they are written today, and what reading gives. */
 const rows: Record<string, [Uint8Array, Uint8Array, (bytes: Uint8Array) => unknown, unknown]> = {
   object: [currentKey(7, objectKey), encodeVersionRow(version), decodeObjectRow, version],
@@ -261,6 +281,18 @@ const rows: Record<string, [Uint8Array, Uint8Array, (bytes: Uint8Array) => unkno
     encodeAnswerRow({ kind: 'delete-object', time, made: true }),
     decodeAnswerRow,
     { kind: 'delete-object', time, made: true },
+  ],
+  annotation: [
+    annotationRowKey,
+    encodeAnnotationRow(annotation),
+    (bytes) => decodeAnnotationRow(annotationRowKey, bytes),
+    annotation,
+  ],
+  'object with annotations, held once': [
+    currentKey(7, objectKey),
+    encodeVersionRow(annotated),
+    decodeObjectRow,
+    annotated,
   ],
   'answer, version': [
     answerKey(uid),

@@ -104,7 +104,7 @@ const attributes: fc.Arbitrary<ObjectAttributes> = fc.record(
       { mode: fc.constantFrom('GOVERNANCE' as const, 'COMPLIANCE' as const), untilMs: size },
       { noNullPrototype: true },
     ),
-    legalHold: fc.constant(true as const),
+    legalHold: fc.boolean(),
   },
   { requiredKeys: ['headers', 'userMetadata', 'storageClass'], noNullPrototype: true },
 )

@@ -374,7 +374,10 @@ async function notEmpty(t: Test, wire: Wire): Promise<void> {
   const version = await putVersion(wire, `${path}/k`, 'one')
   const marker = (await remove(wire, `${path}/k`)).headers['x-amz-version-id']
   const drop = () => ask(wire, { method: 'DELETE', path })
-  wantError(t, await drop(), 409, 'BucketNotEmpty', { BucketName: 'not-empty' })
+  const message =
+    'The bucket you tried to delete is not empty. You must delete all versions in the bucket.'
+  const elements = { BucketName: 'not-empty', Message: message }
+  wantError(t, await drop(), 409, 'BucketNotEmpty', elements)
   await remove(wire, `${path}/k`, version)
   wantError(t, await drop(), 409, 'BucketNotEmpty', {}, 'a marker is something')
   await remove(wire, `${path}/k`, marker)

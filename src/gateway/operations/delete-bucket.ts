@@ -1,4 +1,4 @@
-// DELETE bucket: only when it is empty.
+// DELETE bucket: only when it is empty; old versions and delete markers count (pitfall 12).
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html
 import { unreachable } from '../../kit/assert.ts'
 import type { Call, Reply } from '../call.ts'
@@ -7,7 +7,7 @@ import { S3Error } from '../s3-error.ts'
 import { findBucket, noSuchBucket } from './steps/find-bucket.ts'
 
 export async function deleteBucket(call: Call): Promise<Reply> {
-  findBucket(call)
+  const { settings } = findBucket(call)
   const { kind } = await call.objects.deleteBucket(call.bucket)
   switch (kind) {
     case 'deleted':
@@ -15,8 +15,14 @@ export async function deleteBucket(call: Call): Promise<Reply> {
     case 'missing':
       throw noSuchBucket(call.bucket)
     case 'not-empty':
-      throw new S3Error('BucketNotEmpty', { BucketName: call.bucket })
+      throw notEmpty(call.bucket, settings?.versioning !== undefined)
     default:
       return unreachable(kind)
   }
+}
+
+function notEmpty(name: string, keepsVersions: boolean): S3Error {
+  const message =
+    'The bucket you tried to delete is not empty. You must delete all versions in the bucket.'
+  return new S3Error('BucketNotEmpty', { BucketName: name }, keepsVersions ? { message } : {})
 }

@@ -231,7 +231,7 @@ async function expectContinue(t: Test, wire: Wire): Promise<void> {
     ['no object', { path: `/${BUCKET}/new`, headers: { 'if-match': 'abc' } }, 404, 'NoSuchKey'],
     ['no upload', { query: { partNumber: '1', uploadId: 'none' } }, 404, 'NoSuchUpload'],
     ['bad part number', { query: { partNumber: '0', uploadId: 'none' } }, 400, 'InvalidArgument'],
-    ['not built', { headers: { 'x-amz-tagging': 'a=b' } }, 501, 'NotImplemented'],
+    ['not built', { headers: { 'x-amz-acl': 'public-read' } }, 501, 'NotImplemented'],
     ['too large', { length: 6 * 2 ** 30 }, 400, 'EntityTooLarge'],
     ['bad MD5', { headers: { 'content-md5': 'abc' } }, 400, 'InvalidDigest'],
     ['long key', { path: `/${BUCKET}/${'k'.repeat(1025)}` }, 400, 'KeyTooLongError'],

@@ -4,13 +4,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { SERVE_OPTIONS } from '../src/config.ts'
-import { notImplemented } from '../src/gateway/operations/unconfigured.ts'
-import { operations } from '../src/gateway/operations.ts'
 import { checkArrows } from './tidy/arrows.ts'
 import { checkCycles } from './tidy/cycles.ts'
 import { checkDoors, type Exception } from './tidy/doors.ts'
 import { listLong } from './tidy/lengths.ts'
-import { checkOperations } from './tidy/operations.ts'
 import { checkOptions } from './tidy/options.ts'
 import { checkPackages, checkReasons, type Manifest } from './tidy/packages.ts'
 import { checkLinks, checkMentions, checkPaths, checkTitles } from './tidy/pages.ts'
@@ -159,18 +156,6 @@ t.test('options', async (t) => {
   ])
   const readme = files.find(({ path }) => path === 'README.md')?.text ?? ''
   isTidy(t, checkOptions(readme, SERVE_OPTIONS))
-})
-
-t.test('operations', async (t) => {
-  const page =
-    'first\n## Built\n`PutObject`\n## Not implemented: 501\n`GetObject`\n## Headers\n`x-amz-acl`'
-  t.same(checkOperations(page, { PutObject: true, GetObject: true, CopyObject: false }), [
-    'GetObject: docs/operations.md says that it is not implemented',
-    'CopyObject: not in docs/operations.md',
-  ])
-  const pages = files.find(({ path }) => path === 'docs/operations.md')?.text ?? ''
-  const built = Object.entries(operations).map(([name, run]) => [name, run !== notImplemented])
-  isTidy(t, checkOperations(pages, Object.fromEntries(built)))
 })
 
 t.test('packages', async (t) => {

@@ -14,7 +14,7 @@ import type {
   StoredObject,
 } from './object-store.ts'
 import { readBlob } from './read-blob.ts'
-import { discardStored, storeBody } from './store-body.ts'
+import { commitStored, discardStored, storeBody } from './store-body.ts'
 import type { StoreParts } from './store-parts.ts'
 
 /** Annotations that a copy reads at a time. */
@@ -38,15 +38,15 @@ export async function annotate(
   const sealing = version.encryption && (await openSealing(version.encryption, undefined, parts))
   const target = { bucket, key, storageClass: version.storageClass, sealing }
   const annotation = await storeAnnotation(target, name, body, parts, signal)
-  const answer = await metadata.commit(bucket, key, (envelope) => ({
-    ...envelope,
-    kind: 'put-annotation',
-    versionId: version.versionId,
-    annotation,
-    ...(ifMatch ? { ifMatch } : {}),
-  }))
-  if (answer.kind !== 'done') await discardStored(annotation, parts)
-  return answer
+  return await commitStored([annotation], parts, () =>
+    metadata.commit(bucket, key, (envelope) => ({
+      ...envelope,
+      kind: 'put-annotation',
+      versionId: version.versionId,
+      annotation,
+      ...(ifMatch ? { ifMatch } : {}),
+    })),
+  )
 }
 
 /** Copies of all annotations of `source`. When one can not be made none stays. */

@@ -16,7 +16,7 @@ import type {
   PutRequest,
   StoredObject,
 } from './object-store.ts'
-import { discardStored, storeBody } from './store-body.ts'
+import { commitStored, storeBody } from './store-body.ts'
 import type { StoreParts } from './store-parts.ts'
 
 /** As many parts as a multipart upload can have. */
@@ -53,7 +53,7 @@ function orChanged(outcome: AppendOutcome): AppendOutcome {
   return lost ? { kind: 'changed' } : outcome
 }
 
-/** Attributes and encryption of the object stay; a lock is that of the new version. */
+/** Attributes, encryption and annotations of the object stay; a lock is that of the new version. */
 function asRewrite(request: AppendRequest, object: StoredObject): PutRequest {
   const { headers, userMetadata, storageClass, tags, versionId, encryption } = object.version
   const { retention, legalHold } = request.attributes
@@ -72,6 +72,7 @@ function asRewrite(request: AppendRequest, object: StoredObject): PutRequest {
     attributes,
     conditions,
     ...(encryption ? { encryption: likeBefore(encryption, customerKey) } : {}),
+    annotationsOf: object,
     body: appendedBody(object, request),
   }
 }
@@ -90,18 +91,18 @@ async function appendPart(
   const owner = { bucket, key, part: partCount + 1, storageClass, metadata, sealing }
   const part = await storeBody(owner, body, parts, signal)
   const manifestUid = newUid(parts.world)
-  const answer = await rows.commit(bucket, key, (envelope) => ({
-    ...envelope,
-    kind: 'append-object',
-    versionId: version.versionId,
-    part,
-    manifestUid,
-    etag: appendedEtag(version, part, partCount + 1),
-    checksum: appendedChecksum(version, part),
-    conditions,
-  }))
-  if (answer.kind !== 'done') await discardStored(part, parts)
-  return answer
+  return await commitStored([part], parts, () =>
+    rows.commit(bucket, key, (envelope) => ({
+      ...envelope,
+      kind: 'append-object',
+      versionId: version.versionId,
+      part,
+      manifestUid,
+      etag: appendedEtag(version, part, partCount + 1),
+      checksum: appendedChecksum(version, part),
+      conditions,
+    })),
+  )
 }
 
 /** What is known of the bytes to be appended. */

@@ -36,11 +36,14 @@ export class Buckets {
     return Object.hasOwn(this.#state.buckets, name) ? this.#state.buckets[name] : undefined
   }
 
-  /** The bucket as it stands after a change that is under way, if it is still the same one. */
-  async settled(bucket: Bucket): Promise<Bucket | undefined> {
-    await this.#changes.get(bucket.name)
-    const current = this.find(bucket.name)
-    return current?.id === bucket.id ? current : undefined
+  /** What to ask again with after `refused` was: the same bucket after the change that is under way, if it is still there. */
+  async settled(refused: Bucket): Promise<Bucket | undefined> {
+    await this.#changes.get(refused.name)
+    const current = this.#same(refused)
+    if (current?.state !== 'live' || current.revision !== refused.revision) return current
+    // A deletion was undone, but a crash or an overload kept that from a partition: it is still frozen.
+    await this.#inTurn(current.name, () => this.#tellAgain(refused))
+    return this.#same(refused)
   }
 
   async create(
@@ -105,6 +108,16 @@ export class Buckets {
       change.catch(() => {}),
     )
     return await change
+  }
+
+  #same({ name, id }: Bucket): Bucket | undefined {
+    const current = this.find(name)
+    return current?.id === id ? current : undefined
+  }
+
+  async #tellAgain(bucket: Bucket): Promise<void> {
+    const current = this.#same(bucket)
+    if (current?.state === 'live') await this.#setEverywhere(current, 'live')
   }
 
   async #changeNow(bucket: Bucket, change: SettingsChange): Promise<ChangeBucketOutcome> {

@@ -38,7 +38,7 @@ import {
   type UploadListRequest,
   type VersionListRequest,
 } from './object-store.ts'
-import { discardStored, type StoredFacts, storeBody } from './store-body.ts'
+import { commitStored, discardStored, type StoredFacts, storeBody } from './store-body.ts'
 import type { StoreParts } from './store-parts.ts'
 import { storedObject } from './stored-object.ts'
 
@@ -102,16 +102,15 @@ export class Objects implements ObjectStore {
     const stored = await storeBody(owner, body, this.#parts, signal)
     const annotations = await this.#copyAnnotations(request, sealing, stored)
     const version = { ...attributes, ...stored, ...(encryption ? { encryption } : {}) }
-    const answer = await this.#metadata.commit(bucket, key, (envelope) => ({
-      ...envelope,
-      kind: 'put-object',
-      version,
-      conditions,
-      annotations,
-    }))
-    if (answer.kind === 'done') return answer
-    for (const unused of [stored, ...annotations]) await discardStored(unused, this.#parts)
-    return answer
+    return await commitStored([stored, ...annotations], this.#parts, () =>
+      this.#metadata.commit(bucket, key, (envelope) => ({
+        ...envelope,
+        kind: 'put-object',
+        version,
+        conditions,
+        annotations,
+      })),
+    )
   }
 
   async #copyAnnotations(
@@ -209,14 +208,14 @@ export class Objects implements ObjectStore {
     const metadata = encodeAttributes(undefined, encryption)
     const owner = { bucket, key, part: number, storageClass, metadata, sealing }
     const stored = await storeBody(owner, body, this.#parts, signal)
-    const answer = await this.#metadata.commit(bucket, key, (envelope) => ({
-      ...envelope,
-      kind: 'put-part',
-      uploadId: upload.uploadId,
-      part: { number, ...stored },
-    }))
-    if (answer.kind !== 'done') await discardStored(stored, this.#parts)
-    return answer
+    return await commitStored([stored], this.#parts, () =>
+      this.#metadata.commit(bucket, key, (envelope) => ({
+        ...envelope,
+        kind: 'put-part',
+        uploadId: upload.uploadId,
+        part: { number, ...stored },
+      })),
+    )
   }
 
   completeUpload(request: Parameters<ObjectStore['completeUpload']>[0]): Promise<CompleteOutcome> {

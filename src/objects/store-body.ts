@@ -1,11 +1,12 @@
 // A body becomes a stored blob, and what a row says of it. Until a commit names the blob it is invisible.
 import { asBuffer } from '../kit/bytes.ts'
+import { Overloaded } from '../kit/semaphore.ts'
 import { newUid } from '../kit/uid.ts'
 import type { Blob, Part } from '../metadata/records.ts'
 import { drivesOfBlob } from '../placement/place.ts'
 import type { Sealing } from './data-keys.ts'
 import { encryptBody } from './encrypt-body.ts'
-import type { Body, Bucket } from './object-store.ts'
+import { type Body, type Bucket, BucketGone } from './object-store.ts'
 import type { StoreParts } from './store-parts.ts'
 import { discardBlob, type StoredBody, writeBlob } from './write-blob.ts'
 
@@ -40,7 +41,27 @@ export async function storeBody(
   return { ...describeStored(body, stored), ...otherEtag(sealing, parts) }
 }
 
-/** Forgets what was stored, when the commit that should have named it was refused. */
+/** The answer of the commit that names what was stored. When it was surely not done nothing of that stays. */
+export async function commitStored<Answer extends { kind: string }>(
+  stored: readonly { blob?: Blob }[],
+  parts: StoreParts,
+  commit: () => Promise<Answer>,
+): Promise<Answer> {
+  let isRefused = false
+  try {
+    const answer = await commit()
+    isRefused = answer.kind !== 'done'
+    return answer
+  } catch (error) {
+    // Any other error leaves open whether it was done.
+    isRefused = error instanceof BucketGone || error instanceof Overloaded
+    throw error
+  } finally {
+    if (isRefused) for (const unused of stored) await discardStored(unused, parts)
+  }
+}
+
+/** Forgets what was stored, when no commit will name it. */
 export async function discardStored({ blob }: { blob?: Blob }, parts: StoreParts): Promise<void> {
   if (!blob) return
   await discardBlob(blob, drivesOfBlob(parts.coordinator.state.map, blob), parts)

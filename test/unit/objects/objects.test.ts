@@ -1,5 +1,6 @@
 // The object store over memory: every size comes back whole, with drives lost, rotten or failing on the way.
 import t from 'tap'
+import { Overloaded } from '../../../src/kit/semaphore.ts'
 import type { StoredObject } from '../../../src/objects/object-store.ts'
 import { BucketGone } from '../../../src/objects/object-store.ts'
 import { TooFewShards } from '../../../src/objects/read-blob.ts'
@@ -187,6 +188,24 @@ t.test('a refused write takes its shards back', async (t) => {
   t.equal(store.node.shardCount, before)
 })
 
+t.test(
+  'a write into a bucket that is gone, or into a full queue, takes its shards back',
+  async (t) => {
+    const store = await openMemoryStore()
+    for (const partition of store.partitions) {
+      partition.commit = async () => {
+        throw new Overloaded('a test')
+      }
+    }
+    await t.rejects(put(store, 'k', random.bytes(400_000)), { code: 'OVERLOADED' })
+    t.equal(store.node.shardCount, 0)
+    for (const partition of store.partitions) Reflect.deleteProperty(partition, 'commit')
+    await store.objects.deleteBucket('bucket')
+    await t.rejects(put(store, 'k', random.bytes(400_000)), BucketGone)
+    t.equal(store.node.shardCount, 0)
+  },
+)
+
 t.test('overwritten and deleted bytes are collected, but not under a reader', async (t) => {
   const store = await openMemoryStore()
   const bytes = random.bytes(2_000_000)
@@ -297,6 +316,28 @@ t.test('a deletion that can not go on is undone', async (t) => {
   t.equal(objects.findBucket('bucket')?.id, bucket.id)
 })
 
+t.test(
+  'a partition that was not told that a deletion is undone is told by the next write',
+  async (t) => {
+    const store = await openMemoryStore()
+    const { objects, partitions } = store
+    const key = 'k'
+    await put(store, key, random.bytes(10))
+    for (const partition of partitions) {
+      const commit = partition.commit.bind(partition)
+      partition.commit = async (command) => {
+        if (command.kind === 'set-bucket' && command.state === 'live') throw new Error('a crash')
+        return await commit(command)
+      }
+    }
+    await t.rejects(objects.deleteBucket('bucket'), /a crash/)
+    for (const partition of partitions) Reflect.deleteProperty(partition, 'commit')
+    t.equal(objects.findBucket('bucket')?.state, 'live')
+    t.match(await put(store, key, random.bytes(20)), { kind: 'done' })
+    t.match(await findObject(store, key), { version: { bytes: 20 } })
+  },
+)
+
 /** The bucket with these settings. */
 async function withVersions(store: MemoryStore, versioning: 'enabled' | 'suspended') {
   const outcome = await store.objects.changeBucket(store.bucket, { versioning })
@@ -379,6 +420,23 @@ t.test('appends grow an object, with versions and without', async (t) => {
     }
     t.ok(Buffer.concat(contents).equals(await readAll(await findObject(store, 'k'))))
     t.same(await append(store, 3, random.bytes(1)), { kind: 'wrong-offset', bytes: offset })
+  }
+})
+
+t.test('appends keep annotations, with versions and without', async (t) => {
+  for (const versioning of [undefined, 'enabled', 'suspended'] as const) {
+    const plain = await openMemoryStore()
+    const store = versioning ? await withVersions(plain, versioning) : plain
+    await put(store, 'k', random.bytes(10))
+    const text = random.bytes(100)
+    const { objects, bucket } = store
+    const { version } = await findObject(store, 'k')
+    const { signal } = new AbortController()
+    const body = bodyOf(text)
+    await objects.annotate({ bucket, key: 'k', version, name: 'note', body, signal })
+    t.match(await append(store, 10, random.bytes(5)), { kind: 'done' })
+    const found = await (await findObject(store, 'k')).findAnnotation('note')
+    t.ok(found && text.equals(await collect(found.read(signal))), `${versioning}`)
   }
 })
 

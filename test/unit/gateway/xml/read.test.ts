@@ -108,7 +108,7 @@ t.test('DeleteObjects: 1 to 1,000 keys (pitfall 101)', async (t) => {
     '<Delete><Object><Key> &#x1;&amp; </Key><VersionId>null</VersionId><ETag>"e"</ETag><Size>3</Size></Object></Delete>',
   )
   t.same(conditional, {
-    keys: [{ key: ' \u0001& ', versionId: 'null', etag: '"e"', unsupportedCondition: 'Size' }],
+    keys: [{ key: ' \u0001& ', versionId: 'null', etag: '"e"', modified: undefined, size: '3' }],
     quiet: false,
   })
 })

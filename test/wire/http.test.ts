@@ -29,14 +29,14 @@ const PATH = `/${BUCKET}/guarded`
 t.test('http', { timeout: 90_000 }, async (t) => {
   await withWire(t, {}, async (wire) => {
     await put(wire, PATH, 'kept')
-    await t.test('smuggling', async (t) => smuggle(t, wire))
+    await t.test('pitfall 29: smuggling', async (t) => smuggle(t, wire))
     await t.test('heads that are none', async (t) => malformedHeads(t, wire))
-    await t.test('heads without end (49)', async (t) => longHeads(t, wire))
+    await t.test('pitfall 49: heads without end', async (t) => longHeads(t, wire))
     await t.test('duplicated headers', async (t) => duplicates(t, wire))
-    await t.test('Expect: 100-continue (45, 46)', async (t) => expectContinue(t, wire))
+    await t.test('pitfall 46: Expect: 100-continue and answers before the body', async (t) => expectContinue(t, wire))
     await t.test('requests one after the other', async (t) => pipelines(t, wire))
     await t.test('clients that stall hinder nobody', async (t) => stalled(t, wire))
-    await t.test('readers that leave free what they held (59)', async (t) => leavers(t, wire))
+    await t.test('pitfall 59: readers that leave free what they held', async (t) => leavers(t, wire))
     t.same(await listed(wire), ['guarded'])
     t.equal((await ask(wire, { path: PATH })).text, 'kept')
   })

@@ -266,7 +266,7 @@ t.test('a body that falls silent is given up', async (t) => {
   outgoing.destroy()
 })
 
-t.test('what is too much is told to slow down', async (t) => {
+t.test('pitfall 58: what is too much is told to slow down', async (t) => {
   let release = (): void => {}
   const held = new Promise<void>((resolve) => {
     release = resolve

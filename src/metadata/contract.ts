@@ -30,12 +30,12 @@ export interface WriteConditions {
   ifMatchModified?: number
   /** Bytes of the current version. */
   ifMatchBytes?: number
-  /** Id of the current version: how the store itself makes sure that nothing came in between. */
+  /** stateIdOf() the current version: how the store itself makes sure that nothing came in between, nor an edit. */
   ifCurrent?: string
 }
 
 /** What a version is before the log gives it an order: id, name and time are the log's to assign. */
-export type NewVersion = Omit<ObjectVersion, 'versionId' | 'versioned' | 'modifiedMs'>
+export type NewVersion = Omit<ObjectVersion, 'versionId' | 'versioned' | 'modifiedMs' | 'editId'>
 
 /**
  * A change of what stands beside the bytes of a version. An empty list of tags removes them; retention

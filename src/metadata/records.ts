@@ -156,8 +156,15 @@ export interface ObjectVersion extends ObjectAttributes, VersionName {
   manifest?: { uid: Uid; partCount: number }
   /** The id under which the rows of its annotations lie; absent: it never had any. */
   annotationsId?: string
+  /** The command that last changed what stands beside the bytes; absent: none did. */
+  editId?: Uid
   /** Absent: the bytes lie as they came. `bytes` is always the length that the client sees. */
   encryption?: Encryption
+}
+
+/** Another one after each edit: who copied a version can tell whether it has all of it. */
+export function stateIdOf({ versionId, editId }: ObjectVersion): string {
+  return editId ?? versionId
 }
 
 /** A named text that is kept with one version of an object, encrypted as the version is. */

@@ -3,7 +3,7 @@
 import { type CrcName, combineCrc } from '../digest/combine.ts'
 import { digestOf, newDigest } from '../digest/digest.ts'
 import { newUid } from '../kit/uid.ts'
-import type { Checksum, ObjectVersion, Part } from '../metadata/records.ts'
+import { type Checksum, type ObjectVersion, type Part, stateIdOf } from '../metadata/records.ts'
 import { likeBefore, openSealing } from './data-keys.ts'
 import { encodeAttributes } from './describe-blob.ts'
 import type { MetadataClient } from './metadata-client.ts'
@@ -55,7 +55,7 @@ function orChanged(outcome: AppendOutcome): AppendOutcome {
 
 /** Attributes, encryption and annotations of the object stay; a lock is that of the new version. */
 function asRewrite(request: AppendRequest, object: StoredObject): PutRequest {
-  const { headers, userMetadata, storageClass, tags, versionId, encryption } = object.version
+  const { headers, userMetadata, storageClass, tags, encryption } = object.version
   const { retention, legalHold } = request.attributes
   const attributes: ObjectAttributes = {
     headers,
@@ -65,7 +65,7 @@ function asRewrite(request: AppendRequest, object: StoredObject): PutRequest {
     ...(retention ? { retention } : {}),
     ...(legalHold === undefined ? {} : { legalHold }),
   }
-  const conditions = { ...request.conditions, ifCurrent: versionId }
+  const conditions = { ...request.conditions, ifCurrent: stateIdOf(object.version) }
   const { encryption: _, customerKey, ...put } = request
   return {
     ...put,

@@ -36,7 +36,12 @@ import type {
 } from '../placement/coordinator.ts'
 
 export type { ChecksumAlgorithm, ChecksumType, SystemHeaders } from '../metadata/records.ts'
-export { CHECKSUM_ALGORITHMS, isDeleteMarker, shownVersionId } from '../metadata/records.ts'
+export {
+  CHECKSUM_ALGORITHMS,
+  isDeleteMarker,
+  shownVersionId,
+  stateIdOf,
+} from '../metadata/records.ts'
 export type {
   Annotation,
   AnyVersion,

@@ -1,5 +1,5 @@
 // Headers of RenameObject: the old name, conditions on both names, and the token of a request that may come twice.
-import type { ObjectVersion, WriteConditions } from '../../objects/object-store.ts'
+import { type ObjectVersion, stateIdOf, type WriteConditions } from '../../objects/object-store.ts'
 import { checkKey } from '../address.ts'
 import type { Headers } from '../call.ts'
 import { S3Error } from '../s3-error.ts'
@@ -69,7 +69,7 @@ export function parseRenameTarget(
   // Without an object under the new name nothing was modified there.
   const condition = there ? failedDate(dates, there) : missingDate(dates)
   if (condition !== undefined) throw preconditionFailed(condition)
-  if (there) return { ...conditions, ifCurrent: there.versionId }
+  if (there) return { ...conditions, ifCurrent: stateIdOf(there) }
   return { ...conditions, ifNoneMatch: ['*'] }
 }
 

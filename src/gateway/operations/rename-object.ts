@@ -3,14 +3,15 @@
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_RenameObject.html
 
 import { assert } from '../../kit/assert.ts'
-import type {
-  Bucket,
-  CustomerKey,
-  Encryption,
-  EncryptionRequest,
-  ObjectAttributes,
-  ObjectVersion,
-  StoredObject,
+import {
+  type Bucket,
+  type CustomerKey,
+  type Encryption,
+  type EncryptionRequest,
+  type ObjectAttributes,
+  type ObjectVersion,
+  type StoredObject,
+  stateIdOf,
 } from '../../objects/object-store.ts'
 import type { Call, Reply } from '../call.ts'
 import { DEFAULT_CHECKSUM } from '../headers/checksum-headers.ts'
@@ -54,7 +55,7 @@ async function moveObject(call: Call, bucket: Bucket, source: string): Promise<O
   const object = await findSource(call, bucket, source)
   const made = await copyTo(call, bucket, object)
   const outcome = await call.objects.delete(bucket, source, {
-    conditions: { ifCurrent: object.version.versionId },
+    conditions: { ifCurrent: stateIdOf(object.version) },
   })
   if (outcome.kind === 'condition-failed') throw leftBoth()
   if (outcome.kind !== 'done') throw refusal(outcome, call)

@@ -28,10 +28,10 @@ export const putAnnotation: Rule<'put-annotation'> = {
     if (!replaced && (await isFull(before, context.view))) return refuse({ kind: 'too-many' })
 
     const annotation = annotationAt(command.annotation, context.time)
-    const version = { ...before, annotationsId }
+    const version = { ...before, annotationsId, editId: command.commandId }
     const repeated = replaced?.blob?.uid === annotation.blob?.uid
     const batch = [
-      ...(before.annotationsId ? [] : replaceVersion(state, version)),
+      ...replaceVersion(state, version),
       { key: rowKey, value: encodeAnnotationRow(annotation) },
       ...(replaced && !repeated ? discardAnnotation(command.bucket.id, replaced, context) : []),
       ...oweShards({ bucketId: command.bucket.id, key: command.key }, annotation.blob),
@@ -51,13 +51,18 @@ export const deleteAnnotation: Rule<'delete-annotation'> = {
   async decide(command, context) {
     const found = await findToEdit(command, context.view)
     if (found.kind !== 'found') return refuse(found)
-    const { version } = found
-    if (!matches(command.ifMatch, version)) return refuse(CONDITION_FAILED)
-    const batch = await removeAnnotation(command, version, context)
-    if (batch.length === 0) return refuse({ kind: 'done', version })
+    const { state, version: before } = found
+    if (!matches(command.ifMatch, before)) return refuse(CONDITION_FAILED)
+    const removal = await removeAnnotation(command, before, context)
+    if (removal.length === 0) return refuse({ kind: 'done', version: before })
     const bypass = command.bypass ?? false
-    if (isLocked(version, { nowMs: context.nowMs, bypass })) return refuse({ kind: 'locked' })
-    batch.push(answerChange(command, context, { version }))
+    if (isLocked(before, { nowMs: context.nowMs, bypass })) return refuse({ kind: 'locked' })
+    const version = { ...before, editId: command.commandId }
+    const batch = [
+      ...replaceVersion(state, version),
+      ...removal,
+      answerChange(command, context, { version }),
+    ]
     return { kind: 'answer', batch, answer: { kind: 'done', version } }
   },
 

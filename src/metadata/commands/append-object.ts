@@ -56,7 +56,7 @@ function grow(
   time: bigint,
 ): ObjectVersion {
   const { part, etag, checksum } = command
-  const { blob: _blob, checksum: _checksum, ...kept } = current
+  const { blob: _blob, checksum: _checksum, editId: _edit, ...kept } = current
   const bytes = current.bytes + part.bytes
   const grown = { ...kept, bytes, etag, manifest, ...(checksum ? { checksum } : {}) }
   return versionAt(grown, command, time)

@@ -1,6 +1,6 @@
 // Preconditions of a write against the current version (s3-wire 64 to 68), decided in log order.
 import type { ConditionName, Refused, WriteConditions } from '../contract.ts'
-import type { ObjectVersion } from '../records.ts'
+import { type ObjectVersion, stateIdOf } from '../records.ts'
 
 /** Why the conditions forbid a write over `current`; undefined when they allow it. */
 export function checkConditions(
@@ -18,7 +18,9 @@ export function checkConditions(
     return failed('x-amz-if-match-size')
   }
   if (ifNoneMatch && matches(ifNoneMatch, current)) return failed('If-None-Match')
-  if (ifCurrent !== undefined && current?.versionId !== ifCurrent) return failed('If-Match')
+  if (ifCurrent !== undefined && (!current || stateIdOf(current) !== ifCurrent)) {
+    return failed('If-Match')
+  }
   return undefined
 }
 

@@ -10,8 +10,9 @@ export const editVersion: Rule<'edit-version'> = {
   async decide(command, context) {
     const found = await findToEdit(command, context.view)
     if (found.kind !== 'found') return refuse(found)
-    const version = edited(found.version, command.edit, context.nowMs)
-    if (version === 'locked') return refuse({ kind: 'locked' })
+    const changed = edited(found.version, command.edit, context.nowMs)
+    if (changed === 'locked') return refuse({ kind: 'locked' })
+    const version = { ...changed, editId: command.commandId }
     const batch = [
       ...replaceVersion(found.state, version),
       answerChange(command, context, { version }),

@@ -32,6 +32,7 @@ export interface PackedVersion extends PackedAttributes {
   m?: [Uint8Array, number]
   x?: PackedEncryption
   a?: string
+  j?: Uint8Array
 }
 
 /** The version in the row of a current object (head-row.ts). */
@@ -41,7 +42,7 @@ export function decodeObjectRow(bytes: Uint8Array): ObjectVersion {
 
 /** A version as it lies in a row. */
 export function packVersion(version: ObjectVersion): PackedVersion {
-  const { checksum, blob, manifest, encryption, annotationsId } = version
+  const { checksum, blob, manifest, encryption, annotationsId, editId } = version
   return {
     i: version.versionId,
     ...(version.versioned ? { v: true } : {}),
@@ -54,6 +55,7 @@ export function packVersion(version: ObjectVersion): PackedVersion {
     ...(manifest ? { m: [uidBytes(manifest.uid), manifest.partCount] } : {}),
     ...(encryption ? { x: packEncryption(encryption) } : {}),
     ...(annotationsId === undefined ? {} : { a: annotationsId }),
+    ...(editId ? { j: uidBytes(editId) } : {}),
   }
 }
 
@@ -71,5 +73,6 @@ export function unpackVersion(packed: PackedVersion): ObjectVersion {
     ...(packed.m ? { manifest: { uid: uidFromBytes(packed.m[0]), partCount: packed.m[1] } } : {}),
     ...(packed.x ? { encryption: unpackEncryption(packed.x) } : {}),
     ...(packed.a === undefined ? {} : { annotationsId: packed.a }),
+    ...(packed.j ? { editId: uidFromBytes(packed.j) } : {}),
   }
 }

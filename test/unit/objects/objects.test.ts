@@ -1,8 +1,12 @@
 // The object store over memory: every size comes back whole, with drives lost, rotten or failing on the way.
 import t from 'tap'
 import { Overloaded } from '../../../src/kit/semaphore.ts'
-import type { StoredObject } from '../../../src/objects/object-store.ts'
-import { BucketGone } from '../../../src/objects/object-store.ts'
+import {
+  type Body,
+  BucketGone,
+  type StoredObject,
+  stateIdOf,
+} from '../../../src/objects/object-store.ts'
 import { TooFewShards } from '../../../src/objects/read-blob.ts'
 import { TooFewDrives } from '../../../src/objects/shard-fan.ts'
 import { collectGarbage } from '../../../src/storage-node/upkeep/collect-garbage.ts'
@@ -440,14 +444,55 @@ t.test('appends keep annotations, with versions and without', async (t) => {
   }
 })
 
-function append({ objects, bucket }: MemoryStore, offset: number, bytes: Uint8Array) {
+t.test('an edit in between is seen by who copies a version to replace or remove it', async (t) => {
+  const store = await withVersions(await openMemoryStore(), 'suspended')
+  const { objects, bucket } = store
+  await put(store, 'k', random.bytes(10))
+  const { signal } = new AbortController()
+  const note = { bucket, key: 'k', name: 'note', signal }
+  const edits = [
+    () => objects.edit(bucket, 'k', undefined, { what: 'tags', tags: [{ key: 'a', value: 'b' }] }),
+    () => objects.edit(bucket, 'k', undefined, { what: 'legal-hold', on: false }),
+    async () => {
+      const { version } = await findObject(store, 'k')
+      return await objects.annotate({ ...note, version, body: bodyOf(random.bytes(9)) })
+    },
+    () => objects.deleteAnnotation(bucket, 'k', { name: 'note' }),
+  ]
+  for (const edit of edits) {
+    const { version } = await findObject(store, 'k')
+    const body = bodyOf(random.bytes(5))
+    async function* chunks(): AsyncGenerator<Uint8Array> {
+      t.match(await edit(), { kind: 'done' })
+      yield* body.chunks
+    }
+    const lost = { kind: 'condition-failed', condition: 'If-Match' }
+    t.same(await append(store, 10, { ...body, chunks: chunks() }), lost)
+    const conditions = { ifCurrent: stateIdOf(version) }
+    t.same(await objects.delete(bucket, 'k', { conditions }), lost)
+  }
+  const { version } = await findObject(store, 'k')
+  t.match(version, { tags: [{ key: 'a', value: 'b' }], legalHold: false, bytes: 10 })
+  t.match(await append(store, 10, random.bytes(5)), { kind: 'done', version: { bytes: 15 } })
+})
+
+t.test('an appended object is not in the state of the one before', async (t) => {
+  const store = await openMemoryStore()
+  await put(store, 'k', random.bytes(10))
+  await store.objects.edit(store.bucket, 'k', undefined, { what: 'legal-hold', on: false })
+  const { version } = await findObject(store, 'k')
+  await append(store, 10, random.bytes(5))
+  t.not(stateIdOf((await findObject(store, 'k')).version), stateIdOf(version))
+})
+
+function append({ objects, bucket }: MemoryStore, offset: number, content: Uint8Array | Body) {
   return objects.append({
     bucket,
     key: 'k',
     offset,
     attributes: ATTRIBUTES,
     conditions: {},
-    body: bodyOf(bytes),
+    body: content instanceof Uint8Array ? bodyOf(content) : content,
     signal: new AbortController().signal,
   })
 }

@@ -1,7 +1,11 @@
 // Edits: tags, retention and legal hold of the current version and of older ones.
 import t from 'tap'
-import type { AnyVersion } from '../../../../src/metadata/records.ts'
-import { openFixture, START_MS } from '../partition-fixture.ts'
+import {
+  type AnyVersion,
+  isDeleteMarker,
+  type ObjectVersion,
+} from '../../../../src/metadata/records.ts'
+import { openFixture, START_MS, type Store } from '../partition-fixture.ts'
 
 const tags = [
   { key: 'colour', value: 'blue' },
@@ -14,13 +18,23 @@ t.test('tags are set, replaced and removed; nothing else changes', async (t) => 
   const before = await store.get('k')
   clock.ms += 5000
   const answer = await store.edit('k', { what: 'tags', tags })
-  t.strictSame(answer, { kind: 'done', version: { ...(before as AnyVersion), tags } })
+  const { editId, ...after } = await latest(store)
+  t.ok(editId, 'it tells that there was an edit')
+  t.strictSame(after, { ...(before as AnyVersion), tags })
   t.strictSame(await store.get('k'), answer.kind === 'done' && answer.version)
   await store.edit('k', { what: 'tags', tags: tags.slice(1) })
   t.match(await store.get('k'), { tags: tags.slice(1) })
   await store.edit('k', { what: 'tags', tags: [] })
-  t.strictSame(await store.get('k'), before)
+  const { editId: lastId, ...last } = await latest(store)
+  t.strictSame(last, before)
+  t.not(lastId, editId)
 })
+
+async function latest(store: Store): Promise<ObjectVersion> {
+  const version = await store.get('k')
+  if (!version || version === 'bucket-gone' || isDeleteMarker(version)) throw new Error('no object')
+  return version
+}
 
 t.test('an older version and the null version are edited where they lie', async (t) => {
   const { store } = await openFixture()

@@ -125,6 +125,8 @@ t.test('objects', async () => {
       blob,
       manifest: fc.record({ uid, partCount: fc.nat(10_000) }, { noNullPrototype: true }),
       encryption,
+      annotationsId: text,
+      editId: uid,
     },
     { requiredKeys: ['versionId', 'modifiedMs', 'bytes', 'etag'], noNullPrototype: true },
   )

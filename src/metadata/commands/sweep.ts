@@ -22,7 +22,8 @@ export const COMPLETED_KEPT_MS = 7 * 24 * 60 * 60 * 1000
 
 /** More than the commands between two sweeps, so that sweeping keeps up. */
 const ANSWERS_PER_SWEEP = 1024
-const COMPLETED_PER_SWEEP = 64
+/** Three commands at least make one, and most that are walked past have not expired. */
+const COMPLETED_PER_SWEEP = 256
 const OLD_MANIFESTS_PER_SWEEP = 256
 /** Few manifests have more than one row, but some have eighty, and objects that grew part by part one a part. */
 const MANIFEST_ROWS_PER_SWEEP = 1024

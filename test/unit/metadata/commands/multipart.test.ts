@@ -307,3 +307,17 @@ t.test('ten thousand parts', async (t) => {
 function byBytes(left?: { bytes: number }, right?: { bytes: number }): number {
   return (left?.bytes ?? 0) - (right?.bytes ?? 0)
 }
+
+t.test('results of uploads are forgotten as fast as they are made', async (t) => {
+  const { store, log, clock } = await openFixture()
+  const WEEK_MS = 7 * 24 * 60 * 60 * 1000
+  for (let count = 0; count < 1500; count += 1) {
+    clock.ms += WEEK_MS / 200
+    const uploadId = await store.create('k')
+    const part = store.part(1, 10)
+    await store.putPart('k', uploadId, part)
+    await store.complete('k', uploadId, [listed(part)])
+  }
+  const kept = log.ofKind(KeyKind.Completed).length
+  t.ok(kept >= 200 && kept < 600, `${kept} of a week of 200`)
+})

@@ -10,11 +10,13 @@ import {
   type EncryptionRequest,
   type ObjectAttributes,
   type ObjectVersion,
+  type Retention,
   type StoredObject,
   stateIdOf,
 } from '../../objects/object-store.ts'
 import type { Call, Reply } from '../call.ts'
 import { DEFAULT_CHECKSUM } from '../headers/checksum-headers.ts'
+import { defaultRetention } from '../headers/object-lock.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
 import {
   checkRenameSource,
@@ -85,7 +87,7 @@ async function copyTo(call: Call, bucket: Bucket, object: StoredObject): Promise
   const outcome = await objects.put({
     bucket,
     key,
-    attributes: attributesOf(version),
+    attributes: attributesOf(version, defaultRetention(bucket, nowMs)),
     annotationsOf: object,
     ...(version.encryption ? { encryption: likeBefore(version.encryption, customerKey) } : {}),
     conditions,
@@ -100,8 +102,13 @@ async function copyTo(call: Call, bucket: Bucket, object: StoredObject): Promise
   return outcome.version
 }
 
-function attributesOf(version: ObjectVersion): ObjectAttributes {
-  const { headers, userMetadata, storageClass, tags, retention, legalHold } = version
+/** A version without retention gets, as every new one, what its bucket gives by default. */
+function attributesOf(
+  version: ObjectVersion,
+  usualRetention: Retention | undefined,
+): ObjectAttributes {
+  const { headers, userMetadata, storageClass, tags, legalHold } = version
+  const { retention = usualRetention } = version
   return {
     headers,
     userMetadata,

@@ -176,3 +176,26 @@ t.test('bypass is handed on, and what stays locked is denied', async (t) => {
     { what: 'retention', retention: undefined, bypass: false },
   ])
 })
+
+t.test('what is renamed gets the default retention of its bucket where it has none', async (t) => {
+  const { ask } = await openLocked()
+  const rename = (source: string, key: string) =>
+    ask('RenameObject', { bucket: 'safe', key, headers: { 'x-amz-rename-source': source } })
+  const lockOf = async (key: string) => {
+    const { headers } = await ask('HeadObject', { bucket: 'safe', key })
+    return headers['x-amz-object-lock-mode']
+  }
+  await ask('PutObject', { bucket: 'safe', key: 'bare' })
+  const body = defaultRule('<Mode>COMPLIANCE</Mode><Days>1</Days>')
+  await ask('PutObjectLockConfiguration', { bucket: 'safe', body })
+  const own = {
+    'x-amz-object-lock-mode': 'GOVERNANCE',
+    'x-amz-object-lock-retain-until-date': LATER,
+  }
+  await ask('PutObject', { bucket: 'safe', key: 'own', headers: own })
+  t.equal(await lockOf('bare'), undefined)
+  await rename('bare', 'bare 2')
+  await rename('own', 'own 2')
+  t.equal(await lockOf('bare 2'), 'COMPLIANCE')
+  t.equal(await lockOf('own 2'), 'GOVERNANCE')
+})

@@ -289,8 +289,8 @@ export interface Queries {
     annotationsId: string,
     scan: AnnotationScan,
   ): Promise<{ annotations: Annotation[]; more: boolean }>
-  /** Garbage due at `nowMs`, oldest first. */
-  dueGarbage(nowMs: number, limit: number): Promise<Garbage[]>
+  /** Garbage due at `nowMs`, oldest first; with `after` what comes after that. */
+  dueGarbage(nowMs: number, limit: number, after?: Garbage): Promise<Garbage[]>
 }
 
 /** A partition: one order of commands, and rows that follow from it. */

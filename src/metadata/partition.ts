@@ -29,6 +29,7 @@ import {
   annotationKey,
   dueOfGarbage,
   garbageFrom,
+  garbageKey,
   keyAfter,
   manifestOf,
   partKey,
@@ -175,8 +176,9 @@ class Partition implements MetadataPartition {
     return { annotations, more: rows.length > limit }
   }
 
-  async dueGarbage(nowMs: number, limit: number): Promise<Garbage[]> {
-    const range = { from: garbageFrom(0), to: garbageFrom(Math.floor(nowMs) + 1) }
+  async dueGarbage(nowMs: number, limit: number, after?: Garbage): Promise<Garbage[]> {
+    const from = after ? keyAfter(garbageKey(after.dueMs, after.blob.uid)) : garbageFrom(0)
+    const range = { from, to: garbageFrom(Math.floor(nowMs) + 1) }
     const rows = await readRows(this.#rows, range, limit)
     return rows.map(({ key, value }) => decodeGarbageRow(value, dueOfGarbage(key)))
   }

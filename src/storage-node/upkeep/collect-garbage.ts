@@ -27,18 +27,22 @@ export interface CollectorParts {
 export async function collectGarbage(parts: CollectorParts, signal: AbortSignal): Promise<number> {
   let collected = 0
   for (const partition of parts.partitions) {
-    let step = BATCH
-    while (step === BATCH && !signal.aborted) {
-      step = await collectBatch(partition, parts)
-      collected += step
-    }
+    let last: Garbage | undefined
+    do {
+      const due = await partition.dueGarbage(parts.world.clock.now(), BATCH, last)
+      collected += await collectBatch(due, partition, parts)
+      last = due.length === BATCH ? due.at(-1) : undefined
+    } while (last && !signal.aborted)
   }
   return collected
 }
 
-/** Pinned blobs stay for a later round: they are skipped, and a full batch of them ends the round. */
-async function collectBatch(partition: MetadataPartition, parts: CollectorParts): Promise<number> {
-  const due = await partition.dueGarbage(parts.world.clock.now(), BATCH)
+/** Pinned blobs stay for a later round; they keep nothing behind them waiting. */
+async function collectBatch(
+  due: readonly Garbage[],
+  partition: MetadataPartition,
+  parts: CollectorParts,
+): Promise<number> {
   const free = due.filter(({ blob }) => !parts.isPinned(blob.uid))
   if (free.length === 0) return 0
   for (const garbage of free) await deleteShards(garbage, parts)

@@ -238,6 +238,22 @@ t.test('overwritten and deleted bytes are collected, but not under a reader', as
   t.equal(await collectGarbage(collector, signal), 0, 'and the row is gone')
 })
 
+t.test('blobs that are being read keep no other garbage waiting', async (t) => {
+  const store = await openMemoryStore()
+  const { pins } = store.parts
+  const unpins: (() => void)[] = []
+  for (let count = 0; count < 503; count += 1) {
+    await put(store, 'k', random.bytes(1))
+    const { blob } = (await findObject(store, 'k')).version
+    if (count < 500) unpins.push(pins.pin(blob!.uid))
+  }
+  const collector = { ...store, ...store.parts, isPinned: pins.isPinned.bind(pins) }
+  const { signal } = new AbortController()
+  t.equal(await collectGarbage(collector, signal), 2)
+  for (const unpin of unpins) unpin()
+  t.equal(await collectGarbage(collector, signal), 500)
+})
+
 t.test('multipart: parts are read as one, across their boundaries', async (t) => {
   const store = await openMemoryStore()
   const { objects, bucket } = store

@@ -139,6 +139,8 @@ class FormHead {
   #at = 0
   /** Nothing that is looked for begins before it. */
   #from = 0
+  /** No headers end before it: looking through them again for each byte that comes would take minutes. */
+  #headersFrom = 0
   /** The field whose value comes next. */
   #name: string | undefined
 
@@ -172,7 +174,7 @@ class FormHead {
     if (start === undefined) return 'more'
     this.#from = start
     const afterDelimiter = start + this.#delimiter.length
-    const end = this.#find(HEADERS_END, afterDelimiter)
+    const end = this.#findHeadersEnd(afterDelimiter)
     const next = this.#held.toString(
       'latin1',
       afterDelimiter,
@@ -201,10 +203,18 @@ class FormHead {
     return 'field'
   }
 
-  #find(wanted: Buffer, from = this.#from): number | undefined {
-    const found = this.#held.subarray(0, this.#filled).indexOf(wanted, from)
+  #find(wanted: Buffer): number | undefined {
+    const found = this.#held.subarray(0, this.#filled).indexOf(wanted, this.#from)
     if (found >= 0) return found
-    if (from === this.#from) this.#from = Math.max(from, this.#filled - wanted.length + 1)
+    this.#from = Math.max(this.#from, this.#filled - wanted.length + 1)
+    return undefined
+  }
+
+  #findHeadersEnd(afterDelimiter: number): number | undefined {
+    const from = Math.max(afterDelimiter, this.#headersFrom)
+    const found = this.#held.subarray(0, this.#filled).indexOf(HEADERS_END, from)
+    if (found >= 0) return found
+    this.#headersFrom = Math.max(from, this.#filled - HEADERS_END.length + 1)
     return undefined
   }
 

@@ -109,6 +109,12 @@ t.test('cut anywhere a form is the same', async (t) => {
   t.pass('500 forms')
 })
 
+t.test('headers without an end are looked through once', async (t) => {
+  // Each byte as a chunk of its own: looking through all of them for each would take a minute.
+  const body = Buffer.from(`--${BOUNDARY}\r\n${'\r'.repeat(70_000)}`)
+  await t.rejects(open(body, [1]), { code: 'MaxPostPreDataLengthExceededError' })
+})
+
 t.test('names of files', async (t) => {
   const cases: [sent: string, wanted: string][] = [
     ['a b.txt', 'a b.txt'],

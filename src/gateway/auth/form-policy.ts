@@ -89,10 +89,10 @@ function parseDocument(base64: string): { [name: string]: unknown } {
 }
 
 function parseExpiration(value: unknown): number {
-  const isTime =
-    typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/.test(value)
-  const ms = isTime ? Date.parse(value) : Number.NaN
-  if (Number.isNaN(ms)) throw bad(`Invalid 'expiration' value: '${String(value)}'`)
+  const text = typeof value === 'string' ? value : ''
+  const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/.test(text)
+  const ms = isTime ? Date.parse(text) : Number.NaN
+  if (Number.isNaN(ms)) throw bad(`Invalid 'expiration' value: '${text}'`)
   return ms
 }
 
@@ -113,14 +113,13 @@ function parseCondition(condition: unknown): Condition {
 }
 
 function parseTriple(condition: unknown[]): Condition {
-  const [operator, left, right] = condition
-  const kind = typeof operator === 'string' ? operator.toLowerCase() : ''
-  if (condition.length !== 3) {
-    throw bad(`Invalid ${String(operator)}: wrong number of arguments.`)
-  }
+  const [first, left, right] = condition
+  const operator = typeof first === 'string' ? first : ''
+  const kind = operator.toLowerCase()
+  if (condition.length !== 3) throw bad(`Invalid ${operator}: wrong number of arguments.`)
   if (kind === 'content-length-range') return parseRange(left, right)
   if (kind !== 'eq' && kind !== 'starts-with') {
-    throw bad(`Invalid Condition: unknown operation '${String(operator)}'.`)
+    throw bad(`Invalid Condition: unknown operation '${operator}'.`)
   }
   if (typeof left !== 'string' || !left.startsWith('$') || typeof right !== 'string') {
     throw bad(
@@ -132,11 +131,14 @@ function parseTriple(condition: unknown[]): Condition {
 }
 
 function parseRange(min: unknown, max: unknown): Condition {
-  const [from, to] = [min, max].map((value) =>
-    /^\d{1,15}$/.test(String(value)) ? Number(value) : undefined,
-  )
+  const [from, to] = [min, max].map(parseLimit)
   if (from !== undefined && to !== undefined) return { kind: 'length', min: from, max: to }
   throw bad('Invalid content-length-range: its limits are whole numbers.')
+}
+
+function parseLimit(value: unknown): number | undefined {
+  const text = typeof value === 'number' ? String(value) : value
+  return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }
 
 function isObject(value: unknown): value is { [name: string]: unknown } {

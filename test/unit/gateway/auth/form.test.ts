@@ -194,7 +194,26 @@ t.test('what is no policy is said so', async (t) => {
       policy([['content-length-range', -1, 0]]),
       'Invalid content-length-range: its limits are whole numbers.',
     ],
+    [
+      policy([['content-length-range', [1], 2]]),
+      'Invalid content-length-range: its limits are whole numbers.',
+    ],
     [policy([['like', '$key', 'a']]), "Invalid Condition: unknown operation 'like'."],
+    // What can not be shown as a text, or only at the price of a stack overflow, is not shown.
+    [policy([], { toString: 1, valueOf: 1 }), "Invalid 'expiration' value: ''"],
+    [policy([[{ toString: 1, valueOf: 1 }, '$key']]), 'Invalid : wrong number of arguments.'],
+    [
+      policy([[{ toString: 1, valueOf: 1 }, '$key', 'a']]),
+      "Invalid Condition: unknown operation ''.",
+    ],
+    [
+      policy([['content-length-range', { toString: 1, valueOf: 1 }, 2]]),
+      'Invalid content-length-range: its limits are whole numbers.',
+    ],
+    [
+      base64(`{"expiration":${'['.repeat(20_000)}${']'.repeat(20_000)},"conditions":[]}`),
+      "Invalid 'expiration' value: ''",
+    ],
     [
       policy([['eq', 'key', 'a']]),
       'Invalid eq: the name of a field begins with a dollar, and its value is a string.',

@@ -35,6 +35,8 @@ export interface PipelineLimits {
   waitMs: number
   /** A body from which nothing comes for so long is given up. */
   bodyIdleMs: number
+  /** Likewise a form that comes more slowly: nobody knows yet who sends it, and its turn and memory are taken. */
+  formBytesPerSecondMin: number
 }
 
 export interface PipelineOptions {
@@ -211,10 +213,13 @@ export class Pipeline {
       payload: Authenticated['payload']
     },
   ): RequestBody {
+    const { bodyIdleMs, formBytesPerSecondMin } = this.#options.limits
+    const isForm = head.operation === 'PostObject'
     return requestBody({ ...head, strict: this.#options.strict }, () =>
       readIncoming(exchange.request, {
         clock: this.#parts.world.clock,
-        idleMs: this.#options.limits.bodyIdleMs,
+        idleMs: bodyIdleMs,
+        bytesPerSecondMin: isForm ? formBytesPerSecondMin : undefined,
         onStart: () => {
           if (exchange.awaitsContinue) exchange.response.writeContinue()
           exchange.awaitsContinue = false
@@ -319,7 +324,9 @@ function describe(cause: unknown): string {
 function baseUrl({ request }: Exchange, { baseHost }: Recognised): string {
   const { localAddress, localPort } = request.socket
   const scheme = isSecure({ request }) ? 'https' : 'http'
-  return `${scheme}://${baseHost === '' ? `${localAddress}:${localPort}` : baseHost}/`
+  // It goes into headers: what is no name of a host, which forms need not sign, must not make them fail.
+  const isHost = /^[\w.:[\]-]+$/.test(baseHost)
+  return `${scheme}://${isHost ? baseHost : `${localAddress}:${localPort}`}/`
 }
 
 function isSecure({ request }: Pick<Exchange, 'request'>): boolean {

@@ -37,6 +37,7 @@ const LIMITS: GatewayLimits = {
   waiting: 256,
   waitMs: 30_000,
   bodyIdleMs: 60_000,
+  formBytesPerSecondMin: kibibytes(4),
 }
 
 /** AWS takes 8 KiB; presigned URLs with session tokens and long metadata shall not fail for a few bytes. */

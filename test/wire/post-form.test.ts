@@ -1,5 +1,6 @@
 // Forms (115): what a browser sends, and everything that a form may be and that is then refused, with nothing stored.
 import { createHash } from 'node:crypto'
+import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import {
   BOUNDARY,
@@ -45,9 +46,11 @@ t.test('forms', { timeout: 120_000 }, async (t) => {
     await t.test('pitfall 115: answers', async (t) => answers(t, wire))
     await t.test('pitfall 115: fields are what headers are', async (t) => attributes(t, wire))
     await t.test('pitfall 115: the name of the file', async (t) => filenames(t, wire))
+    await t.test('pitfall 115: hosts that are none', async (t) => hosts(t, wire))
     await t.test('pitfall 115: large files', async (t) => largeFiles(t, wire))
     await t.test('pitfall 45: a form waits for 100 Continue', async (t) => waits(t, wire))
     await t.test('forms without a length', async (t) => chunked(t, wire))
+    await t.test('forms that nobody has signed yet', async (t) => slowHeads(t, wire))
   })
 })
 
@@ -161,8 +164,8 @@ async function policies(t: Test, wire: Wire): Promise<void> {
     ],
     [
       'a field that is asked for and missing',
-      send([ANY_KEY, ['starts-with', '$x-amz-meta-a', '']], [['key', 'a']]),
-      'Policy Condition failed: ["starts-with","$x-amz-meta-a",""]',
+      send([ANY_KEY, ['starts-with', '$x-amz-meta-a', 'b']], [['key', 'a']]),
+      'Policy Condition failed: ["starts-with","$x-amz-meta-a","b"]',
     ],
     [
       'a field that nobody asked for',
@@ -180,6 +183,11 @@ async function policies(t: Test, wire: Wire): Promise<void> {
     const Message = `Invalid according to Policy: ${why}`
     wantError(t, await answer, 403, 'AccessDenied', { Message }, name)
   }
+  const anything = await send([ANY_KEY, ['starts-with', '$x-amz-meta-a', '']], [['key', 'a']])
+  t.equal(anything.status, 204, 'a field that may begin with anything may be missing')
+  const checksum: Field = ['x-amz-checksum-crc32', 'NhCmhg==']
+  const checked = await send([ANY_KEY], [['key', 'a'], checksum])
+  t.equal(checked.status, 204, 'a checksum needs no condition')
   const range = await send([ANY_KEY, ['content-length-range', 0]], [['key', 'a']])
   wantError(t, range, 400, 'InvalidPolicyDocument', {}, 'a policy that is none')
 }
@@ -376,7 +384,53 @@ async function filenames(t: Test, wire: Wire): Promise<void> {
   }
   t.equal((await send('C:\\photos\\me.jpg')).status, 204)
   t.equal((await send('é.txt')).status, 204)
-  t.same(await listed(wire, 'user/'), ['user/me.jpg', 'user/é.txt'])
+  t.equal((await send("a$$b$&$`$'.txt")).status, 204)
+  t.same(await listed(wire, 'user/'), ["user/a$$b$&$`$'.txt", 'user/me.jpg', 'user/é.txt'])
+
+  const many = `user/${'a'.repeat(15_000)}${FILENAME.repeat(500)}`
+  const file: Field = ['file', 'x', '$`'.repeat(9_000)]
+  const bomb = await ask(wire, post([['key', many], ...signedFields(conditions), file]))
+  wantError(t, bomb, 400, 'KeyTooLongError')
+}
+
+async function hosts(t: Test, wire: Wire): Promise<void> {
+  const send = (host: string) => {
+    const fields = fieldsOf('host', 'x', [['success_action_status', '201']])
+    // Nobody signs the host of a form.
+    return ask(wire, post(fields, { host: Buffer.from(host).toString('latin1') }))
+  }
+  const own = `http://127.0.0.1:${wire.port}/${BUCKET}/host`
+  t.equal(
+    (await send('files.example:80')).headers.location,
+    `http://files.example:80/${BUCKET}/host`,
+  )
+  for (const host of ['日本.example', '"><b>', 'a b'])
+    t.equal((await send(host)).headers.location, own, host)
+}
+
+async function slowHeads(t: Test, wire: Wire): Promise<void> {
+  // One more than may be open before it is known who signed them.
+  const sockets = Array.from({ length: 65 }, () => openSocket(wire))
+  const refused = Promise.race(sockets.map((socket) => readOne(socket)))
+  const started = compose(wire, post([], { body: `--${BOUNDARY}\r\n`, length: 100_000 }))
+  for (const socket of sockets) socket.write(started)
+  t.match(await refused, /^HTTP\/1\.1 503 .*<Code>SlowDown</s)
+  t.equal((await ask(wire, { path: `/${BUCKET}` })).status, 200, 'all else goes on')
+  for (const socket of sockets) socket.destroy()
+  let answer = await ask(wire, post(fieldsOf('after')))
+  for (let more = 0; answer.status === 503 && more < 1_000; more += 1)
+    answer = await ask(wire, post(fieldsOf('after')))
+  t.equal(answer.status, 204, 'once they are gone forms are taken again')
+}
+
+function readOne(socket: Socket): Promise<string> {
+  return new Promise((resolve) => {
+    let text = ''
+    socket.on('data', (part: Buffer) => {
+      text += part.toString()
+      if (text.includes('</Error>')) resolve(text)
+    })
+  })
 }
 
 async function largeFiles(t: Test, wire: Wire): Promise<void> {

@@ -11,9 +11,10 @@ import { type Form, malformed } from './form-data.ts'
 /** From its file on a form of so many bytes is kept. */
 const KEPT_BYTES_MAX = mebibytes(8)
 
-// One for the process: so many bytes of files may be kept at once, counted in megabytes; others wait.
+// One for the process: so many bytes of files may be kept at once, counted in megabytes; others wait, but not many,
+// for each keeps a turn of the gateway.
 const KEPT_UNIT = mebibytes(1)
-const memory = new Semaphore(mebibytes(128) / KEPT_UNIT, { maxWaiting: 1_000 })
+const memory = new Semaphore(mebibytes(128) / KEPT_UNIT, { maxWaiting: 64 })
 
 /** What was kept goes on bit by bit: digests of all of it at once would hold everybody else up. */
 const YIELDED_BYTES = kibibytes(256)

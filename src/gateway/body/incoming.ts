@@ -7,12 +7,14 @@ export interface IncomingOptions {
   clock: Clock
   /** A client from which nothing comes for so long is given up. */
   idleMs: number
+  /** One that lets itself be waited for longer than at this speed, after `idleMs` for the start, likewise. */
+  bytesPerSecondMin?: number | undefined
   /** Called before the first byte is waited for: sends `100 Continue` when the client waits for it. */
   onStart(): void
   onBytes(count: number): void
 }
 
-/** Reads the body. Throws IncompleteBody when it breaks off and RequestTimeout when nothing comes any more. */
+/** Reads the body. Throws IncompleteBody when it breaks off and RequestTimeout when nothing comes any more, or too slowly. */
 export async function* readIncoming(
   request: IncomingMessage,
   options: IncomingOptions,
@@ -21,12 +23,17 @@ export async function* readIncoming(
   // Ending early must not destroy the socket: the refusal has still to go out on it.
   const chunks = request.iterator({ destroyOnReturn: false })[Symbol.asyncIterator]()
   const watch = new SilenceWatch(options.clock, options.idleMs)
+  const { idleMs, bytesPerSecondMin } = options
+  let received = 0
   try {
     for (;;) {
       const next = await watch.during(() => chunks.next())
       if (next.done === true) break
       const bytes = next.value as Uint8Array
       options.onBytes(bytes.length)
+      received += bytes.length
+      if (bytesPerSecondMin !== undefined)
+        watch.refuseOver(idleMs + (received * 1000) / bytesPerSecondMin)
       yield bytes
     }
   } catch (error) {
@@ -48,6 +55,8 @@ class SilenceWatch {
   readonly #idleMs: number
   readonly #stopped = new AbortController()
   #waitingSinceMs: number | undefined
+  /** All waits that are over. */
+  #waitedMs = 0
   #giveUp: (() => void) | undefined
 
   constructor(clock: Clock, idleMs: number) {
@@ -56,7 +65,8 @@ class SilenceWatch {
   }
 
   async during<Value>(wait: () => Promise<Value>): Promise<Value> {
-    this.#waitingSinceMs = this.#clock.monotonicMs()
+    const sinceMs = this.#clock.monotonicMs()
+    this.#waitingSinceMs = sinceMs
     try {
       return await new Promise<Value>((resolve, reject) => {
         if (this.#giveUp === undefined) void this.#watch()
@@ -65,7 +75,13 @@ class SilenceWatch {
       })
     } finally {
       this.#waitingSinceMs = undefined
+      this.#waitedMs += this.#clock.monotonicMs() - sinceMs
     }
+  }
+
+  /** Throws when all waits together have taken longer. */
+  refuseOver(ms: number): void {
+    if (this.#waitedMs > ms) throw new S3Error('RequestTimeout')
   }
 
   stop(): void {

@@ -188,6 +188,7 @@ async function policies(t: Test, wire: Wire): Promise<void> {
   const checksum: Field = ['x-amz-checksum-crc32', 'NhCmhg==']
   const checked = await send([ANY_KEY], [['key', 'a'], checksum])
   t.equal(checked.status, 204, 'a checksum needs no condition')
+  t.equal((await ask(wire, { method: 'DELETE', path: `/${BUCKET}/a` })).status, 204)
   const range = await send([ANY_KEY, ['content-length-range', 0]], [['key', 'a']])
   wantError(t, range, 400, 'InvalidPolicyDocument', {}, 'a policy that is none')
 }

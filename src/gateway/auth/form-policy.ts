@@ -26,6 +26,8 @@ interface Policy {
 
 /** Fields that no condition need cover (pitfall 115). */
 const EXEMPT = ['x-amz-signature', 'file', 'policy', 'awsaccesskeyid', 'signature']
+/** A checksum allows nothing that the policy does not. */
+const EXEMPT_PREFIXES = ['x-ignore-', 'x-amz-checksum-']
 
 /**
  * Throws unless the policy allows a form with these fields (names in lower case, `bucket` among them) at `nowMs`.
@@ -48,14 +50,15 @@ export function checkPolicy(base64: string, fields: FormFields, nowMs: number): 
     covered.add(condition.field)
   }
   const extra = Object.keys(fields).filter(
-    (name) => !covered.has(name) && !name.startsWith('x-ignore-'),
+    (name) => !covered.has(name) && !EXEMPT_PREFIXES.some((prefix) => name.startsWith(prefix)),
   )
   if (extra.length > 0) throw forbidden(`Extra input fields: ${extra.join(', ')}`)
   return range
 }
 
 function holds({ kind, field, value }: FieldCondition, actual: string | undefined): boolean {
-  if (actual === undefined) return false
+  // What may begin with anything may be missing.
+  if (actual === undefined) return kind === 'starts-with' && value === ''
   if (kind === 'eq') return actual === value
   // A list of types begins with the prefix when each of them does.
   const items = field === 'content-type' ? actual.split(',') : [actual]

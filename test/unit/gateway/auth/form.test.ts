@@ -140,7 +140,6 @@ t.test('what a policy does not allow is refused in the words of AWS', async (t) 
   const cases: [conditions: unknown[], fields: Record<string, string>, why: string][] = [
     [[{ key: 'a' }], { key: 'b' }, 'Policy Condition failed: ["eq","$key","a"]'],
     [[['starts-with', '$key', 'a']], {}, 'Policy Condition failed: ["starts-with","$key","a"]'],
-    [[['starts-with', '$key', '']], {}, 'Policy Condition failed: ["starts-with","$key",""]'],
     [[['eq', '$constructor', 'a']], {}, 'Policy Condition failed: ["eq","$constructor","a"]'],
     [
       [['starts-with', '$content-type', 'image/']],

@@ -255,6 +255,8 @@ async function governance(t: Test, wire: Wire): Promise<void> {
   const shorter = { mode: 'GOVERNANCE', until: inDays(1) }
   wantError(t, await setRetention(wire, path, shorter), 403, 'AccessDenied', { Message: PROTECTED })
   wantError(t, await setRetention(wire, path, undefined), 403, 'AccessDenied')
+  const stricter = { ...longer, mode: 'COMPLIANCE' }
+  wantError(t, await setRetention(wire, path, stricter), 403, 'AccessDenied', {}, 'another mode')
   t.equal((await setRetention(wire, path, shorter, BYPASS)).status, 200)
   const shown = await ask(wire, { path, query: { retention: '' } })
   t.equal(elementOf(shown, 'RetainUntilDate'), shorter.until)

@@ -23,9 +23,9 @@ export function mayRetain(
   { nowMs, bypass }: LockQuestion,
 ): boolean {
   if (!isActive(known, nowMs)) return true
-  const isLonger = next !== undefined && next.untilMs >= known.untilMs
-  if (known.mode === 'COMPLIANCE') return isLonger && next.mode === 'COMPLIANCE'
-  return bypass || isLonger
+  // Another mode is another lock, even a stricter one.
+  const isLonger = next?.mode === known.mode && next.untilMs >= known.untilMs
+  return isLonger || (bypass && known.mode === 'GOVERNANCE')
 }
 
 function isActive(retention: Retention | undefined, nowMs: number): retention is Retention {

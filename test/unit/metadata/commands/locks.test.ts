@@ -86,7 +86,7 @@ t.test('what may stand where a retention stands', async (t) => {
     [G(2000), G(3000), true, true],
     [G(2000), G(1999), false, true],
     [G(2000), undefined, false, true],
-    [G(2000), C(2000), true, true],
+    [G(2000), C(2000), false, true],
     [G(2000), C(1999), false, true],
     [G(900), undefined, true, true],
   ]

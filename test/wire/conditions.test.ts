@@ -235,6 +235,17 @@ async function markers(t: Test, wire: Wire): Promise<void> {
   const nothing = await remove(wire, { 'if-match': '*' }, path)
   t.equal(nothing.status, 204)
   t.notOk(nothing.headers['x-amz-version-id'], 'no second marker')
+  const modified = 'x-amz-if-match-last-modified-time'
+  const size = 'x-amz-if-match-size'
+  const conditions: [name: string, value: string, condition: string][] = [
+    ['if-match', OTHER_ETAG, 'If-Match'],
+    [modified, LONG_AGO, modified],
+    [size, '5', size],
+  ]
+  for (const [name, value, condition] of conditions) {
+    const hidden = await remove(wire, { [name]: value }, path)
+    wantError(t, hidden, 412, 'PreconditionFailed', { Condition: condition }, name)
+  }
   await put(wire, path, 'second', { 'if-none-match': '*' })
   t.equal((await ask(wire, { path })).text, 'second')
 }

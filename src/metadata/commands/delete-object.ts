@@ -1,6 +1,6 @@
 // delete-object: without a version it forgets the object, or puts a delete marker over it where the bucket keeps
 // versions; with one it removes just that. A missing one is no error and changes nothing.
-import type { Answers } from '../contract.ts'
+import type { Answers, Refused } from '../contract.ts'
 import { type AnyVersion, isDeleteMarker, type VersionName } from '../records.ts'
 import { answerChange } from './answer-change.ts'
 import { checkConditions } from './conditions.ts'
@@ -21,7 +21,7 @@ export const deleteObject: Rule<'delete-object'> = {
     const state = await readKey(command, context.view)
     if (state === 'bucket-gone') return refuse({ kind: 'bucket-gone' })
     const refused = checkConditions(conditions, state.current)
-    if (refused) return refuse(refused)
+    if (refused) return refuse(missesMarker(refused, command, state))
 
     if (versionId !== undefined) {
       const found = await findVersion(context.view, state, state.head, versionId)
@@ -36,6 +36,16 @@ export const deleteObject: Rule<'delete-object'> = {
     ...(removed ? { removed } : {}),
     ...(made ? { made: markerAt(command, time) } : {}),
   }),
+}
+
+/** What a delete marker hides was there: a condition on it failed, unless any object would do. */
+function missesMarker(refused: Refused, { conditions }: DeleteObject, { head }: KeyState): Refused {
+  const { ifMatch, ifMatchModified } = conditions
+  if (refused.kind !== 'missing' || !head || ifMatch?.includes('*')) return refused
+  if (ifMatch) return { kind: 'condition-failed', condition: 'If-Match' }
+  const isTime = ifMatchModified !== undefined
+  const condition = isTime ? 'x-amz-if-match-last-modified-time' : 'x-amz-if-match-size'
+  return { kind: 'condition-failed', condition }
 }
 
 async function remove(

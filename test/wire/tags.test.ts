@@ -43,7 +43,7 @@ async function tagsOf(wire: Wire, path = PATH, query = {}): Promise<string[]> {
 
 async function byHeader(t: Test, wire: Wire): Promise<void> {
   await put(wire, PATH, 'x', { 'x-amz-tagging': 'a%20b=c%2Bd&e+f=g=h&%C3%BC=%E6%96%87&alone' })
-  t.same(await tagsOf(wire), ['a b=c+d', 'e f=g=h', 'ü=文', 'alone='])
+  t.same(await tagsOf(wire), ['a b=c+d', 'alone=', 'e f=g=h', 'ü=文'], 'in order of their keys')
   for (const method of ['GET', 'HEAD']) {
     const { headers } = await ask(wire, { method, path: PATH })
     t.equal(headers['x-amz-tagging-count'], '4', method)
@@ -79,7 +79,7 @@ async function byDocument(t: Test, wire: Wire): Promise<void> {
   t.equal(set.status, 200)
   t.equal(set.text, '')
   t.notOk('x-amz-version-id' in set.headers, 'nothing is said of versions where there are none')
-  t.same(await tagsOf(wire), ['b=2', 'a= 1 '], 'spaces are kept')
+  t.same(await tagsOf(wire), ['a= 1 ', 'b=2'], 'spaces are kept')
   const after = await ask(wire, { method: 'HEAD', path: PATH })
   for (const name of ['etag', 'last-modified'])
     t.equal(after.headers[name], before.headers[name], `tags do not change ${name}`)

@@ -3,7 +3,9 @@ import type { Tag } from '../../../objects/object-store.ts'
 import { container, document, element } from '../write.ts'
 
 export function taggingDocument(tags: readonly Tag[]): string {
-  return document('Tagging', container('TagSet', tags.map(tagElement).join('')))
+  // In whatever order they were set: clients compare lists.
+  const sorted = tags.toSorted((a, b) => (a.key < b.key ? -1 : 1))
+  return document('Tagging', container('TagSet', sorted.map(tagElement).join('')))
 }
 
 function tagElement({ key, value }: Tag): string {

@@ -148,7 +148,7 @@ const RESERVED_SUFFIXES = ['-s3alias', '--ol-s3', '--x-s3', '--table-s3']
 /** Whether `name` may be the name of a bucket (pitfall 11). */
 export function isBucketName(name: string): boolean {
   if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(name)) return false
-  if (name.includes('..') || IP_FORM.test(name)) return false
+  if (/\.[.-]|-\./.test(name) || IP_FORM.test(name)) return false
   if (RESERVED_PREFIXES.some((prefix) => name.startsWith(prefix))) return false
   return !RESERVED_SUFFIXES.some((suffix) => name.endsWith(suffix))
 }

@@ -143,6 +143,10 @@ function serveRequests(server: Server, app: FastifyInstance, pipeline: Pipeline)
     waitForContinue.add(request)
     server.emit('request', request, response)
   })
+  // Expectations that nobody knows are passed over, as on AWS.
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    server.emit('request', request, response)
+  })
   app.addHook('onRequest', (request, reply, _done) => {
     reply.hijack()
     const { raw } = request

@@ -148,7 +148,8 @@ async function skew(t: Test, wire: Wire): Promise<void> {
     const answer = await ask2(wire, { date: at(minutes * MINUTE_MS) })
     wantError(t, answer, 403, 'RequestTimeTooSkewed', { MaxAllowedSkewMilliseconds: '900000' })
   }
-  wantError(t, await ask2(wire, { date: 'yesterday' }), 403, 'AccessDenied')
+  for (const date of ['yesterday', 'Tue, 07 Jul 1950 21:53:04 GMT'])
+    wantError(t, await ask2(wire, { date }), 403, 'AccessDenied', {}, date)
 }
 
 async function anonymous(t: Test, wire: Wire): Promise<void> {

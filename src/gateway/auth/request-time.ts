@@ -6,11 +6,11 @@ import { formatIsoTime, parseBasicTime } from './times.ts'
 /** How far a client's clock may be off: 15 minutes, as at AWS. */
 export const SKEW_MS_MAX = 15 * 60 * 1000
 
-/** Milliseconds since 1970; x-amz-date wins over Date. */
+/** Milliseconds since 1970; x-amz-date wins over Date. Nothing was asked before. */
 export function findTime(headers: Headers): number {
   const text = headers['x-amz-date'] ?? headers.date ?? ''
   const ms = parseBasicTime(text) ?? Date.parse(text)
-  if (Number.isFinite(ms)) return ms
+  if (ms >= 0) return ms
   const message = 'AWS authentication requires a valid Date or x-amz-date header'
   throw new S3Error('AccessDenied', {}, { message })
 }

@@ -212,6 +212,8 @@ const REFUSED: readonly [line: string, code: string, sent?: Sent][] = [
   ['PUT /bucket-s3alias', 'InvalidBucketName'],
   ['PUT /-bucket', 'InvalidBucketName'],
   ['PUT /a..b', 'InvalidBucketName'],
+  ['PUT /a.-b', 'InvalidBucketName'],
+  ['PUT /a-.b', 'InvalidBucketName'],
   [`PUT /${'b'.repeat(64)}`, 'InvalidBucketName'],
   ['GET /k', 'InvalidBucketName', { host: 'B_d.localhost' }],
 ]

@@ -182,7 +182,9 @@ async function uploads(t: Test, wire: Wire): Promise<void> {
     const bodies = [Buffer.alloc(PART_BYTES_MIN, 'first part '), TEXT]
     const parts: { number: number; etag: string }[] = []
     for (const [index, body] of bodies.entries()) {
-      const answer = await uploadPart(upload, index + 1, body, kind.read)
+      // What Create said may be said again.
+      const headers = index === 0 ? kind.read : kind.write
+      const answer = await uploadPart(upload, index + 1, body, headers)
       t.same(shownBy(answer), kind.shown, 'UploadPart shows it')
       parts.push({ number: index + 1, etag: answer.headers.etag! })
       const md5 = `"${createHash('md5').update(body).digest('hex')}"`
@@ -197,9 +199,10 @@ async function uploads(t: Test, wire: Wire): Promise<void> {
     } else {
       wantError(t, await uploadPart(upload, 3, 'x', SSE_C.read), 400, 'InvalidRequest')
     }
-    const method = await uploadPart(upload, 3, 'x', { ...kind.read, [SSE]: 'AES256' })
+    const choice = { ...kind.read, [SSE]: kind === SSE_S3 ? 'aws:kms' : 'AES256' }
+    const method = await uploadPart(upload, 3, 'x', choice)
     wantError(t, method, 400, 'InvalidArgument', {}, 'a part does not choose')
-    const done = await completeUpload(upload, parts, kind.read)
+    const done = await completeUpload(upload, parts, kind.write)
     t.equal(done.status, 200)
     t.same(shownBy(done), kind.shown, 'Complete shows it')
     t.match(elementOf(done, 'ETag'), /^"[0-9a-f]{32}-2"$/)
@@ -212,6 +215,14 @@ async function uploads(t: Test, wire: Wire): Promise<void> {
     const second = { path, query: { partNumber: '2' }, headers: kind.read }
     t.ok((await ask(wire, second)).body.equals(TEXT), `${kind.name}: part 2`)
   }
+  const declared = { ...SSE_C.write, 'x-amz-checksum-algorithm': 'CRC32' }
+  const upload = await beginUpload(wire, `/${BUCKET}/upload-declared`, declared)
+  const { headers } = await uploadPart(upload, 1, TEXT, SSE_C.read)
+  const more = `<ChecksumCRC32>${headers['x-amz-checksum-crc32']}</ChecksumCRC32>`
+  const parts = [{ number: 1, etag: headers.etag!, more }]
+  const keyless = await completeUpload(upload, parts)
+  wantError(t, keyless, 400, 'InvalidRequest', {}, 'with an algorithm Complete needs the key')
+  t.equal((await completeUpload(upload, parts, SSE_C.read)).status, 200)
 }
 
 async function copies(t: Test, wire: Wire): Promise<void> {

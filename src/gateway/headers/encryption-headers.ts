@@ -57,9 +57,23 @@ export function parseEncryption(
   }
 }
 
-/** Throws where a request can not choose: reads, and parts of an upload that chose at its beginning (pitfall 112). */
+/** Throws where a request can not choose: a read. */
 export function refuseMethod(headers: Headers): void {
-  const name = [METHOD, KEY_ID, CONTEXT, BUCKET_KEY].find((header) => headers[header] !== undefined)
+  refuseAny(headers, [METHOD, KEY_ID, CONTEXT, BUCKET_KEY])
+}
+
+/** Throws where a part chooses what its upload did not choose at its beginning (pitfall 112); the same may be said again. */
+export function refuseOtherMethod(headers: Headers, encryption: Encryption | undefined): void {
+  const context = encryption?.kind === 'SSE-KMS' ? encryption.context : undefined
+  const chosen: Headers = { ...encryptionFields(encryption), [CONTEXT]: context }
+  refuseAny(
+    headers,
+    [METHOD, KEY_ID, CONTEXT, BUCKET_KEY].filter((name) => headers[name] !== chosen[name]),
+  )
+}
+
+function refuseAny(headers: Headers, names: readonly string[]): void {
+  const name = names.find((header) => headers[header] !== undefined)
   if (name === undefined) return
   throw invalidArgument(
     name,

@@ -10,7 +10,7 @@ import { refuseConditions } from '../headers/write-conditions.ts'
 import { xmlReply } from '../reply.ts'
 import { copyPartDocument } from '../xml/documents/copy-result.ts'
 import { copiedBody } from './steps/copied-body.ts'
-import { customerKeyFor } from './steps/customer-key.ts'
+import { partKeyFor } from './steps/customer-key.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { findUpload } from './steps/find-upload.ts'
 import { findSource, parseSource } from './steps/read-source.ts'
@@ -26,7 +26,7 @@ export async function uploadPartCopy(call: Call): Promise<Reply> {
   refuseConditions(headers)
   const source = parseSource(call)
   const upload = await findUpload(call, bucket, uploadId)
-  const customerKey = customerKeyFor(call, upload.encryption)
+  const customerKey = partKeyFor(call, upload)
   const found = await findSource(call, source)
   const { bytes } = found.object.version
   const range = parseCopySourceRange(headers['x-amz-copy-source-range'], bytes)

@@ -9,7 +9,7 @@ import { refuseHeaders } from '../headers/refused-headers.ts'
 import { refuseConditions } from '../headers/write-conditions.ts'
 import { quoteEtag } from '../reply.ts'
 import { S3Error } from '../s3-error.ts'
-import { customerKeyFor } from './steps/customer-key.ts'
+import { partKeyFor } from './steps/customer-key.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { findUpload } from './steps/find-upload.ts'
 import { refusal } from './steps/refuse.ts'
@@ -25,7 +25,7 @@ export async function uploadPart(call: Call): Promise<Reply> {
   refuseTooLarge(body.bytes)
   const upload = await findUpload(call, bucket, uploadId)
   refuseOtherAlgorithm(headers, upload)
-  const customerKey = customerKeyFor(call, upload.encryption)
+  const customerKey = partKeyFor(call, upload)
   const outcome = await objects.putPart({
     bucket,
     key,

@@ -1,12 +1,12 @@
 // SSE-C: a version encrypted with a key of the client is read only with that key (pitfall 119).
-import type { Bucket, CustomerKey, Encryption, Uid } from '../../../objects/object-store.ts'
+import type { Bucket, CustomerKey, Encryption, Uid, Upload } from '../../../objects/object-store.ts'
 import type { Call } from '../../call.ts'
 import {
   type KeyCarrier,
   parseCustomerKey,
   SOURCE_CUSTOMER_KEY,
 } from '../../headers/customer-key-headers.ts'
-import { refuseMethod } from '../../headers/encryption-headers.ts'
+import { refuseMethod, refuseOtherMethod } from '../../headers/encryption-headers.ts'
 import { S3Error } from '../../s3-error.ts'
 
 /** The key of the request when the version needs one. Throws when it is missing, wrong, or not asked for. */
@@ -18,6 +18,12 @@ export function customerKeyFor(
   return fitting(parseCustomerKey(carrier), encryption)
 }
 
+/** The same for a part: it needs the key of its upload, and may say again how that is encrypted. */
+export function partKeyFor(carrier: KeyCarrier, { encryption }: Upload): CustomerKey | undefined {
+  refuseOtherMethod(carrier.headers, encryption)
+  return fitting(parseCustomerKey(carrier), encryption)
+}
+
 /** The same for the source of a copy. */
 export function sourceCustomerKeyFor(
   carrier: KeyCarrier,
@@ -26,12 +32,16 @@ export function sourceCustomerKeyFor(
   return fitting(parseCustomerKey(carrier, SOURCE_CUSTOMER_KEY), encryption)
 }
 
-/** Complete needs no key; one that is sent must be that of the upload, while there is one (pitfall 109). */
+/**
+ * Complete needs the key only where Create named a checksum algorithm; one that is sent must be that of the upload,
+ * while there is one (pitfall 109).
+ */
 export async function refuseOtherKey(call: Call, bucket: Bucket, uploadId: Uid): Promise<void> {
-  refuseMethod(call.headers)
   const given = parseCustomerKey(call)
-  const upload = given && (await call.objects.findUpload(bucket, call.key, uploadId))
-  if (upload) fitting(given, upload.encryption)
+  const upload = await call.objects.findUpload(bucket, call.key, uploadId)
+  if (!upload) return
+  refuseOtherMethod(call.headers, upload.encryption)
+  if (given || upload.checksumAlgorithm) fitting(given, upload.encryption)
 }
 
 /** Keys are compared by their MD5: the store has no other trace of the right one. */

@@ -3,7 +3,7 @@
 import { dirname } from 'node:path'
 import type { Log } from '../kit/log.ts'
 import { type Periodic, repeat } from '../kit/periodic.ts'
-import { isMissing, type World } from '../kit/world.ts'
+import { type DiskFile, isMissing, type World } from '../kit/world.ts'
 import { KEY_BYTES } from './key-provider.ts'
 import type { WrappingKey } from './local-keys.ts'
 
@@ -71,7 +71,7 @@ export function watchKeyFile(
   reload: (keys: WrappingKey[]) => void,
   { world, log }: { world: World; log: Log },
 ): Periodic {
-  let current = namesOf(first)
+  let current = first
   let trouble = ''
   const look = async (): Promise<void> => {
     const found = await readKeyFile(path, world).catch((error: Error) => error)
@@ -83,29 +83,67 @@ export function watchKeyFile(
       return
     }
     trouble = ''
-    if (namesOf(found) === current) return
-    current = namesOf(found)
+    if (namesOf(found) === namesOf(current)) return
+    const lost = current.filter((known) => !found.some(({ id }) => id === known.id))
+    current = found
     reload(found)
     log.info({ path, newest: found[0]!.id }, 'the key file was read again')
+    const ids = lost.map(({ id }) => id)
+    if (ids.length > 0)
+      log.warn({ path, ids }, 'keys are gone from the key file: what they wrapped can not be read')
   }
   return repeat('reload-keys', LOOK_EVERY_MS, look, { clock: world.clock, log })
 }
 
-/** Adds a new key to the file, which is made when it is not there; returns the id of the key. */
+/**
+ * Adds a new key to the file, which is made when it is not there; returns the id of the key. Of two at once one is
+ * refused: the key of the other must not be lost.
+ */
 export async function addKey(path: string, world: World): Promise<string> {
-  const { disk, clock, random } = world
-  const text = await textOf(path, world)
+  const { disk } = world
+  const draft = `${path}.draft`
+  const file = await createDraft(draft, disk)
+  let id: string
+  try {
+    id = await writeWithNewKey(file, path, world)
+  } catch (error) {
+    await disk.remove(draft)
+    throw error
+  } finally {
+    await file.close()
+  }
+  await disk.rename(draft, path)
+  await disk.syncDirectory(dirname(path))
+  return id
+}
+
+async function writeWithNewKey(file: DiskFile, path: string, world: World): Promise<string> {
+  const { id, text } = withNewKey(await textOf(path, world), world)
+  await file.write([Buffer.from(text)], 0)
+  await file.sync()
+  return id
+}
+
+async function createDraft(draft: string, disk: World['disk']): Promise<DiskFile> {
+  try {
+    return await disk.open(draft, 'create', OWNER_ONLY)
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'EEXIST') throw error
+    const message = `${draft} is there: a key is being added, or that was cut short and the file can go`
+    throw new Error(message, { cause: error })
+  }
+}
+
+function withNewKey(
+  text: string | undefined,
+  { clock, random }: Pick<World, 'clock' | 'random'>,
+): { id: string; text: string } {
   if (text !== undefined) parseKeyFile(text)
   const day = new Date(clock.now()).toISOString().slice(0, 10)
   const id = `${day}-${Buffer.from(random.bytes(4)).toString('hex')}`
   const line = `${id} ${Buffer.from(random.bytes(KEY_BYTES)).toString('base64')}\n`
   const before = text ?? EXPLANATION
-  const draft = `${path}.draft`
-  if (await disk.stat(draft)) await disk.remove(draft)
-  await writeDurably(draft, `${before}${before.endsWith('\n') ? '' : '\n'}${line}`, world)
-  await disk.rename(draft, path)
-  await disk.syncDirectory(dirname(path))
-  return id
+  return { id, text: `${before}${before.endsWith('\n') ? '' : '\n'}${line}` }
 }
 
 async function textOf(path: string, { disk }: Pick<World, 'disk'>): Promise<string | undefined> {
@@ -114,20 +152,6 @@ async function textOf(path: string, { disk }: Pick<World, 'disk'>): Promise<stri
   } catch (error) {
     if (isMissing(error)) return undefined
     throw error
-  }
-}
-
-async function writeDurably(
-  path: string,
-  text: string,
-  { disk }: Pick<World, 'disk'>,
-): Promise<void> {
-  const file = await disk.open(path, 'create', OWNER_ONLY)
-  try {
-    await file.write([Buffer.from(text)], 0)
-    await file.sync()
-  } finally {
-    await file.close()
   }
 }
 

@@ -32,6 +32,7 @@ export function asS3Error(error: unknown): S3Error {
       return new S3Error('InsufficientStorage', {}, { cause })
     case 'BODY_LENGTH_WRONG':
       return new S3Error('IncompleteBody', {}, { cause })
+    case 'SOURCE_CHANGED':
     case 'KEY_PROVIDER_UNAVAILABLE':
       return new S3Error('ServiceUnavailable', {}, { cause, headers: { 'retry-after': '1' } })
     case 'CUSTOMER_KEY_WRONG':

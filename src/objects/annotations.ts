@@ -20,6 +20,12 @@ import type { StoreParts } from './store-parts.ts'
 /** Annotations that a copy reads at a time. */
 const LISTED_AT_ONCE = 100
 
+/** The source of a copy was overwritten, deleted or annotated while its annotations were read: copy again. */
+export class SourceChanged extends Error {
+  override readonly name = 'SourceChanged'
+  readonly code = 'SOURCE_CHANGED'
+}
+
 /** Where annotations are to go. */
 interface Target {
   bucket: Bucket
@@ -62,6 +68,7 @@ export async function copyAnnotations(
       const { name } = found.annotation
       copies.push(await storeAnnotation(target, name, bodyOf(found, signal), parts, signal))
     }
+    if (!(await source.isUnchanged())) throw new SourceChanged('the source of the copy was changed')
   } catch (error) {
     for (const copy of copies) await discardStored(copy, parts)
     throw error

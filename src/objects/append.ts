@@ -4,6 +4,7 @@ import { type CrcName, combineCrc } from '../digest/combine.ts'
 import { digestOf, newDigest } from '../digest/digest.ts'
 import { newUid } from '../kit/uid.ts'
 import { type Checksum, type ObjectVersion, type Part, stateIdOf } from '../metadata/records.ts'
+import { SourceChanged } from './annotations.ts'
 import { likeBefore, openSealing } from './data-keys.ts'
 import { encodeAttributes } from './describe-blob.ts'
 import type { MetadataClient } from './metadata-client.ts'
@@ -39,8 +40,21 @@ export async function appendObject(
   const bytes = found.kind === 'found' ? found.object.version.bytes : 0
   if (bytes !== offset) return { kind: 'wrong-offset', bytes }
   if (found.kind !== 'found') return orChanged(await tools.objects.put(asFirst(request)))
-  if (bucket.settings?.versioning) return await tools.objects.put(asRewrite(request, found.object))
+  if (bucket.settings?.versioning) return await rewrite(request, found.object, tools)
   return await appendPart(request, found.object.version, tools)
+}
+
+async function rewrite(
+  request: AppendRequest,
+  object: StoredObject,
+  { objects }: AppendTools,
+): Promise<AppendOutcome> {
+  try {
+    return await objects.put(asRewrite(request, object))
+  } catch (error) {
+    if (error instanceof SourceChanged) return { kind: 'changed' }
+    throw error
+  }
 }
 
 /** What was not there must still not be there. */

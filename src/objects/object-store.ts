@@ -111,6 +111,8 @@ export interface StoredObject {
   version: ObjectVersion
   /** Where part `number` lies; for an object that is not multipart, part 1 is all of it. */
   findPart(number: number): Promise<PartExtent | undefined>
+  /** Whether the version is still there and as it was found: its annotations are read apart from it. */
+  isUnchanged(): Promise<boolean>
   /** Annotations in order of name, from strictly after `after`. */
   listAnnotations(scan: {
     prefix: string

@@ -6,7 +6,13 @@ import type {
   UploadCensus,
   VersionEdit,
 } from '../metadata/contract.ts'
-import { isDeleteMarker, type ObjectVersion, type Part, type Upload } from '../metadata/records.ts'
+import {
+  type AnyVersion,
+  isDeleteMarker,
+  type ObjectVersion,
+  type Part,
+  type Upload,
+} from '../metadata/records.ts'
 import { annotate, copyAnnotations } from './annotations.ts'
 import { appendObject } from './append.ts'
 import { Buckets, refOf, type SettingsChange } from './buckets.ts'
@@ -85,10 +91,15 @@ export class Objects implements ObjectStore {
 
   async find(bucket: Bucket, key: string, versionId?: string): Promise<FindOutcome> {
     const { metadata } = this.#metadata.route(bucket, key)
-    const found = await this.#metadata.ask(bucket, (ref) => metadata.getObject(ref, key, versionId))
+    const look = (name: string | undefined): Promise<AnyVersion | undefined> =>
+      this.#metadata.ask(bucket, (ref) => metadata.getObject(ref, key, name))
+    const found = await look(versionId)
     if (!found) return { kind: 'missing' }
     if (isDeleteMarker(found)) return { kind: 'delete-marker', marker: found }
-    return { kind: 'found', object: storedObject(found, metadata, this.#parts) }
+    return {
+      kind: 'found',
+      object: storedObject(found, { metadata, lookAgain: look }, this.#parts),
+    }
   }
 
   async put(request: PutRequest): Promise<PutOutcome> {

@@ -1,6 +1,14 @@
 // An object that was found: one blob, or the parts of a multipart upload one behind the other.
 import type { MetadataPartition } from '../metadata/contract.ts'
-import type { Blob, Encryption, ObjectVersion, Part } from '../metadata/records.ts'
+import {
+  type AnyVersion,
+  type Blob,
+  type Encryption,
+  isDeleteMarker,
+  type ObjectVersion,
+  type Part,
+  stateIdOf,
+} from '../metadata/records.ts'
 import { findAnnotation } from './annotations.ts'
 import { openSealing, type Sealing } from './data-keys.ts'
 import { readEncrypted } from './decrypt-read.ts'
@@ -8,10 +16,17 @@ import type { ByteRange, CustomerKey, PartExtent, StoredObject } from './object-
 import { readBlob, TooFewShards } from './read-blob.ts'
 import type { StoreParts } from './store-parts.ts'
 
+/** Where an object was found, and how to look again. */
+export interface FoundIn {
+  metadata: MetadataPartition
+  /** The version of that id as it is now. */
+  lookAgain(versionId: string): Promise<AnyVersion | undefined>
+}
+
 /** Makes the object that a row describes; the list of parts is read only when it is needed. */
 export function storedObject(
   version: ObjectVersion,
-  metadata: MetadataPartition,
+  { metadata, lookAgain }: FoundIn,
   parts: StoreParts,
 ): StoredObject {
   let manifest: Promise<Part[]> | undefined
@@ -23,6 +38,10 @@ export function storedObject(
   }
   return {
     version,
+    isUnchanged: async () => {
+      const now = await lookAgain(version.versionId)
+      return now !== undefined && !isDeleteMarker(now) && stateIdOf(now) === stateIdOf(version)
+    },
     listAnnotations: async (scan) =>
       version.annotationsId === undefined
         ? { annotations: [], more: false }

@@ -55,10 +55,10 @@ async function appendObject(
   { offset, described, conditions }: Appended,
 ): Promise<Reply> {
   const { key, headers, body, objects, signal } = call
-  // What an object is it is from its first write on.
-  if (offset > 0) refuseAttributes(headers)
   const found = await objects.find(bucket, key)
   const there = found.kind === 'found' ? found.object.version : undefined
+  // What an object is it is from its first write on.
+  if (offset > 0 || there) refuseAttributes(headers)
   const customerKey = there && keyToAppend(call, described.encryption, there.encryption)
   const outcome = await objects.append({
     bucket,

@@ -77,6 +77,17 @@ t.test('new-key makes the file for its owner alone, then adds to it', async (t) 
   t.equal(await readFile(path, 'utf8'), 'something else\n')
 })
 
+t.test('two keys at once: both are in the file, or one is refused', async (t) => {
+  const path = join(await inDirectory(t), 'keys')
+  const results = await Promise.allSettled([1, 2, 3].map(() => addKey(path, world)))
+  const made = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  const ids = (await readKeyFile(path, world)).map(({ id }) => id)
+  t.same(ids.toSorted(), made.toSorted(), 'what was told to be in the file is')
+  t.ok(made.length > 0)
+  await writeFile(`${path}.draft`, '')
+  await t.rejects(addKey(path, world), /draft is there/)
+})
+
 t.test('a file without a last line feed is added to', async (t) => {
   const path = join(await inDirectory(t), 'keys')
   await writeFile(path, `one ${KEY}`)

@@ -236,6 +236,7 @@ function storedObject({ version, bytes, parts }: Kept): StoredObject {
       const firstByte = parts.slice(0, number - 1).reduce((sum, before) => sum + before.bytes, 0)
       return { number, partCount: parts.length, firstByte, ...part }
     },
+    isUnchanged: async () => true,
     listAnnotations: async () => ({ annotations: [], more: false }),
     findAnnotation: async () => undefined,
     async listParts(after, limit) {

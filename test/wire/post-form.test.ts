@@ -374,6 +374,11 @@ async function attributes(t: Test, wire: Wire): Promise<void> {
   )
   const again = await ask(wire, post(fieldsOf('bare', 'other', [['If-None-Match', '*']])))
   wantError(t, again, 412, 'PreconditionFailed', { Condition: 'If-None-Match' })
+
+  const name = 'x-amz-server-side-encryption-customer-key'
+  const key = await ask(wire, post(fieldsOf('bare', 'other', [[name, 'not\u0001told']])))
+  wantError(t, key, 400, 'InvalidArgument', { ArgumentName: name })
+  t.notMatch(key.text, /told/, 'a key of a client is not repeated')
   t.equal((await get(wire, 'bare')).text, 'hello')
 }
 

@@ -37,7 +37,10 @@ export function checkHeader(name: string, value: string): void {
   const isToken = /^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name)
   if (isToken && (name.startsWith('x-amz-meta-') || /^[\t\x20-\x7e\x80-\u{10ffff}]*$/u.test(value)))
     return
-  const elements = { ArgumentName: name, ArgumentValue: value }
+  // A key of a client is never repeated (pitfall 119).
+  const elements = name.endsWith('-customer-key')
+    ? { ArgumentName: name }
+    : { ArgumentName: name, ArgumentValue: value }
   throw new S3Error('InvalidArgument', elements, { message: 'This can not be a header.' })
 }
 

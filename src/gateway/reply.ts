@@ -33,13 +33,18 @@ export function describeWritten(bucket: Bucket, version: ObjectVersion): Record<
     etag: quoteEtag(version.etag),
     ...checksumFields(version.checksum),
     ...encryptionFields(version.encryption),
-    ...versionField(bucket, version),
+    ...writtenVersionField(bucket, version),
   }
 }
 
 /** x-amz-version-id, where the bucket ever had versions (pitfall 104). */
 export function versionField(bucket: Bucket, version: VersionName): Record<string, string> {
   return bucket.settings?.versioning ? { 'x-amz-version-id': shownVersionId(version) } : {}
+}
+
+/** The same for what a write made: nothing is said of one that replaced the `null` version. */
+export function writtenVersionField(bucket: Bucket, version: VersionName): Record<string, string> {
+  return version.versioned ? versionField(bucket, version) : {}
 }
 
 /** x-amz-object-version-id: the version that an annotation belongs to. */

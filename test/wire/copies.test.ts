@@ -75,7 +75,8 @@ async function sources(t: Test, wire: Wire): Promise<void> {
     [`/${BUCKET}/../source`, 404, 'NoSuchKey'],
     [`/${BUCKET}/so%00urce`, 404, 'NoSuchKey'],
     ['/no-such-bucket/source', 404, 'NoSuchBucket'],
-    [`${SOURCE}?versionId=abc`, 404, 'NoSuchVersion'],
+    [`${SOURCE}?versionId=3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY`, 404, 'NoSuchVersion'],
+    ['192.168.1.1/source', 400, 'InvalidArgument', 'Invalid copy source bucket name'],
     [`${SOURCE}?versionId=a/b`, 400, 'InvalidArgument'],
   ]
   for (const [source, status, code, message] of refused) {

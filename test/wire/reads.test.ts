@@ -70,8 +70,9 @@ async function replies(t: Test, wire: Wire): Promise<void> {
   wantError(t, nowhere, 404, 'NoSuchBucket', { BucketName: 'no-such-bucket' })
   const denied = await both(t, wire, { path: PATH, signer: false })
   wantError(t, denied, 403, 'AccessDenied')
-  const version = await both(t, wire, { path: PATH, query: { versionId: 'abc' } })
-  wantError(t, version, 404, 'NoSuchVersion', { Key: 'read', VersionId: 'abc' })
+  const versionId = '3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY'
+  const version = await both(t, wire, { path: PATH, query: { versionId } })
+  wantError(t, version, 404, 'NoSuchVersion', { Key: 'read', VersionId: versionId })
   t.equal((await both(t, wire, { path: PATH, query: { versionId: 'null' } })).text, 'hello')
   const malformed = await both(t, wire, { path: PATH, query: { versionId: 'a/b' } })
   wantError(t, malformed, 400, 'InvalidArgument', { ArgumentName: 'versionId' }, '103')

@@ -1,5 +1,6 @@
 // x-amz-copy-source: bucket, key and perhaps a version, percent-encoded, with or without a leading slash
 // (pitfall 97).
+import { isBucketName } from '../address.ts'
 import { S3Error } from '../s3-error.ts'
 
 /** Where a copy reads from. */
@@ -16,7 +17,7 @@ export function parseCopySource(header: string): CopySource {
   const slash = decoded.indexOf('/')
   const bucket = slash < 0 ? decoded : decoded.slice(0, slash)
   const key = slash < 0 ? '' : decoded.slice(slash + 1)
-  if (bucket === '') throw invalid('bucket name', header)
+  if (!isBucketName(bucket)) throw invalid('bucket name', header)
   if (key === '' || Buffer.byteLength(key) > 1024) throw invalid('object key', header)
   return { bucket, key, versionId: versionId === undefined ? undefined : decode(versionId) }
 }

@@ -9,8 +9,8 @@ export type VersionAsked =
 
 /** 16 bytes in 26 digits of base 32: the last one has but three bits. */
 const OWN_ID = /^[0-9a-v]{25}[048cgkos]$/
-/** What any store may use for an id, at most 1,024 bytes of it. */
-const ANY_ID = /^[A-Za-z0-9._-]{1,1024}$/
+/** What any store may use for an id: enough of it to be nobody's word, at most 1,024 bytes. */
+const ANY_ID = /^[A-Za-z0-9._-]{26,1024}$/
 
 /** Throws InvalidArgument when the text can be nobody's id. */
 export function parseVersionId(text: string | undefined, parameter = 'versionId'): VersionAsked {

@@ -8,7 +8,7 @@ import { defaultRetention } from '../headers/object-lock.ts'
 import { parseUploadId } from '../headers/part-number.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
 import { parseWriteConditions } from '../headers/write-conditions.ts'
-import { versionField, xmlReply } from '../reply.ts'
+import { writtenVersionField, xmlReply } from '../reply.ts'
 import { S3Error } from '../s3-error.ts'
 import { completedUploadDocument } from '../xml/documents/multipart.ts'
 import { percentEncode } from '../xml/key-encoding.ts'
@@ -46,7 +46,7 @@ export async function completeMultipartUpload(call: Call): Promise<Reply> {
   const location = `${call.baseUrl}${bucket.name}/${percentEncode(key)}`
   return xmlReply(completedUploadDocument({ location, bucket: bucket.name, key, version }), {
     ...encryptionFields(version.encryption),
-    ...versionField(bucket, version),
+    ...writtenVersionField(bucket, version),
   })
 }
 

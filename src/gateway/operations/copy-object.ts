@@ -9,7 +9,7 @@ import { encryptionFields } from '../headers/encryption-headers.ts'
 import { invalidArgument } from '../headers/list-parameters.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
 import { parseWriteConditions } from '../headers/write-conditions.ts'
-import { versionField, xmlReply } from '../reply.ts'
+import { writtenVersionField, xmlReply } from '../reply.ts'
 import { S3Error } from '../s3-error.ts'
 import { copyObjectDocument } from '../xml/documents/copy-result.ts'
 import { copiedBody } from './steps/copied-body.ts'
@@ -55,7 +55,7 @@ export async function copyObject(call: Call): Promise<Reply> {
   return xmlReply(copyObjectDocument(outcome.version), {
     ...sourceFields,
     ...encryptionFields(outcome.version.encryption),
-    ...versionField(bucket, outcome.version),
+    ...writtenVersionField(bucket, outcome.version),
   })
 }
 

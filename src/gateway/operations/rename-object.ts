@@ -24,7 +24,7 @@ import {
   parseRenameSource,
   parseRenameTarget,
 } from '../headers/rename-headers.ts'
-import { versionField } from '../reply.ts'
+import { writtenVersionField } from '../reply.ts'
 import { S3Error } from '../s3-error.ts'
 import { copiedBody } from './steps/copied-body.ts'
 import { sourceCustomerKeyFor } from './steps/customer-key.ts'
@@ -50,7 +50,7 @@ export async function renameObject(call: Call): Promise<Reply> {
   if (token !== undefined && recent.has(token, rename, receivedMs)) return { status: 200 }
   const made = await moveObject(call, bucket, source)
   if (token !== undefined) recent.note(token, rename, receivedMs)
-  return { status: 200, headers: versionField(bucket, made) }
+  return { status: 200, headers: writtenVersionField(bucket, made) }
 }
 
 async function moveObject(call: Call, bucket: Bucket, source: string): Promise<ObjectVersion> {

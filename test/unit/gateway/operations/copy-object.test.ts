@@ -80,7 +80,8 @@ t.test('the source has to be there (pitfall 97)', async (t) => {
   const rows: [source: string, code: string][] = [
     ['none/a', 'NoSuchBucket'],
     ['photos/none', 'NoSuchKey'],
-    ['photos/a%20b?versionId=abc', 'NoSuchVersion'],
+    ['photos/a%20b?versionId=3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY', 'NoSuchVersion'],
+    ['photos/a%20b?versionId=abc', 'InvalidArgument'],
     ['photos', 'InvalidArgument'],
     ['photos/%zz', 'InvalidArgument'],
   ]

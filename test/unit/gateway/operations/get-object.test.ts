@@ -175,9 +175,10 @@ t.test('response-* headers (pitfalls 25, 78)', async (t) => {
 t.test('versions of a bucket that has none (pitfall 103)', async (t) => {
   const gateway = await withObject()
   t.equal((await read(t, gateway, { query: { versionId: 'null' } })).text, BODY)
-  t.match(await gateway.refused('GetObject', { key: 'a', query: { versionId: 'abc' } }), {
+  const versionId = '3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY'
+  t.match(await gateway.refused('GetObject', { key: 'a', query: { versionId } }), {
     code: 'NoSuchVersion',
-    elements: { Key: 'a', VersionId: 'abc' },
+    elements: { Key: 'a', VersionId: versionId },
   })
   t.match(await gateway.refused('GetObject', { key: 'a', query: { versionId: '{}' } }), {
     code: 'InvalidArgument',

@@ -111,7 +111,7 @@ t.test('DELETE with conditions (pitfall 68)', async (t) => {
 t.test('DELETE of a version (pitfall 103)', async (t) => {
   const { ask, refused, store } = await openGateway()
   await ask('PutObject', { key: 'a' })
-  const deleteVersion = { key: 'a', query: { versionId: 'abc' } }
+  const deleteVersion = { key: 'a', query: { versionId: 'of-another-store-by-its-form' } }
   t.equal((await ask('DeleteObject', deleteVersion)).status, 204)
   t.equal(store.kept.size, 1, 'another version is not this one')
   t.match(await refused('DeleteObject', { key: 'a', query: { versionId: '?' } }), {

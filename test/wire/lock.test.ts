@@ -113,6 +113,13 @@ async function needVersions(t: Test, wire: Wire): Promise<void> {
     }),
   ]
   for (const answer of refused) wantError(t, answer, 400, 'InvalidRequest', message)
+  // What is wrong for every bucket is said first, and so is that nothing is there.
+  const half = { 'x-amz-object-lock-mode': 'GOVERNANCE' }
+  const halved = await ask(wire, { method: 'PUT', path: `${path}/a`, body: 'x', headers: half })
+  wantError(t, halved, 400, 'InvalidArgument')
+  wantError(t, await setHold(wire, `${path}/a`, 'yes'), 400, 'MalformedXML')
+  const missing = await ask(wire, { path: `${path}/none`, query: { retention: '' } })
+  wantError(t, missing, 404, 'NoSuchKey')
   t.equal((await setVersioning(wire, 'unlocked', 'Enabled')).status, 200)
   t.equal((await configure(wire, '', 'unlocked')).status, 200, 'a lock may come later')
   wantError(t, await setVersioning(wire, 'unlocked', 'Suspended'), 409, 'InvalidBucketState')

@@ -69,6 +69,8 @@ async function ignored(t: Test, wire: Wire): Promise<void> {
   for (const range of [
     'bytes=3-1',
     'bytes=a-b',
+    'bytes= -1',
+    'bytes=0 -1',
     'bytes=-',
     'bytes=',
     'bytes',
@@ -205,6 +207,8 @@ async function parts(t: Test, wire: Wire): Promise<void> {
   for (const partNumber of ['0', '10001', '-1', 'one', '1.5', '']) {
     const got = await ask(PATH, partNumber)
     wantError(t, got, 400, 'InvalidArgument', { ArgumentName: 'partNumber' }, partNumber)
+    const missing = await ask(`${PATH}-none`, partNumber)
+    wantError(t, missing, 400, 'InvalidArgument', {}, `${partNumber} of nothing`)
   }
   const ranged = await ask(PATH, '1', { range: 'bytes=0-1' })
   wantError(t, ranged, 400, 'InvalidRequest', {}, 'Range and partNumber')

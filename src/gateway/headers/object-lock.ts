@@ -29,9 +29,9 @@ export function parseLock(headers: Headers, bucket: Bucket, nowMs: number): Lock
 
 /** Only what the request itself asks for: an upload gets the default of its bucket when it is completed. */
 export function parseAskedLock(headers: Headers, bucket: Bucket, nowMs: number): Lock {
-  if (headers[MODE] || headers[UNTIL] || headers[HOLD]) requireLock(bucket)
   const retention = parseRetention(headers, nowMs)
   const legalHold = parseHold(headers)
+  if (retention || legalHold !== undefined) requireLock(bucket)
   return {
     ...(retention ? { retention } : {}),
     ...(legalHold === undefined ? {} : { legalHold }),

@@ -25,10 +25,11 @@ export function parseRange(
   bytes: number,
   rangesMax = RANGES_MAX,
 ): RangeAsked {
-  const [, list] = /^bytes\s*=(.*)$/i.exec(header?.trim() ?? '') ?? []
-  const specs = list?.split(',') ?? []
+  const [, list] = /^bytes=(.*)$/i.exec(header?.trim() ?? '') ?? []
+  // White space is allowed around commas only (RFC 9110 14.1.1).
+  const specs = list?.split(/[ \t]*,[ \t]*/) ?? []
   if (specs.length === 0 || specs.length > rangesMax) return { kind: 'whole' }
-  const asked = specs.map((spec) => parseSpec(spec.trim(), bytes))
+  const asked = specs.map((spec) => parseSpec(spec, bytes))
   if (asked.some(({ kind }) => kind === 'whole')) return { kind: 'whole' }
   const ranges = asked.flatMap((one) => (one.kind === 'range' ? [one.range] : []))
   const [first, second] = ranges
@@ -37,7 +38,7 @@ export function parseRange(
 }
 
 function parseSpec(spec: string, bytes: number): OneRange {
-  const [, first, last] = /^(\d*)\s*-\s*(\d*)$/.exec(spec) ?? []
+  const [, first, last] = /^(\d*)-(\d*)$/.exec(spec) ?? []
   if (first === undefined || last === undefined || (first === '' && last === ''))
     return { kind: 'whole' }
   return first === '' ? suffixRange(Number(last), bytes) : plainRange(Number(first), last, bytes)

@@ -10,8 +10,8 @@ import { findObject } from './steps/find-object.ts'
 
 export async function getObjectLegalHold(call: Call): Promise<Reply> {
   const bucket = findBucket(call)
-  requireLock(bucket)
   const { version } = await findObject(call, bucket)
+  requireLock(bucket)
   if (version.legalHold === undefined)
     throw new S3Error('NoSuchObjectLockConfiguration', { Key: call.key })
   return xmlReply(legalHoldDocument(version.legalHold))

@@ -11,8 +11,8 @@ const BODY_BYTES_MAX = 64 * 1024
 
 export async function putObjectLegalHold(call: Call): Promise<Reply> {
   const bucket = findBucket(call)
-  requireLock(bucket)
   const on = readLegalHold(await call.body.text(BODY_BYTES_MAX))
+  requireLock(bucket)
   const version = await editVersion(call, bucket, { what: 'legal-hold', on })
   return { status: 200, headers: versionField(bucket, version) }
 }

@@ -11,9 +11,9 @@ const BODY_BYTES_MAX = 64 * 1024
 
 export async function putObjectRetention(call: Call): Promise<Reply> {
   const bucket = findBucket(call)
-  requireLock(bucket)
   const asked = readRetention(await call.body.text(BODY_BYTES_MAX))
   if (asked) refusePast(asked.untilMs, call.receivedMs, 'RetainUntilDate', asked.until)
+  requireLock(bucket)
   const version = await editVersion(call, bucket, {
     what: 'retention',
     retention: asked && { mode: asked.mode, untilMs: asked.untilMs },

@@ -20,11 +20,11 @@ import { refuseTooLarge } from './steps/refuse-size.ts'
 export async function uploadPartCopy(call: Call): Promise<Reply> {
   const { key, headers, objects, signal } = call
   const bucket = findBucket(call)
+  const source = parseSource(call)
   const number = parsePartNumber(call.query)
   const uploadId = parseUploadId(call.query)
   refuseHeaders(headers)
   refuseConditions(headers)
-  const source = parseSource(call)
   const upload = await findUpload(call, bucket, uploadId)
   const customerKey = partKeyFor(call, upload)
   const found = await findSource(call, source)

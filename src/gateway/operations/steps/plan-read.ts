@@ -10,7 +10,7 @@ import { customerKeyFor } from './customer-key.ts'
 import { findBucket } from './find-bucket.ts'
 import { findObject } from './find-object.ts'
 import { preconditionFailed } from './refuse.ts'
-import { type OneSelection, refuseRangeOfPart, selectBytes } from './select-bytes.ts'
+import { type OneSelection, refusePart, selectBytes } from './select-bytes.ts'
 
 /** What to answer. */
 export type ReadPlan =
@@ -31,7 +31,7 @@ export async function planRead(call: Call): Promise<ReadPlan> {
   const { headers, query } = call
   refuseHeaders(headers)
   const overrides = parseResponseOverrides(query, call.identity)
-  refuseRangeOfPart(call)
+  refusePart(call)
   const bucket = findBucket(call)
   const object = await findObject(call, bucket)
   const { version } = object

@@ -103,9 +103,11 @@ function coversAll(range: ByteRange, version: ObjectVersion): boolean {
   return range.first === 0 && range.last === version.bytes - 1
 }
 
-/** Throws when the call asks for a range of a part. */
-export function refuseRangeOfPart({ headers, query }: Call): void {
-  if (query.partNumber === undefined || headers.range === undefined) return
+/** Throws when the call asks for what is no part of any object, or for a range of a part. */
+export function refusePart({ headers, query }: Call): void {
+  if (query.partNumber === undefined) return
+  parsePartNumber(query)
+  if (headers.range === undefined) return
   throw new S3Error(
     'InvalidRequest',
     {},

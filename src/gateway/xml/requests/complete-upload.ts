@@ -24,7 +24,7 @@ function readPart(part: XmlElement): ListedPart {
 
 function readNumber(part: XmlElement): number {
   const text = textOf(part, 'PartNumber')?.trim() ?? ''
-  if (!/^\d{1,9}$/.test(text)) throw malformed()
+  if (!/^-?\d{1,9}$/.test(text)) throw malformed()
   const number = Number(text)
   if (number >= 1 && number <= PARTS_MAX) return number
   throw new S3Error(

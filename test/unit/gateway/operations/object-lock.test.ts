@@ -108,7 +108,13 @@ t.test('without a lock of the bucket there is none of objects', async (t) => {
   const body = retention('GOVERNANCE', LATER)
   t.match(await refused('PutObjectRetention', { key: 'a', body }), MISSING)
   t.match(await refused('GetObjectRetention', { key: 'a' }), MISSING)
-  t.match(await refused('PutObjectLegalHold', { key: 'a' }), MISSING)
+  t.match(
+    await refused('PutObjectLegalHold', {
+      key: 'a',
+      body: '<LegalHold><Status>ON</Status></LegalHold>',
+    }),
+    MISSING,
+  )
   t.match(await refused('GetObjectLegalHold', { key: 'a' }), MISSING)
   const headers = { 'x-amz-object-lock-legal-hold': 'ON' }
   t.match(await refused('PutObject', { key: 'a', headers }), MISSING)

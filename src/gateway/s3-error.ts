@@ -28,7 +28,7 @@ const CATALOGUE = {
     'The existing object was created with a different encryption type. Subsequent write requests must include the appropriate encryption parameters in the request.',
   ],
   EntityTooLarge: [400, 'Your proposed upload exceeds the maximum allowed size.'],
-  EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed size.'],
+  EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed size'],
   ExpiredToken: [400, 'The provided token has expired.'],
   IdempotencyParameterMismatch: [
     400,
@@ -63,7 +63,7 @@ const CATALOGUE = {
   InvalidObjectState: [403, 'The operation is not valid for the current state of the object.'],
   InvalidPart: [
     400,
-    "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
+    "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
   ],
   InvalidPartNumber: [416, 'The requested partnumber is not satisfiable.'],
   InvalidPartOrder: [
@@ -111,7 +111,7 @@ const CATALOGUE = {
     400,
     'Your POST request fields preceding the upload file were too large.',
   ],
-  MetadataTooLarge: [400, 'Your metadata headers exceed the maximum allowed metadata size.'],
+  MetadataTooLarge: [400, 'Your metadata headers exceed the maximum allowed metadata size'],
   MethodNotAllowed: [405, 'The specified method is not allowed against this resource.'],
   MissingContentLength: [411, 'You must provide the Content-Length HTTP header.'],
   MissingRequestBodyError: [400, 'Request Body is empty.'],
@@ -125,7 +125,7 @@ const CATALOGUE = {
   NoSuchLifecycleConfiguration: [404, 'The lifecycle configuration does not exist.'],
   NoSuchObjectLockConfiguration: [
     404,
-    'The specified object does not have an ObjectLock configuration.',
+    'The specified object does not have a ObjectLock configuration.',
   ],
   NoSuchPublicAccessBlockConfiguration: [
     404,
@@ -148,7 +148,7 @@ const CATALOGUE = {
     'A conflicting conditional operation is currently in progress against this resource. Try again.',
   ],
   OwnershipControlsNotFoundError: [404, 'The bucket ownership controls were not found.'],
-  PreconditionFailed: [412, 'At least one of the preconditions you specified did not hold.'],
+  PreconditionFailed: [412, 'At least one of the pre-conditions you specified did not hold.'],
   ReplicationConfigurationNotFoundError: [404, 'The replication configuration was not found.'],
   RequestHeaderSectionTooLarge: [
     400,

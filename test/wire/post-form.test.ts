@@ -71,7 +71,7 @@ function get(wire: Wire, key: string, method = 'GET'): Promise<Answer> {
 async function refused(t: Test, wire: Wire): Promise<void> {
   const right = fieldsOf('a')
   const field = (name: string) =>
-    `Bucket POST must contain a field named '${name}'. If it is specified, please check the order of the fields.`
+    `Bucket POST must contain a field named '${name}'.  If it is specified, please check the order of the fields.`
   const cases: [name: string, fields: Field[], status: number, code: string, message?: string][] = [
     ['no key', without(right, 'key'), 400, 'InvalidArgument', field('key')],
     [

@@ -38,7 +38,7 @@ export function demandField(fields: FormFields, name: string): string {
   const value = fields[name]
   if (value !== undefined) return value
   const shown = SPELLED[name] ?? name
-  const message = `Bucket POST must contain a field named '${shown}'. If it is specified, please check the order of the fields.`
+  const message = `Bucket POST must contain a field named '${shown}'.  If it is specified, please check the order of the fields.`
   throw new S3Error('InvalidArgument', { ArgumentName: shown, ArgumentValue: '' }, { message })
 }
 

@@ -2,6 +2,7 @@
 import { unreachable } from '../../../kit/assert.ts'
 import type { CompleteRefused, ListedPart, Refused } from '../../../objects/object-store.ts'
 import type { Call } from '../../call.ts'
+import { parseObjectChecksum } from '../../headers/checksum-headers.ts'
 import { noSuchUpload } from '../../headers/part-number.ts'
 import { S3Error } from '../../s3-error.ts'
 import { refusal } from './refuse.ts'
@@ -34,7 +35,7 @@ export function completeRefusal(
         ETag: outcome.etag,
       })
     case 'claim-failed':
-      return claimRefusal(outcome, uploadId, parts)
+      return claimRefusal(outcome, call, parts)
     default:
       return refusal(outcome, call)
   }
@@ -44,7 +45,7 @@ type ClaimFailed = Extract<CompleteRefused, { kind: 'claim-failed' }>
 
 function claimRefusal(
   { claim, wanted, actual }: ClaimFailed,
-  uploadId: string,
+  { headers, query }: Call,
   parts: readonly ListedPart[],
 ): S3Error {
   switch (claim) {
@@ -52,14 +53,18 @@ function claimRefusal(
       return invalidRequest(
         `The provided 'x-amz-mp-object-size' header value ${wanted} does not match what was computed: ${actual}`,
       )
-    case 'checksum':
-      return new S3Error('BadDigest', { ExpectedDigest: wanted, CalculatedDigest: actual })
+    case 'checksum': {
+      const algorithm = parseObjectChecksum(headers)?.algorithm ?? 'checksum'
+      const message = `The ${algorithm} you specified did not match the calculated checksum.`
+      const digests = { ExpectedDigest: wanted, CalculatedDigest: actual }
+      return new S3Error('BadDigest', digests, { message })
+    }
     case 'checksum-type':
       return invalidRequest(describeMismatch(wanted, actual || 'none'))
     case 'part-checksum': {
       const part = parts.find(({ checksum }) => checksum?.value === wanted)
       const which = part ? { PartNumber: String(part.number), ETag: part.etag } : {}
-      return new S3Error('InvalidPart', { UploadId: uploadId, ...which })
+      return new S3Error('InvalidPart', { UploadId: query.uploadId ?? '', ...which })
     }
     default:
       return unreachable(claim)

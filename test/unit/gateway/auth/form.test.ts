@@ -56,7 +56,7 @@ t.test('each fault of a signature has its error', async (t) => {
   const missing = (shown: string) => ({
     code: 'InvalidArgument',
     elements: { ArgumentName: shown },
-    message: `Bucket POST must contain a field named '${shown}'. If it is specified, please check the order of the fields.`,
+    message: `Bucket POST must contain a field named '${shown}'.  If it is specified, please check the order of the fields.`,
   })
   const cases: [fields: Record<string, string>, error: Wanted][] = [
     [{ ...V4, policy: `${V4.policy}A` }, { code: 'SignatureDoesNotMatch' }],

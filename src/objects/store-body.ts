@@ -1,5 +1,5 @@
 // A body becomes a stored blob, and what a row says of it. Until a commit names the blob it is invisible.
-import { asBuffer } from '../kit/bytes.ts'
+import { hiddenEtag } from '../encryption/hidden-etag.ts'
 import { Overloaded } from '../kit/semaphore.ts'
 import { newUid } from '../kit/uid.ts'
 import type { Blob, Part } from '../metadata/records.ts'
@@ -38,7 +38,8 @@ export async function storeBody(
   const owner = { uid, bucketId: bucket.id, key, part, partition, storageClass, metadata }
   const written = sealing ? encryptBody(body, sealing.dataKey, { uid, part }) : body
   const stored = await writeBlob(owner, written, parts, signal)
-  return { ...describeStored(body, stored), ...otherEtag(sealing, parts) }
+  const facts = describeStored(body, stored)
+  return { ...facts, etag: shownEtag(facts.etag, sealing) }
 }
 
 /** The answer of the commit that names what was stored. When it was surely not done nothing of that stays. */
@@ -69,14 +70,11 @@ export async function discardStored({ blob }: { blob?: Blob }, parts: StoreParts
 
 /**
  * Where the key is not the store's alone the ETag is no MD5, as on AWS: it would tell whoever may list what the bytes
- * are. Nothing can be computed from it, so it is random.
+ * are.
  */
-function otherEtag(
-  sealing: Sealing | undefined,
-  { world }: Pick<StoreParts, 'world'>,
-): Pick<StoredFacts, 'etag'> | undefined {
-  if (!sealing || sealing.encryption.kind === 'SSE-S3') return undefined
-  return { etag: asBuffer(world.random.bytes(16)).toString('hex') }
+function shownEtag(md5: string, sealing: Sealing | undefined): string {
+  if (!sealing || sealing.encryption.kind === 'SSE-S3') return md5
+  return hiddenEtag(sealing.dataKey, md5)
 }
 
 function describeStored({ bytes }: Body, { blob, digests }: StoredBody): StoredFacts {

@@ -199,6 +199,12 @@ async function uploads(t: Test, wire: Wire): Promise<void> {
     } else {
       wantError(t, await uploadPart(upload, 3, 'x', SSE_C.read), 400, 'InvalidRequest')
     }
+    const again = await uploadPart(upload, 2, TEXT, kind.read)
+    t.equal(
+      again.headers.etag,
+      parts[1]!.etag,
+      'pitfall 108: the same part again has the same ETag',
+    )
     const choice = { ...kind.read, [SSE]: kind === SSE_S3 ? 'aws:kms' : 'AES256' }
     const method = await uploadPart(upload, 3, 'x', choice)
     wantError(t, method, 400, 'InvalidArgument', {}, 'a part does not choose')

@@ -86,7 +86,8 @@ t.test('a retention is not weakened', async (t) => {
   t.match(await retain('GOVERNANCE', 9, true), {
     version: { retention: { untilMs: START_MS + 9 } },
   })
-  t.match(await retain('COMPLIANCE', 12), { kind: 'done' })
+  t.strictSame(await retain('COMPLIANCE', 12), { kind: 'locked' }, 'another mode')
+  t.match(await retain('COMPLIANCE', 12, true), { kind: 'done' })
   t.strictSame(await retain('GOVERNANCE', 20, true), { kind: 'locked' })
   const lift = { what: 'retention', retention: undefined, bypass: true } as const
   t.strictSame(await store.edit('k', lift), { kind: 'locked' })

@@ -104,7 +104,10 @@ function findSubResource(method: Method, level: Level, { pairs, query }: Address
 
 function checkParameter(name: string, method: Method, level: Level, value: string): void {
   const lower = name.toLowerCase()
-  if (SUB_RESOURCES.has(name) || PARAMETERS.has(lower) || lower.startsWith('x-')) return
+  // Headers in the query are written in any case; `versionid` would be a version that is asked for and not heard.
+  const known = SUB_RESOURCES.has(name) || PARAMETERS.has(name)
+  const isHeader = lower.startsWith('x-') || lower === 'content-md5' || lower === 'content-type'
+  if (known || isHeader) return
   // `GET /bucket/key?v=3` only means to get past a cache; everything else unknown could mean anything.
   const harmless = level === 'object' && (method === 'GET' || method === 'HEAD') && value !== ''
   if (harmless) return

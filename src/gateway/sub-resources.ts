@@ -145,18 +145,18 @@ export const SUB_RESOURCES: ReadonlySet<string> = new Set(
     .filter((name) => name !== ''),
 )
 
-/** Parameters that accompany operations and choose none, in lower case. Those that begin with `x-` are ignored besides. */
+/** Parameters that accompany operations and choose none. Those that begin with `x-` are ignored besides. */
 export const PARAMETERS: ReadonlySet<string> = new Set([
   'annotation-prefix',
-  'annotationname',
-  'awsaccesskeyid',
+  'AWSAccessKeyId',
+  'annotationName',
   'bucket-region',
   'content-md5',
   'content-type',
   'continuation-token',
   'delimiter',
   'encoding-type',
-  'expires',
+  'Expires',
   'fetch-owner',
   'id',
   'key-marker',
@@ -169,7 +169,7 @@ export const PARAMETERS: ReadonlySet<string> = new Set([
   'max-parts',
   'max-uploads',
   'part-number-marker',
-  'partnumber',
+  'partNumber',
   'prefix',
   'response-cache-control',
   'response-content-disposition',
@@ -178,9 +178,9 @@ export const PARAMETERS: ReadonlySet<string> = new Set([
   'response-content-type',
   'response-expires',
   'select-type',
-  'signature',
+  'Signature',
   'start-after',
   'upload-id-marker',
   'version-id-marker',
-  'versionid',
+  'versionId',
 ])

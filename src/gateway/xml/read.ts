@@ -13,6 +13,12 @@ export interface XmlElement {
 /** No document of S3 is deeper than 6. */
 const NESTED_TAGS_MAX = 16
 
+/** Tags and references of a document: parsing takes as long as there are many of them, and all others wait. */
+const MARKS_MAX = 50_000
+
+/** No text of a document is so long. */
+const TEXT_LENGTH_MAX = 64 * 1024
+
 // References are resolved here, not by the parser: it bounds their number at less than 10,000 quoted ETags need.
 const parser = new XMLParser({
   preserveOrder: true,
@@ -27,8 +33,12 @@ const parser = new XMLParser({
   maxNestedTags: NESTED_TAGS_MAX,
 })
 
-/** The root element of `text`, which must be called `rootName`. Anything else is MalformedXML. */
-export function readXml(text: string, rootName: string): XmlElement {
+/**
+ * The root element of `text`, which must be called `rootName`. Anything else is MalformedXML, and so is a document
+ * of more than `marksMax` tags and references.
+ */
+export function readXml(text: string, rootName: string, marksMax = MARKS_MAX): XmlElement {
+  if (countMarks(text, marksMax) > marksMax) throw malformed()
   const nodes = parse(text).filter((node) => !('#text' in node))
   const root = nodes.length === 1 ? toElement(nodes[0]!) : undefined
   if (root?.name !== rootName) throw malformed()
@@ -89,8 +99,20 @@ const NAMED: Readonly<Record<string, string>> = {
   '&apos;': "'",
 }
 
+/** How often `<` and `&` stand in `text`, counted up to one more than `max`. */
+function countMarks(text: string, max: number): number {
+  let count = 0
+  for (const mark of ['<', '&']) {
+    for (let at = text.indexOf(mark); at >= 0 && count <= max; at = text.indexOf(mark, at + 1)) {
+      count += 1
+    }
+  }
+  return count
+}
+
 function resolveReferences(text: string): string {
   if (!text.includes('&')) return text
+  if (text.length > TEXT_LENGTH_MAX) throw malformed()
   return text.replace(/&[^;&]{0,12};?/g, (reference) => {
     const resolved = NAMED[reference] ?? characterOf(reference)
     if (resolved === undefined) throw malformed()

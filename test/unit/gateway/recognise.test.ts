@@ -305,3 +305,8 @@ t.test('a presigned copy carries its source as a parameter', async (t) => {
   t.equal(read(`PUT /bkt/k?${signed}`).operation, 'CopyObject')
   t.equal(read(`PUT /bkt/k?partNumber=1&uploadId=u&${signed}`).operation, 'UploadPartCopy')
 })
+
+t.test('a parameter in another case is not the one that is meant', async (t) => {
+  const head = { method: 'DELETE', url: '/bkt/k?versionid=3', headers: { host: 'localhost' } }
+  t.throws(() => recognise(head, []), { code: 'NotImplemented' })
+})

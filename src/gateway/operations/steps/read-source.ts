@@ -30,10 +30,11 @@ export async function findSource(call: Call, source: CopySource): Promise<FoundS
   const found = await findVersion(call, bucket, source)
   if (found.kind === 'delete-marker') throw refuseMarker(source)
   const { version } = found.object
+  // Before the conditions: they would tell whoever lacks the key what the ETag is.
+  const customerKey = sourceCustomerKeyFor(call, version.encryption)
   const conditions = parseCopySourceConditions(call.headers, call.receivedMs)
   const verdict = judgeRead(conditions, version)
   if (verdict.kind !== 'passed') throw preconditionFailed(`x-amz-copy-source-${verdict.condition}`)
-  const customerKey = sourceCustomerKeyFor(call, version.encryption)
   const { 'x-amz-version-id': versionId } = versionField(bucket, version)
   const headers = versionId === undefined ? {} : { 'x-amz-copy-source-version-id': versionId }
   return { object: found.object, customerKey, headers }

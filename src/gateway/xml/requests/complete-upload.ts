@@ -5,9 +5,12 @@ import { childrenOf, malformed, readXml, textOf, type XmlElement } from '../read
 
 const PARTS_MAX = 10_000
 
+/** Eight tags and the two quotes of the ETag, with some to spare. */
+const MARKS_PER_PART = 16
+
 /** The parts in the order they were listed; whether the order is right is decided with the upload. */
 export function readListedParts(text: string): ListedPart[] {
-  const root = readXml(text, 'CompleteMultipartUpload')
+  const root = readXml(text, 'CompleteMultipartUpload', PARTS_MAX * MARKS_PER_PART)
   const parts = childrenOf(root, 'Part').map(readPart)
   if (parts.length === 0 || parts.length > PARTS_MAX) throw malformed()
   return parts

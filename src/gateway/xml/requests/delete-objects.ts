@@ -18,8 +18,11 @@ export interface DeleteRequest {
 
 const KEYS_MAX = 1000
 
+/** Keys may be full of characters that XML writes as references. */
+const MARKS_MAX = 200_000
+
 export function readDeleteRequest(text: string): DeleteRequest {
-  const root = readXml(text, 'Delete')
+  const root = readXml(text, 'Delete', MARKS_MAX)
   const keys = childrenOf(root, 'Object').map(readKey)
   if (keys.length === 0 || keys.length > KEYS_MAX) throw malformed()
   return { keys, quiet: textOf(root, 'Quiet')?.trim() === 'true' }

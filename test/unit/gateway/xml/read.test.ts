@@ -123,3 +123,17 @@ t.test('CreateBucketConfiguration', async (t) => {
   t.throws(() => configuration('<Tags><Tag/></Tags>'), { code: 'NotImplemented' })
   t.throws(() => readLocationConstraint('<Other/>'), malformed)
 })
+
+t.test('a document of nothing but tags is refused before it is parsed', async (t) => {
+  const tags = '<a/>'.repeat(500_000)
+  t.throws(
+    () => readListedParts(`<CompleteMultipartUpload>${tags}</CompleteMultipartUpload>`),
+    malformed,
+  )
+  t.throws(() => readDeleteRequest(`<Delete>${tags}</Delete>`), malformed)
+  const references = '&amp;'.repeat(300_000)
+  t.throws(
+    () => readDeleteRequest(`<Delete><Object><Key>${references}</Key></Object></Delete>`),
+    malformed,
+  )
+})

@@ -1,5 +1,7 @@
 // The body that an operation reads: decoded, counted, checked against every claim of the client.
 import { assert } from '../../kit/assert.ts'
+import { kibibytes, mebibytes } from '../../kit/bytes.ts'
+import { Semaphore } from '../../kit/semaphore.ts'
 import type { ChecksumAlgorithm } from '../../objects/object-store.ts'
 import { ChunkChain } from '../auth/chunk-chain.ts'
 import type { Payload } from '../auth/payload.ts'
@@ -30,6 +32,11 @@ export interface BodyHead {
 
 type OpenBody = ReturnType<RequestBody['open']>
 
+const TEXT_PERMIT_BYTES = kibibytes(64)
+
+/** For the long documents of all requests together: 64 MiB. */
+const textMemory = new Semaphore(mebibytes(64) / TEXT_PERMIT_BYTES, { maxWaiting: 0 })
+
 /**
  * The body of one request. `read` starts the bytes off the socket and is called at most once.
  * Throws at once when the lengths contradict each other; other claims are looked at when the body is asked for.
@@ -54,7 +61,7 @@ export function requestBody(head: BodyHead, read: () => AsyncIterable<Uint8Array
       const shape = findShape(head)
       refuseTooLong(shape.bytes ?? 0, maxBytes)
       // `PUT /bucket` without a length has no body: curl and s3-tests send it so.
-      return readText(open('CRC32', { ...shape, bytes: shape.bytes ?? 0 }))
+      return readBounded(open('CRC32', { ...shape, bytes: shape.bytes ?? 0 }))
     },
     raw: () => {
       assert(!opened, 'the body of a request is read once')
@@ -158,6 +165,18 @@ function findTrailer(
 function refuseTooLong(bytes: number, maxBytes: number): void {
   if (bytes <= maxBytes) return
   throw new S3Error('MaxMessageLengthExceeded', { MaxMessageLengthBytes: String(maxBytes) })
+}
+
+/** Takes memory for a long text before it is read. Throws Overloaded where there is none: nobody waits for slow senders. */
+async function readBounded(body: OpenBody): Promise<string> {
+  const permits = Math.floor(body.bytes / TEXT_PERMIT_BYTES)
+  if (permits === 0) return await readText(body)
+  await textMemory.acquire(permits)
+  try {
+    return await readText(body)
+  } finally {
+    textMemory.release(permits)
+  }
 }
 
 async function readText({ chunks, finish }: OpenBody): Promise<string> {

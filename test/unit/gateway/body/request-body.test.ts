@@ -327,3 +327,16 @@ t.test('raw() is the body as it comes, and takes no claim on it', async (t) => {
   const inHead = { code: 'NotImplemented', elements: { Header: 'x-amz-content-sha256' } }
   t.throws(() => hashed.raw(), inHead)
 })
+
+t.test('long texts have 64 MiB together; what is refused takes nothing', async (t) => {
+  const mebibyte = 'x'.repeat(1024 * 1024)
+  const long = (): RequestBody => bodyOf({ wire: Array<string>(4).fill(mebibyte) })
+  for (let round = 0; round < 2; round += 1) {
+    const texts = Array.from({ length: 20 }, () => long().text(8 * 1024 * 1024))
+    const results = await Promise.allSettled(texts)
+    const refused = results.filter(({ status }) => status === 'rejected')
+    t.equal(refused.length, 4)
+    for (const result of refused) t.match(result, { reason: { code: 'OVERLOADED' } })
+  }
+  await t.rejects(long().text(1000), { code: 'MaxMessageLengthExceeded' })
+})

@@ -17,6 +17,7 @@ t.test('RenameObject', { timeout: 60_000 }, async (t) => {
   await withWire(t, {}, async (wire) => {
     await t.test('an object moves, with all that it has', async (t) => moves(t, wire))
     await t.test('names of every kind', async (t) => names(t, wire))
+    await t.test('a name with its bucket in front', async (t) => withBucket(t, wire))
     await t.test('conditions on the source', async (t) => sourceConditions(t, wire))
     await t.test('conditions on the target', async (t) => targetConditions(t, wire))
     await t.test('a token makes it idempotent', async (t) => tokens(t, wire))
@@ -95,6 +96,20 @@ const LONG_AGO = 'Sat, 01 Jan 2000 00:00:00 GMT'
 /** A moment after the last change of anything here: dates of the future are not looked at. */
 function inFuture(): string {
   return new Date(Date.now() + 3_600_000).toUTCString()
+}
+
+async function withBucket(t: Test, wire: Wire): Promise<void> {
+  await put(wire, `/${BUCKET}/in/front`, 'plain')
+  t.equal((await rename(wire, `/${BUCKET}/in/front`, 'moved')).status, 200)
+  t.equal((await get(wire, 'moved')).text, 'plain')
+  // A key that begins like the bucket is meant itself.
+  await put(wire, `/${BUCKET}/${BUCKET}/odd`, 'odd')
+  await put(wire, `/${BUCKET}/odd`, 'other')
+  t.equal((await rename(wire, `${BUCKET}/odd`, 'moved')).status, 200)
+  t.equal((await get(wire, 'moved')).text, 'odd')
+  t.equal((await get(wire, 'odd')).text, 'other')
+  for (const key of ['moved', 'odd'])
+    await ask(wire, { method: 'DELETE', path: `/${BUCKET}/${key}` })
 }
 
 async function sourceConditions(t: Test, wire: Wire): Promise<void> {

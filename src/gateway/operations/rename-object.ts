@@ -43,14 +43,23 @@ export async function renameObject(call: Call): Promise<Reply> {
   const bucket = findBucket(call)
   refuseHeaders(headers)
   refuseAttributes(headers, ['x-amz-server-side-encryption'])
-  const source = parseRenameSource(headers)
-  if (source === key) throw invalidRequest('An object can not be renamed to the name that it has.')
+  const said = parseRenameSource(headers)
   const token = parseClientToken(headers)
-  const rename = { bucketId: bucket.id, source, target: key }
+  const rename = { bucketId: bucket.id, source: said, target: key }
   if (token !== undefined && recent.has(token, rename, receivedMs)) return { status: 200 }
+  const source = await nameSource(call, bucket, said)
+  if (source === key) throw invalidRequest('An object can not be renamed to the name that it has.')
   const made = await moveObject(call, bucket, source)
   if (token !== undefined) recent.note(token, rename, receivedMs)
   return { status: 200, headers: writtenVersionField(bucket, made) }
+}
+
+/** The old name may be said with its bucket in front, as copies say it; a key that is called so itself is meant first. */
+async function nameSource({ objects }: Call, bucket: Bucket, said: string): Promise<string> {
+  const within = `${bucket.name}/`
+  if (!said.startsWith(within) || said === within) return said
+  const found = await objects.find(bucket, said)
+  return found.kind === 'found' ? said : said.slice(within.length)
 }
 
 async function moveObject(call: Call, bucket: Bucket, source: string): Promise<ObjectVersion> {

@@ -51,6 +51,9 @@ t.test('checksums', { timeout: 120_000 }, async (t) => {
 t.test('checksums, strict', { timeout: 60_000 }, async (t) => {
   await withWire(t, { options: ['--strict-s3'] }, async (wire) => {
     await t.test('pitfall 39: no checksum of a range, as AWS', async (t) => strictReads(t, wire))
+    await t.test('pitfall 37: each part is listed with its checksum', async (t) =>
+      strictComplete(t, wire),
+    )
   })
 })
 
@@ -348,6 +351,19 @@ async function readParts(t: Test, wire: Wire): Promise<void> {
   const full = { crc64nvme: checksumOf('CRC64NVME', SECOND), type: 'FULL_OBJECT' }
   t.same(shown(await ask(wire, second)), full, 'a part of a FULL_OBJECT')
   t.same(shown(await ask(wire, { ...second, method: 'HEAD' })), full)
+}
+
+async function strictComplete(t: Test, wire: Wire): Promise<void> {
+  const headers = { 'x-amz-checksum-algorithm': 'SHA256' }
+  const upload = await beginUpload(wire, `/${BUCKET}/strict-composite`, headers)
+  const sent = await uploadPart(upload, 1, 'x')
+  const etag = sent.headers.etag ?? ''
+  const refused = await completeUpload(upload, [{ number: 1, etag }])
+  wantError(t, refused, 400, 'InvalidRequest')
+  t.match(refused.text, /missing for part 1/)
+  const value = sent.headers['x-amz-checksum-sha256'] ?? ''
+  const more = `<ChecksumSHA256>${value}</ChecksumSHA256>`
+  t.equal((await completeUpload(upload, [{ number: 1, etag, more }])).status, 200)
 }
 
 async function strictReads(t: Test, wire: Wire): Promise<void> {

@@ -15,7 +15,7 @@ import { percentEncode } from '../xml/key-encoding.ts'
 import { readListedParts } from '../xml/requests/complete-upload.ts'
 import { refuseOtherKey } from './steps/customer-key.ts'
 import { findBucket } from './steps/find-bucket.ts'
-import { completeRefusal } from './steps/refuse-complete.ts'
+import { completeRefusal, refuseMissingChecksums } from './steps/refuse-complete.ts'
 
 const BODY_BYTES_MAX = 4 * 1024 * 1024
 
@@ -32,6 +32,7 @@ export async function completeMultipartUpload(call: Call): Promise<Reply> {
   const parts = readListedParts(await call.body.text(BODY_BYTES_MAX))
   const retention = defaultRetention(bucket, call.receivedMs)
   await refuseOtherKey(call, bucket, uploadId)
+  if (call.strict) await refuseMissingChecksums(call, bucket, { uploadId, parts })
   const outcome: CompleteOutcome = await objects.completeUpload({
     bucket,
     key,

@@ -54,11 +54,14 @@ export async function uploadAll(
   headers: Record<string, string> = {},
 ): Promise<Answer> {
   const upload = await beginUpload(wire, path, headers)
-  const parts: { number: number; etag: string }[] = []
+  const algorithm = headers['x-amz-checksum-algorithm']
+  const parts: { number: number; etag: string; more: string }[] = []
   for (const [index, body] of bodies.entries()) {
     const answer = await uploadPart(upload, index + 1, body)
     if (answer.status !== 200) throw new Error(`UploadPart: ${answer.text}`)
-    parts.push({ number: index + 1, etag: answer.headers.etag! })
+    const value = algorithm && answer.headers[`x-amz-checksum-${algorithm.toLowerCase()}`]
+    const more = value ? `<Checksum${algorithm}>${value}</Checksum${algorithm}>` : ''
+    parts.push({ number: index + 1, etag: answer.headers.etag!, more })
   }
   const done = await completeUpload(upload, parts)
   if (elementOf(done, 'ETag') === undefined) throw new Error(`Complete: ${done.text}`)

@@ -139,8 +139,38 @@ export type Command =
   | { kind: 'set-bucket'; commandId: Uid; bucket: BucketRef; state: 'live' | 'frozen' }
   /** Everything of the bucket becomes garbage: only after every partition answered frozen and empty. */
   | { kind: 'drop-bucket'; commandId: Uid; bucket: BucketRef }
+  /**
+   * The shards of a blob lie on other drives now, all of them durable: `drives` as in Blob, undefined for those of the
+   * map. The repair row goes, or stays for the slots that are still owed.
+   */
+  | {
+      kind: 'move-blob'
+      commandId: Uid
+      rowKey: Uint8Array
+      uid: Uid
+      part: number
+      drives: number[] | undefined
+    }
   /** The shards of these blobs are gone: forget the garbage rows. */
   | { kind: 'forget-garbage'; commandId: Uid; items: { dueMs: number; uid: Uid }[] }
+
+/** A blob and the row that names it: where its drives are written when they change. */
+export interface BlobReference {
+  /** Key of the row: an object, an older version, a part, a chunk of a manifest or an annotation. */
+  rowKey: Uint8Array
+  bucketId: BucketId | undefined
+  /** Of the object; undefined where the row does not say (parts and manifests). */
+  key: string | undefined
+  blob: Blob
+}
+
+/** A blob that is known to lack shards. */
+export interface OwedBlob {
+  bucketId: BucketId
+  key: string
+  blob: Blob
+  uploadId?: Uid
+}
 
 /** As the error shows it. */
 export type ConditionName =
@@ -201,6 +231,8 @@ export interface Answers {
   'abort-upload': { kind: 'done' } | { kind: 'no-upload' } | Refused
   'set-bucket': { kind: 'done'; empty: boolean } | { kind: 'bucket-gone' }
   'drop-bucket': { kind: 'done' }
+  /** `elsewhere`: the row does not name the blob any more; it may have moved, or be garbage. */
+  'move-blob': { kind: 'done' } | { kind: 'elsewhere' }
   'forget-garbage': { kind: 'done' }
 }
 export type AnswerTo<C extends Command> = Answers[C['kind']]
@@ -289,6 +321,15 @@ export interface Queries {
     annotationsId: string,
     scan: AnnotationScan,
   ): Promise<{ annotations: Annotation[]; more: boolean }>
+  /** Rows that name blobs, in order of row key, strictly after `after`; `more` when there are others. */
+  scanBlobs(
+    after: Uint8Array | undefined,
+    limit: number,
+  ): Promise<{ references: BlobReference[]; after: Uint8Array | undefined; more: boolean }>
+  /** Blobs with repair rows: those that lack most first, then the oldest. */
+  owedBlobs(limit: number): Promise<OwedBlob[]>
+  /** The row that names an owed blob now; undefined when nothing does. */
+  findBlob(owed: OwedBlob): Promise<BlobReference | undefined>
   /** Garbage due at `nowMs`, oldest first. */
   dueGarbage(nowMs: number, limit: number): Promise<Garbage[]>
 }

@@ -159,17 +159,21 @@ export interface BlobReference {
   /** Key of the row: an object, an older version, a part, a chunk of a manifest or an annotation. */
   rowKey: Uint8Array
   bucketId: BucketId | undefined
-  /** Of the object; undefined where the row does not say (parts and manifests). */
+  /** Of the object; undefined, like the bucket, where the row does not say (parts, manifests, annotations). */
   key: string | undefined
   blob: Blob
 }
 
-/** A blob that is known to lack shards. */
+/** A blob that is known to lack shards, and enough to find the row that names it. */
 export interface OwedBlob {
-  bucketId: BucketId
-  key: string
+  /** Absent, like the key, when the blob lost shards after it was committed and its row does not say. */
+  bucketId?: BucketId
+  key?: string
   blob: Blob
+  /** The upload that the blob was a part of when it was written. */
   uploadId?: Uid
+  /** The row that names it for as long as any does. */
+  rowKey?: Uint8Array
 }
 
 /** As the error shows it. */
@@ -321,14 +325,18 @@ export interface Queries {
     annotationsId: string,
     scan: AnnotationScan,
   ): Promise<{ annotations: Annotation[]; more: boolean }>
-  /** Rows that name blobs, in order of row key, strictly after `after`; `more` when there are others. */
+  /**
+   * Blobs in order of the keys of the rows that name them, strictly after the row `after`: about `limit`, for all of
+   * one row come at once. Go on after the `after` of the page while there is `more`. A version that becomes the
+   * latest again while they are walked may be missed: it goes back to where the walk has been.
+   */
   scanBlobs(
     after: Uint8Array | undefined,
     limit: number,
   ): Promise<{ references: BlobReference[]; after: Uint8Array | undefined; more: boolean }>
   /** Blobs with repair rows: those that lack most first, then the oldest. */
   owedBlobs(limit: number): Promise<OwedBlob[]>
-  /** The row that names an owed blob now; undefined when nothing does. */
+  /** The row that names a blob now, by bucket and key, upload or row; undefined when nothing does. */
   findBlob(owed: OwedBlob): Promise<BlobReference | undefined>
   /** Garbage due at `nowMs`, oldest first. */
   dueGarbage(nowMs: number, limit: number): Promise<Garbage[]>

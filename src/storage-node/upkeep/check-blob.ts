@@ -25,6 +25,8 @@ export interface CheckParts {
   node: StorageNode
   map: ClusterMap
   countRead(bytes: number): void
+  /** Called between cells: rests as the pace asks, throws when work is to end. */
+  pace(): Promise<void>
 }
 
 /** Checks one slot after the other, with one cell of memory at most. */
@@ -67,8 +69,9 @@ async function checkSlot(
   blob: Blob,
   slot: number,
   depth: CheckDepth,
-  { node, map, countRead }: CheckParts,
+  parts: CheckParts,
 ): Promise<SlotHealth> {
+  const { node, map } = parts
   const driveId = drivesOfBlob(map, blob)[slot]!
   if (driveId === MISSING_SLOT) return 'unwritten'
   if (map.drives.find(({ id }) => id === driveId)?.state !== 'active') return 'out'
@@ -76,7 +79,7 @@ async function checkSlot(
     const opened = await node.openShard(driveId, { uid: blob.uid, part: blob.part, slot })
     if (opened.kind !== 'found') return opened.kind
     try {
-      return depth === 'deep' ? await readWhole(opened.reader, blob, countRead) : 'whole'
+      return depth === 'deep' ? await readWhole(opened.reader, blob, parts) : 'whole'
     } finally {
       await opened.reader.close()
     }
@@ -89,7 +92,7 @@ async function checkSlot(
 async function readWhole(
   reader: ShardReader,
   blob: Blob,
-  countRead: (bytes: number) => void,
+  { countRead, pace }: CheckParts,
 ): Promise<SlotHealth> {
   const described = await reader.describe()
   if (described.kind !== 'found') return described.kind
@@ -100,6 +103,7 @@ async function readWhole(
     const read = await reader.readCell(index, target)
     if (read.kind !== 'found') return read.kind
     countRead(read.bytes)
+    await pace()
   }
   return 'whole'
 }

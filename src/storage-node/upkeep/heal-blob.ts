@@ -21,6 +21,8 @@ export interface HealParts {
   countRead(bytes: number): void
   countWritten(bytes: number): void
   countMended(shards: number): void
+  /** Called between cells: rests as the pace asks, throws when work is to end. */
+  pace(): Promise<void>
 }
 
 /** How a blob was left. */
@@ -45,11 +47,7 @@ export interface HealRequest {
 }
 
 /** Checks a blob and mends what it lacks. Throws only what says nothing of the blob: metadata without an answer, our own faults. */
-export async function healBlob(
-  request: HealRequest,
-  parts: HealParts,
-  signal: AbortSignal,
-): Promise<Healed> {
+export async function healBlob(request: HealRequest, parts: HealParts): Promise<Healed> {
   const { map } = parts.coordinator.state
   const { blob } = request.reference
   const before = await checkBlob(blob, request.depth, { ...parts, map })
@@ -60,7 +58,7 @@ export async function healBlob(
   // Mending may find that a shard which was only looked at is damaged: at most once for each of them.
   for (let round = 0; round < check.slots.length; round += 1) {
     if (!check.slots.some(isOwed)) break
-    const mended = await mendBlob(blob, check, { ...parts, map }, signal)
+    const mended = await mendBlob(blob, check, { ...parts, map })
     if (mended.kind === 'unrepairable') {
       trouble = mended
       break

@@ -11,12 +11,14 @@ import { DamageQueue } from './damage-queue.ts'
 import { type Healed, type HealParts, type HealRequest, healBlob } from './heal-blob.ts'
 import type { HealProgress } from './heal-progress.ts'
 import { OwedBlobs } from './owed-blobs.ts'
+import { Pacer } from './pacer.ts'
 import { PassSchedule, redundancyLeft, type ScheduleOptions } from './pass-schedule.ts'
 import { ShardSources } from './shard-sources.ts'
 import { UnrepairableList } from './unrepairable.ts'
 
 /** What the healer is given; it counts by itself. */
-export interface HealerParts extends Omit<HealParts, 'countRead' | 'countWritten' | 'countMended'> {
+export interface HealerParts
+  extends Omit<HealParts, 'countRead' | 'countWritten' | 'countMended' | 'pace'> {
   partitions: readonly MetadataPartition[]
 }
 
@@ -25,12 +27,6 @@ const BATCH_BLOBS = 4
 
 /** Rest after work, as a multiple of the time that the work took: a duty of 20 %, and of 60 % with little redundancy left. */
 const TRANQUILITY = { usual: 4, urgent: 2 / 3 } as const
-
-/** Rests shorter than this are saved up. */
-const REST_MIN_MS = 10
-
-/** No single rest is longer, however long the work took. */
-const REST_MAX_MS = 60_000
 
 /** How long it sleeps when there is nothing to do. */
 const IDLE_MS = 250
@@ -51,12 +47,12 @@ export class Healer {
   /** Blobs that are worked on now, by uid. */
   readonly #held = new Map<Uid, number>()
   readonly #stopping = new AbortController()
+  readonly #pacer: Pacer
   readonly #totals = { checkedBlobs: 0, mendedShards: 0, bytesRead: 0, bytesWritten: 0 }
   readonly #ended: Record<PassKind, number> = { check: 0, scrub: 0 }
   readonly #passes: Partial<Record<PassKind, { walk: BlobWalk; disturbances: number }>> = {}
   #running: Promise<void> | undefined
   #unwatch: () => void = () => {}
-  #restOwedMs = 0
   /** Of the last pass that ended: what a scrub has to read, and what waits for drives. */
   #scrubBytes = 0
   #waiting = 0
@@ -77,7 +73,9 @@ export class Healer {
       countMended: (shards) => {
         totals.mendedShards += shards
       },
+      pace: () => this.#pacer.rest(this.#stopping.signal),
     }
+    this.#pacer = new Pacer(parts.world.clock, () => this.#tranquility())
     this.#owed = new OwedBlobs(parts.partitions)
     this.#schedule = new PassSchedule(options, parts.coordinator.state.map, this.#nowMs())
   }
@@ -133,51 +131,44 @@ export class Healer {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#parts.world
     while (!signal.aborted) {
-      const startedMs = clock.monotonicMs()
-      let worked = false
       try {
-        worked = await this.#step(signal)
+        if (await this.#step()) await this.#pacer.rest(signal)
+        else await this.#idle(signal)
       } catch (error) {
         if (signal.aborted) return
         this.#parts.log.warn({ error: String(error) }, 'a step of mending failed')
+        await this.#idle(signal).catch(() => undefined) // An aborted sleep only means that it is time to stop.
       }
-      await this.#rest(worked ? clock.monotonicMs() - startedMs : undefined, signal)
     }
   }
 
-  /** False when there was nothing to do. */
-  async #step(signal: AbortSignal): Promise<boolean> {
-    return (
-      (await this.#mendReported(signal)) ||
-      (await this.#mendOwed(signal)) ||
-      (await this.#walkOn(signal))
-    )
+  async #idle(signal: AbortSignal): Promise<void> {
+    await this.#parts.world.clock.sleep(IDLE_MS, signal)
+    this.#pacer.begin()
   }
 
-  async #rest(workedMs: number | undefined, signal: AbortSignal): Promise<void> {
+  /** False when there was nothing to do. */
+  async #step(): Promise<boolean> {
+    return (await this.#mendReported()) || (await this.#mendOwed()) || (await this.#walkOn())
+  }
+
+  #tranquility(): number {
     const { map } = this.#parts.coordinator.state
     const isUrgent = map.drives.some(({ state }) => state === 'out') && redundancyLeft(map) <= 1
-    const { usual, urgent } = TRANQUILITY
-    this.#restOwedMs += workedMs === undefined ? IDLE_MS : workedMs * (isUrgent ? urgent : usual)
-    if (this.#restOwedMs < REST_MIN_MS) return
-    const restMs = Math.min(this.#restOwedMs, REST_MAX_MS)
-    this.#restOwedMs = 0
-    // An aborted sleep only means that it is time to stop.
-    await this.#parts.world.clock.sleep(restMs, signal).catch(() => undefined)
+    return isUrgent ? TRANQUILITY.urgent : TRANQUILITY.usual
   }
 
-  async #mendReported(signal: AbortSignal): Promise<boolean> {
+  async #mendReported(): Promise<boolean> {
     const damaged = this.#damage.next(this.#nowMs())
     if (!damaged) return false
     try {
       const request = await this.#findReported(damaged.blob)
-      const outcome = request ? await this.#heal(request, signal) : GONE
+      const outcome = request ? await this.#heal(request) : GONE
       if (isSettled(outcome)) this.#damage.done(damaged)
       else this.#retry(damaged)
     } catch (error) {
-      if (!signal.aborted) this.#retry(damaged)
+      if (!this.#stopping.signal.aborted) this.#retry(damaged)
       throw error
     }
     return true
@@ -202,13 +193,13 @@ export class Healer {
     return reference && { partition, reference, depth: 'deep', hasRepairRow: false }
   }
 
-  async #mendOwed(signal: AbortSignal): Promise<boolean> {
+  async #mendOwed(): Promise<boolean> {
     const batch = await this.#owed.next(BATCH_BLOBS, this.#nowMs())
-    await Promise.all(
+    await allDone(
       batch.map(async ({ partition, owed }) => {
         const reference = await partition.findBlob(owed)
         const request = { partition, depth: 'shallow', hasRepairRow: true } as const
-        const outcome = reference ? await this.#heal({ ...request, reference }, signal) : GONE
+        const outcome = reference ? await this.#heal({ ...request, reference }) : GONE
         if (isWhole(outcome)) this.#owed.done(owed)
       }),
     )
@@ -216,7 +207,7 @@ export class Healer {
   }
 
   /** Goes on with the check that is under way or due; else with the scrub, unless that is ahead of its time. */
-  async #walkOn(signal: AbortSignal): Promise<boolean> {
+  async #walkOn(): Promise<boolean> {
     const due = this.#schedule.next(this.#nowMs())
     if (due && !this.#passes[due] && !this.#passes.check) this.#begin(due)
     const pass = this.#passes.check ?? this.#passes.scrub
@@ -224,9 +215,9 @@ export class Healer {
     const { walk } = pass
     const depth = walk.kind === 'scrub' ? 'deep' : 'shallow'
     const batch = await walk.next(BATCH_BLOBS)
-    await Promise.all(
+    await allDone(
       batch.map(async (blob) => {
-        walk.note(blob, await this.#heal({ ...blob, depth, hasRepairRow: false }, signal))
+        walk.note(blob, await this.#heal({ ...blob, depth, hasRepairRow: false }))
       }),
     )
     if (batch.length === 0) this.#end(pass)
@@ -263,18 +254,18 @@ export class Healer {
   }
 
   /** Whatever goes wrong with one blob is entered and said; only being told to stop goes on. */
-  async #heal(request: HealRequest, signal: AbortSignal): Promise<Healed | 'failed'> {
+  async #heal(request: HealRequest): Promise<Healed | 'failed'> {
     const { uid } = request.reference.blob
     // A blob on the list is never taken off it by a mere look.
     const depth = this.#unrepairable.lists(request.reference.blob) ? 'deep' : request.depth
     this.#hold(uid, 1)
     try {
-      const outcome = await healBlob({ ...request, depth }, this.#parts, signal)
+      const outcome = await healBlob({ ...request, depth }, this.#parts)
       this.#totals.checkedBlobs += 1
       this.#note(request, outcome)
       return outcome
     } catch (error) {
-      if (signal.aborted) throw error
+      if (this.#stopping.signal.aborted) throw error
       const isOurs = !(error instanceof MetadataUnavailable)
       if (isOurs) this.#note(request, { kind: 'error', error: String(error) })
       return 'failed'
@@ -306,6 +297,12 @@ export class Healer {
   #nowMs(): number {
     return this.#parts.world.clock.now()
   }
+}
+
+/** Waits for all of them before one that failed is heard of: no work outlives its step. */
+async function allDone(work: Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(work))
+    if (result.status === 'rejected') throw result.reason
 }
 
 /** Nothing more can be done for the blob now. */

@@ -18,6 +18,8 @@ export interface MendParts extends SourceParts {
   map: ClusterMap
   log: Log
   countWritten(bytes: number): void
+  /** Called between cells: rests as the pace asks, throws when work is to end. */
+  pace(): Promise<void>
 }
 
 /** What became of the slots that lacked their shard. */
@@ -53,12 +55,7 @@ export function isOwed(health: BlobCheck['slots'][number]): boolean {
 }
 
 /** Makes the shards again that a check found lacking, as far as there are drives for them. */
-export async function mendBlob(
-  blob: Blob,
-  check: BlobCheck,
-  parts: MendParts,
-  signal: AbortSignal,
-): Promise<Mended> {
+export async function mendBlob(blob: Blob, check: BlobCheck, parts: MendParts): Promise<Mended> {
   const sources = await ShardSources.open(blob, check, parts)
   try {
     const needed = blob.code.dataCount
@@ -69,7 +66,7 @@ export async function mendBlob(
     if (homes.size === 0) return { kind: 'done', mended: homes, failed: 0, damaged: [] }
     const description = await sources.describe()
     if (description === undefined) return { kind: 'unrepairable', good: 0, needed }
-    return await new Mending(blob, { homes, description, sources }, parts).run(signal)
+    return await new Mending(blob, { homes, description, sources }, parts).run()
   } finally {
     await sources.close()
   }
@@ -96,11 +93,11 @@ class Mending {
     this.#parts = parts
   }
 
-  async run(signal: AbortSignal): Promise<Mended> {
-    const stripe = await this.#parts.codec.acquire(signal)
+  async run(): Promise<Mended> {
+    const stripe = await this.#parts.codec.acquire()
     try {
       await this.#begin()
-      const short = await this.#mendStripes(stripe, signal)
+      const short = await this.#mendStripes(stripe)
       if (short !== undefined) return short
       await this.#eachLane((lane) => lane.writer!.commit())
       await this.#eachLane((lane) => this.#verify(lane))
@@ -126,11 +123,11 @@ class Mending {
   }
 
   /** Undefined when every stripe could be made. */
-  async #mendStripes(stripe: Stripe, signal: AbortSignal): Promise<Mended | undefined> {
+  async #mendStripes(stripe: Stripe): Promise<Mended | undefined> {
     const needed = this.#blob.code.dataCount
     const spare = Buffer.allocUnsafe(this.#description.cellBytes)
     for (let index = 0; index < cellCountOf(this.#description); index += 1) {
-      signal.throwIfAborted()
+      await this.#parts.pace()
       if (this.#live().length === 0) return undefined
       const cellBytes = cellLengthOf(this.#description, index)
       const good = await this.#sources.gather({ index, cellBytes, cells: stripe.cells })
@@ -188,6 +185,7 @@ class Mending {
         const read = await reader.readCell(index, target)
         if (read.kind !== 'found') return undefined
         this.#parts.countRead(read.bytes)
+        await this.#parts.pace()
         sum = xxh64(target.subarray(0, read.bytes), sum)
       }
       return sum

@@ -161,6 +161,28 @@ t.test('with more redundancy it waits whether the drive comes back', async (t) =
   t.match(await until(healer, ({ complete }) => complete), { mendedShards: 0 })
 })
 
+t.test('told to stop in the middle it leaves what it mends as it was', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  const { node } = fixture.store
+  const bytes = random.bytes(5_000_000)
+  await fixture.put('k', bytes)
+  const { blob } = await fixture.reference('k')
+  fixture.rot(blob, 1, 3)
+  fixture.lose(blob, 4)
+  const healer = startHealer(t, fixture)
+  let stopped: Promise<void> | undefined
+  node.beforeWrite = (_driveId, cell) => {
+    if (cell === 2) stopped ??= healer.stop()
+  }
+  await until(healer, () => stopped !== undefined)
+  await stopped
+  t.match(healer.progress(), { mendedShards: 0, queued: 0, unrepairable: [] })
+  t.equal(node.openReaders, 0)
+  t.equal(node.aborted, 1, 'the draft is thrown away')
+  t.equal((await fixture.check('k')).join(), 'whole,corrupt,whole,whole,missing,whole')
+  t.ok(bytes.equals(await fixture.read('k')))
+})
+
 t.test('metrics say what the progress says', async (t) => {
   const fixture = await UpkeepFixture.open(3)
   await fixture.put('k', random.bytes(10))

@@ -64,6 +64,7 @@ export class UpkeepFixture {
       countMended: (shards) => {
         counts.mended += shards
       },
+      pace: async () => {},
     }
   }
 
@@ -109,14 +110,13 @@ export class UpkeepFixture {
   ): Promise<Healed> {
     const { map } = this.store.coordinator.state
     const partition = this.store.partitions[metaPartitionOf(map, reference.blob.partition)]!
-    const { signal } = new AbortController()
-    return healBlob({ partition, reference, depth, hasRepairRow }, this.parts, signal)
+    return healBlob({ partition, reference, depth, hasRepairRow }, this.parts)
   }
 
   async check(key: string, depth: CheckDepth = 'deep'): Promise<readonly SlotHealth[]> {
     const { blob } = await this.reference(key)
     const { map } = this.store.coordinator.state
-    return (await checkBlob(blob, depth, { node: this.store.node, map, countRead: () => {} })).slots
+    return (await checkBlob(blob, depth, { ...this.parts, map })).slots
   }
 
   /** The cells of every shard of a blob, as they lie on the drives. */

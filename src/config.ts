@@ -73,6 +73,12 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     fallback: '60',
     help: 'how long the bytes of deleted objects are kept at least',
   },
+  {
+    name: 'scrub-days',
+    value: 'DAYS',
+    fallback: '14',
+    help: 'time in which every byte on the drives is read and verified once; fractions are fine',
+  },
   { name: 'log-level', value: 'LEVEL', fallback: 'info', help: `one of ${LOG_LEVELS.join(', ')}` },
   {
     name: 'encryption-key-file',
@@ -104,6 +110,8 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
   { name: 'config', value: 'FILE', help: 'TOML file with any of these options' },
 ]
 
+const MS_PER_DAY = 24 * 60 * 60 * 1000
+
 /** Root credentials as the environment gives them. */
 export interface Credentials {
   accessKeyId: string
@@ -134,6 +142,8 @@ export interface ServeConfig {
   reducedRedundancyCode?: { dataCount: number; parityCount: number }
   buckets: readonly string[]
   garbageGraceMs: number
+  /** A whole scrub takes as long. */
+  scrubPeriodMs: number
   logLevel: LogLevel
   rootCredentials?: Credentials
   encryptionKeyFile?: string
@@ -193,6 +203,7 @@ function readSettings(settings: Settings, sources: ConfigSources): ServeConfig {
     strictS3: readSwitch('strict-s3', settings['strict-s3']?.[0]),
     buckets: settings.buckets ?? [],
     garbageGraceMs: readSeconds('garbage-grace', settings['garbage-grace']![0]!) * 1000,
+    scrubPeriodMs: readDays('scrub-days', settings['scrub-days']![0]!) * MS_PER_DAY,
     logLevel: readLogLevel(settings['log-level']![0]!),
     ...(tls ? { tls } : {}),
     ...(code ? { code: readCode('code', code) } : {}),
@@ -282,6 +293,14 @@ function readPort(name: string, text: string): number {
 function readSeconds(name: string, text: string): number {
   if (!/^\d+$/.test(text)) throw new ConfigError(`--${name} takes whole seconds, not "${text}"`)
   return Number(text)
+}
+
+function readDays(name: string, text: string): number {
+  const days = Number(text)
+  if (!/^\d+(\.\d+)?$/.test(text) || days === 0 || days > 3650) {
+    throw new ConfigError(`--${name} takes a number of days above 0, not "${text}"`)
+  }
+  return days
 }
 
 function readSwitch(name: string, text: string | undefined): boolean {

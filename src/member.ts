@@ -17,6 +17,7 @@ import type { Log } from './kit/log.ts'
 import type { Registry } from './kit/metrics.ts'
 import { type Periodic, repeat } from './kit/periodic.ts'
 import { Semaphore } from './kit/semaphore.ts'
+import type { Uid } from './kit/uid.ts'
 import type { World } from './kit/world.ts'
 import { watchUploads } from './objects/metrics.ts'
 import { Objects } from './objects/objects.ts'
@@ -141,7 +142,7 @@ function startCollector(
     node: storage.node,
     coordinator: storage.coordinator,
     partitions: storage.router.partitions,
-    isPinned: pins.isPinned.bind(pins),
+    isPinned: (uid: Uid) => pins.isPinned(uid) || storage.healer.holds(uid),
   }
   const everyMs = Math.min(COLLECT_EVERY_MS, Math.max(100, config.garbageGraceMs))
   return repeat('collect-garbage', everyMs, (signal) => collectGarbage(collectorParts, signal), {

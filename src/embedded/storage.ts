@@ -1,9 +1,10 @@
 // The storage of an embedded store, opened over its drives: shards, metadata, coordinator; and the watch over them.
 import type { ServeConfig } from '../config.ts'
 import type { KeyProvider } from '../encryption/key-provider.ts'
-import { asBuffer } from '../kit/bytes.ts'
+import { Codec } from '../erasure/codec.ts'
+import { asBuffer, mebibytes } from '../kit/bytes.ts'
 import { ClosingStack } from '../kit/closing-stack.ts'
-import type { ErasureCode } from '../kit/erasure-code.ts'
+import { CELL_BYTES, type ErasureCode } from '../kit/erasure-code.ts'
 import type { Log } from '../kit/log.ts'
 import { Gauge, type Registry } from '../kit/metrics.ts'
 import { repeat } from '../kit/periodic.ts'
@@ -21,6 +22,8 @@ import { keepCredentials } from '../storage-node/root-credentials.ts'
 import { ShardStore } from '../storage-node/shard-store.ts'
 import { LocalStorageNode } from '../storage-node/storage-node.ts'
 import { DamageLog } from '../storage-node/upkeep/damage-log.ts'
+import { listHealMetrics } from '../storage-node/upkeep/heal-progress.ts'
+import { Healer } from '../storage-node/upkeep/healer.ts'
 import { DriveWatch } from './drive-watch.ts'
 import { openKeyProvider } from './encryption-keys.ts'
 import { readinessOf } from './readiness.ts'
@@ -44,6 +47,8 @@ export interface EmbeddedStorage {
   credentials: RootCredentials
   keys: KeyProvider
   sharesDisk: boolean
+  /** Mends by itself; says how it stands. */
+  healer: Pick<Healer, 'progress' | 'scrubNow' | 'holds'>
   readiness(): { ready: boolean; degraded: readonly string[] }
   recordOut(driveId: number): Promise<void>
   reportDamage(report: DamageReport): void
@@ -102,6 +107,7 @@ async function openAll(
   opened.defer(() => probing.stop())
   const partitions = await openPartitions(host, config, coordinator, parts.world)
   const damage = new DamageLog(parts.log, parts.registry)
+  const healer = await startHealer(config, { ...parts, node, coordinator, partitions }, opened)
   listMetrics(coordinator, parts.registry)
   return {
     node,
@@ -112,9 +118,13 @@ async function openAll(
     credentials,
     keys,
     sharesDisk: await shareDisk(drives, parts.world),
+    healer,
     readiness: () => readinessOf(coordinator.state),
     recordOut: (driveId) => watch.recorded(driveId),
-    reportDamage: (report) => damage.report(report),
+    reportDamage: (report) => {
+      damage.report(report)
+      healer.report(report)
+    },
     close: () => opened.close(),
   }
 }
@@ -169,6 +179,38 @@ async function openPartitions(
   return Promise.all(
     ids.map((id) => openPartition({ id, garbage }, { log: host.partitionLog(id), clock })),
   )
+}
+
+// Stripes of the healer: four blobs at once, of which each has one.
+const HEALING_POOL_BYTES = mebibytes(16)
+
+/** A drive that is back sooner needs nothing made again (storage.md 5). */
+const OUT_DELAY_MS = 15 * 60_000
+
+/** What could not be settled is looked at again after this time. */
+const HEAL_AGAIN_MS = 60_000
+
+async function startHealer(
+  { scrubPeriodMs }: ServeConfig,
+  parts: EmbeddedParts & {
+    node: StorageNode
+    coordinator: Coordinator
+    partitions: readonly MetadataPartition[]
+  },
+  opened: ClosingStack,
+): Promise<Healer> {
+  const maxShards = parts.coordinator.state.map.slots[0]!.length
+  const codec = await Codec.open({
+    maxShards,
+    cellBytes: CELL_BYTES,
+    poolBytes: HEALING_POOL_BYTES,
+  })
+  const options = { scrubPeriodMs, outDelayMs: OUT_DELAY_MS, againMs: HEAL_AGAIN_MS }
+  const healer = new Healer(options, { ...parts, codec })
+  listHealMetrics(() => healer.progress(), parts.registry)
+  healer.start()
+  opened.defer(() => healer.stop())
+  return healer
 }
 
 /** From the environment, else from the store, else made now and kept by the store. */

@@ -139,8 +139,42 @@ export type Command =
   | { kind: 'set-bucket'; commandId: Uid; bucket: BucketRef; state: 'live' | 'frozen' }
   /** Everything of the bucket becomes garbage: only after every partition answered frozen and empty. */
   | { kind: 'drop-bucket'; commandId: Uid; bucket: BucketRef }
+  /**
+   * The shards of a blob lie on other drives now, all of them durable: `drives` as in Blob, undefined for those of the
+   * map. The repair row goes, or stays for the slots that are still owed.
+   */
+  | {
+      kind: 'move-blob'
+      commandId: Uid
+      rowKey: Uint8Array
+      uid: Uid
+      part: number
+      drives: number[] | undefined
+    }
   /** The shards of these blobs are gone: forget the garbage rows. */
   | { kind: 'forget-garbage'; commandId: Uid; items: { dueMs: number; uid: Uid }[] }
+
+/** A blob and the row that names it: where its drives are written when they change. */
+export interface BlobReference {
+  /** Key of the row: an object, an older version, a part, a chunk of a manifest or an annotation. */
+  rowKey: Uint8Array
+  bucketId: BucketId | undefined
+  /** Of the object; undefined, like the bucket, where the row does not say (parts, manifests, annotations). */
+  key: string | undefined
+  blob: Blob
+}
+
+/** A blob that is known to lack shards, and enough to find the row that names it. */
+export interface OwedBlob {
+  /** Absent, like the key, when the blob lost shards after it was committed and its row does not say. */
+  bucketId?: BucketId
+  key?: string
+  blob: Blob
+  /** The upload that the blob was a part of when it was written. */
+  uploadId?: Uid
+  /** The row that names it for as long as any does. */
+  rowKey?: Uint8Array
+}
 
 /** As the error shows it. */
 export type ConditionName =
@@ -201,6 +235,8 @@ export interface Answers {
   'abort-upload': { kind: 'done' } | { kind: 'no-upload' } | Refused
   'set-bucket': { kind: 'done'; empty: boolean } | { kind: 'bucket-gone' }
   'drop-bucket': { kind: 'done' }
+  /** `elsewhere`: the row does not name the blob any more; it may have moved, or be garbage. */
+  'move-blob': { kind: 'done' } | { kind: 'elsewhere' }
   'forget-garbage': { kind: 'done' }
 }
 export type AnswerTo<C extends Command> = Answers[C['kind']]
@@ -289,6 +325,19 @@ export interface Queries {
     annotationsId: string,
     scan: AnnotationScan,
   ): Promise<{ annotations: Annotation[]; more: boolean }>
+  /**
+   * Blobs in order of the keys of the rows that name them, strictly after the row `after`: about `limit`, for all of
+   * one row come at once. Go on after the `after` of the page while there is `more`. A version that becomes the
+   * latest again while they are walked may be missed: it goes back to where the walk has been.
+   */
+  scanBlobs(
+    after: Uint8Array | undefined,
+    limit: number,
+  ): Promise<{ references: BlobReference[]; after: Uint8Array | undefined; more: boolean }>
+  /** Blobs with repair rows: those that lack most first, then the oldest. */
+  owedBlobs(limit: number): Promise<OwedBlob[]>
+  /** The row that names a blob now, by bucket and key, upload or row; undefined when nothing does. */
+  findBlob(owed: OwedBlob): Promise<BlobReference | undefined>
   /** Garbage due at `nowMs`, oldest first; with `after` what comes after that. */
   dueGarbage(nowMs: number, limit: number, after?: Garbage): Promise<Garbage[]>
 }

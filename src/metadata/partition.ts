@@ -8,18 +8,21 @@ import { type CommandPipeline, openPipeline, type PipelineParts } from './comman
 import type {
   AnnotationScan,
   AnswerTo,
+  BlobReference,
   Command,
   Garbage,
   ListedVersion,
   MetadataPartition,
   MetaPartitionId,
   ObjectScan,
+  OwedBlob,
   ScanPage,
   UploadCensus,
   UploadScan,
   VersionScan,
 } from './contract.ts'
 import { countUploads } from './count-uploads.ts'
+import { findBlob } from './find-blob.ts'
 import type { RowReader } from './log/contract.ts'
 import { lookUpVersion } from './look-up.ts'
 import type { Annotation, AnyVersion, BucketRef, ObjectVersion, Part, Upload } from './records.ts'
@@ -30,17 +33,21 @@ import {
   dueOfGarbage,
   garbageFrom,
   garbageKey,
+  KeyKind,
   keyAfter,
   manifestOf,
   partKey,
   partsOf,
   rangeOf,
+  rangeOfKind,
   uploadKey,
 } from './rows/keys.ts'
 import { decodeManifestRow } from './rows/manifest-row.ts'
 import { decodePartRow } from './rows/part-row.ts'
+import { decodeRepairRow } from './rows/repair-row.ts'
 import { decodeUploadRow } from './rows/upload-row.ts'
 import { scanObjects, scanUploads } from './scan.ts'
+import { type BlobPage, scanBlobs } from './scan-blobs.ts'
 import { scanVersions } from './scan-versions.ts'
 import { readRows } from './scan-walk.ts'
 
@@ -174,6 +181,22 @@ class Partition implements MetadataPartition {
     const page = rows.slice(0, limit)
     const annotations = page.map(({ key, value }) => decodeAnnotationRow(key, value))
     return { annotations, more: rows.length > limit }
+  }
+
+  async scanBlobs(after: Uint8Array | undefined, limit: number): Promise<BlobPage> {
+    await this.#pipeline.allSettled()
+    return await scanBlobs(this.#rows, after, limit)
+  }
+
+  async owedBlobs(limit: number): Promise<OwedBlob[]> {
+    await this.#pipeline.allSettled()
+    const rows = await readRows(this.#rows, rangeOfKind(KeyKind.Repair), limit)
+    return rows.map(({ value }) => decodeRepairRow(value))
+  }
+
+  async findBlob(owed: OwedBlob): Promise<BlobReference | undefined> {
+    await this.#pipeline.allSettled()
+    return await findBlob(this.#rows, owed)
   }
 
   async dueGarbage(nowMs: number, limit: number, after?: Garbage): Promise<Garbage[]> {

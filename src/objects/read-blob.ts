@@ -168,7 +168,8 @@ class BlobShards {
 
   #report(slot: number, kind: DamageReport['kind']): void {
     const { uid, part } = this.#blob
-    this.#parts.reportDamage({ driveId: this.#drives[slot]!, id: { uid, part, slot }, kind })
+    const driveId = this.#drives[slot]!
+    this.#parts.reportDamage({ driveId, id: { uid, part, slot }, blob: this.#blob, kind })
   }
 }
 

@@ -5,6 +5,7 @@ import type { ErasureCode } from '../kit/erasure-code.ts'
 import type { Log } from '../kit/log.ts'
 import type { Semaphore } from '../kit/semaphore.ts'
 import type { World } from '../kit/world.ts'
+import type { Blob } from '../metadata/records.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import type { Router } from '../placement/router.ts'
 import type { ShardId, StorageNode } from '../storage-node/contract.ts'
@@ -14,6 +15,8 @@ import type { Pins } from './pins.ts'
 export interface DamageReport {
   driveId: number
   id: ShardId
+  /** The blob that the shard is of. */
+  blob: Blob
   /** `out`: the drive is known to be missing. */
   kind: 'missing' | 'corrupt' | 'failed'
 }

@@ -6,7 +6,7 @@ import { DriveUnavailable } from '../kit/drive-unavailable.ts'
 import { type DiskFile, isMissing, type World } from '../kit/world.ts'
 import type { ShardDescription, ShardId, ShardReader, ShardWriter } from './contract.ts'
 import type { Drive } from './drive.ts'
-import type { CellReads } from './segment/cell-reads.ts'
+import type { CellReads, CellSource } from './segment/cell-reads.ts'
 import {
   cellLength,
   cellOffset,
@@ -22,6 +22,7 @@ import {
   stampHeader,
   TRAILER_BYTES,
 } from './segment/record-format.ts'
+import { readFrame } from './segment/record-frame.ts'
 
 export interface BigFileParts {
   drive: Drive
@@ -69,7 +70,7 @@ export class BigFiles {
 
   /** Opens a shard for reading. */
   async open(id: ShardId): Promise<BigOpened> {
-    const { drive, world, cells } = this.#parts
+    const { drive, world, cells, secret } = this.#parts
     const file = await drive
       .run(() => world.disk.open(this.#pathOf(id), 'read'))
       .catch((error) => undefinedIfMissing(error))
@@ -84,7 +85,7 @@ export class BigFiles {
     }
     const read = (target: Uint8Array, position: number): Promise<number> =>
       drive.run(() => file.read([target], position))
-    return { kind: 'found', header, reader: bigReader(file, { id, cells, read, header }) }
+    return { kind: 'found', header, reader: bigReader(file, { id, cells, read, header, secret }) }
   }
 
   /** Removes a shard; false when there was none. */
@@ -261,14 +262,19 @@ function bigReader(
     cells: CellReads
     read: (target: Uint8Array, position: number) => Promise<number>
     header: RecordHeader
+    secret: bigint
   },
 ): ShardReader {
-  const { id, cells, read, header } = source
+  const { id, cells, read, header, secret } = source
+  const from: CellSource = { id, layout: header.layout, offset: 0, read }
   let closed = false
   return {
     readCell: async (index, target) => {
-      const from = { id, layout: header.layout, offset: 0, read }
       const found = await cells.read(from, index, target)
+      return found === 'gone' ? { kind: 'missing' } : found
+    },
+    describe: async () => {
+      const found = await readFrame(from, { secret, place: OWN_FILE })
       return found === 'gone' ? { kind: 'missing' } : found
     },
     close: async () => {

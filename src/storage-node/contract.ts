@@ -49,8 +49,16 @@ export type CellRead =
   | { kind: 'missing' }
   | { kind: 'corrupt'; detail: string }
 
+/** What a shard says of itself. `found`: header and tail were read from the drive and are whole. */
+export type ShardDescribed =
+  | { kind: 'found'; description: ShardDescription }
+  | { kind: 'missing' }
+  | { kind: 'corrupt'; detail: string }
+
 /** Reads cells of one shard. Several reads may be under way at once. */
 export interface ShardReader {
+  /** Reads everything but the cells: for checking a shard, and for making others of the same blob again. */
+  describe(): Promise<ShardDescribed>
   /** Reads cell `index` into the beginning of `target`, which is at least as long as the cell. */
   readCell(index: number, target: Uint8Array): Promise<CellRead>
   close(): Promise<void>

@@ -114,14 +114,14 @@ export class ShardStore {
   /** Opens a shard for reading. */
   async openShard(id: ShardId): Promise<ShardOpened> {
     this.#throwIfStopped()
-    const { ledger, big, drive, files, cells } = this.#parts
+    const { ledger, big, drive, files, cells, secret } = this.#parts
     const row = await ledger.lookup(id)
     if (row !== undefined) {
       const { accounts } = ledger
       const lookup = (wanted: ShardId) => ledger.lookup(wanted)
       return {
         kind: 'found',
-        reader: new SegmentReader(id, row, { files, cells, accounts, lookup }),
+        reader: new SegmentReader(id, row, { files, cells, accounts, secret, lookup }),
       }
     }
     const opened = await big.open(id)
@@ -200,7 +200,9 @@ export class ShardStore {
       abort: () => writer.abort(),
       commit: async () => {
         await writer.commit()
-        if ((await this.#parts.ledger.lookup(id)) !== undefined) await this.#parts.ledger.remove(id)
+        const { ledger } = this.#parts
+        // Synced: after a crash the row must not come back and hide the shard that was made to replace it.
+        if ((await ledger.lookup(id)) !== undefined) await ledger.remove(id, { sync: true })
       },
     }
   }

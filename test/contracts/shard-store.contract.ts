@@ -39,6 +39,34 @@ export function shardStoreContract(t: Test, open: OpenKeeper): void {
     }
   })
 
+  t.test('a shard says what it was described as', async (t) => {
+    const store = await open(t)
+    for (const bytes of SIZES) {
+      const shard = sampleShard(new Seeded(bytes + 7), bytes)
+      await putShard(store, shard)
+      const opened = await store.openShard(shard.description.id)
+      if (opened.kind !== 'found') return t.fail(opened.kind)
+      const { description } = shard
+      const metadata = Uint8Array.from(description.metadata)
+      const wanted = { kind: 'found', description: { ...description, metadata } }
+      t.same(await opened.reader.describe(), wanted, `${bytes} bytes`)
+      await opened.reader.close()
+    }
+  })
+
+  t.test('a shard that is written again is the new one, also for who opens it later', async (t) => {
+    const store = await open(t)
+    for (const bytes of [1000, 2 * 1024 * 1024]) {
+      const shard = sampleShard(new Seeded(bytes + 9), bytes)
+      await putShard(store, shard)
+      const again = { ...shard, bytes: new Seeded(bytes + 10).bytes(bytes) }
+      const writer = await writeCells(store, again)
+      t.equal(await judgeShard(store, shard), 'whole', 'the old one until it is committed')
+      await writer.commit()
+      t.equal(await judgeShard(store, again), 'whole')
+    }
+  })
+
   t.test('cells are read in any order, many at once', async (t) => {
     const store = await open(t)
     const shard = sampleShard(new Seeded(5), 5 * CELL_BYTES + 77)

@@ -30,6 +30,7 @@ t.test('the defaults are those of the help', async (t) => {
     strictS3: false,
     buckets: [],
     garbageGraceMs: 60_000,
+    scrubPeriodMs: 14 * 86_400_000,
     logLevel: 'info',
   })
   t.equal(config.tls, undefined)
@@ -53,6 +54,7 @@ t.test('every option can stand in the environment and in the file', async (t) =>
     code: '4+2',
     'reduced-redundancy-code': '4+1',
     'garbage-grace': '5',
+    'scrub-days': '0.5',
     'log-level': 'error',
     'strict-region': 'true',
     'strict-s3': 'true',

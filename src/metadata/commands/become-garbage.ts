@@ -1,7 +1,8 @@
 // What happens to blobs that lose their last reference: a garbage row in the same batch, due once readers are done.
 // And to blobs that lack shards: a repair row in the batch that makes them visible.
 import type { Uid } from '../../kit/uid.ts'
-import type { RowBatch, RowChange } from '../log/contract.ts'
+import type { OwedBlob } from '../contract.ts'
+import type { RowBatch } from '../log/contract.ts'
 import {
   type Annotation,
   type Blob,
@@ -16,14 +17,15 @@ import {
   annotationsOf,
   chunkOfManifest,
   garbageKey,
+  manifestEndKey,
   manifestOf,
   oldManifestKey,
   rangeOf,
   repairKey,
 } from '../rows/keys.ts'
 import { decodeManifestRow } from '../rows/manifest-row.ts'
-import { encodeOldManifestRow } from '../rows/old-manifest-row.ts'
-import { encodeRepairRow, type Repair } from '../rows/repair-row.ts'
+import { encodeManifestEndRow, encodeOldManifestRow } from '../rows/old-manifest-row.ts'
+import { encodeRepairRow } from '../rows/repair-row.ts'
 import type { Context, Row, View } from './decision.ts'
 
 /** Nobody is waited for longer (storage.md 2, Deletes). */
@@ -54,7 +56,7 @@ export async function discardVersion(
   batch.push(...(await discardAnnotations(bucketId, version, context)))
   const lastChunk = chunks.at(-1)
   if (manifest && lastChunk) {
-    batch.push(discardManifest(manifest.uid, chunkOfManifest(lastChunk.key) + 1, context))
+    batch.push(...discardManifest(manifest.uid, chunkOfManifest(lastChunk.key) + 1, context))
   }
   return batch
 }
@@ -81,10 +83,16 @@ async function discardAnnotations(
   ])
 }
 
-/** The manifest stays readable for those who found the object before; sweep.ts forgets it. */
-function discardManifest(uid: Uid, chunkCount: number, { nowMs }: Context): RowChange {
+/**
+ * The manifest stays readable for those who found the object before; sweep.ts forgets it. Until then it says that it
+ * has ended: what it names is garbage, and not to be repaired.
+ */
+function discardManifest(uid: Uid, chunkCount: number, { nowMs }: Context): RowBatch {
   const dueMs = Math.floor(nowMs) + OLD_MANIFEST_KEPT_MS
-  return { key: oldManifestKey(dueMs, uid), value: encodeOldManifestRow(chunkCount) }
+  return [
+    { key: oldManifestKey(dueMs, uid), value: encodeOldManifestRow(chunkCount) },
+    { key: manifestEndKey(uid), value: encodeManifestEndRow() },
+  ]
 }
 
 /** Changes that give up parts which no object took over. */
@@ -99,10 +107,21 @@ export function discardParts(
 }
 
 /** The repair row of a blob that lacks shards; nothing for a whole one. */
-export function oweShards(repair: Omit<Repair, 'blob'>, blob: Blob | undefined): RowBatch {
-  const missingCount = blob ? countMissing(blob) : 0
-  if (!blob || missingCount === 0) return []
-  return [{ key: repairKey(missingCount, blob.uid), value: encodeRepairRow({ ...repair, blob }) }]
+export function oweShards(owed: Omit<OwedBlob, 'blob'>, blob: Blob | undefined): RowBatch {
+  const key = blob && repairKeyOf(blob)
+  return key ? [{ key, value: encodeRepairRow({ ...owed, blob }) }] : []
+}
+
+/** Forgets the repair row of a blob, if it has one. */
+export function forgetOwed(blob: Blob): RowBatch {
+  const key = repairKeyOf(blob)
+  return key ? [{ key, value: undefined }] : []
+}
+
+/** Where the repair row of a blob is; undefined for a whole one. */
+export function repairKeyOf(blob: Blob): Buffer | undefined {
+  const missingCount = blob.drives?.filter((drive) => drive === MISSING_SLOT).length ?? 0
+  return missingCount > 0 ? repairKey(missingCount, blob.uid) : undefined
 }
 
 /** `readerBytes`: what a reader who began before may still be reading. */
@@ -112,12 +131,10 @@ function discardBlob(
 ): RowBatch {
   const readingMs = Math.ceil((readerBytes * 1000) / garbage.bytesPerSecond)
   const dueMs = Math.floor(nowMs) + Math.min(garbage.graceMs + readingMs, GARBAGE_DELAY_MS_MAX)
-  const batch: RowBatch = [
+  return [
     { key: garbageKey(dueMs, blob.uid), value: encodeGarbageRow({ bucketId, blob }) },
+    ...forgetOwed(blob),
   ]
-  const missingCount = countMissing(blob)
-  if (missingCount > 0) batch.push({ key: repairKey(missingCount, blob.uid), value: undefined })
-  return batch
 }
 
 function readManifestRows(view: View, uid: Uid): Promise<Row[]> {
@@ -126,8 +143,4 @@ function readManifestRows(view: View, uid: Uid): Promise<Row[]> {
 
 function blobsOf(parts: readonly Part[]): Blob[] {
   return parts.flatMap((part) => (part.blob ? [part.blob] : []))
-}
-
-function countMissing(blob: Blob): number {
-  return blob.drives?.filter((drive) => drive === MISSING_SLOT).length ?? 0
 }

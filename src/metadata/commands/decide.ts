@@ -15,6 +15,7 @@ import { deleteObject } from './delete-object.ts'
 import { dropBucket } from './drop-bucket.ts'
 import { editVersion } from './edit-version.ts'
 import { forgetGarbage } from './forget-garbage.ts'
+import { moveBlob } from './move-blob.ts'
 import { putObject } from './put-object.ts'
 import { putPart } from './put-part.ts'
 import { setBucket } from './set-bucket.ts'
@@ -32,6 +33,7 @@ const rules: { [Kind in Command['kind']]: Rule<Kind> } = {
   'abort-upload': abortUpload,
   'set-bucket': setBucket,
   'drop-bucket': dropBucket,
+  'move-blob': moveBlob,
   'forget-garbage': forgetGarbage,
 }
 

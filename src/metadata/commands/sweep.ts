@@ -7,6 +7,7 @@ import {
   answersFrom,
   KeyKind,
   keyAfter,
+  manifestEndKey,
   manifestKey,
   oldManifestsFrom,
   rangeOfKind,
@@ -93,7 +94,7 @@ async function sweepManifests({ view, nowMs }: Context): Promise<RowBatch> {
     for (let chunk = 0; chunk < decodeOldManifestRow(value); chunk += 1) {
       batch.push({ key: manifestKey(uid, chunk), value: undefined })
     }
-    batch.push({ key, value: undefined })
+    batch.push({ key, value: undefined }, { key: manifestEndKey(uid), value: undefined })
   }
   return batch
 }

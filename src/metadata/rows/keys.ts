@@ -40,6 +40,8 @@ export const KeyKind = {
   OldManifest: 14,
   /** Annotation of a version: annotations id | name. */
   Annotation: 15,
+  /** A manifest belongs to no object any more: manifest uid. */
+  ManifestEnd: 16,
 } as const
 export type KeyKind = (typeof KeyKind)[keyof typeof KeyKind]
 
@@ -57,6 +59,11 @@ export function currentKey(bucketId: BucketId, key: Uint8Array): Buffer {
 /** Row of `key` when its latest version is a delete marker. */
 export function markerKey(bucketId: BucketId, key: Uint8Array): Buffer {
   return Buffer.concat([bucketPrefix(KeyKind.Marker, bucketId), key])
+}
+
+/** The bucket in a row key that begins with one. */
+export function bucketIdOf(rowKey: Uint8Array): BucketId {
+  return Number(asBuffer(rowKey).readBigUInt64BE(1))
 }
 
 /** The object key in a row key made by currentKey() or markerKey(). */
@@ -137,6 +144,16 @@ export function manifestOf(uid: Uid): Buffer {
 /** The number of the chunk in a row key made by manifestKey(). */
 export function chunkOfManifest(rowKey: Uint8Array): number {
   return asBuffer(rowKey).readUInt32BE(1 + UID_BYTES)
+}
+
+/** The upload in a row key made by partKey(), or the manifest in one made by manifestKey(). */
+export function uidOfParts(rowKey: Uint8Array): Uid {
+  return uidFromBytes(rowKey.subarray(1, 1 + UID_BYTES))
+}
+
+/** Row that says that a manifest belongs to no object any more. */
+export function manifestEndKey(uid: Uid): Buffer {
+  return keyOfUid(KeyKind.ManifestEnd, uid, 0)
 }
 
 /** Row of the result of a completed upload. */

@@ -6,7 +6,7 @@ import { packedBytes, packRow, unpackRow } from './row-bytes.ts'
 
 const FORMAT = 1
 
-/** Largest value of a manifest row. */
+/** Largest value of a manifest row as it is written first. */
 export const MANIFEST_CHUNK_BYTES = kibibytes(64)
 
 /** Room for the format and the heads of map and list. */
@@ -18,12 +18,21 @@ interface PackedChunk {
 
 /** The values of the manifest rows of `parts`, chunk 0 first. */
 export function encodeManifestRows(parts: readonly Part[]): Buffer[] {
-  return cutChunks(parts.map(packPart)).map((p) => packRow(FORMAT, { p } satisfies PackedChunk))
+  return cutChunks(parts.map(packPart)).map(packChunk)
+}
+
+/** The value of one manifest row, written anew with the same parts: longer by the drives of blobs that moved. */
+export function encodeManifestRow(parts: readonly Part[]): Buffer {
+  return packChunk(parts.map(packPart))
 }
 
 /** The parts in one chunk. */
 export function decodeManifestRow(bytes: Uint8Array): Part[] {
   return unpackRow<PackedChunk>(bytes, FORMAT, 'manifest').p.map(unpackPart)
+}
+
+function packChunk(p: PackedPart[]): Buffer {
+  return packRow(FORMAT, { p } satisfies PackedChunk)
 }
 
 function cutChunks(parts: PackedPart[]): PackedPart[][] {

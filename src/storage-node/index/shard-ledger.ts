@@ -88,13 +88,13 @@ export class ShardLedger {
   }
 
   /** Forgets a shard; false when there was none. */
-  async remove(id: ShardId): Promise<boolean> {
+  async remove(id: ShardId, options = { sync: false }): Promise<boolean> {
     return await this.#index.change(async (index) => {
       const row = await index.get(id)
       if (row === undefined) return false
       const changes = new RowChanges()
       changes.remove(id, row)
-      await this.#apply(index, changes, { sync: false })
+      await this.#apply(index, changes, options)
       return true
     })
   }

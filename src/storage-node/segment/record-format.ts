@@ -195,6 +195,21 @@ export function encodeTail(id: ShardId, layout: RecordLayout, trailers: Uint8Arr
   return tail
 }
 
+/** Why a tail, padding included, is damaged in itself; undefined when it is whole. */
+export function findTailDamage(
+  tail: Uint8Array,
+  id: ShardId,
+  layout: RecordLayout,
+): string | undefined {
+  if (tail.length < layout.recordBytes - layout.tailOffset) return 'the tail is cut short'
+  // What it says of the cells is taken as it is: they have checksums of their own.
+  const wanted = encodeTail(id, layout, new Uint8Array(0))
+  const bytes = asBuffer(tail)
+  wanted.set(bytes.subarray(24, 32), 24)
+  asBuffer(wanted).writeBigUInt64LE(xxh64(wanted.subarray(0, 32), shardSeed(id)), 32)
+  return bytes.equals(wanted) ? undefined : 'the tail is wrong'
+}
+
 /** Fills the cells' trailers and the tail of a record whose header and cells are in place. */
 export function sealRecord(record: Uint8Array, id: ShardId, layout: RecordLayout): void {
   const seed = shardSeed(id)

@@ -1,15 +1,17 @@
 // Reads a shard that lies in a segment. When compaction moved it meanwhile, the index says where it is now.
-import type { CellRead, ShardId, ShardReader } from '../contract.ts'
+import type { CellRead, ShardDescribed, ShardId, ShardReader } from '../contract.ts'
 import type { ShardRow } from '../index/index-rows.ts'
 import { type SegmentAccounts, samePlace } from '../index/segment-accounts.ts'
-import type { CellReads } from './cell-reads.ts'
+import type { CellReads, CellSource } from './cell-reads.ts'
 import { layoutRecord } from './record-format.ts'
+import { readFrame } from './record-frame.ts'
 import type { SegmentFiles } from './segment-files.ts'
 
 export interface SegmentReaderParts {
   files: SegmentFiles
   cells: CellReads
   accounts: SegmentAccounts
+  secret: bigint
   lookup(id: ShardId): Promise<ShardRow | undefined>
 }
 
@@ -31,14 +33,14 @@ export class SegmentReader implements ShardReader {
   }
 
   /** Reads and verifies one cell. */
-  async readCell(index: number, target: Uint8Array): Promise<CellRead> {
-    for (let move = 0; move < MAX_MOVES; move += 1) {
-      const row = this.#row
-      const found = await this.#readAt(row, index, target)
-      if (found !== 'gone') return found
-      if (samePlace(this.#row, row) && !(await this.#follow())) break
-    }
-    return { kind: 'missing' }
+  readCell(index: number, target: Uint8Array): Promise<CellRead> {
+    return this.#following((row) => this.#parts.cells.read(this.#sourceOf(row), index, target))
+  }
+
+  /** Reads and verifies header and tail. */
+  describe(): Promise<ShardDescribed> {
+    const { secret } = this.#parts
+    return this.#following((row) => readFrame(this.#sourceOf(row), { secret, place: row }))
   }
 
   /** Lets the segment's file go. */
@@ -48,15 +50,26 @@ export class SegmentReader implements ShardReader {
     this.#count(-1)
   }
 
-  #readAt(row: ShardRow, index: number, target: Uint8Array): Promise<CellRead | 'gone'> {
-    const { files, cells } = this.#parts
-    const source = {
+  /** Reads where the shard lies; when that is gone, where it lies now. */
+  async #following<Read>(
+    read: (row: ShardRow) => Promise<Read | 'gone'>,
+  ): Promise<Read | { kind: 'missing' }> {
+    for (let move = 0; move < MAX_MOVES; move += 1) {
+      const row = this.#row
+      const found = await read(row)
+      if (found !== 'gone') return found
+      if (samePlace(this.#row, row) && !(await this.#follow())) break
+    }
+    return { kind: 'missing' }
+  }
+
+  #sourceOf(row: ShardRow): CellSource {
+    return {
       id: this.#id,
       layout: layoutRecord(row.headerBytes, row.cellBytes, row.shardBytes),
       offset: row.offset,
-      read: (bytes: Uint8Array, position: number) => files.read(row.segment, bytes, position),
+      read: (bytes, position) => this.#parts.files.read(row.segment, bytes, position),
     }
-    return cells.read(source, index, target)
   }
 
   async #follow(): Promise<boolean> {

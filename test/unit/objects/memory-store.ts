@@ -20,6 +20,7 @@ import { Router } from '../../../src/placement/router.ts'
 import type {
   CellRead,
   DriveId,
+  ShardDescribed,
   ShardDescription,
   ShardId,
   ShardOpened,
@@ -35,6 +36,9 @@ export class MemoryNode implements StorageNode {
   readonly drives = new Map<DriveId, Map<string, Cells>>()
   readonly failed = new Set<DriveId>()
   readonly rotten = new Set<string>()
+  /** Cells that do not verify, until the shard is written again. */
+  readonly rottenCells = new WeakSet<Uint8Array>()
+  readonly #descriptions = new Map<string, ShardDescription>()
   /** Called before every write of a cell. */
   beforeWrite: (driveId: DriveId, cell: number) => void = () => {}
   openReaders = 0
@@ -52,6 +56,7 @@ export class MemoryNode implements StorageNode {
       commit: async () => {
         this.#check(driveId)
         this.#drive(driveId).set(nameOf(description.id), cells)
+        this.#descriptions.set(nameOf(description.id), description)
       },
       abort: async () => {
         this.aborted += 1
@@ -67,13 +72,18 @@ export class MemoryNode implements StorageNode {
     const readCell = async (index: number, target: Uint8Array): Promise<CellRead> => {
       this.#check(driveId)
       if (this.rotten.has(`${driveId}/${index}`)) return { kind: 'corrupt', detail: 'rotten' }
+      if (this.rottenCells.has(cells[index]!)) return { kind: 'corrupt', detail: 'rotten' }
       target.set(cells[index]!)
       return { kind: 'found', bytes: cells[index]!.length }
     }
     const close = async (): Promise<void> => {
       this.openReaders -= 1
     }
-    return { kind: 'found', reader: { readCell, close } }
+    const describe = async (): Promise<ShardDescribed> => {
+      this.#check(driveId)
+      return { kind: 'found', description: this.#descriptions.get(nameOf(id))! }
+    }
+    return { kind: 'found', reader: { describe, readCell, close } }
   }
 
   async deleteShard(driveId: DriveId, id: ShardId): Promise<void> {
@@ -104,6 +114,7 @@ function nameOf({ uid, part, slot }: ShardId): string {
 /** A coordinator that decides at once. */
 export class MemoryCoordinator implements Coordinator {
   state: ClusterState
+  readonly #listeners = new Set<(state: ClusterState) => void>()
 
   constructor(state: ClusterState) {
     this.state = state
@@ -111,12 +122,16 @@ export class MemoryCoordinator implements Coordinator {
 
   async decide(change: Change): Promise<ClusterState> {
     const next = change(this.state)
-    if (next) this.state = { ...next, epoch: this.state.epoch + 1 }
+    if (next) {
+      this.state = { ...next, epoch: this.state.epoch + 1 }
+      for (const listener of this.#listeners) listener(this.state)
+    }
     return this.state
   }
 
-  watch(): () => void {
-    return () => {}
+  watch(listener: (state: ClusterState) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 }
 

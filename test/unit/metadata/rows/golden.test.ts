@@ -31,6 +31,7 @@ import {
   completedKey,
   currentKey,
   garbageKey,
+  manifestEndKey,
   manifestKey,
   markerKey,
   oldManifestKey,
@@ -46,10 +47,12 @@ import {
 import { decodeObjectRow } from '../../../../src/metadata/rows/object-row.ts'
 import {
   decodeOldManifestRow,
+  encodeManifestEndRow,
   encodeOldManifestRow,
 } from '../../../../src/metadata/rows/old-manifest-row.ts'
 import { decodePartRow, encodePartRow } from '../../../../src/metadata/rows/part-row.ts'
 import { decodeRepairRow, encodeRepairRow } from '../../../../src/metadata/rows/repair-row.ts'
+import { unpackRow } from '../../../../src/metadata/rows/row-bytes.ts'
 import { decodeUploadRow, encodeUploadRow } from '../../../../src/metadata/rows/upload-row.ts'
 import { decodeVersionRow, encodeVersionRow } from '../../../../src/metadata/rows/version-row.ts'
 
@@ -299,6 +302,18 @@ const rows: Record<string, [Uint8Array, Uint8Array, (bytes: Uint8Array) => unkno
     encodeAnswerRow({ kind: 'edit-version', time, version: kept }),
     decodeAnswerRow,
     { kind: 'edit-version', time, version: kept },
+  ],
+  'repair, known by its row': [
+    repairKey(1, uid),
+    encodeRepairRow({ blob, rowKey: manifestKey(uid, 0) }),
+    decodeRepairRow,
+    { blob, rowKey: manifestKey(uid, 0) },
+  ],
+  'manifest end': [
+    manifestEndKey(uid),
+    encodeManifestEndRow(),
+    (bytes) => unpackRow(bytes, 1, 'manifest end'),
+    {},
   ],
 }
 

@@ -7,6 +7,7 @@ import { escapeKey, unescapeKey } from '../../../../src/metadata/rows/escape.ts'
 import {
   answerKey,
   answersFrom,
+  bucketIdOf,
   currentKey,
   dueOfGarbage,
   garbageFrom,
@@ -23,6 +24,7 @@ import {
   rangeOf,
   repairKey,
   uidOfOldManifest,
+  uidOfParts,
   uploadKey,
   uploadPrefix,
   versionKey,
@@ -131,6 +133,19 @@ t.test('garbage sorts by when it is due, repairs by what is missing, answers by 
       const timeMs = Number.parseInt(one.slice(0, 12), 16)
       ok(Buffer.compare(answersFrom(timeMs), answerKey(one)) <= 0)
       ok(Buffer.compare(answersFrom(timeMs + 1), answerKey(one)) > 0)
+    }),
+    settings,
+  )
+})
+
+t.test('keys tell what they are of', async () => {
+  fc.assert(
+    fc.property(bucketId, key, uid, (bucket, name, id) => {
+      deepStrictEqual(bucketIdOf(currentKey(bucket, name)), bucket)
+      const versionId = versionIdOf(Buffer.from(id, 'hex'))
+      deepStrictEqual(bucketIdOf(versionKey(bucket, name, versionId)), bucket)
+      deepStrictEqual(uidOfParts(partKey(id, 3)), id)
+      deepStrictEqual(uidOfParts(manifestKey(id, 70_000)), id)
     }),
     settings,
   )

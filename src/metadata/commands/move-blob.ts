@@ -1,0 +1,53 @@
+// move-blob: the shards of a blob lie on other drives now, so the row that names it says so. Nothing else changes: ids,
+// times and edits stay, and who copies the version meanwhile need not know.
+import type { OwedBlob } from '../contract.ts'
+import type { RowBatch } from '../log/contract.ts'
+import type { Blob } from '../records.ts'
+import { moveInRow, placeOfRow } from '../rows/blob-rows.ts'
+import { KeyKind, uidOfParts } from '../rows/keys.ts'
+import { decodeRepairRow } from '../rows/repair-row.ts'
+import { forgetOwed, oweShards, repairKeyOf } from './become-garbage.ts'
+import { type Rule, refuse, type View } from './decision.ts'
+import { isInUse } from './manifest-end.ts'
+
+/** What a repair row says beside the blob. */
+type Whereabouts = Omit<OwedBlob, 'blob'>
+
+export const moveBlob: Rule<'move-blob'> = {
+  async decide(command, { view }) {
+    const { rowKey } = command
+    const row = await view.get(rowKey)
+    const moved = row && moveInRow({ key: rowKey, value: row }, command)
+    if (!moved || !(await isInUse(view, rowKey))) return refuse({ kind: 'elsewhere' })
+    const { before, after, value } = moved
+    const batch = [{ key: rowKey, value }, ...(await changeOwed(view, rowKey, before, after))]
+    return { kind: 'answer', batch, answer: { kind: 'done' } }
+  },
+}
+
+/** The repair row follows the blob: how many shards are missing is in its key. */
+async function changeOwed(
+  view: View,
+  rowKey: Uint8Array,
+  before: Blob,
+  after: Blob,
+): Promise<RowBatch> {
+  const where = (await readWhereabouts(view, before)) ?? whereaboutsOf(rowKey)
+  return [...forgetOwed(before), ...oweShards(where, after)]
+}
+
+/** What was known when the blob was committed is more than its row tells. */
+async function readWhereabouts(view: View, blob: Blob): Promise<Whereabouts | undefined> {
+  const key = repairKeyOf(blob)
+  const row = key && (await view.get(key))
+  if (!row) return undefined
+  const { blob: _, ...where } = decodeRepairRow(row)
+  return where
+}
+
+/** What the key of the row tells. Parts move when their upload is completed; chunks and annotations never do. */
+function whereaboutsOf(rowKey: Uint8Array): Whereabouts {
+  const { bucketId, key } = placeOfRow(rowKey)
+  if (bucketId !== undefined && key !== undefined) return { bucketId, key }
+  return rowKey[0] === KeyKind.Part ? { uploadId: uidOfParts(rowKey) } : { rowKey }
+}

@@ -1,0 +1,110 @@
+// Rows that name blobs, whatever else they hold: where the drives of a blob are read and written anew.
+// Rows of answers, garbage and repairs hold copies of blobs; a row here is the one that bytes are read by.
+import { assert } from '../../kit/assert.ts'
+import type { Uid } from '../../kit/uid.ts'
+import type { BlobReference } from '../contract.ts'
+import type { RowRange } from '../log/contract.ts'
+import { type AnyVersion, type Blob, isDeleteMarker } from '../records.ts'
+import { decodeAnnotationRow, encodeAnnotationRow } from './annotation-row.ts'
+import { decodeHeadRow, encodeHeadRow } from './head-row.ts'
+import { bucketIdOf, KeyKind, keyOfHead, keyOfVersion, rangeOfKind } from './keys.ts'
+import { decodeManifestRow, encodeManifestRow } from './manifest-row.ts'
+import { decodePartRow, encodePartRow } from './part-row.ts'
+import { decodeVersionRow, encodeVersionRow } from './version-row.ts'
+
+/** A row as a cursor gives it. */
+interface BlobRow {
+  key: Uint8Array
+  value: Uint8Array
+}
+
+/** A row's record, taken apart. */
+interface OpenRow {
+  /** Parts of the record that may have a blob: what is set in them is in encode(). */
+  holders: { blob?: Blob }[]
+  encode(): Buffer
+}
+
+type Opener = (row: BlobRow) => OpenRow
+
+/** In order of key. Rows of markers name no blob. */
+const openers: readonly [KeyKind, Opener][] = [
+  [KeyKind.Current, openHead],
+  [KeyKind.Version, openVersion],
+  [KeyKind.Part, openPart],
+  [KeyKind.Manifest, openManifest],
+  [KeyKind.Annotation, openAnnotation],
+]
+const openerOf: ReadonlyMap<number | undefined, Opener> = new Map(openers)
+
+/** Where rows that name blobs lie, in order. */
+export const BLOB_RANGES: readonly RowRange[] = openers.map(([kind]) => rangeOfKind(kind))
+
+/** The bucket and key that the key of a row tells; parts, manifests and annotations lie under ids alone. */
+export function placeOfRow(rowKey: Uint8Array): Pick<BlobReference, 'bucketId' | 'key'> {
+  switch (rowKey[0]) {
+    case KeyKind.Current:
+      return { bucketId: bucketIdOf(rowKey), key: keyOfHead(rowKey).toString() }
+    case KeyKind.Version:
+      return { bucketId: bucketIdOf(rowKey), key: keyOfVersion(rowKey).toString() }
+    default:
+      return { bucketId: undefined, key: undefined }
+  }
+}
+
+/** Every blob that a row names. */
+export function referencesIn(row: BlobRow): BlobReference[] {
+  const place = placeOfRow(row.key)
+  const holders = openerOf.get(row.key[0])?.(row).holders ?? []
+  return holders.flatMap(({ blob }) => (blob ? [{ rowKey: row.key, ...place, blob }] : []))
+}
+
+/** The row with other drives for one of its blobs; undefined when it does not name it. */
+export function moveInRow(
+  row: BlobRow,
+  { uid, part, drives }: { uid: Uid; part: number; drives: number[] | undefined },
+): { before: Blob; after: Blob; value: Buffer } | undefined {
+  const open = openerOf.get(row.key[0])?.(row)
+  const holder = open?.holders.find(({ blob }) => blob?.uid === uid && blob.part === part)
+  if (!open || !holder?.blob) return undefined
+  const before = holder.blob
+  const after = withDrives(before, drives)
+  holder.blob = after
+  return { before, after, value: open.encode() }
+}
+
+function withDrives({ drives: _, ...blob }: Blob, drives: number[] | undefined): Blob {
+  if (!drives) return blob
+  const { dataCount, parityCount } = blob.code
+  assert(drives.length === dataCount + parityCount, 'a blob has a drive for every slot')
+  return { ...blob, drives }
+}
+
+function openHead({ value }: BlobRow): OpenRow {
+  const head = decodeHeadRow(value)
+  return { holders: holdersOf(head.version), encode: () => encodeHeadRow(head) }
+}
+
+function openVersion({ value }: BlobRow): OpenRow {
+  const version = decodeVersionRow(value)
+  return { holders: holdersOf(version), encode: () => encodeVersionRow(version) }
+}
+
+function openPart({ value }: BlobRow): OpenRow {
+  const part = decodePartRow(value)
+  return { holders: [part], encode: () => encodePartRow(part) }
+}
+
+function openManifest({ value }: BlobRow): OpenRow {
+  const parts = decodeManifestRow(value)
+  return { holders: parts, encode: () => encodeManifestRow(parts) }
+}
+
+function openAnnotation({ key, value }: BlobRow): OpenRow {
+  const annotation = decodeAnnotationRow(key, value)
+  return { holders: [annotation], encode: () => encodeAnnotationRow(annotation) }
+}
+
+function holdersOf(version: AnyVersion): OpenRow['holders'] {
+  return isDeleteMarker(version) ? [] : [version]
+}

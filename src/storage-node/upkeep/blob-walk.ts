@@ -1,0 +1,97 @@
+// A pass over every blob that rows name, partition by partition. Its position is in memory only: after a restart a
+// pass begins anew.
+import type { BlobReference, MetadataPartition } from '../../metadata/contract.ts'
+import type { Healed } from './heal-blob.ts'
+
+/** What a pass is for: to find what is missing, or to read every byte. */
+export type PassKind = 'check' | 'scrub'
+
+/** A blob of the pass. */
+export interface WalkedBlob {
+  partition: MetadataPartition
+  reference: BlobReference
+}
+
+/** What a pass has found so far. */
+export interface PassCounts {
+  blobs: number
+  /** Of the blobs, without parity. */
+  bytes: number
+  mendedShards: number
+  /** Blobs that owe shards for which there is no drive. */
+  waiting: number
+  /** Blobs that are worth trying again soon. */
+  unsettled: number
+  unrepairable: number
+}
+
+/** Rows asked for at once: a bound on memory. */
+const PAGE_BLOBS = 64
+
+/** One pass. */
+export class BlobWalk {
+  readonly kind: PassKind
+  readonly startedMs: number
+  readonly counts: PassCounts = {
+    blobs: 0,
+    bytes: 0,
+    mendedShards: 0,
+    waiting: 0,
+    unsettled: 0,
+    unrepairable: 0,
+  }
+  readonly #partitions: readonly MetadataPartition[]
+  #at = 0
+  #after: Uint8Array | undefined
+  #page: WalkedBlob[] = []
+  #pageEndsPartition = false
+
+  constructor(kind: PassKind, partitions: readonly MetadataPartition[], startedMs: number) {
+    this.kind = kind
+    this.startedMs = startedMs
+    this.#partitions = partitions
+  }
+
+  /** The next blobs, at most `limit`; none at the end. A page that can not be read now is asked for again by the next call. */
+  async next(limit: number): Promise<WalkedBlob[]> {
+    while (this.#page.length === 0) {
+      if (this.#pageEndsPartition) this.#enterNextPartition()
+      const partition = this.#partitions[this.#at]
+      if (partition === undefined) return []
+      const { references, after, more } = await partition.scanBlobs(this.#after, PAGE_BLOBS)
+      this.#page = references.map((reference) => ({ partition, reference }))
+      this.#after = after
+      this.#pageEndsPartition = !more
+    }
+    return this.#page.splice(0, limit)
+  }
+
+  /** Enters what became of a blob; 'failed' when that is not known. */
+  note({ reference }: WalkedBlob, outcome: Healed | 'failed'): void {
+    const { counts } = this
+    counts.blobs += 1
+    counts.bytes += reference.blob.bytes
+    if (outcome === 'failed') counts.unsettled += 1
+    else if (outcome.kind === 'mended') counts.mendedShards += outcome.shards
+    else if (outcome.kind === 'owing' && outcome.waiting) counts.waiting += 1
+    // A row that changed while it was looked at may name the blob where the pass was already.
+    else if (outcome.kind === 'owing' || outcome.kind === 'gone') counts.unsettled += 1
+    else if (outcome.kind === 'unrepairable') counts.unrepairable += 1
+  }
+
+  /**
+   * Whether every blob has all its shards. A check that made some again does not know: it only looked at the others.
+   * A scrub read all that it left alone, and what it made again was read back.
+   */
+  get leftNothing(): boolean {
+    const { mendedShards, waiting, unsettled, unrepairable } = this.counts
+    if (waiting + unsettled + unrepairable > 0) return false
+    return this.kind === 'scrub' || mendedShards === 0
+  }
+
+  #enterNextPartition(): void {
+    this.#at += 1
+    this.#after = undefined
+    this.#pageEndsPartition = false
+  }
+}

@@ -1,0 +1,130 @@
+// How it stands with mending, for people: in the admin API and as metrics.
+import { Counter, Gauge, type Registry } from '../../kit/metrics.ts'
+import type { PassKind } from './blob-walk.ts'
+import type { UnrepairableBlob } from './unrepairable.ts'
+
+/** A pass that is under way. How many blobs there are in all is not known. */
+export interface PassProgress {
+  kind: PassKind
+  startedMs: number
+  blobs: number
+  bytes: number
+  mendedShards: number
+}
+
+/** What was done since the start, and what is known now. */
+export interface HealProgress {
+  /** Blobs that readers found damaged, or that rows say to lack shards, and that are not mended yet. */
+  queued: number
+  passes: readonly PassProgress[]
+  /** Passes that came to their end. */
+  ended: Readonly<Record<PassKind, number>>
+  checkedBlobs: number
+  mendedShards: number
+  bytesRead: number
+  bytesWritten: number
+  /** Blobs that owed shards for which there is no drive, as the last pass found. */
+  waiting: number
+  unrepairable: readonly UnrepairableBlob[]
+  unrepairableCount: number
+  /** Every blob had all its shards when it was last looked at, and nothing happened since. Never a guess: false when not known. */
+  complete: boolean
+  /** When the last scrub began that left nothing owed, each byte having been read; undefined: none did since the start. */
+  lastVerifiedMs: number | undefined
+}
+
+/** Puts the metrics of mending on the registry; they are computed when they are asked for. */
+export function listHealMetrics(progress: () => HealProgress, registry: Registry): void {
+  const registers = [registry]
+  const gauge = (name: string, help: string, value: (now: HealProgress) => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value(progress()))
+      },
+    })
+  }
+  const counter = (name: string, help: string, value: (now: HealProgress) => number): void => {
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset()
+        this.inc(value(progress()))
+      },
+    })
+  }
+  gauge(
+    'kintsugi_heal_queued_blobs',
+    'Blobs known to be damaged that are not mended yet',
+    ({ queued }) => queued,
+  )
+  gauge(
+    'kintsugi_heal_waiting_blobs',
+    'Blobs that owe shards for which there is no drive, as the last pass found',
+    ({ waiting }) => waiting,
+  )
+  gauge(
+    'kintsugi_heal_unrepairable_blobs',
+    'Blobs of which too few shards are left',
+    ({ unrepairableCount }) => unrepairableCount,
+  )
+  gauge(
+    'kintsugi_heal_complete',
+    '1 when a whole pass found every shard and nothing happened since; 0 when that is not known',
+    ({ complete }) => (complete ? 1 : 0),
+  )
+  gauge(
+    'kintsugi_scrub_last_verified_seconds',
+    'When the last scrub began that left nothing owed, in seconds since 1970; 0: none since the start',
+    ({ lastVerifiedMs }) => (lastVerifiedMs ?? 0) / 1000,
+  )
+  counter(
+    'kintsugi_heal_checked_blobs_total',
+    'Blobs that were looked at',
+    ({ checkedBlobs }) => checkedBlobs,
+  )
+  counter(
+    'kintsugi_heal_mended_shards_total',
+    'Shards that were made again',
+    ({ mendedShards }) => mendedShards,
+  )
+  counter(
+    'kintsugi_heal_read_bytes_total',
+    'Bytes of shards read to check and to mend',
+    ({ bytesRead }) => bytesRead,
+  )
+  counter(
+    'kintsugi_heal_written_bytes_total',
+    'Bytes of shards written to mend',
+    ({ bytesWritten }) => bytesWritten,
+  )
+  listPasses(progress, registry)
+}
+
+function listPasses(progress: () => HealProgress, registry: Registry): void {
+  new Counter({
+    name: 'kintsugi_heal_passes_total',
+    help: 'Passes over all blobs that came to their end',
+    labelNames: ['kind'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const kind of ['check', 'scrub'] as const) this.inc({ kind }, progress().ended[kind])
+    },
+  })
+  new Gauge({
+    name: 'kintsugi_heal_pass_blobs',
+    help: 'Blobs that the pass under way has seen; 0 without one',
+    labelNames: ['kind'],
+    registers: [registry],
+    collect() {
+      const { passes } = progress()
+      for (const kind of ['check', 'scrub'] as const)
+        this.set({ kind }, passes.find((pass) => pass.kind === kind)?.blobs ?? 0)
+    },
+  })
+}

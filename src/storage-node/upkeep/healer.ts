@@ -1,0 +1,332 @@
+// The worker that mends: first what readers reported, then what rows say to be owed, then passes over all blobs.
+// It rests in proportion to what it worked, and no trouble with one blob keeps it from the others.
+import type { Uid } from '../../kit/uid.ts'
+import type { MetadataPartition } from '../../metadata/contract.ts'
+import type { Blob } from '../../metadata/records.ts'
+import { MetadataUnavailable } from '../../metadata/unavailable.ts'
+import { metaPartitionOf } from '../../placement/place.ts'
+import { BlobWalk, type PassKind } from './blob-walk.ts'
+import { checkBlob } from './check-blob.ts'
+import { DamageQueue } from './damage-queue.ts'
+import { type Healed, type HealParts, type HealRequest, healBlob } from './heal-blob.ts'
+import type { HealProgress } from './heal-progress.ts'
+import { OwedBlobs } from './owed-blobs.ts'
+import { Pacer } from './pacer.ts'
+import { PassSchedule, redundancyLeft, type ScheduleOptions } from './pass-schedule.ts'
+import { ShardSources } from './shard-sources.ts'
+import { UnrepairableList } from './unrepairable.ts'
+
+/** What the healer is given; it counts by itself. */
+export interface HealerParts
+  extends Omit<HealParts, 'countRead' | 'countWritten' | 'countMended' | 'pace'> {
+  partitions: readonly MetadataPartition[]
+}
+
+/** A pass under way. `disturbances`: how many there had been when it began. */
+interface Pass {
+  walk: BlobWalk
+  disturbances: number
+  /** A scrub that somebody waits for. */
+  isHurried: boolean
+}
+
+/** Blobs that are worked on side by side: small ones share the syncs of a drive. */
+const BATCH_BLOBS = 4
+
+/** Rest after work, as a multiple of the time that the work took: a duty of 20 %, and of 60 % with little redundancy left. */
+const TRANQUILITY = { usual: 4, urgent: 2 / 3 } as const
+
+/** How long it sleeps when there is nothing to do. */
+const IDLE_MS = 250
+
+/** A small object costs a scrub as much as so many bytes. */
+const BLOB_COST_BYTES = 64 * 1024
+
+const GONE: Healed = { kind: 'gone' }
+
+/** Mends the blobs of a store. */
+export class Healer {
+  readonly #options: ScheduleOptions
+  readonly #parts: HealerParts & HealParts
+  readonly #schedule: PassSchedule
+  readonly #damage = new DamageQueue()
+  readonly #owed: OwedBlobs
+  readonly #unrepairable = new UnrepairableList()
+  /** Blobs that are worked on now, by uid. */
+  readonly #held = new Map<Uid, number>()
+  readonly #stopping = new AbortController()
+  readonly #pacer: Pacer
+  readonly #totals = { checkedBlobs: 0, mendedShards: 0, bytesRead: 0, bytesWritten: 0 }
+  readonly #ended: Record<PassKind, number> = { check: 0, scrub: 0 }
+  readonly #passes: Partial<Record<PassKind, Pass>> = {}
+  #hurriesNext = false
+  #running: Promise<void> | undefined
+  #unwatch: () => void = () => {}
+  /** Of the last pass that ended: what a scrub has to read, and what waits for drives. */
+  #scrubBytes = 0
+  #waiting = 0
+  #isClean = false
+  #lastVerifiedMs: number | undefined
+
+  constructor(options: ScheduleOptions, parts: HealerParts) {
+    this.#options = options
+    const totals = this.#totals
+    this.#parts = {
+      ...parts,
+      countRead: (bytes) => {
+        totals.bytesRead += bytes
+      },
+      countWritten: (bytes) => {
+        totals.bytesWritten += bytes
+      },
+      countMended: (shards) => {
+        totals.mendedShards += shards
+      },
+      pace: () => this.#pacer.rest(this.#stopping.signal),
+    }
+    this.#pacer = new Pacer(parts.world.clock, () => this.#tranquility())
+    this.#owed = new OwedBlobs(parts.partitions)
+    this.#schedule = new PassSchedule(options, parts.coordinator.state.map, this.#nowMs())
+  }
+
+  /** Begins to work. */
+  start(): void {
+    this.#unwatch = this.#parts.coordinator.watch(({ map }) => this.#mapChanged(map))
+    this.#running = this.#run(this.#stopping.signal)
+  }
+
+  /** Leaves off: a blob that is being mended stays as it was. */
+  async stop(): Promise<void> {
+    this.#unwatch()
+    this.#stopping.abort()
+    await this.#running
+  }
+
+  /** A reader found a shard missing or corrupt. Drives that fail are the coordinator's to report. */
+  report({ blob, kind }: { blob: Blob; kind: 'missing' | 'corrupt' | 'failed' }): void {
+    if (kind === 'failed' || this.#damage.add(blob)) return
+    this.#isClean = false
+    this.scrubNow()
+  }
+
+  /** Begins a scrub as soon as no check is under way, one that is not spread over its period; a spread one is given up for it. */
+  scrubNow(): void {
+    if (!this.#passes.scrub?.isHurried) delete this.#passes.scrub
+    this.#hurriesNext = true
+    this.#schedule.wantScrub(this.#nowMs())
+  }
+
+  /** Whether the blob is worked on: its garbage is not to be collected meanwhile. */
+  holds(uid: Uid): boolean {
+    return this.#held.has(uid)
+  }
+
+  /** How it stands. */
+  progress(): HealProgress {
+    const queued = this.#damage.size + this.#owed.size
+    const unrepairableCount = this.#unrepairable.count
+    return {
+      queued,
+      passes: Object.values(this.#passes).map(({ walk: { kind, startedMs, counts } }) => {
+        const { blobs, bytes, mendedShards } = counts
+        return { kind, startedMs, blobs, bytes, mendedShards }
+      }),
+      ended: { ...this.#ended },
+      ...this.#totals,
+      waiting: this.#waiting,
+      unrepairable: this.#unrepairable.blobs,
+      unrepairableCount,
+      complete: this.#isClean && queued + unrepairableCount === 0,
+      lastVerifiedMs: this.#lastVerifiedMs,
+    }
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        if (await this.#step()) await this.#pacer.rest(signal)
+        else await this.#idle(signal)
+      } catch (error) {
+        if (signal.aborted) return
+        this.#parts.log.warn({ error: String(error) }, 'a step of mending failed')
+        await this.#idle(signal).catch(() => undefined) // An aborted sleep only means that it is time to stop.
+      }
+    }
+  }
+
+  async #idle(signal: AbortSignal): Promise<void> {
+    await this.#parts.world.clock.sleep(IDLE_MS, signal)
+    this.#pacer.begin()
+  }
+
+  /** False when there was nothing to do. */
+  async #step(): Promise<boolean> {
+    return (await this.#mendReported()) || (await this.#mendOwed()) || (await this.#walkOn())
+  }
+
+  #tranquility(): number {
+    const { map } = this.#parts.coordinator.state
+    const isUrgent = map.drives.some(({ state }) => state === 'out') && redundancyLeft(map) <= 1
+    return isUrgent ? TRANQUILITY.urgent : TRANQUILITY.usual
+  }
+
+  async #mendReported(): Promise<boolean> {
+    const damaged = this.#damage.next(this.#nowMs())
+    if (!damaged) return false
+    try {
+      const request = await this.#findReported(damaged.blob)
+      const outcome = request ? await this.#heal(request) : GONE
+      if (isSettled(outcome)) this.#damage.done(damaged)
+      else this.#retry(damaged)
+    } catch (error) {
+      if (!this.#stopping.signal.aborted) this.#retry(damaged)
+      throw error
+    }
+    return true
+  }
+
+  #retry(damaged: Parameters<DamageQueue['failed']>[0]): void {
+    if (this.#damage.failed(damaged, this.#nowMs())) return
+    this.#isClean = false
+    this.scrubNow()
+  }
+
+  /** The row of a blob that a reader had: its key is in the header of every shard. */
+  async #findReported(blob: Blob): Promise<HealRequest | undefined> {
+    const { map } = this.#parts.coordinator.state
+    const partition = this.#parts.partitions[metaPartitionOf(map, blob.partition)]!
+    const check = await checkBlob(blob, 'shallow', { ...this.#parts, map })
+    const sources = await ShardSources.open(blob, check, this.#parts)
+    const description = await sources.describe().finally(() => sources.close())
+    if (!description) return undefined
+    const { bucketId, key } = description
+    const reference = await partition.findBlob({ bucketId, key, blob })
+    return reference && { partition, reference, depth: 'deep', hasRepairRow: false }
+  }
+
+  async #mendOwed(): Promise<boolean> {
+    const batch = await this.#owed.next(BATCH_BLOBS, this.#nowMs())
+    await allDone(
+      batch.map(async ({ partition, owed }) => {
+        const reference = await partition.findBlob(owed)
+        const request = { partition, depth: 'shallow', hasRepairRow: true } as const
+        const outcome = reference ? await this.#heal({ ...request, reference }) : GONE
+        if (isWhole(outcome)) this.#owed.done(owed)
+      }),
+    )
+    return batch.length > 0
+  }
+
+  /** Goes on with the check that is under way or due; else with the scrub, unless that is ahead of its time. */
+  async #walkOn(): Promise<boolean> {
+    const due = this.#schedule.next(this.#nowMs())
+    if (due && !this.#passes[due] && !this.#passes.check) this.#begin(due)
+    const pass = this.#passes.check ?? this.#passes.scrub
+    if (!pass || this.#isAhead(pass)) return false
+    const { walk } = pass
+    const depth = walk.kind === 'scrub' ? 'deep' : 'shallow'
+    const batch = await walk.next(BATCH_BLOBS)
+    await allDone(
+      batch.map(async (blob) => {
+        walk.note(blob, await this.#heal({ ...blob, depth, hasRepairRow: false }))
+      }),
+    )
+    if (batch.length === 0) this.#end(pass)
+    return true
+  }
+
+  /** A scrub is spread over its period, as far as the last pass tells how much there is to read. */
+  #isAhead({ walk: { kind, counts, startedMs }, isHurried }: Pass): boolean {
+    if (kind === 'check' || isHurried) return false
+    const read = counts.bytes + counts.blobs * BLOB_COST_BYTES
+    const elapsed = (this.#nowMs() - startedMs) / this.#options.scrubPeriodMs
+    return read > elapsed * this.#scrubBytes && elapsed < 1
+  }
+
+  #begin(kind: PassKind): void {
+    const nowMs = this.#nowMs()
+    const walk = new BlobWalk(kind, this.#parts.partitions, nowMs)
+    const isHurried = kind === 'scrub' && this.#hurriesNext
+    if (isHurried) this.#hurriesNext = false
+    this.#passes[kind] = { walk, disturbances: this.#schedule.disturbances, isHurried }
+    this.#schedule.began(kind, nowMs)
+    this.#parts.log.debug({ pass: kind }, 'a pass over all blobs begins')
+  }
+
+  #end(pass: Pass): void {
+    const { walk, disturbances } = pass
+    const { kind, counts, startedMs } = walk
+    // It was given up for another one while its last page was read.
+    if (this.#passes[kind] !== pass) return
+    delete this.#passes[kind]
+    this.#ended[kind] += 1
+    this.#scrubBytes = counts.bytes + counts.blobs * BLOB_COST_BYTES
+    this.#waiting = counts.waiting
+    this.#unrepairable.forgetUnseen(startedMs)
+    this.#isClean = walk.leftNothing && disturbances === this.#schedule.disturbances
+    if (kind === 'scrub' && walk.leftNothing) this.#lastVerifiedMs = startedMs
+    this.#schedule.ended(walk, this.#nowMs())
+    const level = walk.leftNothing && counts.mendedShards === 0 ? 'debug' : 'info'
+    this.#parts.log[level]({ pass: kind, ...counts }, 'a pass over all blobs has ended')
+  }
+
+  /** Whatever goes wrong with one blob is entered and said; only being told to stop goes on. */
+  async #heal(request: HealRequest): Promise<Healed | 'failed'> {
+    const { uid } = request.reference.blob
+    // A blob on the list is never taken off it by a mere look.
+    const depth = this.#unrepairable.lists(request.reference.blob) ? 'deep' : request.depth
+    this.#hold(uid, 1)
+    try {
+      const outcome = await healBlob({ ...request, depth }, this.#parts)
+      this.#totals.checkedBlobs += 1
+      this.#note(request, outcome)
+      return outcome
+    } catch (error) {
+      if (this.#stopping.signal.aborted) throw error
+      const isOurs = !(error instanceof MetadataUnavailable)
+      if (isOurs) this.#note(request, { kind: 'error', error: String(error) })
+      return 'failed'
+    } finally {
+      this.#hold(uid, -1)
+    }
+  }
+
+  #note({ reference }: HealRequest, outcome: Healed | { kind: 'error'; error: string }): void {
+    const isNew = this.#unrepairable.note({ reference }, outcome, this.#nowMs())
+    const { uid, part } = reference.blob
+    if (isNew) this.#parts.log.error({ uid, part, ...outcome }, 'a blob can not be mended')
+  }
+
+  #hold(uid: Uid, change: 1 | -1): void {
+    const count = (this.#held.get(uid) ?? 0) + change
+    if (count === 0) this.#held.delete(uid)
+    else this.#held.set(uid, count)
+  }
+
+  #mapChanged(map: Parameters<PassSchedule['mapChanged']>[0]): void {
+    const before = this.#schedule.disturbances
+    this.#schedule.mapChanged(map, this.#nowMs())
+    if (this.#schedule.disturbances === before) return
+    this.#isClean = false
+    this.#owed.tryAllAgain()
+  }
+
+  #nowMs(): number {
+    return this.#parts.world.clock.now()
+  }
+}
+
+/** Waits for all of them before one that failed is heard of: no work outlives its step. */
+async function allDone(work: Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(work))
+    if (result.status === 'rejected') throw result.reason
+}
+
+/** Nothing more can be done for the blob now. */
+function isSettled(outcome: Healed | 'failed'): boolean {
+  return outcome !== 'failed' && (outcome.kind !== 'owing' || outcome.waiting)
+}
+
+function isWhole(outcome: Healed | 'failed'): boolean {
+  return outcome !== 'failed' && ['whole', 'mended', 'gone'].includes(outcome.kind)
+}

@@ -1,0 +1,89 @@
+// When which pass over all blobs begins. Pure but for what it remembers: it is told the time.
+import type { ClusterMap } from '../../placement/cluster-map.ts'
+import type { BlobWalk, PassKind } from './blob-walk.ts'
+
+/** Times of the schedule. */
+export interface ScheduleOptions {
+  /** A whole scrub takes as long, if there is time for it. */
+  scrubPeriodMs: number
+  /** A drive that went out may come back: so long its shards are not made again, if there is redundancy enough. */
+  outDelayMs: number
+  /** What a pass could not settle is looked at again after this time. */
+  againMs: number
+}
+
+/** Redundancy that is left at which nothing waits any more (storage.md 5). */
+const LEAST_REDUNDANCY = 1
+
+/** Decides what begins next. */
+export class PassSchedule {
+  readonly #options: ScheduleOptions
+  #out: ReadonlySet<number>
+  #checkDueMs: number
+  #scrubDueMs: number
+  /** Grows whenever something makes earlier passes say too little. */
+  #disturbances = 0
+
+  /** The first check is due at once: nobody knows what happened while the store was stopped. */
+  constructor(options: ScheduleOptions, map: ClusterMap, nowMs: number) {
+    this.#options = options
+    this.#out = drivesOut(map)
+    this.#checkDueMs = nowMs
+    this.#scrubDueMs = nowMs
+  }
+
+  /** How often something happened so far that a pass under way can not vouch for. */
+  get disturbances(): number {
+    return this.#disturbances
+  }
+
+  /** Takes note of a decision of the coordinator. */
+  mapChanged(map: ClusterMap, nowMs: number): void {
+    const out = drivesOut(map)
+    const isBack = [...this.#out].some((id) => !out.has(id))
+    const wentOut = [...out].some((id) => !this.#out.has(id))
+    this.#out = out
+    if (!isBack && !wentOut) return
+    this.#disturbances += 1
+    const isUrgent = isBack || redundancyLeft(map) <= LEAST_REDUNDANCY
+    this.wantCheck(isUrgent ? nowMs : nowMs + this.#options.outDelayMs)
+  }
+
+  /** A check is to begin at this time, if none begins earlier. */
+  wantCheck(atMs: number): void {
+    this.#checkDueMs = Math.min(this.#checkDueMs, atMs)
+  }
+
+  /** A scrub is to begin at this time, if none begins earlier. */
+  wantScrub(atMs: number): void {
+    this.#scrubDueMs = Math.min(this.#scrubDueMs, atMs)
+  }
+
+  /** Which pass is to begin now. */
+  next(nowMs: number): PassKind | undefined {
+    if (this.#checkDueMs <= nowMs) return 'check'
+    return this.#scrubDueMs <= nowMs ? 'scrub' : undefined
+  }
+
+  /** A pass begins: the next of its kind is not due before something asks for it. */
+  began(kind: PassKind, nowMs: number): void {
+    if (kind === 'check') this.#checkDueMs = Number.POSITIVE_INFINITY
+    else this.#scrubDueMs = nowMs + this.#options.scrubPeriodMs
+  }
+
+  /** A pass came to its end: what it mended is believed only when another one finds all of it. */
+  ended({ kind, counts }: BlobWalk, nowMs: number): void {
+    const { mendedShards, unsettled } = counts
+    if (unsettled > 0) this.wantCheck(nowMs + this.#options.againMs)
+    else if (mendedShards > 0 && kind === 'check') this.wantCheck(nowMs)
+  }
+}
+
+/** How many more drives any blob of the usual code can lose. */
+export function redundancyLeft(map: ClusterMap): number {
+  return map.code.parityCount - drivesOut(map).size
+}
+
+function drivesOut({ drives }: ClusterMap): Set<number> {
+  return new Set(drives.filter(({ state }) => state === 'out').map(({ id }) => id))
+}

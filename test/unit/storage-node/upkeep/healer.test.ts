@@ -1,0 +1,216 @@
+// The worker: reports, owed rows and passes, each to its end; what can not be mended is seen and keeps nobody waiting.
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { Registry } from '../../../../src/kit/metrics.ts'
+import { markActive, markOut } from '../../../../src/placement/coordinator-changes.ts'
+import {
+  type HealProgress,
+  listHealMetrics,
+} from '../../../../src/storage-node/upkeep/heal-progress.ts'
+import { Healer } from '../../../../src/storage-node/upkeep/healer.ts'
+import type { ScheduleOptions } from '../../../../src/storage-node/upkeep/pass-schedule.ts'
+import { Seeded } from '../../../support/seeded.ts'
+import { allBlobs, UpkeepFixture } from './upkeep-fixture.ts'
+
+const random = new Seeded(29)
+const NEVER_MS = 1e12
+
+function startHealer(
+  t: Test,
+  { store, parts }: UpkeepFixture,
+  options: Partial<ScheduleOptions> = {},
+): Healer {
+  const times = { scrubPeriodMs: NEVER_MS, outDelayMs: NEVER_MS, againMs: 50, ...options }
+  const healer = new Healer(times, { ...parts, partitions: store.partitions })
+  healer.start()
+  t.teardown(() => healer.stop())
+  return healer
+}
+
+/** Waits until the progress is as wanted; the bound only ends a test that would fail. */
+async function until(
+  healer: Healer,
+  wanted: (now: HealProgress) => boolean,
+): Promise<HealProgress> {
+  for (let round = 0; round < 2000; round += 1) {
+    const now = healer.progress()
+    if (wanted(now)) return now
+    await sleep(5)
+  }
+  throw new Error(`it never came to that: ${JSON.stringify(healer.progress())}`)
+}
+
+async function fill(fixture: UpkeepFixture, count: number): Promise<Map<string, Buffer>> {
+  const objects = new Map<string, Buffer>()
+  for (let number = 0; number < count; number += 1) {
+    const bytes = random.bytes(1 + random.below(number % 4 === 0 ? 900_000 : 5000))
+    objects.set(`k${number}`, bytes)
+    await fixture.put(`k${number}`, bytes)
+  }
+  return objects
+}
+
+t.test(
+  'a check finds all that is missing and says so only when another found nothing',
+  async (t) => {
+    const fixture = await UpkeepFixture.open(6)
+    await fill(fixture, 40)
+    let lost = 0
+    for (const { blob } of await allBlobs(fixture.store)) {
+      if (random.below(2) === 0) continue
+      fixture.lose(blob, random.below(3))
+      lost += 1
+    }
+    const healer = startHealer(t, fixture)
+    t.notOk(healer.progress().complete, 'nothing is known at first')
+    const now = await until(healer, ({ complete }) => complete)
+    t.equal(now.mendedShards, lost)
+    t.ok(now.ended.check >= 2)
+    t.equal(now.lastVerifiedMs, undefined, 'nothing was read whole yet')
+    for (const { blob } of await allBlobs(fixture.store))
+      t.notOk(fixture.shardsOf(blob).includes(undefined))
+  },
+)
+
+t.test('a scrub finds what rots, and starts anew after its period', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  await fill(fixture, 12)
+  const healer = startHealer(t, fixture, { scrubPeriodMs: 20 })
+  await until(healer, ({ lastVerifiedMs }) => lastVerifiedMs !== undefined)
+  const blobs = await allBlobs(fixture.store)
+  for (const { blob } of blobs) fixture.rot(blob, random.below(3))
+  const before = healer.progress()
+  const now = await until(
+    healer,
+    ({ mendedShards, lastVerifiedMs }) =>
+      mendedShards === blobs.length && lastVerifiedMs! > before.lastVerifiedMs!,
+  )
+  t.equal(now.unrepairableCount, 0)
+  t.ok(now.bytesRead > 0 && now.bytesWritten > 0)
+})
+
+t.test('a scrub that is asked for does not take its period', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  await fill(fixture, 12)
+  const healer = startHealer(t, fixture)
+  await until(healer, ({ passes }) => passes.some(({ kind }) => kind === 'scrub'))
+  const blobs = await allBlobs(fixture.store)
+  for (const { blob } of blobs) fixture.rot(blob, random.below(3))
+  healer.scrubNow()
+  const now = await until(healer, ({ ended }) => ended.scrub === 1)
+  t.match(now, { mendedShards: blobs.length, complete: true })
+  t.ok(now.lastVerifiedMs! > 0, 'all was read or made again and read back')
+  healer.scrubNow()
+  await until(healer, ({ ended }) => ended.scrub === 2)
+})
+
+t.test('what a reader reports is mended without a pass', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  await fixture.put('k', random.bytes(1_000_000))
+  const { blob } = await fixture.reference('k')
+  const healer = startHealer(t, fixture)
+  await until(healer, ({ complete }) => complete)
+  fixture.rot(blob, 2, 1)
+  healer.report({ blob, kind: 'failed' })
+  t.ok(healer.progress().complete, 'a drive that fails is not its concern')
+  healer.report({ blob, kind: 'corrupt' })
+  healer.report({ blob, kind: 'corrupt' })
+  t.match(healer.progress(), { queued: 1, complete: false }, 'once')
+  const now = await until(healer, ({ complete }) => complete)
+  t.match(now, { queued: 0, mendedShards: 1, ended: { scrub: 0 } })
+  t.same(await fixture.heal('k'), { kind: 'whole' })
+})
+
+t.test('what can not be mended is on the list until it can', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  const objects = await fill(fixture, 10)
+  const { blob } = await fixture.reference('k4')
+  const cells = [0, 1, 2, 3].map((slot) => fixture.shardsOf(blob)[slot])
+  t.ok(cells[0])
+  const drives = fixture.store.node.drives
+  const saved = new Map([...drives].map(([id, shards]) => [id, new Map(shards)]))
+  for (const slot of [0, 1, 2]) fixture.lose(blob, slot)
+  for (const { blob: other } of await allBlobs(fixture.store))
+    if (other.uid !== blob.uid) fixture.lose(other, 1)
+  const healer = startHealer(t, fixture)
+  const now = await until(healer, ({ ended }) => ended.check >= 2)
+  t.equal(now.mendedShards, 9, 'the others are mended')
+  t.match(now.unrepairable, [{ uid: blob.uid, key: 'k4' }])
+  t.match(now, { unrepairableCount: 1, complete: false })
+
+  for (const [id, shards] of saved)
+    for (const [name, kept] of shards) drives.get(id)!.set(name, kept)
+  await fixture.store.coordinator.decide(markOut(1, 'a test'))
+  await fixture.store.coordinator.decide(markActive(1))
+  t.match(await until(healer, ({ complete }) => complete), { unrepairable: [] })
+  for (const [key, bytes] of objects) t.ok(bytes.equals(await fixture.read(key)))
+})
+
+t.test('a drive that goes out is replaced at once when little redundancy is left', async (t) => {
+  const fixture = await UpkeepFixture.open(8)
+  const objects = await fill(fixture, 30)
+  const healer = startHealer(t, fixture)
+  await until(healer, ({ complete }) => complete)
+  for (const lost of [2, 5]) {
+    await fixture.takeOut(lost)
+    t.notOk(healer.progress().complete, 'at once nothing is known any more')
+    await until(healer, ({ complete }) => complete)
+  }
+  for (const lost of [1, 8]) await fixture.takeOut(lost)
+  for (const [key, bytes] of objects) t.ok(bytes.equals(await fixture.read(key)), key)
+  const now = await until(healer, ({ ended }) => ended.check >= 6)
+  t.ok(now.waiting > 0, 'of four drives less than six shards are made')
+  t.notOk(now.complete)
+})
+
+t.test('with more redundancy it waits whether the drive comes back', async (t) => {
+  const fixture = await UpkeepFixture.open(12)
+  await fill(fixture, 5)
+  const healer = startHealer(t, fixture)
+  await until(healer, ({ complete }) => complete)
+  const { check } = healer.progress().ended
+  await fixture.store.coordinator.decide(markOut(3, 'a test'))
+  await sleep(300)
+  t.match(healer.progress(), { ended: { check }, mendedShards: 0, complete: false })
+  await fixture.store.coordinator.decide(markActive(3))
+  t.match(await until(healer, ({ complete }) => complete), { mendedShards: 0 })
+})
+
+t.test('told to stop in the middle it leaves what it mends as it was', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  const { node } = fixture.store
+  const bytes = random.bytes(5_000_000)
+  await fixture.put('k', bytes)
+  const { blob } = await fixture.reference('k')
+  fixture.rot(blob, 1, 3)
+  fixture.lose(blob, 4)
+  const healer = startHealer(t, fixture)
+  let stopped: Promise<void> | undefined
+  node.beforeWrite = (_driveId, cell) => {
+    if (cell === 2) stopped ??= healer.stop()
+  }
+  await until(healer, () => stopped !== undefined)
+  await stopped
+  t.match(healer.progress(), { mendedShards: 0, queued: 0, unrepairable: [] })
+  t.equal(node.openReaders, 0)
+  t.equal(node.aborted, 1, 'the draft is thrown away')
+  t.equal((await fixture.check('k')).join(), 'whole,corrupt,whole,whole,missing,whole')
+  t.ok(bytes.equals(await fixture.read('k')))
+})
+
+t.test('metrics say what the progress says', async (t) => {
+  const fixture = await UpkeepFixture.open(3)
+  await fixture.put('k', random.bytes(10))
+  const { blob } = await fixture.reference('k')
+  fixture.lose(blob, 2)
+  const healer = startHealer(t, fixture)
+  await until(healer, ({ complete }) => complete)
+  const registry = new Registry()
+  listHealMetrics(() => healer.progress(), registry)
+  const text = await registry.metrics()
+  t.match(text, /^kintsugi_heal_complete 1$/m)
+  t.match(text, /^kintsugi_heal_mended_shards_total 1$/m)
+  t.match(text, /^kintsugi_heal_written_bytes_total 10$/m)
+  t.match(text, /^kintsugi_heal_passes_total\{kind="check"\} \d$/m)
+  t.match(await registry.metrics(), /^kintsugi_heal_mended_shards_total 1$/m, 'asked twice')
+})

@@ -1,17 +1,12 @@
 // move-blob: the shards of a blob lie on other drives now, so the row that names it says so. Nothing else changes: ids,
 // times and edits stay, and who copies the version meanwhile need not know.
-import type { OwedBlob } from '../contract.ts'
 import type { RowBatch } from '../log/contract.ts'
 import type { Blob } from '../records.ts'
-import { moveInRow, placeOfRow } from '../rows/blob-rows.ts'
-import { KeyKind, uidOfParts } from '../rows/keys.ts'
+import { moveInRow, type Whereabouts, whereaboutsOf } from '../rows/blob-rows.ts'
 import { decodeRepairRow } from '../rows/repair-row.ts'
 import { forgetOwed, oweShards, repairKeyOf } from './become-garbage.ts'
 import { type Rule, refuse, type View } from './decision.ts'
 import { isInUse } from './manifest-end.ts'
-
-/** What a repair row says beside the blob. */
-type Whereabouts = Omit<OwedBlob, 'blob'>
 
 export const moveBlob: Rule<'move-blob'> = {
   async decide(command, { view }) {
@@ -43,11 +38,4 @@ async function readWhereabouts(view: View, blob: Blob): Promise<Whereabouts | un
   if (!row) return undefined
   const { blob: _, ...where } = decodeRepairRow(row)
   return where
-}
-
-/** What the key of the row tells. Parts move when their upload is completed; chunks and annotations never do. */
-function whereaboutsOf(rowKey: Uint8Array): Whereabouts {
-  const { bucketId, key } = placeOfRow(rowKey)
-  if (bucketId !== undefined && key !== undefined) return { bucketId, key }
-  return rowKey[0] === KeyKind.Part ? { uploadId: uidOfParts(rowKey) } : { rowKey }
 }

@@ -2,12 +2,12 @@
 // Rows of answers, garbage and repairs hold copies of blobs; a row here is the one that bytes are read by.
 import { assert } from '../../kit/assert.ts'
 import type { Uid } from '../../kit/uid.ts'
-import type { BlobReference } from '../contract.ts'
+import type { BlobReference, OwedBlob } from '../contract.ts'
 import type { RowRange } from '../log/contract.ts'
 import { type AnyVersion, type Blob, isDeleteMarker } from '../records.ts'
 import { decodeAnnotationRow, encodeAnnotationRow } from './annotation-row.ts'
 import { decodeHeadRow, encodeHeadRow } from './head-row.ts'
-import { bucketIdOf, KeyKind, keyOfHead, keyOfVersion, rangeOfKind } from './keys.ts'
+import { bucketIdOf, KeyKind, keyOfHead, keyOfVersion, rangeOfKind, uidOfParts } from './keys.ts'
 import { decodeManifestRow, encodeManifestRow } from './manifest-row.ts'
 import { decodePartRow, encodePartRow } from './part-row.ts'
 import { decodeVersionRow, encodeVersionRow } from './version-row.ts'
@@ -17,6 +17,9 @@ interface BlobRow {
   key: Uint8Array
   value: Uint8Array
 }
+
+/** Where to look for the row of a blob: what a repair row says beside the blob. */
+export type Whereabouts = Omit<OwedBlob, 'blob'>
 
 /** A row's record, taken apart. */
 interface OpenRow {
@@ -50,6 +53,13 @@ export function placeOfRow(rowKey: Uint8Array): Pick<BlobReference, 'bucketId' |
     default:
       return { bucketId: undefined, key: undefined }
   }
+}
+
+/** What the key of the row tells. Parts move when their upload is completed; chunks and annotations never do. */
+export function whereaboutsOf(rowKey: Uint8Array): Whereabouts {
+  const { bucketId, key } = placeOfRow(rowKey)
+  if (bucketId !== undefined && key !== undefined) return { bucketId, key }
+  return rowKey[0] === KeyKind.Part ? { uploadId: uidOfParts(rowKey) } : { rowKey }
 }
 
 /** Every blob that a row names. */

@@ -36,6 +36,8 @@ export type Healed =
   | { kind: 'unrepairable'; good: number; needed: number }
   /** The row does not name the blob any more. */
   | { kind: 'gone' }
+  /** No row named it before anything was done. */
+  | { kind: 'deleted' }
 
 /** Where the row of a blob is. */
 export interface HealRequest {

@@ -1,8 +1,9 @@
 // The worker that mends: first what readers reported, then what rows say to be owed, then passes over all blobs.
 // It rests in proportion to what it worked, and no trouble with one blob keeps it from the others.
 import type { Uid } from '../../kit/uid.ts'
-import type { MetadataPartition } from '../../metadata/contract.ts'
+import type { BlobReference, MetadataPartition } from '../../metadata/contract.ts'
 import type { Blob } from '../../metadata/records.ts'
+import { whereaboutsOf } from '../../metadata/rows/blob-rows.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
 import { metaPartitionOf } from '../../placement/place.ts'
 import { BlobWalk, type PassKind } from './blob-walk.ts'
@@ -42,7 +43,7 @@ const IDLE_MS = 250
 /** A small object costs a scrub as much as so many bytes. */
 const BLOB_COST_BYTES = 64 * 1024
 
-const GONE: Healed = { kind: 'gone' }
+const DELETED: Healed = { kind: 'deleted' }
 
 /** Mends the blobs of a store. */
 export class Healer {
@@ -52,8 +53,8 @@ export class Healer {
   readonly #damage = new DamageQueue()
   readonly #owed: OwedBlobs
   readonly #unrepairable = new UnrepairableList()
-  /** Blobs that are worked on now, by uid. */
-  readonly #held = new Map<Uid, number>()
+  /** Blobs that are worked on now. */
+  readonly #held = new Set<Uid>()
   readonly #stopping = new AbortController()
   readonly #pacer: Pacer
   readonly #totals = { checkedBlobs: 0, mendedShards: 0, bytesRead: 0, bytesWritten: 0 }
@@ -175,7 +176,7 @@ export class Healer {
     if (!damaged) return false
     try {
       const request = await this.#findReported(damaged.blob)
-      const outcome = request ? await this.#heal(request) : GONE
+      const outcome = request ? await this.#heal(request) : DELETED
       if (isSettled(outcome)) this.#damage.done(damaged)
       else this.#retry(damaged)
     } catch (error) {
@@ -210,7 +211,7 @@ export class Healer {
       batch.map(async ({ partition, owed }) => {
         const reference = await partition.findBlob(owed)
         const request = { partition, depth: 'shallow', hasRepairRow: true } as const
-        const outcome = reference ? await this.#heal({ ...request, reference }) : GONE
+        const outcome = reference ? await this.#heal({ ...request, reference }) : DELETED
         if (isWhole(outcome)) this.#owed.done(owed)
       }),
     )
@@ -273,11 +274,16 @@ export class Healer {
   /** Whatever goes wrong with one blob is entered and said; only being told to stop goes on. */
   async #heal(request: HealRequest): Promise<Healed | 'failed'> {
     const { uid } = request.reference.blob
+    // Two that mend one blob would take back each other's shards.
+    if (this.#held.has(uid)) return 'failed'
     // A blob on the list is never taken off it by a mere look.
     const depth = this.#unrepairable.lists(request.reference.blob) ? 'deep' : request.depth
-    this.#hold(uid, 1)
+    this.#held.add(uid)
     try {
-      const outcome = await healBlob({ ...request, depth }, this.#parts)
+      const reference = await findAgain(request)
+      const outcome = reference
+        ? await healBlob({ ...request, reference, depth }, this.#parts)
+        : DELETED
       this.#totals.checkedBlobs += 1
       this.#note(request, outcome)
       return outcome
@@ -287,7 +293,7 @@ export class Healer {
       if (isOurs) this.#note(request, { kind: 'error', error: String(error) })
       return 'failed'
     } finally {
-      this.#hold(uid, -1)
+      this.#held.delete(uid)
     }
   }
 
@@ -295,12 +301,6 @@ export class Healer {
     const isNew = this.#unrepairable.note({ reference }, outcome, this.#nowMs())
     const { uid, part } = reference.blob
     if (isNew) this.#parts.log.error({ uid, part, ...outcome }, 'a blob can not be mended')
-  }
-
-  #hold(uid: Uid, change: 1 | -1): void {
-    const count = (this.#held.get(uid) ?? 0) + change
-    if (count === 0) this.#held.delete(uid)
-    else this.#held.set(uid, count)
   }
 
   #mapChanged(map: Parameters<PassSchedule['mapChanged']>[0]): void {
@@ -316,6 +316,15 @@ export class Healer {
   }
 }
 
+/**
+ * The row as it is now: a page of a pass may be as old as the pass, and drives that were read then are never written
+ * over those that another pass entered meanwhile.
+ */
+function findAgain({ partition, reference }: HealRequest): Promise<BlobReference | undefined> {
+  const { rowKey, blob } = reference
+  return partition.findBlob({ ...whereaboutsOf(rowKey), rowKey, blob })
+}
+
 /** Waits for all of them before one that failed is heard of: no work outlives its step. */
 async function allDone(work: Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(work))
@@ -328,5 +337,5 @@ function isSettled(outcome: Healed | 'failed'): boolean {
 }
 
 function isWhole(outcome: Healed | 'failed'): boolean {
-  return outcome !== 'failed' && ['whole', 'mended', 'gone'].includes(outcome.kind)
+  return outcome !== 'failed' && ['whole', 'mended', 'gone', 'deleted'].includes(outcome.kind)
 }

@@ -63,8 +63,7 @@ export class ShardSources {
     const good: number[] = []
     while (good.length < dataCount && candidates.length > 0) {
       const batch = candidates.splice(0, dataCount - good.length)
-      const read = await Promise.all(batch.map((slot) => this.#readCell(slot, stripe)))
-      good.push(...batch.filter((_, at) => read[at]))
+      good.push(...(await this.#readBatch(batch, stripe)))
     }
     return good
   }
@@ -96,6 +95,16 @@ export class ShardSources {
     const isWhole = (slot: number): boolean =>
       this.#check.slots[slot] === 'whole' && !this.damaged.has(slot)
     return [...slots.filter(isWhole), ...slots.filter((slot) => !isWhole(slot))]
+  }
+
+  /** Every read has ended when this does: none writes into cells that are someone else's by then. */
+  async #readBatch(slots: readonly number[], stripe: StripeCells): Promise<number[]> {
+    const reads = await Promise.allSettled(slots.map((slot) => this.#readCell(slot, stripe)))
+    return slots.filter((_, at) => {
+      const read = reads[at]!
+      if (read.status === 'rejected') throw read.reason
+      return read.value
+    })
   }
 
   async #readCell(slot: number, { index, cellBytes, cells }: StripeCells): Promise<boolean> {

@@ -107,10 +107,14 @@ class BlobShards {
     const present: number[] = []
     while (present.length < dataCount && candidates.length > 0) {
       const batch = candidates.splice(0, dataCount - present.length)
-      const good = await Promise.all(
+      // Every read ends before one that failed is heard of: none writes into cells that are another blob's by then.
+      const reads = await Promise.allSettled(
         batch.map((slot) => this.#readCell(slot, stripe, cells[slot]!.subarray(0, cellBytes))),
       )
-      present.push(...batch.filter((_, index) => good[index]))
+      for (const [index, read] of reads.entries()) {
+        if (read.status === 'rejected') throw read.reason
+        if (read.value) present.push(batch[index]!)
+      }
     }
     if (present.length < dataCount) {
       throw new TooFewShards(

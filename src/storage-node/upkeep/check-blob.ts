@@ -9,10 +9,18 @@ import type { DriveId, ShardDescription, ShardReader, StorageNode } from '../con
 export type CheckDepth = 'shallow' | 'deep'
 
 /**
- * What a slot turned out to be. `out`: its drive is recorded as out. `unwritten`: it never got a shard.
+ * What a slot turned out to be. `out`: its drive is recorded as out. `awaited`: so it is, but it may come back, and
+ * there is time. `unwritten`: it never got a shard.
  * `unreachable`: the drive does not answer though it is not recorded as out; nothing follows from that.
  */
-export type SlotHealth = 'whole' | 'missing' | 'corrupt' | 'out' | 'unwritten' | 'unreachable'
+export type SlotHealth =
+  | 'whole'
+  | 'missing'
+  | 'corrupt'
+  | 'out'
+  | 'awaited'
+  | 'unwritten'
+  | 'unreachable'
 
 /** The health of a blob, slot by slot. */
 export interface BlobCheck {
@@ -24,6 +32,8 @@ export interface BlobCheck {
 export interface CheckParts {
   node: StorageNode
   map: ClusterMap
+  /** Drives that are out and may come back. */
+  awaited: ReadonlySet<DriveId>
   countRead(bytes: number): void
   /** Called between cells: rests as the pace asks, throws when work is to end. */
   pace(): Promise<void>
@@ -71,10 +81,11 @@ async function checkSlot(
   depth: CheckDepth,
   parts: CheckParts,
 ): Promise<SlotHealth> {
-  const { node, map } = parts
+  const { node, map, awaited } = parts
   const driveId = drivesOfBlob(map, blob)[slot]!
   if (driveId === MISSING_SLOT) return 'unwritten'
-  if (map.drives.find(({ id }) => id === driveId)?.state !== 'active') return 'out'
+  const isActive = map.drives.find(({ id }) => id === driveId)?.state === 'active'
+  if (!isActive) return awaited.has(driveId) ? 'awaited' : 'out'
   try {
     const opened = await node.openShard(driveId, { uid: blob.uid, part: blob.part, slot })
     if (opened.kind !== 'found') return opened.kind

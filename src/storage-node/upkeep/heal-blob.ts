@@ -21,6 +21,8 @@ export interface HealParts {
   countRead(bytes: number): void
   countWritten(bytes: number): void
   countMended(shards: number): void
+  /** Drives that are out and may come back: what is on them is not made again yet. */
+  awaited(): ReadonlySet<DriveId>
   /** Called between cells: rests as the pace asks, throws when work is to end. */
   pace(): Promise<void>
 }
@@ -52,7 +54,8 @@ export interface HealRequest {
 export async function healBlob(request: HealRequest, parts: HealParts): Promise<Healed> {
   const { map } = parts.coordinator.state
   const { blob } = request.reference
-  const before = await checkBlob(blob, request.depth, { ...parts, map })
+  const awaited = parts.awaited()
+  const before = await checkBlob(blob, request.depth, { ...parts, map, awaited })
   let check = before
   let shards = 0
   let failed = 0

@@ -19,7 +19,7 @@ import { UnrepairableList } from './unrepairable.ts'
 
 /** What the healer is given; it counts by itself. */
 export interface HealerParts
-  extends Omit<HealParts, 'countRead' | 'countWritten' | 'countMended' | 'pace'> {
+  extends Omit<HealParts, 'awaited' | 'countRead' | 'countWritten' | 'countMended' | 'pace'> {
   partitions: readonly MetadataPartition[]
 }
 
@@ -83,6 +83,7 @@ export class Healer {
       countMended: (shards) => {
         totals.mendedShards += shards
       },
+      awaited: () => this.#schedule.awaited(this.#nowMs()),
       pace: () => this.#pacer.rest(this.#stopping.signal),
     }
     this.#pacer = new Pacer(parts.world.clock, () => this.#tranquility())
@@ -196,7 +197,8 @@ export class Healer {
   async #findReported(blob: Blob): Promise<HealRequest | undefined> {
     const { map } = this.#parts.coordinator.state
     const partition = this.#parts.partitions[metaPartitionOf(map, blob.partition)]!
-    const check = await checkBlob(blob, 'shallow', { ...this.#parts, map })
+    const awaited = this.#parts.awaited()
+    const check = await checkBlob(blob, 'shallow', { ...this.#parts, map, awaited })
     const sources = await ShardSources.open(blob, check, this.#parts)
     const description = await sources.describe().finally(() => sources.close())
     if (!description) return undefined

@@ -51,7 +51,7 @@ interface Lane {
 
 /** Whether a slot of this health lacks its shard for certain. */
 export function isOwed(health: BlobCheck['slots'][number]): boolean {
-  return health !== 'whole' && health !== 'unreachable'
+  return health !== 'whole' && health !== 'unreachable' && health !== 'awaited'
 }
 
 /** Makes the shards again that a check found lacking, as far as there are drives for them. */

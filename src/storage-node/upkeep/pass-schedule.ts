@@ -18,7 +18,9 @@ const LEAST_REDUNDANCY = 1
 /** Decides what begins next. */
 export class PassSchedule {
   readonly #options: ScheduleOptions
-  #out: ReadonlySet<number>
+  #map: ClusterMap
+  /** Since when drives are out, as far as this process knows. */
+  #outSinceMs: ReadonlyMap<number, number>
   #checkDueMs: number
   #scrubDueMs: number
   /** Grows whenever something makes earlier passes say too little. */
@@ -27,7 +29,8 @@ export class PassSchedule {
   /** The first check is due at once: nobody knows what happened while the store was stopped. */
   constructor(options: ScheduleOptions, map: ClusterMap, nowMs: number) {
     this.#options = options
-    this.#out = drivesOut(map)
+    this.#map = map
+    this.#outSinceMs = new Map([...drivesOut(map)].map((id) => [id, nowMs]))
     this.#checkDueMs = nowMs
     this.#scrubDueMs = nowMs
   }
@@ -40,13 +43,23 @@ export class PassSchedule {
   /** Takes note of a decision of the coordinator. */
   mapChanged(map: ClusterMap, nowMs: number): void {
     const out = drivesOut(map)
-    const isBack = [...this.#out].some((id) => !out.has(id))
-    const wentOut = [...out].some((id) => !this.#out.has(id))
-    this.#out = out
+    const before = this.#outSinceMs
+    const isBack = [...before.keys()].some((id) => !out.has(id))
+    const wentOut = [...out].some((id) => !before.has(id))
+    this.#map = map
+    this.#outSinceMs = new Map([...out].map((id) => [id, before.get(id) ?? nowMs]))
     if (!isBack && !wentOut) return
     this.#disturbances += 1
     const isUrgent = isBack || redundancyLeft(map) <= LEAST_REDUNDANCY
     this.wantCheck(isUrgent ? nowMs : nowMs + this.#options.outDelayMs)
+  }
+
+  /** Drives that are out for so short a time that they may come back, while there is redundancy enough to wait. */
+  awaited(nowMs: number): ReadonlySet<number> {
+    if (redundancyLeft(this.#map) <= LEAST_REDUNDANCY) return new Set()
+    const { outDelayMs } = this.#options
+    const awaited = [...this.#outSinceMs].filter(([, sinceMs]) => nowMs < sinceMs + outDelayMs)
+    return new Set(awaited.map(([id]) => id))
   }
 
   /** A check is to begin at this time, if none begins earlier. */
@@ -74,6 +87,9 @@ export class PassSchedule {
   /** A pass came to its end: what it mended is believed only when another one finds all of it. */
   ended({ kind, counts }: BlobWalk, nowMs: number): void {
     const { mendedShards, unsettled } = counts
+    for (const id of this.awaited(nowMs)) {
+      this.wantCheck(this.#outSinceMs.get(id)! + this.#options.outDelayMs)
+    }
     if (unsettled > 0) this.wantCheck(nowMs + this.#options.againMs)
     else if (mendedShards > 0 && kind === 'check') this.wantCheck(nowMs)
   }

@@ -538,3 +538,32 @@ t.test('a copy of annotations whose source was overwritten meanwhile is not made
   t.equal(store.node.shardCount, shards, 'nothing stays of it')
   t.match(await objects.find(bucket, 'copy'), { kind: 'missing' })
 })
+
+t.test('a read that fails while others go on leaves their memory to nobody else', async (t) => {
+  const store = await openMemoryStore()
+  await put(store, 'k', random.bytes(600_000))
+  const { node, parts } = store
+  const object = await findObject(store, 'k')
+  const open = node.openShard.bind(node)
+  let underWay = 0
+  // One drive is gone, so the stripe is mended: of the reads for that one fails at once and one takes its time.
+  node.openShard = async (driveId, id) => {
+    if (id.slot === 0) return { kind: 'missing' }
+    const opened = await open(driveId, id)
+    if (opened.kind !== 'found') return opened
+    const readCell: typeof opened.reader.readCell = async (index, target) => {
+      if (parts.mendingCodec.freeStripes === free)
+        return await opened.reader.readCell(index, target)
+      if (id.slot === 1) throw new Error('too many open files')
+      underWay += 1
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      underWay -= 1
+      return await opened.reader.readCell(index, target)
+    }
+    return { kind: 'found', reader: { ...opened.reader, readCell } }
+  }
+  const free = parts.mendingCodec.freeStripes
+  await t.rejects(readAll(object), /too many open files/)
+  t.equal(underWay, 0, 'every read has ended')
+  t.equal(parts.mendingCodec.freeStripes, free)
+})

@@ -55,6 +55,7 @@ export class UpkeepFixture {
       node: store.node,
       codec,
       coordinator: store.coordinator,
+      awaited: () => new Set(),
       countRead: (bytes) => {
         counts.read += bytes
       },
@@ -116,7 +117,7 @@ export class UpkeepFixture {
   async check(key: string, depth: CheckDepth = 'deep'): Promise<readonly SlotHealth[]> {
     const { blob } = await this.reference(key)
     const { map } = this.store.coordinator.state
-    return (await checkBlob(blob, depth, { ...this.parts, map })).slots
+    return (await checkBlob(blob, depth, { ...this.parts, map, awaited: new Set() })).slots
   }
 
   /** The cells of every shard of a blob, as they lie on the drives. */

@@ -57,6 +57,8 @@ export class Healer {
   #scrubBytes = 0
   #waiting = 0
   #isClean = false
+  /** Somebody waits for the end of a scrub: it is not spread over its period. */
+  #isHurried = false
   #lastVerifiedMs: number | undefined
 
   constructor(options: ScheduleOptions, parts: HealerParts) {
@@ -100,8 +102,9 @@ export class Healer {
     this.scrubNow()
   }
 
-  /** Begins a scrub as soon as no check is under way; one that is under way goes on. */
+  /** Begins a scrub as soon as no check is under way; one that is under way comes to its end before. Both hurry. */
   scrubNow(): void {
+    this.#isHurried = true
     this.#schedule.wantScrub(this.#nowMs())
   }
 
@@ -226,6 +229,7 @@ export class Healer {
 
   /** A scrub is spread over its period, as far as the last pass tells how much there is to read. */
   #isAhead({ counts, startedMs }: BlobWalk): boolean {
+    if (this.#isHurried) return false
     const read = counts.bytes + counts.blobs * BLOB_COST_BYTES
     const elapsed = (this.#nowMs() - startedMs) / this.#options.scrubPeriodMs
     return read > elapsed * this.#scrubBytes && elapsed < 1
@@ -242,6 +246,7 @@ export class Healer {
   #end({ walk, disturbances }: { walk: BlobWalk; disturbances: number }): void {
     const { kind, counts, startedMs } = walk
     delete this.#passes[kind]
+    if (kind === 'scrub' && !this.#schedule.wantsScrub(this.#nowMs())) this.#isHurried = false
     this.#ended[kind] += 1
     this.#scrubBytes = counts.bytes + counts.blobs * BLOB_COST_BYTES
     this.#waiting = counts.waiting

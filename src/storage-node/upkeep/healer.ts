@@ -22,6 +22,14 @@ export interface HealerParts
   partitions: readonly MetadataPartition[]
 }
 
+/** A pass under way. `disturbances`: how many there had been when it began. */
+interface Pass {
+  walk: BlobWalk
+  disturbances: number
+  /** A scrub that somebody waits for. */
+  isHurried: boolean
+}
+
 /** Blobs that are worked on side by side: small ones share the syncs of a drive. */
 const BATCH_BLOBS = 4
 
@@ -50,15 +58,14 @@ export class Healer {
   readonly #pacer: Pacer
   readonly #totals = { checkedBlobs: 0, mendedShards: 0, bytesRead: 0, bytesWritten: 0 }
   readonly #ended: Record<PassKind, number> = { check: 0, scrub: 0 }
-  readonly #passes: Partial<Record<PassKind, { walk: BlobWalk; disturbances: number }>> = {}
+  readonly #passes: Partial<Record<PassKind, Pass>> = {}
+  #hurriesNext = false
   #running: Promise<void> | undefined
   #unwatch: () => void = () => {}
   /** Of the last pass that ended: what a scrub has to read, and what waits for drives. */
   #scrubBytes = 0
   #waiting = 0
   #isClean = false
-  /** Somebody waits for the end of a scrub: it is not spread over its period. */
-  #isHurried = false
   #lastVerifiedMs: number | undefined
 
   constructor(options: ScheduleOptions, parts: HealerParts) {
@@ -102,9 +109,10 @@ export class Healer {
     this.scrubNow()
   }
 
-  /** Begins a scrub as soon as no check is under way; one that is under way comes to its end before. Both hurry. */
+  /** Begins a scrub as soon as no check is under way, one that is not spread over its period; a spread one is given up for it. */
   scrubNow(): void {
-    this.#isHurried = true
+    if (!this.#passes.scrub?.isHurried) delete this.#passes.scrub
+    this.#hurriesNext = true
     this.#schedule.wantScrub(this.#nowMs())
   }
 
@@ -214,7 +222,7 @@ export class Healer {
     const due = this.#schedule.next(this.#nowMs())
     if (due && !this.#passes[due] && !this.#passes.check) this.#begin(due)
     const pass = this.#passes.check ?? this.#passes.scrub
-    if (!pass || (pass.walk.kind === 'scrub' && this.#isAhead(pass.walk))) return false
+    if (!pass || this.#isAhead(pass)) return false
     const { walk } = pass
     const depth = walk.kind === 'scrub' ? 'deep' : 'shallow'
     const batch = await walk.next(BATCH_BLOBS)
@@ -228,8 +236,8 @@ export class Healer {
   }
 
   /** A scrub is spread over its period, as far as the last pass tells how much there is to read. */
-  #isAhead({ counts, startedMs }: BlobWalk): boolean {
-    if (this.#isHurried) return false
+  #isAhead({ walk: { kind, counts, startedMs }, isHurried }: Pass): boolean {
+    if (kind === 'check' || isHurried) return false
     const read = counts.bytes + counts.blobs * BLOB_COST_BYTES
     const elapsed = (this.#nowMs() - startedMs) / this.#options.scrubPeriodMs
     return read > elapsed * this.#scrubBytes && elapsed < 1
@@ -238,15 +246,19 @@ export class Healer {
   #begin(kind: PassKind): void {
     const nowMs = this.#nowMs()
     const walk = new BlobWalk(kind, this.#parts.partitions, nowMs)
-    this.#passes[kind] = { walk, disturbances: this.#schedule.disturbances }
+    const isHurried = kind === 'scrub' && this.#hurriesNext
+    if (isHurried) this.#hurriesNext = false
+    this.#passes[kind] = { walk, disturbances: this.#schedule.disturbances, isHurried }
     this.#schedule.began(kind, nowMs)
     this.#parts.log.debug({ pass: kind }, 'a pass over all blobs begins')
   }
 
-  #end({ walk, disturbances }: { walk: BlobWalk; disturbances: number }): void {
+  #end(pass: Pass): void {
+    const { walk, disturbances } = pass
     const { kind, counts, startedMs } = walk
+    // It was given up for another one while its last page was read.
+    if (this.#passes[kind] !== pass) return
     delete this.#passes[kind]
-    if (kind === 'scrub' && !this.#schedule.wantsScrub(this.#nowMs())) this.#isHurried = false
     this.#ended[kind] += 1
     this.#scrubBytes = counts.bytes + counts.blobs * BLOB_COST_BYTES
     this.#waiting = counts.waiting

@@ -59,11 +59,6 @@ export class PassSchedule {
     this.#scrubDueMs = Math.min(this.#scrubDueMs, atMs)
   }
 
-  /** Whether a scrub is to begin, be it that a check comes first. */
-  wantsScrub(nowMs: number): boolean {
-    return this.#scrubDueMs <= nowMs
-  }
-
   /** Which pass is to begin now. */
   next(nowMs: number): PassKind | undefined {
     if (this.#checkDueMs <= nowMs) return 'check'

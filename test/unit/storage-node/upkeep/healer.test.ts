@@ -89,6 +89,21 @@ t.test('a scrub finds what rots, and starts anew after its period', async (t) =>
   t.ok(now.bytesRead > 0 && now.bytesWritten > 0)
 })
 
+t.test('a scrub that is asked for does not take its period', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  await fill(fixture, 12)
+  const healer = startHealer(t, fixture)
+  await until(healer, ({ passes }) => passes.some(({ kind }) => kind === 'scrub'))
+  const blobs = await allBlobs(fixture.store)
+  for (const { blob } of blobs) fixture.rot(blob, random.below(3))
+  healer.scrubNow()
+  const now = await until(healer, ({ ended }) => ended.scrub === 1)
+  t.match(now, { mendedShards: blobs.length, complete: true })
+  t.ok(now.lastVerifiedMs! > 0, 'all was read or made again and read back')
+  healer.scrubNow()
+  await until(healer, ({ ended }) => ended.scrub === 2)
+})
+
 t.test('what a reader reports is mended without a pass', async (t) => {
   const fixture = await UpkeepFixture.open(6)
   await fixture.put('k', random.bytes(1_000_000))

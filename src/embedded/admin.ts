@@ -29,10 +29,10 @@ export function openAdmin(parts: AdminParts): AdminApi {
     status: () => statusOf(parts),
     healing: () => healingOf(storage),
     beginHeal: () => {
+      storage.healer.scrubNow()
       const { ended, passes } = storage.healer.progress()
       const isUnderWay = passes.some(({ kind }) => kind === 'scrub')
-      storage.healer.scrubNow()
-      // One that is under way began before it was asked for: it vouches for nothing.
+      // One that goes on began before this one was asked for: it vouches for nothing.
       return { askedMs: clock.now(), scrubsEnded: ended.scrub + (isUnderWay ? 2 : 1) }
     },
     inspect: (request, signal) => inspectObject(request, parts, signal),

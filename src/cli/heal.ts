@@ -99,7 +99,7 @@ function report({ kind, healing }: HealEnd, { json, timeout }: HealOptions): voi
 }
 
 function sumUp({ mendedShards, checkedBlobs }: HealingStatus): string {
-  return `A verified pass found nothing owed. Since the start: ${checkedBlobs} blobs checked, ${mendedShards} shards mended.`
+  return `A verified pass left nothing owed. Since the start: ${checkedBlobs} blobs checked, ${mendedShards} shards mended.`
 }
 
 function explain(

@@ -13,7 +13,7 @@ export async function status(options: AdminOptions): Promise<void> {
 }
 
 const HEALTH_WORDS = {
-  healthy: 'healthy: every byte was verified since the last event, and nothing is owed',
+  healthy: 'healthy: a pass verified every byte, and nothing has been owed since',
   'not-verified': 'not verified yet',
   mending: 'mending',
   degraded: 'degraded',

@@ -5,8 +5,8 @@
 export const ADMIN_PREFIX = '/_kintsugi/v1/'
 
 /**
- * `healthy` is only said when every byte was verified since the last event, nothing is owed, and every drive and
- * every metadata replica is there. `not-verified`: nothing is known to be wrong, but nobody has looked.
+ * `healthy` is only said when a pass that began after the last event verified every byte that was there, nothing is
+ * owed, and every drive and every metadata replica is there. `not-verified`: nothing is known to be wrong, but nobody has looked.
  */
 export type StoreHealth = 'healthy' | 'not-verified' | 'mending' | 'degraded' | 'damaged'
 

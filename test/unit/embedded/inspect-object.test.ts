@@ -2,6 +2,7 @@
 import t from 'tap'
 import { type InspectParts, inspectObject } from '../../../src/embedded/inspect-object.ts'
 import type { InspectedObject, InspectRequest } from '../../../src/gateway/admin-api.ts'
+import type { StoredObject } from '../../../src/objects/object-store.ts'
 import { UpkeepFixture } from '../storage-node/upkeep/upkeep-fixture.ts'
 
 const { signal } = new AbortController()
@@ -47,6 +48,53 @@ t.test('slots as they are', async (t) => {
   t.equal(statesOf(short), 'out missing whole whole corrupt whole')
   t.equal(short.parts[0]!.health, 'short')
   t.same((await look(fixture, 'k', { afterPart: 1 })).parts, [], 'there is no part after it')
+})
+
+t.test('parts come page by page: empty ones are passed over', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  await fixture.put('k', Buffer.alloc(1_000))
+  const { blob } = await fixture.reference('k')
+  const found = await fixture.store.objects.find(fixture.store.bucket, 'k')
+  if (found.kind !== 'found') throw new Error(found.kind)
+  const listed = [1, 2, 3, 4, 7].map((number) => ({
+    ...{ number, bytes: 1_000, etag: 'e', modifiedMs: 0 },
+    ...(number === 4 ? {} : { blob }),
+  }))
+  const { blob: _, ...version } = found.object.version
+  const object: StoredObject = {
+    ...found.object,
+    version: { ...version, manifest: { uid: blob.uid, partCount: 5 } },
+    listParts: async (after) => {
+      const rest = listed.filter(({ number }) => number > after)
+      return { parts: rest.slice(0, 2), more: rest.length > 2 }
+    },
+  }
+  let nowMs = 0
+  const parts = partsOf(fixture)
+  const slow: InspectParts = {
+    ...parts,
+    objects: {
+      ...parts.objects,
+      findBucket: () => fixture.store.bucket,
+      find: async () => ({ kind: 'found', object }),
+    },
+    clock: {
+      now: () => {
+        nowMs += 2_000
+        return nowMs
+      },
+    },
+  }
+  const pages: string[] = []
+  let afterPart: number | undefined = 0
+  while (afterPart !== undefined && pages.length < 9) {
+    const request = { bucket: fixture.store.bucket.name, key: 'k', afterPart }
+    const outcome = await inspectObject(request, slow, signal)
+    if (outcome.kind !== 'inspected') throw new Error(outcome.kind)
+    afterPart = outcome.object.nextAfterPart
+    pages.push(`${outcome.object.parts.map(({ number }) => number).join()} then ${afterPart}`)
+  }
+  t.same(pages, ['1,2 then 2', '3 then 4', '7 then undefined'])
 })
 
 t.test('what is not there', async (t) => {

@@ -2,6 +2,7 @@
 // Embedded: gateway, objects, metadata, placement and storage over local directories.
 import type { ServeConfig } from './config.ts'
 import { prepareDigests } from './digest/digest.ts'
+import { openAdmin } from './embedded/admin.ts'
 import { type EmbeddedStorage, openEmbeddedStorage } from './embedded/storage.ts'
 import { Codec } from './erasure/codec.ts'
 import { Exit, portTaken } from './exit.ts'
@@ -173,7 +174,10 @@ async function openGateway(
       strict: config.strictS3,
       ...(tls ? { tls } : {}),
     },
-    { world, log, objects, operations, registry },
+    {
+      ...{ world, log, objects, operations, registry },
+      admin: openAdmin({ storage, objects, clock: world.clock }),
+    },
   )
   if (config.tls && tls) {
     const watching = watchTlsFiles(config.tls, tls, (keys) => gateway.reloadTls(keys), {

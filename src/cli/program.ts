@@ -3,8 +3,11 @@ import { Command, type CommanderError, Option } from 'commander'
 import { environmentName, type OptionSpec, SERVE_OPTIONS } from '../config.ts'
 import { Exit } from '../exit.ts'
 import { VERSION } from '../version.ts'
+import { heal } from './heal.ts'
+import { inspect } from './inspect.ts'
 import { newKey } from './new-key.ts'
 import { serve } from './serve.ts'
+import { status } from './status.ts'
 
 /** The program; parsing it runs the command. Throws Exit. */
 export function buildProgram(): Command {
@@ -15,6 +18,9 @@ export function buildProgram(): Command {
     .configureOutput(QUIET)
   program.addCommand(serveCommand())
   program.addCommand(newKeyCommand())
+  program.addCommand(statusCommand())
+  program.addCommand(healCommand())
+  program.addCommand(inspectCommand())
   return program
 }
 
@@ -45,6 +51,50 @@ function newKeyCommand(): Command {
     .configureOutput(QUIET)
     .action(newKey)
 }
+
+function statusCommand(): Command {
+  return adminCommand('status')
+    .description('Says how a running store stands: drives, metadata, mending, what was verified.')
+    .action(status)
+}
+
+function healCommand(): Command {
+  return adminCommand('heal')
+    .description(
+      'Begins a pass that reads and verifies every byte of a running store and mends it.',
+    )
+    .option(
+      '--wait',
+      'end only when a verified pass left nothing owed; code 5 when that can not be',
+    )
+    .option('--timeout <SECONDS>', 'how long --wait waits at most', '604800')
+    .action(heal)
+}
+
+function inspectCommand(): Command {
+  return adminCommand('inspect')
+    .description('Says where an object lies, and reads and verifies every byte of its shards.')
+    .argument('s3://BUCKET/KEY')
+    .option('--version-id <ID>', 'a version, or null (default: the current one)')
+    .action(inspect)
+}
+
+/** A command that asks a running store. */
+function adminCommand(name: string): Command {
+  return new Command(name)
+    .option('--endpoint <URL>', 'where the store serves S3', 'http://127.0.0.1:9000')
+    .option('--region <REGION>', 'region that requests are signed for', 'us-east-1')
+    .option('--json', 'answer for programs')
+    .exitOverride((error) => leaveFrom(name, error))
+    .configureOutput(QUIET)
+    .addHelpText('after', CREDENTIALS_HELP)
+}
+
+const CREDENTIALS_HELP = `
+It asks with the root credentials: KINTSUGI_ROOT_ACCESS_KEY_ID and KINTSUGI_ROOT_SECRET_ACCESS_KEY, else
+AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, else the profile [default] of the file AWS_SHARED_CREDENTIALS_FILE.
+
+Exit codes: 1 no answer or a refusal, 2 usage, 5 something is not whole.`
 
 const ENVIRONMENT_HELP = `
 Every option --a-b is also KINTSUGI_A_B in the environment and a-b in the file; option beats environment beats file.

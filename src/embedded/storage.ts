@@ -26,6 +26,7 @@ import { listHealMetrics } from '../storage-node/upkeep/heal-progress.ts'
 import { Healer } from '../storage-node/upkeep/healer.ts'
 import { DriveWatch } from './drive-watch.ts'
 import { openKeyProvider } from './encryption-keys.ts'
+import { type LastEvent, watchEvents } from './last-event.ts'
 import { readinessOf } from './readiness.ts'
 import { startStore } from './start-store.ts'
 
@@ -49,6 +50,8 @@ export interface EmbeddedStorage {
   sharesDisk: boolean
   /** Mends by itself; says how it stands. */
   healer: Pick<Healer, 'progress' | 'scrubNow' | 'holds'>
+  /** After it nothing that was verified before is vouched for. */
+  lastEvent: Pick<LastEvent, 'atMs'>
   readiness(): { ready: boolean; degraded: readonly string[] }
   recordOut(driveId: number): Promise<void>
   reportDamage(report: DamageReport): void
@@ -106,6 +109,8 @@ async function openAll(
   })
   opened.defer(() => probing.stop())
   const partitions = await openPartitions(host, config, coordinator, parts.world)
+  const lastEvent = watchEvents(coordinator, parts.world.clock)
+  opened.defer(async () => lastEvent.stop())
   const damage = new DamageLog(parts.log, parts.registry)
   const healer = await startHealer(config, { ...parts, node, coordinator, partitions }, opened)
   listMetrics(coordinator, parts.registry)
@@ -119,9 +124,11 @@ async function openAll(
     keys,
     sharesDisk: await shareDisk(drives, parts.world),
     healer,
+    lastEvent,
     readiness: () => readinessOf(coordinator.state),
     recordOut: (driveId) => watch.recorded(driveId),
     reportDamage: (report) => {
+      lastEvent.note()
       damage.report(report)
       healer.report(report)
     },

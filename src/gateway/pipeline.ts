@@ -6,7 +6,9 @@ import { Semaphore } from '../kit/semaphore.ts'
 import type { World } from '../kit/world.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
 import { type AccessRecord, CLIENT_GONE, logAccess } from './access-log.ts'
-import type { Authenticated } from './auth/auth-request.ts'
+import { adminErrorReply, authenticateAdmin, findAdminAddress, runAdmin } from './admin.ts'
+import type { AdminApi } from './admin-api.ts'
+import type { Authenticated, AuthParts } from './auth/auth-request.ts'
 import { authenticate } from './auth/authenticate.ts'
 import type { Credentials } from './auth/credentials.ts'
 import { authenticateForm } from './auth/form-signature.ts'
@@ -56,7 +58,12 @@ export interface PipelineParts {
   objects: ObjectStore
   operations: Readonly<Record<OperationName, Operation>>
   metrics: GatewayMetrics
+  /** Without one /_kintsugi/ is a bucket that can not be. */
+  admin?: AdminApi | undefined
 }
+
+/** What runs a request once it is admitted. */
+type Run = () => Promise<Reply>
 
 /** One request on its way: what is known of it so far. */
 interface Passage {
@@ -64,6 +71,8 @@ interface Passage {
   record: AccessRecord
   receivedMs: number
   departed: AbortController
+  /** Its answer is JSON, whatever it is. */
+  isAdmin: boolean
 }
 
 /** Serves requests, each with handle(), which never throws. */
@@ -119,19 +128,47 @@ export class Pipeline {
       bytesOut: 0,
       ms: 0,
     }
-    return { exchange, record, receivedMs: clock.now(), departed }
+    return { exchange, record, receivedMs: clock.now(), departed, isAdmin: false }
   }
 
   async #serve(passage: Passage): Promise<void> {
-    const call = this.#admit(passage)
+    const run = this.#admitAdmin(passage) ?? this.#admitS3(passage)
     const release = await this.#takeTurn(passage)
     try {
-      const reply = await this.#run(call, passage)
+      const reply = await run()
       passage.record.status = reply.status
       await sendReply(passage.exchange, reply, this.#sendOptions(passage, release))
     } finally {
       release()
     }
+  }
+
+  #admitS3(passage: Passage): Run {
+    const call = this.#admit(passage)
+    return () => this.#run(call, passage)
+  }
+
+  /** Undefined for what is not of the admin API: all of S3. */
+  #admitAdmin(passage: Passage): Run | undefined {
+    const { admin } = this.#parts
+    const { request } = passage.exchange
+    if (admin === undefined) return undefined
+    const url = request.url ?? ''
+    const address = findAdminAddress(url, request.headers.host, this.#options.domains)
+    if (address === undefined) return undefined
+    passage.isAdmin = true
+    const { record, departed } = passage
+    record.operation = 'Admin'
+    const rawHeaders = collectHeaders(request.rawHeaders)
+    const headers = decodeHeaders(rawHeaders)
+    const asked = { method: record.method, address, headers, rawHeaders }
+    record.accessKeyId = authenticateAdmin(asked, this.#authParts(passage))
+    return () => runAdmin(asked, admin, departed.signal)
+  }
+
+  #authParts({ receivedMs }: Passage): AuthParts {
+    const { credentials, region } = this.#options
+    return { credentials, region, keys: this.#keys, nowMs: receivedMs }
   }
 
   #run(call: Call, passage: Passage): Promise<Reply> {
@@ -153,7 +190,8 @@ export class Pipeline {
   }
 
   /** From bytes to a call that may run, or an S3 error. Nothing of the body is read yet. */
-  #admit({ exchange, record, receivedMs, departed }: Passage): Call {
+  #admit(passage: Passage): Call {
+    const { exchange, record, receivedMs, departed } = passage
     const { request } = exchange
     const rawHeaders = collectHeaders(request.rawHeaders)
     const { method } = record
@@ -161,8 +199,8 @@ export class Pipeline {
     const recognised = recognise(head, this.#options.domains)
     const { headers, operation, query } = recognised
     record.operation = operation
-    const { credentials, region } = this.#options
-    const parts = { credentials, region, keys: this.#keys, nowMs: receivedMs }
+    const { region } = this.#options
+    const parts = this.#authParts(passage)
     const { identity, payload } = authenticate(
       { method, address: recognised, headers, rawHeaders },
       parts,
@@ -290,9 +328,10 @@ export class Pipeline {
       return
     }
     record.status = error.status
-    const { requestId, method, path } = record
+    const { requestId } = record
     try {
-      const reply = errorReply(error, { requestId, method, resource: path, hostId: this.#hostId })
+      const context = this.#errorContext(record)
+      const reply = passage.isAdmin ? adminErrorReply(error, context) : errorReply(error, context)
       await sendReply(
         exchange,
         reply,

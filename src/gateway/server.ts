@@ -9,6 +9,7 @@ import type { Log } from '../kit/log.ts'
 import type { Registry } from '../kit/metrics.ts'
 import type { World } from '../kit/world.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
+import type { AdminApi } from './admin-api.ts'
 import type { Credentials } from './auth/credentials.ts'
 import type { Operation } from './call.ts'
 import { answerParserError } from './client-error.ts'
@@ -62,6 +63,8 @@ export interface GatewayParts {
   objects: ObjectStore
   operations: Readonly<Record<OperationName, Operation>>
   registry?: Registry | undefined
+  /** Serves /_kintsugi/v1/ when given. */
+  admin?: AdminApi | undefined
 }
 
 /** A gateway that serves S3 once it listens. */

@@ -129,6 +129,16 @@ function systemRandom(): Random {
   }
 }
 
+/** Sleeping does not keep the process alive; this does, until `work` is done. For programs that end by themselves. */
+export async function stayAlive<T>(work: Promise<T>): Promise<T> {
+  const timer = setInterval(() => {}, 60_000)
+  try {
+    return await work
+  } finally {
+    clearInterval(timer)
+  }
+}
+
 const systemClock: Clock = {
   now: () => Date.now(),
   monotonicMs: () => performance.now(),

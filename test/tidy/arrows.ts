@@ -21,13 +21,16 @@ export const ARROWS: Record<string, readonly string[]> = {
   'config.ts': ['kit'],
   embedded: [
     ...['config.ts', 'exit.ts', 'kit', 'digest', 'encryption', 'erasure', 'metadata'],
-    ...['placement', 'storage-node', 'objects'],
+    ...['placement', 'storage-node', 'objects', 'gateway/admin-api.ts'],
   ],
   'member.ts': [
     ...['config.ts', 'exit.ts', 'embedded', 'kit', 'digest', 'encryption', 'erasure'],
     ...['metadata', 'placement', 'storage-node', 'objects', 'gateway'],
   ],
-  cli: ['member.ts', 'config.ts', 'exit.ts', 'version.ts', 'encryption', 'kit'],
+  cli: [
+    ...['member.ts', 'config.ts', 'exit.ts', 'version.ts', 'encryption', 'kit'],
+    ...['gateway/admin-api.ts', 'gateway/auth/sigv4.ts', 'gateway/auth/times.ts'],
+  ],
   'main.ts': ['cli', 'exit.ts', 'kit'],
 }
 

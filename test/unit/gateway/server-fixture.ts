@@ -3,6 +3,7 @@ import { type ClientRequest, type IncomingMessage, request as sendHttp } from 'n
 import { connect } from 'node:net'
 import type { Test } from 'tap'
 import { prepareDigests } from '../../../src/digest/digest.ts'
+import type { AdminApi } from '../../../src/gateway/admin-api.ts'
 import { rootCredentials } from '../../../src/gateway/auth/credentials.ts'
 import {
   canonicalPath,
@@ -73,7 +74,7 @@ export interface Fixture {
 export async function startGateway(
   t: Test,
   options: Partial<GatewayOptions> = {},
-  parts: { operation?: Operation; log?: Log; registry?: Registry } = {},
+  parts: { operation?: Operation; log?: Log; registry?: Registry; admin?: AdminApi } = {},
 ): Promise<Fixture> {
   await prepareDigests()
   const operation = parts.operation ?? tell
@@ -92,6 +93,7 @@ export async function startGateway(
       objects: {} as ObjectStore,
       operations: operations as Record<OperationName, Operation>,
       registry: parts.registry,
+      admin: parts.admin,
     },
   )
   const { port } = await gateway.listen({ address: '127.0.0.1', port: 0 })

@@ -1,0 +1,160 @@
+// Asks a running store: signs requests of the admin API as S3 requests are signed, and reads the JSON that comes.
+import { processEnvironment } from '../config.ts'
+import { Exit } from '../exit.ts'
+import {
+  ADMIN_PREFIX,
+  type HealBegun,
+  type HealingStatus,
+  type InspectedObject,
+  type InspectRequest,
+  type StoreStatus,
+} from '../gateway/admin-api.ts'
+import {
+  ALGORITHM,
+  canonicalQuery,
+  canonicalRequest,
+  EMPTY_SHA256,
+  nameScope,
+  sign,
+  signingKey,
+  stringToSign,
+} from '../gateway/auth/sigv4.ts'
+import { formatBasicTime } from '../gateway/auth/times.ts'
+import { mebibytes } from '../kit/bytes.ts'
+import type { HttpAnswer, HttpRequest, World } from '../kit/world.ts'
+import { type AdminCredentials, findCredentials } from './admin-credentials.ts'
+
+/** Any region is accepted unless the store was started with --strict-region, and then it is usually this. */
+const REGION = 'us-east-1'
+
+/** A look at one part of an object reads all its shards: gigabytes. */
+const ANSWER_MS = 15 * 60_000
+
+const ANSWER_BYTES_MAX = mebibytes(16)
+
+/** Options that every command of the admin API has. */
+export interface AdminOptions {
+  endpoint: string
+  region?: string
+  json?: boolean
+}
+
+/** One request before it is signed. */
+export interface AdminAsked {
+  method: 'GET' | 'POST'
+  /** `status`, `heal` or `inspect`. */
+  resource: string
+  query?: Readonly<Record<string, string>>
+}
+
+/** A running store. */
+export interface AdminClient {
+  status(): Promise<StoreStatus>
+  healing(): Promise<HealingStatus>
+  beginHeal(): Promise<HealBegun>
+  inspect(request: InspectRequest): Promise<InspectedObject>
+}
+
+/** A client with the credentials of the environment. Throws Exit. */
+export async function openAdminClient(
+  options: AdminOptions,
+  world: Pick<World, 'clock' | 'disk' | 'http'>,
+): Promise<AdminClient> {
+  const origin = parseEndpoint(options.endpoint)
+  const credentials = await findCredentials(processEnvironment(), world)
+  const ask = async (asked: AdminAsked): Promise<unknown> => {
+    const nowMs = world.clock.now()
+    const region = options.region ?? REGION
+    return await send(signRequest(asked, { origin, credentials, region, nowMs }), origin, world)
+  }
+  return {
+    status: async () => (await ask({ method: 'GET', resource: 'status' })) as StoreStatus,
+    healing: async () => (await ask({ method: 'GET', resource: 'heal' })) as HealingStatus,
+    beginHeal: async () => (await ask({ method: 'POST', resource: 'heal' })) as HealBegun,
+    inspect: async ({ bucket, key, versionId, afterPart }) => {
+      const named = versionId === undefined ? {} : { versionId }
+      const query = { bucket, key, afterPart: String(afterPart), ...named }
+      return (await ask({ method: 'GET', resource: 'inspect', query })) as InspectedObject
+    },
+  }
+}
+
+/** Scheme, host and port of an endpoint. Throws Exit for anything else. */
+export function parseEndpoint(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const isOrigin = url !== undefined && url.pathname === '/' && url.search === '' && !url.username
+  if (isOrigin && /^https?:$/.test(url.protocol)) return url
+  throw new Exit(2, `--endpoint ${text} is not of the form http://HOST:PORT.`)
+}
+
+/** What a request is signed with. */
+export interface Signer {
+  origin: URL
+  credentials: AdminCredentials
+  region: string
+  nowMs: number
+}
+
+/** The request, signed by its Authorization header. */
+export function signRequest(
+  { method, resource, query = {} }: AdminAsked,
+  { origin, credentials, region, nowMs }: Signer,
+): HttpRequest {
+  const path = `${ADMIN_PREFIX}${resource}`
+  const time = formatBasicTime(nowMs)
+  const scope = { date: time.slice(0, 8), region, service: 's3' }
+  const headers = [
+    ['host', origin.host],
+    ['x-amz-content-sha256', EMPTY_SHA256],
+    ['x-amz-date', time],
+  ] as const
+  const sorted = canonicalQuery(Object.entries(query))
+  const parts = { method, path, query: sorted, headers, payloadHash: EMPTY_SHA256 }
+  const text = stringToSign(time, scope, canonicalRequest(parts))
+  const signature = sign(signingKey(credentials.secretAccessKey, scope), text)
+  const names = headers.map(([name]) => name).join(';')
+  const claim = `Credential=${credentials.accessKeyId}/${nameScope(scope)}, SignedHeaders=${names}, Signature=${signature}`
+  return {
+    method,
+    url: `${origin.origin}${path}${sorted === '' ? '' : `?${sorted}`}`,
+    headers: {
+      ...Object.fromEntries(headers.slice(1)),
+      authorization: `${ALGORITHM} ${claim}`,
+    },
+    timeoutMs: ANSWER_MS,
+    maxBytes: ANSWER_BYTES_MAX,
+  }
+}
+
+async function send(
+  request: HttpRequest,
+  { origin }: URL,
+  { http }: Pick<World, 'http'>,
+): Promise<unknown> {
+  let answer: HttpAnswer
+  try {
+    answer = await http.send(request)
+  } catch (error) {
+    throw new Exit(1, `no answer from ${origin}: ${innermost(error)}`, { cause: error })
+  }
+  const value = parseJson(answer.text)
+  if (answer.status === 200 && value !== undefined) return value
+  const { message, code } = (value as { error?: { message?: string; code?: string } })?.error ?? {}
+  const why = message === undefined ? 'is it a Kintsugi store?' : `${message} (${code})`
+  throw new Exit(1, `${origin} answered ${answer.status}: ${why}`)
+}
+
+/** Undefined for what is no JSON: another server listens there. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // Said by who asked, with the status.
+  }
+}
+
+/** fetch only says that it failed: why is in its cause. */
+function innermost(error: unknown): string {
+  const { cause } = error as { cause?: unknown }
+  return cause === undefined ? (error as Error).message : innermost(cause)
+}

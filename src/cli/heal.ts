@@ -1,0 +1,128 @@
+// kintsugi heal: begins a verified pass over all blobs; with --wait it ends when one left nothing owed.
+import { Exit } from '../exit.ts'
+import type { HealBegun, HealingStatus } from '../gateway/admin-api.ts'
+import { type Clock, realWorld, stayAlive } from '../kit/world.ts'
+import { type AdminClient, type AdminOptions, openAdminClient } from './admin-client.ts'
+import { showBytes } from './amounts.ts'
+import { showLost } from './status.ts'
+
+/** Options of the command. */
+export interface HealOptions extends AdminOptions {
+  wait?: boolean
+  /** Seconds. */
+  timeout: string
+}
+
+/** The store is asked so often. */
+const POLL_MS = 1_000
+
+/** Begins a pass and, with `wait`, waits for its end. Throws Exit, with code 5 when something stays unmended. */
+export async function heal(options: HealOptions): Promise<void> {
+  const timeoutMs = parseTimeout(options.timeout)
+  const world = realWorld()
+  const client = await openAdminClient(options, world)
+  if (!options.wait) {
+    const begun = await client.beginHeal()
+    const text = options.json ? JSON.stringify(begun) : 'A pass over all blobs was asked for.'
+    process.stdout.write(`${text}\n`)
+    return
+  }
+  const showProgress = process.stderr.isTTY === true ? drawProgress : () => {}
+  const waiting = waitForHealing({ timeoutMs }, { client, clock: world.clock, showProgress })
+  const end = await stayAlive(waiting)
+  if (process.stderr.isTTY) process.stderr.write('\n')
+  report(end, options)
+}
+
+function parseTimeout(text: string): number {
+  const seconds = Number(text)
+  if (/^\d{1,9}$/.test(text) && seconds > 0) return seconds * 1000
+  throw new Exit(2, `--timeout ${text} is not a number of seconds.`)
+}
+
+/** How waiting ended. */
+export interface HealEnd {
+  kind: 'verified' | 'unrepairable' | 'waiting-for-drives' | 'timeout' | 'restarted'
+  healing: HealingStatus
+}
+
+/** What waiting needs. */
+export interface HealWaitParts {
+  client: Pick<AdminClient, 'beginHeal' | 'healing'>
+  clock: Pick<Clock, 'monotonicMs' | 'sleep'>
+  showProgress(healing: HealingStatus): void
+}
+
+/** Asks for passes, one after the other, until one leaves nothing owed, nothing more can be done or time is over. */
+export async function waitForHealing(
+  { timeoutMs }: { timeoutMs: number },
+  { client, clock, showProgress }: HealWaitParts,
+): Promise<HealEnd> {
+  const untilMs = clock.monotonicMs() + timeoutMs
+  let begun = await client.beginHeal()
+  let scrubsSeen = 0
+  for (;;) {
+    const healing = await client.healing()
+    showProgress(healing)
+    if (healing.ended.scrub < scrubsSeen) return { kind: 'restarted', healing }
+    scrubsSeen = healing.ended.scrub
+    const end = judgePass(healing, begun)
+    if (end !== 'again' && end !== 'under-way') return { kind: end, healing }
+    if (clock.monotonicMs() >= untilMs) return { kind: 'timeout', healing }
+    if (end === 'again') begun = await client.beginHeal()
+    await clock.sleep(POLL_MS)
+  }
+}
+
+/** What follows from how it stands. A pass that began before it was asked for proves nothing. */
+function judgePass(
+  healing: HealingStatus,
+  { askedMs, scrubsEnded }: HealBegun,
+): HealEnd['kind'] | 'under-way' | 'again' {
+  const { ended, verified, lastVerifiedMs = 0, unrepairableCount, waiting } = healing
+  if (ended.scrub < scrubsEnded) return 'under-way'
+  if (verified && lastVerifiedMs >= askedMs) return 'verified'
+  if (unrepairableCount > 0) return 'unrepairable'
+  return waiting > 0 ? 'waiting-for-drives' : 'again'
+}
+
+function report({ kind, healing }: HealEnd, { json, timeout }: HealOptions): void {
+  if (json) process.stdout.write(`${JSON.stringify({ result: kind, healing }, undefined, 2)}\n`)
+  else if (kind === 'verified') process.stdout.write(`${sumUp(healing)}\n`)
+  else
+    process.stdout.write(
+      showLost(healing)
+        .map((line) => `${line}\n`)
+        .join(''),
+    )
+  if (kind !== 'verified') throw new Exit(5, explain(kind, healing, timeout))
+}
+
+function sumUp({ mendedShards, checkedBlobs }: HealingStatus): string {
+  return `A verified pass left nothing owed. Since the start: ${checkedBlobs} blobs checked, ${mendedShards} shards mended.`
+}
+
+function explain(
+  kind: Exclude<HealEnd['kind'], 'verified'>,
+  { unrepairableCount, waiting }: HealingStatus,
+  timeout: string,
+): string {
+  switch (kind) {
+    case 'unrepairable':
+      return `${unrepairableCount} blobs can not be mended: kintsugi status names them.`
+    case 'waiting-for-drives':
+      return `${waiting} blobs owe shards for which there is no drive.`
+    case 'timeout':
+      return `no verified pass came to its end within ${timeout} s; the store goes on.`
+    case 'restarted':
+      return 'the store was started anew meanwhile: begin again.'
+  }
+}
+
+/** One line that is drawn over: how many blobs there are is not known. */
+function drawProgress({ passes, queued, mendedShards, bytesRead }: HealingStatus): void {
+  const pass = passes.find(({ kind }) => kind === 'scrub') ?? passes[0]
+  const seen = pass ? `${pass.kind}: ${pass.blobs} blobs of ${showBytes(pass.bytes)}` : 'waiting'
+  const line = `${seen}, ${queued} queued, ${mendedShards} shards mended, ${showBytes(bytesRead)} read`
+  process.stderr.write(`\r\u001b[K${line}`)
+}

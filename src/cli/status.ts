@@ -1,0 +1,95 @@
+// kintsugi status: how a running store stands, for people or as JSON.
+import type { HealingStatus, StoreStatus, UnrepairableStatus } from '../gateway/admin-api.ts'
+import { realWorld } from '../kit/world.ts'
+import { type AdminOptions, openAdminClient } from './admin-client.ts'
+import { alignColumns, showBytes, showTime } from './amounts.ts'
+
+/** Prints the status of the store. Throws Exit. */
+export async function status(options: AdminOptions): Promise<void> {
+  const client = await openAdminClient(options, realWorld())
+  const found = await client.status()
+  const text = options.json ? JSON.stringify(found, undefined, 2) : showStatus(found).join('\n')
+  process.stdout.write(`${text}\n`)
+}
+
+const HEALTH_WORDS = {
+  healthy: 'healthy: a pass verified every byte, and nothing has been owed since',
+  'not-verified': 'not verified yet',
+  mending: 'mending',
+  degraded: 'degraded',
+  damaged: 'damaged',
+} as const satisfies Record<StoreStatus['health'], string>
+
+/** The status in lines. */
+export function showStatus(found: StoreStatus): string[] {
+  const { health, reasons, code, reducedCode, drives, metadata, healing, uploads } = found
+  const active = drives.filter(({ state }) => state === 'active').length
+  const oldest =
+    uploads.oldestMs === undefined ? '' : `, the oldest of ${showTime(uploads.oldestMs)}`
+  return [
+    `Health    ${HEALTH_WORDS[health]}`,
+    ...reasons.map((reason) => `          ${reason}`),
+    `Code      ${code}, reduced ${reducedCode}`,
+    `Drives    ${active} of ${drives.length} active`,
+    ...alignColumns(
+      drives.map(({ id, path = '(not given)', state, reason = '' }) => [
+        ...['         ', String(id), state, path, reason],
+      ]),
+    ),
+    `Metadata  ${metadata.inSync} of ${metadata.partitions} partitions in sync on ${metadata.replicas} drives`,
+    ...showHealing(healing),
+    `Uploads   ${uploads.count} under way${oldest}`,
+  ]
+}
+
+function showHealing(healing: HealingStatus): string[] {
+  const { queued, waiting, unrepairableCount, lastVerifiedMs, lastEventMs } = healing
+  const verified = lastVerifiedMs === undefined ? 'never since the start' : showTime(lastVerifiedMs)
+  return [
+    `Healing   ${queued} queued, ${waiting} waiting for a drive, ${unrepairableCount} unrepairable`,
+    `          ${showWork(healing)}`,
+    ...showPasses(healing).map((line) => `          ${line}`),
+    `Verified  ${verified}; last event ${showTime(lastEventMs)}`,
+    ...showLost(healing),
+  ]
+}
+
+function showWork({ checkedBlobs, mendedShards, bytesRead, bytesWritten }: HealingStatus): string {
+  const moved = `${showBytes(bytesRead)} read, ${showBytes(bytesWritten)} written`
+  return `since the start: ${checkedBlobs} blobs checked, ${mendedShards} shards mended, ${moved}`
+}
+
+function showPasses({ passes }: HealingStatus): string[] {
+  return passes.map(
+    ({ kind, startedMs, blobs, bytes }) =>
+      `${kind} since ${showTime(startedMs)}: ${blobs} blobs of ${showBytes(bytes)}`,
+  )
+}
+
+/** Names listed for people; --json has more. */
+const LOST_MAX = 10
+
+/** What can not be mended, by name where it has one. */
+export function showLost({
+  unrepairable,
+  unrepairableCount,
+}: Pick<HealingStatus, 'unrepairable' | 'unrepairableCount'>): string[] {
+  if (unrepairableCount === 0) return []
+  const shown = unrepairable.slice(0, LOST_MAX)
+  const left = unrepairableCount - shown.length
+  return [
+    'Unrepairable:',
+    ...shown.map((blob) => `  ${nameBlob(blob)}: ${explain(blob)}`),
+    ...(left > 0 ? [`  and ${left} more`] : []),
+  ]
+}
+
+function nameBlob({ bucket, key, uid, part }: UnrepairableStatus): string {
+  const blob = part === 0 ? `blob ${uid}` : `blob ${uid}, part ${part}`
+  return bucket === undefined || key === undefined ? blob : `s3://${bucket}/${key} (${blob})`
+}
+
+function explain({ good, needed, error }: UnrepairableStatus): string {
+  if (error !== undefined) return error
+  return `${good ?? 'too few'} of ${needed ?? 'the'} shards that are needed are left`
+}

@@ -1,0 +1,103 @@
+// What the root asks of an embedded store: how it stands, to verify all of it, and where an object lies.
+import type {
+  AdminApi,
+  DriveStatus,
+  HealingStatus,
+  MetadataStatus,
+  StoreStatus,
+  UnrepairableStatus,
+} from '../gateway/admin-api.ts'
+import { nameCode } from '../kit/erasure-code.ts'
+import type { Clock } from '../kit/world.ts'
+import type { ObjectStore } from '../objects/object-store.ts'
+import type { HealProgress } from '../storage-node/upkeep/heal-progress.ts'
+import { inspectObject } from './inspect-object.ts'
+import type { EmbeddedStorage } from './storage.ts'
+import { judgeHealth } from './store-health.ts'
+
+/** What the answers are made of. */
+export interface AdminParts {
+  storage: EmbeddedStorage
+  objects: Pick<ObjectStore, 'findBucket' | 'find' | 'countUploads'>
+  clock: Pick<Clock, 'now'>
+}
+
+/** The admin API of this store. */
+export function openAdmin(parts: AdminParts): AdminApi {
+  const { storage, clock } = parts
+  return {
+    status: () => statusOf(parts),
+    healing: () => healingOf(storage),
+    beginHeal: () => {
+      storage.healer.scrubNow()
+      const { ended, passes } = storage.healer.progress()
+      const isUnderWay = passes.some(({ kind }) => kind === 'scrub')
+      // One that goes on began before this one was asked for: it vouches for nothing.
+      return { askedMs: clock.now(), scrubsEnded: ended.scrub + (isUnderWay ? 2 : 1) }
+    },
+    inspect: (request, signal) => inspectObject(request, parts, signal),
+  }
+}
+
+async function statusOf({ storage, objects }: AdminParts): Promise<StoreStatus> {
+  const { count, oldestMs } = await objects.countUploads()
+  const facts = {
+    drives: drivesOf(storage),
+    metadata: metadataOf(storage),
+    healing: healingOf(storage),
+  }
+  return {
+    ...judgeHealth(facts),
+    code: nameCode(storage.coordinator.state.map.code),
+    reducedCode: nameCode(storage.reducedCode),
+    ...facts,
+    uploads: { count, ...(oldestMs === undefined ? {} : { oldestMs }) },
+  }
+}
+
+function drivesOf({ coordinator, drives }: EmbeddedStorage): DriveStatus[] {
+  return coordinator.state.map.drives.map(({ id, state, reason }) => {
+    const drive = drives.find((one) => one.id === id)
+    const isFailing = state === 'active' && drive?.failure !== undefined
+    const why = isFailing ? String(drive?.failure) : reason
+    return {
+      id,
+      ...(drive === undefined ? {} : { path: drive.path }),
+      state: isFailing ? 'failed' : state,
+      ...(why === undefined ? {} : { reason: why }),
+    }
+  })
+}
+
+function metadataOf({ coordinator }: EmbeddedStorage): MetadataStatus {
+  const { map, metaPartitions } = coordinator.state
+  const replicas = Math.min(map.code.parityCount + 1, map.drives.length)
+  const whole = metaPartitions.filter(({ inSync }) => inSync.length >= replicas)
+  return { partitions: metaPartitions.length, inSync: whole.length, replicas }
+}
+
+function healingOf({ coordinator, healer, lastEvent }: EmbeddedStorage): HealingStatus {
+  const progress = healer.progress()
+  const { complete, lastVerifiedMs, unrepairable, ...counts } = progress
+  const { buckets } = coordinator.state
+  const names = new Map(Object.values(buckets).map(({ id, name }) => [id, name]))
+  return {
+    verified: complete && lastVerifiedMs !== undefined && lastVerifiedMs > lastEvent.atMs,
+    ...(lastVerifiedMs === undefined ? {} : { lastVerifiedMs }),
+    lastEventMs: lastEvent.atMs,
+    ...counts,
+    unrepairable: unrepairable.map((blob) => describeLost(blob, names)),
+  }
+}
+
+function describeLost(
+  { bucketId, key, seenMs: _, ...blob }: HealProgress['unrepairable'][number],
+  names: ReadonlyMap<number, string>,
+): UnrepairableStatus {
+  const bucket = bucketId === undefined ? undefined : names.get(bucketId)
+  return {
+    ...blob,
+    ...(bucket === undefined ? {} : { bucket }),
+    ...(key === undefined ? {} : { key }),
+  }
+}

@@ -1,0 +1,153 @@
+// What the store tells its root about itself, and does on demand, beside S3: the JSON of /_kintsugi/v1/.
+// Types only: the store implements them, the gateway serves them, the command line shows them.
+
+/** Begins every path of the admin API. No bucket can have this name. */
+export const ADMIN_PREFIX = '/_kintsugi/v1/'
+
+/**
+ * `healthy` is only said when a pass that began after the last event verified every byte that was there, nothing is
+ * owed, and every drive and every metadata replica is there. `not-verified`: nothing is known to be wrong, but nobody has looked.
+ */
+export type StoreHealth = 'healthy' | 'not-verified' | 'mending' | 'degraded' | 'damaged'
+
+/** How the store stands. */
+export interface StoreStatus {
+  health: StoreHealth
+  /** One sentence each: why it is not healthy. */
+  reasons: readonly string[]
+  /** As `4+2`: of new objects, and of those of the class REDUCED_REDUNDANCY. */
+  code: string
+  reducedCode: string
+  drives: readonly DriveStatus[]
+  metadata: MetadataStatus
+  healing: HealingStatus
+  /** Multipart uploads that were neither completed nor aborted. */
+  uploads: { count: number; oldestMs?: number }
+}
+
+/** A drive of the store. `failed`: it failed, and that is not on record yet. */
+export interface DriveStatus {
+  id: number
+  /** Absent for a drive that was not there at the start. */
+  path?: string
+  state: 'active' | 'out' | 'failed'
+  reason?: string
+}
+
+/** How many partitions of metadata have all their replicas. */
+export interface MetadataStatus {
+  partitions: number
+  inSync: number
+  /** Replicas that each is to have. */
+  replicas: number
+}
+
+/** A pass over all blobs that is under way. A check looks for missing shards, a scrub reads every byte. */
+export interface PassStatus {
+  kind: 'check' | 'scrub'
+  startedMs: number
+  blobs: number
+  bytes: number
+  mendedShards: number
+}
+
+/** A blob of which too few shards are left, or that could not be looked at. */
+export interface UnrepairableStatus {
+  bucket?: string
+  key?: string
+  uid: string
+  part: number
+  good?: number
+  needed?: number
+  error?: string
+}
+
+/** How it stands with mending. Counts are since the start of the process. */
+export interface HealingStatus {
+  /** A scrub that began after the last event left nothing owed, and nothing is known to be owed now. */
+  verified: boolean
+  lastVerifiedMs?: number
+  /** The last start, change of a drive or damage that a reader found. */
+  lastEventMs: number
+  queued: number
+  /** Blobs that owe shards for which there is no drive. */
+  waiting: number
+  passes: readonly PassStatus[]
+  ended: { check: number; scrub: number }
+  checkedBlobs: number
+  mendedShards: number
+  bytesRead: number
+  bytesWritten: number
+  unrepairableCount: number
+  /** The first of them. */
+  unrepairable: readonly UnrepairableStatus[]
+}
+
+/** A verified pass was asked for. */
+export interface HealBegun {
+  askedMs: number
+  /** It is over when so many scrubs have ended. */
+  scrubsEnded: number
+}
+
+/** Which object to look at; parts with numbers above `afterPart`. */
+export interface InspectRequest {
+  bucket: string
+  key: string
+  /** An id or `null`; absent for the current version. */
+  versionId?: string
+  afterPart: number
+}
+
+/** What a look at one slot of a blob gave; every byte of a `whole` shard was just read and verified. */
+export type SlotState = 'whole' | 'missing' | 'corrupt' | 'out' | 'unwritten' | 'unreachable'
+
+/** One slot: `drive` is absent where nothing was ever written. */
+export interface SlotStatus {
+  slot: number
+  drive?: number
+  path?: string
+  state: SlotState
+}
+
+/** The bytes of one part, 1 for an object that is not multipart. `short`: fewer whole shards than bytes need. */
+export interface PartStatus {
+  number: number
+  bytes: number
+  code: string
+  uid: string
+  health: 'whole' | 'degraded' | 'short'
+  slots: readonly SlotStatus[]
+}
+
+/** A version of an object and its parts, page by page. */
+export interface InspectedObject {
+  bucket: string
+  key: string
+  versionId: string
+  modifiedMs: number
+  deleteMarker: boolean
+  bytes: number
+  etag?: string
+  checksum?: { algorithm: string; type: string; value: string }
+  storageClass?: string
+  encryption: 'none' | 'SSE-S3' | 'SSE-KMS' | 'SSE-C'
+  partCount: number
+  parts: readonly PartStatus[]
+  /** Ask again after this part; absent when these were the last. */
+  nextAfterPart?: number
+}
+
+/** What a look at an object gave. */
+export type InspectOutcome =
+  | { kind: 'inspected'; object: InspectedObject }
+  | { kind: 'no-bucket' | 'no-key' | 'no-version' }
+
+/** The store as its root sees it. */
+export interface AdminApi {
+  status(): Promise<StoreStatus>
+  healing(): HealingStatus
+  /** Begins a pass that reads every byte, without the leisure of the usual ones. */
+  beginHeal(): HealBegun
+  inspect(request: InspectRequest, signal: AbortSignal): Promise<InspectOutcome>
+}

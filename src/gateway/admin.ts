@@ -1,0 +1,150 @@
+// The admin API on the S3 port: /_kintsugi/v1/ is no bucket, so these requests never become S3 operations.
+// Root only, signed as S3 requests are (Authorization header of version 4), answered in JSON.
+import { type Address, parseAddress } from './address.ts'
+import {
+  ADMIN_PREFIX,
+  type AdminApi,
+  type InspectedObject,
+  type InspectRequest,
+} from './admin-api.ts'
+import type { AuthParts } from './auth/auth-request.ts'
+import { authenticateHeader } from './auth/header-v4.ts'
+import { ALGORITHM, EMPTY_SHA256 } from './auth/sigv4.ts'
+import type { Headers, Query, Reply } from './call.ts'
+import type { ErrorContext } from './error-reply.ts'
+import { parseVersionId } from './headers/version-id.ts'
+import { S3Error } from './s3-error.ts'
+
+/** A request of the admin API, before anything of it is believed. */
+export interface AdminRequest {
+  method: string
+  address: Address
+  headers: Headers
+  rawHeaders: Headers
+}
+
+/** What an action is given. */
+interface AdminCall {
+  api: AdminApi
+  query: Query
+  signal: AbortSignal
+}
+
+type Action = (call: AdminCall) => Promise<unknown>
+
+/** One thing that can be asked: its methods, and the parameters that it takes. */
+interface AdminResource {
+  parameters: readonly string[]
+  methods: Readonly<Record<string, Action>>
+}
+
+const RESOURCES: ReadonlyMap<string, AdminResource> = new Map<string, AdminResource>([
+  ['status', { parameters: [], methods: { GET: async ({ api }) => api.status() } }],
+  [
+    'heal',
+    {
+      parameters: [],
+      methods: {
+        GET: async ({ api }) => api.healing(),
+        POST: async ({ api }) => api.beginHeal(),
+      },
+    },
+  ],
+  [
+    'inspect',
+    { parameters: ['bucket', 'key', 'versionId', 'afterPart'], methods: { GET: inspect } },
+  ],
+])
+
+/** The address of an admin request; undefined for what is S3's. A bucket in the Host makes any path a key. */
+export function findAdminAddress(
+  url: string,
+  host: string | undefined,
+  domains: readonly string[],
+): Address | undefined {
+  if (!url.startsWith(ADMIN_PREFIX)) return undefined
+  const address = parseAddress(url, host, domains)
+  return address.virtualHost ? undefined : address
+}
+
+/** The access key of the root who signed this. Throws S3Error for everybody else. */
+export function authenticateAdmin(request: AdminRequest, parts: AuthParts): string {
+  if (!request.headers.authorization?.startsWith(`${ALGORITHM} `)) throw new S3Error('AccessDenied')
+  const { identity } = authenticateHeader(request, parts)
+  if (identity.kind !== 'root') throw new S3Error('AccessDenied')
+  refuseBody(request.headers)
+  return identity.accessKeyId
+}
+
+/** No request of this API has a body: all it says is signed with its head. */
+function refuseBody(headers: Headers): void {
+  const isEmpty = (headers['content-length'] ?? '0') === '0'
+  const isFramed = headers['transfer-encoding'] !== undefined
+  if (isEmpty && !isFramed && headers['x-amz-content-sha256'] === EMPTY_SHA256) return
+  throw new S3Error('UnexpectedContent')
+}
+
+/** Does what the root asks. */
+export async function runAdmin(
+  { method, address }: AdminRequest,
+  api: AdminApi,
+  signal: AbortSignal,
+): Promise<Reply> {
+  const resource = RESOURCES.get(address.rawPath.slice(ADMIN_PREFIX.length))
+  if (resource === undefined) {
+    throw new S3Error('InvalidURI', {}, { message: `There is no ${address.rawPath}.` })
+  }
+  const action = Object.hasOwn(resource.methods, method) ? resource.methods[method] : undefined
+  if (action === undefined) {
+    const allow = Object.keys(resource.methods).join(', ')
+    throw new S3Error('MethodNotAllowed', {}, { headers: { allow } })
+  }
+  const unknown = address.pairs.find(([name]) => !resource.parameters.includes(name))
+  if (unknown !== undefined) throw wrongArgument(unknown[0], 'is not known here')
+  return jsonReply(200, await action({ api, query: address.query, signal }))
+}
+
+/** The reply for what was thrown, in JSON. */
+export function adminErrorReply(error: S3Error, { method, requestId }: ErrorContext): Reply {
+  const { code, message, status, headers } = error
+  const reply = jsonReply(status, { error: { code, message, requestId } })
+  return method === 'HEAD'
+    ? { status, headers: { ...headers } }
+    : { ...reply, headers: { ...headers, ...reply.headers } }
+}
+
+function jsonReply(status: number, value: unknown): Reply {
+  return {
+    status,
+    headers: { 'content-type': 'application/json' },
+    body: { kind: 'text', text: `${JSON.stringify(value)}\n` },
+  }
+}
+
+async function inspect({ api, query, signal }: AdminCall): Promise<InspectedObject> {
+  const outcome = await api.inspect(parseInspect(query), signal)
+  switch (outcome.kind) {
+    case 'inspected':
+      return outcome.object
+    case 'no-bucket':
+      throw new S3Error('NoSuchBucket')
+    case 'no-key':
+      throw new S3Error('NoSuchKey')
+    default:
+      throw new S3Error('NoSuchVersion')
+  }
+}
+
+function parseInspect({ bucket, key, versionId, afterPart = '0' }: Query): InspectRequest {
+  if (!bucket) throw wrongArgument('bucket', 'is missing')
+  if (!key) throw wrongArgument('key', 'is missing')
+  if (!/^\d{1,5}$/.test(afterPart)) throw wrongArgument('afterPart', 'is not the number of a part')
+  const asked = parseVersionId(versionId)
+  if (asked.kind === 'unknown') throw new S3Error('NoSuchVersion')
+  const named = asked.kind === 'named' ? { versionId: asked.versionId } : {}
+  return { bucket, key, afterPart: Number(afterPart), ...named }
+}
+
+function wrongArgument(name: string, why: string): S3Error {
+  return new S3Error('InvalidArgument', {}, { message: `The parameter ${name} ${why}.` })
+}

@@ -1,0 +1,170 @@
+// kintsugi heal --wait against a store that tells what a list says: when waiting ends, and as what.
+import t from 'tap'
+import { showBytes } from '../../../src/cli/amounts.ts'
+import { type HealEnd, waitForHealing } from '../../../src/cli/heal.ts'
+import { inspectAll, parsePlace, showObject } from '../../../src/cli/inspect.ts'
+import { showStatus } from '../../../src/cli/status.ts'
+import type {
+  HealingStatus,
+  InspectedObject,
+  PartStatus,
+  StoreStatus,
+} from '../../../src/gateway/admin-api.ts'
+
+const QUIET: HealingStatus = {
+  verified: false,
+  lastEventMs: 1_000,
+  queued: 0,
+  waiting: 0,
+  passes: [],
+  ended: { check: 1, scrub: 0 },
+  checkedBlobs: 3,
+  mendedShards: 0,
+  bytesRead: 2048,
+  bytesWritten: 0,
+  unrepairableCount: 0,
+  unrepairable: [],
+}
+const ONE = { check: 1, scrub: 1 }
+const TWO = { check: 1, scrub: 2 }
+const VERIFIED = { verified: true, lastVerifiedMs: 20_000 }
+
+/** A store that tells one after the other, the last for ever; every poll takes a second. */
+async function wait(told: readonly Partial<HealingStatus>[]): Promise<HealEnd['kind'] | string> {
+  let polls = 0
+  let begun = 0
+  let nowMs = 0
+  const end = await waitForHealing(
+    { timeoutMs: 10_000 },
+    {
+      client: {
+        healing: async () => ({ ...QUIET, ...told[Math.min(polls++, told.length - 1)] }),
+        beginHeal: async () => ({ askedMs: 10_000, scrubsEnded: ++begun }),
+      },
+      clock: {
+        monotonicMs: () => nowMs,
+        sleep: async (ms) => {
+          nowMs += ms
+        },
+      },
+      showProgress: () => {},
+    },
+  )
+  return `${end.kind} after ${begun}`
+}
+
+t.test('waiting ends', async (t) => {
+  t.equal(await wait([{}, { ended: ONE, ...VERIFIED }]), 'verified after 1')
+  t.equal(await wait([{ ...VERIFIED }, {}]), 'timeout after 1', 'an earlier pass proves nothing')
+  const early = { verified: true, lastVerifiedMs: 9_999 }
+  t.equal(
+    await wait([
+      { ended: ONE, ...early },
+      { ended: TWO, ...VERIFIED },
+    ]),
+    'verified after 2',
+  )
+  t.equal(await wait([{ ended: ONE }, { ended: TWO, ...VERIFIED }]), 'verified after 2')
+  t.equal(
+    await wait([{ unrepairableCount: 1 }, { ended: ONE, unrepairableCount: 1 }]),
+    'unrepairable after 1',
+  )
+  t.equal(await wait([{ ended: ONE, waiting: 2 }]), 'waiting-for-drives after 1')
+  t.equal(await wait([{ ended: TWO }, { ended: ONE }]), 'restarted after 2')
+  t.match(await wait([{ ended: { check: 0, scrub: 99 } }]), /timeout/)
+})
+
+const STATUS: StoreStatus = {
+  health: 'damaged',
+  reasons: ['1 blob can not be mended.'],
+  code: '4+2',
+  reducedCode: '4+1',
+  drives: [
+    { id: 1, path: '/mnt/a', state: 'active' },
+    { id: 12, state: 'out', reason: 'it is missing' },
+  ],
+  metadata: { partitions: 8, inSync: 7, replicas: 3 },
+  healing: {
+    ...QUIET,
+    passes: [{ kind: 'scrub', startedMs: 0, blobs: 2, bytes: 5_000_000, mendedShards: 0 }],
+    unrepairableCount: 12,
+    unrepairable: [{ bucket: 'b', key: 'k', uid: 'u', part: 0, good: 3, needed: 4 }],
+  },
+  uploads: { count: 1, oldestMs: 0 },
+}
+
+t.test('a status in words', async (t) => {
+  const text = showStatus(STATUS).join('\n')
+  t.notMatch(text, /healthy/)
+  t.match(text, /^Health +damaged\n +1 blob can not be mended\./)
+  t.match(
+    text,
+    /Drives +1 of 2 active\n +1 +active +\/mnt\/a\n +12 +out +\(not given\) +it is missing/,
+  )
+  t.match(text, /7 of 8 partitions in sync on 3 drives/)
+  t.match(text, /scrub since 1970-01-01 00:00:00 UTC: 2 blobs of 4\.8 MiB/)
+  t.match(text, /Verified +never since the start/)
+  t.match(text, /s3:\/\/b\/k \(blob u\): 3 of 4 shards that are needed are left\n +and 11 more/)
+  t.match(text, /Uploads +1 under way, the oldest of 1970/)
+  t.equal(showBytes(1023), '1023 B')
+})
+
+const PART: PartStatus = {
+  number: 1,
+  bytes: 10,
+  code: '1+2',
+  uid: 'u',
+  health: 'degraded',
+  slots: [
+    { slot: 0, drive: 1, path: '/mnt/a', state: 'whole' },
+    { slot: 1, drive: 2, path: '/mnt/b', state: 'corrupt' },
+    { slot: 2, state: 'unwritten' },
+  ],
+}
+const OBJECT: InspectedObject = {
+  bucket: 'b',
+  key: 'k',
+  versionId: 'null',
+  modifiedMs: 0,
+  deleteMarker: false,
+  bytes: 10,
+  etag: 'e',
+  storageClass: 'STANDARD',
+  encryption: 'SSE-C',
+  partCount: 1,
+  parts: [PART],
+}
+
+t.test('an object in words', async (t) => {
+  const text = showObject(OBJECT).join('\n')
+  t.match(text, /Health +degraded: 1 of 1 parts/)
+  t.match(text, /slot 1 +drive 2 +corrupt +\/mnt\/b\n +slot 2 +no drive +unwritten$/)
+  t.match(text, /Encryption +SSE-C/)
+  t.match(showObject({ ...OBJECT, parts: [], partCount: 0 }).join(), /no bytes but its row/)
+  t.match(showObject({ ...OBJECT, deleteMarker: true }).join(), /a delete marker/)
+  t.same(parsePlace('s3://b/a/b c?%20'), { bucket: 'b', key: 'a/b c?%20' })
+  for (const place of ['b/k', 's3://b', 's3://b/', 's3:///k'])
+    t.throws(() => parsePlace(place), { exitCode: 2, message: /BUCKET/ }, place)
+})
+
+t.test('parts come page by page, of one version', async (t) => {
+  const page = (after: number, change: Partial<InspectedObject> = {}): InspectedObject => ({
+    ...OBJECT,
+    parts: [{ ...PART, number: after + 1 }],
+    ...(after < 2 ? { nextAfterPart: after + 1 } : {}),
+    ...change,
+  })
+  const all = await inspectAll(OBJECT, { inspect: async ({ afterPart }) => page(afterPart) })
+  t.same(
+    all.parts.map(({ number }) => number),
+    [1, 2, 3],
+  )
+  t.equal(all.nextAfterPart, undefined)
+  const replaced = {
+    inspect: async (asked: { afterPart: number }) =>
+      page(asked.afterPart, { etag: `${asked.afterPart}` }),
+  }
+  await t.rejects(inspectAll(OBJECT, replaced), { exitCode: 1, message: /replaced/ })
+  const stuck = { inspect: async () => page(0) }
+  await t.rejects(inspectAll(OBJECT, stuck), { exitCode: 1, message: /get on/ })
+})

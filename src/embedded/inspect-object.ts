@@ -119,7 +119,7 @@ async function inspectPart(
   const { node, coordinator, drives } = storage
   const { map } = coordinator.state
   const check = await checkBlob(blob, 'deep', {
-    ...{ node, map },
+    ...{ node, map, awaited: new Set() },
     countRead: () => {},
     pace: async () => signal.throwIfAborted(),
   })

@@ -100,7 +100,14 @@ export interface InspectRequest {
 }
 
 /** What a look at one slot of a blob gave; every byte of a `whole` shard was just read and verified. */
-export type SlotState = 'whole' | 'missing' | 'corrupt' | 'out' | 'unwritten' | 'unreachable'
+export type SlotState =
+  | 'whole'
+  | 'missing'
+  | 'corrupt'
+  | 'out'
+  | 'awaited'
+  | 'unwritten'
+  | 'unreachable'
 
 /** One slot: `drive` is absent where nothing was ever written. */
 export interface SlotStatus {

@@ -13,7 +13,8 @@ export async function status(options: AdminOptions): Promise<void> {
 }
 
 const HEALTH_WORDS = {
-  healthy: 'healthy: a pass verified every byte, and nothing has been owed since',
+  healthy:
+    'healthy: the last pass verified every byte that was there, and nothing has been owed since',
   'not-verified': 'not verified yet',
   mending: 'mending',
   degraded: 'degraded',

@@ -1,18 +1,18 @@
 // Appends: an object grows by a part, however long it is already. Where versions are kept it is written anew: an
 // old version and its successor must not share bytes, or deleting one would take them from the other.
 import { type CrcName, combineCrc } from '../digest/combine.ts'
-import { digestOf, newDigest } from '../digest/digest.ts'
+import { digestOf } from '../digest/digest.ts'
+import { digestPassing } from '../digest/digest-passing.ts'
 import { newUid } from '../kit/uid.ts'
 import { type Checksum, type ObjectVersion, type Part, stateIdOf } from '../metadata/records.ts'
 import { SourceChanged } from './annotations.ts'
-import { likeBefore, openSealing } from './data-keys.ts'
+import { openSealing } from './data-keys.ts'
 import { encodeAttributes } from './describe-blob.ts'
 import type { MetadataClient } from './metadata-client.ts'
 import type {
   AppendOutcome,
   AppendRequest,
   Body,
-  ObjectAttributes,
   ObjectStore,
   PutRequest,
   StoredObject,
@@ -69,24 +69,18 @@ function orChanged(outcome: AppendOutcome): AppendOutcome {
 
 /** Attributes, encryption and annotations of the object stay; a lock is that of the new version. */
 function asRewrite(request: AppendRequest, object: StoredObject): PutRequest {
-  const { headers, userMetadata, storageClass, tags, encryption } = object.version
-  const { retention, legalHold } = request.attributes
-  const attributes: ObjectAttributes = {
-    headers,
-    userMetadata,
-    storageClass,
-    ...(tags ? { tags } : {}),
-    ...(retention ? { retention } : {}),
-    ...(legalHold === undefined ? {} : { legalHold }),
-  }
-  const conditions = { ...request.conditions, ifCurrent: stateIdOf(object.version) }
   const { encryption: _, customerKey, ...put } = request
+  const { retention, legalHold } = request.attributes
+  const again = object.describeAgain(customerKey)
   return {
     ...put,
-    attributes,
-    conditions,
-    ...(encryption ? { encryption: likeBefore(encryption, customerKey) } : {}),
-    annotationsOf: object,
+    ...again,
+    attributes: {
+      ...again.attributes,
+      ...(retention ? { retention } : {}),
+      ...(legalHold === undefined ? {} : { legalHold }),
+    },
+    conditions: { ...request.conditions, ifCurrent: stateIdOf(object.version) },
     body: appendedBody(object, request),
   }
 }
@@ -145,32 +139,17 @@ function appendedChecksum(before: ObjectVersion, part: Appended): Checksum | und
 function appendedBody(object: StoredObject, request: AppendRequest): Body {
   const { body, signal, customerKey } = request
   const { bytes, checksum } = object.version
-  const md5 = newDigest('MD5')
-  const algorithm = crcOf(checksum) ?? 'CRC64NVME'
-  const crc = newDigest(algorithm)
-  async function* chunks(): AsyncGenerator<Uint8Array> {
-    const all = [
-      ...(bytes === 0 ? [] : [object.read({ first: 0, last: bytes - 1 }, signal, customerKey)]),
-      body.chunks,
-    ]
-    for (const source of all) {
-      for await (const chunk of source) {
-        md5.update(chunk)
-        crc.update(chunk)
-        yield chunk
-      }
-    }
+  async function* all(): AsyncGenerator<Uint8Array> {
+    if (bytes > 0) yield* object.read({ first: 0, last: bytes - 1 }, signal, customerKey)
+    yield* body.chunks
   }
+  const { chunks, finish } = digestPassing(all(), crcOf(checksum) ?? 'CRC64NVME')
   return {
     bytes: bytes + body.bytes,
-    chunks: chunks(),
+    chunks,
     finish: () => {
       body.finish()
-      const value = Buffer.from(crc.digest()).toString('base64')
-      return {
-        md5: Buffer.from(md5.digest()).toString('hex'),
-        checksum: { algorithm, type: 'FULL_OBJECT', value },
-      }
+      return finish()
     },
   }
 }

@@ -113,6 +113,8 @@ export interface StoredObject {
   findPart(number: number): Promise<PartExtent | undefined>
   /** Whether the version is still there and as it was found: its annotations are read apart from it. */
   isUnchanged(): Promise<boolean>
+  /** A version that is to be as this one but for its bytes and its lock. `customerKey`: for SSE-C. */
+  describeAgain(customerKey?: CustomerKey): Redescribed
   /** Annotations in order of name, from strictly after `after`. */
   listAnnotations(scan: {
     prefix: string
@@ -127,6 +129,13 @@ export interface StoredObject {
    * the caller has compared). Throws when too few shards are left: a reader must then break off, never end early.
    */
   read(range: ByteRange, signal: AbortSignal, customerKey?: CustomerKey): AsyncIterable<Uint8Array>
+}
+
+/** What of a version goes into one that takes its place, or its name. */
+export interface Redescribed {
+  attributes: Omit<ObjectAttributes, 'retention' | 'legalHold'>
+  encryption?: EncryptionRequest
+  annotationsOf: StoredObject
 }
 
 /** An annotation and, on demand, its text; the bounds of `read` are those of StoredObject. */

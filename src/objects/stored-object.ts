@@ -10,9 +10,15 @@ import {
   stateIdOf,
 } from '../metadata/records.ts'
 import { findAnnotation } from './annotations.ts'
-import { openSealing, type Sealing } from './data-keys.ts'
+import { likeBefore, openSealing, type Sealing } from './data-keys.ts'
 import { readEncrypted } from './decrypt-read.ts'
-import type { ByteRange, CustomerKey, PartExtent, StoredObject } from './object-store.ts'
+import type {
+  ByteRange,
+  CustomerKey,
+  PartExtent,
+  Redescribed,
+  StoredObject,
+} from './object-store.ts'
 import { readBlob, TooFewShards } from './read-blob.ts'
 import type { StoreParts } from './store-parts.ts'
 
@@ -36,8 +42,9 @@ export function storedObject(
       : Promise.resolve([wholeAsPart(version)])
     return manifest
   }
-  return {
+  const object: StoredObject = {
     version,
+    describeAgain: (customerKey) => describeAgain(object, customerKey),
     isUnchanged: async () => {
       const now = await lookAgain(version.versionId)
       return now !== undefined && !isDeleteMarker(now) && stateIdOf(now) === stateIdOf(version)
@@ -54,6 +61,16 @@ export function storedObject(
       const reader = openReader(version.encryption, customerKey, parts)
       return readParts({ loadParts, reader }, range, parts, signal)
     },
+  }
+  return object
+}
+
+function describeAgain(object: StoredObject, customerKey: CustomerKey | undefined): Redescribed {
+  const { headers, userMetadata, storageClass, tags, encryption } = object.version
+  return {
+    attributes: { headers, userMetadata, storageClass, ...(tags ? { tags } : {}) },
+    ...(encryption ? { encryption: likeBefore(encryption, customerKey) } : {}),
+    annotationsOf: object,
   }
 }
 

@@ -1,16 +1,9 @@
 // PUT object?renameObject: an object gets another name in its bucket. The new name is committed first, then the old
 // one removed if it is still what was copied: a crash between the two leaves both.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_RenameObject.html
-
-import { assert } from '../../kit/assert.ts'
 import {
   type Bucket,
-  type CustomerKey,
-  type Encryption,
-  type EncryptionRequest,
-  type ObjectAttributes,
   type ObjectVersion,
-  type Retention,
   type StoredObject,
   stateIdOf,
 } from '../../objects/object-store.ts'
@@ -88,7 +81,10 @@ async function findSource(call: Call, bucket: Bucket, source: string): Promise<S
 async function copyTo(call: Call, bucket: Bucket, object: StoredObject): Promise<ObjectVersion> {
   const { key, headers, objects, signal, strict, receivedMs: nowMs } = call
   const { version } = object
+  // A version without retention gets, as every new one, what its bucket gives by default.
+  const { legalHold, retention = defaultRetention(bucket, nowMs) } = version
   const customerKey = sourceCustomerKeyFor(call, version.encryption)
+  const again = object.describeAgain(customerKey)
   const target = await objects.find(bucket, key)
   const there = target.kind === 'found' ? target.object.version : undefined
   const conditions = parseRenameTarget(headers, there, { nowMs, strict })
@@ -96,9 +92,12 @@ async function copyTo(call: Call, bucket: Bucket, object: StoredObject): Promise
   const outcome = await objects.put({
     bucket,
     key,
-    attributes: attributesOf(version, defaultRetention(bucket, nowMs)),
-    annotationsOf: object,
-    ...(version.encryption ? { encryption: likeBefore(version.encryption, customerKey) } : {}),
+    ...again,
+    attributes: {
+      ...again.attributes,
+      ...(retention ? { retention } : {}),
+      ...(legalHold === undefined ? {} : { legalHold }),
+    },
     conditions,
     body: copiedBody(
       object,
@@ -109,36 +108,6 @@ async function copyTo(call: Call, bucket: Bucket, object: StoredObject): Promise
   })
   if (outcome.kind !== 'done') throw refusal(outcome, call)
   return outcome.version
-}
-
-/** A version without retention gets, as every new one, what its bucket gives by default. */
-function attributesOf(
-  version: ObjectVersion,
-  usualRetention: Retention | undefined,
-): ObjectAttributes {
-  const { headers, userMetadata, storageClass, tags, legalHold } = version
-  const { retention = usualRetention } = version
-  return {
-    headers,
-    userMetadata,
-    storageClass,
-    ...(tags ? { tags } : {}),
-    ...(retention ? { retention } : {}),
-    ...(legalHold === undefined ? {} : { legalHold }),
-  }
-}
-
-function likeBefore(
-  encryption: Encryption,
-  customerKey: CustomerKey | undefined,
-): EncryptionRequest {
-  if (encryption.kind === 'SSE-S3') return { kind: 'SSE-S3' }
-  if (encryption.kind === 'SSE-KMS') {
-    const { wrappedKey: _, ...request } = encryption
-    return request
-  }
-  assert(customerKey, 'without the key of SSE-C nothing is copied')
-  return { kind: 'SSE-C', customerKey }
 }
 
 function leftBoth(): S3Error {

@@ -228,13 +228,18 @@ function wholeObject(
 }
 
 function storedObject({ version, bytes, parts }: Kept): StoredObject {
-  return {
+  const object: StoredObject = {
     version,
     async findPart(number): Promise<PartExtent | undefined> {
       const part = parts[number - 1]
       if (!part) return undefined
       const firstByte = parts.slice(0, number - 1).reduce((sum, before) => sum + before.bytes, 0)
       return { number, partCount: parts.length, firstByte, ...part }
+    },
+    describeAgain: () => {
+      const { headers, userMetadata, storageClass, tags } = version
+      const attributes = { headers, userMetadata, storageClass, ...(tags ? { tags } : {}) }
+      return { attributes, annotationsOf: object }
     },
     isUnchanged: async () => true,
     listAnnotations: async () => ({ annotations: [], more: false }),
@@ -255,6 +260,7 @@ function storedObject({ version, bytes, parts }: Kept): StoredObject {
         yield bytes.subarray(at, Math.min(at + 1000, last + 1))
     },
   }
+  return object
 }
 
 function describePart({ number, etag, bytes, checksum }: KeptPart) {

@@ -1,9 +1,10 @@
 // What requests say of annotations: their names, and the ETag that their object must have.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/annotations-overview.html
-import type { ObjectVersion } from '../../objects/object-store.ts'
+import type { Encryption } from '../../objects/object-store.ts'
 import type { Headers, Query } from '../call.ts'
 import { S3Error } from '../s3-error.ts'
 import { parseEtags } from './etags.ts'
+import { invalidArgument } from './list-parameters.ts'
 
 const NAME_BYTES_MAX = 512
 
@@ -32,15 +33,15 @@ export function parseObjectIfMatch(headers: Headers): { ifMatch?: string[] } {
 export function copiesAnnotations(headers: Headers): boolean {
   const directive = headers['x-amz-object-annotation-directive'] || 'COPY'
   if (directive === 'COPY' || directive === 'EXCLUDE') return directive === 'COPY'
-  throw new S3Error(
-    'InvalidArgument',
-    { ArgumentName: 'x-amz-object-annotation-directive', ArgumentValue: directive },
-    { message: 'Unknown annotation directive.' },
+  throw invalidArgument(
+    'x-amz-object-annotation-directive',
+    directive,
+    'Unknown annotation directive.',
   )
 }
 
 /** The keys of SSE-C are the client's: nothing beside the bytes can be encrypted with them. */
-export function refuseCustomerKey({ encryption }: Pick<ObjectVersion, 'encryption'>): void {
+export function refuseCustomerKey(encryption: Pick<Encryption, 'kind'> | undefined): void {
   if (encryption?.kind !== 'SSE-C') return
   const message = 'Objects encrypted with SSE-C cannot have annotations.'
   throw new S3Error('InvalidRequest', {}, { message })

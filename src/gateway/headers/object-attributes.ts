@@ -6,7 +6,7 @@ import { parseSystemHeaders } from './system-headers.ts'
 import { parseTagging } from './tagging.ts'
 import { parseUserMetadata } from './user-metadata.ts'
 
-/** All names of the S3 model: they are kept and shown, and change nothing (pitfall 120). */
+/** All names of the S3 model are kept and shown (pitfall 120); REDUCED_REDUNDANCY has a code of its own besides. */
 const STORAGE_CLASSES = new Set([
   'STANDARD',
   'REDUCED_REDUNDANCY',

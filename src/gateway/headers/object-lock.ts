@@ -5,7 +5,7 @@ import type {
   ObjectVersion,
   Retention,
 } from '../../objects/object-store.ts'
-import type { Headers } from '../call.ts'
+import { type Call, type Headers, mayBypassGovernance } from '../call.ts'
 import { S3Error } from '../s3-error.ts'
 import { xmlTime } from '../xml/write.ts'
 import { parseIsoTime } from './dates.ts'
@@ -64,6 +64,14 @@ export function refusePast(untilMs: number, nowMs: number, argument: string, sen
 /** Whether the request asks to pass over a GOVERNANCE retention. boto3 has written `True`. */
 export function wantsBypass(headers: Headers): boolean {
   return headers['x-amz-bypass-governance-retention']?.trim().toLowerCase() === 'true'
+}
+
+/** Whether the request passes over GOVERNANCE: it asks to, and whoever sent it may. */
+export function bypassesGovernance({
+  headers,
+  identity,
+}: Pick<Call, 'headers' | 'identity'>): boolean {
+  return wantsBypass(headers) && mayBypassGovernance(identity)
 }
 
 /** The headers of GET and HEAD that show the lock of a version. */

@@ -31,8 +31,10 @@ export async function completeMultipartUpload(call: Call): Promise<Reply> {
   const claimed = parseClaims(headers)
   const parts = readListedParts(await call.body.text(BODY_BYTES_MAX))
   const retention = defaultRetention(bucket, call.receivedMs)
-  await refuseOtherKey(call, bucket, uploadId)
-  if (call.strict) await refuseMissingChecksums(call, bucket, { uploadId, parts })
+  // Gone when it was completed before: that is answered again (pitfall 109).
+  const upload = await objects.findUpload(bucket, key, uploadId)
+  refuseOtherKey(call, upload)
+  if (call.strict) refuseMissingChecksums(upload, parts)
   const outcome: CompleteOutcome = await objects.completeUpload({
     bucket,
     key,

@@ -2,7 +2,7 @@
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 import type { ObjectVersion, StoredObject, Tag } from '../../objects/object-store.ts'
 import type { Call, Headers, Reply } from '../call.ts'
-import { copiesAnnotations } from '../headers/annotations.ts'
+import { copiesAnnotations, refuseCustomerKey } from '../headers/annotations.ts'
 import { DEFAULT_CHECKSUM, parseChecksumAlgorithm } from '../headers/checksum-headers.ts'
 import type { CopySource } from '../headers/copy-source.ts'
 import { encryptionFields } from '../headers/encryption-headers.ts'
@@ -130,8 +130,7 @@ function annotationsToCopy(
   { encryption }: NewObject,
 ): { annotationsOf?: StoredObject } {
   if (!copiesAnnotations(headers) || !object.version.annotationsId) return {}
-  if (encryption?.kind === 'SSE-C')
-    throw invalidRequest('Objects encrypted with SSE-C cannot have annotations.')
+  refuseCustomerKey(encryption)
   return { annotationsOf: object }
 }
 

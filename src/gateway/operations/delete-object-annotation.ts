@@ -1,26 +1,25 @@
 // DELETE object?annotation: an annotation is gone, whether it was there or not.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjectAnnotation.html
-import { type Call, mayBypassGovernance, type Reply } from '../call.ts'
+import type { Call, Reply } from '../call.ts'
 import { parseAnnotationName, parseObjectIfMatch } from '../headers/annotations.ts'
+import { bypassesGovernance } from '../headers/object-lock.ts'
 import { objectVersionField } from '../reply.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { findObject } from './steps/find-object.ts'
 import { refusal } from './steps/refuse.ts'
 
 export async function deleteObjectAnnotation(call: Call): Promise<Reply> {
-  const { key, headers, query, identity, objects } = call
+  const { key, headers, query, objects } = call
   const bucket = findBucket(call)
   const name = parseAnnotationName(query)
   const ifMatch = parseObjectIfMatch(headers)
-  const asked = headers['x-amz-bypass-governance-retention']?.toLowerCase() === 'true'
-  const bypass = asked && mayBypassGovernance(identity) ? { bypass: true as const } : {}
   const { version } = await findObject(call, bucket)
   const { versionId } = version
   const outcome = await objects.deleteAnnotation(bucket, key, {
     versionId,
     name,
     ...ifMatch,
-    ...bypass,
+    ...(bypassesGovernance(call) ? { bypass: true } : {}),
   })
   switch (outcome.kind) {
     // A version that went meanwhile took its annotations with it.

@@ -27,7 +27,7 @@ export async function putObjectAnnotation(call: Call): Promise<Reply> {
   const ifMatch = parseObjectIfMatch(headers)
   refuseSize(body.bytes)
   const { version } = await findObject(call, bucket)
-  refuseCustomerKey(version)
+  refuseCustomerKey(version.encryption)
   const text = textBody(body.open(DEFAULT_CHECKSUM))
   const outcome = await objects.annotate({
     bucket,

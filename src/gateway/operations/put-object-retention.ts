@@ -1,7 +1,7 @@
 // PUT object?retention: until when a version may not be deleted. An empty document lifts a GOVERNANCE retention.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectRetention.html
-import { type Call, mayBypassGovernance, type Reply } from '../call.ts'
-import { refusePast, requireLock, wantsBypass } from '../headers/object-lock.ts'
+import type { Call, Reply } from '../call.ts'
+import { bypassesGovernance, refusePast, requireLock } from '../headers/object-lock.ts'
 import { versionField } from '../reply.ts'
 import { readRetention } from '../xml/requests/object-lock.ts'
 import { editVersion } from './steps/edit-version.ts'
@@ -17,7 +17,7 @@ export async function putObjectRetention(call: Call): Promise<Reply> {
   const version = await editVersion(call, bucket, {
     what: 'retention',
     retention: asked && { mode: asked.mode, untilMs: asked.untilMs },
-    bypass: wantsBypass(call.headers) && mayBypassGovernance(call.identity),
+    bypass: bypassesGovernance(call),
   })
   return { status: 200, headers: versionField(bucket, version) }
 }

@@ -1,6 +1,5 @@
 // SSE-C: a version encrypted with a key of the client is read only with that key (pitfall 119).
-import type { Bucket, CustomerKey, Encryption, Uid, Upload } from '../../../objects/object-store.ts'
-import type { Call } from '../../call.ts'
+import type { CustomerKey, Encryption, Upload } from '../../../objects/object-store.ts'
 import {
   type KeyCarrier,
   parseCustomerKey,
@@ -36,11 +35,10 @@ export function sourceCustomerKeyFor(
  * Complete needs the key only where Create named a checksum algorithm; one that is sent must be that of the upload,
  * while there is one (pitfall 109).
  */
-export async function refuseOtherKey(call: Call, bucket: Bucket, uploadId: Uid): Promise<void> {
-  const given = parseCustomerKey(call)
-  const upload = await call.objects.findUpload(bucket, call.key, uploadId)
+export function refuseOtherKey(carrier: KeyCarrier, upload: Upload | undefined): void {
+  const given = parseCustomerKey(carrier)
   if (!upload) return
-  refuseOtherMethod(call.headers, upload.encryption)
+  refuseOtherMethod(carrier.headers, upload.encryption)
   if (given || upload.checksumAlgorithm) fitting(given, upload.encryption)
 }
 

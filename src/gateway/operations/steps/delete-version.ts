@@ -5,8 +5,8 @@ import {
   shownVersionId,
   type WriteConditions,
 } from '../../../objects/object-store.ts'
-import { type Call, mayBypassGovernance } from '../../call.ts'
-import { wantsBypass } from '../../headers/object-lock.ts'
+import type { Call } from '../../call.ts'
+import { bypassesGovernance } from '../../headers/object-lock.ts'
 import { parseVersionId } from '../../headers/version-id.ts'
 import { noSuchKey } from './find-object.ts'
 import { preconditionFailed, refusal } from './refuse.ts'
@@ -35,11 +35,10 @@ export async function deleteVersion(
   const asked = parseVersionId(versionId)
   const keyed = { ...call, key }
   const untouched = { marker: undefined, versionId }
-  const bypass = wantsBypass(call.headers) && mayBypassGovernance(call.identity)
   const outcome = await call.objects.delete(bucket, key, {
     ...(asked.kind === 'current' ? {} : { versionId: asked.versionId }),
     conditions,
-    ...(bypass ? { bypass } : {}),
+    ...(bypassesGovernance(call) ? { bypass: true } : {}),
   })
   if (outcome.kind === 'done') return describeDeleted(outcome, versionId)
   if (outcome.kind !== 'missing') throw refusal(outcome, keyed)

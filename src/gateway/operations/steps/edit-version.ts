@@ -2,6 +2,7 @@
 import { unreachable } from '../../../kit/assert.ts'
 import type { Bucket, ObjectVersion, VersionEdit } from '../../../objects/object-store.ts'
 import type { Call } from '../../call.ts'
+import { parseVersionId } from '../../headers/version-id.ts'
 import { findObject } from './find-object.ts'
 import { refusal } from './refuse.ts'
 
@@ -11,15 +12,14 @@ export async function editVersion(
   bucket: Bucket,
   edit: VersionEdit,
 ): Promise<ObjectVersion> {
-  // Refuses ids that can not be, and says what is missing or a delete marker in the words of a read.
-  await findObject(call, bucket)
+  parseVersionId(call.query.versionId)
   const outcome = await call.objects.edit(bucket, call.key, call.query.versionId, edit)
   switch (outcome.kind) {
     case 'done':
       return outcome.version
     case 'no-version':
     case 'delete-marker':
-      // It went while this ran: found again, it is refused as it now is.
+      // A read says what is missing, or a delete marker. What it finds came only after this was decided.
       await findObject(call, bucket)
       throw refusal({ kind: 'missing' }, call)
     case 'condition-failed':

@@ -1,12 +1,6 @@
 // Why an upload was not completed, in the words of S3 (pitfalls 37, 38, 106 to 108).
 import { unreachable } from '../../../kit/assert.ts'
-import type {
-  Bucket,
-  CompleteRefused,
-  ListedPart,
-  Refused,
-  Uid,
-} from '../../../objects/object-store.ts'
+import type { CompleteRefused, ListedPart, Refused, Upload } from '../../../objects/object-store.ts'
 import type { Call } from '../../call.ts'
 import { parseObjectChecksum } from '../../headers/checksum-headers.ts'
 import { noSuchUpload } from '../../headers/part-number.ts'
@@ -92,12 +86,10 @@ function invalidRequest(message: string): S3Error {
  * AWS wants every part of a COMPOSITE upload to be listed with its checksum. Polars and smart_open do not send them
  * (clients.md 2.1), so only a strict store refuses; the parts were checked when they came.
  */
-export async function refuseMissingChecksums(
-  { objects, key }: Call,
-  bucket: Bucket,
-  { uploadId, parts }: { uploadId: Uid; parts: readonly ListedPart[] },
-): Promise<void> {
-  const upload = await objects.findUpload(bucket, key, uploadId)
+export function refuseMissingChecksums(
+  upload: Upload | undefined,
+  parts: readonly ListedPart[],
+): void {
   if (upload?.checksumType !== 'COMPOSITE') return
   const missing = parts.find(({ checksum }) => checksum === undefined)
   if (!missing) return

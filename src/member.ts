@@ -3,37 +3,21 @@
 import type { ServeConfig } from './config.ts'
 import { prepareDigests } from './digest/digest.ts'
 import { openAdmin } from './embedded/admin.ts'
-import { type EmbeddedStorage, openEmbeddedStorage } from './embedded/storage.ts'
-import { Codec } from './erasure/codec.ts'
+import { openStore } from './embedded/open-store.ts'
+import type { EmbeddedStorage } from './embedded/storage.ts'
 import { Exit, portTaken } from './exit.ts'
 import { isBucketName } from './gateway/address.ts'
 import { rootCredentials } from './gateway/auth/credentials.ts'
 import { operations } from './gateway/operations.ts'
 import { createGateway, type Gateway } from './gateway/server.ts'
 import { readTlsKeys, type TlsKeys, type TlsPaths, watchTlsFiles } from './gateway/tls-files.ts'
-import { mebibytes } from './kit/bytes.ts'
 import { ClosingStack } from './kit/closing-stack.ts'
-import { CELL_BYTES, type ErasureCode } from './kit/erasure-code.ts'
+import type { ErasureCode } from './kit/erasure-code.ts'
 import type { Log } from './kit/log.ts'
 import type { Registry } from './kit/metrics.ts'
-import { type Periodic, repeat } from './kit/periodic.ts'
-import { Semaphore } from './kit/semaphore.ts'
-import type { Uid } from './kit/uid.ts'
 import type { World } from './kit/world.ts'
 import { watchUploads } from './objects/metrics.ts'
-import { Objects } from './objects/objects.ts'
-import { Pins } from './objects/pins.ts'
-import { type StoreParts, WRITE_BUDGET_UNIT } from './objects/store-parts.ts'
-import { collectGarbage } from './storage-node/upkeep/collect-garbage.ts'
-
-// Memory that bodies may take: stripes being filled or written, shards collected before they are written,
-// stripes being mended (storage.md 12: 256 MiB at most for the first).
-const STRIPE_POOL_BYTES = mebibytes(256)
-const MENDING_POOL_BYTES = mebibytes(32)
-const WRITE_BUDGET_BYTES = mebibytes(128)
-
-/** How often garbage that is due is looked for. */
-const COLLECT_EVERY_MS = 5_000
+import type { Objects } from './objects/objects.ts'
 
 /** What the outside of a member is made of. */
 export interface MemberParts {
@@ -70,15 +54,9 @@ async function openParts(
   parts: MemberParts,
   opened: ClosingStack,
 ): Promise<Member> {
-  const storage = await openEmbeddedStorage(config, parts)
-  opened.defer(() => storage.close())
-  const storeParts = await assembleStore(storage, parts)
-  const objects = new Objects(storeParts)
-  await objects.start()
+  const { storage, objects } = await openStore(config, parts, opened)
   await createBuckets(objects, config)
   watchUploads({ ...parts, objects, clock: parts.world.clock })
-  const collector = startCollector(config, storage, storeParts, parts)
-  opened.defer(() => collector.stop())
   const gateway = await openGateway(config, { storage, objects, opened }, parts)
   return {
     endpoint: gateway.endpoint,
@@ -101,55 +79,6 @@ async function createBuckets(objects: Objects, { buckets, region }: ServeConfig)
       throw new Exit(2, `--buckets: "${name}" can not be the name of a bucket.`)
     await objects.createBucket(name, region)
   }
-}
-
-async function assembleStore(storage: EmbeddedStorage, parts: MemberParts): Promise<StoreParts> {
-  // A blob may be of any code that ever fitted a partition, so a stripe has a cell for every drive of one.
-  const maxShards = storage.coordinator.state.map.slots[0]!.length
-  const openCodec = (poolBytes: number): Promise<Codec> =>
-    Codec.open({ maxShards, cellBytes: CELL_BYTES, poolBytes })
-  const codec = await openCodec(STRIPE_POOL_BYTES)
-  if (codec.kernel === 'javascript') {
-    parts.log.warn(
-      { trouble: String(codec.kernelTrouble) },
-      'the fast erasure code failed its self-test: the slow one is used',
-    )
-  }
-  return {
-    world: parts.world,
-    log: parts.log,
-    codec,
-    mendingCodec: await openCodec(MENDING_POOL_BYTES),
-    node: storage.node,
-    router: storage.router,
-    coordinator: storage.coordinator,
-    reducedCode: storage.reducedCode,
-    keys: storage.keys,
-    pins: new Pins(),
-    writeBudget: new Semaphore(WRITE_BUDGET_BYTES / WRITE_BUDGET_UNIT),
-    recordOut: (driveId) => storage.recordOut(driveId),
-    reportDamage: (report) => storage.reportDamage(report),
-  }
-}
-
-function startCollector(
-  config: ServeConfig,
-  storage: EmbeddedStorage,
-  { pins }: StoreParts,
-  parts: MemberParts,
-): Periodic {
-  const collectorParts = {
-    ...parts,
-    node: storage.node,
-    coordinator: storage.coordinator,
-    partitions: storage.router.partitions,
-    isPinned: (uid: Uid) => pins.isPinned(uid) || storage.healer.holds(uid),
-  }
-  const everyMs = Math.min(COLLECT_EVERY_MS, Math.max(100, config.garbageGraceMs))
-  return repeat('collect-garbage', everyMs, (signal) => collectGarbage(collectorParts, signal), {
-    clock: parts.world.clock,
-    log: parts.log,
-  })
 }
 
 /** What the gateway stands on. */

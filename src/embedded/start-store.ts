@@ -30,6 +30,7 @@ import {
   planStart,
 } from '../storage-node/start-plan.ts'
 import { chooseReducedCode } from './reduced-code.ts'
+import type { Tuning } from './tuning.ts'
 
 /** Where drives are when nobody says. */
 const DEFAULT_DIRECTORIES = [1, 2, 3, 4, 5, 6].map((number) => `data/drive${number}`)
@@ -41,6 +42,7 @@ const EQUAL_WEIGHT = 1
 export interface StartParts {
   world: World
   log: Log
+  tuning?: Tuning
 }
 
 /** A store whose drives are locked and whose coordinator has decided who is in. */
@@ -58,7 +60,7 @@ export async function startStore(config: ServeConfig, parts: StartParts): Promis
   if (plan.kind === 'refuse') throw new Exit(4, plan.sentence)
   const isNew = plan.kind === 'create' || (await wasInterrupted(plan.drives, parts.world))
   const found = isNew ? await formatAll(config, inspected, parts) : plan.drives
-  const drives = await lockDrives(found, parts.world)
+  const drives = await lockDrives(found, parts)
   try {
     const coordinator = isNew
       ? await firstDecision(config, drives, parts)
@@ -150,10 +152,15 @@ async function makeDirectories(path: string, { disk }: Pick<World, 'disk'>): Pro
   await disk.syncDirectory(parent)
 }
 
-async function lockDrives(found: readonly FoundDrive[], world: World): Promise<Drive[]> {
+async function lockDrives(
+  found: readonly FoundDrive[],
+  { world, tuning }: StartParts,
+): Promise<Drive[]> {
+  const options = tuning?.openLevel === undefined ? {} : { openLevel: tuning.openLevel }
   const drives: Drive[] = []
   try {
-    for (const { path, marker } of found) drives.push(await Drive.open(world, path, marker))
+    for (const { path, marker } of found)
+      drives.push(await Drive.open(world, path, marker, options))
   } catch (error) {
     await closeDrives(drives)
     if (error instanceof DriveLocked) throw new Exit(3, `${error.message}.`, { cause: error })
@@ -192,7 +199,7 @@ function firstDecision(
   drives: readonly Drive[],
   parts: StartParts,
 ): Promise<FileCoordinator> {
-  const map = firstMap(config, drives, parts.world)
+  const map = firstMap(config, drives, parts)
   const replicaCount = map.code.parityCount + 1
   const state = {
     clusterId: drives[0]!.marker.clusterId,
@@ -206,7 +213,11 @@ function firstDecision(
   return FileCoordinator.create(state, { ...parts, drives })
 }
 
-function firstMap(config: ServeConfig, drives: readonly Drive[], { random }: World): ClusterMap {
+function firstMap(
+  config: ServeConfig,
+  drives: readonly Drive[],
+  { world, tuning }: StartParts,
+): ClusterMap {
   const code = firstCode(config, drives.length)
   const mapDrives = drives.map(({ id, marker }) => ({
     id,
@@ -214,8 +225,8 @@ function firstMap(config: ServeConfig, drives: readonly Drive[], { random }: Wor
     weight: EQUAL_WEIGHT,
     state: 'active' as const,
   }))
-  const seed = asBuffer(random.bytes(8)).readBigUInt64BE(0).toString()
-  return buildMap(mapDrives, code, seed)
+  const seed = asBuffer(world.random.bytes(8)).readBigUInt64BE(0).toString()
+  return buildMap(mapDrives, code, seed, tuning?.partitions)
 }
 
 /** What the user says, or what suits so many drives. */

@@ -17,7 +17,10 @@ import { markOut } from '../placement/coordinator-changes.ts'
 import { Router } from '../placement/router.ts'
 import type { StorageNode } from '../storage-node/contract.ts'
 import type { Drive } from '../storage-node/drive.ts'
-import { MetadataHost } from '../storage-node/metadata-host/metadata-host.ts'
+import {
+  MetadataHost,
+  type MetadataHostOptions,
+} from '../storage-node/metadata-host/metadata-host.ts'
 import { keepCredentials } from '../storage-node/root-credentials.ts'
 import { ShardStore } from '../storage-node/shard-store.ts'
 import { LocalStorageNode } from '../storage-node/storage-node.ts'
@@ -29,12 +32,14 @@ import { openKeyProvider } from './encryption-keys.ts'
 import { type LastEvent, watchEvents } from './last-event.ts'
 import { readinessOf } from './readiness.ts'
 import { startStore } from './start-store.ts'
+import type { Tuning } from './tuning.ts'
 
 /** Outside of the storage. */
 export interface EmbeddedParts {
   world: World
   log: Log
   registry: Registry
+  tuning?: Tuning
 }
 
 /** Everything that objects/ needs of storage, and what people want to know of it. */
@@ -91,8 +96,8 @@ async function openAll(
   const byId = new Map(working.map((drive) => [drive.id, drive]))
   const replicaCount = coordinator.state.map.code.parityCount + 1
   const host = await MetadataHost.open(
-    { drives: byId, coordinator, log: parts.log, replicaCount },
-    { world: parts.world },
+    { drives: byId, coordinator, log: parts.log, replicaCount, ...limitsOf(parts) },
+    { world: parts.world, ...openLevelOf(parts) },
   )
   opened.defer(() => host.close())
   const watch = new DriveWatch(working, {
@@ -145,13 +150,14 @@ const COMPACT_EVERY_MS = 5_000
 /** A drive that can not be opened is put aside: the others serve. */
 async function openShardStores(
   drives: readonly Drive[],
-  { world, log }: EmbeddedParts,
+  { world, log, tuning = {} }: EmbeddedParts,
   opened: ClosingStack,
 ): Promise<LocalStorageNode> {
+  const shardParts = { world, log, ...openLevelOf({ tuning }) }
   const stores = new Map<number, ShardStore>()
   for (const drive of drives) {
     try {
-      const store = await ShardStore.open(drive, { world, log })
+      const store = await ShardStore.open(drive, shardParts, tuning.shards)
       opened.defer(() => store.close())
       stores.set(drive.id, store)
     } catch (error) {
@@ -210,14 +216,23 @@ async function startHealer(
   const codec = await Codec.open({
     maxShards,
     cellBytes: CELL_BYTES,
-    poolBytes: HEALING_POOL_BYTES,
+    poolBytes: parts.tuning?.poolBytes ?? HEALING_POOL_BYTES,
   })
-  const options = { scrubPeriodMs, outDelayMs: OUT_DELAY_MS, againMs: HEAL_AGAIN_MS }
+  const times = { outDelayMs: OUT_DELAY_MS, againMs: HEAL_AGAIN_MS, ...parts.tuning?.healing }
+  const options = { scrubPeriodMs, ...times }
   const healer = new Healer(options, { ...parts, codec })
   listHealMetrics(() => healer.progress(), parts.registry)
   healer.start()
   opened.defer(() => healer.stop())
   return healer
+}
+
+function limitsOf({ tuning }: Pick<EmbeddedParts, 'tuning'>): Pick<MetadataHostOptions, 'limits'> {
+  return tuning?.metadata === undefined ? {} : { limits: tuning.metadata }
+}
+
+function openLevelOf({ tuning }: Pick<EmbeddedParts, 'tuning'>): Pick<Tuning, 'openLevel'> {
+  return tuning?.openLevel === undefined ? {} : { openLevel: tuning.openLevel }
 }
 
 /** From the environment, else from the store, else made now and kept by the store. */

@@ -7,8 +7,11 @@ import type { ClusterMap, MapDrive } from './cluster-map.ts'
 /** Slots behind those of the code, for drives that are out. */
 const SPARE_SLOTS = 2
 
+/** Into how many parts keys are cut, for data and for metadata: powers of two, the first not the smaller one. */
+export type PartitionCounts = Pick<ClusterMap, 'partitionCount' | 'metaPartitionCount'>
+
 /** Embedded: few drives, so few partitions (storage.md 12). */
-const EMBEDDED_PARTITIONS = { partitionCount: 256, metaPartitionCount: 8 } as const
+const EMBEDDED_PARTITIONS: PartitionCounts = { partitionCount: 256, metaPartitionCount: 8 }
 
 /** Code by number of drives (storage.md 1, "Code profile"). */
 export function codeForDrives(driveCount: number): ErasureCode {
@@ -37,19 +40,19 @@ export function slotCountFor(driveCount: number, code: ErasureCode): number {
 }
 
 /** The first map of an embedded store. */
-export function buildMap(drives: MapDrive[], code: ErasureCode, seed: string): ClusterMap {
-  return { drives, code, seed, ...EMBEDDED_PARTITIONS, slots: buildSlots(drives, code, seed) }
-}
-
-/** slots[p] for every partition: distinct drives, each near its weighted share of every position. */
-function buildSlots(drives: readonly MapDrive[], code: ErasureCode, seed: string): number[][] {
+export function buildMap(
+  drives: MapDrive[],
+  code: ErasureCode,
+  seed: string,
+  counts: PartitionCounts = EMBEDDED_PARTITIONS,
+): ClusterMap {
   const width = slotCountFor(drives.length, code)
-  const slots = Array.from({ length: EMBEDDED_PARTITIONS.partitionCount }, (): number[] => [])
+  const slots = Array.from({ length: counts.partitionCount }, (): number[] => [])
   for (let position = 0; position < width; position += 1) fillPosition(slots, drives, seed)
-  return slots
+  return { drives, code, seed, ...counts, slots }
 }
 
-/** Gives every partition its next slot: the best-scored drive that has not had its share yet, else the least loaded. */
+/** Gives every partition its next slot, so that each drive is near its weighted share of every position: the best-scored drive that has not had its share yet, else the least loaded. */
 function fillPosition(slots: number[][], drives: readonly MapDrive[], seed: string): void {
   const left = sharesOf(drives, slots.length)
   const shareLeft = ({ id }: MapDrive): number => left.get(id)!

@@ -1,0 +1,99 @@
+// The object store of one process over its drives, and what it does by itself: mend, and collect garbage.
+// Everything of a member but the gateway.
+import type { ServeConfig } from '../config.ts'
+import { Codec } from '../erasure/codec.ts'
+import { mebibytes } from '../kit/bytes.ts'
+import type { ClosingStack } from '../kit/closing-stack.ts'
+import { CELL_BYTES } from '../kit/erasure-code.ts'
+import { type Periodic, repeat } from '../kit/periodic.ts'
+import { Semaphore } from '../kit/semaphore.ts'
+import type { Uid } from '../kit/uid.ts'
+import { Objects } from '../objects/objects.ts'
+import { Pins } from '../objects/pins.ts'
+import { type StoreParts, WRITE_BUDGET_UNIT } from '../objects/store-parts.ts'
+import { collectGarbage } from '../storage-node/upkeep/collect-garbage.ts'
+import { type EmbeddedParts, type EmbeddedStorage, openEmbeddedStorage } from './storage.ts'
+
+// Memory that bodies may take: stripes being filled or written, shards collected before they are written,
+// stripes being mended (storage.md 12: 256 MiB at most for the first).
+const STRIPE_POOL_BYTES = mebibytes(256)
+const MENDING_POOL_BYTES = mebibytes(32)
+const WRITE_BUDGET_BYTES = mebibytes(128)
+
+/** How often garbage that is due is looked for. */
+const COLLECT_EVERY_MS = 5_000
+
+/** An open store. */
+export interface OpenedStore {
+  storage: EmbeddedStorage
+  objects: Objects
+}
+
+/** Opens or makes the store of `config`; what is to be closed goes on `opened`. Throws Exit when that can not be. */
+export async function openStore(
+  config: ServeConfig,
+  parts: EmbeddedParts,
+  opened: ClosingStack,
+): Promise<OpenedStore> {
+  const storage = await openEmbeddedStorage(config, parts)
+  opened.defer(() => storage.close())
+  const storeParts = await assembleStore(storage, parts)
+  const objects = new Objects(storeParts)
+  await objects.start()
+  const collector = startCollector(config, storage, storeParts, parts)
+  opened.defer(() => collector.stop())
+  return { storage, objects }
+}
+
+async function assembleStore(storage: EmbeddedStorage, parts: EmbeddedParts): Promise<StoreParts> {
+  // A blob may be of any code that ever fitted a partition, so a stripe has a cell for every drive of one.
+  const maxShards = storage.coordinator.state.map.slots[0]!.length
+  const openCodec = (poolBytes: number): Promise<Codec> =>
+    Codec.open({
+      maxShards,
+      cellBytes: CELL_BYTES,
+      poolBytes: parts.tuning?.poolBytes ?? poolBytes,
+    })
+  const codec = await openCodec(STRIPE_POOL_BYTES)
+  if (codec.kernel === 'javascript') {
+    parts.log.warn(
+      { trouble: String(codec.kernelTrouble) },
+      'the fast erasure code failed its self-test: the slow one is used',
+    )
+  }
+  return {
+    world: parts.world,
+    log: parts.log,
+    codec,
+    mendingCodec: await openCodec(MENDING_POOL_BYTES),
+    node: storage.node,
+    router: storage.router,
+    coordinator: storage.coordinator,
+    reducedCode: storage.reducedCode,
+    keys: storage.keys,
+    pins: new Pins(),
+    writeBudget: new Semaphore(WRITE_BUDGET_BYTES / WRITE_BUDGET_UNIT),
+    recordOut: (driveId) => storage.recordOut(driveId),
+    reportDamage: (report) => storage.reportDamage(report),
+  }
+}
+
+function startCollector(
+  config: ServeConfig,
+  storage: EmbeddedStorage,
+  { pins }: StoreParts,
+  parts: EmbeddedParts,
+): Periodic {
+  const collectorParts = {
+    ...parts,
+    node: storage.node,
+    coordinator: storage.coordinator,
+    partitions: storage.router.partitions,
+    isPinned: (uid: Uid) => pins.isPinned(uid) || storage.healer.holds(uid),
+  }
+  const everyMs = Math.min(COLLECT_EVERY_MS, Math.max(100, config.garbageGraceMs))
+  return repeat('collect-garbage', everyMs, (signal) => collectGarbage(collectorParts, signal), {
+    clock: parts.world.clock,
+    log: parts.log,
+  })
+}

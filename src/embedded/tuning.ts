@@ -1,0 +1,20 @@
+// What a store is built of below its options: sizes and times that are nobody's to choose. The usual ones suit real
+// drives; a simulation makes them small, so that little work crosses every seam.
+import type { PartitionCounts } from '../placement/build-map.ts'
+import type { OpenLevel } from '../storage-node/drive-lock.ts'
+import type { HostLimits } from '../storage-node/metadata-host/metadata-host.ts'
+import type { ShardStoreOptions } from '../storage-node/shard-store.ts'
+import type { ScheduleOptions } from '../storage-node/upkeep/pass-schedule.ts'
+
+/** Whatever is absent is as usual. */
+export interface Tuning {
+  /** What stands for LevelDB. */
+  openLevel?: OpenLevel
+  /** Of a new store. */
+  partitions?: PartitionCounts
+  shards?: ShardStoreOptions
+  metadata?: Partial<HostLimits>
+  healing?: Partial<Omit<ScheduleOptions, 'scrubPeriodMs'>>
+  /** Of each pool of stripes. */
+  poolBytes?: number
+}

@@ -29,13 +29,18 @@ export class ForgetfulLevels {
   crash(disk: ForgetfulDisk, survives: Survival): ForgetfulLevels {
     const left = new Map<number, Batch[]>()
     for (const [inode, batches] of this.#batches) {
-      const kept = batches.filter(({ synced }) => synced || survives())
+      const kept = batches.filter(({ synced }) => synced || survives('row'))
       left.set(
         inode,
         kept.map(({ operations }) => ({ operations, synced: true })),
       )
     }
     return new ForgetfulLevels(disk, left)
+  }
+
+  /** LevelDB writes its tables in its own time: what was written so far is durable. */
+  flush(path: string): void {
+    for (const batch of this.#batches.get(this.#disk.inodeOf(path) ?? -1) ?? []) batch.synced = true
   }
 
   /** Loses everything in the LevelDB at `path`, as when its files were deleted. */

@@ -1,7 +1,13 @@
 // Files and directories of the forgetful disk: what is seen now, what is durable, and what lies between.
 
+/**
+ * What was not synced: a change of a directory, the length of a file that grew, one sector of its bytes, a truncation,
+ * a batch of LevelDB.
+ */
+export type Unsynced = 'name' | 'size' | 'bytes' | 'cut' | 'row'
+
 /** Asked once for each thing that was not synced: whether it is found after the crash. */
-export type Survival = () => boolean
+export type Survival = (what: Unsynced) => boolean
 
 /** A change of a directory, or both sides of a rename: one sync makes both durable. */
 export interface Change {
@@ -110,7 +116,7 @@ class Crash {
   }
 
   #happened(change: Change): boolean {
-    const decided = change.synced || (this.#decided.get(change) ?? this.#survives())
+    const decided = change.synced || (this.#decided.get(change) ?? this.#survives('name'))
     this.#decided.set(change, decided)
     return decided
   }
@@ -127,7 +133,7 @@ class Crash {
     let bytes: Buffer = Buffer.from(file.durable)
     for (const change of file.pending) {
       if (change.kind === 'truncate') {
-        if (this.#survives()) bytes = applyChange(bytes, change)
+        if (this.#survives('cut')) bytes = applyChange(bytes, change)
       } else bytes = this.#writeSectors(bytes, change)
     }
     return { ...newFile(), inode: file.inode, bytes, durable: Buffer.from(bytes) }
@@ -139,11 +145,11 @@ class Crash {
     { position, bytes: written }: { position: number; bytes: Uint8Array },
   ): Buffer {
     let result = bytes
-    if (this.#survives()) result = grow(result, position + written.length)
+    if (this.#survives('size')) result = grow(result, position + written.length)
     let from = 0
     while (from < written.length) {
       const to = Math.min(written.length, from + SECTOR_BYTES - ((position + from) % SECTOR_BYTES))
-      if (this.#survives()) {
+      if (this.#survives('bytes')) {
         result = grow(result, position + to)
         result.set(written.subarray(from, to), position + from)
       }

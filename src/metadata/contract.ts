@@ -140,8 +140,9 @@ export type Command =
   /** Everything of the bucket becomes garbage: only after every partition answered frozen and empty. */
   | { kind: 'drop-bucket'; commandId: Uid; bucket: BucketRef }
   /**
-   * The shards of a blob lie on other drives now, all of them durable: `drives` as in Blob, undefined for those of the
-   * map. The repair row goes, or stays for the slots that are still owed.
+   * The shards of a blob lie on other drives now, all of them durable: `drives` as in Blob. `from`: what its row said
+   * when that was decided; the command is refused if it says something else by now. The repair row goes, or stays for
+   * the slots that are still owed.
    */
   | {
       kind: 'move-blob'
@@ -149,7 +150,8 @@ export type Command =
       rowKey: Uint8Array
       uid: Uid
       part: number
-      drives: number[] | undefined
+      from: number[]
+      drives: number[]
     }
   /** The shards of these blobs are gone: forget the garbage rows. */
   | { kind: 'forget-garbage'; commandId: Uid; items: { dueMs: number; uid: Uid }[] }

@@ -28,10 +28,10 @@ export interface Blob {
   bytes: number
   code: ErasureCode
   cellBytes: number
-  /** Data partition of the key: with the map it gives the drive of every slot. */
+  /** Data partition of the key. */
   partition: number
-  /** Drive of every slot, only when it is not what the map says; MISSING_SLOT where nothing was written. */
-  drives?: number[]
+  /** Drive of every slot, whatever the map says of it later; MISSING_SLOT where nothing was written. */
+  drives: number[]
 }
 
 /** Headers that S3 keeps and returns verbatim. */

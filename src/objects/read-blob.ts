@@ -3,7 +3,6 @@
 import { DriveUnavailable } from '../kit/drive-unavailable.ts'
 import { shardCount } from '../kit/erasure-code.ts'
 import { type Blob, MISSING_SLOT } from '../metadata/records.ts'
-import { drivesOfBlob } from '../placement/place.ts'
 import type { CellRead, ShardReader } from '../storage-node/contract.ts'
 import type { ByteRange } from './object-store.ts'
 import type { DamageReport, StoreParts } from './store-parts.ts'
@@ -46,14 +45,12 @@ export async function* readBlob(
 class BlobShards {
   readonly layout: BlobLayout
   readonly #blob: Blob
-  readonly #drives: readonly number[]
   readonly #parts: StoreParts
   readonly #opened = new Map<number, Promise<ShardReader | undefined>>()
 
   constructor(blob: Blob, parts: StoreParts) {
     this.#blob = blob
     this.#parts = parts
-    this.#drives = drivesOfBlob(parts.coordinator.state.map, blob)
     this.layout = layoutBlob(blob.bytes, blob.code, blob.cellBytes)
   }
 
@@ -151,7 +148,7 @@ class BlobShards {
   }
 
   async #openNow(slot: number): Promise<ShardReader | undefined> {
-    const driveId = this.#drives[slot]!
+    const driveId = this.#blob.drives[slot]!
     if (driveId === MISSING_SLOT) return undefined
     const { uid, part } = this.#blob
     try {
@@ -172,7 +169,7 @@ class BlobShards {
 
   #report(slot: number, kind: DamageReport['kind']): void {
     const { uid, part } = this.#blob
-    const driveId = this.#drives[slot]!
+    const driveId = this.#blob.drives[slot]!
     this.#parts.reportDamage({ driveId, id: { uid, part, slot }, blob: this.#blob, kind })
   }
 }

@@ -3,7 +3,6 @@ import { hiddenEtag } from '../encryption/hidden-etag.ts'
 import { Overloaded } from '../kit/semaphore.ts'
 import { newUid } from '../kit/uid.ts'
 import type { Blob, Part } from '../metadata/records.ts'
-import { drivesOfBlob } from '../placement/place.ts'
 import type { Sealing } from './data-keys.ts'
 import { encryptBody } from './encrypt-body.ts'
 import { type Body, type Bucket, BucketGone } from './object-store.ts'
@@ -65,7 +64,7 @@ export async function commitStored<Answer extends { kind: string }>(
 /** Forgets what was stored, when no commit will name it. */
 export async function discardStored({ blob }: { blob?: Blob }, parts: StoreParts): Promise<void> {
   if (!blob) return
-  await discardBlob(blob, drivesOfBlob(parts.coordinator.state.map, blob), parts)
+  await discardBlob(blob, parts)
 }
 
 /**

@@ -159,9 +159,7 @@ function describeShards(
 }
 
 function describeBlob({ owner, body, placement }: BlobWrite, lostSlots: number[]): Blob {
-  const { code, drives, asMapped } = placement
-  const written = drives.map((id, slot) => (lostSlots.includes(slot) ? MISSING_SLOT : id))
-  const listed = !asMapped || lostSlots.length > 0
+  const { code, drives } = placement
   return {
     uid: owner.uid,
     part: owner.part,
@@ -169,17 +167,13 @@ function describeBlob({ owner, body, placement }: BlobWrite, lostSlots: number[]
     code,
     cellBytes: CELL_BYTES,
     partition: owner.partition,
-    ...(listed ? { drives: written } : {}),
+    drives: drives.map((id, slot) => (lostSlots.includes(slot) ? MISSING_SLOT : id)),
   }
 }
 
 /** Forgets the shards of a blob that was never committed, as far as possible now. */
-export async function discardBlob(
-  blob: Blob,
-  drives: readonly number[],
-  parts: StoreParts,
-): Promise<void> {
-  const deletions = drives.map(async (driveId, slot) => {
+export async function discardBlob(blob: Blob, parts: StoreParts): Promise<void> {
+  const deletions = blob.drives.map(async (driveId, slot) => {
     if (driveId === MISSING_SLOT) return
     await parts.node.deleteShard(driveId, { uid: blob.uid, part: blob.part, slot })
   })

@@ -25,8 +25,6 @@ export function metaPartitionOf(map: ClusterMap, partition: number): number {
 export interface Placement {
   code: ErasureCode
   drives: number[]
-  /** True when every slot is on the drive that the map names: rows need not list them. */
-  asMapped: boolean
 }
 
 /**
@@ -44,8 +42,7 @@ export function placeBlob(
   const live = home.filter((id) => active.has(id))
   if (live.length === 0) return undefined
   if (live.length >= shardCount(wanted)) {
-    const drives = withSpares(home.slice(0, shardCount(wanted)), live)
-    return { code: wanted, drives, asMapped: drives.every((id, slot) => id === home[slot]) }
+    return { code: wanted, drives: withSpares(home.slice(0, shardCount(wanted)), live) }
   }
   const dataCount = Math.max(1, live.length - wanted.parityCount)
   const code = { ...wanted, dataCount }
@@ -53,16 +50,7 @@ export function placeBlob(
   return {
     code,
     drives: [...live.slice(0, shardCount(code)), ...Array<number>(holes).fill(MISSING_SLOT)],
-    asMapped: false,
   }
-}
-
-/** Drive of every slot of a stored blob; MISSING_SLOT where nothing was written. */
-export function drivesOfBlob(
-  map: ClusterMap,
-  blob: { partition: number; code: ErasureCode; drives?: number[] },
-): readonly number[] {
-  return blob.drives ?? map.slots[blob.partition]!.slice(0, shardCount(blob.code))
 }
 
 /** Slots stay where they are; a drive that is out is replaced by one that is live and not used yet. */

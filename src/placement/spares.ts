@@ -23,7 +23,7 @@ export function chooseHomes(
   const taken = new Set([...drives.filter((id) => id !== MISSING_SLOT)])
   const spares = map.slots[partition]!.filter((id) => active.has(id) && !taken.has(id))
   const lost = slots.filter((slot) => !homes.has(slot))
-  // First whoever finds the drive that the map names for it, so that rows need not list their drives.
+  // First whoever finds the drive that the table names for it, so that nothing has to move later.
   for (const slot of lost) {
     const mapped = map.slots[partition]![slot]!
     if (spares.includes(mapped)) homes.set(slot, take(spares, mapped))
@@ -32,11 +32,6 @@ export function chooseHomes(
     if (!homes.has(slot) && spares.length > 0) homes.set(slot, take(spares, spares.at(-1)!))
   }
   return homes
-}
-
-/** Whether `drives` is what the map says for a blob of that partition: then its row need not list them. */
-export function isAsMapped(map: ClusterMap, { partition, drives }: PlacedBlob): boolean {
-  return drives.every((id, slot) => id === map.slots[partition]![slot])
 }
 
 function take(spares: number[], driveId: number): number {

@@ -27,7 +27,7 @@ export type DriveFound =
   | { kind: 'broken'; what: string }
 
 /** The number of the layout that this program reads and writes. */
-export const DRIVE_FORMAT = 2
+export const DRIVE_FORMAT = 3
 
 const MARKER = 'format.json'
 const MARKER_DRAFT = 'format.json.tmp'

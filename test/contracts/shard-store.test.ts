@@ -12,7 +12,7 @@ import { Seeded } from '../support/seeded.ts'
 import { type ShardKeeper, sampleShard } from './shard-samples.ts'
 import { shardStoreContract } from './shard-store.contract.ts'
 
-const marker = { format: 2, clusterId: 'test', driveId: 7, uuid: 'seven', createdMs: 1 }
+const marker = { format: 3, clusterId: 'test', driveId: 7, uuid: 'seven', createdMs: 1 }
 
 async function openStore(
   t: Test,

@@ -120,7 +120,7 @@ export function forgetOwed(blob: Blob): RowBatch {
 
 /** Where the repair row of a blob is; undefined for a whole one. */
 export function repairKeyOf(blob: Blob): Buffer | undefined {
-  const missingCount = blob.drives?.filter((drive) => drive === MISSING_SLOT).length ?? 0
+  const missingCount = blob.drives.filter((drive) => drive === MISSING_SLOT).length
   return missingCount > 0 ? repairKey(missingCount, blob.uid) : undefined
 }
 

@@ -69,25 +69,25 @@ export function referencesIn(row: BlobRow): BlobReference[] {
   return holders.flatMap(({ blob }) => (blob ? [{ rowKey: row.key, ...place, blob }] : []))
 }
 
-/** The row with other drives for one of its blobs; undefined when it does not name it. */
+/** The row with other drives for one of its blobs; undefined when it does not name it on the drives `from`, or on `drives` already. */
 export function moveInRow(
   row: BlobRow,
-  { uid, part, drives }: { uid: Uid; part: number; drives: number[] | undefined },
+  { uid, part, from, drives }: { uid: Uid; part: number; from: number[]; drives: number[] },
 ): { before: Blob; after: Blob; value: Buffer } | undefined {
   const open = openerOf.get(row.key[0])?.(row)
   const holder = open?.holders.find(({ blob }) => blob?.uid === uid && blob.part === part)
   if (!open || !holder?.blob) return undefined
   const before = holder.blob
-  const after = withDrives(before, drives)
+  if (!isSame(before.drives, from) && !isSame(before.drives, drives)) return undefined
+  const { dataCount, parityCount } = before.code
+  assert(drives.length === dataCount + parityCount, 'a blob has a drive for every slot')
+  const after = { ...before, drives }
   holder.blob = after
   return { before, after, value: open.encode() }
 }
 
-function withDrives({ drives: _, ...blob }: Blob, drives: number[] | undefined): Blob {
-  if (!drives) return blob
-  const { dataCount, parityCount } = blob.code
-  assert(drives.length === dataCount + parityCount, 'a blob has a drive for every slot')
-  return { ...blob, drives }
+function isSame(left: readonly number[], right: readonly number[]): boolean {
+  return left.length === right.length && left.every((driveId, slot) => driveId === right[slot])
 }
 
 function openHead({ value }: BlobRow): OpenRow {

@@ -40,7 +40,7 @@ export function unpackChecksum([algorithm, type, value]: PackedChecksum): Checks
   return { algorithm, type, value }
 }
 
-/** A blob; `p` is left out when 0, `o` when the map says where the shards are. */
+/** A blob; `p` is left out when 0, `o` is the drive of every slot. */
 export interface PackedBlob {
   u: Uint8Array
   p?: number
@@ -48,7 +48,7 @@ export interface PackedBlob {
   c: [number, number, number]
   s: number
   d: number
-  o?: number[]
+  o: number[]
 }
 
 /** A blob as it lies in a row. */
@@ -61,7 +61,7 @@ export function packBlob(blob: Blob): PackedBlob {
     c: [dataCount, parityCount, matrix],
     s: blob.cellBytes,
     d: blob.partition,
-    ...(blob.drives ? { o: blob.drives } : {}),
+    o: blob.drives,
   }
 }
 
@@ -75,7 +75,7 @@ export function unpackBlob(packed: PackedBlob): Blob {
     code: { dataCount, parityCount, matrix: matrix as MatrixId },
     cellBytes: packed.s,
     partition: packed.d,
-    ...(packed.o ? { drives: packed.o } : {}),
+    drives: packed.o,
   }
 }
 

@@ -2,7 +2,6 @@
 import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
 import { type Blob, MISSING_SLOT } from '../../metadata/records.ts'
 import type { ClusterMap } from '../../placement/cluster-map.ts'
-import { drivesOfBlob } from '../../placement/place.ts'
 import type { DriveId, ShardDescription, ShardReader, StorageNode } from '../contract.ts'
 
 /** `shallow`: there is such a shard. `deep`: header, every cell and tail were read and verified. */
@@ -45,7 +44,7 @@ export async function checkBlob(
   depth: CheckDepth,
   parts: CheckParts,
 ): Promise<BlobCheck> {
-  const drives = drivesOfBlob(parts.map, blob)
+  const { drives } = blob
   const slots: SlotHealth[] = []
   for (const slot of drives.keys()) slots.push(await checkSlot(blob, slot, depth, parts))
   return { drives, slots }
@@ -82,7 +81,7 @@ async function checkSlot(
   parts: CheckParts,
 ): Promise<SlotHealth> {
   const { node, map, awaited } = parts
-  const driveId = drivesOfBlob(map, blob)[slot]!
+  const driveId = blob.drives[slot]!
   if (driveId === MISSING_SLOT) return 'unwritten'
   const isActive = map.drives.find(({ id }) => id === driveId)?.state === 'active'
   if (!isActive) return awaited.has(driveId) ? 'awaited' : 'out'

@@ -6,7 +6,6 @@ import type { World } from '../../kit/world.ts'
 import type { Garbage, MetadataPartition } from '../../metadata/contract.ts'
 import { MISSING_SLOT } from '../../metadata/records.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
-import { drivesOfBlob } from '../../placement/place.ts'
 import type { StorageNode } from '../contract.ts'
 
 /** Rows taken in one step: a bound on memory and on the size of the batch that forgets them. */
@@ -59,8 +58,7 @@ async function collectBatch(
  * waiting for the drive would keep every other row of the queue waiting too.
  */
 async function deleteShards({ blob }: Garbage, parts: CollectorParts): Promise<void> {
-  const drives = drivesOfBlob(parts.coordinator.state.map, blob)
-  const deletions = drives.map(async (driveId, slot) => {
+  const deletions = blob.drives.map(async (driveId, slot) => {
     if (driveId === MISSING_SLOT) return
     await parts.node.deleteShard(driveId, { uid: blob.uid, part: blob.part, slot })
   })

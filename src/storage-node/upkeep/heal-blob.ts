@@ -6,7 +6,6 @@ import type { World } from '../../kit/world.ts'
 import type { BlobReference, MetadataPartition } from '../../metadata/contract.ts'
 import type { Blob } from '../../metadata/records.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
-import { isAsMapped } from '../../placement/spares.ts'
 import type { DriveId, StorageNode } from '../contract.ts'
 import { type BlobCheck, type CheckDepth, checkBlob } from './check-blob.ts'
 import { isOwed, mendBlob } from './mend-blob.ts'
@@ -109,17 +108,17 @@ function judge({ slots }: BlobCheck, mended: { shards: number; failed: number })
 async function enterDrives(
   { partition, reference }: HealRequest,
   drives: readonly DriveId[],
-  { world, coordinator }: HealParts,
+  { world }: HealParts,
 ): Promise<boolean> {
   const { rowKey, blob } = reference
-  const mapped = isAsMapped(coordinator.state.map, { partition: blob.partition, drives })
   const answer = await partition.commit({
     kind: 'move-blob',
     commandId: newUid(world),
     rowKey,
     uid: blob.uid,
     part: blob.part,
-    drives: mapped ? undefined : [...drives],
+    from: blob.drives,
+    drives: [...drives],
   })
   return answer.kind === 'done'
 }

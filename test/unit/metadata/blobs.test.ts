@@ -13,7 +13,15 @@ import {
   type Part,
 } from '../../../src/metadata/records.ts'
 import { KeyKind, versionKey } from '../../../src/metadata/rows/keys.ts'
-import { bucket, everything, type Fixture, listed, MIB, openFixture } from './partition-fixture.ts'
+import {
+  bucket,
+  everything,
+  type Fixture,
+  HOME,
+  listed,
+  MIB,
+  openFixture,
+} from './partition-fixture.ts'
 
 const SEED = 20_251_122
 const SLOTS = 6
@@ -22,7 +30,7 @@ const FOLLOWING = new Set<number>([KeyKind.Repair, KeyKind.Clock])
 
 const key = fc.constantFrom('a', 'a\0', 'b')
 const drives = fc.oneof(
-  fc.constant(undefined),
+  fc.constant(HOME),
   fc.array(fc.oneof({ weight: 4, arbitrary: fc.nat(20) }, fc.constant(MISSING_SLOT)), {
     minLength: SLOTS,
     maxLength: SLOTS,
@@ -208,7 +216,7 @@ class Life {
   }
 
   /** One row says where the blob is now, and what is owed follows. */
-  async #move(pick: number, drives: number[] | undefined): Promise<void> {
+  async #move(pick: number, drives: number[]): Promise<void> {
     const { partition, store, log } = this.#fixture
     const { references } = await partition.scanBlobs(undefined, 1000)
     const moved = at(references, pick)
@@ -216,8 +224,9 @@ class Life {
     const { rowKey, blob } = moved
     const before = this.#rows()
     const count = log.applied.length
-    const command = { kind: 'move-blob' as const, commandId: store.uid(), rowKey, drives }
-    const answer = await partition.commit({ ...command, uid: blob.uid, part: blob.part })
+    const named = { rowKey, uid: blob.uid, part: blob.part, from: blob.drives, drives }
+    const command = { kind: 'move-blob' as const, commandId: store.uid(), ...named }
+    const answer = await partition.commit(command)
     deepStrictEqual(answer, { kind: 'done' })
     const written = log.applied
       .slice(count)
@@ -228,8 +237,7 @@ class Life {
     const after = this.#rows()
     deepStrictEqual([...after.keys()], [...before.keys()])
     for (const [name, value] of before) ok(name === hex(rowKey) || after.get(name) === value)
-    const { drives: _, ...bare } = blob
-    const expected = { ...moved, blob: drives ? { ...bare, drives } : bare }
+    const expected = { ...moved, blob: { ...blob, drives } }
     const again = await partition.scanBlobs(undefined, 1000)
     deepStrictEqual(
       again.references,

@@ -58,6 +58,9 @@ export async function openFixture(
   return { partition, log, clock, store: new Store(partition, clock) }
 }
 
+/** Drives of a blob of which the test says nothing. */
+export const HOME = [1, 2, 3, 4, 5, 6]
+
 /** Makes and commits commands. */
 export class Store {
   readonly #partition: MetadataPartition
@@ -74,7 +77,7 @@ export class Store {
     return uidAt(this.#clock.ms)
   }
 
-  blob(bytes: number, drives?: number[]): Blob {
+  blob(bytes: number, drives = HOME): Blob {
     return {
       uid: this.uid(),
       part: 0,
@@ -82,7 +85,7 @@ export class Store {
       code: { dataCount: 4, parityCount: 2, matrix: 1 },
       cellBytes: 131072,
       partition: 12,
-      ...(drives ? { drives } : {}),
+      drives,
     }
   }
 

@@ -3,7 +3,6 @@ import t from 'tap'
 import { nameCode } from '../../../src/kit/erasure-code.ts'
 import type { StoredObject } from '../../../src/objects/object-store.ts'
 import { TooFewShards } from '../../../src/objects/read-blob.ts'
-import { drivesOfBlob } from '../../../src/placement/place.ts'
 import { Seeded } from '../../support/seeded.ts'
 import { bodyOf, collect, type MemoryStore, openMemoryStore } from './memory-store.ts'
 
@@ -62,7 +61,7 @@ t.test('two lost drives lose what is reduced, and nothing else', async (t) => {
   ] as const) {
     const { blob } = await put(store, `reduced ${size}`, 'REDUCED_REDUNDANCY', bytes)
     await put(store, `standard ${size}`, 'STANDARD', bytes)
-    const [first, second] = drivesOfBlob(store.coordinator.state.map, blob!)
+    const [first, second] = blob!.drives
     store.node.failed.add(first!)
     t.ok(bytes.equals(await readAll(store, `reduced ${size}`)), `${size}: one drive is spared`)
     store.node.failed.add(second!)
@@ -119,7 +118,7 @@ t.test('another code at another start leaves old objects as they are', async (t)
   t.equal(nameCode(blob!.code), '5+1')
   for (const key of ['old', 'new']) {
     const { version } = await findObject(store, key)
-    store.node.failed.add(drivesOfBlob(store.coordinator.state.map, version.blob!)[0]!)
+    store.node.failed.add(version.blob!.drives[0]!)
     t.ok(LARGE.equals(await readAll(store, key)), key)
     store.node.failed.clear()
   }

@@ -15,7 +15,7 @@ import { byChance, EVERYTHING, ForgetfulMachine, NOTHING } from '../../crash/for
 
 const world = realWorld()
 const marker: DriveMarker = {
-  format: 2,
+  format: 3,
   clusterId: 'one',
   driveId: 3,
   uuid: 'aa-bb',

@@ -62,10 +62,7 @@ const blob: fc.Arbitrary<Blob> = fc.record(
     partition: fc.nat(4095),
     drives: fc.array(fc.nat(65_535), { maxLength: 20 }),
   },
-  {
-    requiredKeys: ['uid', 'part', 'bytes', 'code', 'cellBytes', 'partition'],
-    noNullPrototype: true,
-  },
+  { noNullPrototype: true },
 )
 const wrappedKey = fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes))
 const encryption: fc.Arbitrary<Encryption> = fc.oneof(

@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Registry } from '../../../../src/kit/metrics.ts'
 import { markActive, markOut } from '../../../../src/placement/coordinator-changes.ts'
-import { drivesOfBlob } from '../../../../src/placement/place.ts'
 import {
   type HealProgress,
   listHealMetrics,
@@ -184,7 +183,7 @@ t.test('a page of a pass that is older than a move does not undo it', async (t) 
   await fixture.put('k', bytes)
   const { blob } = await fixture.reference('k')
   const pages = await Promise.all(store.partitions.map((one) => one.scanBlobs(undefined, 10)))
-  for (const driveId of drivesOfBlob(store.coordinator.state.map, blob)) {
+  for (const driveId of blob.drives) {
     await fixture.takeOut(driveId)
     t.match(await fixture.heal('k'), { kind: 'mended', shards: 1 })
   }

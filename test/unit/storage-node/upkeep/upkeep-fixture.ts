@@ -5,7 +5,7 @@ import { silentLog } from '../../../../src/kit/log.ts'
 import type { BlobReference } from '../../../../src/metadata/contract.ts'
 import type { Blob } from '../../../../src/metadata/records.ts'
 import { markOut } from '../../../../src/placement/coordinator-changes.ts'
-import { drivesOfBlob, metaPartitionOf } from '../../../../src/placement/place.ts'
+import { metaPartitionOf } from '../../../../src/placement/place.ts'
 import {
   type CheckDepth,
   checkBlob,
@@ -122,18 +122,18 @@ export class UpkeepFixture {
 
   /** The cells of every shard of a blob, as they lie on the drives. */
   shardsOf(blob: Blob): (Buffer | undefined)[] {
-    return this.#drivesOf(blob).map((driveId, slot) => {
+    return blob.drives.map((driveId, slot) => {
       const cells = this.store.node.drives.get(driveId)?.get(nameOf(blob, slot))
       return cells && Buffer.concat(cells)
     })
   }
 
   lose(blob: Blob, slot: number): void {
-    this.store.node.drives.get(this.#drivesOf(blob)[slot]!)!.delete(nameOf(blob, slot))
+    this.store.node.drives.get(blob.drives[slot]!)!.delete(nameOf(blob, slot))
   }
 
   rot(blob: Blob, slot: number, cell = 0): void {
-    const cells = this.store.node.drives.get(this.#drivesOf(blob)[slot]!)!.get(nameOf(blob, slot))!
+    const cells = this.store.node.drives.get(blob.drives[slot]!)!.get(nameOf(blob, slot))!
     this.store.node.rottenCells.add(cells[cell]!)
   }
 
@@ -142,10 +142,6 @@ export class UpkeepFixture {
     this.store.node.drives.delete(driveId)
     this.store.node.failed.add(driveId)
     await this.store.coordinator.decide(markOut(driveId, 'a test'))
-  }
-
-  #drivesOf(blob: Blob): readonly number[] {
-    return drivesOfBlob(this.store.coordinator.state.map, blob)
   }
 }
 

@@ -24,6 +24,7 @@ import {
 import { keepCredentials } from '../storage-node/root-credentials.ts'
 import { ShardStore } from '../storage-node/shard-store.ts'
 import { LocalStorageNode } from '../storage-node/storage-node.ts'
+import { BlobLatch } from '../storage-node/upkeep/blob-latch.ts'
 import { DamageLog } from '../storage-node/upkeep/damage-log.ts'
 import { listHealMetrics } from '../storage-node/upkeep/heal-progress.ts'
 import { Healer } from '../storage-node/upkeep/healer.ts'
@@ -54,7 +55,9 @@ export interface EmbeddedStorage {
   keys: KeyProvider
   sharesDisk: boolean
   /** Mends by itself; says how it stands. */
-  healer: Pick<Healer, 'progress' | 'scrubNow' | 'holds'>
+  healer: Pick<Healer, 'progress' | 'scrubNow'>
+  /** Who moves, mends or deletes shards of a blob holds it. */
+  latch: BlobLatch
   /** After it nothing that was verified before is vouched for. */
   lastEvent: Pick<LastEvent, 'atMs'>
   readiness(): { ready: boolean; degraded: readonly string[] }
@@ -117,7 +120,9 @@ async function openAll(
   const lastEvent = watchEvents(coordinator, parts.world.clock)
   opened.defer(async () => lastEvent.stop())
   const damage = new DamageLog(parts.log, parts.registry)
-  const healer = await startHealer(config, { ...parts, node, coordinator, partitions }, opened)
+  const latch = new BlobLatch()
+  const healing = { ...parts, node, coordinator, partitions, latch }
+  const healer = await startHealer(config, healing, opened)
   listMetrics(coordinator, parts.registry)
   return {
     node,
@@ -129,6 +134,7 @@ async function openAll(
     keys,
     sharesDisk: await shareDisk(drives, parts.world),
     healer,
+    latch,
     lastEvent,
     readiness: () => readinessOf(coordinator.state),
     recordOut: (driveId) => watch.recorded(driveId),
@@ -209,6 +215,7 @@ async function startHealer(
     node: StorageNode
     coordinator: Coordinator
     partitions: readonly MetadataPartition[]
+    latch: BlobLatch
   },
   opened: ClosingStack,
 ): Promise<Healer> {

@@ -60,7 +60,7 @@ async function openParts(
   const gateway = await openGateway(config, { storage, objects, opened }, parts)
   return {
     endpoint: gateway.endpoint,
-    drives: storage.drives,
+    drives: storage.drives.list(),
     code: storage.coordinator.state.map.code,
     reducedCode: storage.reducedCode,
     credentials: storage.credentials,

@@ -57,7 +57,7 @@ async function statusOf({ storage, objects }: AdminParts): Promise<StoreStatus> 
 
 function drivesOf({ coordinator, drives }: EmbeddedStorage): DriveStatus[] {
   return coordinator.state.map.drives.map(({ id, state, reason }) => {
-    const drive = drives.find((one) => one.id === id)
+    const drive = drives.find(id)
     const isFailing = state === 'active' && drive?.failure !== undefined
     const why = isFailing ? String(drive?.failure) : reason
     return {

@@ -17,19 +17,31 @@ export interface WatchParts {
 
 /** Hears of failures and knows which of them are on record. */
 export class DriveWatch {
-  readonly #drives: readonly Drive[]
+  readonly #drives = new Map<number, Drive>()
   readonly #parts: WatchParts
   readonly #records = new Map<number, Promise<void>>()
 
-  constructor(drives: readonly Drive[], parts: WatchParts) {
-    this.#drives = drives
+  constructor(parts: WatchParts) {
     this.#parts = parts
-    for (const drive of drives) drive.onFailure((cause) => this.#failed(drive, cause))
+  }
+
+  /** Watches a drive; one that had its id before, and failed, is forgotten. */
+  add(drive: Drive): void {
+    this.#drives.set(drive.id, drive)
+    this.#records.delete(drive.id)
+    drive.onFailure((cause) => {
+      if (this.#drives.get(drive.id) === drive) this.#failed(drive, cause)
+    })
+  }
+
+  /** What happens to the drive is of no interest any more. */
+  remove(drive: Drive): void {
+    if (this.#drives.get(drive.id) === drive) this.#drives.delete(drive.id)
   }
 
   /** Looks whether every drive is still there. A failure comes back through onFailure. */
   async probe(): Promise<void> {
-    const working = this.#drives.filter(({ failure }) => failure === undefined)
+    const working = [...this.#drives.values()].filter(({ failure }) => failure === undefined)
     await Promise.allSettled(working.map((drive) => this.#probeOne(drive)))
   }
 

@@ -21,7 +21,9 @@ import type { EmbeddedStorage } from './storage.ts'
 
 /** What is needed of the store. */
 export interface InspectParts {
-  storage: Pick<EmbeddedStorage, 'node' | 'coordinator' | 'drives'>
+  storage: Pick<EmbeddedStorage, 'node' | 'coordinator'> & {
+    drives: Pick<EmbeddedStorage['drives'], 'find'>
+  }
   objects: Pick<ObjectStore, 'findBucket' | 'find'>
   clock: Pick<Clock, 'now'>
 }
@@ -125,7 +127,7 @@ async function inspectPart(
   })
   const slots = check.slots.map((state, slot): SlotStatus => {
     const driveId = check.drives[slot]!
-    const path = drives.find(({ id }) => id === driveId)?.path
+    const path = drives.find(driveId)?.path
     return {
       ...{ slot, state },
       ...(driveId === MISSING_SLOT ? {} : { drive: driveId }),

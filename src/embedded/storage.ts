@@ -7,13 +7,11 @@ import { ClosingStack } from '../kit/closing-stack.ts'
 import { CELL_BYTES, type ErasureCode } from '../kit/erasure-code.ts'
 import type { Log } from '../kit/log.ts'
 import { Gauge, type Registry } from '../kit/metrics.ts'
-import { repeat } from '../kit/periodic.ts'
 import type { World } from '../kit/world.ts'
 import type { MetadataPartition } from '../metadata/contract.ts'
 import { openPartition } from '../metadata/partition.ts'
 import type { DamageReport } from '../objects/store-parts.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
-import { markOut } from '../placement/coordinator-changes.ts'
 import { Router } from '../placement/router.ts'
 import type { StorageNode } from '../storage-node/contract.ts'
 import type { Drive } from '../storage-node/drive.ts'
@@ -22,15 +20,12 @@ import {
   type MetadataHostOptions,
 } from '../storage-node/metadata-host/metadata-host.ts'
 import { keepCredentials } from '../storage-node/root-credentials.ts'
-import { ShardStore } from '../storage-node/shard-store.ts'
-import { LocalStorageNode } from '../storage-node/storage-node.ts'
-import { BlobLatch } from '../storage-node/upkeep/blob-latch.ts'
 import { DamageLog } from '../storage-node/upkeep/damage-log.ts'
 import { listHealMetrics } from '../storage-node/upkeep/heal-progress.ts'
 import { Healer } from '../storage-node/upkeep/healer.ts'
-import { DriveWatch } from './drive-watch.ts'
 import { openKeyProvider } from './encryption-keys.ts'
 import { type LastEvent, watchEvents } from './last-event.ts'
+import { LiveDrives } from './live-drives.ts'
 import { readinessOf } from './readiness.ts'
 import { startStore } from './start-store.ts'
 import type { Tuning } from './tuning.ts'
@@ -50,14 +45,12 @@ export interface EmbeddedStorage {
   coordinator: Coordinator
   /** Of new objects of the class REDUCED_REDUNDANCY. */
   reducedCode: ErasureCode
-  drives: readonly Drive[]
+  drives: Pick<LiveDrives, 'list' | 'find'>
   credentials: RootCredentials
   keys: KeyProvider
   sharesDisk: boolean
   /** Mends by itself; says how it stands. */
-  healer: Pick<Healer, 'progress' | 'scrubNow'>
-  /** Who moves, mends or deletes shards of a blob holds it. */
-  latch: BlobLatch
+  healer: Pick<Healer, 'progress' | 'scrubNow' | 'holds'>
   /** After it nothing that was verified before is vouched for. */
   lastEvent: Pick<LastEvent, 'atMs'>
   readiness(): { ready: boolean; degraded: readonly string[] }
@@ -88,11 +81,13 @@ async function openAll(
   opened: ClosingStack,
 ): Promise<EmbeddedStorage> {
   const { drives, coordinator, reducedCode } = await startStore(config, parts)
-  for (const drive of drives) opened.defer(() => drive.close())
+  const live = new LiveDrives(drives, { ...parts, coordinator })
+  opened.defer(() => live.close())
   opened.defer(() => coordinator.close())
   const credentials = await rootCredentials(config, coordinator, drives, parts)
   const keys = await openKeyProvider(config, { ...parts, coordinator, opened })
-  const node = await openShardStores(drives, parts, opened)
+  opened.defer(() => live.closeShards())
+  await live.openShards()
   // Records drives that failed so far as out.
   await coordinator.decide(() => undefined)
   const working = drives.filter(({ failure }) => failure === undefined)
@@ -103,41 +98,27 @@ async function openAll(
     { world: parts.world, ...openLevelOf(parts) },
   )
   opened.defer(() => host.close())
-  const watch = new DriveWatch(working, {
-    log: parts.log,
-    clock: parts.world.clock,
-    recordOut: async (drive, reason) => {
-      await coordinator.decide(markOut(drive.id, reason))
-      await host.driveFailed(drive.id)
-    },
-  })
-  const probing = repeat('probe-drives', PROBE_EVERY_MS, () => watch.probe(), {
-    clock: parts.world.clock,
-    log: parts.log,
-  })
-  opened.defer(() => probing.stop())
+  live.serve(host)
   const partitions = await openPartitions(host, config, coordinator, parts.world)
   const lastEvent = watchEvents(coordinator, parts.world.clock)
   opened.defer(async () => lastEvent.stop())
   const damage = new DamageLog(parts.log, parts.registry)
-  const latch = new BlobLatch()
-  const healing = { ...parts, node, coordinator, partitions, latch }
-  const healer = await startHealer(config, healing, opened)
+  const { node } = live
+  const healer = await startHealer(config, { ...parts, node, coordinator, partitions }, opened)
   listMetrics(coordinator, parts.registry)
   return {
     node,
     router: new Router(coordinator, partitions),
     coordinator,
     reducedCode,
-    drives,
+    drives: live,
     credentials,
     keys,
     sharesDisk: await shareDisk(drives, parts.world),
     healer,
-    latch,
     lastEvent,
     readiness: () => readinessOf(coordinator.state),
-    recordOut: (driveId) => watch.recorded(driveId),
+    recordOut: (driveId) => live.recorded(driveId),
     reportDamage: (report) => {
       lastEvent.note()
       damage.report(report)
@@ -145,45 +126,6 @@ async function openAll(
     },
     close: () => opened.close(),
   }
-}
-
-/** A vanished directory is noticed within this time even when nobody writes. */
-const PROBE_EVERY_MS = 2_000
-
-/** How often each drive looks for segments whose space can be given back. */
-const COMPACT_EVERY_MS = 5_000
-
-/** A drive that can not be opened is put aside: the others serve. */
-async function openShardStores(
-  drives: readonly Drive[],
-  { world, log, tuning = {} }: EmbeddedParts,
-  opened: ClosingStack,
-): Promise<LocalStorageNode> {
-  const shardParts = { world, log, ...openLevelOf({ tuning }) }
-  const stores = new Map<number, ShardStore>()
-  for (const drive of drives) {
-    try {
-      const store = await ShardStore.open(drive, shardParts, tuning.shards)
-      opened.defer(() => store.close())
-      stores.set(drive.id, store)
-    } catch (error) {
-      log.error(
-        { path: drive.path, error: String(error) },
-        'a drive can not be opened and is put aside',
-      )
-      drive.fail(error)
-    }
-  }
-  const compacting = repeat('compact-segments', COMPACT_EVERY_MS, () => compactAll(stores), {
-    clock: world.clock,
-    log,
-  })
-  opened.defer(() => compacting.stop())
-  return new LocalStorageNode(stores)
-}
-
-async function compactAll(stores: ReadonlyMap<number, ShardStore>): Promise<void> {
-  for (const store of stores.values()) if (store.isOpen) await store.compactOnce()
 }
 
 /** Readers pin what they read, so garbage need not wait for the slowest of them (docs/decisions/0002). */
@@ -215,7 +157,6 @@ async function startHealer(
     node: StorageNode
     coordinator: Coordinator
     partitions: readonly MetadataPartition[]
-    latch: BlobLatch
   },
   opened: ClosingStack,
 ): Promise<Healer> {

@@ -10,7 +10,7 @@ import {
   encodeDecision,
   epochOfFileName,
 } from './coordinator-format.ts'
-import { coordinatorPath } from './coordinator-history.ts'
+import { chooseState, coordinatorPath, type History, readHistory } from './coordinator-history.ts'
 
 /** What the coordinator needs of a drive. run() throws once the drive failed. */
 export interface CoordinatorDrive {
@@ -27,10 +27,18 @@ export class CoordinatorUnavailable extends Error {
   readonly code = 'COORDINATOR_UNAVAILABLE'
 }
 
+/** Thrown by addDrive() when the drive went on without the others. */
+export class DriveForked extends Error {
+  override readonly name = 'DriveForked'
+  readonly code = 'DRIVE_FORKED'
+}
+
 const KEPT_FILES = 16
 const KEPT_ANCESTORS = 64
 // Decisions around the last one that a drive held for sure, so that its history is known when it comes back.
 const KEPT_AROUND_HELD = 16
+// Drives that left while they were out, whose directories may come to light at a later start.
+const KEPT_WHO_LEFT = 32
 // A drive that takes longer to remember a decision hangs: everyone else waits for it. Drives that share a busy disk
 // are slow together for seconds: failing them for that would lose them all at once.
 const WRITE_DEADLINE_MS = 30_000
@@ -94,12 +102,23 @@ export class FileCoordinator implements Coordinator {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Takes a drive in that came back: from the next decision on it remembers too. Its map state is the caller's to change. */
+  /**
+   * Takes in a new drive or one that came back: from the next decision on it remembers too. Its place in the map is
+   * the caller's to change. Throws DriveForked for a drive with a history of its own.
+   */
   async addDrive(drive: CoordinatorDrive): Promise<void> {
     await this.#inTurn(async () => {
+      await this.#refuseFork(drive)
       await this.#writeTo(drive, this.#decision, bytesOf(this.#decision))
       await this.#removeStrays(drive)
       this.#drives.set(drive.id, drive)
+    })
+  }
+
+  /** A drive that is no part of the cluster any more, or is none after all: it remembers nothing from now on. */
+  async forgetDrive(drive: CoordinatorDrive): Promise<void> {
+    await this.#inTurn(async () => {
+      if (this.#drives.get(drive.id) === drive) this.#drives.delete(drive.id)
     })
   }
 
@@ -107,6 +126,16 @@ export class FileCoordinator implements Coordinator {
   async close(): Promise<void> {
     await this.#last
     this.#listeners.clear()
+  }
+
+  /** All live drives hold the present decision; what the drive remembers must lead up to it. */
+  async #refuseFork(drive: CoordinatorDrive): Promise<void> {
+    const present: History = { decisions: [this.#decision], corrupt: [] }
+    const histories = new Map(this.#liveDrives().map(({ id }) => [id, present]))
+    histories.set(drive.id, await drive.run(() => readHistory(this.#world, drive.path)))
+    const choice = chooseState(histories)
+    if (choice.kind === 'chosen' && choice.decision.hash === this.#decision.hash) return
+    throw new DriveForked(`drive ${drive.id} went on without the others`)
   }
 
   async #decide(change: Change): Promise<ClusterState> {
@@ -146,7 +175,7 @@ export class FileCoordinator implements Coordinator {
   #draft(next: Omit<ClusterState, 'epoch'>): { decision: Decision; bytes: Uint8Array } {
     const { state, hash, ancestors, held } = this.#decision
     const epoch = state.epoch + 1
-    const nowHeld: Record<string, number> = {}
+    const nowHeld = heldByThoseWhoLeft(held, next)
     for (const { id } of next.map.drives) {
       const drive = this.#drives.get(id)
       if (drive === undefined || drive.failure !== undefined) nowHeld[id] = held[id] ?? state.epoch
@@ -274,6 +303,15 @@ async function removeIfThere(disk: World['disk'], path: string): Promise<void> {
   await disk.remove(path).catch((error) => {
     if (!isMissing(error)) throw error
   })
+}
+
+/** What drives held for sure that were out when they left the map: the last of them. */
+function heldByThoseWhoLeft(
+  held: Readonly<Record<string, number>>,
+  { map }: Pick<ClusterState, 'map'>,
+): Record<string, number> {
+  const left = Object.entries(held).filter(([id]) => !map.drives.some((drive) => drive.id === +id))
+  return Object.fromEntries(left.sort(([, one], [, other]) => other - one).slice(0, KEPT_WHO_LEFT))
 }
 
 function isWorthKeeping(known: number, epoch: number, held: readonly number[]): boolean {

@@ -26,6 +26,12 @@ export type DriveFound =
   | { kind: 'wrong-format'; format: number }
   | { kind: 'broken'; what: string }
 
+/** A drive that failed because another directory or none is where it was: it may come back as it is. */
+export class DriveGone extends Error {
+  override readonly name = 'DriveGone'
+  readonly code = 'DRIVE_GONE'
+}
+
 /** The number of the layout that this program reads and writes. */
 export const DRIVE_FORMAT = 3
 
@@ -230,7 +236,7 @@ export class Drive {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Waits for the operations under way, unless the drive failed, and gives the lock back. */
+  /** Waits for the operations under way, unless the drive failed, and gives the lock back. Close what is open on it first. */
   async close(): Promise<void> {
     if (this.#closing) return
     this.#closing = true
@@ -249,9 +255,9 @@ export class Drive {
   async #checkMarker(): Promise<void> {
     const stat = await this.#world.disk.stat(`${this.path}/${MARKER}`)
     const opened = this.#markerStat
-    if (stat === undefined) this.#failAndThrow(new Error('the directory of the drive is gone'))
+    if (stat === undefined) this.#failAndThrow(new DriveGone('the directory of the drive is gone'))
     if (stat.inode !== opened.inode || stat.device !== opened.device) {
-      this.#failAndThrow(new Error('another directory took the place of the drive'))
+      this.#failAndThrow(new DriveGone('another directory took the place of the drive'))
     }
   }
 

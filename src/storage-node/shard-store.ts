@@ -3,6 +3,7 @@
 
 import { prepareDigests } from '../digest/prepare.ts'
 import { kibibytes, mebibytes } from '../kit/bytes.ts'
+import { ClosingStack } from '../kit/closing-stack.ts'
 import { DriveUnavailable } from '../kit/drive-unavailable.ts'
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
@@ -155,15 +156,18 @@ export class ShardStore {
     return !this.#closed && this.#parts.drive.failure === undefined
   }
 
-  /** Waits for what is being written, and closes. */
-  async close(): Promise<void> {
+  /** Waits for what is being written, and closes; with `patience` for as long as a drive hangs. */
+  async close(options: { patience?: boolean } = {}): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     const { appender, upkeep, ledger, files } = this.#parts
-    await appender.close()
-    await upkeep.close()
-    await ledger.close()
-    await files.close()
+    // All of it, whatever happens to one of them: LevelDB would go on writing to a directory that comes back.
+    const closing = new ClosingStack()
+    closing.defer(() => files.close())
+    closing.defer(() => ledger.close(options))
+    closing.defer(() => upkeep.close())
+    closing.defer(() => appender.close())
+    await closing.close()
   }
 
   #isBuffered(shardBytes: number): boolean {

@@ -79,14 +79,16 @@ export class KeptIndex {
     })
   }
 
-  /** Closes the index after the changes under way. A drive that hangs is not waited for. */
-  async close(): Promise<void> {
+  /** Closes the index after the changes under way. A drive that hangs is waited for only with `patience`. */
+  async close({ patience = false }: { patience?: boolean } = {}): Promise<void> {
     const { drive, world } = this.#parts
     this.#closed = true
     if (drive.failure === undefined) await this.#lane.acquire()
     const index = this.#index
     this.#index = undefined
-    if (index !== undefined) await Promise.race([index.close(), world.clock.sleep(CLOSE_MS)])
+    if (index === undefined) return
+    const closed = index.close()
+    await (patience ? closed : Promise.race([closed, world.clock.sleep(CLOSE_MS)]))
   }
 
   get #path(): string {

@@ -121,8 +121,8 @@ export class ShardLedger {
   }
 
   /** Closes the index. */
-  async close(): Promise<void> {
-    await this.#index.close()
+  async close(options: { patience?: boolean } = {}): Promise<void> {
+    await this.#index.close(options)
   }
 
   async #apply(

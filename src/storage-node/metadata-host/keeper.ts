@@ -9,6 +9,7 @@ import type { OpenLevel } from '../drive-lock.ts'
 import { rowsPath } from '../meta-rows/check.ts'
 import { removeAside, replaceRows } from '../meta-rows/open.ts'
 import { checkTables, tablesIn } from '../meta-rows/tables.ts'
+import type { MetaDrive } from '../metalog/meta-drive.ts'
 import type { Doubts } from './believe.ts'
 import type { HostDrive } from './drive.ts'
 import type { StartDrive } from './evidence.ts'
@@ -70,10 +71,20 @@ export class MetadataKeeper implements Doubts {
 
   /** Begins to watch over what was recovered. */
   start(drives: ReadonlyMap<number, StartDrive>, recovered: Recovered): void {
-    for (const { drive } of this.#parts.hosts.values()) {
-      drive.onFailure(() => void this.driveFailed(drive.id))
-    }
+    for (const { drive } of this.#parts.hosts.values()) this.watchDrive(drive)
     this.#loops.push(this.#tidy(drives, recovered), this.#tickLoop(), this.#inspectLoop())
+  }
+
+  /** Hears of the failure of a drive whose log and rows are open. */
+  watchDrive(drive: MetaDrive): void {
+    drive.onFailure(() => void this.driveFailed(drive.id))
+  }
+
+  /** What is known of a drive counts no more: its log and rows are to be closed, and another may have its number. */
+  async forgetDrive(driveId: number): Promise<void> {
+    await this.#renewing.get(driveId)
+    this.#failed.delete(driveId)
+    this.#avoided.delete(driveId)
   }
 
   driveFailed(driveId: number): Promise<void> {
@@ -163,7 +174,7 @@ export class MetadataKeeper implements Doubts {
       .catch((error) => {
         // Rows that can be neither read nor made anew: the drive is of no use for anything.
         this.#parts.log.error({ drive: driveId, error }, 'rows could not be made anew')
-        this.#parts.hosts.get(driveId)!.drive.fail(error)
+        this.#parts.hosts.get(driveId)?.drive.fail(error)
       })
       .finally(() => {
         this.#renewing.delete(driveId)

@@ -1,6 +1,7 @@
 // The metadata of a node: partitions, the drives that hold their replicas, and the coordinator that says
 // which replicas count. Embedded quorum (storage.md 2): an entry is committed once durable on every in-sync replica.
 import { prepareDigests } from '../../digest/digest.ts'
+import { assert } from '../../kit/assert.ts'
 import { mebibytes } from '../../kit/bytes.ts'
 import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'
@@ -17,6 +18,7 @@ import type { DriveLogOptions } from '../metalog/drive-log.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 import type { HostDrive } from './drive.ts'
 import { neededRecords, type StartDrive } from './evidence.ts'
+import { openJoining, refuseCounted } from './join.ts'
 import { MetadataKeeper } from './keeper.ts'
 import { HostedPartition } from './partition.ts'
 import { HostedRows } from './reader.ts'
@@ -66,11 +68,14 @@ const SETTLE_MS = 3_000
 /** Metadata partitions made durable on the drives of this process. */
 export class MetadataHost {
   readonly #partitions: ReadonlyMap<number, HostedPartition>
-  readonly #hosts: ReadonlyMap<number, HostDrive>
+  readonly #hosts: Map<number, HostDrive>
   readonly #keeper: MetadataKeeper
   readonly #stopWatching: () => void
   readonly #log: Log
   readonly #world: World
+  readonly #limits: HostLimits
+  readonly #openLevel: OpenLevel
+  readonly #coordinator: Coordinator
 
   /** Over parts that serve already: see open(). */
   constructor(parts: ServingParts) {
@@ -80,6 +85,9 @@ export class MetadataHost {
     this.#stopWatching = parts.stopWatching
     this.#log = parts.log
     this.#world = parts.world
+    this.#limits = parts.limits
+    this.#openLevel = parts.openLevel
+    this.#coordinator = parts.coordinator
   }
 
   /** Recovers every partition, tells the coordinator what is whole, and serves. */
@@ -120,6 +128,31 @@ export class MetadataHost {
     return this.#keeper.driveFailed(driveId)
   }
 
+  /**
+   * Takes a drive in that is new or was out: once the map says that it is active it gets replicas. Throws NeedsStart
+   * when an in-sync set still counts on it.
+   */
+  async addDrive(drive: MetaDrive): Promise<void> {
+    assert(!this.#hosts.has(drive.id), 'a drive is closed before it is taken in again')
+    refuseCounted(this.#coordinator.state, drive.id)
+    await this.#keeper.forgetDrive(drive.id)
+    const parts = { world: this.#world, log: this.#log, openLevel: this.#openLevel }
+    const partitions = this.#partitions.keys()
+    const host = await openJoining(drive, { limits: this.#limits, partitions }, parts)
+    this.#hosts.set(drive.id, host)
+    this.#keeper.watchDrive(drive)
+  }
+
+  /** Closes what is open on a drive that failed, or that has no replica any more. Resolves when it is closed, however long that takes. */
+  async closeDrive(driveId: number): Promise<void> {
+    const host = this.#hosts.get(driveId)
+    if (host === undefined) return
+    if (host.drive.failure !== undefined) await this.driveFailed(driveId)
+    await this.#keeper.forgetDrive(driveId)
+    this.#hosts.delete(driveId)
+    await closeWhole(host, { world: this.#world, log: this.#log })
+  }
+
   /** Makes the replicas that are missing, as far as there are drives for them. */
   mend(): Promise<void> {
     return this.#keeper.mend()
@@ -153,11 +186,14 @@ export class MetadataHost {
 
 interface ServingParts {
   partitions: ReadonlyMap<number, HostedPartition>
-  hosts: ReadonlyMap<number, HostDrive>
+  hosts: Map<number, HostDrive>
   keeper: MetadataKeeper
   stopWatching: () => void
   log: Log
   world: World
+  limits: HostLimits
+  openLevel: OpenLevel
+  coordinator: Coordinator
 }
 
 async function serve(
@@ -165,7 +201,7 @@ async function serve(
   limits: HostLimits,
   found: MetadataHostParts & {
     startDrives: ReadonlyMap<number, StartDrive>
-    hosts: ReadonlyMap<number, HostDrive>
+    hosts: Map<number, HostDrive>
     recovered: Recovered
   },
 ): Promise<ServingParts> {
@@ -198,7 +234,8 @@ async function serve(
   )
   // On full drives it waits for room, and reads need not.
   await Promise.race([begun, world.clock.sleep(SETTLE_MS)])
-  return { partitions, hosts, keeper, stopWatching, log, world }
+  const serving = { partitions, hosts, keeper, stopWatching }
+  return { ...serving, ...{ log, world, limits, openLevel, coordinator } }
 }
 
 function uncheckedDrives(drives: ReadonlyMap<number, StartDrive>): Set<number> {
@@ -253,23 +290,28 @@ async function openEach<T>(
   return opened
 }
 
+/** What hangs on a failed drive is left alone. */
+async function closeDrive(host: HostDrive, parts: { world: World; log: Log }): Promise<void> {
+  const done = closeWhole(host, parts)
+  if (host.drive.failure === undefined) await done
+}
+
 /** Two markers, so that the next start need not replay what the one before last would ask for. */
-async function closeDrive(
+async function closeWhole(
   host: HostDrive,
   { world, log }: { world: World; log: Log },
 ): Promise<void> {
-  const closing = async (): Promise<void> => {
-    if (host.drive.failure === undefined) {
-      await host.checkpoint({ force: true })
-      await host.checkpoint({ force: true })
-    }
-    await host.log.close()
-    await host.rows.close()
-    if (host.drive.failure === undefined) await noteClosed({ world, drive: host.drive })
-  }
-  const done = closing().catch((error) => {
-    log.warn({ drive: host.drive.id, error }, 'the metadata of a drive was not closed cleanly')
-  })
-  // What hangs on a failed drive is left alone.
-  if (host.drive.failure === undefined) await done
+  const { drive } = host
+  const said = (error: unknown): void =>
+    log.warn({ drive: drive.id, error }, 'the metadata of a drive was not closed cleanly')
+  if (drive.failure === undefined) await mark(host).catch(said)
+  // Whatever happens to the log: LevelDB would go on writing to a directory that another drive may take.
+  await host.log.close().catch(said)
+  await host.rows.close().catch(said)
+  if (drive.failure === undefined) await noteClosed({ world, drive }).catch(said)
+}
+
+async function mark(host: HostDrive): Promise<void> {
+  await host.checkpoint({ force: true })
+  await host.checkpoint({ force: true })
 }

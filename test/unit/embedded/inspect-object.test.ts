@@ -10,7 +10,7 @@ const { signal } = new AbortController()
 function partsOf({ store }: UpkeepFixture): InspectParts {
   const { node, coordinator, objects } = store
   const { clock } = store.parts.world
-  return { storage: { node, coordinator, drives: [] }, objects, clock }
+  return { storage: { node, coordinator, drives: { find: () => undefined } }, objects, clock }
 }
 
 async function look(

@@ -251,3 +251,41 @@ t.test('a change that marks out what is out already changes nothing', async (t) 
   t.equal(coordinator.state.epoch, epoch)
   await coordinator.close()
 })
+
+t.test('drives come and go while decisions are made', async (t) => {
+  const drives = await makeDrives(t, 4)
+  const [first, second, third, fourth] = drives as [TestDrive, TestDrive, TestDrive, TestDrive]
+  const before = [first, second, third]
+  const coordinator = await FileCoordinator.create(firstState(before), { world, drives: before })
+  await coordinator.decide(addBucket('a'))
+  await coordinator.addDrive(fourth)
+  await coordinator.decide(addBucket('b'))
+  t.equal((await readHistory(world, fourth.path)).decisions.at(-1)?.state.epoch, 3)
+  await coordinator.forgetDrive(fourth)
+  await coordinator.decide(addBucket('c'))
+  t.equal((await readHistory(world, fourth.path)).decisions.at(-1)?.state.epoch, 3, 'no more')
+  await coordinator.addDrive(testDrive(4, fourth.path))
+  t.equal((await readHistory(world, fourth.path)).decisions.at(-1)?.state.epoch, 4, 'again')
+})
+
+t.test('a drive that went on without the others is not taken in', async (t) => {
+  const drives = await makeDrives(t, 3)
+  await FileCoordinator.create(firstState(drives), { world, drives })
+  await (await reopen(again(drives.slice(2)))).decide(addBucket('alone'))
+  const both = await reopen(again(drives.slice(0, 2)))
+  await t.rejects(both.addDrive(testDrive(3, drives[2]!.path)), { code: 'DRIVE_FORKED' })
+  await both.decide(addBucket('x'))
+  t.notOk((await readHistory(world, drives[2]!.path)).decisions.at(-1)?.state.buckets.x)
+})
+
+t.test('what a drive held that left while it was out is remembered', async (t) => {
+  const drives = await makeDrives(t, 3)
+  await FileCoordinator.create(firstState(drives), { world, drives })
+  const without = await reopen(again(drives.slice(0, 2)))
+  await without.decide((state) => ({
+    ...state,
+    map: { ...state.map, drives: state.map.drives.filter(({ id }) => id !== 3) },
+  }))
+  for (let index = 0; index < 100; index += 1) await without.decide(addBucket(`b${index}`))
+  t.match(await choose(again(drives)), { kind: 'chosen', behind: [3] }, 'not a fork')
+})

@@ -89,7 +89,7 @@ function startCollector(
     node: storage.node,
     coordinator: storage.coordinator,
     partitions: storage.router.partitions,
-    isPinned: (uid: Uid) => pins.isPinned(uid) || storage.healer.holds(uid),
+    isPinned: (uid: Uid) => pins.isPinned(uid) || storage.latch.isHeld(uid),
   }
   const everyMs = Math.min(COLLECT_EVERY_MS, Math.max(100, config.garbageGraceMs))
   return repeat('collect-garbage', everyMs, (signal) => collectGarbage(collectorParts, signal), {

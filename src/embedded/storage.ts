@@ -20,6 +20,7 @@ import {
   type MetadataHostOptions,
 } from '../storage-node/metadata-host/metadata-host.ts'
 import { keepCredentials } from '../storage-node/root-credentials.ts'
+import { BlobLatch } from '../storage-node/upkeep/blob-latch.ts'
 import { DamageLog } from '../storage-node/upkeep/damage-log.ts'
 import { listHealMetrics } from '../storage-node/upkeep/heal-progress.ts'
 import { Healer } from '../storage-node/upkeep/healer.ts'
@@ -50,7 +51,9 @@ export interface EmbeddedStorage {
   keys: KeyProvider
   sharesDisk: boolean
   /** Mends by itself; says how it stands. */
-  healer: Pick<Healer, 'progress' | 'scrubNow' | 'holds'>
+  healer: Pick<Healer, 'progress' | 'scrubNow'>
+  /** Who moves, mends or deletes shards of a blob holds it. */
+  latch: BlobLatch
   /** After it nothing that was verified before is vouched for. */
   lastEvent: Pick<LastEvent, 'atMs'>
   readiness(): { ready: boolean; degraded: readonly string[] }
@@ -104,7 +107,9 @@ async function openAll(
   opened.defer(async () => lastEvent.stop())
   const damage = new DamageLog(parts.log, parts.registry)
   const { node } = live
-  const healer = await startHealer(config, { ...parts, node, coordinator, partitions }, opened)
+  const latch = new BlobLatch()
+  const healing = { ...parts, node, coordinator, partitions, latch }
+  const healer = await startHealer(config, healing, opened)
   listMetrics(coordinator, parts.registry)
   return {
     node,
@@ -116,6 +121,7 @@ async function openAll(
     keys,
     sharesDisk: await shareDisk(drives, parts.world),
     healer,
+    latch,
     lastEvent,
     readiness: () => readinessOf(coordinator.state),
     recordOut: (driveId) => live.recorded(driveId),
@@ -157,6 +163,7 @@ async function startHealer(
     node: StorageNode
     coordinator: Coordinator
     partitions: readonly MetadataPartition[]
+    latch: BlobLatch
   },
   opened: ClosingStack,
 ): Promise<Healer> {

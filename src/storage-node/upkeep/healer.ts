@@ -1,11 +1,11 @@
 // The worker that mends: first what readers reported, then what rows say to be owed, then passes over all blobs.
 // It rests in proportion to what it worked, and no trouble with one blob keeps it from the others.
-import type { Uid } from '../../kit/uid.ts'
 import type { BlobReference, MetadataPartition } from '../../metadata/contract.ts'
 import type { Blob } from '../../metadata/records.ts'
 import { whereaboutsOf } from '../../metadata/rows/blob-rows.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
 import { metaPartitionOf } from '../../placement/place.ts'
+import type { BlobLatch } from './blob-latch.ts'
 import { BlobWalk, type PassKind } from './blob-walk.ts'
 import { checkBlob } from './check-blob.ts'
 import { DamageQueue } from './damage-queue.ts'
@@ -21,6 +21,8 @@ import { UnrepairableList } from './unrepairable.ts'
 export interface HealerParts
   extends Omit<HealParts, 'awaited' | 'countRead' | 'countWritten' | 'countMended' | 'pace'> {
   partitions: readonly MetadataPartition[]
+  /** Held for every blob while it is mended. */
+  latch: BlobLatch
 }
 
 /** A pass under way. `disturbances`: how many there had been when it began. */
@@ -53,8 +55,6 @@ export class Healer {
   readonly #damage = new DamageQueue()
   readonly #owed: OwedBlobs
   readonly #unrepairable = new UnrepairableList()
-  /** Blobs that are worked on now. */
-  readonly #held = new Set<Uid>()
   readonly #stopping = new AbortController()
   readonly #pacer: Pacer
   readonly #totals = { checkedBlobs: 0, mendedShards: 0, bytesRead: 0, bytesWritten: 0 }
@@ -116,11 +116,6 @@ export class Healer {
     if (!this.#passes.scrub?.isHurried) delete this.#passes.scrub
     this.#hurriesNext = true
     this.#schedule.wantScrub(this.#nowMs())
-  }
-
-  /** Whether the blob is worked on: its garbage is not to be collected meanwhile. */
-  holds(uid: Uid): boolean {
-    return this.#held.has(uid)
   }
 
   /** How it stands. */
@@ -277,10 +272,10 @@ export class Healer {
   async #heal(request: HealRequest): Promise<Healed | 'failed'> {
     const { uid } = request.reference.blob
     // Two that mend one blob would take back each other's shards.
-    if (this.#held.has(uid)) return 'failed'
+    const letGo = this.#parts.latch.tryHold(uid)
+    if (letGo === undefined) return 'failed'
     // A blob on the list is never taken off it by a mere look.
     const depth = this.#unrepairable.lists(request.reference.blob) ? 'deep' : request.depth
-    this.#held.add(uid)
     try {
       const reference = await findAgain(request)
       const outcome = reference
@@ -295,7 +290,7 @@ export class Healer {
       if (isOurs) this.#note(request, { kind: 'error', error: String(error) })
       return 'failed'
     } finally {
-      this.#held.delete(uid)
+      letGo()
     }
   }
 

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Registry } from '../../../../src/kit/metrics.ts'
 import { markActive, markOut } from '../../../../src/placement/coordinator-changes.ts'
+import { BlobLatch } from '../../../../src/storage-node/upkeep/blob-latch.ts'
 import {
   type HealProgress,
   listHealMetrics,
@@ -21,7 +22,11 @@ function startHealer(
   options: Partial<ScheduleOptions> = {},
 ): Healer {
   const times = { scrubPeriodMs: NEVER_MS, outDelayMs: NEVER_MS, againMs: 50, ...options }
-  const healer = new Healer(times, { ...parts, partitions: store.partitions })
+  const healer = new Healer(times, {
+    ...parts,
+    partitions: store.partitions,
+    latch: new BlobLatch(),
+  })
   healer.start()
   t.teardown(() => healer.stop())
   return healer
@@ -201,7 +206,7 @@ t.test('a page of a pass that is older than a move does not undo it', async (t) 
     }),
   )
   const times = { scrubPeriodMs: NEVER_MS, outDelayMs: NEVER_MS, againMs: 50 }
-  const healer = new Healer(times, { ...parts, partitions })
+  const healer = new Healer(times, { ...parts, partitions, latch: new BlobLatch() })
   t.teardown(() => healer.stop())
   healer.start()
   const now = await until(healer, ({ ended }) => ended.check >= 2)

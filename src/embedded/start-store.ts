@@ -7,12 +7,13 @@ import { asBuffer } from '../kit/bytes.ts'
 import { type ErasureCode, MatrixId, nameCode } from '../kit/erasure-code.ts'
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
-import { buildMap, codeForDrives, slotCountFor } from '../placement/build-map.ts'
+import { buildMap, codeForDrives } from '../placement/build-map.ts'
 import type { ClusterMap } from '../placement/cluster-map.ts'
 import { markActive } from '../placement/coordinator-changes.ts'
 import { CoordinatorUnavailable, FileCoordinator } from '../placement/coordinator-file.ts'
 import { chooseState, type History, readHistory } from '../placement/coordinator-history.ts'
 import { newMetaPartitions } from '../placement/coordinator-replicas.ts'
+import { slotCountFor } from '../placement/rebalance.ts'
 import {
   DRIVE_FORMAT,
   Drive,

@@ -30,7 +30,7 @@ export interface DriveStatus {
   id: number
   /** Absent for a drive that was not there at the start. */
   path?: string
-  state: 'active' | 'out' | 'failed'
+  state: 'active' | 'draining' | 'out' | 'failed'
   reason?: string
 }
 

@@ -1,18 +1,27 @@
 // Nodes, drives, weights, slots: immutable data that every process agrees on, by epoch.
 import type { ErasureCode } from '../kit/erasure-code.ts'
 
-/** `out`: missing or failed; it is not written to, and read only when it is back. */
-export type DriveState = 'active' | 'out'
+/**
+ * `draining`: it is to be emptied: read from, not written to. `out`: missing or failed; it is not written to, and read
+ * only when it is back.
+ */
+export type DriveState = 'active' | 'draining' | 'out'
 
 /** A drive as the map knows it. `id` is never given twice, `uuid` is in the drive's marker file. */
 export interface MapDrive {
   id: number
   uuid: string
-  /** Share of the data, relative to the others. */
+  /** Share of the data, relative to the others: GiB of it. */
   weight: number
   state: DriveState
   /** Why it is out, for people. */
   reason?: string
+  /** It is to be emptied, and no slot is its own any more: draining, or out and draining when it comes back. */
+  isLeaving?: true
+  /** A verified pass found no row and no replica of metadata that names it. Never of a drive that is active. */
+  isVacated?: true
+  /** Where it was last found: looked at when nobody names its directory. Absolute. */
+  path?: string
 }
 
 /** Which drive holds which slot of which data partition. Changed only by a new epoch. */

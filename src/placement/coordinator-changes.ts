@@ -1,6 +1,12 @@
 // Changes of the agreed state that follow from the life and death of drives. Pure: state in, state out.
+import { type ErasureCode, shardCount } from '../kit/erasure-code.ts'
 import type { MapDrive } from './cluster-map.ts'
 import type { Change, ClusterState, MetaPartitionState, Replica } from './coordinator.ts'
+import { refuseDrain, refuseRemove } from './drive-edits.ts'
+import { rebalance, stayingDrives } from './rebalance.ts'
+
+/** A drive that comes in. */
+export type NewDrive = Pick<MapDrive, 'id' | 'uuid' | 'weight'> & { path: string }
 
 /** A drive is not written to any more, and no metadata partition counts on it. */
 export function markOut(driveId: number, reason: string): Change {
@@ -12,15 +18,110 @@ export function markOut(driveId: number, reason: string): Change {
   }
 }
 
-/** A drive that was out is written to again. */
+/** A drive that was out is read again, and written to unless it is to be emptied. */
 export function markActive(driveId: number): Change {
   return (state) => {
-    const drive = state.map.drives.find(({ id }) => id === driveId)
-    if (drive === undefined || drive.state === 'active') return undefined
-    return editDrive(state, driveId, ({ reason: _reason, ...found }) => ({
-      ...found,
-      state: 'active',
-    }))
+    const drive = findDrive(state, driveId)
+    if (drive?.state !== 'out') return undefined
+    const back = editDrive(state, driveId, ({ reason: _reason, isVacated: _, ...found }) =>
+      found.isLeaving ? { ...found, state: 'draining' } : { ...found, state: 'active' },
+    )
+    // One whose draining was called off while it was out has nothing yet.
+    const width = shardCount(back.map.code)
+    const isNamed = back.map.slots.some((row) => row.slice(0, width).includes(driveId))
+    return drive.isLeaving || isNamed ? back : withNewSlots(back)
+  }
+}
+
+/** The next drive id is taken: read it from the state before. It is never given again. */
+export function reserveDriveId(): Change {
+  return (state) => ({ ...state, nextDriveId: state.nextDriveId + 1 })
+}
+
+/** A new drive, under an id that was reserved for it: it gets its share of the slots. */
+export function addDrive(drive: NewDrive): Change {
+  return (state) => {
+    const added = takeIn(state, drive)
+    return added && withNewSlots(added)
+  }
+}
+
+/** A drive is to be emptied: its slots go to the others. One that is out stays out. */
+export function drainDrive(driveId: number): Change {
+  return (state) => {
+    if (refuseDrain(state.map, driveId) !== undefined) return undefined
+    return withNewSlots(leave(state, driveId))
+  }
+}
+
+/** A drive is not to be emptied any more: it gets its share of the slots again, once it is active. */
+export function undrainDrive(driveId: number): Change {
+  return (state) => {
+    const drive = findDrive(state, driveId)
+    if (!drive?.isLeaving) return undefined
+    return withNewSlots(
+      editDrive(state, driveId, ({ isLeaving: _leaving, isVacated: _vacated, ...found }) => ({
+        ...found,
+        state: found.state === 'out' ? 'out' : 'active',
+      })),
+    )
+  }
+}
+
+/** A new drive gets exactly the slots of another, which is emptied. */
+export function replaceDrive(oldId: number, drive: NewDrive): Change {
+  return (state) => {
+    const added = takeIn(state, drive)
+    const old = findDrive(state, oldId)
+    if (added === undefined || old === undefined || old.isLeaving) return undefined
+    const slots = state.map.slots.map((row) => row.map((id) => (id === oldId ? drive.id : id)))
+    const left = leave(added, oldId)
+    return { ...left, map: { ...left.map, slots } }
+  }
+}
+
+/** A vacated drive leaves the store for ever. */
+export function removeDrive(driveId: number): Change {
+  return (state) => {
+    if (refuseRemove(state.map, driveId) !== undefined) return undefined
+    if (isReplicaOn(state, driveId)) return undefined
+    const drives = state.map.drives.filter(({ id }) => id !== driveId)
+    const left = { ...state, map: { ...state.map, drives } }
+    // A drive that was only out has its slots still.
+    return state.map.slots.some((row) => row.includes(driveId)) ? withNewSlots(left) : left
+  }
+}
+
+/** A verified pass found nothing that names a drive which is out or draining. */
+export function vacate(driveId: number): Change {
+  return (state) => {
+    const drive = findDrive(state, driveId)
+    if (drive === undefined || drive.state === 'active' || drive.isVacated) return undefined
+    if (isReplicaOn(state, driveId)) return undefined
+    return editDrive(state, driveId, (found) => ({ ...found, isVacated: true }))
+  }
+}
+
+/** The code of new objects, and with it how many slots a partition has. */
+export function changeCode(code: ErasureCode): Change {
+  return (state) => withNewSlots({ ...state, map: { ...state.map, code } })
+}
+
+/** Where a drive was found. */
+export function setPath(driveId: number, path: string): Change {
+  return (state) => {
+    const drive = findDrive(state, driveId)
+    if (drive === undefined || drive.path === path) return undefined
+    return editDrive(state, driveId, (found) => ({ ...found, path }))
+  }
+}
+
+/** A drive is to have another share of the data. */
+export function setWeight(driveId: number, weight: number): Change {
+  return (state) => {
+    const drive = findDrive(state, driveId)
+    if (drive === undefined || drive.weight === weight) return undefined
+    return withNewSlots(editDrive(state, driveId, (found) => ({ ...found, weight })))
   }
 }
 
@@ -71,6 +172,39 @@ export function startPartitions(whole: ReadonlyMap<number, readonly Replica[]>):
     })
     return { ...state, metaPartitions }
   }
+}
+
+/** Active, unless there is such a drive or its id was never reserved. */
+function takeIn(state: ClusterState, drive: NewDrive): ClusterState | undefined {
+  const { drives } = state.map
+  const isKnown = drives.some(({ id, uuid }) => id === drive.id || uuid === drive.uuid)
+  if (isKnown || drive.id >= state.nextDriveId) return undefined
+  const { id, uuid, weight, path } = drive
+  const added: MapDrive = { id, uuid, weight, state: 'active', path }
+  return { ...state, map: { ...state.map, drives: [...drives, added] } }
+}
+
+function leave(state: ClusterState, driveId: number): ClusterState {
+  return editDrive(state, driveId, (found) => ({
+    ...found,
+    state: found.state === 'out' ? 'out' : 'draining',
+    isLeaving: true,
+  }))
+}
+
+/** Undefined where too few drives would stay for the code: refused before by drive-edits.ts, in words. */
+function withNewSlots(state: ClusterState): ClusterState | undefined {
+  const { map } = state
+  if (stayingDrives(map.drives).length < shardCount(map.code)) return undefined
+  return { ...state, map: { ...map, slots: rebalance(map) } }
+}
+
+function isReplicaOn({ metaPartitions }: ClusterState, driveId: number): boolean {
+  return metaPartitions.some(({ inSync }) => inSync.some((replica) => replica.driveId === driveId))
+}
+
+function findDrive({ map }: ClusterState, driveId: number): MapDrive | undefined {
+  return map.drives.find(({ id }) => id === driveId)
 }
 
 function editDrive(

@@ -91,7 +91,7 @@ function isAncestor(decision: Decision, candidate: Decision): boolean {
 function surelyDidNotHold(decision: Decision, histories: ReadonlyMap<number, History>): boolean {
   return decision.state.map.drives.some(({ id, state }) => {
     const history = histories.get(id)
-    return state === 'active' && history !== undefined && surelyLacks(history, decision)
+    return state !== 'out' && history !== undefined && surelyLacks(history, decision)
   })
 }
 

@@ -14,9 +14,13 @@ function mapOf(driveCount: number, out: readonly number[] = []): ClusterMap {
     id: index + 1,
     uuid: `drive-${index + 1}`,
     weight: 1,
-    state: out.includes(index + 1) ? ('out' as const) : ('active' as const),
+    state: 'active' as const,
   }))
-  return buildMap(drives, codeForDrives(driveCount), '12345678901234567890')
+  const map = buildMap(drives, codeForDrives(driveCount), '12345678901234567890')
+  const withOut = drives.map((drive) =>
+    out.includes(drive.id) ? { ...drive, state: 'out' as const } : drive,
+  )
+  return { ...map, drives: withOut }
 }
 
 t.test('the code follows the number of drives', async (t) => {

@@ -1,0 +1,64 @@
+// The table of slots while it is edited: who holds which position of which partition, and how much everyone holds.
+
+/** A position that nobody holds yet. Drive ids begin at 1. */
+export const HOLE = 0
+
+/** Rows of as many positions as the code has shards, counted as they change. */
+export class SlotTable {
+  readonly width: number
+  readonly rows: number[][]
+  /** By drive: how many slots of each position it holds. */
+  readonly #held = new Map<number, number[]>()
+  readonly #loads = new Map<number, number>()
+
+  /** Positions that a row does not have, or whose drive does not stay, are holes. */
+  constructor(
+    slots: readonly (readonly number[])[],
+    width: number,
+    stays: (driveId: number) => boolean,
+  ) {
+    this.width = width
+    this.rows = slots.map(() => Array<number>(width).fill(HOLE))
+    for (const [partition, row] of slots.entries()) {
+      for (const [position, driveId] of row.slice(0, width).entries()) {
+        if (stays(driveId)) this.give(partition, position, driveId)
+      }
+    }
+  }
+
+  /** Slots of a drive. */
+  load(driveId: number): number {
+    return this.#loads.get(driveId) ?? 0
+  }
+
+  /** Slots of a drive at one position. */
+  loadAt(driveId: number, position: number): number {
+    return this.#held.get(driveId)?.[position] ?? 0
+  }
+
+  /** The position that a drive has in a partition; -1 without one. */
+  find(partition: number, driveId: number): number {
+    return this.rows[partition]!.indexOf(driveId)
+  }
+
+  /** Whether a drive has a position of the partition: it never gets a second one. */
+  has(partition: number, driveId: number): boolean {
+    return this.rows[partition]!.includes(driveId)
+  }
+
+  /** The slot changes hands. */
+  give(partition: number, position: number, driveId: number): void {
+    const row = this.rows[partition]!
+    this.#count(row[position]!, position, -1)
+    row[position] = driveId
+    this.#count(driveId, position, 1)
+  }
+
+  #count(driveId: number, position: number, change: number): void {
+    if (driveId === HOLE) return
+    const held = this.#held.get(driveId) ?? Array<number>(this.width).fill(0)
+    held[position]! += change
+    this.#held.set(driveId, held)
+    this.#loads.set(driveId, this.load(driveId) + change)
+  }
+}

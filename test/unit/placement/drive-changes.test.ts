@@ -1,0 +1,191 @@
+// Drives come, leave and are replaced: what each change makes of the agreed state, and what is refused in words.
+import t from 'tap'
+import { prepareDigests } from '../../../src/digest/prepare.ts'
+import { buildMap, codeForDrives } from '../../../src/placement/build-map.ts'
+import type { MapDrive } from '../../../src/placement/cluster-map.ts'
+import type { Change, ClusterState } from '../../../src/placement/coordinator.ts'
+import {
+  addDrive,
+  changeCode,
+  drainDrive,
+  dropReplicasOn,
+  markActive,
+  markOut,
+  removeDrive,
+  replaceDrive,
+  reserveDriveId,
+  setPath,
+  setWeight,
+  undrainDrive,
+  vacate,
+} from '../../../src/placement/coordinator-changes.ts'
+import {
+  refuseDrain,
+  refuseRemove,
+  refuseReplace,
+  refuseUndrain,
+} from '../../../src/placement/drive-edits.ts'
+import { placeBlob } from '../../../src/placement/place.ts'
+
+await prepareDigests()
+
+function stateOf(driveCount: number): ClusterState {
+  const drives = Array.from({ length: driveCount }, (_, index) => ({
+    id: index + 1,
+    uuid: `drive-${index + 1}`,
+    weight: 1,
+    state: 'active' as const,
+  }))
+  return {
+    clusterId: 'c',
+    epoch: 1,
+    map: buildMap(drives, codeForDrives(6), '42'),
+    metaPartitions: [
+      { epoch: 1, inSync: [1, 2, 3].map((driveId) => ({ driveId, incarnation: 'i' })) },
+    ],
+    buckets: {},
+    nextBucketId: 1,
+    nextDriveId: driveCount + 1,
+  }
+}
+
+/** The state after these changes; one that changes nothing leaves it as it is. */
+function after(state: ClusterState, ...changes: Change[]): ClusterState {
+  return changes.reduce((now, change) => ({ ...(change(now) ?? now), epoch: now.epoch + 1 }), state)
+}
+
+function driveOf({ map }: ClusterState, id: number): MapDrive | undefined {
+  return map.drives.find((drive) => drive.id === id)
+}
+
+/** Without spares. */
+function slotsOf({ map }: ClusterState, id: number): number {
+  return map.slots.flatMap((row) => row.slice(0, 6)).filter((holder) => holder === id).length
+}
+
+const NEW = { id: 8, uuid: 'new', weight: 1, path: '/new' }
+
+t.test('a new drive needs an id of its own and gets its share', async (t) => {
+  const state = stateOf(7)
+  t.equal(addDrive(NEW)(state), undefined, 'the id was not reserved')
+  const added = after(state, reserveDriveId(), addDrive(NEW))
+  t.match(driveOf(added, 8), { state: 'active', path: '/new' })
+  t.equal(added.nextDriveId, 9)
+  t.ok(slotsOf(added, 8) > 180)
+  t.equal(addDrive(NEW)(added), undefined, 'it is there already')
+  t.equal(addDrive({ ...NEW, id: 3, uuid: 'x' })(added), undefined)
+})
+
+t.test(
+  'a drive that is drained keeps no slot, is not written to, and is removed when it is vacated',
+  async (t) => {
+    const drained = after(stateOf(7), drainDrive(2))
+    t.match(driveOf(drained, 2), { state: 'draining', isLeaving: true })
+    t.equal(slotsOf(drained, 2), 0)
+    for (const partition of drained.map.slots.keys()) {
+      const { drives } = placeBlob(drained.map, partition, drained.map.code)!
+      if (drives.includes(2)) t.fail('it is written to')
+    }
+    t.equal(drainDrive(2)(drained), undefined)
+    t.equal(vacate(2)(drained), undefined, 'a replica of metadata is on it')
+    t.equal(removeDrive(2)(drained), undefined)
+    t.match(refuseRemove(drained.map, 2), /can not be removed yet/)
+    const vacated = after(drained, dropReplicasOn(2), vacate(2))
+    t.equal(driveOf(vacated, 2)!.isVacated, true)
+    t.equal(refuseRemove(vacated.map, 2), undefined)
+    const removed = after(vacated, removeDrive(2))
+    t.equal(driveOf(removed, 2), undefined)
+    t.same(removed.map.slots, vacated.map.slots)
+    t.equal(removed.nextDriveId, 8, 'its id is not given again')
+  },
+)
+
+t.test('draining is called off', async (t) => {
+  const state = stateOf(7)
+  const back = after(state, drainDrive(2), dropReplicasOn(2), vacate(2), undrainDrive(2))
+  t.same(driveOf(back, 2), driveOf(state, 2))
+  t.ok(slotsOf(back, 2) > 200)
+  t.equal(undrainDrive(2)(back), undefined)
+  t.equal(vacate(2)(back), undefined, 'an active drive is never vacated')
+})
+
+t.test(
+  'a drive that is out stays out when it is drained, and drains when it is back',
+  async (t) => {
+    const out = after(stateOf(7), markOut(2, 'a test'), drainDrive(2))
+    t.match(driveOf(out, 2), { state: 'out', isLeaving: true, reason: 'a test' })
+    t.equal(slotsOf(out, 2), 0)
+    const back = after(out, vacate(2), markActive(2))
+    t.match(driveOf(back, 2), { state: 'draining', isLeaving: true })
+    t.notOk(driveOf(back, 2)!.isVacated, 'what it holds is not known any more')
+    const calledOff = after(out, undrainDrive(2))
+    t.equal(driveOf(calledOff, 2)!.state, 'out')
+    t.equal(slotsOf(calledOff, 2), 0, 'it gets nothing while it is out')
+    const active = after(calledOff, markActive(2))
+    t.equal(driveOf(active, 2)!.state, 'active')
+    t.ok(slotsOf(active, 2) > 200)
+  },
+)
+
+t.test('a drive that fails while it is drained goes on draining when it is back', async (t) => {
+  const back = after(stateOf(7), drainDrive(2), markOut(2, 'a test'), markActive(2))
+  t.match(driveOf(back, 2), { state: 'draining', isLeaving: true })
+  t.notOk(driveOf(back, 2)!.reason)
+})
+
+t.test('a drive that was out and is vacated counts again when it is back', async (t) => {
+  const state = stateOf(7)
+  const out = after(state, markOut(2, 'a test'), vacate(2))
+  t.equal(driveOf(out, 2)!.isVacated, true)
+  t.same(after(out, markActive(2)).map, state.map)
+  t.equal(refuseRemove(out.map, 2), undefined)
+  t.equal(slotsOf(after(out, removeDrive(2)), 2), 0)
+})
+
+t.test('a replaced drive: exactly its slots are the new one’s', async (t) => {
+  for (const before of [stateOf(7), after(stateOf(7), markOut(3, 'a test'))]) {
+    const replaced = after(before, reserveDriveId(), replaceDrive(3, { ...NEW, weight: 9 }))
+    t.same(
+      replaced.map.slots,
+      before.map.slots.map((row) => row.map((id) => (id === 3 ? 8 : id))),
+    )
+    const wasOut = driveOf(before, 3)!.state === 'out'
+    t.match(driveOf(replaced, 3), { state: wasOut ? 'out' : 'draining', isLeaving: true })
+    t.equal(driveOf(replaced, 8)!.state, 'active')
+    t.equal(replaceDrive(3, { ...NEW, id: 9, uuid: 'z' })(replaced), undefined)
+  }
+})
+
+t.test('weights, paths and the code', async (t) => {
+  const state = stateOf(12)
+  const heavy = after(state, setWeight(5, 2))
+  t.ok(slotsOf(heavy, 5) > slotsOf(state, 5) * 1.5)
+  t.equal(setWeight(5, 2)(heavy), undefined)
+  t.equal(driveOf(after(state, setPath(5, '/five')), 5)!.path, '/five')
+  t.equal(setPath(5, '/five')(after(state, setPath(5, '/five'))), undefined)
+  const wide = after(state, changeCode(codeForDrives(12)))
+  t.ok(wide.map.slots.every((row) => row.length === 12))
+  t.equal(changeCode(codeForDrives(12))(stateOf(7)), undefined, 'too few drives')
+})
+
+t.test('what can not be done is said', async (t) => {
+  const { map } = stateOf(7)
+  t.equal(refuseDrain(map, 2), undefined)
+  t.match(refuseDrain(map, 9), /no drive 9.*1, 2, 3, 4, 5, 6, 7/)
+  t.match(refuseDrain(after(stateOf(7), drainDrive(2)).map, 2), /already/)
+  t.match(refuseDrain(stateOf(6).map, 2), /5 drives would be left, but .* 4\+2, needs 6/)
+  t.match(
+    refuseDrain(after(stateOf(7), markOut(1, 'a test')).map, 2),
+    /5 drives would be left, beside one that is out of service/,
+  )
+  t.match(refuseUndrain(map, 2), /not being emptied/)
+  t.match(refuseUndrain(map, 22), /no drive 22/)
+  t.equal(refuseReplace(map, 2), undefined)
+  t.match(refuseReplace(map, 22), /no drive 22/)
+  t.match(refuseReplace(after(stateOf(7), drainDrive(2)).map, 2), /already/)
+  t.match(refuseRemove(map, 2), /drain it first/)
+  t.match(refuseRemove(map, 22), /no drive 22/)
+  const few = after(stateOf(6), markOut(2, 'a test'), dropReplicasOn(2), vacate(2))
+  t.match(refuseRemove(few.map, 2), /5 drives would be left/)
+  t.equal(removeDrive(2)(few), undefined)
+})

@@ -8,10 +8,17 @@ import { DriveUnavailable } from '../kit/drive-unavailable.ts'
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import { BigFiles } from './big-file.ts'
-import type { ShardDescription, ShardId, ShardOpened, ShardWriter } from './contract.ts'
+import type {
+  ShardDescription,
+  ShardId,
+  ShardOpened,
+  ShardReader,
+  ShardWriter,
+} from './contract.ts'
 import type { Drive } from './drive.ts'
 import { type OpenLevel, openLevelDb } from './drive-lock.ts'
 import { DriveRoom } from './drive-room.ts'
+import { EitherReader } from './either-reader.ts'
 import { ShardLedger } from './index/shard-ledger.ts'
 import { Appender } from './segment/appender.ts'
 import { CellReads } from './segment/cell-reads.ts'
@@ -120,10 +127,8 @@ export class ShardStore {
     if (row !== undefined) {
       const { accounts } = ledger
       const lookup = (wanted: ShardId) => ledger.lookup(wanted)
-      return {
-        kind: 'found',
-        reader: new SegmentReader(id, row, { files, cells, accounts, secret, lookup }),
-      }
+      const record = new SegmentReader(id, row, { files, cells, accounts, secret, lookup })
+      return { kind: 'found', reader: new EitherReader(record, () => this.#openFile(id)) }
     }
     const opened = await big.open(id)
     // Nothing is found in a directory that is gone: make sure that it is there before saying "missing".
@@ -168,6 +173,11 @@ export class ShardStore {
     closing.defer(() => upkeep.close())
     closing.defer(() => appender.close())
     await closing.close()
+  }
+
+  async #openFile(id: ShardId): Promise<ShardReader | undefined> {
+    const opened = await this.#parts.big.open(id)
+    return opened.kind === 'found' ? opened.reader : undefined
   }
 
   #isBuffered(shardBytes: number): boolean {

@@ -278,9 +278,11 @@ export class Healer {
     const depth = this.#unrepairable.lists(request.reference.blob) ? 'deep' : request.depth
     try {
       const reference = await findAgain(request)
-      const outcome = reference
+      const healed = reference
         ? await healBlob({ ...request, reference, depth }, this.#parts)
         : DELETED
+      // Overwritten or deleted while it was worked on, which under load some always are; else its row has changed.
+      const outcome = healed.kind === 'gone' && !(await findAgain(request)) ? DELETED : healed
       this.#totals.checkedBlobs += 1
       this.#note(request, outcome)
       return outcome

@@ -253,3 +253,26 @@ t.test('metrics say what the progress says', async (t) => {
   t.match(text, /^kintsugi_heal_passes_total\{kind="check"\} \d$/m)
   t.match(await registry.metrics(), /^kintsugi_heal_mended_shards_total 1$/m, 'asked twice')
 })
+
+t.test('what is overwritten while it is mended leaves a pass nothing to settle', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  const { store } = fixture
+  await fill(fixture, 8)
+  for (const { blob } of await allBlobs(store)) fixture.lose(blob, 0)
+  const overwritten = new Set<string>()
+  const names = new Map((await allBlobs(store)).map(({ blob, key }) => [blob.uid, key!]))
+  const { node } = store
+  const beginShard = node.beginShard.bind(node)
+  node.beginShard = async (driveId, description) => {
+    const key = names.get(description.id.uid)
+    if (key !== undefined && !overwritten.has(key)) {
+      overwritten.add(key)
+      await fixture.put(key, random.bytes(100))
+    }
+    return beginShard(driveId, description)
+  }
+  const healer = startHealer(t, fixture, { againMs: NEVER_MS })
+  const now = await until(healer, ({ complete }) => complete)
+  t.equal(overwritten.size, 8)
+  t.equal(now.waiting, 0)
+})

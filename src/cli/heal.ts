@@ -98,8 +98,12 @@ function report({ kind, healing }: HealEnd, { json, timeout }: HealOptions): voi
   if (kind !== 'verified') throw new Exit(5, explain(kind, healing, timeout))
 }
 
-function sumUp({ mendedShards, checkedBlobs }: HealingStatus): string {
-  return `A verified pass left nothing owed. Since the start: ${checkedBlobs} blobs checked, ${mendedShards} shards mended.`
+function sumUp(healing: HealingStatus): string {
+  const { mendedShards, checkedBlobs, checkedFiles, damagedFiles } = healing
+  return (
+    `A verified pass left nothing owed. Since the start: ${checkedBlobs} blobs checked, ${mendedShards} shards mended, ` +
+    `${checkedFiles} other files checked, ${damagedFiles} of them mended.`
+  )
 }
 
 function explain(

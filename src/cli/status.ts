@@ -49,6 +49,7 @@ function showHealing(healing: HealingStatus): string[] {
   return [
     `Healing   ${queued} queued, ${waiting} waiting for a drive, ${unrepairableCount} unrepairable`,
     `          ${showWork(healing)}`,
+    `          ${healing.checkedFiles} other files checked, ${healing.damagedFiles} were damaged`,
     ...showPasses(healing).map((line) => `          ${line}`),
     `Verified  ${verified}; last event ${showTime(lastEventMs)}`,
     ...showLost(healing),

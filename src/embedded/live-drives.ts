@@ -93,6 +93,11 @@ export class LiveDrives {
     return [...this.#drives.values()].sort((left, right) => left.id - right.id)
   }
 
+  /** What holds the shards of drives that work. */
+  shardStores(): ShardStore[] {
+    return [...this.#stores.values()].filter(({ isOpen }) => isOpen)
+  }
+
   /** The drive with that id, working or failed. */
   find(driveId: number): Drive | undefined {
     return this.#drives.get(driveId)

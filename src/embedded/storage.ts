@@ -22,9 +22,11 @@ import {
 import { keepCredentials } from '../storage-node/root-credentials.ts'
 import { BlobLatch } from '../storage-node/upkeep/blob-latch.ts'
 import { DamageLog } from '../storage-node/upkeep/damage-log.ts'
+import type { FileScrub } from '../storage-node/upkeep/file-scrub.ts'
 import { listHealMetrics } from '../storage-node/upkeep/heal-progress.ts'
 import { Healer } from '../storage-node/upkeep/healer.ts'
 import { openKeyProvider } from './encryption-keys.ts'
+import { openFileScrub } from './file-scrubbers.ts'
 import { type LastEvent, watchEvents } from './last-event.ts'
 import { LiveDrives } from './live-drives.ts'
 import { readinessOf } from './readiness.ts'
@@ -108,7 +110,8 @@ async function openAll(
   const damage = new DamageLog(parts.log, parts.registry)
   const { node } = live
   const latch = new BlobLatch()
-  const healing = { ...parts, node, coordinator, partitions, latch }
+  const files = openFileScrub({ ...parts, host, coordinator, drives: live, credentials })
+  const healing = { ...parts, node, coordinator, partitions, latch, files }
   const healer = await startHealer(config, healing, opened)
   listMetrics(coordinator, parts.registry)
   return {
@@ -164,6 +167,7 @@ async function startHealer(
     coordinator: Coordinator
     partitions: readonly MetadataPartition[]
     latch: BlobLatch
+    files: FileScrub
   },
   opened: ClosingStack,
 ): Promise<Healer> {

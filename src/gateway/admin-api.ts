@@ -78,6 +78,9 @@ export interface HealingStatus {
   mendedShards: number
   bytesRead: number
   bytesWritten: number
+  /** Files that are no shards: rows and logs of metadata, indexes, decisions, markers. */
+  checkedFiles: number
+  damagedFiles: number
   unrepairableCount: number
   /** The first of them. */
   unrepairable: readonly UnrepairableStatus[]

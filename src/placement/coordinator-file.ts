@@ -11,6 +11,7 @@ import {
   epochOfFileName,
 } from './coordinator-format.ts'
 import { chooseState, coordinatorPath, type History, readHistory } from './coordinator-history.ts'
+import { lookAtDecisions } from './coordinator-scrub.ts'
 
 /** What the coordinator needs of a drive. run() throws once the drive failed. */
 export interface CoordinatorDrive {
@@ -122,6 +123,15 @@ export class FileCoordinator implements Coordinator {
     })
   }
 
+  /** Reads what every live drive remembers, writes again what holds and removes what rotted away. */
+  async scrub(): Promise<{ files: number; damaged: number }> {
+    const found = { files: 0, damaged: 0 }
+    await this.#inTurn(async () => {
+      for (const drive of this.#liveDrives()) await this.#scrubDrive(drive, found)
+    })
+    return found
+  }
+
   /** Waits for the decisions under way. */
   async close(): Promise<void> {
     await this.#last
@@ -223,6 +233,22 @@ export class FileCoordinator implements Coordinator {
       await attempt()
     }
     await this.#removeFiles(drive, (known) => known <= epoch - KEPT_FILES)
+  }
+
+  async #scrubDrive(
+    drive: CoordinatorDrive,
+    found: { files: number; damaged: number },
+  ): Promise<void> {
+    const { epoch } = this.state
+    const bytes = bytesOf(this.#decision)
+    const directory = coordinatorPath(drive.path)
+    const look = await drive.run(() => lookAtDecisions(this.#world, { directory, epoch, bytes }))
+    if (look.lacksLast) await this.#writeTo(drive, this.#decision, bytes)
+    // What holds is durable on the drive now: older ones only told how it came about.
+    for (const name of look.rotten)
+      await drive.run(() => this.#world.disk.remove(`${directory}/${name}`))
+    found.files += look.files
+    found.damaged += look.rotten.length + (look.lacksLast ? 1 : 0)
   }
 
   async #removeStrays(drive: CoordinatorDrive): Promise<void> {

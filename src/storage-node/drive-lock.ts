@@ -26,11 +26,12 @@ export interface LevelSizes {
 /** Opens the LevelDB in the directory `path`, or what stands for it in a test. */
 export type OpenLevel = (path: string, sizes: LevelSizes) => Promise<BytesLevel>
 
-/** The real LevelDB. */
+/** The real LevelDB. Not compressed, so that a scrub can check its tables block by block. */
 export const openLevelDb: OpenLevel = async (path, sizes) => {
   const level = new Level<Uint8Array, Uint8Array>(path, {
     keyEncoding: 'view',
     valueEncoding: 'view',
+    compression: false,
     writeBufferSize: sizes.writeBufferBytes,
     cacheSize: sizes.cacheBytes,
     blockSize: 16 * 1024,

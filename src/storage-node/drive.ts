@@ -113,8 +113,10 @@ export class Drive {
   readonly #world: Pick<World, 'disk'>
   readonly #lock: { close(): Promise<void> }
   /** Stays open so that its inode number can not be given to another file. */
-  readonly #markerFile: DiskFile
-  readonly #markerStat: FileStat
+  #markerFile: DiskFile
+  #markerStat: FileStat
+  /** The marker that is about to take the place of a damaged one. */
+  #nextMarkerStat: FileStat | undefined
   readonly #permits: Semaphore
   readonly #limits: DriveLimits
   readonly #stopped = new AbortController()
@@ -252,11 +254,43 @@ export class Drive {
     await this.#lock.close()
   }
 
+  /** Reads the marker and writes it anew when it is not what it was. True when it was damaged. */
+  async mendMarker(): Promise<boolean> {
+    const bytes = markerBytes(this.marker)
+    return await this.run(async () => {
+      await this.#checkMarker()
+      const found = await this.#world.disk.readFile(`${this.path}/${MARKER}`)
+      if (Buffer.compare(found, bytes) === 0) return false
+      await this.#replaceMarker(bytes)
+      return true
+    })
+  }
+
+  async #replaceMarker(bytes: Uint8Array): Promise<void> {
+    const { disk } = this.#world
+    const draft = `${this.path}/${MARKER_DRAFT}`
+    if ((await disk.stat(draft)) !== undefined) await disk.remove(draft)
+    await writeWhole(this.#world, draft, bytes)
+    const file = await disk.open(draft, 'read')
+    const before = this.#markerFile
+    // From the rename on others find the new one, whenever they look.
+    this.#nextMarkerStat = await file.stat()
+    await disk.rename(draft, `${this.path}/${MARKER}`)
+    this.#markerFile = file
+    this.#markerStat = this.#nextMarkerStat
+    this.#nextMarkerStat = undefined
+    await before.close()
+    await disk.syncDirectory(this.path).catch((error) => this.#failAndThrow(error))
+  }
+
   async #checkMarker(): Promise<void> {
     const stat = await this.#world.disk.stat(`${this.path}/${MARKER}`)
-    const opened = this.#markerStat
     if (stat === undefined) this.#failAndThrow(new DriveGone('the directory of the drive is gone'))
-    if (stat.inode !== opened.inode || stat.device !== opened.device) {
+    const known = [this.#markerStat, this.#nextMarkerStat]
+    const isKnown = known.some(
+      (one) => one !== undefined && one.inode === stat.inode && one.device === stat.device,
+    )
+    if (!isKnown) {
       this.#failAndThrow(new DriveGone('another directory took the place of the drive'))
     }
   }

@@ -38,21 +38,36 @@ export async function keepCredentials(
   return first
 }
 
-/** Writes the file unless it already says this. */
+/** Reads the file on every drive that works and writes it again where it is not what it was. */
+export async function scrubCredentials(
+  drives: readonly (Keeper & Pick<Drive, 'failure'>)[],
+  credentials: { accessKeyId: string; secretAccessKey: string },
+  { world }: { world: Pick<World, 'disk'> },
+): Promise<{ files: number; damaged: number }> {
+  const look = { files: 0, damaged: 0 }
+  for (const drive of drives) {
+    if (drive.failure !== undefined) continue
+    look.files += 1
+    if (await keepOn(world, drive, credentials)) look.damaged += 1
+  }
+  return look
+}
+
+/** Writes the file unless it already says this; true when it was written. */
 async function keepOn(
   world: Pick<World, 'disk'>,
   drive: Keeper,
   credentials: { accessKeyId: string; secretAccessKey: string },
-): Promise<void> {
+): Promise<boolean> {
   const { disk } = world
   const path = `${drive.path}/${ROOT_CREDENTIALS_FILE}`
   const text = Buffer.from(
     `[default]\naws_access_key_id = ${credentials.accessKeyId}\n` +
       `aws_secret_access_key = ${credentials.secretAccessKey}\n`,
   )
-  await drive.run(async () => {
+  return await drive.run(async () => {
     const stat = await disk.stat(path)
-    if (stat && Buffer.compare(await disk.readFile(path), text) === 0) return
+    if (stat && Buffer.compare(await disk.readFile(path), text) === 0) return false
     const draft = `${path}.tmp`
     if (await disk.stat(draft)) await disk.remove(draft)
     const file = await disk.open(draft, 'create', 0o600)
@@ -64,5 +79,6 @@ async function keepOn(
     }
     await disk.rename(draft, path)
     await disk.syncDirectory(drive.path)
+    return true
   })
 }

@@ -156,6 +156,12 @@ export class ShardStore {
     return await this.#parts.upkeep.round()
   }
 
+  /** Reads the files of the index and mends it when one is damaged. Shards are a scrub's to read. */
+  async scrubIndex(pace: () => Promise<void>): Promise<{ files: number; damaged: number }> {
+    this.#throwIfStopped()
+    return await this.#parts.ledger.scrub(pace)
+  }
+
   /** False once it is closed or its drive failed. */
   get isOpen(): boolean {
     return !this.#closed && this.#parts.drive.failure === undefined

@@ -6,6 +6,7 @@ import { Semaphore } from '../../kit/semaphore.ts'
 import type { World } from '../../kit/world.ts'
 import type { Drive } from '../drive.ts'
 import type { OpenLevel } from '../drive-lock.ts'
+import { lookAtLevel } from '../meta-rows/level-files.ts'
 import { IndexCorrupt } from './index-rows.ts'
 import { ShardIndex } from './shard-index.ts'
 
@@ -28,6 +29,8 @@ const MAX_WAITING = 10_000
 // An index that has to be mended more often than this has a disk below it that can not be trusted.
 const MAX_MENDINGS = 8
 const CLOSE_MS = 2000
+/** A file that looks bad may be half written. */
+const LOOK_AGAIN_MS = 500
 const ASIDE = '.aside'
 
 /** The index of one drive, mended when it must be. */
@@ -77,6 +80,18 @@ export class KeptIndex {
         return await change(await this.#mend(error))
       }
     })
+  }
+
+  /** Reads the files of the index and mends it when one is damaged. */
+  async scrub(pace: () => Promise<void>): Promise<{ files: number; damaged: number }> {
+    const { drive, world } = this.#parts
+    const pause = (): Promise<void> => world.clock.sleep(LOOK_AGAIN_MS)
+    const look = await lookAtLevel({ drive, world, directory: this.#path, pause, pace })
+    const { files, trouble } = look
+    if (trouble === undefined) return { files, damaged: 0 }
+    if (trouble.kind === 'log') await this.change((index) => index.flush())
+    else await this.#inLane(async () => void (await this.#mend(new IndexCorrupt(trouble.detail))))
+    return { files, damaged: 1 }
   }
 
   /** Closes the index after the changes under way. A drive that hangs is waited for only with `patience`. */

@@ -23,6 +23,8 @@ export type IndexChange =
 
 const SIZES: LevelSizes = { writeBufferBytes: 4 * 1024 * 1024, cacheBytes: 2 * 1024 * 1024 }
 const SCAN_ROWS = 1000
+// Above every key that is in use: compacting it writes what is in memory and nothing else.
+const UNUSED_RANGE = [Buffer.from('fffffffe', 'hex'), Buffer.from('ffffffff', 'hex')] as const
 
 /** The open index of one drive. */
 export class ShardIndex {
@@ -84,6 +86,14 @@ export class ShardIndex {
     if (changes.length === 0) return
     const operations = changes.map(operationOf)
     await this.#drive.run(() => this.#level.batch(operations, options as object))
+  }
+
+  /** Writes everything in memory into tables: what LevelDB's own log says is not needed after it. */
+  async flush(): Promise<void> {
+    const level = this.#level as {
+      compactRange?: (from: Uint8Array, to: Uint8Array) => Promise<void>
+    }
+    await this.#drive.run(async () => level.compactRange?.(...UNUSED_RANGE))
   }
 
   async close(): Promise<void> {

@@ -120,6 +120,11 @@ export class ShardLedger {
     this.accounts.delete(segment)
   }
 
+  /** Reads the files of the index and mends it when one is damaged. */
+  scrub(pace: () => Promise<void>): Promise<{ files: number; damaged: number }> {
+    return this.#index.scrub(pace)
+  }
+
   /** Closes the index. */
   async close(options: { patience?: boolean } = {}): Promise<void> {
     await this.#index.close(options)

@@ -27,7 +27,7 @@ const Tag = {
 export function readManifest(bytes: Uint8Array): Manifest {
   const tables = new Map<number, number>()
   const records = readRecords(asBuffer(bytes))
-  if (typeof records === 'string') return { kind: 'damaged', detail: records }
+  if (typeof records === 'string') return { kind: 'damaged', detail: `the manifest: ${records}` }
   for (const record of records) {
     const trouble = applyEdit(record, tables)
     if (trouble !== undefined) return { kind: 'damaged', detail: trouble }
@@ -36,7 +36,7 @@ export function readManifest(bytes: Uint8Array): Manifest {
 }
 
 /** The records of a file in LevelDB's log format, or what is wrong with it. */
-function readRecords(source: Buffer): Buffer[] | string {
+export function readRecords(source: Buffer): Buffer[] | string {
   const records: Buffer[] = []
   let unfinished: Buffer[] = []
   let at = 0
@@ -52,7 +52,7 @@ function readRecords(source: Buffer): Buffer[] | string {
     if (end > source.length) break
     const body = source.subarray(at + HEADER_BYTES, end)
     if (source.readUInt32LE(at) !== maskedCrc(source.subarray(at + 6, end))) {
-      return `the record at ${at} of the manifest is damaged`
+      return `the record at ${at} is damaged`
     }
     unfinished.push(body)
     if (type === RecordType.Full || type === RecordType.Last) {

@@ -45,7 +45,7 @@ export function findTableTrouble(table: Uint8Array): string | undefined {
  * over; one that looks bad is looked at again after `pause`, since it may have been half written.
  */
 export async function checkTables(
-  parts: { world: Pick<World, 'disk'>; drive: MetaDrive },
+  parts: { world: Pick<World, 'disk'>; drive: Pick<MetaDrive, 'run'> },
   tables: { directory: string; names: readonly string[] },
   pause: () => Promise<void>,
 ): Promise<string | undefined> {

@@ -96,6 +96,20 @@ export class HostDrive {
     return turn
   }
 
+  /**
+   * Reads the log back. What rotted is not needed once the rows are durable without it: then its files go. Records that
+   * were not applied yet keep theirs until the next look.
+   */
+  async scrubLog(pace: () => Promise<void>): Promise<{ files: number; damaged: number }> {
+    const { files, rotten } = await this.log.findRotten(pace)
+    if (rotten.length === 0) return { files, damaged: 0 }
+    await this.log.leaveFile(rotten)
+    // Three markers, so that even the one before last needs nothing of what is there now.
+    for (let marker = 0; marker < 3; marker += 1) await this.checkpoint({ force: true })
+    await this.log.dropFiles(rotten, (record) => this.#needs(record))
+    return { files, damaged: rotten.length }
+  }
+
   /** Other rows took the place of suspect ones; no replica lives here now. */
   replaceRows(rows: MetaRows): void {
     this.#rows = rows

@@ -9,8 +9,8 @@ const SLICE_ROWS = 500
 export async function inspectPartition(
   partition: HostedPartition,
   doubts: Doubts,
-  /** Between slices; false ends the walk. */
-  goOn: () => Promise<boolean>,
+  /** Called between slices: what it throws ends the walk. */
+  pace: () => Promise<void>,
 ): Promise<void> {
   const pairs = Math.max(1, partition.readers.length - 1)
   for (let skip = 0; skip < pairs; skip += 1) {
@@ -19,7 +19,7 @@ export async function inspectPartition(
       while ((await cursor.next(SLICE_ROWS)).length === SLICE_ROWS) {
         // A snapshot is not held while we rest: LevelDB could not forget what it covers.
         await cursor.close()
-        if (!(await goOn())) return
+        await pace()
       }
     } finally {
       await cursor.close()

@@ -1,15 +1,18 @@
 // Keeps metadata partitions alive: takes replicas out of the set when their drive fails, is late or lies,
 // has them made anew, writes markers, and compares replicas in the background.
 import { mebibytes } from '../../kit/bytes.ts'
+import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
 import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'
 import type { Change, Coordinator } from '../../placement/coordinator.ts'
 import { dropReplicasOn, markOut } from '../../placement/coordinator-changes.ts'
 import type { OpenLevel } from '../drive-lock.ts'
 import { rowsPath } from '../meta-rows/check.ts'
+import { type LevelLook, lookAtLevel } from '../meta-rows/level-files.ts'
 import { removeAside, replaceRows } from '../meta-rows/open.ts'
 import { checkTables, tablesIn } from '../meta-rows/tables.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
+import type { FilesLook } from '../upkeep/file-scrub.ts'
 import type { Doubts } from './believe.ts'
 import type { HostDrive } from './drive.ts'
 import type { StartDrive } from './evidence.ts'
@@ -45,6 +48,8 @@ const REST_MS = 50
 const ROOM_BYTES = mebibytes(8)
 const ROOM_AGAIN_MS = 1_000
 const STOP_MS = 3_000
+/** A file that looks bad may be half written. */
+const LOOK_AGAIN_MS = 500
 
 /** The one who acts when replicas are in trouble. */
 export class MetadataKeeper implements Doubts {
@@ -56,6 +61,7 @@ export class MetadataKeeper implements Doubts {
   readonly #avoided = new Map<number, number>()
   /** Drives whose rows are being made anew. */
   readonly #renewing = new Map<number, Promise<void>>()
+  #renewals = 0
   readonly #loops: Promise<void>[] = []
 
   constructor(options: KeeperOptions, parts: KeeperParts) {
@@ -115,14 +121,37 @@ export class MetadataKeeper implements Doubts {
     }
   }
 
-  async inspect(): Promise<void> {
-    await this.#inspectTables([...this.#parts.hosts.values()])
+  /** How often rows of a drive were found to be damaged, by whomever. */
+  get damageCount(): number {
+    return this.#renewals
+  }
+
+  /**
+   * Reads the files of all rows and compares all replicas; resolves when what was damaged is made anew. `pace` is called
+   * between slices, and what it throws ends the walk.
+   */
+  async inspect(pace = () => this.#restOrStop()): Promise<FilesLook> {
+    const before = this.#renewals
+    const look = await this.#inspectFiles([...this.#parts.hosts.values()], pace)
     await Promise.all(this.#renewing.values())
     for (const partition of this.#parts.partitions.values()) {
-      if (partition.stopped !== undefined) continue
-      await inspectPartition(partition, this, () => this.#rest())
+      if (partition.stopped === undefined) await inspectPartition(partition, this, pace)
     }
     await Promise.all(this.#renewing.values())
+    await this.#mender.request()
+    return { files: look.files, damaged: look.damaged + this.#renewals - before }
+  }
+
+  /** Reads all logs back and gives up what rotted in them. */
+  async scrubLogs(pace: () => Promise<void>): Promise<FilesLook> {
+    const look: FilesLook = { files: 0, damaged: 0 }
+    for (const host of this.#parts.hosts.values()) {
+      if (host.drive.failure !== undefined || this.#renewing.has(host.drive.id)) continue
+      const { files, damaged } = await host.scrubLog(pace)
+      look.files += files
+      look.damaged += damaged
+    }
+    return look
   }
 
   /** Writes a marker on every drive where it is due, or on all of them. */
@@ -170,6 +199,7 @@ export class MetadataKeeper implements Doubts {
   }
 
   #renew(driveId: number): void {
+    this.#renewals += 1
     const renewed = this.#renewRows(driveId)
       .catch((error) => {
         // Rows that can be neither read nor made anew: the drive is of no use for anything.
@@ -334,7 +364,11 @@ export class MetadataKeeper implements Doubts {
 
   async #inspectLoop(): Promise<void> {
     const unchecked = [...this.#options.unchecked].flatMap((id) => this.#parts.hosts.get(id) ?? [])
-    await this.#inspectTables(unchecked)
+    try {
+      await this.#inspectFiles(unchecked, () => this.#restOrStop())
+    } catch (error) {
+      this.#parts.log.warn({ error }, 'rows that were not checked at the start could not be read')
+    }
     while (await this.#rest(this.#options.limits.inspectMs)) {
       try {
         await this.inspect()
@@ -344,17 +378,39 @@ export class MetadataKeeper implements Doubts {
     }
   }
 
-  /** All are looked at before the first is made anew: that reads the others, and a rotten table must not be read. */
-  async #inspectTables(hosts: readonly HostDrive[]): Promise<void> {
+  /**
+   * All are looked at before the first is made anew: that reads the others, and a rotten table must not be read. Damaged
+   * rows are the caller's to count when they are made anew; what is counted here is mended here.
+   */
+  async #inspectFiles(hosts: readonly HostDrive[], pace: () => Promise<void>): Promise<FilesLook> {
+    const look: FilesLook = { files: 0, damaged: 0 }
     const rotten: { member: Member; trouble: string }[] = []
-    for (const { drive } of hosts) {
-      if (drive.failure !== undefined || this.#renewing.has(drive.id)) continue
-      const [member] = this.#membersOn(drive.id)
-      const trouble = member && (await this.checkTables(member))
-      if (member !== undefined && trouble !== undefined) rotten.push({ member, trouble })
+    for (const host of hosts) {
+      const [member] = this.#membersOn(host.drive.id)
+      const rests = host.drive.failure !== undefined || this.#renewing.has(host.drive.id)
+      if (rests || member === undefined) continue
+      const { files, trouble } = await this.#lookAtRows(host, pace)
+      look.files += files
+      if (trouble?.kind === 'tables') rotten.push({ member, trouble: trouble.detail })
+      if (trouble?.kind !== 'log') continue
+      // What LevelDB has in memory is whole: a marker writes it into tables and begins another log.
+      await host.checkpoint({ force: true })
+      look.damaged += 1
     }
     for (const { member } of rotten) this.#readNoMore(member.driveId)
     for (const { member, trouble } of rotten) this.onBadRows(member, new Error(trouble))
+    return look
+  }
+
+  async #lookAtRows({ drive }: HostDrive, pace: () => Promise<void>): Promise<LevelLook> {
+    const { world } = this.#parts
+    const pause = async (): Promise<void> => void (await this.#rest(LOOK_AGAIN_MS))
+    try {
+      return await lookAtLevel({ world, drive, directory: rowsPath(drive), pause, pace })
+    } catch (error) {
+      if (!(error instanceof DriveUnavailable)) throw error
+      return { files: 0, trouble: undefined } // It failed: its rows are made again elsewhere.
+    }
   }
 
   /** LevelDB may end the process over a rotten table: nothing reads it any more, unless there is no other copy. */
@@ -379,6 +435,11 @@ export class MetadataKeeper implements Doubts {
 
   #avoid(driveId: number): void {
     this.#avoided.set(driveId, this.#parts.world.clock.monotonicMs() + AVOID_MS)
+  }
+
+  /** Rests, and throws when everything stops. */
+  async #restOrStop(): Promise<void> {
+    if (!(await this.#rest())) throw new Error('the store is closing')
   }
 
   /** True after a while; false at once when everything stops. */

@@ -16,6 +16,7 @@ import { checkRows, noteClosed } from '../meta-rows/check.ts'
 import { openRowsLevel } from '../meta-rows/open.ts'
 import type { DriveLogOptions } from '../metalog/drive-log.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
+import type { FilesLook } from '../upkeep/file-scrub.ts'
 import type { HostDrive } from './drive.ts'
 import { neededRecords, type StartDrive } from './evidence.ts'
 import { openJoining, refuseCounted } from './join.ts'
@@ -163,9 +164,19 @@ export class MetadataHost {
     return this.#keeper.writeMarkers()
   }
 
-  /** Compares all replicas now, as it happens in the background from time to time. */
-  inspect(): Promise<void> {
-    return this.#keeper.inspect()
+  /** Verifies the files of all rows and compares all replicas now, as it happens in the background from time to time. */
+  inspect(pace?: () => Promise<void>): Promise<FilesLook> {
+    return this.#keeper.inspect(pace)
+  }
+
+  /** Reads all logs back now. */
+  scrubLogs(pace: () => Promise<void>): Promise<FilesLook> {
+    return this.#keeper.scrubLogs(pace)
+  }
+
+  /** How often rows of a drive were found to be damaged since the start. */
+  get damageCount(): number {
+    return this.#keeper.damageCount
   }
 
   /** A clean stop: what is under way is finished, and markers say that nothing needs to be replayed. */

@@ -2,7 +2,7 @@
 // Layout: docs/formats/metadata-log.md.
 import { assert } from '../../kit/assert.ts'
 import { mebibytes, roundUp } from '../../kit/bytes.ts'
-import type { World } from '../../kit/world.ts'
+import { isMissing, type World } from '../../kit/world.ts'
 import { isFull } from '../drive.ts'
 import { LogFile } from './log-file.ts'
 import type { MetaDrive } from './meta-drive.ts'
@@ -76,6 +76,7 @@ export class DriveLog {
   #isRunning = false
   #failure: unknown
   #isFull = false
+  #mustLeave = false
   #reading: { path: string; bytes: Uint8Array } | undefined
 
   private constructor(parts: {
@@ -153,6 +154,39 @@ export class DriveLog {
     }
   }
 
+  /** Reads every file; the paths of those that hold something else than records, and how many there are. */
+  async findRotten(pace: () => Promise<void>): Promise<{ files: number; rotten: string[] }> {
+    const rotten: string[] = []
+    const sealed = this.#sealed.map(({ path }) => ({ path, used: Number.POSITIVE_INFINITY }))
+    const files = [...sealed, { path: this.#current.path, used: this.#current.used }]
+    for (const { path, used } of files) {
+      await pace()
+      const bytes = await this.#drive.run(() => readIfThere(this.#world, path))
+      // A file that is not needed any more goes away meanwhile.
+      const isKnown = path === this.#current.path || this.#sealed.some((one) => one.path === path)
+      if (!isKnown) continue
+      if (bytes === undefined || isRotten(path, bytes.subarray(0, used))) rotten.push(path)
+    }
+    return { files: files.length, rotten }
+  }
+
+  /** Begins a new file before the next record, when the current one is among these. */
+  async leaveFile(paths: readonly string[]): Promise<void> {
+    if (!paths.includes(this.#current.path) || this.#failure !== undefined) return
+    this.#mustLeave = true
+    if (!this.#isRunning) this.#running = this.#run()
+    await this.#running
+  }
+
+  /** Deletes those of these files that nobody needs. */
+  async dropFiles(paths: readonly string[], isNeeded: IsNeeded): Promise<void> {
+    for (const file of this.#sealed.filter(({ path }) => paths.includes(path))) {
+      if ([...file.highest.values()].some(isNeeded)) continue
+      await this.#drive.run(() => removeIfThere(this.#world, file.path))
+      this.#sealed.splice(this.#sealed.indexOf(file), 1)
+    }
+  }
+
   /** Waits for what was appended. */
   async close(): Promise<void> {
     await this.#running
@@ -170,9 +204,10 @@ export class DriveLog {
     this.#isRunning = true
     // Callers of the same turn of the event loop share the first group.
     await Promise.resolve()
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.length > 0 || this.#mustLeave) {
       try {
-        await this.#writeGroup()
+        if (this.#mustLeave) await this.#nextFile(0)
+        else await this.#writeGroup()
       } catch (error) {
         this.#refuse(error)
       }
@@ -228,7 +263,11 @@ export class DriveLog {
 
   async #makeRoom(bytes: number): Promise<void> {
     if (this.#current.free < this.#current.bytes / 2) this.#spare ??= this.#makeSpare()
-    if (this.#current.free >= bytes) return
+    if (this.#current.free < bytes) await this.#nextFile(bytes)
+  }
+
+  async #nextFile(bytes: number): Promise<void> {
+    this.#mustLeave = false
     const spare = await this.#spare
     const next = spare !== undefined && spare.bytes >= bytes ? spare : await this.#create(bytes)
     if (next === spare) this.#spare = undefined
@@ -257,6 +296,29 @@ export class DriveLog {
     const directory = `${this.#drive.path}/${DIRECTORY}`
     return LogFile.create({ directory, number, bytes }, { world: this.#world, drive: this.#drive })
   }
+}
+
+function isRotten(path: string, bytes: Uint8Array): boolean {
+  const salt = parseLogFileName(path.slice(path.lastIndexOf('/') + 1))!.salt
+  return scanFile(bytes, salt).rotten > 0
+}
+
+async function readIfThere(
+  { disk }: Pick<World, 'disk'>,
+  path: string,
+): Promise<Uint8Array | undefined> {
+  try {
+    return await disk.readFile(path)
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+async function removeIfThere({ disk }: Pick<World, 'disk'>, path: string): Promise<void> {
+  await disk.remove(path).catch((error) => {
+    if (!isMissing(error)) throw error
+  })
 }
 
 async function openDirectory(world: Pick<World, 'disk'>, drive: MetaDrive): Promise<void> {

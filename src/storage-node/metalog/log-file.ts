@@ -60,6 +60,11 @@ export class LogFile {
     return new LogFile({ ...place, salt, path, drive, file })
   }
 
+  /** Bytes that hold records. */
+  get used(): number {
+    return this.#used
+  }
+
   /** Bytes that are still free. */
   get free(): number {
     return this.bytes - this.#used

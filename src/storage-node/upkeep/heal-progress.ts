@@ -23,13 +23,19 @@ export interface HealProgress {
   mendedShards: number
   bytesRead: number
   bytesWritten: number
+  /** Files that are no shards, and were read; and those of them that were damaged. */
+  checkedFiles: number
+  damagedFiles: number
   /** Blobs that owed shards for which there is no drive, as the last pass found. */
   waiting: number
   unrepairable: readonly UnrepairableBlob[]
   unrepairableCount: number
-  /** Every blob had all its shards when it was last looked at, and nothing happened since. Never a guess: false when not known. */
+  /**
+   * Every blob had all its shards when it was last looked at, the last scrub left all other files as they should be, and
+   * nothing happened since. Never a guess: false when not known.
+   */
   complete: boolean
-  /** When the last scrub began that left nothing owed, each byte having been read; undefined: none did since the start. */
+  /** When the last scrub began that left nothing owed, each byte of each file having been read; undefined: none did since the start. */
   lastVerifiedMs: number | undefined
 }
 
@@ -101,6 +107,16 @@ export function listHealMetrics(progress: () => HealProgress, registry: Registry
     'kintsugi_heal_written_bytes_total',
     'Bytes of shards written to mend',
     ({ bytesWritten }) => bytesWritten,
+  )
+  counter(
+    'kintsugi_scrub_checked_files_total',
+    'Files that are no shards and were read and verified',
+    ({ checkedFiles }) => checkedFiles,
+  )
+  counter(
+    'kintsugi_scrub_damaged_files_total',
+    'Those of them that were damaged',
+    ({ damagedFiles }) => damagedFiles,
   )
   listPasses(progress, registry)
 }

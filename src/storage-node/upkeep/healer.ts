@@ -9,6 +9,7 @@ import type { BlobLatch } from './blob-latch.ts'
 import { BlobWalk, type PassKind } from './blob-walk.ts'
 import { checkBlob } from './check-blob.ts'
 import { DamageQueue } from './damage-queue.ts'
+import type { FileScrub } from './file-scrub.ts'
 import { type Healed, type HealParts, type HealRequest, healBlob } from './heal-blob.ts'
 import type { HealProgress } from './heal-progress.ts'
 import { OwedBlobs } from './owed-blobs.ts'
@@ -23,6 +24,8 @@ export interface HealerParts
   partitions: readonly MetadataPartition[]
   /** Held for every blob while it is mended. */
   latch: BlobLatch
+  /** What a scrub reads beside the blobs; absent where there is nothing else. */
+  files?: Pick<FileScrub, 'run' | 'isClean' | 'counts'>
 }
 
 /** A pass under way. `disturbances`: how many there had been when it began. */
@@ -31,6 +34,8 @@ interface Pass {
   disturbances: number
   /** A scrub that somebody waits for. */
   isHurried: boolean
+  /** How it is with the files that are no shards: undefined while they are read. */
+  filesClean: boolean | undefined
 }
 
 /** Blobs that are worked on side by side: small ones share the syncs of a drive. */
@@ -62,6 +67,7 @@ export class Healer {
   readonly #passes: Partial<Record<PassKind, Pass>> = {}
   #hurriesNext = false
   #running: Promise<void> | undefined
+  #scrubbing: Promise<void> = Promise.resolve()
   #unwatch: () => void = () => {}
   /** Of the last pass that ended: what a scrub has to read, and what waits for drives. */
   #scrubBytes = 0
@@ -102,6 +108,7 @@ export class Healer {
     this.#unwatch()
     this.#stopping.abort()
     await this.#running
+    await this.#scrubbing
   }
 
   /** A reader found a shard missing or corrupt. Drives that fail are the coordinator's to report. */
@@ -133,7 +140,9 @@ export class Healer {
       waiting: this.#waiting,
       unrepairable: this.#unrepairable.blobs,
       unrepairableCount,
-      complete: this.#isClean && queued + unrepairableCount === 0,
+      ...(this.#parts.files?.counts ?? { checkedFiles: 0, damagedFiles: 0 }),
+      complete:
+        this.#isClean && (this.#parts.files?.isClean ?? true) && queued + unrepairableCount === 0,
       lastVerifiedMs: this.#lastVerifiedMs,
     }
   }
@@ -229,7 +238,9 @@ export class Healer {
         walk.note(blob, await this.#heal({ ...blob, depth, hasRepairRow: false }))
       }),
     )
-    if (batch.length === 0) this.#end(pass)
+    if (batch.length > 0) return true
+    if (pass.filesClean === undefined) return false
+    this.#end(pass)
     return true
   }
 
@@ -246,9 +257,33 @@ export class Healer {
     const walk = new BlobWalk(kind, this.#parts.partitions, nowMs)
     const isHurried = kind === 'scrub' && this.#hurriesNext
     if (isHurried) this.#hurriesNext = false
-    this.#passes[kind] = { walk, disturbances: this.#schedule.disturbances, isHurried }
+    const { disturbances } = this.#schedule
+    const pass: Pass = { walk, disturbances, isHurried, filesClean: kind === 'check' || undefined }
+    this.#passes[kind] = pass
+    if (kind === 'scrub') this.#scrubbing = this.#scrubFiles(pass, this.#scrubbing)
     this.#schedule.began(kind, nowMs)
     this.#parts.log.debug({ pass: kind }, 'a pass over all blobs begins')
+  }
+
+  /** Beside the blobs, so that the one does not wait for the other; never twice at a time. */
+  async #scrubFiles(pass: Pass, before: Promise<void>): Promise<void> {
+    const { files } = this.#parts
+    if (files === undefined) {
+      pass.filesClean = true
+      return
+    }
+    await before
+    const pace = async (): Promise<void> => {
+      if (this.#passes.scrub !== pass) throw new Error('another scrub began')
+      await this.#parts.pace()
+    }
+    try {
+      pass.filesClean = await files.run(pace)
+    } catch (error) {
+      pass.filesClean = false
+      if (this.#stopping.signal.aborted || this.#passes.scrub !== pass) return
+      this.#parts.log.warn({ error: String(error) }, 'files could not be verified to the end')
+    }
   }
 
   #end(pass: Pass): void {
@@ -261,8 +296,9 @@ export class Healer {
     this.#scrubBytes = counts.bytes + counts.blobs * BLOB_COST_BYTES
     this.#waiting = counts.waiting
     this.#unrepairable.forgetUnseen(startedMs)
-    this.#isClean = walk.leftNothing && disturbances === this.#schedule.disturbances
-    if (kind === 'scrub' && walk.leftNothing) this.#lastVerifiedMs = startedMs
+    const leftNothing = walk.leftNothing && pass.filesClean === true
+    this.#isClean = leftNothing && disturbances === this.#schedule.disturbances
+    if (kind === 'scrub' && leftNothing) this.#lastVerifiedMs = startedMs
     this.#schedule.ended(walk, this.#nowMs())
     const level = walk.leftNothing && counts.mendedShards === 0 ? 'debug' : 'info'
     this.#parts.log[level]({ pass: kind, ...counts }, 'a pass over all blobs has ended')

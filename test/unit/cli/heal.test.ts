@@ -22,6 +22,8 @@ const QUIET: HealingStatus = {
   mendedShards: 0,
   bytesRead: 2048,
   bytesWritten: 0,
+  checkedFiles: 0,
+  damagedFiles: 0,
   unrepairableCount: 0,
   unrepairable: [],
 }

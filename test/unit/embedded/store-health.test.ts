@@ -19,6 +19,8 @@ const WHOLE: HealthFacts = {
     mendedShards: 0,
     bytesRead: 0,
     bytesWritten: 0,
+    checkedFiles: 0,
+    damagedFiles: 0,
     unrepairableCount: 0,
     unrepairable: [],
   },

@@ -1,0 +1,151 @@
+// A thousand flipped bytes over all files of all drives while the store serves, and one forced pass: no wrong byte is
+// returned, everything damaged is found and mended, and a second pass finds nothing.
+//
+// A code with m parity shards mends m damaged shards of a blob, and m + 1 replicas of rows mend m. Flips that fall anywhere
+// would exceed that now and then by mere chance, and nobody could mend it. So the drives are damaged in turns of m at a time:
+// the shards and rows of m drives rot, whatever is in their files, a pass mends them, then the next m. All drives get their share,
+// and the number of flips over all turns is a thousand.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, open, readdir, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import type { HealingStatus } from '../../src/gateway/admin-api.ts'
+import { MixedLoad } from '../support/load.ts'
+import { S3Client } from '../support/s3.ts'
+import { Seeded, seedOfRun } from '../support/seeded.ts'
+import { startServer, TEST_KEYS, type TestServer } from '../support/server.ts'
+
+const PROGRAM = fileURLToPath(new URL('../../../bin/kintsugi.cjs', import.meta.url))
+const FLIPS = Number(process.env.FLIPS ?? 1000)
+const PARITY = 2
+const DRIVES = 6
+
+t.test('flips over all files of all drives', { timeout: 900_000 }, async (t) => {
+  const seed = seedOfRun()
+  t.comment(`SEED=${seed}`)
+  const random = new Seeded(seed)
+  const root = await mkdtemp(join(tmpdir(), 'kintsugi-scrub-'))
+  const directories = Array.from({ length: DRIVES }, (_, index) => join(root, `drive${index + 1}`))
+  const server = await startServer({ directories, environment: { KINTSUGI_BUCKETS: 'load' } })
+  t.teardown(async () => {
+    await server.kill()
+    await rm(root, { recursive: true })
+  })
+  const client = new S3Client(server.endpoint)
+  const load = new MixedLoad(client, 'load', random)
+  const running = load.run(4)
+  await sleep(6000)
+  load.stop()
+  await running
+  t.same(load.troubles, [])
+  await heal(server)
+
+  const turns = DRIVES / PARITY
+  const kinds = new Map<string, number>()
+  for (let turn = 0; turn < turns; turn += 1) {
+    const victims = directories.slice(turn * PARITY, (turn + 1) * PARITY)
+    const files = await filesOf(victims)
+    for (let flip = 0; flip < FLIPS / turns; flip += 1) {
+      const file = random.pick(files)
+      if (await flipByte(file, random)) {
+        const kind = kindOf(file, root)
+        kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
+      }
+    }
+    await load.checkAll()
+    t.same(load.troubles, [], `no wrong byte in turn ${turn}`)
+    const before = await heal(server)
+    t.ok(before.verified, `one pass mends turn ${turn}`)
+    const after = await heal(server)
+    t.ok(after.verified)
+    t.equal(after.mendedShards, before.mendedShards, 'the next pass finds no shard to mend')
+    t.equal(after.damagedFiles, before.damagedFiles, 'nor any other file')
+    t.equal(after.unrepairableCount, 0)
+    t.comment(`turn ${turn}: ${after.mendedShards} shards, ${after.damagedFiles} files so far`)
+  }
+  t.comment(`flips by kind: ${JSON.stringify(Object.fromEntries(kinds))}`)
+  await load.checkAll()
+  t.same(load.troubles, [])
+  const { drives } = JSON.parse(await ask(server, ['status', '--json'])) as {
+    drives: { state: string }[]
+  }
+  t.ok(
+    drives.every(({ state }) => state === 'active'),
+    'every drive is still in service',
+  )
+  t.equal(await server.stop(), 0)
+  client.close()
+  const again = await startServer({ directories })
+  const reader = new S3Client(again.endpoint)
+  const last = new MixedLoad(reader, 'load', random, load.history)
+  await last.checkAll()
+  t.same(last.troubles, [], 'and so after a restart')
+  reader.close()
+  t.equal(await again.stop(), 0)
+})
+
+/** One forced pass to its verified end. */
+async function heal(server: TestServer): Promise<HealingStatus> {
+  const text = await ask(server, ['heal', '--wait', '--json', '--timeout', '240'])
+  return (JSON.parse(text) as { healing: HealingStatus }).healing
+}
+
+async function ask({ endpoint }: TestServer, words: readonly string[]): Promise<string> {
+  const child = spawn(process.execPath, [PROGRAM, ...words, '--endpoint', endpoint], {
+    env: {
+      PATH: process.env.PATH,
+      AWS_ACCESS_KEY_ID: TEST_KEYS.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: TEST_KEYS.secretAccessKey,
+    },
+  })
+  let text = ''
+  child.stdout.on('data', (bytes: Buffer) => {
+    text += bytes
+  })
+  let trouble = ''
+  child.stderr.on('data', (bytes: Buffer) => {
+    trouble += bytes
+  })
+  const [code] = (await once(child, 'close')) as [number]
+  if (code !== 0) throw new Error(`${words[0]} ended with ${code}: ${trouble} ${text}`)
+  return text
+}
+
+async function filesOf(directories: readonly string[]): Promise<string[]> {
+  const found: string[] = []
+  for (const directory of directories) {
+    const entries = await readdir(directory, { recursive: true, withFileTypes: true })
+    for (const entry of entries) if (entry.isFile()) found.push(join(entry.parentPath, entry.name))
+  }
+  return found
+}
+
+/** The entry of the drive that the file lies in. */
+function kindOf(path: string, root: string): string {
+  return path.slice(root.length + 1).split('/')[1]!
+}
+
+/** False when the file is gone meanwhile, or empty. */
+async function flipByte(path: string, random: Seeded): Promise<boolean> {
+  const size = await stat(path).then(
+    (found) => found.size,
+    () => 0,
+  )
+  if (size === 0) return false
+  const file = await open(path, 'r+').catch(() => undefined)
+  if (file === undefined) return false
+  try {
+    const at = random.below(size)
+    const byte = Buffer.alloc(1)
+    await file.read(byte, 0, 1, at)
+    byte[0]! ^= 1 << random.below(8)
+    await file.write(byte, 0, 1, at)
+    return true
+  } finally {
+    await file.close()
+  }
+}

@@ -8,7 +8,7 @@ export type Carelessness =
   | 'files are not synced'
   /** fsync() of a directory answers and does nothing. */
   | 'directories are not synced'
-  /** fdatasync() answers at once and is done three writes later. */
+  /** fdatasync() answers at once and is done a dozen writes later. */
   | 'syncs come late'
 
 /** The world of a machine with a careless disk. */
@@ -28,6 +28,8 @@ function carelessDisk(disk: Disk, how: Carelessness): Disk {
   return delegate(disk, { syncDirectory: async () => {} })
 }
 
+const WRITES_LATE = 12
+
 class LateSyncs {
   readonly #owed: { file: DiskFile; after: number }[] = []
 
@@ -40,7 +42,7 @@ class LateSyncs {
       }
     }
     const sync = async (): Promise<void> => {
-      this.#owed.push({ file, after: 3 })
+      this.#owed.push({ file, after: WRITES_LATE })
     }
     return delegate(file, { write, sync })
   }

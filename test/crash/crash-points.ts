@@ -20,7 +20,7 @@ export interface CrashPlan<Known> {
   known(): Known
   /** Every way to lose power at each operation. Otherwise: one of them, and nothing whenever a sync came before. */
   dense: boolean
-  /** Of the points found so, one in so many is kept. */
+  /** Of the points found so, one in so many is kept, from seed to seed another one. */
   stride?: number
 }
 
@@ -63,7 +63,7 @@ export class CrashPoints<Known> {
   #take(at: string): void {
     for (const survival of this.#choose()) {
       this.#seen += 1
-      if (this.#seen % (this.#plan.stride ?? 1) !== 0) continue
+      if ((this.#seen + this.#plan.seed) % (this.#plan.stride ?? 1) !== 0) continue
       const seed = this.#plan.seed * 10_007 + this.#seen
       const machine = this.#machine.crash(survival.of(seed), seed)
       const known = this.#plan.known()

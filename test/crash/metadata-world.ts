@@ -77,7 +77,7 @@ export async function start(machine: ForgetfulMachine): Promise<Running> {
   const coordinator = await FileCoordinator.open(choice.decision, { world, drives: live })
   const host = await MetadataHost.open(
     { drives, coordinator, log: silentLog, replicaCount: REPLICAS, limits: LIMITS },
-    { world, openLevel: flushable(machine.levels.openLevel) },
+    { world, openLevel: flushable(machine) },
   )
   return { host, coordinator, drives }
 }
@@ -117,38 +117,22 @@ function worldOf(machine: ForgetfulMachine): World {
 
 /**
  * A forgetful LevelDB that can be flushed: compactRange() makes everything written before it durable, as LevelDB does
- * when it writes a table. What was written is written once more in one synced batch.
+ * when it writes a table.
  */
-function flushable(open: OpenLevel): OpenLevel {
+function flushable({ levels, disk }: ForgetfulMachine): OpenLevel {
   return async (path, sizes) => {
-    const level = await open(path, sizes)
-    const seen = new Map<string, Uint8Array>()
-    const note = (key: Uint8Array): void => {
-      seen.set(Buffer.from(key).toString('hex'), key)
-    }
-    for await (const key of level.keys()) note(key)
-    const batch = level.batch.bind(level) as unknown as BatchCall
-    const noted: BatchCall = async (operations, options) => {
-      for (const { key } of operations) note(key)
-      await batch(operations, options)
-    }
+    const level = await levels.openLevel(path, sizes)
     const compactRange = async (): Promise<void> => {
-      const operations: Operation[] = []
-      for (const key of seen.values()) {
-        const value = await level.get(key)
-        operations.push(value === undefined ? { type: 'del', key } : { type: 'put', key, value })
-      }
-      await batch(operations, { sync: true })
+      await disk.touch(path)
+      levels.flush(path)
     }
+    const batch = level.batch.bind(level) as unknown as BatchCall
     const clear = async (range: { gte: Uint8Array; lt: Uint8Array }): Promise<void> => {
       const keys = await level.keys(range).all()
-      await noted(keys.map((key) => ({ type: 'del', key })))
+      await batch(keys.map((key) => ({ type: 'del', key })))
     }
-    return Object.assign(level, { batch: noted, compactRange, clear }) as unknown as BytesLevel
+    return Object.assign(level, { compactRange, clear }) as unknown as BytesLevel
   }
 }
 
-type Operation =
-  | { type: 'del'; key: Uint8Array }
-  | { type: 'put'; key: Uint8Array; value: Uint8Array }
-type BatchCall = (operations: Operation[], options?: { sync?: boolean }) => Promise<void>
+type BatchCall = (operations: { type: 'del'; key: Uint8Array }[]) => Promise<void>

@@ -42,6 +42,8 @@ export type Fault = (operation: DiskOperation) => string | undefined
 export interface ForgetfulDiskOptions {
   /** Past it writes fail with ENOSPC, half done. */
   capacityBytes?: number
+  /** The number of its device; 1 when there is only one. */
+  device?: number
 }
 
 /** An in-memory Disk. Its root is the empty path; paths are absolute. */
@@ -52,13 +54,16 @@ export class ForgetfulDisk implements Disk {
   readonly trace: string[] = []
   /** Set it to make operations fail. */
   fault: Fault = () => undefined
-  readonly #capacityBytes: number
+  /** May be changed at any time. */
+  capacityBytes: number
+  readonly #device: number
   readonly #root: DirectoryNode
   #offAt = Number.POSITIVE_INFINITY
   #off = false
 
   constructor(options: ForgetfulDiskOptions = {}, root: DirectoryNode = newDirectory()) {
-    this.#capacityBytes = options.capacityBytes ?? 1024 ** 4
+    this.capacityBytes = options.capacityBytes ?? 1024 ** 4
+    this.#device = options.device ?? 1
     this.#root = root
   }
 
@@ -75,7 +80,7 @@ export class ForgetfulDisk implements Disk {
   /** The disk as it is found after a crash now. `survives` is asked for everything that was not synced. */
   crash(survives: Survival): ForgetfulDisk {
     return new ForgetfulDisk(
-      { capacityBytes: this.#capacityBytes },
+      { capacityBytes: this.capacityBytes, device: this.#device },
       crashDirectory(this.#root, survives),
     )
   }
@@ -194,7 +199,7 @@ export class ForgetfulDisk implements Disk {
     await this.#yield()
     this.#read(path)
     const node = this.#find(path)
-    return node === undefined ? undefined : describe(node)
+    return node === undefined ? undefined : describe(node, this.#device)
   }
 
   async syncDirectory(path: string): Promise<void> {
@@ -213,8 +218,8 @@ export class ForgetfulDisk implements Disk {
   async space(path: string): Promise<DiskSpace> {
     await this.#yield()
     this.#read(path)
-    const freeBytes = Math.max(0, this.#capacityBytes - this.#usedBytes())
-    return { freeBytes, totalBytes: this.#capacityBytes, freeInodes: 0, totalInodes: 0 }
+    const freeBytes = Math.max(0, this.capacityBytes - this.usedBytes())
+    return { freeBytes, totalBytes: this.capacityBytes, freeInodes: 0, totalInodes: 0 }
   }
 
   /** The inode number of what is at a path: stable across crashes. */
@@ -242,7 +247,7 @@ export class ForgetfulDisk implements Disk {
       stat: async () => {
         await this.#yield()
         this.#throwIfOff()
-        return describe(node)
+        return describe(node, this.#device)
       },
       truncate: async (bytes) => {
         await this.#step({ kind: 'truncate', path }, () =>
@@ -255,7 +260,7 @@ export class ForgetfulDisk implements Disk {
 
   #write(path: string, node: FileNode, bytes: Uint8Array, position: number): void {
     const grows = Math.max(0, position + bytes.length - node.bytes.length)
-    if (grows > 0 && this.#usedBytes() + grows > this.#capacityBytes) {
+    if (grows > 0 && this.usedBytes() + grows > this.capacityBytes) {
       writeInto(node, { kind: 'write', position, bytes: bytes.slice(0, bytes.length >> 1) })
       throw diskError('ENOSPC', path)
     }
@@ -338,7 +343,8 @@ export class ForgetfulDisk implements Disk {
     return { directory: this.#directory(`/${names.join('/')}`), name }
   }
 
-  #usedBytes(): number {
+  /** Bytes of all files that have a name. */
+  usedBytes(): number {
     let total = 0
     const walk = (directory: DirectoryNode): void => {
       for (const node of directory.entries.values()) {
@@ -355,10 +361,10 @@ function namesIn(path: string): string[] {
   return path.split('/').filter((name) => name !== '')
 }
 
-function describe(node: Node): FileStat {
+function describe(node: Node, device: number): FileStat {
   const bytes = node.kind === 'file' ? node.bytes.length : 0
   const { links, inode, kind } = node
-  return { bytes, links, device: 1, inode, kind, permissions: 0o644 }
+  return { bytes, links, device, inode, kind, permissions: 0o644 }
 }
 
 function readFrom(node: FileNode, buffers: readonly Uint8Array[], position: number): number {

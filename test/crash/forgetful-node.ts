@@ -170,10 +170,18 @@ function applyChange(bytes: Buffer, change: FileChange): Buffer {
   return result
 }
 
-/** At least `length` bytes; a copy only if it must grow. */
+/** Buffers that were made with room to grow: all behind the bytes in use is zeros, and nobody else's. */
+const roomy = new WeakSet<ArrayBufferLike>()
+
+/** At least `length` bytes; a copy only if there is no room to grow in. */
 function grow(bytes: Buffer, length: number): Buffer {
   if (bytes.length >= length) return bytes
-  const grown = Buffer.alloc(length)
+  const { buffer, byteOffset } = bytes
+  if (roomy.has(buffer) && byteOffset + length <= buffer.byteLength) {
+    return Buffer.from(buffer, byteOffset, length)
+  }
+  const grown = Buffer.alloc(Math.max(length, 2 * bytes.length))
+  roomy.add(grown.buffer)
   bytes.copy(grown)
-  return grown
+  return grown.subarray(0, length)
 }

@@ -1,0 +1,61 @@
+// What must be true of a store that says that it is whole and to which nothing happens: every shard of every blob is
+// where its row says and reads back, no garbage waits, and queues are empty.
+import { shardCount } from '../../src/kit/erasure-code.ts'
+import type { Blob } from '../../src/metadata/records.ts'
+import { drivesOfBlob } from '../../src/placement/place.ts'
+import type { Complain, Serving } from './store.ts'
+
+/** Complains of everything that is not so. */
+export async function audit(serving: Serving, complain: Complain): Promise<void> {
+  const { storage } = serving
+  for (const partition of storage.router.partitions) {
+    let after: Uint8Array | undefined
+    do {
+      const page = await partition.scanBlobs(after, 100)
+      for (const { blob } of page.references) await auditBlob(blob, serving, complain)
+      after = page.more ? page.after : undefined
+    } while (after !== undefined)
+    const due = await partition.dueGarbage(Number.MAX_SAFE_INTEGER, 100)
+    if (due.length > 0) complain(`I5: ${due.length} blobs are garbage for ever`)
+  }
+  const { queued, unrepairableCount } = storage.healer.progress()
+  if (queued + unrepairableCount > 0)
+    complain(`I7: ${queued} blobs are queued, ${unrepairableCount} can not be mended`)
+}
+
+async function auditBlob(blob: Blob, { storage }: Serving, complain: Complain): Promise<void> {
+  const { map } = storage.coordinator.state
+  const drives = drivesOfBlob(map, blob)
+  const live = map.drives.filter(({ state }) => state === 'active').length
+  let good = 0
+  for (const [slot, driveId] of drives.entries()) {
+    try {
+      if (await isWhole(blob, slot, driveId, storage)) good += 1
+    } catch {
+      // The drive is not there.
+    }
+  }
+  const wanted = Math.min(shardCount(blob.code), live)
+  if (good < wanted)
+    complain(`I7: blob ${blob.uid} has ${good} of ${wanted} shards on drives ${drives.join()}`)
+}
+
+async function isWhole(
+  { uid, part, code, bytes, cellBytes }: Blob,
+  slot: number,
+  driveId: number,
+  { node }: Serving['storage'],
+): Promise<boolean> {
+  const opened = await node.openShard(driveId, { uid, part, slot })
+  if (opened.kind !== 'found') return false
+  const stripes = Math.ceil(bytes / (code.dataCount * cellBytes))
+  const target = Buffer.alloc(cellBytes)
+  try {
+    for (let index = 0; index < stripes; index += 1) {
+      if ((await opened.reader.readCell(index, target)).kind !== 'found') return false
+    }
+    return true
+  } finally {
+    await opened.reader.close()
+  }
+}

@@ -1,0 +1,141 @@
+// What clients asked and were answered, key by key, and whether one order of all of it explains every answer
+// (linearizability, checked as Wing and Gong do, with Lowe's memory of what was tried).
+
+/** A label of what a key holds: an ETag, a delete marker's name, or ABSENT. */
+export type Label = string
+
+export const ABSENT: Label = '-'
+
+/** What a write asked for beside writing. */
+export type Condition = { kind: 'none' } | { kind: 'absent' } | { kind: 'is'; label: Label }
+
+/** What was done with one key. `outcome` undefined: nobody knows, and nobody ever may. */
+export type Action =
+  | { kind: 'put'; label: Label; condition: Condition; outcome: 'done' | 'refused' | undefined }
+  | { kind: 'delete'; marker: Label | undefined; outcome: 'done' | undefined }
+  | { kind: 'delete-version'; label: Label; outcome: 'done' | undefined }
+  | { kind: 'read'; label: Label }
+  | { kind: 'read-version'; label: Label; isThere: boolean }
+
+/** An action from when it was asked to when it was answered, in ticks; never answered: Infinity. */
+export interface Entry {
+  action: Action
+  begun: number
+  ended: number
+}
+
+/** All entries of one key. */
+export class KeyHistory {
+  readonly name: string
+  readonly isVersioned: boolean
+  readonly entries: Entry[] = []
+
+  constructor(name: string, isVersioned: boolean) {
+    this.name = name
+    this.isVersioned = isVersioned
+  }
+
+  /** Why no order explains the entries; undefined when one does, or when it takes too long to find out. */
+  check(): string | undefined {
+    const entries = [...this.entries].sort((left, right) => left.begun - right.begun)
+    const found = new Search(entries, this.isVersioned).run()
+    if (found === 'explained' || found === 'unknown') return undefined
+    return `${this.name}: no order explains\n${entries.map(describe).join('\n')}`
+  }
+}
+
+const MOST_STEPS = 200_000
+
+class Search {
+  readonly #entries: readonly Entry[]
+  readonly #isVersioned: boolean
+  readonly #tried = new Set<string>()
+  readonly #done: Uint8Array
+  #steps = 0
+
+  constructor(entries: readonly Entry[], isVersioned: boolean) {
+    this.#entries = entries
+    this.#isVersioned = isVersioned
+    this.#done = new Uint8Array(entries.length)
+  }
+
+  run(): 'explained' | 'unexplained' | 'unknown' {
+    const isExplained = this.#go(0, [])
+    if (this.#steps > MOST_STEPS) return 'unknown'
+    return isExplained ? 'explained' : 'unexplained'
+  }
+
+  /** `first`: all entries before it are in the order already. `state`: newest version first. */
+  #go(first: number, state: readonly Label[]): boolean {
+    const entries = this.#entries
+    let from = first
+    while (from < entries.length && this.#done[from] === 1) from += 1
+    this.#steps += 1
+    if (this.#steps > MOST_STEPS) return true
+    let earliestEnd = Number.POSITIVE_INFINITY
+    for (let at = from; at < entries.length; at += 1) {
+      if (this.#done[at] === 0) earliestEnd = Math.min(earliestEnd, entries[at]!.ended)
+    }
+    // What nobody was answered need not have happened.
+    if (earliestEnd === Number.POSITIVE_INFINITY) return true
+    const name = this.#nameOf(from, state)
+    if (this.#tried.has(name)) return false
+    for (let at = from; at < entries.length; at += 1) {
+      const entry = entries[at]!
+      if (entry.begun > earliestEnd) break
+      if (this.#done[at] === 1) continue
+      const next = apply(entry.action, state, this.#isVersioned)
+      if (next === undefined) continue
+      this.#done[at] = 1
+      if (this.#go(from, next)) return true
+      this.#done[at] = 0
+    }
+    this.#tried.add(name)
+    return false
+  }
+
+  #nameOf(from: number, state: readonly Label[]): string {
+    let window = ''
+    for (let at = from; at < this.#done.length; at += 1) window += this.#done[at]
+    return `${from} ${window.replace(/0+$/, '')} ${state.join()}`
+  }
+}
+
+/** The state after the action; undefined when it can not have been answered so in this state. */
+function apply(
+  action: Action,
+  state: readonly Label[],
+  isVersioned: boolean,
+): readonly Label[] | undefined {
+  const current = currentOf(state)
+  switch (action.kind) {
+    case 'put': {
+      const holds = isMet(action.condition, current)
+      if (action.outcome === 'refused') return holds ? undefined : state
+      if (!holds) return action.outcome === undefined ? state : undefined
+      return isVersioned ? [action.label, ...state] : [action.label]
+    }
+    case 'delete':
+      if (isVersioned) return action.marker === undefined ? state : [action.marker, ...state]
+      return []
+    case 'delete-version':
+      return state.filter((label) => label !== action.label)
+    case 'read':
+      return current === action.label ? state : undefined
+    case 'read-version':
+      return state.includes(action.label) === action.isThere ? state : undefined
+  }
+}
+
+function currentOf([first]: readonly Label[]): Label {
+  return first === undefined || first.startsWith('marker') ? ABSENT : first
+}
+
+function isMet(condition: Condition, current: Label): boolean {
+  if (condition.kind === 'none') return true
+  return condition.kind === 'absent' ? current === ABSENT : current === condition.label
+}
+
+function describe({ action, begun, ended }: Entry): string {
+  return `  ${begun}–${ended} ${JSON.stringify(action)}`
+}

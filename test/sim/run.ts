@@ -1,0 +1,50 @@
+// npm run sim -- --from S --seeds N [--append FILE]: runs seeds and says which fail. --seed S --log: what one does.
+import { appendFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { simulate } from './simulate.ts'
+
+const { values } = parseArgs({
+  options: {
+    from: { type: 'string', default: '1' },
+    seeds: { type: 'string', default: '100' },
+    append: { type: 'string' },
+    seed: { type: 'string' },
+    log: { type: 'boolean', default: false },
+    'stop-at-failure': { type: 'boolean', default: false },
+  },
+})
+
+process.exitCode = values.seed === undefined ? await runSlice() : await runOne(Number(values.seed))
+
+async function runOne(seed: number): Promise<number> {
+  const { failures, log, hash, counts } = await simulate(seed)
+  if (values.log) for (const line of log) console.log(line)
+  console.log(`seed ${seed}: ${failures.length === 0 ? 'all invariants hold' : 'FAILED'} ${hash}`)
+  console.log(JSON.stringify(counts))
+  for (const failure of failures) console.log(failure)
+  return failures.length === 0 ? 0 : 1
+}
+
+async function runSlice(): Promise<number> {
+  const from = Number(values.from)
+  const seeds = Number(values.seeds)
+  const cpu = process.cpuUsage()
+  const begun = performance.now()
+  let failed = 0
+  let ran = 0
+  for (let seed = from; seed < from + seeds; seed += 1) {
+    const { failures } = await simulate(seed)
+    ran += 1
+    if (failures.length === 0) continue
+    failed += 1
+    console.log(`seed ${seed}: ${failures.map((failure) => failure.split('\n')[0]).join(' | ')}`)
+    if (values['stop-at-failure']) break
+  }
+  const seconds = (performance.now() - begun) / 1000
+  const { user, system } = process.cpuUsage(cpu)
+  const cpuSeconds = (user + system) / 1e6
+  const line = `from ${from}, seeds ${ran}, failures ${failed}, seconds ${seconds.toFixed(1)}`
+  console.log(`${line}, CPU per seed ${(cpuSeconds / ran).toFixed(3)} s`)
+  if (values.append !== undefined) appendFileSync(values.append, `${line}\n`)
+  return failed === 0 ? 0 : 1
+}

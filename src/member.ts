@@ -105,7 +105,7 @@ async function openGateway(
     },
     {
       ...{ world, log, objects, operations, registry },
-      admin: openAdmin({ storage, objects, clock: world.clock }),
+      admin: openAdmin({ storage, objects, clock: storage.clock }),
     },
   )
   if (config.tls && tls) {

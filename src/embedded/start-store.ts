@@ -95,7 +95,16 @@ function directoriesOf(config: ServeConfig): string[] {
 }
 
 function inspectAll(paths: readonly string[], world: World): Promise<Inspected[]> {
-  return Promise.all(paths.map(async (path) => ({ path, found: await inspectDrive(world, path) })))
+  return Promise.all(paths.map(async (path) => ({ path, found: await inspectOne(path, world) })))
+}
+
+/** A disk that answers with errors is one drive less: the others start without it. */
+async function inspectOne(path: string, world: World): Promise<Inspected['found']> {
+  try {
+    return await inspectDrive(world, path)
+  } catch (error) {
+    return { kind: 'broken', what: `it can not be read (${(error as Error).message})` }
+  }
 }
 
 /** Makes a drive of every directory that is none yet; ids follow the order in which they were given. */

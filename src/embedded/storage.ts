@@ -7,7 +7,8 @@ import { ClosingStack } from '../kit/closing-stack.ts'
 import { CELL_BYTES, type ErasureCode } from '../kit/erasure-code.ts'
 import type { Log } from '../kit/log.ts'
 import { Gauge, type Registry } from '../kit/metrics.ts'
-import type { World } from '../kit/world.ts'
+import { steadyClock } from '../kit/steady-clock.ts'
+import type { Clock, World } from '../kit/world.ts'
 import type { MetadataPartition } from '../metadata/contract.ts'
 import { openPartition } from '../metadata/partition.ts'
 import type { DamageReport } from '../objects/store-parts.ts'
@@ -58,6 +59,8 @@ export interface EmbeddedStorage {
   latch: BlobLatch
   /** After it nothing that was verified before is vouched for. */
   lastEvent: Pick<LastEvent, 'atMs'>
+  /** Of events and passes. The machine's clock may be set back: what was verified before it must not seem to be later. */
+  clock: Pick<Clock, 'now'>
   readiness(): { ready: boolean; degraded: readonly string[] }
   recordOut(driveId: number): Promise<void>
   reportDamage(report: DamageReport): void
@@ -105,13 +108,15 @@ async function openAll(
   opened.defer(() => host.close())
   live.serve(host)
   const partitions = await openPartitions(host, config, coordinator, parts.world)
-  const lastEvent = watchEvents(coordinator, parts.world.clock)
+  const clock = steadyClock(parts.world.clock)
+  const lastEvent = watchEvents(coordinator, clock)
   opened.defer(async () => lastEvent.stop())
   const damage = new DamageLog(parts.log, parts.registry)
   const { node } = live
   const latch = new BlobLatch()
   const files = openFileScrub({ ...parts, host, coordinator, drives: live, credentials })
-  const healing = { ...parts, node, coordinator, partitions, latch, files }
+  const world = { ...parts.world, clock }
+  const healing = { ...parts, world, node, coordinator, partitions, latch, files }
   const healer = await startHealer(config, healing, opened)
   listMetrics(coordinator, parts.registry)
   return {
@@ -126,6 +131,7 @@ async function openAll(
     healer,
     latch,
     lastEvent,
+    clock,
     readiness: () => readinessOf(coordinator.state),
     recordOut: (driveId) => live.recorded(driveId),
     reportDamage: (report) => {

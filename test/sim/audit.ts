@@ -2,7 +2,6 @@
 // where its row says and reads back, no garbage waits, and queues are empty.
 import { shardCount } from '../../src/kit/erasure-code.ts'
 import type { Blob } from '../../src/metadata/records.ts'
-import { drivesOfBlob } from '../../src/placement/place.ts'
 import type { Complain, Serving } from './store.ts'
 
 /** Complains of everything that is not so. */
@@ -15,17 +14,20 @@ export async function audit(serving: Serving, complain: Complain): Promise<void>
       for (const { blob } of page.references) await auditBlob(blob, serving, complain)
       after = page.more ? page.after : undefined
     } while (after !== undefined)
-    const due = await partition.dueGarbage(Number.MAX_SAFE_INTEGER, 100)
-    if (due.length > 0) complain(`I5: ${due.length} blobs are garbage for ever`)
+    const due = await partition.dueGarbage(serving.process.world.clock.now(), 100)
+    if (due.length > 0) complain(`I5: ${due.length} blobs are garbage and stay`)
   }
   const { queued, unrepairableCount } = storage.healer.progress()
-  if (queued + unrepairableCount > 0)
+  const { map } = storage.coordinator.state
+  const live = map.drives.filter(({ state }) => state === 'active').length
+  // With too few drives blobs wait for one, rightly.
+  if (unrepairableCount > 0 || (queued > 0 && live >= shardCount(map.code)))
     complain(`I7: ${queued} blobs are queued, ${unrepairableCount} can not be mended`)
 }
 
 async function auditBlob(blob: Blob, { storage }: Serving, complain: Complain): Promise<void> {
   const { map } = storage.coordinator.state
-  const drives = drivesOfBlob(map, blob)
+  const { drives } = blob
   const live = map.drives.filter(({ state }) => state === 'active').length
   let good = 0
   for (const [slot, driveId] of drives.entries()) {

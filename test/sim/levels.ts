@@ -42,7 +42,7 @@ export class LevelFiles {
   crash(survives: Survival): LevelFiles {
     let rows = this.#durable
     for (const { operations, synced } of this.#pending)
-      if (synced || survives()) rows = applied(rows, operations)
+      if (synced || survives('row')) rows = applied(rows, operations)
     return new LevelFiles(rows)
   }
 

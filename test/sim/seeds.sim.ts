@@ -7,7 +7,7 @@ import t from 'tap'
 const PROCESSES = 2
 const from = Number(process.env.SIM_FROM ?? 1)
 const seeds = Number(process.env.SIM_SEEDS ?? 500)
-const program = fileURLToPath(new URL('run.js', import.meta.url))
+const program = fileURLToPath(new URL('./run.js', import.meta.url))
 
 t.test(`seeds ${from} to ${from + seeds - 1}`, { timeout: 360_000 }, async (t) => {
   const share = Math.ceil(seeds / PROCESSES)

@@ -1,6 +1,7 @@
 // The embedded coordinator: one process decides, every live drive remembers.
 // A decision holds once it is durable on all of them. Layout: docs/formats/coordinator.md.
 import { assert } from '../kit/assert.ts'
+import { sleepPatiently } from '../kit/patient-sleep.ts'
 import { isMissing, type World } from '../kit/world.ts'
 import type { Change, ClusterState, Coordinator } from './coordinator.ts'
 import { markOut } from './coordinator-changes.ts'
@@ -49,12 +50,20 @@ interface Parts {
   world: Pick<World, 'disk' | 'clock'>
   /** The drives that are here and work. Every other drive of the map is marked out by the next decision. */
   drives: readonly CoordinatorDrive[]
+  /** Why drives are not here, where that is known. */
+  absent?: ReadonlyMap<number, string>
 }
 
 /** A Coordinator whose memory is a file on every live drive. */
 export class FileCoordinator implements Coordinator {
   readonly #world: Parts['world']
   readonly #drives = new Map<number, CoordinatorDrive>()
+  /** Why drives do not remember decisions; those that are not here for no known reason are in neither map. */
+  readonly #absent: Map<number, string>
+  /** How to stop waiting for a drive that is put aside. */
+  readonly #departures = new Map<number, AbortController>()
+  /** Writes that nobody waits for any more. */
+  readonly #leftBehind = new Map<number, Promise<unknown>>()
   readonly #listeners = new Set<(state: ClusterState) => void>()
   #decision: Decision
   #last: Promise<unknown> = Promise.resolve()
@@ -62,6 +71,7 @@ export class FileCoordinator implements Coordinator {
   private constructor(decision: Decision, parts: Parts) {
     this.#decision = decision
     this.#world = parts.world
+    this.#absent = new Map(parts.absent)
     for (const drive of parts.drives) this.#drives.set(drive.id, drive)
   }
 
@@ -108,11 +118,20 @@ export class FileCoordinator implements Coordinator {
    * the caller's to change. Throws DriveForked for a drive with a history of its own.
    */
   async addDrive(drive: CoordinatorDrive): Promise<void> {
+    // Two that write to one drive would use the same draft.
+    await this.#leftBehind.get(drive.id)
     await this.#inTurn(async () => {
-      await this.#refuseFork(drive)
-      await this.#writeTo(drive, this.#decision, bytesOf(this.#decision))
-      await this.#removeStrays(drive)
+      const reason = this.#absent.get(drive.id)
+      this.#absent.delete(drive.id)
+      try {
+        await this.#refuseFork(drive)
+        await this.#writeTo(drive, this.#decision, bytesOf(this.#decision))
+      } catch (error) {
+        if (reason !== undefined) this.#absent.set(drive.id, reason)
+        throw error
+      }
       this.#drives.set(drive.id, drive)
+      await this.#removeStrays(drive)
     })
   }
 
@@ -132,6 +151,17 @@ export class FileCoordinator implements Coordinator {
     return found
   }
 
+  /**
+   * Decides that a drive is out without waiting for it, not even where a decision waits for it already. It remembers
+   * nothing more until addDrive() takes it back.
+   */
+  async putAside(driveId: number, reason: string): Promise<void> {
+    this.#drives.delete(driveId)
+    this.#absent.set(driveId, reason)
+    this.#departures.get(driveId)?.abort()
+    await this.decide(markOut(driveId, reason))
+  }
+
   /** Waits for the decisions under way. */
   async close(): Promise<void> {
     await this.#last
@@ -142,7 +172,9 @@ export class FileCoordinator implements Coordinator {
   async #refuseFork(drive: CoordinatorDrive): Promise<void> {
     const present: History = { decisions: [this.#decision], corrupt: [] }
     const histories = new Map(this.#liveDrives().map(({ id }) => [id, present]))
-    histories.set(drive.id, await drive.run(() => readHistory(this.#world, drive.path)))
+    await this.#beforeDeadline(drive, async () => {
+      histories.set(drive.id, await readHistory(this.#world, drive.path))
+    })
     const choice = chooseState(histories)
     if (choice.kind === 'chosen' && choice.decision.hash === this.#decision.hash) return
     throw new DriveForked(`drive ${drive.id} went on without the others`)
@@ -176,7 +208,10 @@ export class FileCoordinator implements Coordinator {
     for (const { id, state: driveState } of state.map.drives) {
       const drive = this.#drives.get(id)
       if (driveState === 'out' || (drive !== undefined && drive.failure === undefined)) continue
-      const reason = drive === undefined ? 'it is missing' : `it failed: ${sayWhy(drive.failure)}`
+      const reason =
+        drive === undefined
+          ? (this.#absent.get(id) ?? 'it is missing')
+          : `it failed: ${sayWhy(drive.failure)}`
       edited = (markOut(id, reason)(edited) ?? edited) as ClusterState
     }
     return edited
@@ -211,7 +246,8 @@ export class FileCoordinator implements Coordinator {
       } catch (error) {
         if (isFull(error)) full = error
         else {
-          drive.fail(error)
+          // One that was put aside is not here any more, but did not fail.
+          if (this.#drives.has(drive.id)) drive.fail(error)
           failed.push({ cause: error })
         }
       }
@@ -255,13 +291,13 @@ export class FileCoordinator implements Coordinator {
     try {
       await this.#removeFiles(drive, (known) => known > this.state.epoch)
     } catch (error) {
-      drive.fail(error)
+      if (this.#drives.has(drive.id)) drive.fail(error)
     }
   }
 
   async #removeFiles(drive: CoordinatorDrive, isOld: (epoch: number) => boolean): Promise<void> {
     const directory = coordinatorPath(drive.path)
-    await drive.run(async () => {
+    await this.#beforeDeadline(drive, async () => {
       for (const name of await this.#world.disk.list(directory)) {
         const epoch = epochOfFileName(name)
         if (epoch !== undefined && isOld(epoch))
@@ -270,19 +306,38 @@ export class FileCoordinator implements Coordinator {
     })
   }
 
+  /** A drive that is put aside meanwhile is waited for no more; what it was to write is left behind. */
   async #beforeDeadline(drive: CoordinatorDrive, write: () => Promise<void>): Promise<void> {
+    const gone = this.#absent.get(drive.id)
+    if (gone !== undefined) throw new Error(gone)
     const done = new AbortController()
-    const late = this.#world.clock.sleep(WRITE_DEADLINE_MS, done.signal).then(
+    const departure = new AbortController()
+    this.#departures.set(drive.id, departure)
+    const late = sleepPatiently(this.#world.clock, WRITE_DEADLINE_MS, done.signal).then(
       () => {
         throw new Error(`it took more than ${WRITE_DEADLINE_MS} ms to remember a decision`)
       },
       () => {}, // Not late after all.
     )
+    const writing = drive.run(write)
     try {
-      await Promise.race([drive.run(write), late.then(() => new Promise<never>(() => {}))])
+      await Promise.race([
+        writing,
+        late.then(() => new Promise<never>(() => {})),
+        whenAborted(departure.signal),
+      ])
     } finally {
+      if (departure.signal.aborted) this.#leaveBehind(drive.id, writing)
+      this.#departures.delete(drive.id)
       done.abort()
     }
+  }
+
+  #leaveBehind(driveId: number, writing: Promise<void>): void {
+    const ended = writing
+      .catch(() => {}) // Nobody counts on it.
+      .finally(() => this.#leftBehind.delete(driveId))
+    this.#leftBehind.set(driveId, ended)
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
@@ -348,6 +403,14 @@ function isWorthKeeping(known: number, epoch: number, held: readonly number[]): 
 function isFull(error: unknown): boolean {
   const { code, trouble } = error as { code?: string; trouble?: string }
   return trouble === 'full' || code === 'ENOSPC' || code === 'EDQUOT'
+}
+
+/** Rejects when the signal is aborted. */
+function whenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const leave = (): void => reject(new Error('it was put aside'))
+    signal.addEventListener('abort', leave, { once: true })
+  })
 }
 
 function sayWhy(failure: unknown): string {

@@ -226,20 +226,54 @@ t.test('a full drive refuses the decision and is not failed', async (t) => {
 
 t.test('a drive that hangs is failed after a while', async (t) => {
   const drives = await makeDrives(t, 2)
-  let late = 0
-  const sleep = (): Promise<void> =>
+  let isLate = false
+  let first: AbortSignal | undefined
+  const sleep = (_ms: number, signal?: AbortSignal): Promise<void> =>
     new Promise((resolve) => {
-      if (late > 0) setImmediate(resolve)
-      late -= 1
+      if (isLate) first ??= signal
+      if (signal !== undefined && signal === first) setImmediate(resolve)
     })
   const impatient = await FileCoordinator.create(firstState(drives), {
     world: { ...world, clock: { ...world.clock, sleep } },
     drives,
   })
-  late = 1 // The first drive that is asked.
+  isLate = true // For the first drive that is asked, however often it is slept for.
   drives[0]!.run = () => new Promise(() => {})
   const state = await impatient.decide(addBucket('a'))
   t.equal(state.map.drives[0]!.state, 'out')
+})
+
+t.test('a decision does not wait for a drive that is put aside', async (t) => {
+  const drives = await makeDrives(t, 3)
+  const coordinator = await FileCoordinator.create(firstState(drives), { world, drives })
+  const run = drives[0]!.run
+  let goOn = (): void => {}
+  const hanging = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  drives[0]!.run = async (operation) => {
+    await hanging
+    return run(operation)
+  }
+  const waiting = coordinator.decide(addBucket('a'))
+  await coordinator.putAside(1, 'it hangs')
+  t.ok((await waiting).buckets.a, 'the decision that waited for it holds')
+  t.match(coordinator.state.map.drives[0], { state: 'out', reason: 'it hangs' })
+  t.equal(drives[0]!.failure, undefined, 'it has not failed')
+  await coordinator.decide(addBucket('b'))
+
+  const returning = coordinator.addDrive(drives[0]!)
+  goOn()
+  await returning
+  const state = await coordinator.decide(markActive(1))
+  t.match(state.map.drives[0], { id: 1, state: 'active' })
+  t.match(Object.keys(state.buckets), ['a', 'b'])
+  const histories = new Map([[1, await readHistory(world, drives[0]!.path)]])
+  const choice = chooseState(histories)
+  t.match(choice, { kind: 'chosen', decision: { state: { epoch: state.epoch } } })
+  await coordinator.decide(addBucket('c'))
+  t.equal(drives[0]!.failure, undefined, 'it remembers again')
+  await coordinator.close()
 })
 
 t.test('a change that marks out what is out already changes nothing', async (t) => {

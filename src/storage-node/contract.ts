@@ -80,3 +80,13 @@ export interface StorageNode {
   /** Forgets a shard; a missing one is no error. Its space is free soon after. */
   deleteShard(driveId: DriveId, id: ShardId): Promise<void>
 }
+
+/** What is known of the health of drives, for those who choose which of them to read. */
+export interface DriveAdvice {
+  /** A drive that is not to be waited for where others can answer. */
+  isSuspect(driveId: DriveId): boolean
+  /** A read from the drive that takes longer is late, in milliseconds. */
+  lateAfterMs(driveId: DriveId): number
+  /** Calls back when the drive becomes suspect; returns how to stop. */
+  onSuspect(driveId: DriveId, listener: () => void): () => void
+}

@@ -3,6 +3,7 @@
 import type { AbstractLevel } from 'abstract-level'
 import { Level } from 'level'
 import type { Disk, World } from '../kit/world.ts'
+import { diskItself } from './drive-care/watched-disk.ts'
 
 /** Thrown when another process (or this one, twice) uses the drive. */
 export class DriveLocked extends Error {
@@ -54,8 +55,9 @@ export async function lockDrive(
 ): Promise<{ close(): Promise<void> }> {
   // LevelDB must not see a second opening from this process: the one that is refused closes the lock file,
   // and with that the operating system drops the lock of the first one too (POSIX record locks).
-  const held = heldHere.get(world.disk) ?? new Set<string>()
-  heldHere.set(world.disk, held)
+  const disk = diskItself(world.disk)
+  const held = heldHere.get(disk) ?? new Set<string>()
+  heldHere.set(disk, held)
   const name = await nameOnDisk(world, drivePath)
   if (held.has(name)) throw new DriveLocked(drivePath)
   held.add(name)

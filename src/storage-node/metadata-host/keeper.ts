@@ -105,6 +105,12 @@ export class MetadataKeeper implements Doubts {
     return this.#mender.request()
   }
 
+  /** No copy that is under way counts on the drive; replicas that it had are made elsewhere. */
+  driveAside(driveId: number): void {
+    this.#removeLearners(driveId)
+    void this.#mender.request()
+  }
+
   /** Takes a replica out of use whose rows are not what they were. Asked often, acts once. */
   onBadRows(member: Member, cause: unknown): void {
     const { driveId, host } = member
@@ -242,11 +248,7 @@ export class MetadataKeeper implements Doubts {
     }
     this.#readNoMore(driveId)
     await this.#decide(dropReplicasOn(driveId))
-    for (const partition of this.#parts.partitions.values()) {
-      for (const member of partition.members) {
-        if (member.driveId === driveId && member.role === 'learner') partition.remove(member)
-      }
-    }
+    this.#removeLearners(driveId)
     if (this.#membersOn(driveId).length > 0) return // The others failed meanwhile.
     await host.rows.close()
     host.replaceRows(await replaceRows({ world, drive: host.drive, openLevel }))
@@ -263,6 +265,14 @@ export class MetadataKeeper implements Doubts {
       if (!(await this.#rest(ROOM_AGAIN_MS))) return false
     }
     return false
+  }
+
+  #removeLearners(driveId: number): void {
+    for (const partition of this.#parts.partitions.values()) {
+      for (const member of partition.members) {
+        if (member.driveId === driveId && member.role === 'learner') partition.remove(member)
+      }
+    }
   }
 
   #membersOn(driveId: number): Member[] {

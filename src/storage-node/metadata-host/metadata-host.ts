@@ -154,6 +154,11 @@ export class MetadataHost {
     await closeWhole(host, { world: this.#world, log: this.#log })
   }
 
+  /** A drive was put aside and is on record as out: nothing waits for it any more. */
+  driveAside(driveId: number): void {
+    this.#keeper.driveAside(driveId)
+  }
+
   /** Makes the replicas that are missing, as far as there are drives for them. */
   mend(): Promise<void> {
     return this.#keeper.mend()

@@ -1,0 +1,146 @@
+// A storage node on which nobody waits for a drive that was put aside: its callers see a drive that failed, and go on
+// with the others. What they began there ends behind their backs and is cleared away then.
+import type {
+  CellRead,
+  DriveId,
+  ShardDescribed,
+  ShardDescription,
+  ShardId,
+  ShardOpened,
+  ShardReader,
+  ShardWriter,
+  StorageNode,
+} from '../contract.ts'
+import type { AsideDrives } from './aside.ts'
+
+/** A StorageNode in front of another one. */
+export class PatientNode implements StorageNode {
+  readonly #node: StorageNode
+  readonly #aside: AsideDrives
+
+  constructor(node: StorageNode, aside: AsideDrives) {
+    this.#node = node
+    this.#aside = aside
+  }
+
+  async beginShard(driveId: DriveId, description: ShardDescription): Promise<ShardWriter> {
+    const writer = await this.#aside.orAside(
+      driveId,
+      () => this.#node.beginShard(driveId, description),
+      (late) => late.status === 'fulfilled' && clearAway(late.value.abort()),
+    )
+    return new PatientWriter(writer, { driveId, aside: this.#aside })
+  }
+
+  async openShard(driveId: DriveId, id: ShardId): Promise<ShardOpened> {
+    const opened = await this.#aside.orAside(
+      driveId,
+      () => this.#node.openShard(driveId, id),
+      (late) => {
+        if (late.status === 'fulfilled' && late.value.kind === 'found') {
+          clearAway(late.value.reader.close())
+        }
+      },
+    )
+    if (opened.kind !== 'found') return opened
+    const reader = new PatientReader(opened.reader, { driveId, aside: this.#aside })
+    return { kind: 'found', reader }
+  }
+
+  async deleteShard(driveId: DriveId, id: ShardId): Promise<void> {
+    await this.#aside.orAside(driveId, () => this.#node.deleteShard(driveId, id))
+  }
+}
+
+/** Of which drive something is. */
+interface OnDrive {
+  driveId: DriveId
+  aside: AsideDrives
+}
+
+class PatientWriter implements ShardWriter {
+  readonly #writer: ShardWriter
+  readonly #on: OnDrive
+  /** It was given up in the middle of a step: it is aborted as soon as that ends. */
+  #isGivenUp = false
+
+  constructor(writer: ShardWriter, on: OnDrive) {
+    this.#writer = writer
+    this.#on = on
+  }
+
+  async write(cell: Uint8Array): Promise<void> {
+    await this.#step(() => this.#writer.write(cell))
+  }
+
+  async commit(): Promise<void> {
+    await this.#step(() => this.#writer.commit())
+  }
+
+  async abort(): Promise<void> {
+    const { aside, driveId } = this.#on
+    if (this.#isGivenUp) return
+    if (aside.has(driveId)) clearAway(this.#writer.abort())
+    else await aside.orAside(driveId, () => this.#writer.abort()).catch(ignoreGivenUp)
+  }
+
+  async #step(step: () => Promise<void>): Promise<void> {
+    const { aside, driveId } = this.#on
+    let isUnderWay = false
+    try {
+      await aside.orAside(
+        driveId,
+        () => {
+          isUnderWay = true
+          return step().finally(() => {
+            isUnderWay = false
+          })
+        },
+        () => clearAway(this.#writer.abort()),
+      )
+    } catch (error) {
+      if (aside.has(driveId)) {
+        this.#isGivenUp = true
+        if (!isUnderWay) clearAway(this.#writer.abort())
+      }
+      throw error
+    }
+  }
+}
+
+/** Cells are not given up here: a caller that does not wait for one says so by itself (objects/read-blob.ts). */
+class PatientReader implements ShardReader {
+  readonly #reader: ShardReader
+  readonly #on: OnDrive
+
+  constructor(reader: ShardReader, on: OnDrive) {
+    this.#reader = reader
+    this.#on = on
+  }
+
+  async describe(): Promise<ShardDescribed> {
+    const { aside, driveId } = this.#on
+    return await aside.orAside(driveId, () => this.#reader.describe())
+  }
+
+  async readCell(index: number, target: Uint8Array): Promise<CellRead> {
+    const { aside, driveId } = this.#on
+    aside.check(driveId)
+    return await this.#reader.readCell(index, target)
+  }
+
+  async close(): Promise<void> {
+    const { aside, driveId } = this.#on
+    if (aside.has(driveId)) clearAway(this.#reader.close())
+    else await aside.orAside(driveId, () => this.#reader.close()).catch(ignoreGivenUp)
+  }
+}
+
+/** What is left of something that was given up ends when it ends; nobody is left whom its trouble would concern. */
+function clearAway(work: Promise<unknown>): void {
+  work.catch(() => {})
+}
+
+function ignoreGivenUp(error: unknown): void {
+  if ((error as { code?: string } | undefined)?.code !== 'DRIVE_UNAVAILABLE') throw error
+}

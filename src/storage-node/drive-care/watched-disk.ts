@@ -1,0 +1,108 @@
+// A disk whose operations are observed, each for the drive on which it is. LevelDB is native and passes by it.
+import type { Disk, DiskFile } from '../../kit/world.ts'
+import type { DriveHealth, OperationKind } from './drive-health.ts'
+
+/** A Disk in front of another one. Paths outside of the watched drives pass through unseen. */
+export class WatchedDisk implements Disk {
+  readonly #disk: Disk
+  /** By directory; drives are few. */
+  readonly #drives = new Map<string, DriveHealth>()
+
+  constructor(disk: Disk) {
+    this.#disk = disk
+  }
+
+  /** From now on what happens below `path` is observed; files that are open already stay unseen. */
+  watch(path: string, health: DriveHealth): void {
+    this.#drives.set(path, health)
+  }
+
+  /** The one behind it. */
+  get behind(): Disk {
+    return this.#disk
+  }
+
+  unwatch(path: string): void {
+    this.#drives.delete(path)
+  }
+
+  async open(...request: Parameters<Disk['open']>): Promise<DiskFile> {
+    const health = this.#healthAt(request[0])
+    const file = await observe(health, 'other', () => this.#disk.open(...request))
+    return health === undefined ? file : watchedFile(file, health)
+  }
+
+  readFile(path: string): Promise<Uint8Array> {
+    return this.#observe(path, 'other', () => this.#disk.readFile(path))
+  }
+
+  makeDirectory(path: string): Promise<void> {
+    return this.#observe(path, 'other', () => this.#disk.makeDirectory(path))
+  }
+
+  list(path: string): Promise<string[]> {
+    return this.#observe(path, 'other', () => this.#disk.list(path))
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.#observe(from, 'other', () => this.#disk.rename(from, to))
+  }
+
+  remove(path: string): Promise<void> {
+    return this.#observe(path, 'other', () => this.#disk.remove(path))
+  }
+
+  /** Not observed: it is long where there is much to remove. */
+  removeTree(path: string): Promise<void> {
+    return this.#disk.removeTree(path)
+  }
+
+  stat(path: string): ReturnType<Disk['stat']> {
+    return this.#observe(path, 'other', () => this.#disk.stat(path))
+  }
+
+  syncDirectory(path: string): Promise<void> {
+    return this.#observe(path, 'sync', () => this.#disk.syncDirectory(path))
+  }
+
+  space(path: string): ReturnType<Disk['space']> {
+    return this.#observe(path, 'other', () => this.#disk.space(path))
+  }
+
+  #observe<T>(path: string, kind: OperationKind, operation: () => Promise<T>): Promise<T> {
+    return observe(this.#healthAt(path), kind, operation)
+  }
+
+  #healthAt(path: string): DriveHealth | undefined {
+    for (const [directory, health] of this.#drives) {
+      if (!path.startsWith(directory)) continue
+      if (path.length === directory.length || path[directory.length] === '/') return health
+    }
+    return undefined
+  }
+}
+
+function observe<T>(
+  health: DriveHealth | undefined,
+  kind: OperationKind,
+  operation: () => Promise<T>,
+): Promise<T> {
+  return health === undefined ? operation() : health.observe(kind, operation)
+}
+
+function watchedFile(file: DiskFile, health: DriveHealth): DiskFile {
+  return {
+    read: (buffers, position) => health.observe('read', () => file.read(buffers, position)),
+    write: (buffers, position) => health.observe('write', () => file.write(buffers, position)),
+    sync: () => health.observe('sync', () => file.sync()),
+    stat: () => health.observe('other', () => file.stat()),
+    truncate: (bytes) => health.observe('other', () => file.truncate(bytes)),
+    // Not observed: it waits for what else is under way on the file.
+    close: () => file.close(),
+  }
+}
+
+/** The disk itself, whoever watches it. */
+export function diskItself(disk: Disk): Disk {
+  return disk instanceof WatchedDisk ? disk.behind : disk
+}

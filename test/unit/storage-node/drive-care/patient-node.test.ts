@@ -1,0 +1,75 @@
+// Nobody waits for a drive that is put aside, and what was begun on it is cleared away.
+import t from 'tap'
+import type { ShardDescription, StorageNode } from '../../../../src/storage-node/contract.ts'
+import { AsideDrives } from '../../../../src/storage-node/drive-care/aside.ts'
+import { PatientNode } from '../../../../src/storage-node/drive-care/patient-node.ts'
+
+const failed = { name: 'DriveUnavailable', trouble: 'failed', driveId: 1 }
+const id = { uid: 'aa' as never, part: 0, slot: 0 }
+const description = { id } as unknown as ShardDescription
+
+/** A node on which everything takes until `goOn`. */
+function slowNode() {
+  const seen: string[] = []
+  let goOn = (): void => {}
+  const gate = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  const step = (name: string) => async () => {
+    await gate
+    seen.push(name)
+  }
+  const writer = {
+    write: step('write'),
+    commit: step('commit'),
+    abort: async () => void seen.push('abort'),
+  }
+  const node: StorageNode = {
+    beginShard: async () => writer,
+    openShard: async () => {
+      await gate
+      return {
+        kind: 'found',
+        reader: {
+          describe: async () => ({ kind: 'missing' }),
+          readCell: async () => ({ kind: 'missing' }),
+          close: async () => void seen.push('close'),
+        },
+      }
+    },
+    deleteShard: step('delete'),
+  }
+  return { node, seen, goOn }
+}
+
+t.test('who waits hears of it; what was begun is let go of when it ends', async (t) => {
+  const { node, seen, goOn } = slowNode()
+  const aside = new AsideDrives()
+  const patient = new PatientNode(node, aside)
+  const writer = await patient.beginShard(1, description)
+  const writing = writer.commit()
+  const opening = patient.openShard(1, id)
+  const deleting = patient.deleteShard(1, id)
+  const other = patient.openShard(2, id)
+  aside.put(1, 'it hangs')
+  await t.rejects(writing, failed)
+  await t.rejects(opening, failed)
+  await t.rejects(deleting, failed)
+  await writer.abort()
+  t.same(seen, [], 'nothing has ended yet')
+  await t.rejects(patient.beginShard(1, description), failed, 'nor is anything begun')
+  goOn()
+  t.match(await other, { kind: 'found' }, 'another drive is not concerned')
+  await new Promise((resolve) => setImmediate(resolve))
+  t.same([...seen].sort(), ['abort', 'close', 'commit', 'delete'])
+})
+
+t.test('a drive that is taken back serves again', async (t) => {
+  const { node, goOn } = slowNode()
+  const aside = new AsideDrives()
+  const patient = new PatientNode(node, aside)
+  aside.put(1, 'it hangs')
+  aside.takeBack(1)
+  goOn()
+  t.match(await patient.openShard(1, id), { kind: 'found' })
+})

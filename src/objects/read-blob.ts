@@ -4,6 +4,7 @@ import { DriveUnavailable } from '../kit/drive-unavailable.ts'
 import { shardCount } from '../kit/erasure-code.ts'
 import { type Blob, MISSING_SLOT } from '../metadata/records.ts'
 import type { CellRead, ShardReader } from '../storage-node/contract.ts'
+import type { CellOutcome, CellUnderWay } from './hedging.ts'
 import type { ByteRange } from './object-store.ts'
 import type { DamageReport, StoreParts } from './store-parts.ts'
 import { type BlobLayout, cellBytesOf, layoutBlob, type StripeSlice, sliceRange } from './stripe.ts'
@@ -41,12 +42,29 @@ export async function* readBlob(
   }
 }
 
+/** A stripe of which cells are lacking. */
+interface StripeToFill {
+  index: number
+  cellBytes: number
+  cellOf(slot: number): Uint8Array
+}
+
+/** What reading a slice gave, by slot. */
+interface SliceFound {
+  good: readonly number[]
+  lost: readonly number[]
+  late: ReadonlyMap<number, CellUnderWay>
+}
+
 /** The shards of one blob while it is being read: opened when first needed, given up when they fail. */
 class BlobShards {
   readonly layout: BlobLayout
   readonly #blob: Blob
   readonly #parts: StoreParts
   readonly #opened = new Map<number, Promise<ShardReader | undefined>>()
+  /** Work that nobody waits for; readers are closed behind it. */
+  readonly #leftBehind: Promise<unknown>[] = []
+  #isSomethingLate = false
 
   constructor(blob: Blob, parts: StoreParts) {
     this.#blob = blob
@@ -62,29 +80,80 @@ class BlobShards {
     const slots = range(slice.firstCell, slice.lastCell + 1)
     const cellOf = (slot: number): Uint8Array =>
       target.subarray(slot * cellBytes - base, (slot + 1) * cellBytes - base)
-    const good = await Promise.all(
-      slots.map((slot) => this.#readCell(slot, slice.stripe, cellOf(slot))),
-    )
-    const lost = slots.filter((_, index) => !good[index])
-    if (lost.length > 0) await this.#mend(slice.stripe, cellBytes, lost, cellOf)
+    const stripe = { index: slice.stripe, cellBytes, cellOf }
+    const reads = slots.map((slot) => this.#begin(slot, slice.stripe, cellOf(slot)))
+    const outcomes = await this.#parts.hedging.inTime(reads)
+    const withOutcome = (wanted: CellOutcome): number[] =>
+      slots.filter((_, at) => outcomes[at] === wanted)
+    const late = new Map(withOutcome('late').map((slot) => [slot, reads[slots.indexOf(slot)]!]))
+    const found = { good: withOutcome('good'), lost: withOutcome('lost'), late }
+    if (late.size > 0) await this.#doWithout(stripe, found)
+    else if (found.lost.length > 0) await this.#mend(stripe, found.lost, found.good)
     return target.subarray(slice.from - base, slice.to - base)
   }
 
+  /** Lets all readers go: at once, or behind the caller's back where a drive is late. */
   async close(): Promise<void> {
-    for (const opening of this.#opened.values()) await (await opening)?.close()
+    const closing = this.#closeAll()
+    if (this.#isSomethingLate)
+      closing.catch((error) =>
+        this.#parts.log.debug({ error: String(error) }, 'a reader was not closed'),
+      )
+    else await closing
   }
 
-  /** Fills the lost cells from k others. Cells that were read already are read again: they cost no disk by then. */
+  async #closeAll(): Promise<void> {
+    await Promise.allSettled(this.#leftBehind)
+    await Promise.all([...this.#opened.values()].map(async (opening) => (await opening)?.close()))
+  }
+
+  /** Makes late cells from others, unless they come after all; waits for them where nothing else is left. */
+  async #doWithout(stripe: StripeToFill, { good, lost, late }: SliceFound): Promise<void> {
+    this.#isSomethingLate = true
+    const wanted = [...lost, ...late.keys()]
+    const mending = this.#mend(stripe, wanted, good)
+    const coming = this.#allCome(lost, late)
+    this.#leftBehind.push(mending, coming)
+    try {
+      const first = await Promise.any([mending.then(() => 'mended'), coming.then(() => 'came')])
+      if (first === 'mended') this.#parts.hedging.noteWon()
+    } catch {
+      await this.#waitForLate(stripe, { good, lost, late })
+    }
+  }
+
+  /** Resolves when every late cell came and nothing else is lacking; rejects when that can not be. */
+  async #allCome(lost: readonly number[], late: SliceFound['late']): Promise<void> {
+    const came = await Promise.all([...late.values()].map(({ read }) => read ?? false))
+    if (lost.length > 0 || came.includes(false)) throw new TooFewShards('a late cell did not come')
+  }
+
+  /** The last resort: drives that are late or suspect are waited for. */
+  async #waitForLate(stripe: StripeToFill, { good, lost, late }: SliceFound): Promise<void> {
+    const still = [...lost]
+    const came = [...good]
+    for (const [slot, { read }] of late) {
+      const cell = stripe.cellOf(slot)
+      const isGood = await (read ?? this.#readCell(slot, stripe.index, cell))
+      if (isGood) came.push(slot)
+      else still.push(slot)
+    }
+    if (still.length > 0) await this.#mend(stripe, still, came)
+  }
+
+  /** Fills the lost cells from k others, of which the good ones lie in the slice already. */
   async #mend(
-    stripe: number,
-    cellBytes: number,
+    { index, cellBytes, cellOf }: StripeToFill,
     lost: readonly number[],
-    cellOf: (slot: number) => Uint8Array,
+    good: readonly number[],
   ): Promise<void> {
     const { code } = this.#blob
     const memory = await this.#parts.mendingCodec.acquire()
     try {
-      const present = await this.#gather(stripe, cellBytes, lost, memory.cells)
+      const cells = new Map(good.map((slot) => [slot, cellOf(slot)]))
+      await this.#gather({ index, cellBytes }, lost, cells)
+      for (const [slot, cell] of cells) memory.cells[slot]!.set(cell)
+      const present = [...cells.keys()]
       this.#parts.mendingCodec.reconstruct(code, memory, cellBytes, present, lost)
       for (const slot of lost) cellOf(slot).set(memory.cells[slot]!.subarray(0, cellBytes))
     } finally {
@@ -92,33 +161,49 @@ class BlobShards {
     }
   }
 
-  /** Reads cells of one stripe until there are k; returns their slots. */
+  /** Adds cells of a stripe to `cells` until there are k, each in memory of its own: one that is late writes nowhere else. */
   async #gather(
-    stripe: number,
-    cellBytes: number,
+    { index, cellBytes }: { index: number; cellBytes: number },
     lost: readonly number[],
-    cells: readonly Uint8Array[],
-  ): Promise<number[]> {
-    const { dataCount } = this.#blob.code
-    const candidates = range(0, shardCount(this.#blob.code)).filter((slot) => !lost.includes(slot))
-    const present: number[] = []
-    while (present.length < dataCount && candidates.length > 0) {
-      const batch = candidates.splice(0, dataCount - present.length)
-      // Every read ends before one that failed is heard of: none writes into cells that are another blob's by then.
-      const reads = await Promise.allSettled(
-        batch.map((slot) => this.#readCell(slot, stripe, cells[slot]!.subarray(0, cellBytes))),
-      )
-      for (const [index, read] of reads.entries()) {
-        if (read.status === 'rejected') throw read.reason
-        if (read.value) present.push(batch[index]!)
+    cells: Map<number, Uint8Array>,
+  ): Promise<void> {
+    const { code, uid } = this.#blob
+    const candidates = range(0, shardCount(code)).filter(
+      (slot) => !lost.includes(slot) && !cells.has(slot),
+    )
+    const late: (() => Promise<void>)[] = []
+    while (cells.size < code.dataCount && candidates.length > 0) {
+      const batch = candidates.splice(0, code.dataCount - cells.size)
+      const targets = batch.map(() => Buffer.allocUnsafe(cellBytes))
+      const reads = batch.map((slot, at) => this.#begin(slot, index, targets[at]!))
+      const outcomes = await allOutcomes(this.#parts.hedging.unlessSuspect(reads))
+      for (const [at, slot] of batch.entries()) {
+        const read = (): Promise<boolean> =>
+          reads[at]!.read ?? this.#readCell(slot, index, targets[at]!)
+        if (outcomes[at] === 'good') cells.set(slot, targets[at]!)
+        else if (outcomes[at] === 'late') {
+          this.#isSomethingLate = true
+          late.push(async () => void ((await read()) && cells.set(slot, targets[at]!)))
+        }
       }
     }
-    if (present.length < dataCount) {
+    // The last resort: drives that are suspect are waited for.
+    if (cells.size < code.dataCount) await Promise.all(late.map((wait) => wait()))
+    if (cells.size < code.dataCount) {
       throw new TooFewShards(
-        `blob ${this.#blob.uid}: ${present.length} good cells of stripe ${stripe}, ${dataCount} are needed`,
+        `blob ${uid}: ${cells.size} good cells of stripe ${index}, ${code.dataCount} are needed`,
       )
     }
-    return present
+  }
+
+  /** Begins to read a cell, unless its drive is suspect. */
+  #begin(slot: number, index: number, target: Uint8Array): CellUnderWay {
+    const driveId = this.#blob.drives[slot]!
+    if (this.#parts.hedging.isSuspect(driveId)) return { driveId, read: undefined }
+    const read = this.#readCell(slot, index, target)
+    // Awaited where it counts; one that is late may fail when nobody does any more.
+    read.catch(() => {})
+    return { driveId, read }
   }
 
   /** True when `target` holds the checked cell. */
@@ -172,6 +257,12 @@ class BlobShards {
     const driveId = this.#blob.drives[slot]!
     this.#parts.reportDamage({ driveId, id: { uid, part, slot }, blob: this.#blob, kind })
   }
+}
+
+/** Every read ends, or is late, before one that failed is heard of. */
+async function allOutcomes(reads: Promise<CellOutcome>[]): Promise<CellOutcome[]> {
+  await Promise.allSettled(reads)
+  return await Promise.all(reads)
 }
 
 function range(from: number, to: number): number[] {

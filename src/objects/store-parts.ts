@@ -9,6 +9,7 @@ import type { Blob } from '../metadata/records.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import type { Router } from '../placement/router.ts'
 import type { ShardId, StorageNode } from '../storage-node/contract.ts'
+import type { Hedging } from './hedging.ts'
 import type { Pins } from './pins.ts'
 
 /** A reader's report: this shard was not what the row says. Upkeep mends it; the reader does not wait. */
@@ -37,6 +38,8 @@ export interface StoreParts {
   /** Wraps the keys of encrypted objects. */
   keys: KeyProvider
   pins: Pins
+  /** Says which reads are not waited for. */
+  hedging: Hedging
   /** Permits of WRITE_BUDGET_UNIT bytes for shards that storage collects in memory before it writes them. */
   writeBudget: Semaphore
   /** Resolves once the coordinator has recorded on every other drive that this one is out. */

@@ -546,15 +546,15 @@ t.test('a read that fails while others go on leaves their memory to nobody else'
   const object = await findObject(store, 'k')
   const open = node.openShard.bind(node)
   let underWay = 0
-  // One drive is gone, so the stripe is mended: of the reads for that one fails at once and one takes its time.
+  // Two drives are gone, so the stripe is mended: of the reads for that one fails at once and one takes its time.
   node.openShard = async (driveId, id) => {
-    if (id.slot === 0) return { kind: 'missing' }
+    if (id.slot < 2) return { kind: 'missing' }
     const opened = await open(driveId, id)
     if (opened.kind !== 'found') return opened
     const readCell: typeof opened.reader.readCell = async (index, target) => {
       if (parts.mendingCodec.freeStripes === free)
         return await opened.reader.readCell(index, target)
-      if (id.slot === 1) throw new Error('too many open files')
+      if (id.slot === 4) throw new Error('too many open files')
       underWay += 1
       await new Promise((resolve) => setTimeout(resolve, 20))
       underWay -= 1

@@ -1,16 +1,11 @@
 // Watches the drives: one that fails is recorded as out on all others, once, before anybody is
 // acknowledged without it.
 import type { Log } from '../kit/log.ts'
-import type { Clock } from '../kit/world.ts'
 import type { Drive } from '../storage-node/drive.ts'
-
-/** A minute: a slow disk under load takes seconds, not this. */
-const PROBE_DEADLINE_MS = 60_000
 
 /** Parts of the watch. */
 export interface WatchParts {
   log: Log
-  clock: Clock
   /** Resolves when every other drive remembers that this one is out. */
   recordOut(drive: Drive, reason: string): Promise<void>
 }
@@ -37,27 +32,6 @@ export class DriveWatch {
   /** What happens to the drive is of no interest any more. */
   remove(drive: Drive): void {
     if (this.#drives.get(drive.id) === drive) this.#drives.delete(drive.id)
-  }
-
-  /** Looks whether every drive is still there. A failure comes back through onFailure. */
-  async probe(): Promise<void> {
-    const working = [...this.#drives.values()].filter(({ failure }) => failure === undefined)
-    await Promise.allSettled(working.map((drive) => this.#probeOne(drive)))
-  }
-
-  /** A drive that does not even answer this in time hangs: the others do not wait for it. */
-  async #probeOne(drive: Drive): Promise<void> {
-    const answered = new AbortController()
-    const hanging = this.#parts.clock.sleep(PROBE_DEADLINE_MS, answered.signal).then(
-      () => drive.fail(new Error(`it did not answer for ${PROBE_DEADLINE_MS / 1000} s`)),
-      () => {}, // It answered.
-    )
-    try {
-      await drive.checkPresence()
-    } finally {
-      answered.abort()
-      await hanging
-    }
   }
 
   /** Resolves once the failure of a drive is on record; rejects when it could not be recorded. */

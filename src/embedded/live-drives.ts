@@ -24,6 +24,14 @@ export interface LiveDriveParts {
   log: Log
   coordinator: FileCoordinator
   tuning?: Tuning
+  /** Sees what is done on drives, from before anything of them is opened. */
+  observers: { watch(drive: Drive): unknown }
+}
+
+/** Who looks after drives that serve. */
+export interface DriveCarers {
+  begin(drive: Drive): void
+  end(drive: Drive): Promise<void>
 }
 
 /** Thrown when a drive that failed hangs: what is under way on it has not ended. */
@@ -34,9 +42,6 @@ export class StillClosing extends Error {
 
 /** How often each drive looks for segments whose space can be given back. */
 const COMPACT_EVERY_MS = 5_000
-
-/** A vanished directory is noticed within this time even when nobody writes. */
-const PROBE_EVERY_MS = 2_000
 
 /** For what was under way on a drive when it failed. */
 const CLOSE_MS = 15_000
@@ -52,16 +57,19 @@ export class LiveDrives {
   readonly #closing = new Map<Drive, Promise<void>>()
   readonly #periodic: Periodic[] = []
   readonly #watch: DriveWatch
+  /** Stores that are being compacted. */
+  readonly #compacting = new Set<ShardStore>()
   #host: MetadataHost | undefined
+  #carers: DriveCarers | undefined
 
   /** Takes over drives that are locked and that the coordinator knows. */
   constructor(drives: readonly Drive[], parts: LiveDriveParts) {
     this.#parts = parts
     this.#drives = new Map(drives.map((drive) => [drive.id, drive]))
+    for (const drive of drives) parts.observers.watch(drive)
     this.node = new LocalStorageNode(this.#stores)
     this.#watch = new DriveWatch({
       log: parts.log,
-      clock: parts.world.clock,
       recordOut: (drive, reason) => this.#recordOut(drive, reason),
     })
   }
@@ -82,10 +90,13 @@ export class LiveDrives {
   }
 
   /** Begins to watch over the drives. */
-  serve(host: MetadataHost): void {
+  serve(host: MetadataHost, carers: DriveCarers): void {
     this.#host = host
-    for (const drive of this.list()) this.#watch.add(drive)
-    this.#repeat('probe-drives', PROBE_EVERY_MS, () => this.#watch.probe())
+    this.#carers = carers
+    for (const drive of this.list()) {
+      this.#watch.add(drive)
+      carers.begin(drive)
+    }
   }
 
   /** All of them, in the order of their ids. */
@@ -131,6 +142,7 @@ export class LiveDrives {
     const drive = this.#drives.get(driveId)
     if (drive === undefined) return
     this.#watch.remove(drive)
+    await this.#carers?.end(drive)
     await this.#parts.coordinator.forgetDrive(drive)
     // What failed and hangs is left alone: it writes nowhere any more.
     const closing = this.#closing.get(drive) ?? this.#close(drive)
@@ -152,7 +164,8 @@ export class LiveDrives {
   }
 
   async #openAll(drive: Drive, opened: ClosingStack): Promise<void> {
-    const { coordinator } = this.#parts
+    const { coordinator, observers } = this.#parts
+    observers.watch(drive)
     await coordinator.addDrive(drive)
     opened.defer(() => coordinator.forgetDrive(drive))
     const store = await this.#openStore(drive)
@@ -163,6 +176,7 @@ export class LiveDrives {
     this.#drives.set(drive.id, drive)
     this.#stores.set(drive.id, store)
     this.#watch.add(drive)
+    this.#carers?.begin(drive)
   }
 
   #openStore(drive: Drive): Promise<ShardStore> {
@@ -196,8 +210,23 @@ export class LiveDrives {
     })
   }
 
+  /** One after the other; a drive that hangs keeps no other from it. */
   async #compactAll(): Promise<void> {
-    for (const store of this.#stores.values()) if (store.isOpen) await store.compactOnce()
+    for (const store of this.#stores.values()) {
+      if (!store.isOpen || this.#compacting.has(store)) continue
+      await beforeDeadline(this.#compact(store), COMPACT_EVERY_MS, this.#parts.world)
+    }
+  }
+
+  async #compact(store: ShardStore): Promise<void> {
+    this.#compacting.add(store)
+    try {
+      await store.compactOnce()
+    } catch (error) {
+      this.#parts.log.warn({ error: String(error) }, 'a round of compaction failed')
+    } finally {
+      this.#compacting.delete(store)
+    }
   }
 
   #repeat(name: string, everyMs: number, round: () => Promise<unknown>): void {

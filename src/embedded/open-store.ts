@@ -8,10 +8,12 @@ import { CELL_BYTES } from '../kit/erasure-code.ts'
 import { type Periodic, repeat } from '../kit/periodic.ts'
 import { Semaphore } from '../kit/semaphore.ts'
 import type { Uid } from '../kit/uid.ts'
+import { Hedging } from '../objects/hedging.ts'
 import { Objects } from '../objects/objects.ts'
 import { Pins } from '../objects/pins.ts'
 import { type StoreParts, WRITE_BUDGET_UNIT } from '../objects/store-parts.ts'
 import { collectGarbage } from '../storage-node/upkeep/collect-garbage.ts'
+import { listHedgeMetrics } from './drive-metrics.ts'
 import { type EmbeddedParts, type EmbeddedStorage, openEmbeddedStorage } from './storage.ts'
 
 // Memory that bodies may take: stripes being filled or written, shards collected before they are written,
@@ -61,6 +63,8 @@ async function assembleStore(storage: EmbeddedStorage, parts: EmbeddedParts): Pr
       'the fast erasure code failed its self-test: the slow one is used',
     )
   }
+  const hedging = new Hedging(storage.care.advice, parts.world.clock)
+  listHedgeMetrics(hedging.counts, parts.registry)
   return {
     world: parts.world,
     log: parts.log,
@@ -72,6 +76,7 @@ async function assembleStore(storage: EmbeddedStorage, parts: EmbeddedParts): Pr
     reducedCode: storage.reducedCode,
     keys: storage.keys,
     pins: new Pins(),
+    hedging,
     writeBudget: new Semaphore(WRITE_BUDGET_BYTES / WRITE_BUDGET_UNIT),
     recordOut: (driveId) => storage.recordOut(driveId),
     reportDamage: (report) => storage.reportDamage(report),

@@ -30,6 +30,7 @@ import { openKeyProvider } from './encryption-keys.ts'
 import { openFileScrub } from './file-scrubbers.ts'
 import { type LastEvent, watchEvents } from './last-event.ts'
 import { LiveDrives } from './live-drives.ts'
+import { CareOfDrives, DriveObservers } from './open-care.ts'
 import { readinessOf } from './readiness.ts'
 import { startStore } from './start-store.ts'
 import type { Tuning } from './tuning.ts'
@@ -57,6 +58,8 @@ export interface EmbeddedStorage {
   healer: Pick<Healer, 'progress' | 'scrubNow'>
   /** Who moves, mends or deletes shards of a blob holds it. */
   latch: BlobLatch
+  /** How each drive does, and what that means for readers. */
+  care: Pick<CareOfDrives, 'advice' | 'conditionOf'>
   /** After it nothing that was verified before is vouched for. */
   lastEvent: Pick<LastEvent, 'atMs'>
   /** Of events and passes. The machine's clock may be set back: what was verified before it must not seem to be later. */
@@ -85,11 +88,13 @@ export async function openEmbeddedStorage(
 
 async function openAll(
   config: ServeConfig,
-  parts: EmbeddedParts,
+  outside: EmbeddedParts,
   opened: ClosingStack,
 ): Promise<EmbeddedStorage> {
+  const observers = new DriveObservers(outside.world, outside.tuning?.care)
+  const parts = { ...outside, world: observers.world }
   const { drives, coordinator, reducedCode } = await startStore(config, parts)
-  const live = new LiveDrives(drives, { ...parts, coordinator })
+  const live = new LiveDrives(drives, { ...parts, coordinator, observers })
   opened.defer(() => live.close())
   opened.defer(() => coordinator.close())
   const credentials = await rootCredentials(config, coordinator, drives, parts)
@@ -106,13 +111,16 @@ async function openAll(
     { world: parts.world, ...openLevelOf(parts) },
   )
   opened.defer(() => host.close())
-  live.serve(host)
+  const leaveMetadata = (driveId: number): void => host.driveAside(driveId)
+  const care = new CareOfDrives({ ...parts, observers, coordinator, leaveMetadata })
+  opened.defer(() => care.close())
+  live.serve(host, care)
   const partitions = await openPartitions(host, config, coordinator, parts.world)
   const clock = steadyClock(parts.world.clock)
   const lastEvent = watchEvents(coordinator, clock)
   opened.defer(async () => lastEvent.stop())
   const damage = new DamageLog(parts.log, parts.registry)
-  const { node } = live
+  const node = observers.guard(live.node)
   const latch = new BlobLatch()
   const files = openFileScrub({ ...parts, host, coordinator, drives: live, credentials })
   const world = { ...parts.world, clock }
@@ -133,7 +141,11 @@ async function openAll(
     lastEvent,
     clock,
     readiness: () => readinessOf(coordinator.state),
-    recordOut: (driveId) => live.recorded(driveId),
+    care,
+    recordOut: async (driveId) => {
+      await care.recorded(driveId)
+      await live.recorded(driveId)
+    },
     reportDamage: (report) => {
       lastEvent.note()
       damage.report(report)

@@ -5,6 +5,7 @@ import type { OpenLevel } from '../storage-node/drive-lock.ts'
 import type { HostLimits } from '../storage-node/metadata-host/metadata-host.ts'
 import type { ShardStoreOptions } from '../storage-node/shard-store.ts'
 import type { ScheduleOptions } from '../storage-node/upkeep/pass-schedule.ts'
+import type { CareTuning } from './open-care.ts'
 
 /** Whatever is absent is as usual. */
 export interface Tuning {
@@ -15,6 +16,8 @@ export interface Tuning {
   shards?: ShardStoreOptions
   metadata?: Partial<HostLimits>
   healing?: Partial<Omit<ScheduleOptions, 'scrubPeriodMs'>>
+  /** How sick drives are judged, and how often is looked. */
+  care?: CareTuning
   /** Of each pool of stripes. */
   poolBytes?: number
 }

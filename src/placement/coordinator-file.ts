@@ -146,7 +146,12 @@ export class FileCoordinator implements Coordinator {
   async scrub(): Promise<{ files: number; damaged: number }> {
     const found = { files: 0, damaged: 0 }
     await this.#inTurn(async () => {
-      for (const drive of this.#liveDrives()) await this.#scrubDrive(drive, found)
+      for (const drive of this.#liveDrives()) {
+        await this.#scrubDrive(drive, found).catch((error) => {
+          // One that was put aside meanwhile is not here any more.
+          if (this.#drives.has(drive.id)) throw error
+        })
+      }
     })
     return found
   }
@@ -278,11 +283,13 @@ export class FileCoordinator implements Coordinator {
     const { epoch } = this.state
     const bytes = bytesOf(this.#decision)
     const directory = coordinatorPath(drive.path)
-    const look = await drive.run(() => lookAtDecisions(this.#world, { directory, epoch, bytes }))
+    const look = await this.#beforeDeadline(drive, () =>
+      lookAtDecisions(this.#world, { directory, epoch, bytes }),
+    )
     if (look.lacksLast) await this.#writeTo(drive, this.#decision, bytes)
     // What holds is durable on the drive now: older ones only told how it came about.
     for (const name of look.rotten)
-      await drive.run(() => this.#world.disk.remove(`${directory}/${name}`))
+      await this.#beforeDeadline(drive, () => this.#world.disk.remove(`${directory}/${name}`))
     found.files += look.files
     found.damaged += look.rotten.length + (look.lacksLast ? 1 : 0)
   }
@@ -307,7 +314,7 @@ export class FileCoordinator implements Coordinator {
   }
 
   /** A drive that is put aside meanwhile is waited for no more; what it was to write is left behind. */
-  async #beforeDeadline(drive: CoordinatorDrive, write: () => Promise<void>): Promise<void> {
+  async #beforeDeadline<T>(drive: CoordinatorDrive, work: () => Promise<T>): Promise<T> {
     const gone = this.#absent.get(drive.id)
     if (gone !== undefined) throw new Error(gone)
     const done = new AbortController()
@@ -319,22 +326,22 @@ export class FileCoordinator implements Coordinator {
       },
       () => {}, // Not late after all.
     )
-    const writing = drive.run(write)
+    const working = drive.run(work)
     try {
-      await Promise.race([
-        writing,
+      return await Promise.race([
+        working,
         late.then(() => new Promise<never>(() => {})),
         whenAborted(departure.signal),
       ])
     } finally {
-      if (departure.signal.aborted) this.#leaveBehind(drive.id, writing)
+      if (departure.signal.aborted) this.#leaveBehind(drive.id, working)
       this.#departures.delete(drive.id)
       done.abort()
     }
   }
 
-  #leaveBehind(driveId: number, writing: Promise<void>): void {
-    const ended = writing
+  #leaveBehind(driveId: number, working: Promise<unknown>): void {
+    const ended: Promise<unknown> = working
       .catch(() => {}) // Nobody counts on it.
       .finally(() => this.#leftBehind.delete(driveId))
     this.#leftBehind.set(driveId, ended)

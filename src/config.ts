@@ -79,6 +79,12 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     fallback: '14',
     help: 'time in which every byte on the drives is read and verified once; fractions are fine',
   },
+  {
+    name: 'dump-days',
+    value: 'DAYS',
+    fallback: '7',
+    help: 'age at which the dumps of metadata on the drives are renewed; fractions are fine',
+  },
   { name: 'log-level', value: 'LEVEL', fallback: 'info', help: `one of ${LOG_LEVELS.join(', ')}` },
   {
     name: 'encryption-key-file',
@@ -144,6 +150,8 @@ export interface ServeConfig {
   garbageGraceMs: number
   /** A whole scrub takes as long. */
   scrubPeriodMs: number
+  /** Dumps of metadata are renewed when they are as old. */
+  dumpPeriodMs: number
   logLevel: LogLevel
   rootCredentials?: Credentials
   encryptionKeyFile?: string
@@ -204,6 +212,7 @@ function readSettings(settings: Settings, sources: ConfigSources): ServeConfig {
     buckets: settings.buckets ?? [],
     garbageGraceMs: readSeconds('garbage-grace', settings['garbage-grace']![0]!) * 1000,
     scrubPeriodMs: readDays('scrub-days', settings['scrub-days']![0]!) * MS_PER_DAY,
+    dumpPeriodMs: readDays('dump-days', settings['dump-days']![0]!) * MS_PER_DAY,
     logLevel: readLogLevel(settings['log-level']![0]!),
     ...(tls ? { tls } : {}),
     ...(code ? { code: readCode('code', code) } : {}),

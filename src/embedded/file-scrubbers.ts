@@ -2,6 +2,7 @@
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import type { FileCoordinator } from '../placement/coordinator-file.ts'
+import type { MetadataDumps } from '../storage-node/dump/metadata-dumps.ts'
 import type { MetadataHost } from '../storage-node/metadata-host/metadata-host.ts'
 import { scrubCredentials } from '../storage-node/root-credentials.ts'
 import { FileScrub, type FileScrubber, type FilesLook } from '../storage-node/upkeep/file-scrub.ts'
@@ -13,6 +14,7 @@ export interface FileOwners {
   log: Log
   host: Pick<MetadataHost, 'inspect' | 'scrubLogs' | 'damageCount'>
   coordinator: Pick<FileCoordinator, 'scrub'>
+  dumps: Pick<MetadataDumps, 'scrub'>
   drives: Pick<LiveDrives, 'list' | 'shardStores'>
   /** `keptIn` is set when they lie on the drives. */
   credentials: { accessKeyId: string; secretAccessKey: string; keptIn?: string }
@@ -26,6 +28,7 @@ export function openFileScrub(owners: FileOwners): FileScrub {
     { what: 'logs of metadata', look: (pace) => host.scrubLogs(pace) },
     { what: 'decisions', look: () => coordinator.scrub() },
     { what: 'markers', look: () => lookAtMarkers(owners) },
+    { what: 'dumps of metadata', look: (pace) => owners.dumps.scrub(pace) },
     { what: 'indexes of shards', look: (pace) => lookAtIndexes(owners, pace) },
   ]
   if (credentials.keptIn !== undefined)

@@ -7,6 +7,7 @@ import { ClosingStack } from '../kit/closing-stack.ts'
 import { CELL_BYTES, type ErasureCode } from '../kit/erasure-code.ts'
 import type { Log } from '../kit/log.ts'
 import { Gauge, type Registry } from '../kit/metrics.ts'
+import { repeat } from '../kit/periodic.ts'
 import { steadyClock } from '../kit/steady-clock.ts'
 import type { Clock, World } from '../kit/world.ts'
 import type { MetadataPartition } from '../metadata/contract.ts'
@@ -16,6 +17,7 @@ import type { Coordinator } from '../placement/coordinator.ts'
 import { Router } from '../placement/router.ts'
 import type { StorageNode } from '../storage-node/contract.ts'
 import type { Drive } from '../storage-node/drive.ts'
+import { listDumpMetrics, MetadataDumps } from '../storage-node/dump/metadata-dumps.ts'
 import {
   MetadataHost,
   type MetadataHostOptions,
@@ -122,7 +124,8 @@ async function openAll(
   const damage = new DamageLog(parts.log, parts.registry)
   const node = observers.guard(live.node)
   const latch = new BlobLatch()
-  const files = openFileScrub({ ...parts, host, coordinator, drives: live, credentials })
+  const dumps = startDumps(config, { ...parts, host, coordinator, live }, opened)
+  const files = openFileScrub({ ...parts, host, coordinator, dumps, drives: live, credentials })
   const world = { ...parts.world, clock }
   const healing = { ...parts, world, node, coordinator, partitions, latch, files }
   const healer = await startHealer(config, healing, opened)
@@ -202,6 +205,33 @@ async function startHealer(
   healer.start()
   opened.defer(() => healer.stop())
   return healer
+}
+
+/** Looks so many times in the time that a dump is to be renewed. */
+const DUMP_LOOKS = 50
+const DUMP_LOOK_MS = { least: 500, most: 60_000 } as const
+
+function startDumps(
+  { dumpPeriodMs }: ServeConfig,
+  parts: EmbeddedParts & { host: MetadataHost; coordinator: Coordinator; live: LiveDrives },
+  opened: ClosingStack,
+): MetadataDumps {
+  const { live, registry } = parts
+  const bornMs = Math.min(...live.list().map(({ marker }) => marker.createdMs))
+  const dumps = new MetadataDumps(
+    { everyMs: dumpPeriodMs, bornMs },
+    { ...parts, drives: () => live.list() },
+  )
+  const { least, most } = DUMP_LOOK_MS
+  const everyMs = Math.min(most, Math.max(least, dumpPeriodMs / DUMP_LOOKS))
+  const { clock } = parts.world
+  const taking = repeat('dump-metadata', everyMs, (signal) => dumps.takeDue(signal), {
+    clock,
+    log: parts.log,
+  })
+  opened.defer(() => taking.stop())
+  listDumpMetrics(dumps, registry)
+  return dumps
 }
 
 function limitsOf({ tuning }: Pick<EmbeddedParts, 'tuning'>): Pick<MetadataHostOptions, 'limits'> {

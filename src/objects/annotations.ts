@@ -1,9 +1,9 @@
 // Annotations of a version: texts of up to a mebibyte, stored as blobs and encrypted as the version is.
+import type { Uid } from '../kit/uid.ts'
 import type { MetadataPartition, NewAnnotation } from '../metadata/contract.ts'
 import type { Annotation, Encryption, ObjectVersion } from '../metadata/records.ts'
 import { openSealing, type Sealing } from './data-keys.ts'
 import { readEncrypted } from './decrypt-read.ts'
-import { encodeAnnotation } from './describe-blob.ts'
 import type { MetadataClient } from './metadata-client.ts'
 import type {
   AnnotateOutcome,
@@ -32,6 +32,8 @@ interface Target {
   key: string
   storageClass: string
   sealing: Sealing | undefined
+  /** The first blob, or the upload, of the version: absent when that has no bytes. */
+  of?: Uid
 }
 
 /** Stores the text, then names it in the version. */
@@ -42,7 +44,11 @@ export async function annotate(
 ): Promise<AnnotateOutcome> {
   const { bucket, key, version, name, ifMatch, body, signal } = request
   const sealing = version.encryption && (await openSealing(version.encryption, undefined, parts))
-  const target = { bucket, key, storageClass: version.storageClass, sealing }
+  const of = version.blob?.uid ?? version.manifest?.uid
+  const target = {
+    ...{ bucket, key, storageClass: version.storageClass, sealing },
+    ...(of ? { of } : {}),
+  }
   const annotation = await storeAnnotation(target, name, body, parts, signal)
   return await commitStored([annotation], parts, () =>
     metadata.commit(bucket, key, (envelope) => ({
@@ -90,14 +96,14 @@ export async function findAnnotation(
 }
 
 async function storeAnnotation(
-  { bucket, key, storageClass, sealing }: Target,
+  { of, ...target }: Target,
   name: string,
   body: Body,
   parts: StoreParts,
   signal: AbortSignal,
 ): Promise<NewAnnotation> {
-  const metadata = encodeAnnotation(name, sealing?.encryption)
-  const owner = { bucket, key, part: 0, storageClass, metadata, sealing }
+  const role = { kind: 'annotation' as const, name, ...(of ? { of } : {}) }
+  const owner = { ...target, part: 0, role }
   return { name, ...(await storeBody(owner, body, parts, signal)) }
 }
 

@@ -7,7 +7,6 @@ import { newUid } from '../kit/uid.ts'
 import { type Checksum, type ObjectVersion, type Part, stateIdOf } from '../metadata/records.ts'
 import { SourceChanged } from './annotations.ts'
 import { openSealing } from './data-keys.ts'
-import { encodeAttributes } from './describe-blob.ts'
 import type { MetadataClient } from './metadata-client.ts'
 import type {
   AppendOutcome,
@@ -95,8 +94,10 @@ async function appendPart(
   const partCount = version.manifest?.partCount ?? (version.bytes === 0 ? 0 : 1)
   if (partCount >= PARTS_MAX) return { kind: 'too-many-parts' }
   const sealing = encryption && (await openSealing(encryption, customerKey, parts))
-  const metadata = encodeAttributes(undefined, encryption)
-  const owner = { bucket, key, part: partCount + 1, storageClass, metadata, sealing }
+  const owner = {
+    ...{ bucket, key, part: partCount + 1, storageClass, attributes: version, sealing },
+    role: { kind: 'append' as const, offset: version.bytes, after: version.etag },
+  }
   const part = await storeBody(owner, body, parts, signal)
   const manifestUid = newUid(parts.world)
   return await commitStored([part], parts, () =>

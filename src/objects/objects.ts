@@ -17,7 +17,6 @@ import { annotate, copyAnnotations } from './annotations.ts'
 import { appendObject } from './append.ts'
 import { Buckets, refOf, type SettingsChange } from './buckets.ts'
 import { newSealing, openSealing, type Sealing } from './data-keys.ts'
-import { encodeAttributes } from './describe-blob.ts'
 import { listObjects, listUploads, listVersions } from './listings.ts'
 import { MetadataClient } from './metadata-client.ts'
 import {
@@ -107,9 +106,12 @@ export class Objects implements ObjectStore {
     const sealing =
       request.encryption && (await newSealing(request.encryption, bucket, this.#parts))
     const encryption = sealing?.encryption
-    const metadata = encodeAttributes(attributes, encryption)
     const { storageClass } = attributes
-    const owner = { bucket, key, part: 0, storageClass, metadata, sealing }
+    const versioned = bucket.settings?.versioning === 'enabled'
+    const owner = {
+      ...{ bucket, key, part: 0, storageClass, attributes, sealing },
+      role: { kind: 'object' as const, versioned },
+    }
     const stored = await storeBody(owner, body, this.#parts, signal)
     const annotations = await this.#copyAnnotations(request, sealing, stored)
     const version = { ...attributes, ...stored, ...(encryption ? { encryption } : {}) }
@@ -130,7 +132,11 @@ export class Objects implements ObjectStore {
     stored: StoredFacts,
   ): Promise<NewAnnotation[]> {
     if (!annotationsOf?.version.annotationsId) return []
-    const target = { bucket, key, storageClass: attributes.storageClass, sealing }
+    const of = stored.blob?.uid
+    const target = {
+      ...{ bucket, key, storageClass: attributes.storageClass, sealing },
+      ...(of ? { of } : {}),
+    }
     try {
       return await copyAnnotations(annotationsOf, target, this.#parts, signal)
     } catch (error) {
@@ -216,8 +222,16 @@ export class Objects implements ObjectStore {
     const { bucket, key, upload, number, customerKey, body, signal } = request
     const { encryption, storageClass } = upload
     const sealing = encryption && (await openSealing(encryption, customerKey, this.#parts))
-    const metadata = encodeAttributes(undefined, encryption)
-    const owner = { bucket, key, part: number, storageClass, metadata, sealing }
+    const { uploadId, checksumAlgorithm, checksumType } = upload
+    const owner = {
+      ...{ bucket, key, part: number, storageClass, attributes: upload, sealing },
+      role: {
+        kind: 'part' as const,
+        uploadId,
+        ...(checksumAlgorithm ? { checksumAlgorithm } : {}),
+        ...(checksumType ? { checksumType } : {}),
+      },
+    }
     const stored = await storeBody(owner, body, this.#parts, signal)
     return await commitStored([stored], this.#parts, () =>
       this.#metadata.commit(bucket, key, (envelope) => ({

@@ -63,9 +63,9 @@ export class ShardFan {
     await this.#each(this.#live(), (lane) => lane.writer!.write(cells[lane.slot]!))
   }
 
-  /** Makes every shard durable. Returns the slots that are not, all on drives recorded as out. */
-  async commit(): Promise<number[]> {
-    await this.#each(this.#live(), (lane) => lane.writer!.commit())
+  /** Makes every shard durable, `metadata` in its header. Returns the slots that are not, all on drives recorded as out. */
+  async commit(metadata?: Uint8Array): Promise<number[]> {
+    await this.#each(this.#live(), (lane) => lane.writer!.commit(metadata))
     const lost = this.#lanes.filter((lane) => lane.writer === undefined)
     for (const lane of lost) await this.#parts.recordOut(lane.driveId)
     return lost.map((lane) => lane.slot)

@@ -2,10 +2,11 @@
 import { hiddenEtag } from '../encryption/hidden-etag.ts'
 import { Overloaded } from '../kit/semaphore.ts'
 import { newUid } from '../kit/uid.ts'
-import type { Blob, Part } from '../metadata/records.ts'
+import { encodeLabel, type LabelRole, sealLabel } from '../metadata/label.ts'
+import type { Blob, ObjectAttributes, Part } from '../metadata/records.ts'
 import type { Sealing } from './data-keys.ts'
 import { encryptBody } from './encrypt-body.ts'
-import { type Body, type Bucket, BucketGone } from './object-store.ts'
+import { type Body, type BodyDigests, type Bucket, BucketGone } from './object-store.ts'
 import type { StoreParts } from './store-parts.ts'
 import { discardBlob, type StoredBody, writeBlob } from './write-blob.ts'
 
@@ -16,8 +17,9 @@ export interface BodyOwner {
   /** 0 for a whole object. */
   part: number
   storageClass: string
-  /** What else recovery needs to rebuild the row; absent for parts. */
-  metadata?: Uint8Array
+  /** What it is written as, and of what object: for the headers of its shards. */
+  role: LabelRole
+  attributes?: ObjectAttributes
   /** Absent: the bytes are stored as they come. */
   sealing?: Sealing | undefined
 }
@@ -27,14 +29,23 @@ export type StoredFacts = Pick<Part, 'bytes' | 'etag' | 'checksum' | 'blob'>
 
 /** Stores a body; throws what the body throws, and then leaves nothing behind. */
 export async function storeBody(
-  { bucket, key, part, storageClass, metadata = new Uint8Array(0), sealing }: BodyOwner,
+  { bucket, key, part, storageClass, sealing, ...described }: BodyOwner,
   body: Body,
   parts: StoreParts,
   signal: AbortSignal,
 ): Promise<StoredFacts> {
   const { partition } = parts.router.route(bucket.id, key)
   const uid = newUid(parts.world)
-  const owner = { uid, bucketId: bucket.id, key, part, partition, storageClass, metadata }
+  const metadata = encodeLabel({
+    ...described,
+    ...(sealing ? { encryption: sealing.encryption } : {}),
+  })
+  const sealMetadata = ({ md5, checksum }: BodyDigests): Uint8Array =>
+    sealLabel(metadata, { etag: shownEtag(md5, sealing), ...(checksum ? { checksum } : {}) })
+  const owner = {
+    ...{ uid, bucketId: bucket.id, key, part, partition, storageClass },
+    ...{ metadata, sealMetadata },
+  }
   const written = sealing ? encryptBody(body, sealing.dataKey, { uid, part }) : body
   const stored = await writeBlob(owner, written, parts, signal)
   const facts = describeStored(body, stored)

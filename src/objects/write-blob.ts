@@ -31,6 +31,8 @@ export interface BlobOwner {
   storageClass: string
   /** What else recovery needs to rebuild the row. */
   metadata: Uint8Array
+  /** The same once all bytes have passed: as long as before. */
+  sealMetadata(digests: BodyDigests): Uint8Array
 }
 
 /** A stored body: `blob` is absent when it was empty. */
@@ -74,7 +76,7 @@ async function storeStripes(
   try {
     await streamStripes(write, fan, parts.codec, signal)
     const digests = write.body.finish()
-    const lostSlots = await fan.commit()
+    const lostSlots = await fan.commit(write.owner.sealMetadata(digests))
     return { blob: describeBlob(write, lostSlots), digests }
   } catch (error) {
     await fan.abort()

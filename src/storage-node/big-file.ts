@@ -19,6 +19,7 @@ import {
   parseHeader,
   type RecordHeader,
   type RecordLayout,
+  replaceMetadata,
   stampHeader,
   TRAILER_BYTES,
 } from './segment/record-format.ts'
@@ -208,7 +209,6 @@ class BigWriter implements ShardWriter {
     this.#seed = shardSeed(description.id)
     this.#header = Buffer.alloc(this.#layout.headerBytes)
     encodeHeader(this.#header, description, this.#layout)
-    stampHeader(this.#header, { secret: parts.secret, place: OWN_FILE, groupOffset: 0 })
     this.#trailers = Buffer.alloc(this.#layout.cellCount * TRAILER_BYTES)
   }
 
@@ -222,10 +222,12 @@ class BigWriter implements ShardWriter {
     await this.#writeAt(cellOffset(this.#layout, index), [cell, trailer])
   }
 
-  async commit(): Promise<void> {
-    const { drive, file } = this.#parts
+  async commit(metadata?: Uint8Array): Promise<void> {
+    const { drive, file, secret } = this.#parts
     assert(this.#state === 'open', 'a shard is committed once')
     assert(this.#cells === this.#layout.cellCount, 'a shard that is committed has all its cells')
+    if (metadata) replaceMetadata(this.#header, metadata)
+    stampHeader(this.#header, { secret, place: OWN_FILE, groupOffset: 0 })
     const tail = encodeTail(this.#id, this.#layout, this.#trailers)
     await this.#writeAt(0, [this.#header])
     await this.#writeAt(this.#layout.tailOffset, [tail])

@@ -29,7 +29,7 @@ export interface ShardDescription {
   bucketId: number
   /** UTF-8 of the object key. */
   key: string
-  /** What else is needed to rebuild the row (CBOR); empty but on the first part. */
+  /** What else is needed to rebuild the row (CBOR): src/metadata/label.ts. */
   metadata: Uint8Array
 }
 
@@ -37,8 +37,11 @@ export interface ShardDescription {
 export interface ShardWriter {
   /** Appends a cell; the bytes may be reused when the promise resolves. */
   write(cell: Uint8Array): Promise<void>
-  /** Makes the shard durable and readable: bytes, checksums and directory entries. */
-  commit(): Promise<void>
+  /**
+   * Makes the shard durable and readable: bytes, checksums and directory entries. `metadata` takes the place of that
+   * which the shard was begun with, and is as long.
+   */
+  commit(metadata?: Uint8Array): Promise<void>
   /** Throws away what was written. Safe at any time before commit() and after a failure. */
   abort(): Promise<void>
 }

@@ -38,6 +38,8 @@ export const DRIVE_FORMAT = 3
 const MARKER = 'format.json'
 const MARKER_DRAFT = 'format.json.tmp'
 const DIRECTORIES = ['lock', 'coordinator', 'metalog', 'meta.db', 'shards.db', 'seg', 'big']
+/** Made when it is first needed. */
+const LATER_DIRECTORIES = ['dump']
 // What file systems put into a new directory, and what an interrupted format leaves.
 const HARMLESS = new Set(['lost+found', MARKER_DRAFT])
 
@@ -50,7 +52,8 @@ export async function inspectDrive(world: Pick<World, 'disk'>, path: string): Pr
   if (names.includes(MARKER)) return parseMarker(await world.disk.readFile(`${path}/${MARKER}`))
   for (const name of names) {
     if (HARMLESS.has(name)) continue
-    if (!DIRECTORIES.includes(name)) return { kind: 'foreign', what: `it holds ${name}` }
+    if (![...DIRECTORIES, ...LATER_DIRECTORIES].includes(name))
+      return { kind: 'foreign', what: `it holds ${name}` }
     if (await holdsSomething(world, `${path}/${name}`)) {
       return { kind: 'broken', what: `it holds ${name} but no ${MARKER}` }
     }

@@ -203,9 +203,9 @@ export class ShardStore {
         this.#throwIfStopped()
         record.add(cell)
       },
-      commit: async () => {
+      commit: async (metadata) => {
         this.#throwIfStopped()
-        record.seal()
+        record.seal(metadata)
         const { id, layout, bytes } = record
         await this.#parts.appender.append({ id, layout, bytes }).finally(letGo)
       },
@@ -218,8 +218,8 @@ export class ShardStore {
     return {
       write: (cell) => writer.write(cell),
       abort: () => writer.abort(),
-      commit: async () => {
-        await writer.commit()
+      commit: async (metadata) => {
+        await writer.commit(metadata)
         const { ledger } = this.#parts
         // Synced: after a crash the row must not come back and hide the shard that was made to replace it.
         if ((await ledger.lookup(id)) !== undefined) await ledger.remove(id, { sync: true })

@@ -55,6 +55,7 @@ t.test('every option can stand in the environment and in the file', async (t) =>
     'reduced-redundancy-code': '4+1',
     'garbage-grace': '5',
     'scrub-days': '0.5',
+    'dump-days': '3',
     'log-level': 'error',
     'strict-region': 'true',
     'strict-s3': 'true',

@@ -23,6 +23,7 @@ import { openJoining, refuseCounted } from './join.ts'
 import { MetadataKeeper } from './keeper.ts'
 import { HostedPartition } from './partition.ts'
 import { HostedRows } from './reader.ts'
+import { type RowSnapshot, takeSnapshot } from './snapshot.ts'
 import { openStartLog, type Recovered, recoverPartitions } from './start.ts'
 import { openAllRows } from './start-rows.ts'
 
@@ -167,6 +168,13 @@ export class MetadataHost {
   /** Writes a marker on every drive now, as it happens from time to time. */
   mark(): Promise<void> {
     return this.#keeper.writeMarkers()
+  }
+
+  /** All rows of a partition as of one moment. */
+  snapshot(id: MetaPartitionId): Promise<RowSnapshot> {
+    const partition = this.#partitions.get(id)
+    if (partition === undefined) throw new Error(`there is no metadata partition ${id}`)
+    return takeSnapshot(partition, this.#keeper)
   }
 
   /** Verifies the files of all rows and compares all replicas now, as it happens in the background from time to time. */

@@ -7,6 +7,7 @@ import {
   encodeHeader,
   layoutShard,
   type RecordLayout,
+  replaceMetadata,
   sealRecord,
 } from './record-format.ts'
 
@@ -32,9 +33,10 @@ export class RecordBuffer {
     this.#cells += 1
   }
 
-  /** Adds checksums and tail; the stamp of the header comes with its place. */
-  seal(): void {
+  /** Adds checksums and tail, and other metadata if there is some; the stamp of the header comes with its place. */
+  seal(metadata?: Uint8Array): void {
     assert(this.#cells === this.layout.cellCount, 'a shard that is committed has all its cells')
+    if (metadata) replaceMetadata(this.bytes, metadata)
     sealRecord(this.bytes, this.id, this.layout)
   }
 }

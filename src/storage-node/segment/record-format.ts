@@ -129,6 +129,13 @@ export function encodeHeader(
   bytes.set(description.metadata, FIXED_BYTES + key.length)
 }
 
+/** Puts other metadata into a header that is not stamped yet: as long as what is there. */
+export function replaceMetadata(header: Uint8Array, metadata: Uint8Array): void {
+  const bytes = asBuffer(header)
+  assert(metadata.length === bytes.readUInt32LE(16), 'metadata does not change its length')
+  bytes.set(metadata, FIXED_BYTES + bytes.readUInt32LE(12))
+}
+
 /** Adds what is known only when the record gets its place, and the checksum over it all. */
 export function stampHeader(
   record: Uint8Array,

@@ -1,0 +1,242 @@
+// Dumps on drives: which there are, writing one on several drives at once, reading one from all its copies.
+import { asBuffer } from '../../kit/bytes.ts'
+import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
+import { type DiskFile, isMissing, type World } from '../../kit/world.ts'
+import type { MetaDrive } from '../metalog/meta-drive.ts'
+import {
+  CHUNK_HEADER_BYTES,
+  chunkLength,
+  type DumpChunk,
+  decodeChunk,
+  dumpName,
+  encodeChunk,
+  type NewChunk,
+  parseDumpName,
+} from './dump-format.ts'
+
+/** What dumps need of a drive. */
+export type DumpDrive = Pick<
+  MetaDrive,
+  'id' | 'path' | 'run' | 'syncFile' | 'syncDirectory' | 'failure'
+>
+
+/** A dump, and the drives that have a file of its name. */
+export interface FoundDump {
+  partition: number
+  takenMs: number
+  copies: DumpDrive[]
+}
+
+/** Where dumps are on a drive. */
+export function dumpDirectory({ path }: Pick<DumpDrive, 'path'>): string {
+  return `${path}/dump`
+}
+
+function pathOf(drive: DumpDrive, { partition, takenMs }: Omit<FoundDump, 'copies'>): string {
+  return `${dumpDirectory(drive)}/${dumpName(partition, takenMs)}`
+}
+
+/** All dumps on these drives, the newest first. A drive that gives no answer has none. */
+export async function findDumps(
+  drives: readonly DumpDrive[],
+  { disk }: Pick<World, 'disk'>,
+): Promise<FoundDump[]> {
+  const found = new Map<string, FoundDump>()
+  for (const drive of drives) {
+    const names = await drive
+      .run(() => listOrNothing(disk, dumpDirectory(drive)))
+      .catch((error) => {
+        if (error instanceof DriveUnavailable) return []
+        throw error
+      })
+    for (const name of names) {
+      const parsed = parseDumpName(name)
+      if (parsed === undefined) continue
+      const dump = found.get(name) ?? { ...parsed, copies: [] }
+      dump.copies.push(drive)
+      found.set(name, dump)
+    }
+  }
+  return [...found.values()].sort((left, right) => right.takenMs - left.takenMs)
+}
+
+/** Removes the copy of a dump on one drive. */
+export async function removeCopy(
+  drive: DumpDrive,
+  dump: Omit<FoundDump, 'copies'>,
+  { disk }: Pick<World, 'disk'>,
+): Promise<void> {
+  await drive.run(() => removeIfThere(disk, pathOf(drive, dump)))
+}
+
+/** A dump that is being written. Nothing of it counts before publish(). */
+export class DumpWriter {
+  readonly #lanes: { drive: DumpDrive; file: DiskFile; draft: string }[]
+  readonly #world: Pick<World, 'disk'>
+  #at = 0
+  #index = 0
+
+  private constructor(lanes: DumpWriter['lanes'], world: Pick<World, 'disk'>) {
+    this.#lanes = [...lanes]
+    this.#world = world
+  }
+
+  get lanes(): readonly { drive: DumpDrive; file: DiskFile; draft: string }[] {
+    return this.#lanes
+  }
+
+  /** Begins a file on each of these drives that takes one. */
+  static async open(
+    drives: readonly DumpDrive[],
+    partition: number,
+    world: Pick<World, 'disk'>,
+  ): Promise<DumpWriter> {
+    const lanes: { drive: DumpDrive; file: DiskFile; draft: string }[] = []
+    for (const drive of drives) {
+      const draft = `${dumpDirectory(drive)}/draft-${partition}`
+      try {
+        await makeDirectory(drive, world)
+        await drive.run(() => removeIfThere(world.disk, draft))
+        // It holds the state of the coordinator, secrets included: for the owner's eyes only.
+        const file = await drive.run(() => world.disk.open(draft, 'create', 0o600))
+        lanes.push({ drive, file, draft })
+      } catch {
+        // It failed or is full, which is said elsewhere: the others have the dump.
+      }
+    }
+    return new DumpWriter(lanes, world)
+  }
+
+  /** Appends a chunk everywhere. Throws when no drive is left that takes it. */
+  async write(chunk: NewChunk): Promise<void> {
+    const bytes = encodeChunk(chunk, this.#index)
+    await this.#onEach(({ drive, file }) => drive.run(() => file.write([bytes], this.#at)))
+    this.#at += bytes.length
+    this.#index += 1
+  }
+
+  /** Makes the copies durable under the name of the dump; how many there are. */
+  async publish(dump: Omit<FoundDump, 'copies'>): Promise<number> {
+    await this.#onEach(async ({ drive, file, draft }) => {
+      await drive.syncFile(file)
+      await drive.run(() => this.#world.disk.rename(draft, pathOf(drive, dump)))
+      await drive.syncDirectory(dumpDirectory(drive))
+    })
+    for (const { file } of this.#lanes) await file.close()
+    return this.#lanes.length
+  }
+
+  /** Throws away what was written. */
+  async abort(): Promise<void> {
+    for (const lane of [...this.#lanes]) await this.#drop(lane)
+  }
+
+  async #onEach(step: (lane: DumpWriter['lanes'][number]) => Promise<void>): Promise<void> {
+    let trouble: unknown = new Error('no drive takes a dump')
+    for (const lane of [...this.#lanes]) {
+      try {
+        await step(lane)
+      } catch (error) {
+        trouble = error
+        await this.#drop(lane)
+      }
+    }
+    if (this.#lanes.length === 0) throw trouble
+  }
+
+  async #drop(lane: DumpWriter['lanes'][number]): Promise<void> {
+    this.#lanes.splice(this.#lanes.indexOf(lane), 1)
+    await lane.file.close()
+    const { drive, draft } = lane
+    // What can not be removed now is removed by the next dump.
+    await drive.run(() => removeIfThere(this.#world.disk, draft)).catch(() => undefined)
+  }
+}
+
+/** What is wrong with one copy; undefined when all of it is as it was written. */
+export async function findDumpDamage(
+  drive: DumpDrive,
+  dump: Omit<FoundDump, 'copies'>,
+  world: Pick<World, 'disk'>,
+  pace: () => Promise<void>,
+): Promise<string | undefined> {
+  try {
+    for await (const _ of readDump({ ...dump, copies: [drive] }, world)) await pace()
+    return undefined
+  } catch (error) {
+    if (error instanceof DumpDamaged) return error.message
+    throw error
+  }
+}
+
+/** No copy of a dump has a chunk as it was written. */
+export class DumpDamaged extends Error {
+  override readonly name = 'DumpDamaged'
+  readonly code = 'DUMP_DAMAGED'
+}
+
+/** All chunks of a dump, each from the first copy where it is whole. Throws DumpDamaged before it gives a wrong one. */
+export async function* readDump(
+  { copies, ...dump }: FoundDump,
+  { disk }: Pick<World, 'disk'>,
+): AsyncGenerator<DumpChunk> {
+  const files: { drive: DumpDrive; file: DiskFile }[] = []
+  try {
+    for (const drive of copies) {
+      const file = await drive
+        .run(() => disk.open(pathOf(drive, dump), 'read'))
+        .catch(() => undefined) // Gone or failed: another copy may do.
+      if (file) files.push({ drive, file })
+    }
+    for (let at = 0, index = 0; ; index += 1) {
+      const found = await readChunk(files, at, index)
+      if (found === undefined) throw new DumpDamaged(`chunk ${index} of a dump is damaged`)
+      yield found.chunk
+      if (found.chunk.kind === 'end') return
+      at += found.bytes
+    }
+  } finally {
+    for (const { file } of files) await file.close()
+  }
+}
+
+async function readChunk(
+  files: readonly { drive: DumpDrive; file: DiskFile }[],
+  at: number,
+  index: number,
+): Promise<{ chunk: DumpChunk; bytes: number } | undefined> {
+  for (const { drive, file } of files) {
+    const read = (target: Uint8Array): Promise<number> =>
+      drive.run(() => file.read([target], at)).catch(() => 0)
+    const header = Buffer.alloc(CHUNK_HEADER_BYTES)
+    await read(header)
+    const bytes = chunkLength(header, index)
+    if (bytes === undefined) continue
+    const target = asBuffer(new Uint8Array(bytes))
+    const chunk = (await read(target)) === bytes ? decodeChunk(target) : undefined
+    if (chunk !== undefined) return { chunk, bytes }
+  }
+  return undefined
+}
+
+async function makeDirectory(drive: DumpDrive, { disk }: Pick<World, 'disk'>): Promise<void> {
+  const directory = dumpDirectory(drive)
+  if ((await drive.run(() => disk.stat(directory))) !== undefined) return
+  await drive.run(() => disk.makeDirectory(directory))
+  await drive.syncDirectory(drive.path)
+}
+
+async function listOrNothing(disk: World['disk'], path: string): Promise<string[]> {
+  try {
+    return await disk.list(path)
+  } catch (error) {
+    if (isMissing(error)) return []
+    throw error
+  }
+}
+
+async function removeIfThere(disk: World['disk'], path: string): Promise<void> {
+  await disk.remove(path).catch((error) => {
+    if (!isMissing(error)) throw error
+  })
+}

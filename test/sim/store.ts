@@ -154,6 +154,7 @@ export class SimStore {
       buckets: [],
       garbageGraceMs,
       scrubPeriodMs: 3_600_000,
+      dumpPeriodMs: 7 * 24 * 3_600_000,
       logLevel: 'silent',
       rootCredentials: { accessKeyId: 'simulation', secretAccessKey: 'simulation' },
     }

@@ -58,6 +58,7 @@ function configOf(directories: string[]): ServeConfig {
     code: { dataCount: 4, parityCount: 2 },
     garbageGraceMs: 60_000,
     scrubPeriodMs: 14 * 24 * 3600 * 1000,
+    dumpPeriodMs: 7 * 24 * 3_600_000,
     rootCredentials: { accessKeyId: 'root', secretAccessKey: 'secret-of-the-root' },
   }
 }

@@ -3,7 +3,7 @@
 import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
 import type { Log } from '../../kit/log.ts'
 import { Semaphore } from '../../kit/semaphore.ts'
-import type { World } from '../../kit/world.ts'
+import { isMissing, type World } from '../../kit/world.ts'
 import type { Drive } from '../drive.ts'
 import type { OpenLevel } from '../drive-lock.ts'
 import { lookAtLevel } from '../meta-rows/level-files.ts'
@@ -168,10 +168,29 @@ export class KeptIndex {
   }
 
   async #reopen(): Promise<ShardIndex> {
+    await this.#lookBeforeOpening()
     const index = await ShardIndex.open(this.#path, this.#parts)
     if (this.#mendings > 0) await this.#source.recount(index)
     this.#index = index
     return index
+  }
+
+  /** LevelDB does not verify what it reads, and ends the process over some kinds of damage: again at every start. */
+  async #lookBeforeOpening(): Promise<void> {
+    const { drive, world } = this.#parts
+    const { trouble } = await lookAtLevel({
+      drive,
+      world,
+      directory: this.#path,
+      // Nobody writes to it now, and everyone waits for it.
+      pause: async () => {},
+      pace: async () => {},
+    }).catch((error) => {
+      if (isMissing(error)) return { trouble: undefined } // It is made when it is opened.
+      throw error
+    })
+    // What a crash leaves of its log looks like damage: that is LevelDB's to judge, and it tells.
+    if (trouble?.kind === 'tables') throw new IndexCorrupt(trouble.detail)
   }
 
   async #refill(): Promise<ShardIndex> {

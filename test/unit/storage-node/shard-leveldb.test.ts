@@ -54,3 +54,28 @@ t.test('damage to any file of LevelDB', async (t) => {
   t.same(await check(), whole, 'without any of it')
   t.notOk(existsSync(`${index}.aside`), 'what was moved aside is gone')
 })
+
+t.test('a table that LevelDB would end the process over is not given to it', async (t) => {
+  const path = t.testdir()
+  const index = `${path}/shards.db`
+  const seeded = new Seeded(12)
+  await formatDrive(world, path, MARKER)
+  const shards = Array.from({ length: 20 }, () => sampleShard(seeded, seeded.below(2000), 512))
+  await withStore(path, async (store) => {
+    await Promise.all(shards.map((shard) => putShard(store, shard)))
+  })
+  const judge = (): Promise<string[]> =>
+    withStore(path, (store) => Promise.all(shards.map((shard) => judgeShard(store, shard))))
+  const whole = shards.map(() => 'whole')
+  for (let round = 0; round < 12; round += 1) {
+    await judge() // Now there is a table file beside the log.
+    const name = readdirSync(index).find((each) => each.endsWith('.ldb'))
+    if (name === undefined) throw new Error('there is no table')
+    const bytes = readFileSync(`${index}/${name}`)
+    // The index of the table and its footer: the lengths in there are believed.
+    const at = bytes.length - 1 - ((round * 13) % 150)
+    bytes[at]! ^= 1 << seeded.below(8)
+    writeFileSync(`${index}/${name}`, bytes)
+    t.same(await judge(), whole, `a flip ${bytes.length - at} bytes before the end of ${name}`)
+  }
+})

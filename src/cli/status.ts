@@ -33,8 +33,8 @@ export function showStatus(found: StoreStatus): string[] {
     `Code      ${code}, reduced ${reducedCode}`,
     `Drives    ${active} of ${drives.length} active`,
     ...alignColumns(
-      drives.map(({ id, path = '(not given)', state, reason = '' }) => [
-        ...['         ', String(id), state, path, reason],
+      drives.map(({ id, path = '(not given)', state, condition, reason = '' }) => [
+        ...['         ', String(id), condition ? `${state}, ${condition}` : state, path, reason],
       ]),
     ),
     `Metadata  ${metadata.inSync} of ${metadata.partitions} partitions in sync on ${metadata.replicas} drives`,

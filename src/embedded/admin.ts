@@ -11,6 +11,7 @@ import { nameCode } from '../kit/erasure-code.ts'
 import type { Clock } from '../kit/world.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
 import type { HealProgress } from '../storage-node/upkeep/heal-progress.ts'
+import type { ShownCondition } from './drive-care.ts'
 import { inspectObject } from './inspect-object.ts'
 import type { EmbeddedStorage } from './storage.ts'
 import { judgeHealth } from './store-health.ts'
@@ -55,18 +56,24 @@ async function statusOf({ storage, objects }: AdminParts): Promise<StoreStatus> 
   }
 }
 
-function drivesOf({ coordinator, drives }: EmbeddedStorage): DriveStatus[] {
+function drivesOf({ coordinator, drives, care }: EmbeddedStorage): DriveStatus[] {
   return coordinator.state.map.drives.map(({ id, state, reason }) => {
     const drive = drives.find(id)
     const isFailing = state === 'active' && drive?.failure !== undefined
     const why = isFailing ? String(drive?.failure) : reason
+    const condition = drive?.failure === undefined ? sickness(care.conditionOf(id)) : undefined
     return {
       id,
       ...(drive === undefined ? {} : { path: drive.path }),
       state: isFailing ? 'failed' : state,
       ...(why === undefined ? {} : { reason: why }),
+      ...(condition === undefined ? {} : { condition }),
     }
   })
+}
+
+function sickness(condition: ShownCondition): DriveStatus['condition'] {
+  return condition === 'healthy' || condition === 'failed' ? undefined : condition
 }
 
 function metadataOf({ coordinator }: EmbeddedStorage): MetadataStatus {

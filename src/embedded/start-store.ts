@@ -61,11 +61,11 @@ export async function startStore(config: ServeConfig, parts: StartParts): Promis
   if (plan.kind === 'refuse') throw new Exit(4, plan.sentence)
   const isNew = plan.kind === 'create' || (await wasInterrupted(plan.drives, parts.world))
   const found = isNew ? await formatAll(config, inspected, parts) : plan.drives
-  const drives = await lockDrives(found, parts)
+  const { drives, absent } = await lockDrives(found, { ...parts, mayLack: !isNew })
   try {
     const coordinator = isNew
       ? await firstDecision(config, drives, parts)
-      : await openCoordinator(config, drives, parts)
+      : await openCoordinator(config, drives, { ...parts, absent })
     if (plan.kind === 'open' && !isNew) sayUnused(plan.unused, parts.log)
     return { drives, coordinator, reducedCode: reducedCodeOf(config, coordinator.state.map) }
   } catch (error) {
@@ -162,21 +162,42 @@ async function makeDirectories(path: string, { disk }: Pick<World, 'disk'>): Pro
   await disk.syncDirectory(parent)
 }
 
+/** Drives that were locked, and why the others of the store could not be, by their ids. */
+interface LockedDrives {
+  drives: Drive[]
+  absent: Map<number, string>
+}
+
+/** Locks what can be. A drive in use stops the start; one that is read-only or broken is one drive less where that may be. */
 async function lockDrives(
   found: readonly FoundDrive[],
-  { world, tuning }: StartParts,
-): Promise<Drive[]> {
+  { world, log, tuning, mayLack }: StartParts & { mayLack: boolean },
+): Promise<LockedDrives> {
   const options = tuning?.openLevel === undefined ? {} : { openLevel: tuning.openLevel }
   const drives: Drive[] = []
-  try {
-    for (const { path, marker } of found)
+  const absent = new Map<number, string>()
+  for (const { path, marker } of found) {
+    try {
       drives.push(await Drive.open(world, path, marker, options))
-  } catch (error) {
-    await closeDrives(drives)
-    if (error instanceof DriveLocked) throw new Exit(3, `${error.message}.`, { cause: error })
-    throw error
+    } catch (error) {
+      if (error instanceof DriveLocked || !mayLack) {
+        await closeDrives(drives)
+        if (!(error instanceof DriveLocked)) throw error
+        throw new Exit(3, `${error.message}.`, { cause: error })
+      }
+      const reason = `it can not be opened: ${deepestMessage(error)}`
+      absent.set(marker.driveId, reason)
+      log.error({ path, reason }, `drive ${marker.driveId} is left out`)
+    }
   }
-  return drives
+  if (drives.length === 0) throw new Exit(4, `no drive can be opened (${[...absent.values()][0]}).`)
+  return { drives, absent }
+}
+
+/** LevelDB says what is wrong in the cause of its errors. */
+function deepestMessage(error: unknown): string {
+  const { message, cause } = error as { message?: string; cause?: unknown }
+  return cause === undefined ? String(message ?? error) : deepestMessage(cause)
 }
 
 async function closeDrives(drives: readonly Drive[]): Promise<void> {
@@ -186,13 +207,12 @@ async function closeDrives(drives: readonly Drive[]): Promise<void> {
 /** Goes on from the decision that holds; drives that are not here are out from then on. */
 async function openCoordinator(
   config: ServeConfig,
-  drives: readonly Drive[],
-  parts: StartParts,
+  locked: readonly Drive[],
+  parts: StartParts & { absent: Map<number, string> },
 ): Promise<FileCoordinator> {
-  const histories = new Map<number, History>()
-  for (const drive of drives) histories.set(drive.id, await readHistory(parts.world, drive.path))
+  const { drives, histories } = await readHistories(locked, parts)
   const choice = chooseState(histories)
-  if (choice.kind === 'none') throw new Exit(4, lostSentence(drives))
+  if (choice.kind === 'none') throw new Exit(4, lostSentence(locked))
   if (choice.kind === 'forked') throw new Exit(4, forkSentence(drives, choice.drives))
   const { decision } = choice
   refuseMisfits(config, decision.state.map, drives)
@@ -201,6 +221,25 @@ async function openCoordinator(
   const coordinator = await FileCoordinator.open(decision, { ...parts, drives })
   await welcomeBack(coordinator, drives, parts.log)
   return coordinator
+}
+
+/** A drive whose decisions can not be read fails: the others go on without it. */
+async function readHistories(
+  locked: readonly Drive[],
+  { world, log, absent }: StartParts & { absent: Map<number, string> },
+): Promise<{ drives: Drive[]; histories: Map<number, History> }> {
+  const histories = new Map<number, History>()
+  for (const drive of locked) {
+    try {
+      histories.set(drive.id, await readHistory(world, drive.path))
+    } catch (error) {
+      const reason = `its decisions can not be read: ${deepestMessage(error)}`
+      absent.set(drive.id, reason)
+      drive.fail(new Error(reason))
+      log.error({ path: drive.path, reason }, `drive ${drive.id} is left out`)
+    }
+  }
+  return { drives: locked.filter(({ id }) => histories.has(id)), histories }
 }
 
 /** The state of a new store. */

@@ -33,6 +33,9 @@ function degraded({ drives, metadata, healing }: HealthFacts): Finding[] {
   const reasons: string[] = []
   const absent = drives.filter(({ state }) => state !== 'active').length
   if (absent > 0) reasons.push(`${absent} of ${count(drives.length, 'drive')} are not in service.`)
+  for (const { id, state, condition } of drives) {
+    if (condition !== undefined && state !== 'out') reasons.push(`Drive ${id} is ${condition}.`)
+  }
   const { partitions, inSync, replicas } = metadata
   if (inSync < partitions) {
     const lacking = count(partitions - inSync, 'partition')

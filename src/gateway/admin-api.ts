@@ -32,6 +32,8 @@ export interface DriveStatus {
   path?: string
   state: 'active' | 'draining' | 'out' | 'failed'
   reason?: string
+  /** How it does while it is here, unless that is well. One that is `out` with a condition comes back by itself. */
+  condition?: 'slow' | 'erroring' | 'hanging'
 }
 
 /** How many partitions of metadata have all their replicas. */

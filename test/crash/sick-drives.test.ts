@@ -1,11 +1,13 @@
 // Drives that hang, err or turn read-only under a mixed load: they are put out, the others go on while they still hang,
 // nothing that was acknowledged is lost and no byte is wrong. LevelDB is native: its files stay well.
 // SICK_SECONDS=30 is the long form. Times are printed and decide nothing.
+import { rm, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { CareTuning } from '../../src/embedded/open-care.ts'
+import { realWorld } from '../../src/kit/world.ts'
 import { Seeded, seedOfRun } from '../support/seeded.ts'
-import type { Sickness } from '../support/sick-disk.ts'
+import { SickDisk, type Sickness } from '../support/sick-disk.ts'
 import {
   newDirectories,
   openSickStore,
@@ -118,3 +120,25 @@ for (const [what, sickness] of deadly) {
     await checkTwice(t, store, load, directories)
   })
 }
+
+t.test('a drive that is no use at the start is one drive less', { timeout: 120_000 }, async (t) => {
+  const { directories, remove } = await newDirectories(6)
+  t.teardown(remove)
+  const store = await openSickStore(directories, SOON)
+  const load = new SickLoad(store, new Seeded(seed))
+  const running = load.run(2)
+  await until(() => load.measured.length > 20)
+  load.stop()
+  await running
+  await store.close()
+  await rm(`${directories[4]}/lock`, { recursive: true })
+  await writeFile(`${directories[4]}/lock`, 'no directory any more')
+  const disk = new SickDisk(realWorld().disk)
+  disk.infect(directories[1]!, { kind: 'read-only' })
+  const again = await openSickStore(directories, SOON, disk)
+  t.match(stateOf(again, 5), { state: 'out', reason: /can not be opened/ })
+  t.match(stateOf(again, 2), { state: 'out', reason: /EROFS/ })
+  await load.checkAll(again)
+  t.same(load.troubles, [], 'everything is there')
+  await again.close()
+})

@@ -10,7 +10,6 @@ import { Semaphore } from '../kit/semaphore.ts'
 import type { Uid } from '../kit/uid.ts'
 import { Hedging } from '../objects/hedging.ts'
 import { Objects } from '../objects/objects.ts'
-import { Pins } from '../objects/pins.ts'
 import { type StoreParts, WRITE_BUDGET_UNIT } from '../objects/store-parts.ts'
 import { collectGarbage } from '../storage-node/upkeep/collect-garbage.ts'
 import { listHedgeMetrics } from './drive-metrics.ts'
@@ -75,7 +74,8 @@ async function assembleStore(storage: EmbeddedStorage, parts: EmbeddedParts): Pr
     coordinator: storage.coordinator,
     reducedCode: storage.reducedCode,
     keys: storage.keys,
-    pins: new Pins(),
+    pins: storage.pins,
+    writes: storage.writes,
     hedging,
     writeBudget: new Semaphore(WRITE_BUDGET_BYTES / WRITE_BUDGET_UNIT),
     recordOut: (driveId) => storage.recordOut(driveId),

@@ -9,9 +9,12 @@ import type { Log } from '../kit/log.ts'
 import { Gauge, type Registry } from '../kit/metrics.ts'
 import { repeat } from '../kit/periodic.ts'
 import { steadyClock } from '../kit/steady-clock.ts'
+import type { Uid } from '../kit/uid.ts'
 import type { Clock, World } from '../kit/world.ts'
 import type { MetadataPartition } from '../metadata/contract.ts'
 import { openPartition } from '../metadata/partition.ts'
+import { WritesUnderWay } from '../metadata/writes-under-way.ts'
+import { Pins } from '../objects/pins.ts'
 import type { DamageReport } from '../objects/store-parts.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import { Router } from '../placement/router.ts'
@@ -62,6 +65,10 @@ export interface EmbeddedStorage {
   latch: BlobLatch
   /** How each drive does, and what that means for readers. */
   care: Pick<CareOfDrives, 'advice' | 'conditionOf'>
+  /** Who reads which blobs. */
+  pins: Pins
+  /** Blobs that are written and have no row yet. */
+  writes: WritesUnderWay
   /** After it nothing that was verified before is vouched for. */
   lastEvent: Pick<LastEvent, 'atMs'>
   /** Of events and passes. The machine's clock may be set back: what was verified before it must not seem to be later. */
@@ -124,10 +131,13 @@ async function openAll(
   const damage = new DamageLog(parts.log, parts.registry)
   const node = observers.guard(live.node)
   const latch = new BlobLatch()
+  const pins = new Pins()
+  const writes = new WritesUnderWay(parts.world)
+  const isPinned = (uid: Uid): boolean => pins.isPinned(uid)
   const dumps = startDumps(config, { ...parts, host, coordinator, live }, opened)
   const files = openFileScrub({ ...parts, host, coordinator, dumps, drives: live, credentials })
   const world = { ...parts.world, clock }
-  const healing = { ...parts, world, node, coordinator, partitions, latch, files }
+  const healing = { ...parts, world, node, coordinator, partitions, latch, files, writes, isPinned }
   const healer = await startHealer(config, healing, opened)
   listMetrics(coordinator, parts.registry)
   return {
@@ -141,6 +151,8 @@ async function openAll(
     sharesDisk: await shareDisk(drives, parts.world),
     healer,
     latch,
+    pins,
+    writes,
     lastEvent,
     clock,
     readiness: () => readinessOf(coordinator.state),
@@ -182,13 +194,15 @@ const OUT_DELAY_MS = 15 * 60_000
 const HEAL_AGAIN_MS = 60_000
 
 async function startHealer(
-  { scrubPeriodMs }: ServeConfig,
+  { scrubPeriodMs, garbageGraceMs }: ServeConfig,
   parts: EmbeddedParts & {
     node: StorageNode
     coordinator: Coordinator
     partitions: readonly MetadataPartition[]
     latch: BlobLatch
     files: FileScrub
+    writes: WritesUnderWay
+    isPinned(uid: Uid): boolean
   },
   opened: ClosingStack,
 ): Promise<Healer> {
@@ -199,7 +213,7 @@ async function startHealer(
     poolBytes: parts.tuning?.poolBytes ?? HEALING_POOL_BYTES,
   })
   const times = { outDelayMs: OUT_DELAY_MS, againMs: HEAL_AGAIN_MS, ...parts.tuning?.healing }
-  const options = { scrubPeriodMs, ...times }
+  const options = { scrubPeriodMs, graceMs: garbageGraceMs, ...times }
   const healer = new Healer(options, { ...parts, codec })
   listHealMetrics(() => healer.progress(), parts.registry)
   healer.start()

@@ -266,6 +266,20 @@ export class Objects implements ObjectStore {
     }))
   }
 
+  /** Aborts an upload that neither began nor got a part since `idleSinceMs`; false when there is none. */
+  async abortIdleUpload(
+    bucket: Bucket,
+    key: string,
+    uploadId: Uid,
+    idleSinceMs: number,
+  ): Promise<boolean> {
+    const answer = await this.#metadata.commit(bucket, key, (envelope) => ({
+      ...envelope,
+      ...{ kind: 'abort-upload', uploadId, idleSinceMs },
+    }))
+    return answer.kind === 'done'
+  }
+
   listParts(
     bucket: Bucket,
     key: string,

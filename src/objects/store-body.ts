@@ -1,7 +1,6 @@
 // A body becomes a stored blob, and what a row says of it. Until a commit names the blob it is invisible.
 import { hiddenEtag } from '../encryption/hidden-etag.ts'
 import { Overloaded } from '../kit/semaphore.ts'
-import { newUid } from '../kit/uid.ts'
 import { encodeLabel, type LabelRole, sealLabel } from '../metadata/label.ts'
 import type { Blob, ObjectAttributes, Part } from '../metadata/records.ts'
 import type { Sealing } from './data-keys.ts'
@@ -35,21 +34,28 @@ export async function storeBody(
   signal: AbortSignal,
 ): Promise<StoredFacts> {
   const { partition } = parts.router.route(bucket.id, key)
-  const uid = newUid(parts.world)
   const metadata = encodeLabel({
     ...described,
     ...(sealing ? { encryption: sealing.encryption } : {}),
   })
   const sealMetadata = ({ md5, checksum }: BodyDigests): Uint8Array =>
     sealLabel(metadata, { etag: shownEtag(md5, sealing), ...(checksum ? { checksum } : {}) })
-  const owner = {
-    ...{ uid, bucketId: bucket.id, key, part, partition, storageClass },
-    ...{ metadata, sealMetadata },
+  const uid = parts.writes.begin()
+  let isStored = false
+  try {
+    const owner = {
+      ...{ uid, bucketId: bucket.id, key, part, partition, storageClass },
+      ...{ metadata, sealMetadata },
+    }
+    const written = sealing ? encryptBody(body, sealing.dataKey, { uid, part }) : body
+    const stored = await writeBlob(owner, written, parts, signal)
+    isStored = stored.blob !== undefined
+    const facts = describeStored(body, stored)
+    return { ...facts, etag: shownEtag(facts.etag, sealing) }
+  } finally {
+    // What was stored is under way until its commit has an outcome, or somebody discards it.
+    if (!isStored) parts.writes.end(uid)
   }
-  const written = sealing ? encryptBody(body, sealing.dataKey, { uid, part }) : body
-  const stored = await writeBlob(owner, written, parts, signal)
-  const facts = describeStored(body, stored)
-  return { ...facts, etag: shownEtag(facts.etag, sealing) }
 }
 
 /** The answer of the commit that names what was stored. When it was surely not done nothing of that stays. */
@@ -58,24 +64,35 @@ export async function commitStored<Answer extends { kind: string }>(
   parts: StoreParts,
   commit: () => Promise<Answer>,
 ): Promise<Answer> {
-  let isRefused = false
+  let outcome: 'done' | 'refused' | 'open' = 'open'
   try {
     const answer = await commit()
-    isRefused = answer.kind !== 'done'
+    outcome = answer.kind === 'done' ? 'done' : 'refused'
     return answer
   } catch (error) {
     // Any other error leaves open whether it was done.
-    isRefused = error instanceof BucketGone || error instanceof Overloaded
+    if (error instanceof BucketGone || error instanceof Overloaded) outcome = 'refused'
     throw error
   } finally {
-    if (isRefused) for (const unused of stored) await discardStored(unused, parts)
+    for (const one of stored) await settle(one, outcome, parts)
   }
+}
+
+async function settle(
+  stored: { blob?: Blob },
+  outcome: 'done' | 'refused' | 'open',
+  parts: StoreParts,
+): Promise<void> {
+  if (outcome === 'refused') await discardStored(stored, parts)
+  else if (stored.blob && outcome === 'done') parts.writes.end(stored.blob.uid)
+  else if (stored.blob) parts.writes.leaveOpen(stored.blob.uid)
 }
 
 /** Forgets what was stored, when no commit will name it. */
 export async function discardStored({ blob }: { blob?: Blob }, parts: StoreParts): Promise<void> {
   if (!blob) return
   await discardBlob(blob, parts)
+  parts.writes.end(blob.uid)
 }
 
 /**

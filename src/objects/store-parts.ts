@@ -6,6 +6,7 @@ import type { Log } from '../kit/log.ts'
 import type { Semaphore } from '../kit/semaphore.ts'
 import type { World } from '../kit/world.ts'
 import type { Blob } from '../metadata/records.ts'
+import type { WritesUnderWay } from '../metadata/writes-under-way.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import type { Router } from '../placement/router.ts'
 import type { ShardId, StorageNode } from '../storage-node/contract.ts'
@@ -40,6 +41,8 @@ export interface StoreParts {
   pins: Pins
   /** Says which reads are not waited for. */
   hedging: Hedging
+  /** Gives the uids of all blobs that are written, and knows which of them have no row yet. */
+  writes: WritesUnderWay
   /** Permits of WRITE_BUDGET_UNIT bytes for shards that storage collects in memory before it writes them. */
   writeBudget: Semaphore
   /** Resolves once the coordinator has recorded on every other drive that this one is out. */

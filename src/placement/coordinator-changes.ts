@@ -2,6 +2,7 @@
 import { type ErasureCode, shardCount } from '../kit/erasure-code.ts'
 import type { MapDrive } from './cluster-map.ts'
 import type { Change, ClusterState, MetaPartitionState, Replica } from './coordinator.ts'
+import { leavingReplicas } from './coordinator-replicas.ts'
 import { refuseDrain, refuseRemove } from './drive-edits.ts'
 import { rebalance, stayingDrives } from './rebalance.ts'
 
@@ -153,6 +154,18 @@ export function addReplica(partitionId: number, replica: Replica): Change {
       epoch: partition.epoch + 1,
       inSync: [...partition.inSync, replica],
     })
+  }
+}
+
+/** Removes the replicas of a partition from drives that are to be emptied, once there are `least` on others. */
+export function releaseReplicas(partitionId: number, least: number): Change {
+  return (state) => {
+    const partition = state.metaPartitions[partitionId]
+    if (partition === undefined) return undefined
+    const leaving = leavingReplicas(state.map, partition)
+    const inSync = partition.inSync.filter((replica) => !leaving.includes(replica))
+    if (leaving.length === 0 || inSync.length < Math.max(1, least)) return undefined
+    return editPartition(state, partitionId, { epoch: partition.epoch + 1, inSync })
   }
 }
 

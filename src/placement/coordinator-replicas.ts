@@ -50,6 +50,15 @@ export function chooseReplacement(
   return free.sort((left, right) => load(left) - load(right) || left - right)[0]
 }
 
+/** Replicas of a partition that lie on drives which are to be emptied. */
+export function leavingReplicas(
+  { drives }: ClusterMap,
+  { inSync }: Pick<MetaPartitionState, 'inSync'>,
+): Replica[] {
+  const leaving = new Set(drives.filter(({ isLeaving }) => isLeaving).map(({ id }) => id))
+  return inSync.filter(({ driveId }) => leaving.has(driveId))
+}
+
 function activeDrives(map: ClusterMap): number[] {
   return map.drives
     .filter(({ state }) => state === 'active')

@@ -1,5 +1,5 @@
-// Where shards that were lost are made again: on their own drive if it serves, else on a spare of their partition.
-import { MISSING_SLOT } from '../metadata/records.ts'
+// Where shards that were lost are made again: where the table wants them, on their own drive, or on a
+// spare of their partition.
 import type { ClusterMap } from './cluster-map.ts'
 
 /** A blob of a partition and the drive of each of its slots. */
@@ -15,21 +15,21 @@ export function chooseHomes(
   slots: readonly number[],
 ): Map<number, number> {
   const active = new Set(map.drives.filter(({ state }) => state === 'active').map(({ id }) => id))
+  const row = map.slots[partition]!
+  const taken = new Set(drives)
+  const free = row.filter((id) => active.has(id) && !taken.has(id))
   const homes = new Map<number, number>()
-  for (const slot of slots) {
-    const current = drives[slot]!
-    if (active.has(current)) homes.set(slot, current)
-  }
-  const taken = new Set([...drives.filter((id) => id !== MISSING_SLOT)])
-  const spares = map.slots[partition]!.filter((id) => active.has(id) && !taken.has(id))
-  const lost = slots.filter((slot) => !homes.has(slot))
   // First whoever finds the drive that the table names for it, so that nothing has to move later.
-  for (const slot of lost) {
-    const mapped = map.slots[partition]![slot]!
-    if (spares.includes(mapped)) homes.set(slot, take(spares, mapped))
+  for (const slot of slots) {
+    const wanted = row[slot]
+    if (wanted !== undefined && free.includes(wanted)) homes.set(slot, take(free, wanted))
+    else if (active.has(drives[slot]!)) homes.set(slot, drives[slot]!)
   }
-  for (const slot of lost) {
-    if (!homes.has(slot) && spares.length > 0) homes.set(slot, take(spares, spares.at(-1)!))
+  for (const slot of slots) {
+    if (homes.has(slot) || free.length === 0) continue
+    // The spare to which new blobs of the partition go, too.
+    const spare = free.find((id) => row.indexOf(id) >= drives.length) ?? free[0]!
+    homes.set(slot, take(free, spare))
   }
   return homes
 }

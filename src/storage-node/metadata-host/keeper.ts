@@ -6,6 +6,7 @@ import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'
 import type { Change, Coordinator } from '../../placement/coordinator.ts'
 import { dropReplicasOn, markOut } from '../../placement/coordinator-changes.ts'
+import { leavingReplicas } from '../../placement/coordinator-replicas.ts'
 import type { OpenLevel } from '../drive-lock.ts'
 import { rowsPath } from '../meta-rows/check.ts'
 import { type LevelLook, lookAtLevel } from '../meta-rows/level-files.ts'
@@ -295,6 +296,11 @@ export class MetadataKeeper implements Doubts {
     return metaPartitions.some(({ inSync }) => inSync.length < this.#options.replicaCount)
   }
 
+  #someReplicaIsToLeave(): boolean {
+    const { map, metaPartitions } = this.#parts.coordinator.state
+    return metaPartitions.some((partition) => leavingReplicas(map, partition).length > 0)
+  }
+
   /** Removes rows that do not count any more, then makes the replicas that are missing. */
   async #tidy(drives: ReadonlyMap<number, StartDrive>, { lost }: Recovered): Promise<void> {
     for (const [driveId, { host, statuses, verdict }] of drives) {
@@ -331,7 +337,7 @@ export class MetadataKeeper implements Doubts {
       if (markInMs <= 0) markInMs = this.#options.limits.markerMs
       if (mendInMs > 0) continue
       mendInMs = MEND_EVERY_MS
-      if (this.#someReplicaIsMissing()) void this.#mender.request()
+      if (this.#someReplicaIsMissing() || this.#someReplicaIsToLeave()) void this.#mender.request()
     }
   }
 

@@ -1,10 +1,14 @@
-// Brings partitions that lack replicas back to their number: copies rows in slices while the partition
-// goes on, then lets the coordinator count the new replica.
+// Brings partitions that lack replicas back to their number, and replicas away from drives that are to be emptied:
+// copies rows in slices while the partition goes on, then lets the coordinator count the new replica.
 import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'
 import type { Coordinator, Replica } from '../../placement/coordinator.ts'
-import { addReplica } from '../../placement/coordinator-changes.ts'
-import { chooseReplacement, newIncarnation } from '../../placement/coordinator-replicas.ts'
+import { addReplica, releaseReplicas } from '../../placement/coordinator-changes.ts'
+import {
+  chooseReplacement,
+  leavingReplicas,
+  newIncarnation,
+} from '../../placement/coordinator-replicas.ts'
 import type { Doubts } from './believe.ts'
 import { CheckedCursor } from './cursor.ts'
 import type { HostDrive } from './drive.ts'
@@ -70,12 +74,27 @@ export class ReplicaMender {
     for (let round = 0; round < this.#parts.hosts.size; round += 1) {
       if (this.#stopping || partition.stopped !== undefined) return
       const { map, metaPartitions } = coordinator.state
-      if (metaPartitions[partition.id]!.inSync.length >= this.#replicaCount) return
+      const state = metaPartitions[partition.id]!
+      const leaving = leavingReplicas(map, state)
+      if (state.inSync.length - leaving.length >= this.#replicaCount) {
+        if (leaving.length > 0) await this.#release(partition)
+        return
+      }
       const usable = (driveId: number): boolean => this.#isUsable(driveId, partition.id)
       const driveId = chooseReplacement(map, metaPartitions, partition.id, usable)
       if (driveId === undefined) return
       await this.#copyOrAvoid(partition, driveId)
     }
+  }
+
+  /** There are enough on other drives: those on drives that are to be emptied go. */
+  async #release(partition: HostedPartition): Promise<void> {
+    const { coordinator, log } = this.#parts
+    await coordinator.decide(releaseReplicas(partition.id, this.#replicaCount))
+    log.info(
+      { partition: partition.id },
+      'a replica of metadata left a drive that is to be emptied',
+    )
   }
 
   #isUsable(driveId: number, partitionId: number): boolean {

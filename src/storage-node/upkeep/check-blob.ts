@@ -83,8 +83,8 @@ async function checkSlot(
   const { node, map, awaited } = parts
   const driveId = blob.drives[slot]!
   if (driveId === MISSING_SLOT) return 'unwritten'
-  const isActive = map.drives.find(({ id }) => id === driveId)?.state === 'active'
-  if (!isActive) return awaited.has(driveId) ? 'awaited' : 'out'
+  const state = map.drives.find(({ id }) => id === driveId)?.state ?? 'out'
+  if (state === 'out') return awaited.has(driveId) ? 'awaited' : 'out'
   try {
     const opened = await node.openShard(driveId, { uid: blob.uid, part: blob.part, slot })
     if (opened.kind !== 'found') return opened.kind

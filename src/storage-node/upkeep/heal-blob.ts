@@ -5,9 +5,13 @@ import { newUid } from '../../kit/uid.ts'
 import type { World } from '../../kit/world.ts'
 import type { BlobReference, MetadataPartition } from '../../metadata/contract.ts'
 import type { Blob } from '../../metadata/records.ts'
+import type { ClusterMap } from '../../placement/cluster-map.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
+import { chooseMoves } from '../../placement/moves.ts'
 import type { DriveId, StorageNode } from '../contract.ts'
 import { type BlobCheck, type CheckDepth, checkBlob } from './check-blob.ts'
+import { copyShard } from './copy-shard.ts'
+import type { LeftBehind } from './left-behind.ts'
 import { isOwed, mendBlob } from './mend-blob.ts'
 
 /** What healing needs. */
@@ -20,6 +24,11 @@ export interface HealParts {
   countRead(bytes: number): void
   countWritten(bytes: number): void
   countMended(shards: number): void
+  countMoved(bytes: number): void
+  /** Where copies are entered that no row names any more. */
+  leftBehind: LeftBehind
+  /** A shard turned out to be damaged that was only to be moved. */
+  reportDamaged(blob: Blob): void
   /** Drives that are out and may come back: what is on them is not made again yet. */
   awaited(): ReadonlySet<DriveId>
   /** Called between cells: rests as the pace asks, throws when work is to end. */
@@ -47,6 +56,8 @@ export interface HealRequest {
   depth: CheckDepth
   /** It has a repair row: that must go even if nothing is found to be owed. */
   hasRepairRow: boolean
+  /** Its shards go where the table wants them, once all are there. */
+  moves?: boolean
 }
 
 /** Checks a blob and mends what it lacks. Throws only what says nothing of the blob: metadata without an answer, our own faults. */
@@ -79,7 +90,54 @@ export async function healBlob(request: HealRequest, parts: HealParts): Promise<
     await takeBack(blob, before.drives, check.drives, parts)
     return { kind: 'gone' }
   }
-  return trouble ?? judge(check, { shards, failed })
+  if (trouble) return trouble
+  const isThere = !request.moves || (await moveShards(request, check, parts))
+  return isThere ? judge(check, { shards, failed }) : { kind: 'gone' }
+}
+
+/**
+ * Shards that are whole go where the table wants them, a round for each that has to wait for another to make room.
+ * One that turns out to be damaged stays, and is reported. False when the row does not name the blob any more.
+ */
+async function moveShards(
+  { partition, reference }: HealRequest,
+  { drives, slots }: BlobCheck,
+  parts: HealParts,
+): Promise<boolean> {
+  const { map } = parts.coordinator.state
+  let blob: Blob = { ...reference.blob, drives: [...drives] }
+  for (let round = 0; round < slots.length; round += 1) {
+    const after = await copyShards(blob, slots, map, parts)
+    if (!after) break
+    const request = { partition, reference: { ...reference, blob } }
+    if (!(await enterDrives(request, after, parts))) {
+      await takeBack(blob, blob.drives, after, parts)
+      return false
+    }
+    blob = { ...blob, drives: after }
+  }
+  return true
+}
+
+/** The drives of the blob with the copies that could be made; undefined when there are none. */
+async function copyShards(
+  blob: Blob,
+  slots: BlobCheck['slots'],
+  map: ClusterMap,
+  parts: HealParts,
+): Promise<DriveId[] | undefined> {
+  const after = [...blob.drives]
+  let bytes = 0
+  for (const [slot, to] of chooseMoves(map, blob)) {
+    if (slots[slot] !== 'whole') continue
+    const copied = await copyShard(blob, { slot, from: blob.drives[slot]!, to }, parts)
+    if (copied.kind === 'damaged') parts.reportDamaged(blob)
+    if (copied.kind !== 'done') continue
+    after[slot] = to
+    bytes += copied.bytes
+    parts.countMoved(copied.bytes)
+  }
+  return bytes > 0 ? after : undefined
 }
 
 function afterMending(
@@ -104,23 +162,37 @@ function judge({ slots }: BlobCheck, mended: { shards: number; failed: number })
   return mended.shards > 0 ? { kind: 'mended', shards: mended.shards } : { kind: 'whole' }
 }
 
-/** False when the row does not name the blob any more. */
+/** False when the row does not name the blob any more. What the row named before is left behind. */
 async function enterDrives(
-  { partition, reference }: HealRequest,
+  request: Pick<HealRequest, 'partition' | 'reference'>,
   drives: readonly DriveId[],
-  { world }: HealParts,
+  { world, coordinator, leftBehind }: HealParts,
 ): Promise<boolean> {
+  const { partition, reference } = request
   const { rowKey, blob } = reference
+  const { uid, part } = blob
   const answer = await partition.commit({
     kind: 'move-blob',
     commandId: newUid(world),
     rowKey,
-    uid: blob.uid,
-    part: blob.part,
+    uid,
+    part,
     from: blob.drives,
     drives: [...drives],
   })
-  return answer.kind === 'done'
+  if (answer.kind !== 'done') return false
+  for (const [slot, driveId] of drives.entries()) {
+    const before = blob.drives[slot]!
+    if (driveId === before) continue
+    const id = { uid, part, slot }
+    leftBehind.cancel(driveId, id)
+    // What lies on a drive that is away is found as an orphan when it is back.
+    const isThere = coordinator.state.map.drives.some(
+      (drive) => drive.id === before && drive.state !== 'out',
+    )
+    if (isThere) leftBehind.add({ driveId: before, id, partition, reference }, world.clock.now())
+  }
+  return true
 }
 
 /** Only shards that were made here, on drives that no row ever named for them. */

@@ -1,6 +1,7 @@
 // How it stands with mending, for people: in the admin API and as metrics.
 import { Counter, Gauge, type Registry } from '../../kit/metrics.ts'
 import type { PassKind } from './blob-walk.ts'
+import type { MoveProgress } from './mover.ts'
 import type { UnrepairableBlob } from './unrepairable.ts'
 
 /** A pass that is under way. How many blobs there are in all is not known. */
@@ -37,6 +38,8 @@ export interface HealProgress {
   complete: boolean
   /** When the last scrub began that left nothing owed, each byte of each file having been read; undefined: none did since the start. */
   lastVerifiedMs: number | undefined
+  /** Shards that are not where the table of slots wants them. */
+  moves: MoveProgress
 }
 
 /** Puts the metrics of mending on the registry; they are computed when they are asked for. */
@@ -117,6 +120,27 @@ export function listHealMetrics(progress: () => HealProgress, registry: Registry
     'kintsugi_scrub_damaged_files_total',
     'Those of them that were damaged',
     ({ damagedFiles }) => damagedFiles,
+  )
+  gauge(
+    'kintsugi_moves_remaining_shards',
+    'Shards that are not on the drive that the table of slots names, by the last count',
+    ({ moves }) => moves.remainingShards ?? 0,
+  )
+  gauge(
+    'kintsugi_moves_remaining_bytes',
+    'About how long those shards are together',
+    ({ moves }) => moves.remainingBytes ?? 0,
+  )
+  gauge(
+    'kintsugi_moves_left_behind_shards',
+    'Shards that moved and still lie where they were as well',
+    ({ moves }) => moves.leftBehind,
+  )
+  counter('kintsugi_moves_shards_total', 'Shards that were moved', ({ moves }) => moves.movedShards)
+  counter(
+    'kintsugi_moves_bytes_total',
+    'Bytes of shards that were moved',
+    ({ moves }) => moves.movedBytes,
   )
   listPasses(progress, registry)
 }

@@ -5,25 +5,32 @@ import type { Blob } from '../../metadata/records.ts'
 import { whereaboutsOf } from '../../metadata/rows/blob-rows.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
 import { metaPartitionOf } from '../../placement/place.ts'
-import type { BlobLatch } from './blob-latch.ts'
 import { BlobWalk, type PassKind } from './blob-walk.ts'
 import { checkBlob } from './check-blob.ts'
 import { DamageQueue } from './damage-queue.ts'
 import type { FileScrub } from './file-scrub.ts'
 import { type Healed, type HealParts, type HealRequest, healBlob } from './heal-blob.ts'
 import type { HealProgress } from './heal-progress.ts'
+import { type ClearingParts, LeftBehind } from './left-behind.ts'
+import { Mover, type MoverParts } from './mover.ts'
 import { OwedBlobs } from './owed-blobs.ts'
 import { Pacer } from './pacer.ts'
 import { PassSchedule, redundancyLeft, type ScheduleOptions } from './pass-schedule.ts'
 import { ShardSources } from './shard-sources.ts'
 import { UnrepairableList } from './unrepairable.ts'
 
+/** Times of the healer. */
+export interface HealerOptions extends ScheduleOptions {
+  /** How long a shard that moved stays where it was, for readers who know it there. */
+  graceMs: number
+}
+
 /** What the healer is given; it counts by itself. */
 export interface HealerParts
-  extends Omit<HealParts, 'awaited' | 'countRead' | 'countWritten' | 'countMended' | 'pace'> {
+  extends Pick<HealParts, 'world' | 'log' | 'node' | 'codec' | 'coordinator'>,
+    Pick<MoverParts, 'writes'>,
+    ClearingParts {
   partitions: readonly MetadataPartition[]
-  /** Held for every blob while it is mended. */
-  latch: BlobLatch
   /** What a scrub reads beside the blobs; absent where there is nothing else. */
   files?: Pick<FileScrub, 'run' | 'isClean' | 'counts'>
 }
@@ -44,6 +51,9 @@ const BATCH_BLOBS = 4
 /** Rest after work, as a multiple of the time that the work took: a duty of 20 %, and of 60 % with little redundancy left. */
 const TRANQUILITY = { usual: 4, urgent: 2 / 3 } as const
 
+/** Shards that moved, of which the old copies are deleted in one step. */
+const CLEARED_AT_ONCE = 16
+
 /** How long it sleeps when there is nothing to do. */
 const IDLE_MS = 250
 
@@ -54,12 +64,15 @@ const DELETED: Healed = { kind: 'deleted' }
 
 /** Mends the blobs of a store. */
 export class Healer {
-  readonly #options: ScheduleOptions
+  readonly #options: HealerOptions
   readonly #parts: HealerParts & HealParts
   readonly #schedule: PassSchedule
   readonly #damage = new DamageQueue()
   readonly #owed: OwedBlobs
   readonly #unrepairable = new UnrepairableList()
+  readonly #leftBehind: LeftBehind
+  readonly #mover: Mover
+  #movesNext = false
   readonly #stopping = new AbortController()
   readonly #pacer: Pacer
   readonly #totals = { checkedBlobs: 0, mendedShards: 0, bytesRead: 0, bytesWritten: 0 }
@@ -75,8 +88,9 @@ export class Healer {
   #isClean = false
   #lastVerifiedMs: number | undefined
 
-  constructor(options: ScheduleOptions, parts: HealerParts) {
+  constructor(options: HealerOptions, parts: HealerParts) {
     this.#options = options
+    this.#leftBehind = new LeftBehind(options.graceMs)
     const totals = this.#totals
     this.#parts = {
       ...parts,
@@ -89,12 +103,20 @@ export class Healer {
       countMended: (shards) => {
         totals.mendedShards += shards
       },
+      countMoved: (bytes) => this.#mover.countMoved(bytes),
+      leftBehind: this.#leftBehind,
+      reportDamaged: (blob) => this.report({ blob, kind: 'corrupt' }),
       awaited: () => this.#schedule.awaited(this.#nowMs()),
       pace: () => this.#pacer.rest(this.#stopping.signal),
     }
     this.#pacer = new Pacer(parts.world.clock, () => this.#tranquility())
     this.#owed = new OwedBlobs(parts.partitions)
     this.#schedule = new PassSchedule(options, parts.coordinator.state.map, this.#nowMs())
+    this.#mover = new Mover(options.againMs, {
+      ...parts,
+      leftBehind: this.#leftBehind,
+      move: (blob) => this.#heal({ ...blob, depth: 'shallow', hasRepairRow: false, moves: true }),
+    })
   }
 
   /** Begins to work. */
@@ -144,6 +166,7 @@ export class Healer {
       complete:
         this.#isClean && (this.#parts.files?.isClean ?? true) && queued + unrepairableCount === 0,
       lastVerifiedMs: this.#lastVerifiedMs,
+      moves: this.#mover.progress(),
     }
   }
 
@@ -167,7 +190,19 @@ export class Healer {
 
   /** False when there was nothing to do. */
   async #step(): Promise<boolean> {
-    return (await this.#mendReported()) || (await this.#mendOwed()) || (await this.#walkOn())
+    const cleared = await this.#leftBehind.clear(CLEARED_AT_ONCE, this.#nowMs(), this.#parts)
+    const worked =
+      (await this.#mendReported()) || (await this.#mendOwed()) || (await this.#walkOrMove())
+    return worked || cleared > 0
+  }
+
+  /** What may be lost comes before what only lies elsewhere; moves and a scrub take turns. */
+  async #walkOrMove(): Promise<boolean> {
+    const isChecking = this.#passes.check ?? this.#schedule.next(this.#nowMs()) === 'check'
+    if (isChecking) return await this.#walkOn()
+    this.#movesNext = !this.#movesNext
+    if (this.#movesNext) return (await this.#mover.step()) || (await this.#walkOn())
+    return (await this.#walkOn()) || (await this.#mover.step())
   }
 
   #tranquility(): number {
@@ -300,6 +335,7 @@ export class Healer {
     this.#isClean = leftNothing && disturbances === this.#schedule.disturbances
     if (kind === 'scrub' && leftNothing) this.#lastVerifiedMs = startedMs
     this.#schedule.ended(walk, this.#nowMs())
+    if (counts.mendedShards > 0) this.#mover.lookAgain()
     const level = walk.leftNothing && counts.mendedShards === 0 ? 'debug' : 'info'
     this.#parts.log[level]({ pass: kind, ...counts }, 'a pass over all blobs has ended')
   }
@@ -341,6 +377,7 @@ export class Healer {
   #mapChanged(map: Parameters<PassSchedule['mapChanged']>[0]): void {
     const before = this.#schedule.disturbances
     this.#schedule.mapChanged(map, this.#nowMs())
+    this.#mover.mapChanged(map)
     if (this.#schedule.disturbances === before) return
     this.#isClean = false
     this.#owed.tryAllAgain()

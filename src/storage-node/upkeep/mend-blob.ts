@@ -1,15 +1,15 @@
 // Makes the lost shards of one blob again, stripe by stripe, from any k cells. What goes in is checked, what comes
 // out is computed back, and what was written is read from the drive again before anybody counts on it.
 // Nothing is ever deleted here: a shard is replaced by a whole one in one step, or stays as it is.
-import { xxh64 } from '../../digest/xxh64.ts'
 import type { Codec, Stripe } from '../../erasure/codec.ts'
 import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
 import type { Log } from '../../kit/log.ts'
 import type { Blob } from '../../metadata/records.ts'
 import type { ClusterMap } from '../../placement/cluster-map.ts'
 import { chooseHomes } from '../../placement/spares.ts'
-import type { DriveId, ShardDescription, ShardReader, ShardWriter } from '../contract.ts'
+import type { DriveId, ShardDescription, ShardWriter } from '../contract.ts'
 import { type BlobCheck, cellCountOf, cellLengthOf } from './check-blob.ts'
+import { addToSum, sumOfShard } from './read-back.ts'
 import { ShardSources, type SourceParts } from './shard-sources.ts'
 
 /** What mending needs: `codec` has a pool of its own, so that nothing in the foreground waits for it. */
@@ -158,40 +158,20 @@ class Mending {
 
   async #write(lane: Lane, cell: Uint8Array, cellBytes: number): Promise<void> {
     const bytes = cell.subarray(0, cellBytes)
-    lane.sum = xxh64(bytes, lane.sum)
+    lane.sum = addToSum(bytes, lane.sum)
     await lane.writer!.write(bytes)
     this.#parts.countWritten(cellBytes)
   }
 
-  /** Reads a shard back from its drive: only what is there is counted on. */
+  /** Only what is on its drive is counted on. */
   async #verify(lane: Lane): Promise<void> {
     const { driveId, description } = lane
-    const opened = await this.#parts.node.openShard(driveId, description.id)
-    const sum = opened.kind === 'found' ? await this.#sumOf(opened.reader, description) : undefined
-    if (sum === lane.sum) return
+    if ((await sumOfShard(driveId, description, this.#parts)) === lane.sum) return
     this.#parts.log.warn(
       { driveId, id: description.id },
       'a shard that was made again is not read back as it was written',
     )
     lane.writer = undefined
-  }
-
-  async #sumOf(reader: ShardReader, description: ShardDescription): Promise<bigint | undefined> {
-    const target = Buffer.allocUnsafe(Math.min(description.cellBytes, description.shardBytes))
-    let sum = 0n
-    try {
-      if ((await reader.describe()).kind !== 'found') return undefined
-      for (let index = 0; index < cellCountOf(description); index += 1) {
-        const read = await reader.readCell(index, target)
-        if (read.kind !== 'found') return undefined
-        this.#parts.countRead(read.bytes)
-        await this.#parts.pace()
-        sum = xxh64(target.subarray(0, read.bytes), sum)
-      }
-      return sum
-    } finally {
-      await reader.close()
-    }
   }
 
   #live(): Lane[] {

@@ -46,20 +46,26 @@ export class PassSchedule {
     const before = this.#outSinceMs
     const isBack = [...before.keys()].some((id) => !out.has(id))
     const wentOut = [...out].some((id) => !before.has(id))
+    const gaveUp = countGivenUp(map) > countGivenUp(this.#map)
     this.#map = map
     this.#outSinceMs = new Map([...out].map((id) => [id, before.get(id) ?? nowMs]))
-    if (!isBack && !wentOut) return
+    if (!isBack && !wentOut && !gaveUp) return
     this.#disturbances += 1
-    const isUrgent = isBack || redundancyLeft(map) <= LEAST_REDUNDANCY
+    const isUrgent = isBack || gaveUp || redundancyLeft(map) <= LEAST_REDUNDANCY
     this.wantCheck(isUrgent ? nowMs : nowMs + this.#options.outDelayMs)
   }
 
-  /** Drives that are out for so short a time that they may come back, while there is redundancy enough to wait. */
+  /**
+   * Drives that are out for so short a time that they may come back, while there is redundancy enough to wait. Nobody
+   * waits for one that is to be emptied or was replaced.
+   */
   awaited(nowMs: number): ReadonlySet<number> {
     if (redundancyLeft(this.#map) <= LEAST_REDUNDANCY) return new Set()
     const { outDelayMs } = this.#options
     const awaited = [...this.#outSinceMs].filter(([, sinceMs]) => nowMs < sinceMs + outDelayMs)
-    return new Set(awaited.map(([id]) => id))
+    const leaving = this.#map.drives.filter(({ isLeaving }) => isLeaving)
+    const isLeaving = (id: number): boolean => leaving.some((drive) => drive.id === id)
+    return new Set(awaited.map(([id]) => id).filter((id) => !isLeaving(id)))
   }
 
   /** A check is to begin at this time, if none begins earlier. */
@@ -97,7 +103,13 @@ export class PassSchedule {
 
 /** How many more drives any blob of the usual code can lose. */
 export function redundancyLeft(map: ClusterMap): number {
-  return map.code.parityCount - drivesOut(map).size
+  const lost = map.drives.filter(({ state, isVacated }) => state === 'out' && !isVacated)
+  return map.code.parityCount - lost.length
+}
+
+/** Drives that are out and are not waited for. */
+function countGivenUp({ drives }: ClusterMap): number {
+  return drives.filter(({ state, isLeaving }) => state === 'out' && isLeaving).length
 }
 
 function drivesOut({ drives }: ClusterMap): Set<number> {

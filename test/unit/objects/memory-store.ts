@@ -9,7 +9,9 @@ import { Semaphore } from '../../../src/kit/semaphore.ts'
 import { realWorld } from '../../../src/kit/world.ts'
 import type { MetadataPartition } from '../../../src/metadata/contract.ts'
 import { openPartition } from '../../../src/metadata/partition.ts'
+import { WritesUnderWay } from '../../../src/metadata/writes-under-way.ts'
 import { Hedging, NO_ADVICE } from '../../../src/objects/hedging.ts'
+
 import type { Body, Bucket } from '../../../src/objects/object-store.ts'
 import { Objects } from '../../../src/objects/objects.ts'
 import { Pins } from '../../../src/objects/pins.ts'
@@ -193,6 +195,7 @@ export async function openMemoryStore(driveCount = 6): Promise<MemoryStore> {
     keys: new LocalKeys([{ id: 'test', key: Buffer.alloc(32, 7) }], world),
     pins: new Pins(),
     hedging: new Hedging(NO_ADVICE, world.clock),
+    writes: new WritesUnderWay(world),
     writeBudget: new Semaphore(1024),
     recordOut: async (driveId) => {
       await coordinator.decide(markOut(driveId, 'a test'))

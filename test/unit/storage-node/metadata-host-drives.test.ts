@@ -126,3 +126,31 @@ t.test('a drive with the last replica is recovered by a start alone', async (t) 
   await bed.close()
   await rm(copy, { recursive: true })
 })
+
+t.test('replicas leave a drive that is to be emptied, and none is ever missing', async (t) => {
+  const model = new Model(SEED + 3)
+  const bed = await makeBed(t, THREE)
+  await load(bed, model, 100)
+  t.ok(replicasOn(bed, 2) > 0)
+  let fewest = Number.POSITIVE_INFINITY
+  bed.coordinator.watch(({ metaPartitions }) => {
+    fewest = Math.min(fewest, ...metaPartitions.map(({ inSync }) => inSync.length))
+  })
+  await bed.coordinator.decide((state) => {
+    const leave = { ...state.map.drives[1]!, state: 'draining' as const, isLeaving: true as const }
+    return { ...state, map: { ...state.map, drives: state.map.drives.with(1, leave) } }
+  })
+  const mending = bed.host.mend()
+  await load(bed, model, 60)
+  await mending
+  t.equal(replicasOn(bed, 2), 0)
+  t.equal(replicasOn(bed, 1), 4)
+  t.equal(replicasOn(bed, 3), 4)
+  t.equal(fewest, 2)
+  await load(bed, model, 60)
+  t.same(await model.differences(bed), [])
+  await bed.close()
+  const next = await reopenBed(bed.root, THREE)
+  t.same(await model.differences(next), [])
+  await next.close()
+})

@@ -57,7 +57,7 @@ t.test('with fewer than k shards nothing is mended and nothing deleted', async (
   const before = fixture.store.node.shardCount
   t.same(await fixture.heal('k'), { kind: 'unrepairable', good: 3, needed: 4 })
   t.equal(fixture.store.node.shardCount, before, 'what is left is left')
-  t.same(fixture.counts, { read: fixture.counts.read, written: 0, mended: 0 })
+  t.match(fixture.counts, { written: 0, mended: 0, moved: 0 })
 })
 
 t.test('each stripe is made from whatever is good of it', async (t) => {

@@ -3,30 +3,24 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Registry } from '../../../../src/kit/metrics.ts'
 import { markActive, markOut } from '../../../../src/placement/coordinator-changes.ts'
-import { BlobLatch } from '../../../../src/storage-node/upkeep/blob-latch.ts'
 import {
   type HealProgress,
   listHealMetrics,
 } from '../../../../src/storage-node/upkeep/heal-progress.ts'
-import { Healer } from '../../../../src/storage-node/upkeep/healer.ts'
-import type { ScheduleOptions } from '../../../../src/storage-node/upkeep/pass-schedule.ts'
+import { Healer, type HealerOptions } from '../../../../src/storage-node/upkeep/healer.ts'
 import { Seeded } from '../../../support/seeded.ts'
 import { allBlobs, UpkeepFixture } from './upkeep-fixture.ts'
 
 const random = new Seeded(29)
 const NEVER_MS = 1e12
+const TIMES = { scrubPeriodMs: NEVER_MS, outDelayMs: NEVER_MS, againMs: 50, graceMs: 0 }
 
 function startHealer(
   t: Test,
-  { store, parts }: UpkeepFixture,
-  options: Partial<ScheduleOptions> = {},
+  { healerParts }: UpkeepFixture,
+  options: Partial<HealerOptions> = {},
 ): Healer {
-  const times = { scrubPeriodMs: NEVER_MS, outDelayMs: NEVER_MS, againMs: 50, ...options }
-  const healer = new Healer(times, {
-    ...parts,
-    partitions: store.partitions,
-    latch: new BlobLatch(),
-  })
+  const healer = new Healer({ ...TIMES, ...options }, healerParts)
   healer.start()
   t.teardown(() => healer.stop())
   return healer
@@ -183,7 +177,7 @@ t.test('with more redundancy it waits whether the drive comes back', async (t) =
 
 t.test('a page of a pass that is older than a move does not undo it', async (t) => {
   const fixture = await UpkeepFixture.open(12)
-  const { store, parts } = fixture
+  const { store } = fixture
   const bytes = random.bytes(3000)
   await fixture.put('k', bytes)
   const { blob } = await fixture.reference('k')
@@ -205,8 +199,7 @@ t.test('a page of a pass that is older than a move does not undo it', async (t) 
       commit: (command: Parameters<typeof one.commit>[0]) => one.commit(command),
     }),
   )
-  const times = { scrubPeriodMs: NEVER_MS, outDelayMs: NEVER_MS, againMs: 50 }
-  const healer = new Healer(times, { ...parts, partitions, latch: new BlobLatch() })
+  const healer = new Healer(TIMES, { ...fixture.healerParts, partitions })
   t.teardown(() => healer.stop())
   healer.start()
   const now = await until(healer, ({ ended }) => ended.check >= 2)

@@ -6,6 +6,7 @@ import type { BlobReference } from '../../../../src/metadata/contract.ts'
 import type { Blob } from '../../../../src/metadata/records.ts'
 import { markOut } from '../../../../src/placement/coordinator-changes.ts'
 import { metaPartitionOf } from '../../../../src/placement/place.ts'
+import { BlobLatch } from '../../../../src/storage-node/upkeep/blob-latch.ts'
 import {
   type CheckDepth,
   checkBlob,
@@ -16,6 +17,8 @@ import {
   type HealParts,
   healBlob,
 } from '../../../../src/storage-node/upkeep/heal-blob.ts'
+import type { HealerParts } from '../../../../src/storage-node/upkeep/healer.ts'
+import { LeftBehind } from '../../../../src/storage-node/upkeep/left-behind.ts'
 import { bodyOf, collect, type MemoryStore, openMemoryStore } from '../../objects/memory-store.ts'
 
 const ATTRIBUTES = { headers: {}, userMetadata: { colour: 'blue' }, storageClass: 'STANDARD' }
@@ -30,7 +33,10 @@ export async function allBlobs({ partitions }: MemoryStore): Promise<BlobReferen
 export class UpkeepFixture {
   readonly store: MemoryStore
   readonly codec: Codec
-  readonly counts = { read: 0, written: 0, mended: 0 }
+  readonly counts = { read: 0, written: 0, mended: 0, moved: 0, movedBytes: 0 }
+  readonly leftBehind = new LeftBehind(0)
+  readonly latch = new BlobLatch()
+  readonly damaged: Blob[] = []
 
   private constructor(store: MemoryStore, codec: Codec) {
     this.store = store
@@ -65,7 +71,24 @@ export class UpkeepFixture {
       countMended: (shards) => {
         counts.mended += shards
       },
+      countMoved: (bytes) => {
+        counts.moved += 1
+        counts.movedBytes += bytes
+      },
+      leftBehind: this.leftBehind,
+      reportDamaged: (blob) => this.damaged.push(blob),
       pace: async () => {},
+    }
+  }
+
+  get healerParts(): HealerParts {
+    const { store, parts } = this
+    return {
+      ...parts,
+      partitions: store.partitions,
+      latch: this.latch,
+      writes: store.parts.writes,
+      isPinned: (uid) => store.parts.pins.isPinned(uid),
     }
   }
 

@@ -1,0 +1,314 @@
+// The worker that brings shards where the table of slots wants them, after drives came, left or changed their weight.
+// It counts what has to move by the rows alone, moves it, and counts again: only a count that finds nothing ends it.
+// A drive that is to leave, or is lost, is vacated when two counts in a row found no row that names it.
+import type { Log } from '../../kit/log.ts'
+import type { Uid } from '../../kit/uid.ts'
+import type { World } from '../../kit/world.ts'
+import type { BlobReference, MetadataPartition } from '../../metadata/contract.ts'
+import type { ClusterMap } from '../../placement/cluster-map.ts'
+import type { Coordinator } from '../../placement/coordinator.ts'
+import { vacate } from '../../placement/coordinator-changes.ts'
+import { chooseMoves } from '../../placement/moves.ts'
+import type { DriveId } from '../contract.ts'
+import type { WalkedBlob } from './blob-walk.ts'
+import type { Healed } from './heal-blob.ts'
+import type { LeftBehind } from './left-behind.ts'
+import { MoveTally } from './move-tally.ts'
+
+/** Blobs that are written and whose rows are still to come. */
+export interface UnsettledWrites {
+  /** All that are under way now. */
+  underWay(): readonly Uid[]
+  /** Whether a row may still come to name the blob. */
+  has(uid: Uid): boolean
+}
+
+/** What the mover is given. */
+export interface MoverParts {
+  world: Pick<World, 'clock'>
+  log: Log
+  coordinator: Coordinator
+  partitions: readonly MetadataPartition[]
+  leftBehind: LeftBehind
+  writes: UnsettledWrites
+  /** Looks at a blob, mends it if need be, and moves what has to move. */
+  move(blob: WalkedBlob): Promise<Healed | 'failed'>
+}
+
+/** How it stands with moving. */
+export interface MoveProgress {
+  /** `counting`: which shards have to move is being found out. */
+  phase: 'idle' | 'counting' | 'moving'
+  /** Since the start of the process. */
+  movedShards: number
+  movedBytes: number
+  /** Of the last count, less what was moved since; undefined before the first one. */
+  remainingShards: number | undefined
+  remainingBytes: number | undefined
+  /** Of the pass under way; undefined without one. */
+  bytesPerSecond: number | undefined
+  /** Copies that moved and still lie where they were. */
+  leftBehind: number
+  /** Drives that are to leave or are out: how many blobs name them, by the last count; undefined before one. */
+  leaving: readonly { driveId: DriveId; blobs: number | undefined }[]
+}
+
+/** Rows that are counted in one step. */
+const PAGE_BLOBS = 256
+
+/** Blobs that are moved side by side. */
+const BATCH_BLOBS = 4
+
+/** A drive that might be vacated is looked at again so soon. */
+const VACATE_AGAIN_MS = 1_000
+
+/** Where blobs still name a drive and nothing can move it takes mending, which is looked for by others. */
+const PATIENCE = 10
+
+/** A walk over all rows. */
+type Phase = {
+  kind: 'counting' | 'moving'
+  pages: AsyncGenerator<WalkedBlob[], undefined>
+  startedMs: number
+}
+
+/** Moves shards. Called step by step by whoever decides that there is time for it. */
+export class Mover {
+  readonly #againMs: number
+  readonly #parts: MoverParts
+  readonly #totals = { movedShards: 0, movedBytes: 0 }
+  /** Writes that may name a drive although it is not active any more: they began before. */
+  readonly #older = new Map<DriveId, readonly Uid[]>()
+  #map: ClusterMap
+  #phase: Phase | undefined
+  /** Blobs of the page under way that have to move. */
+  #queue: WalkedBlob[] = []
+  #tally = new MoveTally([])
+  /** The last count that came to its end. */
+  #counted: MoveTally | undefined
+  /** Drives that may be vacated if this count finds nothing that names them, and those of which the last count did not. */
+  #candidates: readonly DriveId[] = []
+  #unnamed: ReadonlySet<DriveId> = new Set()
+  /** Moved in the pass under way, or since the last count. */
+  #moved = { shards: 0, bytes: 0 }
+  /** The last pass moved nothing of what it found. */
+  #isInVain = false
+  /** Nothing has to move: it is only to be seen whether drives may leave. */
+  #onlyVacates = false
+  #dueMs = Number.NEGATIVE_INFINITY
+
+  /** `againMs`: after this time it is tried again what could not be moved. */
+  constructor(againMs: number, parts: MoverParts) {
+    this.#againMs = againMs
+    this.#parts = parts
+    this.#map = parts.coordinator.state.map
+    this.#noteOlder()
+  }
+
+  /** Takes note of a decision of the coordinator. */
+  mapChanged(map: ClusterMap): void {
+    const isSame = map.slots === this.#map.slots && nameStates(map) === nameStates(this.#map)
+    this.#map = map
+    if (isSame) return
+    this.#noteOlder()
+    this.#unnamed = new Set()
+    // A count says nothing of a table that it did not know; a pass asks the table for every blob.
+    if (this.#phase?.kind === 'counting') this.#phase = undefined
+    this.#isInVain = false
+    this.lookAgain()
+  }
+
+  /** Something came to lie elsewhere, or may be moved now: it is counted anew soon. */
+  lookAgain(): void {
+    this.#onlyVacates = false
+    this.#dueMs = Number.NEGATIVE_INFINITY
+  }
+
+  /** A shard was moved. */
+  countMoved(bytes: number): void {
+    this.#totals.movedShards += 1
+    this.#totals.movedBytes += bytes
+    this.#moved.shards += 1
+    this.#moved.bytes += bytes
+  }
+
+  /** How it stands. */
+  progress(): MoveProgress {
+    const { shards, bytes } = this.#counted ?? {}
+    const seconds = (this.#nowMs() - (this.#phase?.startedMs ?? 0)) / 1000
+    return {
+      phase: this.#phase?.kind ?? 'idle',
+      ...this.#totals,
+      remainingShards: shards && Math.max(0, shards - this.#moved.shards),
+      remainingBytes: bytes && Math.max(0, bytes - this.#moved.bytes),
+      bytesPerSecond: this.#phase?.kind === 'moving' ? this.#moved.bytes / seconds : undefined,
+      leftBehind: this.#parts.leftBehind.size,
+      leaving: idleDrives(this.#map).map(({ id: driveId }) => ({
+        driveId,
+        blobs: this.#counted?.namesOf(driveId),
+      })),
+    }
+  }
+
+  /** Does a little of what is to be done; false when there is nothing. Throws MetadataUnavailable. */
+  async step(): Promise<boolean> {
+    if (this.#phase === undefined) {
+      if (this.#nowMs() < this.#dueMs) return false
+      const candidates = this.#findCandidates()
+      if (this.#onlyVacates && candidates.length === 0) {
+        this.#dueMs = this.#nowMs() + VACATE_AGAIN_MS
+        return false
+      }
+      this.#beginCount(candidates)
+    }
+    const phase = this.#phase!
+    try {
+      await (phase.kind === 'counting' ? this.#count(phase) : this.#move(phase))
+    } catch (error) {
+      if (this.#phase === phase) this.#phase = undefined
+      this.#dueMs = this.#nowMs() + this.#againMs
+      throw error
+    }
+    return true
+  }
+
+  #beginCount(candidates: readonly DriveId[]): void {
+    this.#dueMs = Number.POSITIVE_INFINITY
+    this.#tally = new MoveTally(idleDrives(this.#map).map(({ id }) => id))
+    this.#candidates = candidates
+    this.#begin('counting')
+  }
+
+  #findCandidates(): DriveId[] {
+    const left = idleDrives(this.#map).filter(
+      ({ id, isVacated }) => !isVacated && this.#isQuiet(id),
+    )
+    return left.map(({ id }) => id)
+  }
+
+  #begin(kind: Phase['kind']): void {
+    const pages = pagesOf(this.#parts.partitions)
+    this.#phase = { kind, pages, startedMs: this.#nowMs() }
+    this.#queue = []
+  }
+
+  async #count(phase: Phase): Promise<void> {
+    const { value: page } = await phase.pages.next()
+    // The table changed while the page was read: another count begins.
+    if (this.#phase !== phase) return
+    for (const { reference } of page ?? []) this.#tally.add(reference.blob, this.#map)
+    if (!page) await this.#endCount()
+  }
+
+  async #endCount(): Promise<void> {
+    const tally = this.#tally
+    const { shards, bytes } = tally
+    this.#counted = tally
+    this.#moved = { shards: 0, bytes: 0 }
+    this.#phase = undefined
+    if (shards > 0 && !this.#isInVain) {
+      this.#begin('moving')
+      this.#parts.log.info({ shards, bytes }, 'shards are to be moved: it begins')
+      return
+    }
+    this.#planNext(tally)
+    await this.#vacateUnnamed(tally)
+  }
+
+  /** Nothing can move now: when it is to be looked at again. */
+  #planNext(tally: MoveTally): void {
+    this.#isInVain = false
+    const left = idleDrives(this.#map).filter(({ isVacated }) => !isVacated)
+    this.#onlyVacates = tally.shards === 0 && left.some(({ id }) => tally.namesOf(id) === 0)
+    if (tally.shards > 0) this.#countAgain(this.#againMs)
+    else if (this.#onlyVacates) this.#countAgain(VACATE_AGAIN_MS)
+    else if (left.length > 0) this.#countAgain(this.#againMs * PATIENCE)
+  }
+
+  /** Drives that no row names by two counts leave. */
+  async #vacateUnnamed(tally: MoveTally): Promise<void> {
+    const unnamed = this.#candidates.filter((driveId) => tally.namesOf(driveId) === 0)
+    const twice = unnamed.filter((driveId) => this.#unnamed.has(driveId))
+    this.#unnamed = new Set(unnamed)
+    for (const driveId of twice) {
+      const { map } = await this.#parts.coordinator.decide(vacate(driveId))
+      const drive = map.drives.find(({ id }) => id === driveId)
+      if (drive?.isVacated)
+        this.#parts.log.info({ driveId }, 'a drive is vacated: nothing names it')
+    }
+  }
+
+  #countAgain(afterMs: number): void {
+    this.#dueMs = Math.min(this.#dueMs, this.#nowMs() + afterMs)
+  }
+
+  async #move(phase: Phase): Promise<void> {
+    if (this.#queue.length === 0) {
+      const { value: page } = await phase.pages.next()
+      if (!page) {
+        this.#endMoving()
+        return
+      }
+      this.#queue = page.filter(({ reference }) => chooseMoves(this.#map, reference.blob).size > 0)
+    }
+    const batch = this.#queue.splice(0, BATCH_BLOBS)
+    // All of them have ended before one that failed is heard of.
+    for (const result of await Promise.allSettled(batch.map((blob) => this.#parts.move(blob))))
+      if (result.status === 'rejected') throw result.reason
+  }
+
+  #endMoving(): void {
+    const { shards, bytes } = this.#moved
+    this.#phase = undefined
+    this.#isInVain = shards === 0
+    this.#parts.log.info({ shards, bytes }, 'a pass that moves shards has ended')
+    this.#countAgain(0)
+  }
+
+  /** Nothing but rows can name the drive from now on, and nobody reads there any more. */
+  #isQuiet(driveId: DriveId): boolean {
+    const { writes, leftBehind, coordinator } = this.#parts
+    const waiting = (this.#older.get(driveId) ?? []).filter((uid) => writes.has(uid))
+    this.#older.set(driveId, waiting)
+    const isReplica = coordinator.state.metaPartitions.some(({ inSync }) =>
+      inSync.some((replica) => replica.driveId === driveId),
+    )
+    return waiting.length === 0 && !isReplica && leftBehind.countOn(driveId) === 0
+  }
+
+  /** A drive is not active any more: what is being written now may still have a place on it. */
+  #noteOlder(): void {
+    const idle = new Set(idleDrives(this.#map).map(({ id }) => id))
+    for (const driveId of this.#older.keys()) if (!idle.has(driveId)) this.#older.delete(driveId)
+    for (const driveId of idle)
+      if (!this.#older.has(driveId)) this.#older.set(driveId, this.#parts.writes.underWay())
+  }
+
+  #nowMs(): number {
+    return this.#parts.world.clock.now()
+  }
+}
+
+/** Every blob that rows name, page by page. */
+async function* pagesOf(
+  partitions: readonly MetadataPartition[],
+): AsyncGenerator<WalkedBlob[], undefined> {
+  for (const partition of partitions) {
+    let after: Uint8Array | undefined
+    for (let more = true; more; ) {
+      const page = await partition.scanBlobs(after, PAGE_BLOBS)
+      yield page.references.map((reference: BlobReference) => ({ partition, reference }))
+      after = page.after
+      more = page.more
+    }
+  }
+  return undefined
+}
+
+function idleDrives({ drives }: ClusterMap): ClusterMap['drives'] {
+  return drives.filter(({ state }) => state !== 'active')
+}
+
+function nameStates({ drives }: ClusterMap): string {
+  return drives.map(({ id, state, isLeaving }) => `${id} ${state} ${isLeaving}`).join()
+}

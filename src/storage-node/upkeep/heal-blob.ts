@@ -41,8 +41,11 @@ export type Healed =
   | { kind: 'whole' }
   /** Every shard is there again. */
   | { kind: 'mended'; shards: number }
-  /** Some shards are still owed. `waiting`: no drive is left for them; else a drive gave trouble and it is worth trying again. */
-  | { kind: 'owing'; shards: number; waiting: boolean }
+  /**
+   * Some shards are still owed. `waiting`: no drive is left for them, or those that have them may come back; else a
+   * drive gave trouble and it is worth trying again. `unknown`: too few drives answer to say whether it can be mended.
+   */
+  | { kind: 'owing'; shards: number; waiting: boolean; unknown?: true }
   | { kind: 'unrepairable'; good: number; needed: number }
   /** The row does not name the blob any more. */
   | { kind: 'gone' }
@@ -69,6 +72,7 @@ export async function healBlob(request: HealRequest, parts: HealParts): Promise<
   let check = before
   let shards = 0
   let failed = 0
+  let unknown = false
   let trouble: Extract<Healed, { kind: 'unrepairable' }> | undefined
   // Mending may find that a shard which was only looked at is damaged: at most once for each of them.
   for (let round = 0; round < check.slots.length; round += 1) {
@@ -76,6 +80,11 @@ export async function healBlob(request: HealRequest, parts: HealParts): Promise<
     const mended = await mendBlob(blob, check, { ...parts, map })
     if (mended.kind === 'unrepairable') {
       trouble = mended
+      break
+    }
+    if (mended.kind === 'unknown') {
+      failed = mended.silent
+      unknown = true
       break
     }
     shards += mended.mended.size
@@ -92,7 +101,7 @@ export async function healBlob(request: HealRequest, parts: HealParts): Promise<
   }
   if (trouble) return trouble
   const isThere = !request.moves || (await moveShards(request, check, parts))
-  return isThere ? judge(check, { shards, failed }) : { kind: 'gone' }
+  return isThere ? judge(check, { shards, failed, unknown }) : { kind: 'gone' }
 }
 
 /**
@@ -153,11 +162,15 @@ function afterMending(
   }
 }
 
-function judge({ slots }: BlobCheck, mended: { shards: number; failed: number }): Healed {
+function judge(
+  { slots }: BlobCheck,
+  mended: { shards: number; failed: number; unknown: boolean },
+): Healed {
   const owed = slots.filter((health) => health !== 'whole')
   if (owed.length > 0) {
     const waiting = mended.failed === 0 && !owed.includes('unreachable')
-    return { kind: 'owing', shards: owed.length, waiting }
+    const { unknown } = mended
+    return { kind: 'owing', shards: owed.length, waiting, ...(unknown ? { unknown } : {}) }
   }
   return mended.shards > 0 ? { kind: 'mended', shards: mended.shards } : { kind: 'whole' }
 }

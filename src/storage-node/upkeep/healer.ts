@@ -215,9 +215,9 @@ export class Healer {
     const damaged = this.#damage.next(this.#nowMs())
     if (!damaged) return false
     try {
-      const request = await this.#findReported(damaged.blob)
-      const outcome = request ? await this.#heal(request) : DELETED
-      if (isSettled(outcome)) this.#damage.done(damaged)
+      const found = await this.#findReported(damaged.blob)
+      const outcome = found === 'gone' ? DELETED : found && (await this.#heal(found))
+      if (outcome !== undefined && isSettled(outcome)) this.#damage.done(damaged)
       else this.#retry(damaged)
     } catch (error) {
       if (!this.#stopping.signal.aborted) this.#retry(damaged)
@@ -232,18 +232,23 @@ export class Healer {
     this.scrubNow()
   }
 
-  /** The row of a blob that a reader had: its key is in the header of every shard. */
-  async #findReported(blob: Blob): Promise<HealRequest | undefined> {
+  /** The row of a blob that a reader had: its key is in the header of every shard. Undefined: no shard can tell now. */
+  async #findReported(blob: Blob): Promise<HealRequest | 'gone' | undefined> {
     const { map } = this.#parts.coordinator.state
     const partition = this.#parts.partitions[metaPartitionOf(map, blob.partition)]!
     const awaited = this.#parts.awaited()
     const check = await checkBlob(blob, 'shallow', { ...this.#parts, map, awaited })
     const sources = await ShardSources.open(blob, check, this.#parts)
     const description = await sources.describe().finally(() => sources.close())
-    if (!description) return undefined
+    if (!description) {
+      // No drive has anything of it any more: it was deleted. Or all were lost, which a pass over rows finds.
+      const allSaid = check.slots.every((health) => health === 'missing' || health === 'unwritten')
+      return allSaid ? 'gone' : undefined
+    }
     const { bucketId, key } = description
     const reference = await partition.findBlob({ bucketId, key, blob })
-    return reference && { partition, reference, depth: 'deep', hasRepairRow: false }
+    if (!reference) return 'gone'
+    return { partition, reference, depth: 'deep', hasRepairRow: false }
   }
 
   async #mendOwed(): Promise<boolean> {

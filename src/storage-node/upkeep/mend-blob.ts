@@ -29,8 +29,10 @@ export type Mended =
    * `damaged`: slots that were thought whole and are not.
    */
   | { kind: 'done'; mended: Map<number, DriveId>; failed: number; damaged: readonly number[] }
-  /** Of some stripe fewer cells are good than are needed. */
+  /** Of some stripe fewer cells are good than are needed, and no drive could change that. */
   | { kind: 'unrepairable'; good: number; needed: number }
+  /** Fewer answer than are needed. `silent`: how many drives stopped answering just now. */
+  | { kind: 'unknown'; silent: number }
 
 /** What was computed is not what it must be: a fault of this machine, so nothing of it is kept. */
 export class MendedWrong extends Error {
@@ -59,17 +61,31 @@ export async function mendBlob(blob: Blob, check: BlobCheck, parts: MendParts): 
   const sources = await ShardSources.open(blob, check, parts)
   try {
     const needed = blob.code.dataCount
-    if (sources.count < needed) return { kind: 'unrepairable', good: sources.count, needed }
+    if (sources.count < needed) return tooFew(blob, check, { sources, good: sources.count })
     const owed = [...check.slots.keys()].filter((slot) => isOwed(check.slots[slot]!))
     const { partition } = blob
     const homes = chooseHomes(parts.map, { partition, drives: check.drives }, owed)
     if (homes.size === 0) return { kind: 'done', mended: homes, failed: 0, damaged: [] }
     const description = await sources.describe()
-    if (description === undefined) return { kind: 'unrepairable', good: 0, needed }
-    return await new Mending(blob, { homes, description, sources }, parts).run()
+    if (description === undefined) return tooFew(blob, check, { sources, good: 0 })
+    const mended = await new Mending(blob, { homes, description, sources }, parts).run()
+    if (mended.kind !== 'unrepairable') return mended
+    return tooFew(blob, check, { sources, good: mended.good })
   } finally {
     await sources.close()
   }
+}
+
+/** A blob is lost only when every slot gave an answer: a drive that is silent may have what is needed. */
+function tooFew(
+  { code }: Blob,
+  { slots }: BlobCheck,
+  { sources, good }: { sources: ShardSources; good: number },
+): Mended {
+  const silent = sources.silent.size
+  const mayHave = slots.some((health) => health === 'unreachable' || health === 'awaited')
+  if (silent > 0 || mayHave) return { kind: 'unknown', silent }
+  return { kind: 'unrepairable', good, needed: code.dataCount }
 }
 
 /** One blob while it is mended. */

@@ -21,6 +21,8 @@ export interface StripeCells {
 export class ShardSources {
   /** Slots that were thought whole and were not. */
   readonly damaged = new Set<number>()
+  /** Slots whose drives stopped answering. */
+  readonly silent = new Set<number>()
   readonly #blob: Blob
   readonly #check: BlobCheck
   readonly #parts: SourceParts
@@ -86,6 +88,7 @@ export class ShardSources {
       else this.#blame(slot)
     } catch (error) {
       if (!(error instanceof DriveUnavailable)) throw error
+      this.silent.add(slot)
     }
   }
 
@@ -131,6 +134,7 @@ export class ShardSources {
     } catch (error) {
       if (!(error instanceof DriveUnavailable)) throw error
       this.#readers.delete(slot)
+      this.silent.add(slot)
       await reader.close()
       return undefined
     }

@@ -48,11 +48,12 @@ export class UnrepairableList {
     const { blob, bucketId, key } = reference
     const { uid, part } = blob
     const name = `${uid}.${part}`
-    const isNew = !this.#blobs.has(name)
-    if (outcome.kind !== 'unrepairable' && outcome.kind !== 'error') {
-      this.#blobs.delete(name)
-      return false
-    }
+    const listed = this.#blobs.get(name)
+    const isNew = listed === undefined
+    // What was known stays known while drives are silent.
+    if (listed !== undefined && outcome.kind === 'owing' && outcome.unknown) listed.seenMs = seenMs
+    else if (outcome.kind !== 'unrepairable' && outcome.kind !== 'error') this.#blobs.delete(name)
+    if (outcome.kind !== 'unrepairable' && outcome.kind !== 'error') return false
     if (isNew && this.#blobs.size === LISTED_MAX) {
       this.#unlisted += 1
       return true

@@ -3,6 +3,7 @@ import t from 'tap'
 import { DriveUnavailable } from '../../../../src/kit/drive-unavailable.ts'
 import { MISSING_SLOT } from '../../../../src/metadata/records.ts'
 import { markActive, markOut } from '../../../../src/placement/coordinator-changes.ts'
+import { UnrepairableList } from '../../../../src/storage-node/upkeep/unrepairable.ts'
 import { Seeded, seedOfRun } from '../../../support/seeded.ts'
 import { UpkeepFixture } from './upkeep-fixture.ts'
 
@@ -200,4 +201,28 @@ t.test('a blob that is deleted meanwhile is gone, not damaged', async (t) => {
   const before = node.shardCount
   t.same(await fixture.healReference(other), { kind: 'gone' })
   t.equal(node.shardCount, before, 'what was made on a spare is taken back')
+})
+
+t.test('a blob is not called lost while a drive that may have its shards is silent', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  await fixture.put('k', random.bytes(1_000_000))
+  const { blob } = await fixture.reference('k')
+  fixture.lose(blob, 0)
+  const { failed } = fixture.store.node
+  for (const slot of [1, 2]) failed.add(blob.drives[slot]!)
+  const unknown = { kind: 'owing', shards: 3, waiting: false, unknown: true }
+  t.same(await fixture.heal('k'), unknown)
+  const list = new UnrepairableList()
+  const reference = await fixture.reference('k')
+  t.notOk(list.note({ reference }, await fixture.heal('k'), 1))
+  t.equal(list.count, 0)
+
+  for (const slot of [1, 2]) failed.delete(blob.drives[slot]!)
+  for (const slot of [1, 2]) fixture.lose(blob, slot)
+  t.ok(list.note({ reference }, await fixture.heal('k'), 2), 'now every drive has answered')
+  failed.add(blob.drives[1]!)
+  list.note({ reference }, await fixture.heal('k'), 3)
+  list.forgetUnseen(3)
+  t.equal(list.count, 1, 'what was known stays known')
+  failed.clear()
 })

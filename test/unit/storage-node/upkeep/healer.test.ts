@@ -120,6 +120,23 @@ t.test('what a reader reports is mended without a pass', async (t) => {
   t.same(await fixture.heal('k'), { kind: 'whole' })
 })
 
+t.test('a report is not forgotten while no shard can say whose it is', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  await fixture.put('k', random.bytes(1_000_000))
+  const { blob } = await fixture.reference('k')
+  const healer = startHealer(t, fixture)
+  await until(healer, ({ complete }) => complete)
+  fixture.rot(blob, 2, 1)
+  const { failed } = fixture.store.node
+  for (const drive of blob.drives) failed.add(drive)
+  healer.report({ blob, kind: 'corrupt' })
+  await sleep(600)
+  t.match(healer.progress(), { queued: 1, complete: false }, 'it is tried again')
+  failed.clear()
+  await until(healer, ({ mendedShards }) => mendedShards === 1)
+  t.same(await fixture.heal('k'), { kind: 'whole' })
+})
+
 t.test('what can not be mended is on the list until it can', async (t) => {
   const fixture = await UpkeepFixture.open(6)
   const objects = await fill(fixture, 10)

@@ -78,6 +78,11 @@ function showBytesAndNames(object: InspectedObject): string[] {
     ...(checksum ? [`Checksum    ${checksum.algorithm} ${checksum.value} (${checksum.type})`] : []),
     `Class       ${storageClass}`,
     `Encryption  ${encryption}`,
+    ...(object.unconfirmed
+      ? [
+          'Unconfirmed made from shards when metadata was lost: perhaps it was refused or deleted before',
+        ]
+      : []),
   ]
 }
 

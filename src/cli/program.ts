@@ -6,6 +6,7 @@ import { VERSION } from '../version.ts'
 import { heal } from './heal.ts'
 import { inspect } from './inspect.ts'
 import { newKey } from './new-key.ts'
+import { recoverCommand } from './recover.ts'
 import { serve } from './serve.ts'
 import { status } from './status.ts'
 
@@ -21,6 +22,7 @@ export function buildProgram(): Command {
   program.addCommand(statusCommand())
   program.addCommand(healCommand())
   program.addCommand(inspectCommand())
+  program.addCommand(recoverCommandLine())
   return program
 }
 
@@ -77,6 +79,20 @@ function inspectCommand(): Command {
     .argument('s3://BUCKET/KEY')
     .option('--version-id <ID>', 'a version, or null (default: the current one)')
     .action(inspect)
+}
+
+function recoverCommandLine(): Command {
+  return new Command('recover')
+    .description(
+      'The last resort, while the store is stopped: makes metadata again of which no replica is left.',
+    )
+    .argument('DIR...', 'the directories of all drives')
+    .option('--dry-run', 'say what would come out, and change nothing')
+    .option('--yes', 'do it; without it only what is lost is said')
+    .option('--json', 'answer for programs')
+    .exitOverride((error) => leaveFrom('recover', error))
+    .configureOutput(QUIET)
+    .action(recoverCommand)
 }
 
 /** A command that asks a running store. */

@@ -69,6 +69,7 @@ function describe({ bucket, key }: InspectRequest, version: AnyVersion): Inspect
   return {
     ...common,
     ...{ deleteMarker: false, bytes, etag, storageClass },
+    ...(version.unconfirmed ? { unconfirmed: true as const } : {}),
     ...(checksum === undefined ? {} : { checksum }),
     encryption: encryption?.kind ?? 'none',
     partCount: manifest?.partCount ?? (blob === undefined ? 0 : 1),

@@ -2,6 +2,7 @@
 import type { ServeConfig } from '../config.ts'
 import type { KeyProvider } from '../encryption/key-provider.ts'
 import { Codec } from '../erasure/codec.ts'
+import { Exit } from '../exit.ts'
 import { asBuffer, mebibytes } from '../kit/bytes.ts'
 import { ClosingStack } from '../kit/closing-stack.ts'
 import { CELL_BYTES, type ErasureCode } from '../kit/erasure-code.ts'
@@ -120,6 +121,7 @@ async function openAll(
     { world: parts.world, ...openLevelOf(parts) },
   )
   opened.defer(() => host.close())
+  refuseLost(host, drives)
   const leaveMetadata = (driveId: number): void => host.driveAside(driveId)
   const care = new CareOfDrives({ ...parts, observers, coordinator, leaveMetadata })
   opened.defer(() => care.close())
@@ -219,6 +221,22 @@ async function startHealer(
   healer.start()
   opened.defer(() => healer.stop())
   return healer
+}
+
+/** Serving the rest would answer 503 to every listing, and nobody would know why. */
+function refuseLost({ lost }: MetadataHost, drives: readonly Drive[]): void {
+  if (lost.size === 0) return
+  const ids = [...lost.keys()].join(', ')
+  const paths = drives.map(({ path }) => path).join(' ')
+  if ([...lost.values()].includes('absent'))
+    throw new Exit(
+      4,
+      `metadata partitions ${ids} have replicas only on drives that are missing or do not open: bring those back.`,
+    )
+  throw new Exit(
+    4,
+    `all replicas of metadata partitions ${ids} are lost. What can be made again from dumps and shards is made by: kintsugi recover ${paths}`,
+  )
 }
 
 /** Looks so many times in the time that a dump is to be renewed. */

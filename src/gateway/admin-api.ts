@@ -143,6 +143,8 @@ export interface InspectedObject {
   etag?: string
   checksum?: { algorithm: string; type: string; value: string }
   storageClass?: string
+  /** Made from shards alone by `kintsugi recover`: perhaps it was refused or deleted before. */
+  unconfirmed?: true
   encryption: 'none' | 'SSE-S3' | 'SSE-KMS' | 'SSE-C'
   partCount: number
   parts: readonly PartStatus[]

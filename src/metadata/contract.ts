@@ -35,7 +35,10 @@ export interface WriteConditions {
 }
 
 /** What a version is before the log gives it an order: id, name and time are the log's to assign. */
-export type NewVersion = Omit<ObjectVersion, 'versionId' | 'versioned' | 'modifiedMs' | 'editId'>
+export type NewVersion = Omit<
+  ObjectVersion,
+  'versionId' | 'versioned' | 'modifiedMs' | 'editId' | 'unconfirmed'
+>
 
 /**
  * A change of what stands beside the bytes of a version. An empty list of tags removes them; retention

@@ -158,6 +158,8 @@ export interface ObjectVersion extends ObjectAttributes, VersionName {
   annotationsId?: string
   /** The command that last changed what stands beside the bytes; absent: none did. */
   editId?: Uid
+  /** Made from shards alone when metadata was lost: perhaps it was refused, or deleted, before. */
+  unconfirmed?: true
   /** Absent: the bytes lie as they came. `bytes` is always the length that the client sees. */
   encryption?: Encryption
 }

@@ -220,6 +220,17 @@ function findDrive({ map }: ClusterState, driveId: number): MapDrive | undefined
   return map.drives.find(({ id }) => id === driveId)
 }
 
+/** Replicas that were made anew take the place of a set of which nothing is left. */
+export function replaceReplicas(made: ReadonlyMap<number, readonly Replica[]>): Change {
+  return (state) => ({
+    ...state,
+    metaPartitions: state.metaPartitions.map((partition, id) => {
+      const inSync = made.get(id)
+      return inSync ? { epoch: partition.epoch + 1, inSync: [...inSync] } : partition
+    }),
+  })
+}
+
 function editDrive(
   state: ClusterState,
   driveId: number,

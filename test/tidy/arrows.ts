@@ -30,6 +30,7 @@ export const ARROWS: Record<string, readonly string[]> = {
   cli: [
     ...['member.ts', 'config.ts', 'exit.ts', 'version.ts', 'encryption', 'kit'],
     ...['gateway/admin-api.ts', 'gateway/auth/sigv4.ts', 'gateway/auth/times.ts'],
+    'embedded/recover.ts',
   ],
   'main.ts': ['cli', 'exit.ts', 'kit'],
 }

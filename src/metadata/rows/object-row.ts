@@ -33,6 +33,7 @@ export interface PackedVersion extends PackedAttributes {
   x?: PackedEncryption
   a?: string
   j?: Uint8Array
+  q?: true
 }
 
 /** The version in the row of a current object (head-row.ts). */
@@ -56,6 +57,7 @@ export function packVersion(version: ObjectVersion): PackedVersion {
     ...(encryption ? { x: packEncryption(encryption) } : {}),
     ...(annotationsId === undefined ? {} : { a: annotationsId }),
     ...(editId ? { j: uidBytes(editId) } : {}),
+    ...(version.unconfirmed ? { q: true } : {}),
   }
 }
 
@@ -74,5 +76,6 @@ export function unpackVersion(packed: PackedVersion): ObjectVersion {
     ...(packed.x ? { encryption: unpackEncryption(packed.x) } : {}),
     ...(packed.a === undefined ? {} : { annotationsId: packed.a }),
     ...(packed.j ? { editId: uidFromBytes(packed.j) } : {}),
+    ...(packed.q ? { unconfirmed: true } : {}),
   }
 }

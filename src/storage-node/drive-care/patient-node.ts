@@ -73,8 +73,8 @@ class PatientWriter implements ShardWriter {
     await this.#step(() => this.#writer.write(cell))
   }
 
-  async commit(): Promise<void> {
-    await this.#step(() => this.#writer.commit())
+  async commit(metadata?: Uint8Array): Promise<void> {
+    await this.#step(() => this.#writer.commit(metadata))
   }
 
   async abort(): Promise<void> {

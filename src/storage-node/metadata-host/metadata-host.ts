@@ -6,10 +6,10 @@ import { mebibytes } from '../../kit/bytes.ts'
 import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'
 import type { MetaPartitionId } from '../../metadata/contract.ts'
-import type { PartitionLog } from '../../metadata/log/contract.ts'
+import type { LogPosition, PartitionLog, RowBatch } from '../../metadata/log/contract.ts'
 import { BEGINNING } from '../../metadata/log/entry.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
-import type { ClusterState, Coordinator } from '../../placement/coordinator.ts'
+import type { ClusterState, Coordinator, Replica } from '../../placement/coordinator.ts'
 import { startPartitions } from '../../placement/coordinator-changes.ts'
 import type { OpenLevel } from '../drive-lock.ts'
 import { checkRows, noteClosed } from '../meta-rows/check.ts'
@@ -78,6 +78,7 @@ export class MetadataHost {
   readonly #limits: HostLimits
   readonly #openLevel: OpenLevel
   readonly #coordinator: Coordinator
+  readonly #lost: ReadonlyMap<number, 'gone' | 'absent'>
 
   /** Over parts that serve already: see open(). */
   constructor(parts: ServingParts) {
@@ -87,6 +88,7 @@ export class MetadataHost {
     this.#stopWatching = parts.stopWatching
     this.#log = parts.log
     this.#world = parts.world
+    this.#lost = parts.lost
     this.#limits = parts.limits
     this.#openLevel = parts.openLevel
     this.#coordinator = parts.coordinator
@@ -170,6 +172,31 @@ export class MetadataHost {
     return this.#keeper.writeMarkers()
   }
 
+  /** Partitions that the start could not recover. `gone`: nor can waiting for a drive. They serve nothing. */
+  get lost(): ReadonlyMap<number, 'gone' | 'absent'> {
+    return this.#lost
+  }
+
+  /** Makes replicas of a lost partition out of `rows`. They count when the coordinator is told of them, after close(). */
+  async rebuild(
+    id: MetaPartitionId,
+    { position, rows }: { position: LogPosition; rows: Iterable<RowBatch> },
+    replicas: readonly Replica[],
+  ): Promise<void> {
+    assert(this.#lost.has(id), 'only what is lost is made anew')
+    for (const { driveId, incarnation } of replicas) {
+      const host = this.#hosts.get(driveId)
+      if (host === undefined) throw new Error(`drive ${driveId} has no metadata`)
+      host.detach(id)
+      await host.rows.clear(id)
+      for (const batch of rows) {
+        await host.apply(id, { incarnation, applied: position }, { batches: [batch], bytes: 0 })
+      }
+      host.attach(id, incarnation, position)
+      for (let marker = 0; marker < 2; marker += 1) await host.checkpoint({ force: true })
+    }
+  }
+
   /** All rows of a partition as of one moment. */
   snapshot(id: MetaPartitionId): Promise<RowSnapshot> {
     const partition = this.#partitions.get(id)
@@ -212,6 +239,7 @@ interface ServingParts {
   partitions: ReadonlyMap<number, HostedPartition>
   hosts: Map<number, HostDrive>
   keeper: MetadataKeeper
+  lost: ReadonlyMap<number, 'gone' | 'absent'>
   stopWatching: () => void
   log: Log
   world: World
@@ -258,7 +286,10 @@ async function serve(
   )
   // On full drives it waits for room, and reads need not.
   await Promise.race([begun, world.clock.sleep(SETTLE_MS)])
-  const serving = { partitions, hosts, keeper, stopWatching }
+  const lost = new Map(
+    [...recovered.lost].map((id) => [id, recovered.gone.has(id) ? 'gone' : 'absent'] as const),
+  )
+  const serving = { partitions, hosts, keeper, stopWatching, lost }
   return { ...serving, ...{ log, world, limits, openLevel, coordinator } }
 }
 

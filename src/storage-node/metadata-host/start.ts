@@ -32,6 +32,8 @@ export interface Recovered {
   sets: Map<number, Replica[]>
   tips: Map<number, LogPosition>
   lost: Set<number>
+  /** Of the lost ones, those of which every in-sync drive is here and works: nothing is left to wait for. */
+  gone: Set<number>
 }
 
 /** Opens the rows of a drive. */
@@ -85,7 +87,10 @@ export async function recoverPartitions(
   drives: ReadonlyMap<number, StartDrive>,
   log: Log,
 ): Promise<Recovered> {
-  const recovered: Recovered = { sets: new Map(), tips: new Map(), lost: new Set() }
+  const recovered: Recovered = {
+    ...{ sets: new Map(), tips: new Map() },
+    ...{ lost: new Set(), gone: new Set() },
+  }
   for (const [id, partition] of state.metaPartitions.entries()) {
     await recoverPartition({ id, state: partition }, drives, { recovered, log })
   }
@@ -145,6 +150,7 @@ async function recoverPartition(
       'a metadata partition can not be recovered: it is not served',
     )
     recovered.lost.add(id)
+    if (plan.kind === 'lost' && here.length === state.inSync.length) recovered.gone.add(id)
     for (const { host } of drives.values()) host.holdBack(id)
     return
   }

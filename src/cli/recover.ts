@@ -1,0 +1,73 @@
+// kintsugi recover: makes metadata again of which no replica is left, and says what it could not know.
+import { type RecoverOutcome, recover } from '../embedded/recover.ts'
+import { openLog } from '../kit/log.ts'
+import { realWorld, stayAlive } from '../kit/world.ts'
+import { showTime } from './amounts.ts'
+
+/** Options of the command. */
+export interface RecoverOptions {
+  yes?: boolean
+  dryRun?: boolean
+  json?: boolean
+}
+
+/** Recovers what is lost, or says what would be done. Throws Exit. */
+export async function recoverCommand(
+  directories: readonly string[],
+  { yes, dryRun, json }: RecoverOptions,
+): Promise<void> {
+  const mode = dryRun ? 'rehearse' : yes ? 'recover' : 'plan'
+  const parts = { world: realWorld(), log: openLog('warn') }
+  const outcome = await stayAlive(recover({ directories, mode }, parts))
+  const text = json ? JSON.stringify(outcome, undefined, 2) : showRecovery(outcome).join('\n')
+  process.stdout.write(`${text}\n`)
+}
+
+/** Names listed for people; --json has all of them. */
+const NAMES_MAX = 10
+
+/** What was done, in lines. */
+export function showRecovery({ mode, partitions, buckets }: RecoverOutcome): string[] {
+  if (partitions.length === 0)
+    return ['Every partition of metadata has a replica: nothing is to be recovered.']
+  const lines = partitions.flatMap((partition) => showPartition(partition, buckets))
+  const end = {
+    plan: 'Nothing was changed. --dry-run says what would come out, --yes does it.',
+    rehearse: 'Nothing was changed: this is what --yes would do.',
+    recover: 'Done. Start the store, then run kintsugi heal --wait.',
+  }
+  return [...lines, end[mode], ...(mode === 'plan' ? [] : CAVEATS)]
+}
+
+const CAVEATS = [
+  'What can not be known: what was deleted since the dump may be there again, a write that was refused may look like one that was',
+  'done, and empty objects, tags, locks and delete markers are those of the dump. Objects made from shards alone are marked',
+  'unconfirmed (kintsugi inspect). No shard was deleted.',
+]
+
+function showPartition(
+  { partition, dumpMs, report }: RecoverOutcome['partitions'][number],
+  buckets: RecoverOutcome['buckets'],
+): string[] {
+  const dump = dumpMs === undefined ? 'no dump' : `a dump of ${showTime(dumpMs)}`
+  const head = `Partition ${partition}: all replicas are lost; there is ${dump}.`
+  if (!report) return [head]
+  const { dumpedRows, unconfirmed, strangers } = report
+  const list = (what: string, noted: typeof report.gone): string[] => {
+    if (noted.length === 0) return []
+    const names = noted.slice(0, NAMES_MAX).map(({ bucketId, key, uid }) => {
+      const bucket = bucketId === undefined ? undefined : buckets[bucketId]
+      return `    ${bucket === undefined ? `blob ${uid}` : `s3://${bucket}/${key}`}`
+    })
+    return [`  ${noted.length} ${what}:`, ...names]
+  }
+  return [
+    head,
+    `  ${dumpedRows} rows from the dump, ${unconfirmed} versions from shards alone`,
+    ...list('named by the dump, but no shard is left (deleted since, or lost)', report.gone),
+    ...list('have too few shards to be read', report.damaged),
+    ...list('uploads that may have been completed are under way again', report.uploads),
+    ...list('blobs that no row could be made for (appends, annotations)', report.unplaced),
+    ...(strangers > 0 ? [`  ${strangers} blobs of buckets that are no more`] : []),
+  ]
+}

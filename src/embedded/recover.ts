@@ -1,0 +1,252 @@
+// The last resort: metadata partitions of which no replica is left are made again from the last dump and from what shards say
+// of themselves. No shard is written or deleted, and no partition that has a replica is touched. What was made counts with
+// one decision of the coordinator at the end, so that it can be begun again after a crash at any point.
+import { loadServeConfig } from '../config.ts'
+import { prepareDigests } from '../digest/digest.ts'
+import { SEAL_PLAIN_BYTES, SEAL_TAG_BYTES } from '../encryption/seal-format.ts'
+import { Exit } from '../exit.ts'
+import { ClosingStack } from '../kit/closing-stack.ts'
+import { shardCount } from '../kit/erasure-code.ts'
+import type { Log } from '../kit/log.ts'
+import type { World } from '../kit/world.ts'
+import { decodeLabel, type Label } from '../metadata/label.ts'
+import { type FoundBlob, type RebuildReport, rebuildRows } from '../metadata/rebuild.ts'
+import { MISSING_SLOT } from '../metadata/records.ts'
+import type { ClusterState, Coordinator, Replica } from '../placement/coordinator.ts'
+import { replaceReplicas } from '../placement/coordinator-changes.ts'
+import { chooseReplicas } from '../placement/coordinator-replicas.ts'
+import { metaPartitionOf } from '../placement/place.ts'
+import type { ShardDescription } from '../storage-node/contract.ts'
+import type { Drive } from '../storage-node/drive.ts'
+import { inspectDrive } from '../storage-node/drive.ts'
+import {
+  DumpDamaged,
+  type FoundDump,
+  findDumps,
+  readDump,
+} from '../storage-node/dump/dump-files.ts'
+import { MetadataHost } from '../storage-node/metadata-host/metadata-host.ts'
+import { ShardStore } from '../storage-node/shard-store.ts'
+import { startStore } from './start-store.ts'
+
+/** What is to be done. */
+export interface RecoverRequest {
+  directories: readonly string[]
+  /** `plan`: only look what is lost. `rehearse`: make everything but keep nothing. */
+  mode: 'plan' | 'rehearse' | 'recover'
+}
+
+/** A lost partition and what became of it. */
+export interface RecoveredPartition {
+  partition: number
+  /** When the dump was taken that it begins with; absent: there is none. */
+  dumpMs?: number
+  /** Absent as long as it is only planned. */
+  report?: RebuildReport
+}
+
+/** How it ended; no partitions: none was lost. */
+export interface RecoverOutcome {
+  mode: RecoverRequest['mode']
+  partitions: RecoveredPartition[]
+  /** Names of buckets by id, for who reads the report. */
+  buckets: Record<number, string>
+}
+
+interface RecoverParts {
+  world: World
+  log: Log
+}
+
+interface Opened extends RecoverParts {
+  drives: readonly Drive[]
+  stores: ReadonlyMap<number, ShardStore>
+  host: MetadataHost
+  state: ClusterState
+}
+
+/** Rows written to a replica at once. */
+const BATCH_ROWS = 256
+
+/** Recovers what is lost in the store of these drives. Throws Exit, with code 3 while a store runs on them. */
+export async function recover(
+  request: RecoverRequest,
+  parts: RecoverParts,
+): Promise<RecoverOutcome> {
+  await prepareDigests()
+  await refuseNothing(request.directories, parts.world)
+  const config = await loadServeConfig({
+    ...{ directories: request.directories, options: {}, environment: {} },
+    readFile: async () => '',
+  })
+  const opened = new ClosingStack()
+  const { drives, coordinator } = await startStore(config, parts)
+  for (const drive of drives) opened.defer(() => drive.close())
+  opened.defer(() => coordinator.close())
+  return await opened.guard(async () => {
+    const made = new Map<number, readonly Replica[]>()
+    const outcome = await withMetadata({ ...parts, drives, coordinator }, (all) =>
+      recoverAll(request, all, made),
+    )
+    // Only now does anybody believe what was made.
+    if (made.size > 0) await coordinator.decide(replaceReplicas(made))
+    await opened.close()
+    return outcome
+  })
+}
+
+/** A start makes a store of empty directories: not here. */
+async function refuseNothing(directories: readonly string[], world: World): Promise<void> {
+  if (directories.length === 0) throw new Exit(2, 'the directories of all drives are to be given.')
+  for (const path of directories) if ((await inspectDrive(world, path)).kind === 'formatted') return
+  throw new Exit(4, `${directories.join(', ')}: none of these directories is a kintsugi drive.`)
+}
+
+/** Opens shards and metadata, and closes both before the coordinator is asked for anything. */
+async function withMetadata(
+  parts: RecoverParts & {
+    drives: readonly Drive[]
+    coordinator: Coordinator
+  },
+  work: (opened: Opened) => Promise<RecoverOutcome>,
+): Promise<RecoverOutcome> {
+  const { world, log, drives, coordinator } = parts
+  const opened = new ClosingStack()
+  return await opened.guard(async () => {
+    const stores = new Map<number, ShardStore>()
+    for (const drive of drives) {
+      const store = await ShardStore.open(drive, { world, log })
+      opened.defer(() => store.close())
+      stores.set(drive.id, store)
+    }
+    const { state } = coordinator
+    const replicaCount = state.map.code.parityCount + 1
+    const byId = new Map(drives.map((drive) => [drive.id, drive]))
+    const host = await MetadataHost.open(
+      { drives: byId, coordinator, log, replicaCount },
+      { world },
+    )
+    opened.defer(() => host.close())
+    const outcome = await work({ world, log, drives, stores, host, state: coordinator.state })
+    await opened.close()
+    return outcome
+  })
+}
+
+async function recoverAll(
+  { mode }: RecoverRequest,
+  opened: Opened,
+  made: Map<number, readonly Replica[]>,
+): Promise<RecoverOutcome> {
+  const { host, state, world, drives } = opened
+  refuseAbsent(host)
+  const dumps = await findDumps(drives, world)
+  const partitions: RecoveredPartition[] = []
+  for (const partition of host.lost.keys()) {
+    const found = await readNewest(dumps, partition, opened)
+    const dumped = found ? { dumpMs: found.takenMs } : {}
+    if (mode === 'plan') {
+      partitions.push({ partition, ...dumped })
+      continue
+    }
+    const { rows, report } = await rebuildRows({
+      ...(found ? { dump: found } : {}),
+      blobs: await findBlobs(partition, opened),
+      buckets: bucketsOf(state),
+      nowMs: world.clock.now(),
+    })
+    partitions.push({ partition, ...dumped, report })
+    if (mode !== 'recover') continue
+    const { map, metaPartitions } = state
+    const replicas = chooseReplicas(map, partition, map.code.parityCount + 1, world.random)
+    const position = { epoch: metaPartitions[partition]!.epoch + 1, sequence: 1 }
+    const batches = Array.from({ length: Math.ceil(rows.length / BATCH_ROWS) }, (_, at) =>
+      rows.slice(at * BATCH_ROWS, (at + 1) * BATCH_ROWS),
+    )
+    await host.rebuild(partition, { position, rows: batches }, replicas)
+    made.set(partition, replicas)
+  }
+  const names = Object.values(state.buckets).map(({ id, name }) => [id, name] as const)
+  return { mode, partitions, buckets: Object.fromEntries(names) }
+}
+
+/** A drive that is not here may hold every acknowledged row: it is waited for, never replaced by a guess. */
+function refuseAbsent(host: MetadataHost): void {
+  const absent = [...host.lost].filter(([, why]) => why === 'absent').map(([id]) => id)
+  if (absent.length === 0) return
+  throw new Exit(
+    4,
+    `metadata partitions ${absent.join(', ')} have replicas on drives that are missing or do not open: bring those back first.`,
+  )
+}
+
+/** The rows of the newest dump that can be read to its end. */
+async function readNewest(
+  dumps: readonly FoundDump[],
+  partition: number,
+  { world, log }: RecoverParts,
+): Promise<{ takenMs: number; rows: { key: Uint8Array; value: Uint8Array }[] } | undefined> {
+  for (const dump of dumps) {
+    if (dump.partition !== partition) continue
+    const rows: { key: Uint8Array; value: Uint8Array }[] = []
+    try {
+      for await (const chunk of readDump(dump, world))
+        if (chunk.kind === 'rows') rows.push(...chunk.rows)
+      return { takenMs: dump.takenMs, rows }
+    } catch (error) {
+      if (!(error instanceof DumpDamaged)) throw error
+      log.warn({ partition, takenMs: dump.takenMs }, 'a dump is damaged: an older one is taken')
+    }
+  }
+  return undefined
+}
+
+function bucketsOf({ buckets }: ClusterState): Map<number, { versioned: boolean }> {
+  return new Map(
+    Object.values(buckets).map(({ id, settings }) => [
+      id,
+      { versioned: settings?.versioning === 'enabled' },
+    ]),
+  )
+}
+
+/** A blob without a label says nothing of an object: only a row of the dump can name it. */
+const NO_LABEL: Label = { role: { kind: 'annotation', name: '' } }
+
+/** All blobs of a partition, with the drives on which a whole header and tail were found. One partition at a time bounds memory. */
+async function findBlobs(partition: number, { stores, state }: Opened): Promise<FoundBlob[]> {
+  const found = new Map<string, FoundBlob>()
+  for (const [driveId, store] of stores) {
+    for await (const description of store.scan()) {
+      if (metaPartitionOf(state.map, description.partition) !== partition) continue
+      if (!(await isWhole(store, description))) continue
+      const { uid, part, slot } = description.id
+      const name = `${uid}.${part}`
+      const blob = found.get(name) ?? newBlob(description)
+      found.set(name, blob)
+      if (blob.blob.drives[slot] === MISSING_SLOT) blob.blob.drives[slot] = driveId
+    }
+  }
+  return [...found.values()]
+}
+
+async function isWhole(store: ShardStore, { id }: ShardDescription): Promise<boolean> {
+  const opened = await store.openShard(id)
+  if (opened.kind !== 'found') return false
+  const described = await opened.reader.describe().finally(() => opened.reader.close())
+  return described.kind === 'found'
+}
+
+function newBlob(description: ShardDescription): FoundBlob {
+  const { id, code, cellBytes, blobBytes, partition, bucketId, key, metadata } = description
+  const label = decodeLabel(metadata) ?? NO_LABEL
+  const drives = Array<number>(shardCount(code)).fill(MISSING_SLOT)
+  const blob = { uid: id.uid, part: id.part, bytes: blobBytes, code, cellBytes, partition, drives }
+  const plainBytes = label.encryption ? plainBytesOf(blobBytes) : blobBytes
+  return { bucketId, key, blob, plainBytes, label }
+}
+
+/** Every seal adds a tag. */
+function plainBytesOf(sealed: number): number {
+  return sealed - Math.ceil(sealed / (SEAL_PLAIN_BYTES + SEAL_TAG_BYTES)) * SEAL_TAG_BYTES
+}

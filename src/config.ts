@@ -85,6 +85,18 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     fallback: '7',
     help: 'age at which the dumps of metadata on the drives are renewed; fractions are fine',
   },
+  {
+    name: 'orphan-hours',
+    value: 'HOURS',
+    fallback: '24',
+    help: 'age at which shards that no object names are deleted; fractions are fine',
+  },
+  {
+    name: 'abandoned-upload-days',
+    value: 'DAYS',
+    fallback: '0',
+    help: 'abort multipart uploads that got no part for so long; 0: never',
+  },
   { name: 'log-level', value: 'LEVEL', fallback: 'info', help: `one of ${LOG_LEVELS.join(', ')}` },
   {
     name: 'encryption-key-file',
@@ -116,6 +128,7 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
   { name: 'config', value: 'FILE', help: 'TOML file with any of these options' },
 ]
 
+const MS_PER_HOUR = 60 * 60 * 1000
 const MS_PER_DAY = 24 * 60 * 60 * 1000
 
 /** Root credentials as the environment gives them. */
@@ -148,6 +161,10 @@ export interface ServeConfig {
   reducedRedundancyCode?: { dataCount: number; parityCount: number }
   buckets: readonly string[]
   garbageGraceMs: number
+  /** Shards that no row names are deleted when they are so old. */
+  orphanAgeMs: number
+  /** Uploads that got no part for so long are aborted; undefined: none is. */
+  abandonedUploadMs: number | undefined
   /** A whole scrub takes as long. */
   scrubPeriodMs: number
   /** Dumps of metadata are renewed when they are as old. */
@@ -211,6 +228,8 @@ function readSettings(settings: Settings, sources: ConfigSources): ServeConfig {
     strictS3: readSwitch('strict-s3', settings['strict-s3']?.[0]),
     buckets: settings.buckets ?? [],
     garbageGraceMs: readSeconds('garbage-grace', settings['garbage-grace']![0]!) * 1000,
+    orphanAgeMs: readHours('orphan-hours', settings['orphan-hours']![0]!) * MS_PER_HOUR,
+    abandonedUploadMs: readAbandonedDays(settings['abandoned-upload-days']![0]!),
     scrubPeriodMs: readDays('scrub-days', settings['scrub-days']![0]!) * MS_PER_DAY,
     dumpPeriodMs: readDays('dump-days', settings['dump-days']![0]!) * MS_PER_DAY,
     logLevel: readLogLevel(settings['log-level']![0]!),
@@ -310,6 +329,18 @@ function readDays(name: string, text: string): number {
     throw new ConfigError(`--${name} takes a number of days above 0, not "${text}"`)
   }
   return days
+}
+
+function readHours(name: string, text: string): number {
+  const hours = Number(text)
+  if (!/^\d+(\.\d+)?$/.test(text) || hours > 87_600) {
+    throw new ConfigError(`--${name} takes a number of hours, not "${text}"`)
+  }
+  return hours
+}
+
+function readAbandonedDays(text: string): number | undefined {
+  return Number(text) === 0 ? undefined : readDays('abandoned-upload-days', text) * MS_PER_DAY
 }
 
 function readSwitch(name: string, text: string | undefined): boolean {

@@ -3,7 +3,7 @@
 import type { ServeConfig } from './config.ts'
 import { prepareDigests } from './digest/digest.ts'
 import { openAdmin } from './embedded/admin.ts'
-import { openStore } from './embedded/open-store.ts'
+import { type OpenedStore, openStore } from './embedded/open-store.ts'
 import type { EmbeddedStorage } from './embedded/storage.ts'
 import { Exit, portTaken } from './exit.ts'
 import { isBucketName } from './gateway/address.ts'
@@ -54,10 +54,10 @@ async function openParts(
   parts: MemberParts,
   opened: ClosingStack,
 ): Promise<Member> {
-  const { storage, objects } = await openStore(config, parts, opened)
+  const { storage, objects, orphans } = await openStore(config, parts, opened)
   await createBuckets(objects, config)
   watchUploads({ ...parts, objects, clock: parts.world.clock })
-  const gateway = await openGateway(config, { storage, objects, opened }, parts)
+  const gateway = await openGateway(config, { storage, objects, orphans, opened }, parts)
   return {
     endpoint: gateway.endpoint,
     drives: storage.drives.list(),
@@ -85,12 +85,13 @@ async function createBuckets(objects: Objects, { buckets, region }: ServeConfig)
 interface GatewayBase {
   storage: EmbeddedStorage
   objects: Objects
+  orphans: OpenedStore['orphans']
   opened: ClosingStack
 }
 
 async function openGateway(
   config: ServeConfig,
-  { storage, objects, opened }: GatewayBase,
+  { storage, objects, orphans, opened }: GatewayBase,
   { world, log, registry }: MemberParts,
 ): Promise<{ endpoint: string; close: Gateway['close'] }> {
   const tls = config.tls && (await loadTls(config.tls, world))
@@ -105,7 +106,7 @@ async function openGateway(
     },
     {
       ...{ world, log, objects, operations, registry },
-      admin: openAdmin({ storage, objects, clock: storage.clock }),
+      admin: openAdmin({ storage, objects, orphans, clock: storage.clock }),
     },
   )
   if (config.tls && tls) {

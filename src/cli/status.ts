@@ -23,10 +23,8 @@ const HEALTH_WORDS = {
 
 /** The status in lines. */
 export function showStatus(found: StoreStatus): string[] {
-  const { health, reasons, code, reducedCode, drives, metadata, healing, uploads } = found
+  const { health, reasons, code, reducedCode, drives, metadata, healing } = found
   const active = drives.filter(({ state }) => state === 'active').length
-  const oldest =
-    uploads.oldestMs === undefined ? '' : `, the oldest of ${showTime(uploads.oldestMs)}`
   return [
     `Health    ${HEALTH_WORDS[health]}`,
     ...reasons.map((reason) => `          ${reason}`),
@@ -39,8 +37,23 @@ export function showStatus(found: StoreStatus): string[] {
     ),
     `Metadata  ${metadata.inSync} of ${metadata.partitions} partitions in sync on ${metadata.replicas} drives`,
     ...showHealing(healing),
-    `Uploads   ${uploads.count} under way${oldest}`,
+    showUploads(found),
+    showOrphans(found),
   ]
+}
+
+function showUploads({ uploads: { count, oldestMs } }: StoreStatus): string {
+  const oldest = oldestMs === undefined ? '' : `, the oldest of ${showTime(oldestMs)}`
+  return `Uploads   ${count} under way${oldest}`
+}
+
+function showOrphans({ orphans }: StoreStatus): string {
+  const { lastPassMs, deleted, deletedBytes, adopted, left } = orphans
+  const when =
+    lastPassMs === undefined ? 'not looked for yet' : `last looked for ${showTime(lastPassMs)}`
+  const leftCount = left.unreadable + left.useless + left.undecided
+  const done = `${deleted} deleted (${showBytes(deletedBytes)}), ${adopted} in use again, ${leftCount} left`
+  return `Orphans   ${when}; since the start ${done}`
 }
 
 function showHealing(healing: HealingStatus): string[] {

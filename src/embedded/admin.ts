@@ -4,6 +4,7 @@ import type {
   DriveStatus,
   HealingStatus,
   MetadataStatus,
+  OrphanStatus,
   StoreStatus,
   UnrepairableStatus,
 } from '../gateway/admin-api.ts'
@@ -11,6 +12,7 @@ import { nameCode } from '../kit/erasure-code.ts'
 import type { Clock } from '../kit/world.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
 import type { HealProgress } from '../storage-node/upkeep/heal-progress.ts'
+import type { OrphanSweep, SweepProgress } from '../storage-node/upkeep/orphan-sweep.ts'
 import type { ShownCondition } from './drive-care.ts'
 import { inspectObject } from './inspect-object.ts'
 import type { EmbeddedStorage } from './storage.ts'
@@ -20,6 +22,7 @@ import { judgeHealth } from './store-health.ts'
 export interface AdminParts {
   storage: EmbeddedStorage
   objects: Pick<ObjectStore, 'findBucket' | 'find' | 'countUploads'>
+  orphans: Pick<OrphanSweep, 'progress'>
   clock: Pick<Clock, 'now'>
 }
 
@@ -40,7 +43,7 @@ export function openAdmin(parts: AdminParts): AdminApi {
   }
 }
 
-async function statusOf({ storage, objects }: AdminParts): Promise<StoreStatus> {
+async function statusOf({ storage, objects, orphans }: AdminParts): Promise<StoreStatus> {
   const { count, oldestMs } = await objects.countUploads()
   const facts = {
     drives: drivesOf(storage),
@@ -53,6 +56,15 @@ async function statusOf({ storage, objects }: AdminParts): Promise<StoreStatus> 
     reducedCode: nameCode(storage.reducedCode),
     ...facts,
     uploads: { count, ...(oldestMs === undefined ? {} : { oldestMs }) },
+    orphans: orphansOf(orphans.progress()),
+  }
+}
+
+function orphansOf({ ended, lastEndedMs, underWay: _, ...counts }: SweepProgress): OrphanStatus {
+  return {
+    passes: ended,
+    ...counts,
+    ...(lastEndedMs === undefined ? {} : { lastPassMs: lastEndedMs }),
   }
 }
 

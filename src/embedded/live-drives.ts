@@ -9,7 +9,7 @@ import { type Periodic, repeat } from '../kit/periodic.ts'
 import type { World } from '../kit/world.ts'
 import { markOut } from '../placement/coordinator-changes.ts'
 import type { FileCoordinator } from '../placement/coordinator-file.ts'
-import type { StorageNode } from '../storage-node/contract.ts'
+import type { ShardLists, StorageNode } from '../storage-node/contract.ts'
 import { Drive } from '../storage-node/drive.ts'
 import type { MetadataHost } from '../storage-node/metadata-host/metadata-host.ts'
 import { ShardStore } from '../storage-node/shard-store.ts'
@@ -50,6 +50,8 @@ const CLOSE_MS = 15_000
 export class LiveDrives {
   /** Shards on these drives. */
   readonly node: StorageNode
+  /** What lies on them. */
+  readonly lists: ShardLists
   readonly #parts: LiveDriveParts
   readonly #drives: Map<number, Drive>
   readonly #stores = new Map<number, ShardStore>()
@@ -67,7 +69,9 @@ export class LiveDrives {
     this.#parts = parts
     this.#drives = new Map(drives.map((drive) => [drive.id, drive]))
     for (const drive of drives) parts.observers.watch(drive)
-    this.node = new LocalStorageNode(this.#stores)
+    const node = new LocalStorageNode(this.#stores)
+    this.node = node
+    this.lists = node
     this.#watch = new DriveWatch({
       log: parts.log,
       recordOut: (drive, reason) => this.#recordOut(drive, reason),

@@ -8,11 +8,14 @@ import { CELL_BYTES } from '../kit/erasure-code.ts'
 import { type Periodic, repeat } from '../kit/periodic.ts'
 import { Semaphore } from '../kit/semaphore.ts'
 import type { Uid } from '../kit/uid.ts'
+import { abortAbandoned } from '../objects/abandoned-uploads.ts'
 import { Hedging } from '../objects/hedging.ts'
 import { Objects } from '../objects/objects.ts'
 import { type StoreParts, WRITE_BUDGET_UNIT } from '../objects/store-parts.ts'
 import { collectGarbage } from '../storage-node/upkeep/collect-garbage.ts'
+import type { OrphanSweep } from '../storage-node/upkeep/orphan-sweep.ts'
 import { listHedgeMetrics } from './drive-metrics.ts'
+import { startOrphanSweep } from './orphans.ts'
 import { type EmbeddedParts, type EmbeddedStorage, openEmbeddedStorage } from './storage.ts'
 
 // Memory that bodies may take: stripes being filled or written, shards collected before they are written,
@@ -24,10 +27,14 @@ const WRITE_BUDGET_BYTES = mebibytes(128)
 /** How often garbage that is due is looked for. */
 const COLLECT_EVERY_MS = 5_000
 
+/** How often uploads are looked through for abandoned ones, at most. */
+const ABORT_EVERY_MS = 60 * 60_000
+
 /** An open store. */
 export interface OpenedStore {
   storage: EmbeddedStorage
   objects: Objects
+  orphans: Pick<OrphanSweep, 'progress' | 'sweepNow'>
 }
 
 /** Opens or makes the store of `config`; what is to be closed goes on `opened`. Throws Exit when that can not be. */
@@ -43,7 +50,13 @@ export async function openStore(
   await objects.start()
   const collector = startCollector(config, storage, storeParts, parts)
   opened.defer(() => collector.stop())
-  return { storage, objects }
+  const orphans = startOrphanSweep(config, { storage, ...storeParts }, parts)
+  opened.defer(() => orphans.stop())
+  if (config.abandonedUploadMs !== undefined) {
+    const aborting = startAborting(config.abandonedUploadMs, objects, parts)
+    opened.defer(() => aborting.stop())
+  }
+  return { storage, objects, orphans }
 }
 
 async function assembleStore(storage: EmbeddedStorage, parts: EmbeddedParts): Promise<StoreParts> {
@@ -94,11 +107,23 @@ function startCollector(
     node: storage.node,
     coordinator: storage.coordinator,
     partitions: storage.router.partitions,
-    isPinned: (uid: Uid) => pins.isPinned(uid) || storage.latch.isHeld(uid),
+    isPinned: (uid: Uid) => pins.isPinned(uid),
+    latch: storage.latch,
   }
   const everyMs = Math.min(COLLECT_EVERY_MS, Math.max(100, config.garbageGraceMs))
   return repeat('collect-garbage', everyMs, (signal) => collectGarbage(collectorParts, signal), {
     clock: parts.world.clock,
     log: parts.log,
   })
+}
+
+function startAborting(afterMs: number, objects: Objects, parts: EmbeddedParts): Periodic {
+  const everyMs = Math.min(ABORT_EVERY_MS, afterMs)
+  return repeat(
+    'abort-uploads',
+    everyMs,
+    (signal) =>
+      abortAbandoned(afterMs, { objects, clock: parts.world.clock, log: parts.log }, signal),
+    { clock: parts.world.clock, log: parts.log },
+  )
 }

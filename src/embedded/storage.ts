@@ -19,7 +19,7 @@ import { Pins } from '../objects/pins.ts'
 import type { DamageReport } from '../objects/store-parts.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import { Router } from '../placement/router.ts'
-import type { StorageNode } from '../storage-node/contract.ts'
+import type { ShardLists, StorageNode } from '../storage-node/contract.ts'
 import type { Drive } from '../storage-node/drive.ts'
 import { listDumpMetrics, MetadataDumps } from '../storage-node/dump/metadata-dumps.ts'
 import {
@@ -52,6 +52,8 @@ export interface EmbeddedParts {
 /** Everything that objects/ needs of storage, and what people want to know of it. */
 export interface EmbeddedStorage {
   node: StorageNode
+  /** What lies on the drives. */
+  lists: ShardLists
   router: Router
   coordinator: Coordinator
   /** Of new objects of the class REDUCED_REDUNDANCY. */
@@ -144,6 +146,7 @@ async function openAll(
   listMetrics(coordinator, parts.registry)
   return {
     node,
+    lists: live.lists,
     router: new Router(coordinator, partitions),
     coordinator,
     reducedCode,

@@ -23,6 +23,17 @@ export interface StoreStatus {
   healing: HealingStatus
   /** Multipart uploads that were neither completed nor aborted. */
   uploads: { count: number; oldestMs?: number }
+  orphans: OrphanStatus
+}
+
+/** Shards that no object names. Counts are since the start of the process; `left`: what the last pass did not delete. */
+export interface OrphanStatus {
+  passes: number
+  lastPassMs?: number
+  deleted: number
+  deletedBytes: number
+  adopted: number
+  left: { unreadable: number; useless: number; undecided: number }
 }
 
 /** A drive of the store. `failed`: it failed, and that is not on record yet. */

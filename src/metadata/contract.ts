@@ -136,8 +136,16 @@ export type Command =
       /** Of the bucket; holds where Create named none. */
       defaultRetention?: Retention
     })
-  /** `ifInitiated`: only an upload that began in that second. */
-  | (KeyCommand & { kind: 'abort-upload'; uploadId: Uid; ifInitiated?: number })
+  /**
+   * `ifInitiated`: only an upload that began in that second. `idleSinceMs`: only one that neither began nor got a part
+   * since; no other is found.
+   */
+  | (KeyCommand & {
+      kind: 'abort-upload'
+      uploadId: Uid
+      ifInitiated?: number
+      idleSinceMs?: number
+    })
   /** From here on commands of lower revisions are refused; `frozen` refuses all. Answers whether the bucket is empty here. */
   | { kind: 'set-bucket'; commandId: Uid; bucket: BucketRef; state: 'live' | 'frozen' }
   /** Everything of the bucket becomes garbage: only after every partition answered frozen and empty. */
@@ -343,6 +351,16 @@ export interface Queries {
   owedBlobs(limit: number): Promise<OwedBlob[]>
   /** The row that names a blob now, by bucket and key, upload or row; undefined when nothing does. */
   findBlob(owed: OwedBlob): Promise<BlobReference | undefined>
+  /**
+   * The rows that name blobs which were written for a key, by its shards' own word, in the order of `blobs`; undefined
+   * where no row does. Asked in the order of the commands, so it is exact: what is not named then will never be named
+   * again, unless its writer has not committed yet. Throws when that can not be known, as SearchTooLong for a key of
+   * very many rows.
+   */
+  findInOrder(
+    place: { bucketId: BucketId; key: string },
+    blobs: readonly Pick<Blob, 'uid' | 'part'>[],
+  ): Promise<(BlobReference | undefined)[]>
   /** Garbage due at `nowMs`, oldest first; with `after` what comes after that. */
   dueGarbage(nowMs: number, limit: number, after?: Garbage): Promise<Garbage[]>
 }

@@ -3,7 +3,7 @@ import type { Place } from './commands/key-state.ts'
 import { isInUse } from './commands/manifest-end.ts'
 import type { BlobReference, OwedBlob } from './contract.ts'
 import type { RowReader } from './log/contract.ts'
-import { isDeleteMarker } from './records.ts'
+import { type Blob, isDeleteMarker } from './records.ts'
 import { referencesIn } from './rows/blob-rows.ts'
 import {
   annotationsOf,
@@ -36,6 +36,31 @@ export async function findBlob(
   return undefined
 }
 
+/** A blob, as its shards name it. */
+export type BlobName = Pick<Blob, 'uid' | 'part'>
+
+/**
+ * Where the blobs of one object key are named, in the order in which they were asked for; undefined for those that
+ * no row names. It says so only of what `rows` hold at one moment: see rowsInOrder().
+ */
+export async function findBlobsOfKey(
+  rows: RowReader,
+  place: Place,
+  blobs: readonly BlobName[],
+): Promise<(BlobReference | undefined)[]> {
+  const found = new Map<string, BlobReference>()
+  for await (const row of rowsOfKey(rows, place, new Set(blobs.map(({ part }) => part)))) {
+    const references = referencesIn(row)
+    if (references.length === 0 || !(await isInUse(rows, row.key))) continue
+    for (const reference of references) found.set(nameBlob(reference.blob), reference)
+  }
+  return blobs.map((blob) => found.get(nameBlob(blob)))
+}
+
+function nameBlob({ uid, part }: BlobName): string {
+  return `${uid}.${part}`
+}
+
 async function* rowsToSearch(rows: RowReader, owed: OwedBlob): AsyncGenerator<WalkedRow> {
   const { bucketId, key, blob, uploadId, rowKey } = owed
   if (rowKey) yield* rowAt(rows, rowKey)
@@ -44,12 +69,20 @@ async function* rowsToSearch(rows: RowReader, owed: OwedBlob): AsyncGenerator<Wa
     yield* rowAt(rows, partKey(uploadId, blob.part))
     yield* walkRows(rows, rangeOf(manifestOf(uploadId)), ROWS_EXPECTED)
   } else if (bucketId !== undefined && key !== undefined) {
-    const place = { bucketId, key: Buffer.from(key) }
-    if (blob.part > 0) yield* partsUnderWay(rows, place, blob.part)
-    for await (const version of versionsOf(rows, place)) {
-      yield version
-      yield* rowsUnder(rows, version)
-    }
+    yield* rowsOfKey(rows, { bucketId, key: Buffer.from(key) }, new Set([blob.part]))
+  }
+}
+
+/** Every row that may name blobs of these numbers that were written for the key. */
+async function* rowsOfKey(
+  rows: RowReader,
+  place: Place,
+  numbers: ReadonlySet<number>,
+): AsyncGenerator<WalkedRow> {
+  for (const number of numbers) if (number > 0) yield* partsUnderWay(rows, place, number)
+  for await (const version of versionsOf(rows, place)) {
+    yield version
+    yield* rowsUnder(rows, version)
   }
 }
 

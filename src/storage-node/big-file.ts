@@ -103,14 +103,22 @@ export class BigFiles {
 
   /** The headers of all large shards, in no order. Damaged ones are left out. */
   async *scan(): AsyncGenerator<ShardDescription> {
+    for await (const ids of this.list()) {
+      for (const id of ids) {
+        const opened = await this.open(id)
+        if (opened.kind !== 'found') continue
+        await opened.reader.close()
+        yield opened.header.description
+      }
+    }
+  }
+
+  /** The names of all large shards, a directory at a time. */
+  async *list(): AsyncGenerator<readonly ShardId[]> {
     for (const first of await this.#list('', /^[0-9a-f]{2}$/)) {
       for (const second of await this.#list(first, /^[0-9a-f]{2}$/)) {
-        for (const name of await this.#list(`${first}/${second}`, /^[0-9a-f]{32}\.\d+\.\d+$/)) {
-          const opened = await this.open(parseName(name))
-          if (opened.kind !== 'found') continue
-          await opened.reader.close()
-          yield opened.header.description
-        }
+        const names = await this.#list(`${first}/${second}`, /^[0-9a-f]{32}\.\d+\.\d+$/)
+        if (names.length > 0) yield names.map(parseName)
       }
     }
   }

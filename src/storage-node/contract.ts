@@ -93,3 +93,9 @@ export interface DriveAdvice {
   /** Calls back when the drive becomes suspect; returns how to stop. */
   onSuspect(driveId: DriveId, listener: () => void): () => void
 }
+
+/** What lies on the drives of a storage node: for upkeep beside the node itself. */
+export interface ShardLists {
+  /** The names of all shards of a drive, some at a time. Throws DriveUnavailable as soon as the drive is not there. */
+  listShards(driveId: DriveId): AsyncIterable<readonly ShardId[]>
+}

@@ -47,6 +47,7 @@ export interface ShardStoreParts {
 
 const SEGMENT_SHARD_BYTES = mebibytes(1)
 const BUFFER_BYTES = mebibytes(32)
+const LISTED_AT_ONCE = 512
 // Copies of small objects: too many and too small for files of their own.
 const ALWAYS_BUFFERED_BYTES = kibibytes(128)
 
@@ -148,6 +149,22 @@ export class ShardStore {
     const { ledger, files, secret, big } = this.#parts
     yield* scanLiveRecords({ ledger, files, secret })
     yield* big.scan()
+  }
+
+  /**
+   * The names of all shards of the drive, some at a time: it may be left standing for as long as one likes. What is
+   * written or deleted meanwhile may be among them or not.
+   */
+  async *list(): AsyncGenerator<readonly ShardId[]> {
+    const { ledger, big } = this.#parts
+    let after: ShardId | undefined
+    do {
+      this.#throwIfStopped()
+      const ids = await ledger.idsAfter(after, LISTED_AT_ONCE)
+      if (ids.length > 0) yield ids
+      after = ids.length === LISTED_AT_ONCE ? ids.at(-1) : undefined
+    } while (after !== undefined)
+    yield* big.list()
   }
 
   /** One round of upkeep: seals, gives back the space of dead records, removes files that nobody reads. */

@@ -4,6 +4,7 @@ import type {
   DriveId,
   ShardDescription,
   ShardId,
+  ShardLists,
   ShardOpened,
   ShardWriter,
   StorageNode,
@@ -11,7 +12,7 @@ import type {
 import type { ShardStore } from './shard-store.ts'
 
 /** Shards on the drives of this process. */
-export class LocalStorageNode implements StorageNode {
+export class LocalStorageNode implements StorageNode, ShardLists {
   readonly #stores: ReadonlyMap<DriveId, ShardStore>
 
   /** Drives may be added to and taken from `stores` later; who opened the stores closes them. */
@@ -29,6 +30,10 @@ export class LocalStorageNode implements StorageNode {
 
   async deleteShard(driveId: DriveId, id: ShardId): Promise<void> {
     await this.#storeOf(driveId).deleteShard(id)
+  }
+
+  async *listShards(driveId: DriveId): AsyncGenerator<readonly ShardId[]> {
+    yield* this.#storeOf(driveId).list()
   }
 
   #storeOf(driveId: DriveId): ShardStore {

@@ -153,6 +153,8 @@ export class SimStore {
       code,
       buckets: [],
       garbageGraceMs,
+      orphanAgeMs: 2_000,
+      abandonedUploadMs: undefined,
       scrubPeriodMs: 3_600_000,
       dumpPeriodMs: 7 * 24 * 3_600_000,
       logLevel: 'silent',

@@ -57,6 +57,8 @@ function configOf(directories: string[]): ServeConfig {
     ...{ strictRegion: false, strictS3: false, buckets: [], logLevel: 'silent' as const },
     code: { dataCount: 4, parityCount: 2 },
     garbageGraceMs: 60_000,
+    orphanAgeMs: 24 * 3_600_000,
+    abandonedUploadMs: undefined,
     scrubPeriodMs: 14 * 24 * 3600 * 1000,
     dumpPeriodMs: 7 * 24 * 3_600_000,
     rootCredentials: { accessKeyId: 'root', secretAccessKey: 'secret-of-the-root' },

@@ -30,6 +30,8 @@ t.test('the defaults are those of the help', async (t) => {
     strictS3: false,
     buckets: [],
     garbageGraceMs: 60_000,
+    orphanAgeMs: 86_400_000,
+    abandonedUploadMs: undefined,
     scrubPeriodMs: 14 * 86_400_000,
     logLevel: 'info',
   })
@@ -54,6 +56,8 @@ t.test('every option can stand in the environment and in the file', async (t) =>
     code: '4+2',
     'reduced-redundancy-code': '4+1',
     'garbage-grace': '5',
+    'orphan-hours': '0',
+    'abandoned-upload-days': '0.5',
     'scrub-days': '0.5',
     'dump-days': '3',
     'log-level': 'error',

@@ -10,7 +10,7 @@ import { forgetParts, readParts } from './upload-parts.ts'
 
 export const abortUpload: Rule<'abort-upload'> = {
   async decide(command, context) {
-    const { bucket, key, uploadId, ifInitiated } = command
+    const { bucket, key, uploadId, ifInitiated, idleSinceMs } = command
     const rowKey = uploadKey(bucket.id, Buffer.from(key), uploadId)
     const [gone, upload] = await Promise.all([
       refusesCommands(context.view, bucket),
@@ -24,6 +24,8 @@ export const abortUpload: Rule<'abort-upload'> = {
     }
 
     const parts = await readParts(context.view, uploadId)
+    const lastMs = Math.max(initiatedMs, ...parts.map(({ modifiedMs }) => modifiedMs))
+    if (idleSinceMs !== undefined && lastMs >= idleSinceMs) return refuse({ kind: 'no-upload' })
     const batch = [
       { key: rowKey, value: undefined },
       ...forgetParts(uploadId, parts),

@@ -8,7 +8,7 @@ import { decodeClockRow, encodeClockRow } from '../rows/clock-row.ts'
 import { CLOCK_KEY } from '../rows/keys.ts'
 import { MetadataUnavailable } from '../unavailable.ts'
 import { decide } from './decide.ts'
-import type { Context, Decision, GarbagePolicy } from './decision.ts'
+import type { Context, Decision, GarbagePolicy, View } from './decision.ts'
 import { nextTime } from './log-time.ts'
 import { PendingRows } from './pending-rows.ts'
 import { firstSweep, type SweepPosition, sweepExpired } from './sweep.ts'
@@ -78,6 +78,22 @@ export class CommandPipeline {
     }
   }
 
+  /**
+   * Asks a question as a command would be decided: between two commands, on top of all before it. Answered once those
+   * are durable. Throws MetadataUnavailable where the fate of a command may be open, and from then on for ever.
+   */
+  async ask<Answer>(question: (view: View) => Promise<Answer>): Promise<Answer> {
+    await this.#places.acquire()
+    try {
+      const { answer, fate } = await this.#askInTurn(question)
+      const failure = await fate
+      if (failure) throw unavailable(failure)
+      return answer
+    } finally {
+      this.#places.release()
+    }
+  }
+
   /** Resolves when the write of `key` that was appended last has met its fate. */
   async settled(key: Uint8Array): Promise<void> {
     await this.#rows.fateOf(key)
@@ -99,6 +115,21 @@ export class CommandPipeline {
       const batch = [...decision.batch, ...(await this.#sweepSometimes(context))]
       if (batch.length > 0) this.#append(batch, context.time)
       return { decision, fate: this.#lastFate }
+    } finally {
+      this.#turn.release()
+    }
+  }
+
+  async #askInTurn<Answer>(
+    question: (view: View) => Promise<Answer>,
+  ): Promise<{ answer: Answer; fate: Fate }> {
+    await this.#turn.acquire()
+    try {
+      if (this.#failure) throw unavailable(this.#failure)
+      const answer = await question(this.#rows)
+      // The view fell back to older rows if an append failed while they were read.
+      if (this.#failure) throw unavailable(this.#failure)
+      return { answer, fate: this.#lastFate }
     } finally {
       this.#turn.release()
     }

@@ -10,6 +10,7 @@ import {
   encodeEntry,
   IndexCorrupt,
   type IndexEntry,
+  KeyKind,
   type ShardRow,
   sealedKey,
   shardKey,
@@ -25,6 +26,8 @@ const SIZES: LevelSizes = { writeBufferBytes: 4 * 1024 * 1024, cacheBytes: 2 * 1
 const SCAN_ROWS = 1000
 // Above every key that is in use: compacting it writes what is in memory and nothing else.
 const UNUSED_RANGE = [Buffer.from('fffffffe', 'hex'), Buffer.from('ffffffff', 'hex')] as const
+/** Where the rows of shards lie. */
+const SHARDS = { from: Buffer.of(KeyKind.Shard), to: Buffer.of(KeyKind.Shard + 1) }
 
 /** The open index of one drive. */
 export class ShardIndex {
@@ -76,6 +79,17 @@ export class ShardIndex {
     return offsets
   }
 
+  /** The first shards after `after`, in the order of their keys. */
+  async idsAfter(after: ShardId | undefined, limit: number): Promise<ShardId[]> {
+    const ids: ShardId[] = []
+    const range = after === undefined ? { gte: SHARDS.from } : { gt: shardKey(after) }
+    for await (const entry of this.#scan({ ...range, lt: SHARDS.to }, limit)) {
+      if (entry.kind === 'shard') ids.push(entry.id)
+      if (ids.length === limit) break
+    }
+    return ids
+  }
+
   /** Every row, verified. Throws IndexCorrupt at the first one that is not whole. */
   entries(): AsyncGenerator<IndexEntry> {
     return this.#scan({})
@@ -100,11 +114,14 @@ export class ShardIndex {
     await this.#level.close()
   }
 
-  async *#scan(range: { gte?: Uint8Array; lt?: Uint8Array }): AsyncGenerator<IndexEntry> {
+  async *#scan(
+    range: { gt?: Uint8Array; gte?: Uint8Array; lt?: Uint8Array },
+    rowsAtOnce = SCAN_ROWS,
+  ): AsyncGenerator<IndexEntry> {
     const iterator = this.#level.iterator({ ...range, highWaterMarkBytes: 256 * 1024 } as object)
     try {
       for (;;) {
-        const rows = await this.#drive.run(() => iterator.nextv(SCAN_ROWS))
+        const rows = await this.#drive.run(() => iterator.nextv(rowsAtOnce))
         if (rows.length === 0) return
         for (const [key, value] of rows) yield decodeEntry(key, value)
       }

@@ -70,6 +70,11 @@ export class ShardLedger {
     return await this.#index.read((index) => index.getMany(ids))
   }
 
+  /** The first shards after `after` that lie in segments, in an order that compaction does not change. */
+  async idsAfter(after: ShardId | undefined, limit: number): Promise<ShardId[]> {
+    return await this.#index.read((index) => index.idsAfter(after, limit))
+  }
+
   /** Notes that the appender began a segment. */
   begin(segment: number): void {
     assert(!this.accounts.has(segment), 'segment numbers are never used twice')

@@ -74,7 +74,8 @@ export function belongsTo(description: ShardDescription, blob: Blob): boolean {
   )
 }
 
-async function checkSlot(
+/** Checks one slot of a blob. */
+export async function checkSlot(
   blob: Blob,
   slot: number,
   depth: CheckDepth,

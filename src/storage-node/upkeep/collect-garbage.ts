@@ -7,6 +7,7 @@ import type { Garbage, MetadataPartition } from '../../metadata/contract.ts'
 import { MISSING_SLOT } from '../../metadata/records.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
 import type { StorageNode } from '../contract.ts'
+import type { BlobLatch } from './blob-latch.ts'
 
 /** Rows taken in one step: a bound on memory and on the size of the batch that forgets them. */
 const BATCH = 500
@@ -20,6 +21,8 @@ export interface CollectorParts {
   partitions: readonly MetadataPartition[]
   /** Whether somebody reads the blob now. */
   isPinned(uid: Uid): boolean
+  /** Held while the shards of a blob are deleted: nobody makes them again meanwhile. */
+  latch: BlobLatch
 }
 
 /** Collects everything that is due in every partition; returns how many blobs were deleted. */
@@ -36,15 +39,21 @@ export async function collectGarbage(parts: CollectorParts, signal: AbortSignal)
   return collected
 }
 
-/** Pinned blobs stay for a later round; they keep nothing behind them waiting. */
+/** Pinned and held blobs stay for a later round; they keep nothing behind them waiting. */
 async function collectBatch(
   due: readonly Garbage[],
   partition: MetadataPartition,
   parts: CollectorParts,
 ): Promise<number> {
-  const free = due.filter(({ blob }) => !parts.isPinned(blob.uid))
+  const free: Garbage[] = []
+  for (const garbage of due) {
+    const { uid } = garbage.blob
+    const letGo = parts.isPinned(uid) ? undefined : parts.latch.tryHold(uid)
+    if (letGo === undefined) continue
+    await deleteShards(garbage, parts).finally(letGo)
+    free.push(garbage)
+  }
   if (free.length === 0) return 0
-  for (const garbage of free) await deleteShards(garbage, parts)
   await partition.commit({
     kind: 'forget-garbage',
     commandId: newUid(parts.world),
@@ -54,8 +63,8 @@ async function collectBatch(
 }
 
 /**
- * Deletes the shards on every drive that is there. What lies on a drive that is out stays behind as an orphan:
- * waiting for the drive would keep every other row of the queue waiting too.
+ * Deletes the shards on every drive that is there. What lies on a drive that is out stays behind as an orphan, to be
+ * swept when it is back: waiting for the drive would keep every other row of the queue waiting too.
  */
 async function deleteShards({ blob }: Garbage, parts: CollectorParts): Promise<void> {
   const deletions = blob.drives.map(async (driveId, slot) => {

@@ -93,11 +93,19 @@ const STATUS: StoreStatus = {
     unrepairable: [{ bucket: 'b', key: 'k', uid: 'u', part: 0, good: 3, needed: 4 }],
   },
   uploads: { count: 1, oldestMs: 0 },
+  orphans: {
+    ...{ passes: 2, lastPassMs: 0, deleted: 7, deletedBytes: 4096, adopted: 1 },
+    left: { unreadable: 1, useless: 2, undecided: 0 },
+  },
 }
 
 t.test('a status in words', async (t) => {
   const text = showStatus(STATUS).join('\n')
   t.notMatch(text, /healthy/)
+  t.match(
+    text,
+    /^Orphans {3}last looked for .*; since the start 7 deleted \(4.*\), 1 in use again, 3 left$/m,
+  )
   t.match(text, /^Health +damaged\n +1 blob can not be mended\./)
   t.match(
     text,

@@ -74,13 +74,45 @@ t.test('every blob is walked once, found when it is owed, and moved in its row',
   )
 })
 
+t.test(
+  'whether a blob is named is known exactly, whatever is committed at the same time',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40, size: 'max' }), async (steps) => {
+        const life = new Life(await openFixture())
+        for (const one of steps) await life.runWhileAsked(one)
+      }),
+      { seed: SEED, numRuns: 60 },
+    )
+  },
+)
+
 /** A store whose clients do as the steps say. */
 class Life {
   readonly #fixture: Fixture
   readonly #uploads: OpenUpload[] = []
+  /** Every blob that was ever written, and for which key. */
+  readonly #written: { key: string; blob: Blob }[] = []
 
   constructor(fixture: Fixture) {
     this.#fixture = fixture
+  }
+
+  /** What is asked before a step sees nothing of the step, and all before it. */
+  async runWhileAsked(one: Step): Promise<void> {
+    const { partition, log } = this.#fixture
+    const { references } = await partition.scanBlobs(undefined, 10_000)
+    const keys = [...new Set(this.#written.map(({ key }) => key))]
+    const asked = keys.map(async (key) => {
+      const blobs = this.#written.filter((made) => made.key === key).map(({ blob }) => blob)
+      const found = await partition.findInOrder({ bucketId: bucket.id, key }, blobs)
+      const expected = blobs.map(({ uid, part }) =>
+        references.find(({ blob }) => blob.uid === uid && blob.part === part),
+      )
+      deepStrictEqual(found, expected)
+    })
+    await Promise.all([...asked, this.run(one)])
+    deepStrictEqual(log.openCursors, 0)
   }
 
   async run(one: Step): Promise<void> {
@@ -89,7 +121,7 @@ class Life {
     switch (one.do) {
       case 'put':
         await store.put(one.key, 'a', {
-          version: { ...store.version('a', 5), blob: store.blob(5, one.drives) },
+          version: { ...store.version('a', 5), blob: this.#blob(one.key, 5, one.drives) },
         })
         return
       case 'put-empty':
@@ -105,7 +137,7 @@ class Life {
       }
       case 'append': {
         const [latest] = await this.#versionsOf(one.key)
-        const more = { blob: store.blob(7, one.drives) }
+        const more = { blob: this.#blob(one.key, 7, one.drives) }
         if (latest) await store.append(one.key, latest.versionId, 7, more)
         return
       }
@@ -177,11 +209,17 @@ class Life {
     deepStrictEqual(log.openCursors, 0)
   }
 
+  #blob(key: string, bytes: number, drives: number[] | undefined, part = 0): Blob {
+    const blob = { ...this.#fixture.store.blob(bytes, drives), part }
+    this.#written.push({ key, blob })
+    return blob
+  }
+
   async #annotate(key: string, pick: number, drives: number[] | undefined): Promise<void> {
     const { partition, store } = this.#fixture
     const version = at(await this.#versionsOf(key), pick)
     if (!version) return
-    const blob = store.blob(3, drives)
+    const blob = this.#blob(key, 3, drives)
     await partition.commit({
       kind: 'put-annotation',
       commandId: store.uid(),
@@ -197,7 +235,7 @@ class Life {
     const upload = at(this.#uploads, pick)
     if (!upload) return
     const number = 1 + (pick % 3)
-    const blob = { ...store.blob(5 * MIB, drives), part: number }
+    const blob = this.#blob(upload.key, 5 * MIB, drives, number)
     const part = { ...store.part(number, 5 * MIB), blob }
     await store.putPart(upload.key, upload.uploadId, part)
     upload.parts = [...upload.parts.filter((other) => other.number !== number), part]
@@ -313,6 +351,57 @@ t.test('the walk sees what was committed before it began', async (t) => {
   await put
   t.equal((await walk).references.length, 1)
   t.strictSame(await owed, [])
+})
+
+t.test('what is asked in order waits for the fate of what was committed before', async (t) => {
+  const { store, partition, log } = await openFixture()
+  const blob = store.blob(5)
+  const place = { bucketId: bucket.id, key: 'k' }
+  log.hold()
+  const put = store.put('k', 'a', { version: { ...store.version('a'), blob } })
+  while (log.waiting === 0) await new Promise(setImmediate)
+  let isAnswered = false
+  const asked = partition.findInOrder(place, [blob]).finally(() => {
+    isAnswered = true
+  })
+  for (let turn = 0; turn < 10; turn += 1) await new Promise(setImmediate)
+  t.notOk(isAnswered)
+  log.resume()
+  await put
+  t.match(await asked, [{ blob, key: 'k' }])
+})
+
+t.test('where the fate of a commit is open nothing is said to be unnamed, ever', async (t) => {
+  const { store, partition, log } = await openFixture()
+  const blob = store.blob(5)
+  const place = { bucketId: bucket.id, key: 'k' }
+  log.hold()
+  const put = store.put('k', 'a', { version: { ...store.version('a'), blob } })
+  put.catch(() => undefined)
+  while (log.waiting === 0) await new Promise(setImmediate)
+  const asked = partition.findInOrder(place, [blob])
+  asked.catch(() => undefined)
+  log.fail()
+  const unknown = { code: 'METADATA_UNAVAILABLE' }
+  await t.rejects(put, unknown)
+  await t.rejects(asked, unknown)
+  await t.rejects(partition.findInOrder(place, [blob]), unknown)
+  await t.rejects(partition.findInOrder({ bucketId: bucket.id, key: 'other' }, [blob]), unknown)
+})
+
+t.test('a search of very many rows is given up', async (t) => {
+  const { store, partition } = await openFixture()
+  const first = await store.put('k', 'a')
+  if (first.kind !== 'done') throw new Error(first.kind)
+  store.setVersioning('enabled')
+  for (let count = 0; count <= 20_000; count += 1000) {
+    await Promise.all(Array.from({ length: 1000 }, () => store.put('k', 'b')))
+  }
+  const blob = store.blob(5)
+  await t.rejects(partition.findInOrder({ bucketId: bucket.id, key: 'k' }, [blob]), {
+    code: 'SEARCH_TOO_LONG',
+  })
+  t.strictSame(await partition.findInOrder({ bucketId: bucket.id, key: 'j' }, [blob]), [undefined])
 })
 
 t.test('rows that name nothing do not make a page long', async (t) => {

@@ -26,6 +26,7 @@ import type {
   ShardDescribed,
   ShardDescription,
   ShardId,
+  ShardLists,
   ShardOpened,
   ShardWriter,
   StorageNode,
@@ -35,12 +36,14 @@ import { MemoryLog } from '../metadata/memory-log.ts'
 type Cells = Buffer[]
 
 /** Shards by drive; a test may break drives, lose shards and rot cells. */
-export class MemoryNode implements StorageNode {
+export class MemoryNode implements StorageNode, ShardLists {
   readonly drives = new Map<DriveId, Map<string, Cells>>()
   readonly failed = new Set<DriveId>()
   readonly rotten = new Set<string>()
   /** Cells that do not verify, until the shard is written again. */
   readonly rottenCells = new WeakSet<Uint8Array>()
+  /** Shards that do not say what they are. */
+  readonly rottenHeaders = new Set<string>()
   readonly #descriptions = new Map<string, ShardDescription>()
   /** Called before every write of a cell. */
   beforeWrite: (driveId: DriveId, cell: number) => void = () => {}
@@ -84,6 +87,7 @@ export class MemoryNode implements StorageNode {
     }
     const describe = async (): Promise<ShardDescribed> => {
       this.#check(driveId)
+      if (this.rottenHeaders.has(nameOf(id))) return { kind: 'corrupt', detail: 'rotten' }
       return { kind: 'found', description: this.#descriptions.get(nameOf(id))! }
     }
     return { kind: 'found', reader: { describe, readCell, close } }
@@ -92,6 +96,14 @@ export class MemoryNode implements StorageNode {
   async deleteShard(driveId: DriveId, id: ShardId): Promise<void> {
     this.#check(driveId)
     this.#drive(driveId).delete(nameOf(id))
+  }
+
+  async *listShards(driveId: DriveId): AsyncGenerator<readonly ShardId[]> {
+    this.#check(driveId)
+    for (const name of [...this.#drive(driveId).keys()]) {
+      const [uid, part, slot] = name.split('.')
+      yield [{ uid: uid as ShardId['uid'], part: Number(part), slot: Number(slot) }]
+    }
   }
 
   /** Shards on all drives together. */

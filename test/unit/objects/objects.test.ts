@@ -9,6 +9,7 @@ import {
 } from '../../../src/objects/object-store.ts'
 import { TooFewShards } from '../../../src/objects/read-blob.ts'
 import { TooFewDrives } from '../../../src/objects/shard-fan.ts'
+import { BlobLatch } from '../../../src/storage-node/upkeep/blob-latch.ts'
 import { collectGarbage } from '../../../src/storage-node/upkeep/collect-garbage.ts'
 import { Seeded } from '../../support/seeded.ts'
 import { bodyOf, collect, type MemoryStore, openMemoryStore } from './memory-store.ts'
@@ -226,6 +227,7 @@ t.test('overwritten and deleted bytes are collected, but not under a reader', as
     coordinator: store.coordinator,
     partitions: store.partitions,
     isPinned: store.parts.pins.isPinned.bind(store.parts.pins),
+    latch: new BlobLatch(),
   }
   const { signal } = new AbortController()
   t.equal(await collectGarbage(collector, signal), 0, 'pinned')
@@ -247,7 +249,12 @@ t.test('blobs that are being read keep no other garbage waiting', async (t) => {
     const { blob } = (await findObject(store, 'k')).version
     if (count < 500) unpins.push(pins.pin(blob!.uid))
   }
-  const collector = { ...store, ...store.parts, isPinned: pins.isPinned.bind(pins) }
+  const collector = {
+    ...store,
+    ...store.parts,
+    isPinned: pins.isPinned.bind(pins),
+    latch: new BlobLatch(),
+  }
   const { signal } = new AbortController()
   t.equal(await collectGarbage(collector, signal), 2)
   for (const unpin of unpins) unpin()

@@ -1,0 +1,54 @@
+// What rows name, as a filter: the shards that are none of an orphan sweep's business. Garbage is the collector's.
+import type { Garbage, MetadataPartition } from '../../metadata/contract.ts'
+import { type Blob, MISSING_SLOT } from '../../metadata/records.ts'
+import type { ShardFilter } from './shard-filter.ts'
+
+/** Rows asked for at once: a bound on memory. */
+const PAGE_BLOBS = 256
+
+/** Adds every shard that a row of any partition names. Throws when one of them can not be asked. */
+export async function addNamedShards(
+  filter: ShardFilter,
+  partitions: readonly MetadataPartition[],
+  pace: () => Promise<void>,
+): Promise<void> {
+  for (const partition of partitions) {
+    await addBlobs(filter, partition, pace)
+    await addGarbage(filter, partition, pace)
+  }
+}
+
+async function addBlobs(
+  filter: ShardFilter,
+  partition: MetadataPartition,
+  pace: () => Promise<void>,
+): Promise<void> {
+  let after: Uint8Array | undefined
+  for (;;) {
+    const page = await partition.scanBlobs(after, PAGE_BLOBS)
+    for (const { blob } of page.references) addShards(filter, blob)
+    if (!page.more) return
+    after = page.after
+    await pace()
+  }
+}
+
+async function addGarbage(
+  filter: ShardFilter,
+  partition: MetadataPartition,
+  pace: () => Promise<void>,
+): Promise<void> {
+  let last: Garbage | undefined
+  do {
+    const page = await partition.dueGarbage(Number.MAX_SAFE_INTEGER - 1, PAGE_BLOBS, last)
+    for (const { blob } of page) addShards(filter, blob)
+    last = page.length === PAGE_BLOBS ? page.at(-1) : undefined
+    await pace()
+  } while (last)
+}
+
+function addShards(filter: ShardFilter, { uid, part, drives }: Blob): void {
+  for (const [slot, driveId] of drives.entries()) {
+    if (driveId !== MISSING_SLOT) filter.add(driveId, { uid, part, slot })
+  }
+}

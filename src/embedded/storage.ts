@@ -32,6 +32,7 @@ import { DamageLog } from '../storage-node/upkeep/damage-log.ts'
 import type { FileScrub } from '../storage-node/upkeep/file-scrub.ts'
 import { listHealMetrics } from '../storage-node/upkeep/heal-progress.ts'
 import { Healer } from '../storage-node/upkeep/healer.ts'
+import { ScrubPositions } from '../storage-node/upkeep/scrub-position.ts'
 import { openKeyProvider } from './encryption-keys.ts'
 import { openFileScrub } from './file-scrubbers.ts'
 import { type LastEvent, watchEvents } from './last-event.ts'
@@ -141,7 +142,19 @@ async function openAll(
   const dumps = startDumps(config, { ...parts, host, coordinator, live }, opened)
   const files = openFileScrub({ ...parts, host, coordinator, dumps, drives: live, credentials })
   const world = { ...parts.world, clock }
-  const healing = { ...parts, world, node, coordinator, partitions, latch, files, writes, isPinned }
+  const positions = new ScrubPositions({ ...parts, drives: () => live.list() })
+  const healing = {
+    ...parts,
+    world,
+    positions,
+    node,
+    coordinator,
+    partitions,
+    latch,
+    files,
+    writes,
+    isPinned,
+  }
   const healer = await startHealer(config, healing, opened)
   listMetrics(coordinator, parts.registry)
   return {
@@ -206,6 +219,7 @@ async function startHealer(
     partitions: readonly MetadataPartition[]
     latch: BlobLatch
     files: FileScrub
+    positions: ScrubPositions
     writes: WritesUnderWay
     isPinned(uid: Uid): boolean
   },

@@ -3,19 +3,17 @@
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import type { Drive } from './drive.ts'
+import { type FileDrive, readSmallFile, replaceSmallFile } from './small-file.ts'
 
 /** Its name on every drive. */
 export const ROOT_CREDENTIALS_FILE = 'root-credentials'
-
-/** What is needed of a drive to keep a file at its root. */
-type Keeper = Pick<Drive, 'path' | 'run'>
 
 /**
  * Keeps the file on every drive that takes it; returns the first path. A drive that is full or failing does not
  * stop the others, but one at least must have it, or nobody could learn the key: then the error is thrown.
  */
 export async function keepCredentials(
-  drives: readonly Keeper[],
+  drives: readonly FileDrive[],
   credentials: { accessKeyId: string; secretAccessKey: string },
   { world, log }: { world: Pick<World, 'disk'>; log: Log },
 ): Promise<string> {
@@ -40,7 +38,7 @@ export async function keepCredentials(
 
 /** Reads the file on every drive that works and writes it again where it is not what it was. */
 export async function scrubCredentials(
-  drives: readonly (Keeper & Pick<Drive, 'failure'>)[],
+  drives: readonly (FileDrive & Pick<Drive, 'failure'>)[],
   credentials: { accessKeyId: string; secretAccessKey: string },
   { world }: { world: Pick<World, 'disk'> },
 ): Promise<{ files: number; damaged: number }> {
@@ -56,29 +54,16 @@ export async function scrubCredentials(
 /** Writes the file unless it already says this; true when it was written. */
 async function keepOn(
   world: Pick<World, 'disk'>,
-  drive: Keeper,
+  drive: FileDrive,
   credentials: { accessKeyId: string; secretAccessKey: string },
 ): Promise<boolean> {
-  const { disk } = world
-  const path = `${drive.path}/${ROOT_CREDENTIALS_FILE}`
-  const text = Buffer.from(
+  const bytes = Buffer.from(
     `[default]\naws_access_key_id = ${credentials.accessKeyId}\n` +
       `aws_secret_access_key = ${credentials.secretAccessKey}\n`,
   )
-  return await drive.run(async () => {
-    const stat = await disk.stat(path)
-    if (stat && Buffer.compare(await disk.readFile(path), text) === 0) return false
-    const draft = `${path}.tmp`
-    if (await disk.stat(draft)) await disk.remove(draft)
-    const file = await disk.open(draft, 'create', 0o600)
-    try {
-      await file.write([text], 0)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await disk.rename(draft, path)
-    await disk.syncDirectory(drive.path)
-    return true
-  })
+  const kept = await readSmallFile(world, drive, ROOT_CREDENTIALS_FILE)
+  if (kept && Buffer.compare(kept, bytes) === 0) return false
+  const file = { name: ROOT_CREDENTIALS_FILE, bytes, permissions: 0o600 }
+  await replaceSmallFile(world, drive, file)
+  return true
 }

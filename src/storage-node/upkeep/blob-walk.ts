@@ -1,5 +1,4 @@
-// A pass over every blob that rows name, partition by partition. Its position is in memory only: after a restart a
-// pass begins anew.
+// A pass over every blob that rows name, partition by partition.
 import type { BlobReference, MetadataPartition } from '../../metadata/contract.ts'
 import type { Healed } from './heal-blob.ts'
 
@@ -25,6 +24,16 @@ export interface PassCounts {
   unrepairable: number
 }
 
+/** Where a pass is, so that another process can go on with it. */
+export interface WalkPosition {
+  startedMs: number
+  counts: PassCounts
+  /** Which of the partitions. */
+  at: number
+  /** The row after which it goes on, in hex; absent at the beginning of the partition. */
+  after?: string
+}
+
 /** Rows asked for at once: a bound on memory. */
 const PAGE_BLOBS = 64
 
@@ -45,11 +54,28 @@ export class BlobWalk {
   #after: Uint8Array | undefined
   #page: WalkedBlob[] = []
   #pageEndsPartition = false
+  /** What had been found, and where, when the page under way was read: all before it is done. */
+  #settled: WalkPosition
 
-  constructor(kind: PassKind, partitions: readonly MetadataPartition[], startedMs: number) {
+  /** `from`: where another process was with the pass. */
+  constructor(
+    kind: PassKind,
+    partitions: readonly MetadataPartition[],
+    from: Pick<WalkPosition, 'startedMs'> & Partial<WalkPosition>,
+  ) {
+    const { startedMs, counts, at = 0, after } = from
     this.kind = kind
     this.startedMs = startedMs
     this.#partitions = partitions
+    this.#at = at
+    this.#after = after === undefined ? undefined : Buffer.from(after, 'hex')
+    Object.assign(this.counts, counts)
+    this.#settled = this.#here()
+  }
+
+  /** Everything before it was looked at, and is in its counts. */
+  get position(): WalkPosition {
+    return this.#settled
   }
 
   /** The next blobs, at most `limit`; none at the end. A page that can not be read now is asked for again by the next call. */
@@ -57,6 +83,7 @@ export class BlobWalk {
     while (this.#page.length === 0) {
       if (this.#pageEndsPartition) this.#enterNextPartition()
       const partition = this.#partitions[this.#at]
+      this.#settled = this.#here()
       if (partition === undefined) return []
       const { references, after, more } = await partition.scanBlobs(this.#after, PAGE_BLOBS)
       this.#page = references.map((reference) => ({ partition, reference }))
@@ -87,6 +114,12 @@ export class BlobWalk {
     const { mendedShards, waiting, unsettled, unrepairable } = this.counts
     if (waiting + unsettled + unrepairable > 0) return false
     return this.kind === 'scrub' || mendedShards === 0
+  }
+
+  #here(): WalkPosition {
+    const after = this.#after && Buffer.from(this.#after).toString('hex')
+    const { startedMs } = this
+    return { startedMs, counts: { ...this.counts }, at: this.#at, ...(after ? { after } : {}) }
   }
 
   #enterNextPartition(): void {

@@ -1,11 +1,12 @@
 // The worker that mends: first what readers reported, then what rows say to be owed, then passes over all blobs.
 // It rests in proportion to what it worked, and no trouble with one blob keeps it from the others.
+import { beforeDeadline } from '../../kit/before-deadline.ts'
 import type { BlobReference, MetadataPartition } from '../../metadata/contract.ts'
 import type { Blob } from '../../metadata/records.ts'
 import { whereaboutsOf } from '../../metadata/rows/blob-rows.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
 import { metaPartitionOf } from '../../placement/place.ts'
-import { BlobWalk, type PassKind } from './blob-walk.ts'
+import { BlobWalk, type PassKind, type WalkPosition } from './blob-walk.ts'
 import { checkBlob } from './check-blob.ts'
 import { DamageQueue } from './damage-queue.ts'
 import type { FileScrub } from './file-scrub.ts'
@@ -16,6 +17,7 @@ import { Mover, type MoverParts } from './mover.ts'
 import { OwedBlobs } from './owed-blobs.ts'
 import { Pacer } from './pacer.ts'
 import { PassSchedule, redundancyLeft, type ScheduleOptions } from './pass-schedule.ts'
+import type { ScrubPosition, ScrubPositions } from './scrub-position.ts'
 import { ShardSources } from './shard-sources.ts'
 import { UnrepairableList } from './unrepairable.ts'
 
@@ -33,6 +35,8 @@ export interface HealerParts
   partitions: readonly MetadataPartition[]
   /** What a scrub reads beside the blobs; absent where there is nothing else. */
   files?: Pick<FileScrub, 'run' | 'isClean' | 'counts'>
+  /** Where it is kept how far the scrub has come; absent where that need not outlive the process. */
+  positions?: Pick<ScrubPositions, 'load' | 'save'>
 }
 
 /** A pass under way. `disturbances`: how many there had been when it began. */
@@ -50,6 +54,12 @@ const BATCH_BLOBS = 4
 
 /** Rest after work, as a multiple of the time that the work took: a duty of 20 %, and of 60 % with little redundancy left. */
 const TRANQUILITY = { usual: 4, urgent: 2 / 3 } as const
+
+/** How far the scrub has come is kept so often. */
+const SAVE_EVERY_MS = 5 * 60_000
+
+/** So long a start waits to learn it, and a stop until it is kept: a drive may hang. */
+const POSITION_MS = 5_000
 
 /** Shards that moved, of which the old copies are deleted in one step. */
 const CLEARED_AT_ONCE = 16
@@ -87,6 +97,12 @@ export class Healer {
   #waiting = 0
   #isClean = false
   #lastVerifiedMs: number | undefined
+  /** When the last scrub that ended was begun. */
+  #endedStartedMs: number | undefined
+  /** A scrub that another process began, until it is gone on with. */
+  #begun: WalkPosition | undefined
+  #savedMs: number
+  #saving: Promise<void> = Promise.resolve()
 
   constructor(options: HealerOptions, parts: HealerParts) {
     this.#options = options
@@ -112,6 +128,7 @@ export class Healer {
     this.#pacer = new Pacer(parts.world.clock, () => this.#tranquility())
     this.#owed = new OwedBlobs(parts.partitions)
     this.#schedule = new PassSchedule(options, parts.coordinator.state.map, this.#nowMs())
+    this.#savedMs = this.#nowMs()
     this.#mover = new Mover(options.againMs, {
       ...parts,
       leftBehind: this.#leftBehind,
@@ -131,6 +148,8 @@ export class Healer {
     this.#stopping.abort()
     await this.#running
     await this.#scrubbing
+    this.#save()
+    await beforeDeadline(this.#saving, POSITION_MS, this.#parts.world)
   }
 
   /** A reader found a shard missing or corrupt. Drives that fail are the coordinator's to report. */
@@ -171,6 +190,7 @@ export class Healer {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
+    await this.#load()
     while (!signal.aborted) {
       try {
         if (await this.#step()) await this.#pacer.rest(signal)
@@ -278,6 +298,7 @@ export class Healer {
         walk.note(blob, await this.#heal({ ...blob, depth, hasRepairRow: false }))
       }),
     )
+    if (this.#nowMs() >= this.#savedMs + SAVE_EVERY_MS) this.#save()
     if (batch.length > 0) return true
     if (pass.filesClean === undefined) return false
     this.#end(pass)
@@ -294,9 +315,11 @@ export class Healer {
 
   #begin(kind: PassKind): void {
     const nowMs = this.#nowMs()
-    const walk = new BlobWalk(kind, this.#parts.partitions, nowMs)
     const isHurried = kind === 'scrub' && this.#hurriesNext
     if (isHurried) this.#hurriesNext = false
+    const from = (kind === 'scrub' && !isHurried && this.#begun) || { startedMs: nowMs }
+    if (kind === 'scrub') this.#begun = undefined
+    const walk = new BlobWalk(kind, this.#parts.partitions, from)
     const { disturbances } = this.#schedule
     const pass: Pass = { walk, disturbances, isHurried, filesClean: kind === 'check' || undefined }
     this.#passes[kind] = pass
@@ -339,10 +362,41 @@ export class Healer {
     const leftNothing = walk.leftNothing && pass.filesClean === true
     this.#isClean = leftNothing && disturbances === this.#schedule.disturbances
     if (kind === 'scrub' && leftNothing) this.#lastVerifiedMs = startedMs
+    if (kind === 'scrub') {
+      this.#endedStartedMs = startedMs
+      this.#save()
+    }
     this.#schedule.ended(walk, this.#nowMs())
     if (counts.mendedShards > 0) this.#mover.lookAgain()
     const level = walk.leftNothing && counts.mendedShards === 0 ? 'debug' : 'info'
     this.#parts.log[level]({ pass: kind, ...counts }, 'a pass over all blobs has ended')
+  }
+
+  /** Goes on where another process was. Its clock may have been ahead of ours: then nothing of it counts. */
+  async #load(): Promise<void> {
+    let found: ScrubPosition | undefined
+    const loading = this.#parts.positions?.load().then((position) => {
+      found = position
+    })
+    if (loading) await beforeDeadline(loading, POSITION_MS, this.#parts.world)
+    const nowMs = this.#nowMs()
+    if (!found || found.savedMs > nowMs) return
+    this.#begun = found.walk
+    this.#endedStartedMs = found.endedStartedMs
+    this.#lastVerifiedMs ??= found.lastVerifiedMs
+    if (found.walk || found.endedStartedMs === undefined || this.#hurriesNext) return
+    this.#schedule.putOffScrub(found.endedStartedMs + this.#options.scrubPeriodMs)
+  }
+
+  /** Keeps how far the scrub has come, beside all other work; one after the other. */
+  #save(): void {
+    const { positions } = this.#parts
+    if (!positions) return
+    this.#savedMs = this.#nowMs()
+    const walk = this.#passes.scrub?.walk.position ?? this.#begun
+    const times = { endedStartedMs: this.#endedStartedMs, lastVerifiedMs: this.#lastVerifiedMs }
+    const position = { savedMs: this.#savedMs, walk, ...times }
+    this.#saving = this.#saving.then(() => positions.save(position))
   }
 
   /** Whatever goes wrong with one blob is entered and said; only being told to stop goes on. */

@@ -78,6 +78,11 @@ export class PassSchedule {
     this.#scrubDueMs = Math.min(this.#scrubDueMs, atMs)
   }
 
+  /** The first scrub is not due before: another process ended one. */
+  putOffScrub(untilMs: number): void {
+    this.#scrubDueMs = untilMs
+  }
+
   /** Which pass is to begin now. */
   next(nowMs: number): PassKind | undefined {
     if (this.#checkDueMs <= nowMs) return 'check'

@@ -8,6 +8,7 @@ import {
   listHealMetrics,
 } from '../../../../src/storage-node/upkeep/heal-progress.ts'
 import { Healer, type HealerOptions } from '../../../../src/storage-node/upkeep/healer.ts'
+import type { ScrubPosition } from '../../../../src/storage-node/upkeep/scrub-position.ts'
 import { Seeded } from '../../../support/seeded.ts'
 import { allBlobs, UpkeepFixture } from './upkeep-fixture.ts'
 
@@ -285,4 +286,62 @@ t.test('what is overwritten while it is mended leaves a pass nothing to settle',
   const now = await until(healer, ({ complete }) => complete)
   t.equal(overwritten.size, 8)
   t.equal(now.waiting, 0)
+})
+
+/** Keeps positions in memory. */
+class Positions {
+  saved: ScrubPosition | undefined
+  constructor(saved?: ScrubPosition) {
+    this.saved = saved
+  }
+
+  async load(): Promise<ScrubPosition | undefined> {
+    return this.saved
+  }
+
+  async save(position: ScrubPosition): Promise<void> {
+    this.saved = position
+  }
+}
+
+t.test('a scrub goes on where another process was', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  const { store } = fixture
+  await fill(fixture, 30)
+  const counts = {
+    blobs: 7,
+    bytes: 7000,
+    mendedShards: 0,
+    waiting: 0,
+    unsettled: 0,
+    unrepairable: 0,
+  }
+  const startedMs = Date.now() - 60_000
+  const at = store.partitions.length - 1
+  const inLast = (await store.partitions[at]!.scanBlobs(undefined, 100)).references.length
+  const positions = new Positions({ savedMs: startedMs + 1, walk: { startedMs, counts, at } })
+  const times = { ...TIMES, scrubPeriodMs: 1, againMs: NEVER_MS }
+  const healer = new Healer(times, { ...fixture.healerParts, positions })
+  healer.start()
+  const now = await until(healer, ({ ended }) => ended.scrub === 1)
+  await healer.stop()
+  t.equal(now.lastVerifiedMs, startedMs)
+  t.ok(now.checkedBlobs < 30 + 30, 'it did not begin anew')
+  t.ok(now.checkedBlobs >= inLast)
+  t.equal(positions.saved?.endedStartedMs, startedMs)
+  t.equal(positions.saved?.lastVerifiedMs, startedMs)
+})
+
+t.test('a scrub that ended lately is not begun again by a start', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  await fill(fixture, 3)
+  const nowMs = Date.now()
+  const positions = new Positions({ savedMs: nowMs, endedStartedMs: nowMs, lastVerifiedMs: nowMs })
+  const healer = new Healer({ ...TIMES, againMs: NEVER_MS }, { ...fixture.healerParts, positions })
+  healer.start()
+  t.teardown(() => healer.stop())
+  const now = await until(healer, ({ complete }) => complete)
+  t.same([now.ended.scrub, now.passes.length, now.lastVerifiedMs], [0, 0, nowMs])
+  healer.scrubNow()
+  await until(healer, ({ ended }) => ended.scrub === 1)
 })

@@ -58,7 +58,8 @@ function refuseWithout(
   const drives = active === 1 ? '1 drive' : `${active} drives`
   return (
     `${what}: ${drives} would be left${beside}, but the code of the store, ` +
-    `${nameCode(map.code)}, needs ${needed}. Add a drive first, or replace this one.`
+    `${nameCode(map.code)}, needs ${needed}, ` +
+    'and what is stored can not be re-encoded yet. Add a drive first, or replace this one.'
   )
 }
 

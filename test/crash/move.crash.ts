@@ -29,7 +29,7 @@ import { DRIVE_FORMAT, formatDrive } from '../../src/storage-node/drive.ts'
 import { Seeded, seedOfRun } from '../support/seeded.ts'
 import { bodyOf, collect } from '../unit/objects/memory-store.ts'
 
-const KEYS = 240
+const KEYS = 120
 const WORKERS = 4
 const SIZES = [3000, 160_000, 400_000, 700_000]
 const WIDTH = 6
@@ -52,13 +52,17 @@ type News =
   | { kind: 'begins' | 'done'; key: string; content: number }
   | { kind: 'trouble'; what: string }
   | { kind: 'state'; state: StoreState }
+  | { kind: 'moved'; moved: Moved }
 
-interface StoreState {
+interface Moved {
+  movedShards: number
+  movedBytes: number
+}
+
+interface StoreState extends Moved {
   map: ClusterMap
   phase: string
   remaining: number | undefined
-  movedShards: number
-  movedBytes: number
   leftBehind: number
   complete: boolean
   reads: number
@@ -89,6 +93,7 @@ async function serve(): Promise<void> {
         tell({ kind: 'opened' })
         if (!order.rest) for (let worker = 0; worker < WORKERS; worker += 1) void load.work(worker)
         void report(store, load, tell)
+        void reportMoved(store, tell)
       } else {
         await obey(order, store!)
         tell({ kind: 'ordered' })
@@ -155,6 +160,15 @@ async function report(
     const counts = { phase, remaining, movedShards, movedBytes, leftBehind, complete }
     tell({ kind: 'state', state: { ...counts, map, reads: load.reads, held: [...held] } })
     await sleep(100)
+  }
+}
+
+/** Often, so that a kill hides little of what was moved. */
+async function reportMoved({ storage }: OpenedStore, tell: (news: News) => void): Promise<void> {
+  for (;;) {
+    const { movedShards, movedBytes } = storage.healer.progress().moves
+    tell({ kind: 'moved', moved: { movedShards, movedBytes } })
+    await sleep(5)
   }
 }
 
@@ -308,10 +322,10 @@ class Watcher {
 
   /** The bound only ends a failing test. */
   async until(what: string, wanted: (state: StoreState) => boolean): Promise<StoreState> {
-    for (let round = 0; round < 3000; round += 1) {
+    for (let round = 0; round < 15_000; round += 1) {
       if (this.state && wanted(this.state)) return this.state
       if (this.troubles.length > 0) throw new Error(`${what}: ${this.troubles.join('; ')}`)
-      await sleep(50)
+      await sleep(10)
     }
     throw new Error(`not ${what}: ${JSON.stringify({ ...this.state, map: undefined })}`)
   }
@@ -319,6 +333,7 @@ class Watcher {
   #hear(news: News): void {
     if (news.kind === 'trouble') this.troubles.push(news.what)
     else if (news.kind === 'state') this.state = news.state
+    else if (news.kind === 'moved' && this.state) this.state = { ...this.state, ...news.moved }
     else if (news.kind === 'done') this.keys.set(news.key, { acked: news.content })
     else if (news.kind === 'begins') {
       const acked = this.keys.get(news.key)?.acked ?? 0
@@ -399,7 +414,7 @@ function test(): void {
     })
     for (let key = 0; key < KEYS; key += 1) watcher.keys.set(`k${key}`, { acked: 0 })
     await watcher.start()
-    await watcher.until('filled', ({ held }) => sumOf(held) > 60e6)
+    await watcher.until('filled', ({ held }) => sumOf(held) > 40e6)
     const add = (id: number): Order[] => {
       watcher.directories.push(pathOf(id))
       return [{ kind: 'add', id, directory: pathOf(id) }]

@@ -89,11 +89,11 @@ async function serve(): Promise<void> {
         store = await openIn(order.directories)
         const { bucket } = await store.objects.createBucket('bucket', 'us-east-1')
         const load = new Load(store, bucket, new Map(order.keys), tell)
+        void reportMoved(store, tell)
         await load.checkAll()
         tell({ kind: 'opened' })
         if (!order.rest) for (let worker = 0; worker < WORKERS; worker += 1) void load.work(worker)
         void report(store, load, tell)
-        void reportMoved(store, tell)
       } else {
         await obey(order, store!)
         tell({ kind: 'ordered' })
@@ -113,6 +113,7 @@ async function openIn(directories: string[]): Promise<OpenedStore> {
     garbageGraceMs: 1000,
     scrubPeriodMs: 14 * 24 * 3_600_000,
     dumpPeriodMs: 7 * 24 * 3_600_000,
+    ...{ orphanAgeMs: 24 * 3_600_000, abandonedUploadMs: undefined },
     rootCredentials: { accessKeyId: 'root', secretAccessKey: 'secret-of-the-root' },
   }
   const tuning = { poolBytes: 32 * 2 ** 20, healing: { againMs: 300 } }
@@ -261,6 +262,7 @@ class Watcher {
   kills = 0
   reads = 0
   state: StoreState | undefined
+  #life: Moved = { movedShards: 0, movedBytes: 0 }
   /** Of lives that ended. */
   #moved = { shards: 0, bytes: 0 }
   #child: ChildProcess | undefined
@@ -271,11 +273,11 @@ class Watcher {
   }
 
   get movedBytes(): number {
-    return this.#moved.bytes + (this.state?.movedBytes ?? 0)
+    return this.#moved.bytes + this.#life.movedBytes
   }
 
   get movedShards(): number {
-    return this.#moved.shards + (this.state?.movedShards ?? 0)
+    return this.#moved.shards + this.#life.movedShards
   }
 
   async start(rest = false): Promise<void> {
@@ -302,8 +304,9 @@ class Watcher {
     await ended
     this.kills += 1
     this.reads += this.state?.reads ?? 0
-    this.#moved.shards += this.state?.movedShards ?? 0
-    this.#moved.bytes += this.state?.movedBytes ?? 0
+    this.#moved.shards += this.#life.movedShards
+    this.#moved.bytes += this.#life.movedBytes
+    this.#life = { movedShards: 0, movedBytes: 0 }
   }
 
   async order(order: Order): Promise<void> {
@@ -323,7 +326,8 @@ class Watcher {
   /** The bound only ends a failing test. */
   async until(what: string, wanted: (state: StoreState) => boolean): Promise<StoreState> {
     for (let round = 0; round < 15_000; round += 1) {
-      if (this.state && wanted(this.state)) return this.state
+      const state = this.state && { ...this.state, ...this.#life }
+      if (state && wanted(state)) return state
       if (this.troubles.length > 0) throw new Error(`${what}: ${this.troubles.join('; ')}`)
       await sleep(10)
     }
@@ -333,7 +337,7 @@ class Watcher {
   #hear(news: News): void {
     if (news.kind === 'trouble') this.troubles.push(news.what)
     else if (news.kind === 'state') this.state = news.state
-    else if (news.kind === 'moved' && this.state) this.state = { ...this.state, ...news.moved }
+    else if (news.kind === 'moved') this.#life = news.moved
     else if (news.kind === 'done') this.keys.set(news.key, { acked: news.content })
     else if (news.kind === 'begins') {
       const acked = this.keys.get(news.key)?.acked ?? 0

@@ -221,6 +221,9 @@ async function adopt(
   parts: SettleParts,
 ): Promise<boolean> {
   if (blob.drives.includes(driveId)) return false
+  // A drive that is to be emptied must not be named anew: it may be on its way out.
+  const drive = parts.coordinator.state.map.drives.find(({ id }) => id === driveId)
+  if (drive?.state !== 'active') return false
   const drives = blob.drives.map((before, at) => (at === slot ? driveId : before))
   if ((await readSlot({ ...blob, drives }, slot, parts)) !== 'whole') return false
   const answer = await parts.rule.partitionOf({ bucketId, key }).commit({

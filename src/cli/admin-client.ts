@@ -3,10 +3,15 @@ import { processEnvironment } from '../config.ts'
 import { Exit } from '../exit.ts'
 import {
   ADMIN_PREFIX,
+  type AddDrive,
+  type DrainDrive,
+  type DriveDone,
+  type DriveList,
   type HealBegun,
   type HealingStatus,
   type InspectedObject,
   type InspectRequest,
+  type ReplaceDrive,
   type StoreStatus,
 } from '../gateway/admin-api.ts'
 import {
@@ -42,7 +47,7 @@ export interface AdminOptions {
 /** One request before it is signed. */
 export interface AdminAsked {
   method: 'GET' | 'POST'
-  /** `status`, `heal` or `inspect`. */
+  /** `status`, `heal`, `inspect`, `drives` or a command about them, `drives/add`. */
   resource: string
   query?: Readonly<Record<string, string>>
 }
@@ -53,6 +58,11 @@ export interface AdminClient {
   healing(): Promise<HealingStatus>
   beginHeal(): Promise<HealBegun>
   inspect(request: InspectRequest): Promise<InspectedObject>
+  listDrives(): Promise<DriveList>
+  addDrive(request: AddDrive): Promise<DriveDone>
+  replaceDrive(request: ReplaceDrive): Promise<DriveDone>
+  drainDrive(request: DrainDrive): Promise<DriveDone>
+  removeDrive(driveId: number): Promise<DriveDone>
 }
 
 /** A client with the credentials of the environment. Throws Exit. */
@@ -76,7 +86,32 @@ export async function openAdminClient(
       const query = { bucket, key, afterPart: String(afterPart), ...named }
       return (await ask({ method: 'GET', resource: 'inspect', query })) as InspectedObject
     },
+    listDrives: async () => (await ask({ method: 'GET', resource: 'drives' })) as DriveList,
+    ...driveCommands(async (command, query) => {
+      const resource = `drives/${command}`
+      return (await ask({ method: 'POST', resource, query })) as DriveDone
+    }),
   }
+}
+
+function driveCommands(
+  run: (command: string, query: Record<string, string>) => Promise<DriveDone>,
+): Pick<AdminClient, 'addDrive' | 'replaceDrive' | 'drainDrive' | 'removeDrive'> {
+  return {
+    addDrive: (place) => run('add', placeQuery(place)),
+    replaceDrive: ({ driveId, ...place }) =>
+      run('replace', { drive: String(driveId), ...placeQuery(place) }),
+    drainDrive: ({ driveId, isCancelled, reEncode }) => {
+      const cancel = isCancelled ? { cancel: '' } : {}
+      const again = reEncode ? { 're-encode': '' } : {}
+      return run('drain', { drive: String(driveId), ...cancel, ...again })
+    },
+    removeDrive: (driveId) => run('remove', { drive: String(driveId) }),
+  }
+}
+
+function placeQuery({ path, weight }: AddDrive): Record<string, string> {
+  return weight === undefined ? { path } : { path, weight: String(weight) }
 }
 
 /** Scheme, host and port of an endpoint. Throws Exit for anything else. */
@@ -140,6 +175,8 @@ async function send(
   const value = parseJson(answer.text)
   if (answer.status === 200 && value !== undefined) return value
   const { message, code } = (value as { error?: { message?: string; code?: string } })?.error ?? {}
+  // The store refuses in a sentence that needs no more.
+  if (code === 'DriveRefused' && message !== undefined) throw new Exit(1, message)
   const why = message === undefined ? 'is it a Kintsugi store?' : `${message} (${code})`
   throw new Exit(1, `${origin} answered ${answer.status}: ${why}`)
 }

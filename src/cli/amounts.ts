@@ -30,3 +30,19 @@ export function alignColumns(rows: readonly (readonly string[])[]): string[] {
       .trimEnd(),
   )
 }
+
+/** `1,234,567`. */
+export function showCount(count: number): string {
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ',')
+}
+
+/** About how long, in one unit or two: `42 s`, `3 min`, `5 h 10 min`, `2 d 4 h`. */
+export function showDuration(ms: number): string {
+  const seconds = Math.ceil(ms / 1000)
+  if (seconds < 100) return `${seconds} s`
+  const minutes = Math.round(seconds / 60)
+  if (minutes < 100) return `${minutes} min`
+  const hours = Math.floor(minutes / 60)
+  if (hours < 48) return `${hours} h ${minutes % 60} min`
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`
+}

@@ -3,6 +3,7 @@ import { Command, type CommanderError, Option } from 'commander'
 import { environmentName, type OptionSpec, SERVE_OPTIONS } from '../config.ts'
 import { Exit } from '../exit.ts'
 import { VERSION } from '../version.ts'
+import { addDrive, drainDrive, listDrives, removeDrive, replaceDrive } from './drive.ts'
 import { heal } from './heal.ts'
 import { inspect } from './inspect.ts'
 import { newKey } from './new-key.ts'
@@ -23,6 +24,7 @@ export function buildProgram(): Command {
   program.addCommand(healCommand())
   program.addCommand(inspectCommand())
   program.addCommand(recoverCommandLine())
+  program.addCommand(driveCommand())
   return program
 }
 
@@ -95,13 +97,78 @@ function recoverCommandLine(): Command {
     .action(recoverCommand)
 }
 
-/** A command that asks a running store. */
-function adminCommand(name: string): Command {
+function driveCommand(): Command {
+  const commands = [
+    adminCommand('list', 'drive list')
+      .description('Shows the drives: their states, how much is left of those that are to leave.')
+      .action(listDrives),
+    adminCommand('add', 'drive add')
+      .description('Makes an empty or missing directory a drive; or takes back one that was away.')
+      .argument('DIR', 'a directory of the machine that the store runs on')
+      .addOption(weightOption())
+      .action(addDrive),
+    adminCommand('replace', 'drive replace')
+      .description('Makes a directory the drive in place of another one, which is then emptied.')
+      .argument('ID', 'the drive that goes')
+      .argument('DIR', 'a directory of the machine that the store runs on')
+      .addOption(weightOption())
+      .action(replaceDrive),
+    ...leavingCommands(),
+  ]
+  const command = new Command('drive')
+    .description('The drives of a running store: list, add, replace, drain, remove.')
+    .exitOverride((error) => leaveFrom('drive', error))
+    .configureOutput(QUIET)
+  for (const one of commands) command.addCommand(one)
+  return command
+}
+
+function leavingCommands(): Command[] {
+  return [
+    adminCommand('drain', 'drive drain')
+      .description('Empties a drive: what is on it moves to the others, while the store serves.')
+      .argument('ID')
+      .option('--wait', 'end only when nothing names the drive any more')
+      .option('--cancel', 'leave off: the drive stays and gets its share again')
+      .addOption(reEncodeOption())
+      .addOption(timeoutOption())
+      .action(drainDrive),
+    adminCommand('remove', 'drive remove')
+      .description('Takes an emptied drive out of the store, for ever.')
+      .argument('ID')
+      .option('--drain', 'empty it first')
+      .option('--wait', 'with --drain: wait until it is empty')
+      .addOption(reEncodeOption())
+      .addOption(timeoutOption())
+      .action(removeDrive),
+  ]
+}
+
+function weightOption(): Option {
+  return new Option(
+    '--weight <N>',
+    'its share of the data, relative to the others (default: GiB of its file system)',
+  )
+}
+
+function reEncodeOption(): Option {
+  return new Option(
+    '--re-encode',
+    'write objects again with another code where too few drives stay',
+  )
+}
+
+function timeoutOption(): Option {
+  return new Option('--timeout <SECONDS>', 'how long --wait waits at most').default('604800')
+}
+
+/** A command that asks a running store. `fullName`: with that of the command it belongs to. */
+function adminCommand(name: string, fullName = name): Command {
   return new Command(name)
     .option('--endpoint <URL>', 'where the store serves S3', 'http://127.0.0.1:9000')
     .option('--region <REGION>', 'region that requests are signed for', 'us-east-1')
     .option('--json', 'answer for programs')
-    .exitOverride((error) => leaveFrom(name, error))
+    .exitOverride((error) => leaveFrom(fullName, error))
     .configureOutput(QUIET)
     .addHelpText('after', CREDENTIALS_HELP)
 }

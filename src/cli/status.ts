@@ -3,6 +3,7 @@ import type { HealingStatus, StoreStatus, UnrepairableStatus } from '../gateway/
 import { realWorld } from '../kit/world.ts'
 import { type AdminOptions, openAdminClient } from './admin-client.ts'
 import { alignColumns, showBytes, showTime } from './amounts.ts'
+import { showMoving } from './show-drives.ts'
 
 /** Prints the status of the store. Throws Exit. */
 export async function status(options: AdminOptions): Promise<void> {
@@ -31,8 +32,9 @@ export function showStatus(found: StoreStatus): string[] {
     `Code      ${code}, reduced ${reducedCode}`,
     `Drives    ${active} of ${drives.length} active`,
     ...alignColumns(
-      drives.map(({ id, path = '(not given)', state, condition, reason = '' }) => [
-        ...['         ', String(id), condition ? `${state}, ${condition}` : state, path, reason],
+      drives.map(({ id, path = '(not given)', state, condition, isVacated, reason = '' }) => [
+        ...['         ', String(id)],
+        ...[[state, condition, isVacated && 'vacated'].filter(Boolean).join(', '), path, reason],
       ]),
     ),
     `Metadata  ${metadata.inSync} of ${metadata.partitions} partitions in sync on ${metadata.replicas} drives`,
@@ -64,6 +66,7 @@ function showHealing(healing: HealingStatus): string[] {
     `          ${showWork(healing)}`,
     `          ${healing.checkedFiles} other files checked, ${healing.damagedFiles} were damaged`,
     ...showPasses(healing).map((line) => `          ${line}`),
+    ...(healing.moves === undefined ? [] : showMoving(healing.moves)),
     `Verified  ${verified}; last event ${showTime(lastEventMs)}`,
     ...showLost(healing),
   ]

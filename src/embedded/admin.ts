@@ -1,7 +1,6 @@
 // What the root asks of an embedded store: how it stands, to verify all of it, and where an object lies.
 import type {
   AdminApi,
-  DriveStatus,
   HealingStatus,
   MetadataStatus,
   OrphanStatus,
@@ -13,7 +12,7 @@ import type { Clock } from '../kit/world.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
 import type { HealProgress } from '../storage-node/upkeep/heal-progress.ts'
 import type { OrphanSweep, SweepProgress } from '../storage-node/upkeep/orphan-sweep.ts'
-import type { ShownCondition } from './drive-care.ts'
+import { describeMoves, openDriveAdmin, statusOfDrives } from './admin-drives.ts'
 import { inspectObject } from './inspect-object.ts'
 import type { EmbeddedStorage } from './storage.ts'
 import { judgeHealth } from './store-health.ts'
@@ -40,13 +39,14 @@ export function openAdmin(parts: AdminParts): AdminApi {
       return { askedMs: clock.now(), scrubsEnded: ended.scrub + (isUnderWay ? 2 : 1) }
     },
     inspect: (request, signal) => inspectObject(request, parts, signal),
+    drives: openDriveAdmin(storage),
   }
 }
 
 async function statusOf({ storage, objects, orphans }: AdminParts): Promise<StoreStatus> {
   const { count, oldestMs } = await objects.countUploads()
   const facts = {
-    drives: drivesOf(storage),
+    drives: statusOfDrives(storage),
     metadata: metadataOf(storage),
     healing: healingOf(storage),
   }
@@ -68,36 +68,17 @@ function orphansOf({ ended, lastEndedMs, underWay: _, ...counts }: SweepProgress
   }
 }
 
-function drivesOf({ coordinator, drives, care }: EmbeddedStorage): DriveStatus[] {
-  return coordinator.state.map.drives.map(({ id, state, reason }) => {
-    const drive = drives.find(id)
-    const isFailing = state === 'active' && drive?.failure !== undefined
-    const why = isFailing ? String(drive?.failure) : reason
-    const condition = drive?.failure === undefined ? sickness(care.conditionOf(id)) : undefined
-    return {
-      id,
-      ...(drive === undefined ? {} : { path: drive.path }),
-      state: isFailing ? 'failed' : state,
-      ...(why === undefined ? {} : { reason: why }),
-      ...(condition === undefined ? {} : { condition }),
-    }
-  })
-}
-
-function sickness(condition: ShownCondition): DriveStatus['condition'] {
-  return condition === 'healthy' || condition === 'failed' ? undefined : condition
-}
-
 function metadataOf({ coordinator }: EmbeddedStorage): MetadataStatus {
   const { map, metaPartitions } = coordinator.state
-  const replicas = Math.min(map.code.parityCount + 1, map.drives.length)
+  const holders = map.drives.filter(({ isLeaving }) => !isLeaving)
+  const replicas = Math.min(map.code.parityCount + 1, holders.length)
   const whole = metaPartitions.filter(({ inSync }) => inSync.length >= replicas)
   return { partitions: metaPartitions.length, inSync: whole.length, replicas }
 }
 
 function healingOf({ coordinator, healer, lastEvent }: EmbeddedStorage): HealingStatus {
   const progress = healer.progress()
-  const { complete, lastVerifiedMs, unrepairable, ...counts } = progress
+  const { complete, lastVerifiedMs, unrepairable, moves, ...counts } = progress
   const { buckets } = coordinator.state
   const names = new Map(Object.values(buckets).map(({ id, name }) => [id, name]))
   return {
@@ -105,6 +86,7 @@ function healingOf({ coordinator, healer, lastEvent }: EmbeddedStorage): Healing
     ...(lastVerifiedMs === undefined ? {} : { lastVerifiedMs }),
     lastEventMs: lastEvent.atMs,
     ...counts,
+    moves: describeMoves(moves),
     unrepairable: unrepairable.map((blob) => describeLost(blob, names)),
   }
 }

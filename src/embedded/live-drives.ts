@@ -6,7 +6,7 @@ import { beforeDeadline } from '../kit/before-deadline.ts'
 import { ClosingStack } from '../kit/closing-stack.ts'
 import type { Log } from '../kit/log.ts'
 import { type Periodic, repeat } from '../kit/periodic.ts'
-import type { World } from '../kit/world.ts'
+import type { DiskSpace, World } from '../kit/world.ts'
 import { markOut } from '../placement/coordinator-changes.ts'
 import type { FileCoordinator } from '../placement/coordinator-file.ts'
 import type { ShardLists, StorageNode } from '../storage-node/contract.ts'
@@ -42,6 +42,9 @@ export class StillClosing extends Error {
 
 /** How often each drive looks for segments whose space can be given back. */
 const COMPACT_EVERY_MS = 5_000
+
+/** A drive that does not say in this time how full it is, is shown without. */
+const SPACE_MS = 2_000
 
 /** For what was under way on a drive when it failed. */
 const CLOSE_MS = 15_000
@@ -116,6 +119,18 @@ export class LiveDrives {
   /** The drive with that id, working or failed. */
   find(driveId: number): Drive | undefined {
     return this.#drives.get(driveId)
+  }
+
+  /** How full the file system of a drive is; undefined when the drive does not say so at once. */
+  async spaceOf(driveId: number): Promise<DiskSpace | undefined> {
+    const { world } = this.#parts
+    const drive = this.#drives.get(driveId)
+    let space: DiskSpace | undefined
+    const asked = drive?.run(async () => {
+      space = await world.disk.space(drive.path)
+    })
+    if (asked !== undefined) await beforeDeadline(asked, SPACE_MS, world)
+    return space
   }
 
   /** Resolves once the failure of a drive is on record; rejects when it could not be recorded. */

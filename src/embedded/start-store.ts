@@ -9,19 +9,14 @@ import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import { buildMap, codeForDrives } from '../placement/build-map.ts'
 import type { ClusterMap } from '../placement/cluster-map.ts'
-import { markActive } from '../placement/coordinator-changes.ts'
+import type { Change, ClusterState } from '../placement/coordinator.ts'
+import { markActive, setPath } from '../placement/coordinator-changes.ts'
 import { CoordinatorUnavailable, FileCoordinator } from '../placement/coordinator-file.ts'
-import { chooseState, type History, readHistory } from '../placement/coordinator-history.ts'
 import { newMetaPartitions } from '../placement/coordinator-replicas.ts'
 import { slotCountFor } from '../placement/rebalance.ts'
-import {
-  DRIVE_FORMAT,
-  Drive,
-  type DriveMarker,
-  formatDrive,
-  inspectDrive,
-} from '../storage-node/drive.ts'
+import { Drive, type DriveMarker, inspectDrive } from '../storage-node/drive.ts'
 import { DriveLocked } from '../storage-node/drive-lock.ts'
+import { endJoining, isJoining } from '../storage-node/joining.ts'
 import {
   checkDrives,
   codeMisfit,
@@ -30,14 +25,14 @@ import {
   nameDrive,
   planStart,
 } from '../storage-node/start-plan.ts'
+import { weighDrives } from './drive-weight.ts'
+import { type Absent, deepestMessage, gatherDrives } from './gather-drives.ts'
+import { makeDrive, randomHex } from './make-drive.ts'
 import { chooseReducedCode } from './reduced-code.ts'
 import type { Tuning } from './tuning.ts'
 
 /** Where drives are when nobody says. */
 const DEFAULT_DIRECTORIES = [1, 2, 3, 4, 5, 6].map((number) => `data/drive${number}`)
-
-/** Weight of every drive: alike until drives of different sizes can be told apart. */
-const EQUAL_WEIGHT = 1
 
 /** What a start begins with. */
 export interface StartParts {
@@ -77,6 +72,7 @@ export async function startStore(config: ServeConfig, parts: StartParts): Promis
 /** Whether a crash ended the making of these drives: no state was ever decided, so nothing was acknowledged. */
 async function wasInterrupted(drives: readonly FoundDrive[], { disk }: World): Promise<boolean> {
   for (const { path } of drives) {
+    if (await isJoining(path, { disk })) return false
     for (const directory of ['coordinator', 'metalog', 'seg', 'big']) {
       const names = await disk.list(`${path}/${directory}`).catch(() => [directory])
       if (names.some((name) => name !== 'draft')) return false
@@ -135,31 +131,13 @@ async function formatOne(
   driveId: number,
   world: World,
 ): Promise<DriveMarker> {
-  const marker: DriveMarker = {
-    format: DRIVE_FORMAT,
-    clusterId,
-    driveId,
-    uuid: randomHex(world, 16),
-    createdMs: world.clock.now(),
-  }
   try {
-    await makeDirectories(path, world)
-    await formatDrive(world, path, marker)
+    return await makeDrive(path, { clusterId, driveId }, world)
   } catch (error) {
     throw new Exit(2, `${path} can not be made a drive: ${(error as Error).message}`, {
       cause: error,
     })
   }
-  return marker
-}
-
-/** Makes a directory and what is missing above it, each durable in its parent. */
-async function makeDirectories(path: string, { disk }: Pick<World, 'disk'>): Promise<void> {
-  if (await disk.stat(path)) return
-  const parent = resolve(path, '..')
-  await makeDirectories(parent, { disk })
-  await disk.makeDirectory(path)
-  await disk.syncDirectory(parent)
 }
 
 /** Drives that were locked, and why the others of the store could not be, by their ids. */
@@ -171,33 +149,38 @@ interface LockedDrives {
 /** Locks what can be. A drive in use stops the start; one that is read-only or broken is one drive less where that may be. */
 async function lockDrives(
   found: readonly FoundDrive[],
-  { world, log, tuning, mayLack }: StartParts & { mayLack: boolean },
+  parts: StartParts & { mayLack: boolean },
 ): Promise<LockedDrives> {
-  const options = tuning?.openLevel === undefined ? {} : { openLevel: tuning.openLevel }
   const drives: Drive[] = []
   const absent = new Map<number, string>()
-  for (const { path, marker } of found) {
-    try {
-      drives.push(await Drive.open(world, path, marker, options))
-    } catch (error) {
-      if (error instanceof DriveLocked || !mayLack) {
-        await closeDrives(drives)
-        if (!(error instanceof DriveLocked)) throw error
-        throw new Exit(3, `${error.message}.`, { cause: error })
-      }
-      const reason = `it can not be opened: ${deepestMessage(error)}`
-      absent.set(marker.driveId, reason)
-      log.error({ path, reason }, `drive ${marker.driveId} is left out`)
+  try {
+    for (const one of found) {
+      const drive = await lockDrive(one, { ...parts, absent })
+      if (drive !== undefined) drives.push(drive)
     }
+  } catch (error) {
+    await closeDrives(drives)
+    throw error
   }
   if (drives.length === 0) throw new Exit(4, `no drive can be opened (${[...absent.values()][0]}).`)
   return { drives, absent }
 }
 
-/** LevelDB says what is wrong in the cause of its errors. */
-function deepestMessage(error: unknown): string {
-  const { message, cause } = error as { message?: string; cause?: unknown }
-  return cause === undefined ? String(message ?? error) : deepestMessage(cause)
+async function lockDrive(
+  { path, marker }: FoundDrive,
+  { world, log, tuning, mayLack, absent }: StartParts & { mayLack: boolean } & Absent,
+): Promise<Drive | undefined> {
+  const options = tuning?.openLevel === undefined ? {} : { openLevel: tuning.openLevel }
+  try {
+    return await Drive.open(world, path, marker, options)
+  } catch (error) {
+    if (error instanceof DriveLocked) throw new Exit(3, `${error.message}.`, { cause: error })
+    if (!mayLack) throw error
+    const reason = `it can not be opened: ${deepestMessage(error)}`
+    absent.set(marker.driveId, reason)
+    log.error({ path, reason }, `drive ${marker.driveId} is left out`)
+    return undefined
+  }
 }
 
 async function closeDrives(drives: readonly Drive[]): Promise<void> {
@@ -207,48 +190,45 @@ async function closeDrives(drives: readonly Drive[]): Promise<void> {
 /** Goes on from the decision that holds; drives that are not here are out from then on. */
 async function openCoordinator(
   config: ServeConfig,
-  locked: readonly Drive[],
-  parts: StartParts & { absent: Map<number, string> },
+  drives: Drive[],
+  parts: StartParts & Absent,
 ): Promise<FileCoordinator> {
-  const { drives, histories } = await readHistories(locked, parts)
-  const choice = chooseState(histories)
-  if (choice.kind === 'none') throw new Exit(4, lostSentence(locked))
-  if (choice.kind === 'forked') throw new Exit(4, forkSentence(drives, choice.drives))
-  const { decision } = choice
-  refuseMisfits(config, decision.state.map, drives)
-  const check = checkDrives(decision.state, drives)
+  const lock = (found: FoundDrive): Promise<Drive | undefined> =>
+    lockDrive(found, { ...parts, mayLack: true })
+  const { decision, members } = await gatherDrives(drives, { ...parts, lock })
+  refuseMisfits(config, decision.state.map, members)
+  const check = checkDrives(decision.state, members)
   if (check.kind === 'refuse') throw new Exit(4, check.sentence)
-  const coordinator = await FileCoordinator.open(decision, { ...parts, drives })
-  await welcomeBack(coordinator, drives, parts.log)
+  const coordinator = await FileCoordinator.open(decision, { ...parts, drives: members })
+  await welcomeBack(coordinator, members, parts.log)
+  await rememberPaths(coordinator, members)
+  for (const { path } of members) await endJoining(path, parts.world)
   return coordinator
 }
 
-/** A drive whose decisions can not be read fails: the others go on without it. */
-async function readHistories(
-  locked: readonly Drive[],
-  { world, log, absent }: StartParts & { absent: Map<number, string> },
-): Promise<{ drives: Drive[]; histories: Map<number, History> }> {
-  const histories = new Map<number, History>()
-  for (const drive of locked) {
-    try {
-      histories.set(drive.id, await readHistory(world, drive.path))
-    } catch (error) {
-      const reason = `its decisions can not be read: ${deepestMessage(error)}`
-      absent.set(drive.id, reason)
-      drive.fail(new Error(reason))
-      log.error({ path: drive.path, reason }, `drive ${drive.id} is left out`)
+/** Where drives are now: the next start finds them there, whoever names their directories or not. */
+async function rememberPaths(
+  coordinator: FileCoordinator,
+  drives: readonly Drive[],
+): Promise<void> {
+  const setPaths: Change = (state) => {
+    let edited: ClusterState | undefined
+    for (const { id, path } of drives) {
+      const next = setPath(id, path)(edited ?? state)
+      if (next !== undefined) edited = { ...next, epoch: state.epoch }
     }
+    return edited
   }
-  return { drives: locked.filter(({ id }) => histories.has(id)), histories }
+  await coordinator.decide(setPaths)
 }
 
 /** The state of a new store. */
-function firstDecision(
+async function firstDecision(
   config: ServeConfig,
   drives: readonly Drive[],
   parts: StartParts,
 ): Promise<FileCoordinator> {
-  const map = firstMap(config, drives, parts)
+  const map = await firstMap(config, drives, parts)
   const replicaCount = map.code.parityCount + 1
   const state = {
     clusterId: drives[0]!.marker.clusterId,
@@ -259,21 +239,21 @@ function firstDecision(
     nextBucketId: 1,
     nextDriveId: drives.length + 1,
   }
-  return FileCoordinator.create(state, { ...parts, drives })
+  return await FileCoordinator.create(state, { ...parts, drives })
 }
 
-function firstMap(
+async function firstMap(
   config: ServeConfig,
   drives: readonly Drive[],
   { world, tuning }: StartParts,
-): ClusterMap {
+): Promise<ClusterMap> {
   const code = firstCode(config, drives.length)
-  const mapDrives = drives.map(({ id, marker }) => ({
-    id,
-    uuid: marker.uuid,
-    weight: EQUAL_WEIGHT,
-    state: 'active' as const,
-  }))
+  const paths = drives.map(({ path }) => path)
+  const weights = await weighDrives(paths, world)
+  const mapDrives = drives.map(({ id, marker: { uuid }, path }, index) => {
+    const weight = weights[index]!
+    return { id, uuid, weight, state: 'active' as const, path }
+  })
   const seed = asBuffer(world.random.bytes(8)).readBigUInt64BE(0).toString()
   return buildMap(mapDrives, code, seed, tuning?.partitions)
 }
@@ -323,17 +303,4 @@ function sayUnused(unused: readonly { path: string; why: string }[], log: Log): 
 function undecidedSentence(error: CoordinatorUnavailable): string {
   const why = error.cause instanceof Error ? error.cause.message : error.message
   return `the drives can not remember that the store starts (${why}): is there room on them?`
-}
-
-function lostSentence(drives: readonly Drive[]): string {
-  return `${drives.map(({ path }) => path).join(', ')}: no intact state of the store is left on any of them.`
-}
-
-function forkSentence(drives: readonly Drive[], strangers: readonly number[]): string {
-  const paths = drives.filter(({ id }) => strangers.includes(id)).map(({ path }) => path)
-  return `${paths.join(', ')} went on without the other drives: the two histories are never merged.`
-}
-
-function randomHex({ random }: Pick<World, 'random'>, bytes: number): string {
-  return asBuffer(random.bytes(bytes)).toString('hex')
 }

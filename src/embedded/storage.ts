@@ -33,12 +33,14 @@ import type { FileScrub } from '../storage-node/upkeep/file-scrub.ts'
 import { listHealMetrics } from '../storage-node/upkeep/heal-progress.ts'
 import { Healer } from '../storage-node/upkeep/healer.ts'
 import { ScrubPositions } from '../storage-node/upkeep/scrub-position.ts'
+import { DriveCommands } from './drive-commands.ts'
 import { openKeyProvider } from './encryption-keys.ts'
 import { openFileScrub } from './file-scrubbers.ts'
 import { type LastEvent, watchEvents } from './last-event.ts'
 import { LiveDrives } from './live-drives.ts'
 import { CareOfDrives, DriveObservers } from './open-care.ts'
 import { readinessOf } from './readiness.ts'
+import { watchReturns } from './returning-drives.ts'
 import { startStore } from './start-store.ts'
 import type { Tuning } from './tuning.ts'
 
@@ -59,7 +61,8 @@ export interface EmbeddedStorage {
   coordinator: Coordinator
   /** Of new objects of the class REDUCED_REDUNDANCY. */
   reducedCode: ErasureCode
-  drives: Pick<LiveDrives, 'list' | 'find'>
+  drives: Pick<LiveDrives, 'list' | 'find' | 'spaceOf'>
+  commands: DriveCommands
   credentials: RootCredentials
   keys: KeyProvider
   sharesDisk: boolean
@@ -156,6 +159,12 @@ async function openAll(
     isPinned,
   }
   const healer = await startHealer(config, healing, opened)
+  const commands = new DriveCommands({
+    ...{ ...parts, coordinator, drives: live },
+    welcome: (drive) => keepOnNew(drive, { config, credentials, live }, parts),
+  })
+  const returning = watchReturns({ ...parts, drives: live, commands })
+  opened.defer(() => returning.stop())
   listMetrics(coordinator, parts.registry)
   return {
     node,
@@ -164,6 +173,7 @@ async function openAll(
     coordinator,
     reducedCode,
     drives: live,
+    commands,
     credentials,
     keys,
     sharesDisk: await shareDisk(drives, parts.world),
@@ -307,6 +317,17 @@ async function rootCredentials(
   return { ...credentials, keptIn: await keepCredentials(drives, credentials, parts) }
 }
 
+/** A new drive has the file of the root key, too. It is a copy for people: without it the drive serves as well. */
+async function keepOnNew(
+  { id }: { id: number },
+  found: { config: ServeConfig; credentials: RootCredentials; live: LiveDrives },
+  parts: EmbeddedParts,
+): Promise<void> {
+  const drive = found.live.find(id)
+  if (found.config.rootCredentials || drive === undefined) return
+  await keepCredentials([drive], found.credentials, parts).catch(() => {}) // It said so.
+}
+
 /** 100 random bits of name, 240 of secret. */
 function makeCredentials({ random }: World): { accessKeyId: string; secretAccessKey: string } {
   const name = asBuffer(random.bytes(10)).toString('hex').toUpperCase().slice(0, 18)
@@ -328,7 +349,7 @@ function listMetrics(coordinator: Coordinator, registry: Registry): void {
     labelNames: ['state'],
     registers: [registry],
     collect() {
-      for (const state of ['active', 'out'] as const) {
+      for (const state of ['active', 'draining', 'out'] as const) {
         const { drives } = coordinator.state.map
         this.set({ state }, drives.filter((drive) => drive.state === state).length)
       }

@@ -31,7 +31,9 @@ function damaged({ healing: { unrepairableCount } }: HealthFacts): Finding[] {
 
 function degraded({ drives, metadata, healing }: HealthFacts): Finding[] {
   const reasons: string[] = []
-  const absent = drives.filter(({ state }) => state !== 'active').length
+  const served = drives.filter(({ state }) => state === 'active' || state === 'draining')
+  const vacated = drives.filter(({ state, isVacated }) => isVacated && state === 'out')
+  const absent = drives.length - served.length - vacated.length
   if (absent > 0) reasons.push(`${absent} of ${count(drives.length, 'drive')} are not in service.`)
   for (const { id, state, condition } of drives) {
     if (condition !== undefined && state !== 'out') reasons.push(`Drive ${id} is ${condition}.`)
@@ -46,9 +48,11 @@ function degraded({ drives, metadata, healing }: HealthFacts): Finding[] {
   return reasons.map((reason) => ({ health: 'degraded', reason }))
 }
 
-function mending({ healing: { queued } }: HealthFacts): Finding[] {
-  if (queued === 0) return []
-  return [{ health: 'mending', reason: `${count(queued, 'blob')} are to be mended.` }]
+function mending({ drives, healing: { queued } }: HealthFacts): Finding[] {
+  const draining = drives.filter(({ state, isVacated }) => state === 'draining' && !isVacated)
+  const reasons = draining.map(({ id }) => `Drive ${id} is being emptied.`)
+  if (queued > 0) reasons.unshift(`${count(queued, 'blob')} are to be mended.`)
+  return reasons.map((reason) => ({ health: 'mending', reason }))
 }
 
 function unverified({ healing }: HealthFacts): Finding[] {

@@ -45,6 +45,82 @@ export interface DriveStatus {
   reason?: string
   /** How it does while it is here, unless that is well. One that is `out` with a condition comes back by itself. */
   condition?: 'slow' | 'erroring' | 'hanging'
+  /** Nothing names it any more: it can be removed, and is not missed. */
+  isVacated?: boolean
+}
+
+/** A drive as `kintsugi drive list` shows it. */
+export interface DriveDetails extends DriveStatus {
+  /** Share of the data, relative to the others: GiB of its file system. */
+  weight: number
+  /** It is to be emptied. */
+  isLeaving: boolean
+  /** Nothing names it any more: it can be removed. */
+  isVacated: boolean
+  /** Of its file system; absent when the drive does not answer. */
+  totalBytes?: number
+  freeBytes?: number
+  /** Replicas of metadata partitions on it. */
+  metadataReplicas: number
+  /** Of a drive that is to leave or is out: how many blobs still name it; absent when they were not counted yet. */
+  blobs?: number
+}
+
+/** What moves because drives came or leave. Counts are since the start of the process, what remains as last counted. */
+export interface MoveStatus {
+  phase: 'idle' | 'counting' | 'moving'
+  movedShards: number
+  movedBytes: number
+  remainingShards?: number
+  remainingBytes?: number
+  bytesPerSecond?: number
+}
+
+/** All drives of the store. */
+export interface DriveList {
+  drives: readonly DriveDetails[]
+  moving?: MoveStatus
+}
+
+/** A directory of the machine that the store runs on is to be a drive. */
+export interface AddDrive {
+  /** Absolute. */
+  path: string
+  /** By the size of its file system when absent. */
+  weight?: number
+}
+
+/** A directory is to be the drive in place of another one. */
+export interface ReplaceDrive extends AddDrive {
+  driveId: number
+}
+
+/** A drive is to be emptied. */
+export interface DrainDrive {
+  driveId: number
+  /** It is not to be emptied any more. */
+  isCancelled: boolean
+  /** Objects may be written again with another code when too few drives are left for theirs. */
+  reEncode: boolean
+}
+
+/** A command about drives was carried out. Sentences are for people. */
+export interface DriveDone {
+  driveId: number
+  sentence: string
+  warnings: readonly string[]
+}
+
+/** What a command about drives gave. */
+export type DriveOutcome = ({ kind: 'done' } & DriveDone) | { kind: 'refused'; sentence: string }
+
+/** The drives of the store, and what can be done with them while it runs. */
+export interface DrivesApi {
+  list(): Promise<DriveList>
+  add(request: AddDrive): Promise<DriveOutcome>
+  replace(request: ReplaceDrive): Promise<DriveOutcome>
+  drain(request: DrainDrive): Promise<DriveOutcome>
+  remove(driveId: number): Promise<DriveOutcome>
 }
 
 /** How many partitions of metadata have all their replicas. */
@@ -87,6 +163,8 @@ export interface HealingStatus {
   waiting: number
   passes: readonly PassStatus[]
   ended: { check: number; scrub: number }
+  /** What moves because drives came or leave. */
+  moves?: MoveStatus
   checkedBlobs: number
   mendedShards: number
   bytesRead: number
@@ -175,4 +253,5 @@ export interface AdminApi {
   /** Begins a pass that reads every byte, without the leisure of the usual ones. */
   beginHeal(): HealBegun
   inspect(request: InspectRequest, signal: AbortSignal): Promise<InspectOutcome>
+  drives: DrivesApi
 }

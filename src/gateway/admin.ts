@@ -7,6 +7,7 @@ import {
   type InspectedObject,
   type InspectRequest,
 } from './admin-api.ts'
+import { DRIVE_COMMANDS, DriveRefusal, runDriveCommand } from './admin-drives.ts'
 import type { AuthParts } from './auth/auth-request.ts'
 import { authenticateHeader } from './auth/header-v4.ts'
 import { ALGORITHM, EMPTY_SHA256 } from './auth/sigv4.ts'
@@ -54,6 +55,14 @@ const RESOURCES: ReadonlyMap<string, AdminResource> = new Map<string, AdminResou
     'inspect',
     { parameters: ['bucket', 'key', 'versionId', 'afterPart'], methods: { GET: inspect } },
   ],
+  ['drives', { parameters: [], methods: { GET: async ({ api }) => api.drives.list() } }],
+  ...Object.entries(DRIVE_COMMANDS).map(([name, command]): [string, AdminResource] => [
+    `drives/${name}`,
+    {
+      parameters: command.parameters,
+      methods: { POST: ({ api, query }) => runDriveCommand(command, api.drives, query) },
+    },
+  ]),
 ])
 
 /** The address of an admin request; undefined for what is S3's. A bucket in the Host makes any path a key. */
@@ -101,7 +110,12 @@ export async function runAdmin(
   }
   const unknown = address.pairs.find(([name]) => !resource.parameters.includes(name))
   if (unknown !== undefined) throw wrongArgument(unknown[0], 'is not known here')
-  return jsonReply(200, await action({ api, query: address.query, signal }))
+  try {
+    return jsonReply(200, await action({ api, query: address.query, signal }))
+  } catch (error) {
+    if (!(error instanceof DriveRefusal)) throw error
+    return jsonReply(409, { error: { code: error.code, message: error.message } })
+  }
 }
 
 /** The reply for what was thrown, in JSON. */

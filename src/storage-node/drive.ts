@@ -7,6 +7,7 @@ import { DriveUnavailable } from '../kit/drive-unavailable.ts'
 import { Semaphore } from '../kit/semaphore.ts'
 import { type DiskFile, type FileStat, isMissing, type World } from '../kit/world.ts'
 import { lockDrive, type OpenLevel, openLevelDb } from './drive-lock.ts'
+import { JOINING_FILE } from './joining.ts'
 
 /** What `format.json` says: which drive of which cluster this directory is, wherever it is mounted. */
 export interface DriveMarker {
@@ -41,7 +42,7 @@ const DIRECTORIES = ['lock', 'coordinator', 'metalog', 'meta.db', 'shards.db', '
 /** Made when it is first needed. */
 const LATER_DIRECTORIES = ['dump']
 // What file systems put into a new directory, and what an interrupted format leaves.
-const HARMLESS = new Set(['lost+found', MARKER_DRAFT])
+const HARMLESS = new Set(['lost+found', MARKER_DRAFT, JOINING_FILE])
 
 /** Looks at a directory without changing it. */
 export async function inspectDrive(world: Pick<World, 'disk'>, path: string): Promise<DriveFound> {

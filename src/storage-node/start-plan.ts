@@ -58,7 +58,9 @@ export function checkDrives(state: ClusterState, drives: readonly FoundDrive[]):
       sentence: `${stranger.path} holds a drive that this store does not know (${stranger.marker.uuid}).`,
     }
   }
-  const missing = map.drives.filter(({ id }) => !drives.some(({ marker }) => marker.driveId === id))
+  const missing = map.drives.filter(
+    (drive) => !isDispensable(drive) && !drives.some(({ marker }) => marker.driveId === drive.id),
+  )
   const allowed = map.code.parityCount
   if (missing.length <= allowed) return { kind: 'enough', missing }
   return {
@@ -67,6 +69,11 @@ export function checkDrives(state: ClusterState, drives: readonly FoundDrive[]):
       `${missing.length} of ${map.drives.length} drives are missing (${missing.map(nameDrive).join(', ')}), ` +
       `but a ${nameCode(map.code)} store can do without ${allowed} at most: give their directories as well.`,
   }
+}
+
+/** Nothing names it any more: whether it is there does not matter. */
+export function isDispensable({ state, isVacated }: MapDrive): boolean {
+  return isVacated === true && state !== 'active'
 }
 
 /** How the log and the start lines call a drive. */
@@ -122,7 +129,7 @@ function unusedReason({ path, found }: Inspected): { path: string; why: string }
       return [
         {
           path,
-          why: 'it is empty, and a directory is never made a drive of an existing store by itself',
+          why: `it is empty, and no drive of the store: kintsugi drive add ${path} makes it one`,
         },
       ]
     case 'missing':

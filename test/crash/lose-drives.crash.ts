@@ -1,5 +1,5 @@
 // Drives that vanish: while serving, while stopped, and a store made of any four of six.
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -84,6 +84,7 @@ t.test('any four of six, copied elsewhere, serve everything', { timeout: 300_000
     copyClient.close()
   }
   const three = directories.slice(0, 3)
+  for (const lost of directories.slice(3)) await rename(lost, `${lost}-lost`)
   const refused = await startServer({ directories: three }).catch((error: unknown) => error)
   t.match(refused, { exitCode: 4, stderr: /3 of 6 drives are missing/ }, 'three are too few')
   client.close()

@@ -90,9 +90,15 @@ t.test(
     t.equal(await again.stop(), 0)
     second.close()
 
+    const found = await startServer({ directories })
+    t.notMatch(found.output(), /Degraded/, 'what nobody names is where it was last')
+    t.match(found.output(), join(directory, 'elsewhere'))
+    t.equal(await found.stop(), 0)
+
+    await rename(join(directory, 'elsewhere'), join(directory, 'hidden'))
     const withEmpty = await startServer({ directories })
     t.match(withEmpty.output(), /Degraded: 1 of 6/)
-    t.match(withEmpty.log(), /never made a drive of an existing store by itself/)
+    t.match(withEmpty.log(), /it is empty, and no drive of the store: kintsugi drive add/)
     t.same(await readdir(directories[0]!), [], 'the empty directory is still empty')
     t.equal(await withEmpty.stop(), 0)
   },
@@ -151,9 +157,11 @@ t.test('exit code 4: foreign drives and too many missing', async (t) => {
   const mixed = await refusal({ directories: [...directories.slice(0, 5), others[5]!] })
   t.equal(mixed.exitCode, 4)
   t.match(mixed.stderr, /another store/)
+  for (const lost of directories.slice(3)) await rename(lost, `${lost}-lost`)
   const few = await refusal({ directories: directories.slice(0, 3) })
   t.equal(few.exitCode, 4)
   t.match(few.stderr, /3 of 6 drives are missing/)
+  for (const lost of directories.slice(3)) await rename(`${lost}-lost`, lost)
   await writeFile(join(directories[0]!, 'format.json'), '{"format": 99}')
   const newer = await refusal({ directories })
   t.equal(newer.exitCode, 4)

@@ -1,5 +1,5 @@
 // REDUCED_REDUNDANCY over real drives: chosen at the start, kept by each object, and lost before STANDARD.
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -52,6 +52,7 @@ async function lose(t: Test, directories: readonly string[]): Promise<void> {
     t.equal(await countWhole(client, 'reduced'), OBJECTS, 'objects keep the code they came with')
     t.equal(await countWhole(client, 'radical'), OBJECTS)
   })
+  for (const lost of directories.slice(0, 2)) await rename(lost, `${lost}-lost`)
   await withServer(directories.slice(2), [], async (client) => {
     t.equal(await countWhole(client, 'standard'), OBJECTS, '4+2 bears the loss of any two drives')
     const reduced = await countWhole(client, 'reduced')

@@ -1,0 +1,177 @@
+// kintsugi drive: the drives of a running store, and what can be done with them while it serves.
+import { resolve } from 'node:path'
+import { Exit } from '../exit.ts'
+import type { DriveDetails, DriveDone } from '../gateway/admin-api.ts'
+import { type Clock, realWorld, stayAlive } from '../kit/world.ts'
+import {
+  type AdminClient,
+  type AdminOptions,
+  openAdminClient,
+  parseEndpoint,
+} from './admin-client.ts'
+import { drawLine, endDrawing } from './progress.ts'
+import { DrainProgress, showDrives } from './show-drives.ts'
+
+/** Options of `add` and `replace`. */
+export interface PlaceOptions extends AdminOptions {
+  weight?: string
+}
+
+/** Options of `drain`. */
+export interface DrainOptions extends AdminOptions {
+  wait?: boolean
+  cancel?: boolean
+  reEncode?: boolean
+  /** Seconds. */
+  timeout: string
+}
+
+/** Options of `remove`. */
+export interface RemoveOptions extends AdminOptions {
+  drain?: boolean
+  wait?: boolean
+  reEncode?: boolean
+  timeout: string
+}
+
+/** The store is asked so often. */
+const POLL_MS = 1_000
+
+/** Prints the drives. Throws Exit. */
+export async function listDrives(options: AdminOptions): Promise<void> {
+  const client = await openAdminClient(options, realWorld())
+  const found = await client.listDrives()
+  print(options.json ? JSON.stringify(found, undefined, 2) : showDrives(found).join('\n'))
+}
+
+/** A directory becomes a drive, or one that was away is taken back. Throws Exit. */
+export async function addDrive(directory: string, options: PlaceOptions): Promise<void> {
+  const client = await openAdminClient(options, realWorld())
+  say(await client.addDrive(parsePlace(directory, options)), options)
+}
+
+/** A directory becomes the drive in place of another one. Throws Exit. */
+export async function replaceDrive(
+  id: string,
+  directory: string,
+  options: PlaceOptions,
+): Promise<void> {
+  const driveId = parseId(id)
+  const client = await openAdminClient(options, realWorld())
+  say(await client.replaceDrive({ driveId, ...parsePlace(directory, options) }), options)
+}
+
+/** A drive is emptied, or not any more. Throws Exit. */
+export async function drainDrive(id: string, options: DrainOptions): Promise<void> {
+  const { cancel = false, reEncode = false, wait = false } = options
+  const driveId = parseId(id)
+  const timeoutMs = parseTimeout(options.timeout)
+  if (cancel && wait) throw new Exit(2, '--cancel and --wait do not go together.')
+  const world = realWorld()
+  const client = await openAdminClient(options, world)
+  const begun = await client.drainDrive({ driveId, isCancelled: cancel, reEncode })
+  if (!wait) return say(begun, options)
+  const drive = await waitUntilVacated({ driveId, timeoutMs }, { client, world })
+  const sentence = `Nothing names drive ${driveId} any more: kintsugi drive remove ${driveId}.`
+  print(options.json ? JSON.stringify({ driveId, sentence, drive }) : sentence)
+}
+
+/** A drive leaves the store. Throws Exit. */
+export async function removeDrive(id: string, options: RemoveOptions): Promise<void> {
+  const { drain = false, reEncode = false, wait = false } = options
+  const driveId = parseId(id)
+  const timeoutMs = parseTimeout(options.timeout)
+  if (wait && !drain) throw new Exit(2, '--wait goes with --drain.')
+  const world = realWorld()
+  const client = await openAdminClient(options, world)
+  if (drain) {
+    const found = (await client.listDrives()).drives.find((drive) => drive.id === driveId)
+    if (!found?.isVacated) await client.drainDrive({ driveId, isCancelled: false, reEncode })
+    if (wait) await waitUntilVacated({ driveId, timeoutMs }, { client, world })
+  }
+  say(await client.removeDrive(driveId), options)
+}
+
+/** What waiting needs. */
+export interface WaitParts {
+  client: Pick<AdminClient, 'listDrives' | 'healing'>
+  world: { clock: Pick<Clock, 'monotonicMs' | 'sleep'> }
+}
+
+/** Waits until nothing names the drive any more; undefined when it left meanwhile. Throws Exit with code 5. */
+export function waitUntilVacated(
+  what: { driveId: number; timeoutMs: number },
+  parts: WaitParts,
+): Promise<DriveDetails | undefined> {
+  return stayAlive(pollUntilVacated(what, parts).finally(endDrawing))
+}
+
+async function pollUntilVacated(
+  { driveId, timeoutMs }: { driveId: number; timeoutMs: number },
+  { client, world: { clock } }: WaitParts,
+): Promise<DriveDetails | undefined> {
+  const untilMs = clock.monotonicMs() + timeoutMs
+  const progress = new DrainProgress()
+  const passesBefore = countPasses(await client.healing())
+  for (;;) {
+    const { drives, moving } = await client.listDrives()
+    const drive = drives.find(({ id }) => id === driveId)
+    if (drive === undefined || drive.isVacated) return drive
+    if (!drive.isLeaving && drive.state === 'active')
+      throw new Exit(5, `drive ${driveId} is not being emptied any more: somebody called it off.`)
+    drawLine(progress.show(drive, moving, clock.monotonicMs()))
+    const healing = await client.healing()
+    // A pass that is under way may have begun before: two more that end have seen everything.
+    if (healing.unrepairableCount > 0 && countPasses(healing) >= passesBefore + 2)
+      throw new Exit(5, `${healing.unrepairableCount} blobs can not be mended: kintsugi status.`)
+    if (clock.monotonicMs() >= untilMs)
+      throw new Exit(5, `drive ${driveId} is not empty yet; the store goes on.`)
+    await clock.sleep(POLL_MS)
+  }
+}
+
+function countPasses({ ended }: { ended: { check: number; scrub: number } }): number {
+  return ended.check + ended.scrub
+}
+
+/** A path of the machine that the store runs on. Relative ones mean something only where that is this machine. */
+function parsePlace(
+  directory: string,
+  { endpoint, weight }: PlaceOptions,
+): { path: string; weight?: number } {
+  const path = directory.startsWith('/') || isHere(endpoint) ? resolve(directory) : directory
+  if (!path.startsWith('/'))
+    throw new Exit(
+      2,
+      `${directory} is a path of another machine: give it from the root on, as /mnt/g.`,
+    )
+  if (weight === undefined) return { path }
+  if (!/^\d{1,9}$/.test(weight) || Number(weight) < 1)
+    throw new Exit(2, `--weight ${weight} is not a whole number from 1 on.`)
+  return { path, weight: Number(weight) }
+}
+
+function isHere(endpoint: string): boolean {
+  const { hostname } = parseEndpoint(endpoint)
+  return hostname === 'localhost' || hostname === '[::1]' || /^127\.[\d.]+$/.test(hostname)
+}
+
+function parseId(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text)
+  throw new Exit(2, `${text} is not the number of a drive: kintsugi drive list shows them.`)
+}
+
+function parseTimeout(text: string): number {
+  const seconds = Number(text)
+  if (/^\d{1,9}$/.test(text) && seconds > 0) return seconds * 1000
+  throw new Exit(2, `--timeout ${text} is not a number of seconds.`)
+}
+
+function say(done: DriveDone, { json }: AdminOptions): void {
+  for (const warning of done.warnings) process.stderr.write(`warning: ${warning}\n`)
+  print(json ? JSON.stringify(done) : done.sentence)
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}

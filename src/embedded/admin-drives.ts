@@ -1,0 +1,94 @@
+// The drives of the store as its root sees them, and the commands about them.
+import type {
+  DriveDetails,
+  DriveList,
+  DriveStatus,
+  DrivesApi,
+  MoveStatus,
+} from '../gateway/admin-api.ts'
+import type { MapDrive } from '../placement/cluster-map.ts'
+import type { ClusterState } from '../placement/coordinator.ts'
+import type { MoveProgress } from '../storage-node/upkeep/mover.ts'
+import type { ShownCondition } from './drive-care.ts'
+import type { EmbeddedStorage } from './storage.ts'
+
+/** The drives of the admin API. */
+export function openDriveAdmin(storage: EmbeddedStorage): DrivesApi {
+  const { commands } = storage
+  return {
+    list: () => listDrives(storage),
+    add: (request) => commands.add(request),
+    replace: (request) => commands.replace(request),
+    drain: (request) => commands.drain(request),
+    remove: (driveId) => commands.remove(driveId),
+  }
+}
+
+/** Every drive of the map, in words of people. */
+export function statusOfDrives({
+  coordinator,
+  drives,
+  care,
+}: Pick<EmbeddedStorage, 'coordinator' | 'drives' | 'care'>): DriveStatus[] {
+  return coordinator.state.map.drives.map((drive) => statusOf(drive, { drives, care }))
+}
+
+function statusOf(
+  { id, state, reason, path, isVacated }: MapDrive,
+  { drives, care }: Pick<EmbeddedStorage, 'drives' | 'care'>,
+): DriveStatus {
+  const drive = drives.find(id)
+  const isFailing = state !== 'out' && drive?.failure !== undefined
+  const why = isFailing ? String(drive?.failure) : reason
+  const where = drive?.path ?? path
+  const condition = drive?.failure === undefined ? sickness(care.conditionOf(id)) : undefined
+  return {
+    id,
+    ...(where === undefined ? {} : { path: where }),
+    state: isFailing ? 'failed' : state,
+    ...(why === undefined ? {} : { reason: why }),
+    ...(condition === undefined ? {} : { condition }),
+    ...(isVacated ? { isVacated } : {}),
+  }
+}
+
+function sickness(condition: ShownCondition): DriveStatus['condition'] {
+  return condition === 'healthy' || condition === 'failed' ? undefined : condition
+}
+
+async function listDrives(storage: EmbeddedStorage): Promise<DriveList> {
+  const { coordinator, drives, care, healer } = storage
+  const { state } = coordinator
+  const { leaving, ...moving } = healer.progress().moves
+  const details = await Promise.all(
+    state.map.drives.map(async (drive): Promise<DriveDetails> => {
+      const blobs = leaving.find(({ driveId }) => driveId === drive.id)?.blobs
+      const space = await drives.spaceOf(drive.id)
+      return {
+        ...statusOf(drive, { drives, care }),
+        weight: drive.weight,
+        isLeaving: drive.isLeaving === true,
+        isVacated: drive.isVacated === true,
+        ...(space ? { totalBytes: space.totalBytes, freeBytes: space.freeBytes } : {}),
+        metadataReplicas: replicasOn(state, drive.id),
+        ...(blobs === undefined ? {} : { blobs }),
+      }
+    }),
+  )
+  return { drives: details, moving: describeMoves(moving) }
+}
+
+/** How it stands with moving, for the admin API. */
+export function describeMoves(moves: Omit<MoveProgress, 'leaving'>): MoveStatus {
+  const { phase, movedShards, movedBytes, remainingShards, remainingBytes, bytesPerSecond } = moves
+  return {
+    ...{ phase, movedShards, movedBytes },
+    ...(remainingShards === undefined ? {} : { remainingShards }),
+    ...(remainingBytes === undefined ? {} : { remainingBytes }),
+    ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+  }
+}
+
+function replicasOn({ metaPartitions }: ClusterState, driveId: number): number {
+  return metaPartitions.filter(({ inSync }) => inSync.some((one) => one.driveId === driveId)).length
+}

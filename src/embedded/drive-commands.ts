@@ -1,0 +1,293 @@
+// What people do with the drives of a running store: add, replace, drain, remove. One command at a time. Each may be
+// cut off at any step by a crash and given again: until the map names a drive nothing depends on it, and from then on
+// every start finds it.
+import { isAbsolute, resolve } from 'node:path'
+import type { AddDrive, DrainDrive, DriveOutcome, ReplaceDrive } from '../gateway/admin-api.ts'
+import { Semaphore } from '../kit/semaphore.ts'
+import type { World } from '../kit/world.ts'
+import type { MapDrive } from '../placement/cluster-map.ts'
+import type { Change, ClusterState, Coordinator } from '../placement/coordinator.ts'
+import {
+  addDrive,
+  drainDrive,
+  markActive,
+  type NewDrive,
+  removeDrive,
+  replaceDrive,
+  reserveDriveId,
+  setPath,
+  undrainDrive,
+} from '../placement/coordinator-changes.ts'
+import {
+  refuseDrain,
+  refuseRemove,
+  refuseReplace,
+  refuseUndrain,
+} from '../placement/drive-edits.ts'
+import { type DriveMarker, inspectDrive } from '../storage-node/drive.ts'
+import { endJoining, isJoining } from '../storage-node/joining.ts'
+import type { FoundDrive } from '../storage-node/start-plan.ts'
+import { Refused, refusalOf } from './drive-refusals.ts'
+import { findSharers, weighDrives } from './drive-weight.ts'
+import type { LiveDrives } from './live-drives.ts'
+import { makeDrive } from './make-drive.ts'
+
+/** What the commands act upon. */
+export interface DriveCommandParts {
+  world: World
+  coordinator: Coordinator
+  drives: Pick<LiveDrives, 'list' | 'find' | 'join' | 'leave'>
+  /** Keeps on a new drive what every drive keeps. */
+  welcome(drive: { id: number; path: string }): Promise<void>
+}
+
+/** What a directory is to the store that it is to become a drive of. */
+type Candidate =
+  | { kind: 'new' }
+  /** Made a drive before, and never named by the map. */
+  | { kind: 'begun'; marker: DriveMarker }
+  | { kind: 'known'; marker: DriveMarker; drive: MapDrive }
+
+/** The commands of one store. */
+export class DriveCommands {
+  readonly #parts: DriveCommandParts
+  readonly #turn = new Semaphore(1, { maxWaiting: 16 })
+
+  constructor(parts: DriveCommandParts) {
+    this.#parts = parts
+  }
+
+  /** A new drive, or one of the store that was away: it is taken back as it is, and checked. */
+  add({ path, weight }: AddDrive): Promise<DriveOutcome> {
+    return this.#inTurn(path, async () => {
+      const candidate = await this.#look(path)
+      if (candidate.kind === 'known') return await this.#takeBack({ ...candidate, path })
+      const drive = await this.#takeIn(path, candidate, weight)
+      await this.#enter(drive, addDrive(drive))
+      return await this.#added(
+        drive,
+        `${path} is drive ${drive.id} now: it gets its share of the data.`,
+      )
+    })
+  }
+
+  /** A new drive that takes the place of another one, which is emptied, or mended from the others where it is gone. */
+  replace({ driveId, path, weight }: ReplaceDrive): Promise<DriveOutcome> {
+    return this.#inTurn(path, async () => {
+      refuse(refuseReplace(this.#map, driveId))
+      const candidate = await this.#look(path)
+      if (candidate.kind === 'known') {
+        const { id } = candidate.drive
+        throw new Refused(`${path} is drive ${id} of this store: give an empty directory.`)
+      }
+      const drive = await this.#takeIn(path, candidate, weight)
+      await this.#enter(drive, replaceDrive(driveId, drive))
+      const sentence =
+        `${path} is drive ${drive.id} now and takes the place of drive ${driveId}. Once nothing is left of that: ` +
+        `kintsugi drive remove ${driveId}.`
+      return await this.#added(drive, sentence)
+    })
+  }
+
+  /** A drive is to be emptied, or not any more. */
+  drain({ driveId, isCancelled, reEncode }: DrainDrive): Promise<DriveOutcome> {
+    return this.#inTurn(`drive ${driveId}`, async () => {
+      if (isCancelled) return await this.#undrain(driveId)
+      if (reEncode) throw new Refused('--re-encode can not be done yet: add a drive first.')
+      if (this.#find(driveId)?.isLeaving)
+        return done(driveId, `drive ${driveId} is being emptied already.`)
+      refuse(refuseDrain(this.#map, driveId))
+      await this.#decide(drainDrive(driveId), () => this.#find(driveId)?.isLeaving === true)
+      return done(driveId, `drive ${driveId} is being emptied: kintsugi drive list shows how far.`)
+    })
+  }
+
+  /** A drive that nothing names any more leaves the store for ever. */
+  remove(driveId: number): Promise<DriveOutcome> {
+    return this.#inTurn(`drive ${driveId}`, async () => {
+      refuse(refuseRemove(this.#map, driveId))
+      const drive = this.#find(driveId)
+      await this.#decide(removeDrive(driveId), () => this.#find(driveId) === undefined)
+      await this.#parts.drives.leave(driveId)
+      const where = drive?.path === undefined ? '' : `: ${drive.path} can be taken away`
+      return done(driveId, `drive ${driveId} is no part of the store any more${where}.`)
+    })
+  }
+
+  get #map(): ClusterState['map'] {
+    return this.#parts.coordinator.state.map
+  }
+
+  #find(driveId: number): MapDrive | undefined {
+    return this.#map.drives.find(({ id }) => id === driveId)
+  }
+
+  async #inTurn(subject: string, work: () => Promise<DriveOutcome>): Promise<DriveOutcome> {
+    await this.#turn.acquire()
+    try {
+      return await work()
+    } catch (error) {
+      const sentence = refusalOf(error, subject)
+      if (sentence === undefined) throw error
+      return { kind: 'refused', sentence }
+    } finally {
+      this.#turn.release()
+    }
+  }
+
+  async #look(path: string): Promise<Candidate> {
+    if (!isAbsolute(path) || resolve(path) !== path)
+      throw new Refused(
+        `${path} is not an absolute path: the directory is one of the machine that the store runs on.`,
+      )
+    this.#refuseInside(path)
+    const found = await inspectDrive(this.#parts.world, path)
+    switch (found.kind) {
+      case 'missing':
+      case 'empty':
+        return { kind: 'new' }
+      case 'formatted':
+        return await this.#recognise(path, found.marker)
+      case 'foreign':
+        throw new Refused(
+          `${path} is not empty, and no drive: ${found.what}. Give an empty directory.`,
+        )
+      case 'wrong-format':
+        throw new Refused(`${path} was written in format ${found.format}, which is not read here.`)
+      case 'broken':
+        throw new Refused(
+          `${path} can not be recognised: ${found.what}. Empty it, if nobody needs what is in it.`,
+        )
+    }
+  }
+
+  /** A drive in a directory of another one would be taken for something foreign there, or lost with it. */
+  #refuseInside(path: string): void {
+    const around = this.#parts.drives.list().find((drive) => path.startsWith(`${drive.path}/`))
+    if (around !== undefined && around.failure === undefined)
+      throw new Refused(`${path} lies inside of drive ${around.id}: give a directory beside it.`)
+  }
+
+  async #recognise(path: string, marker: DriveMarker): Promise<Candidate> {
+    const { driveId, uuid, clusterId } = marker
+    if (clusterId !== this.#parts.coordinator.state.clusterId)
+      throw new Refused(
+        `${path} is a drive of another store: empty it first, if nobody needs what is on it.`,
+      )
+    const drive = this.#find(driveId)
+    const live = this.#parts.drives.find(driveId)
+    if (drive === undefined) {
+      if (await isJoining(path, this.#parts.world)) return { kind: 'begun', marker }
+      throw new Refused(
+        `${path} was drive ${driveId}, which was removed and never comes back: empty it, and it can be added as a new drive.`,
+      )
+    }
+    if (drive.uuid !== uuid)
+      throw new Refused(
+        `${path} calls itself drive ${driveId}, but is another one: empty it first.`,
+      )
+    if (live === undefined || live.failure !== undefined) return { kind: 'known', marker, drive }
+    if (drive.state === 'out')
+      throw new Refused(
+        `drive ${driveId} is put aside (${drive.reason ?? 'it is out'}) and taken back by itself once it is well.`,
+      )
+    throw new Refused(
+      live.path === path
+        ? `${path} is drive ${driveId} of this store, and in use.`
+        : `${path} is a copy of drive ${driveId}, which is in use at ${live.path}: empty it first.`,
+    )
+  }
+
+  /** Makes it a drive and opens it. The map does not name it yet. */
+  async #takeIn(path: string, candidate: Candidate, weight: number | undefined): Promise<NewDrive> {
+    const marker = candidate.kind === 'new' ? await this.#make(path) : candidate.marker
+    await this.#parts.drives.join({ path, marker })
+    await this.#parts.welcome({ id: marker.driveId, path })
+    const { driveId: id, uuid } = marker
+    return { id, uuid, weight: weight ?? (await this.#weigh(path)), path }
+  }
+
+  async #make(path: string): Promise<DriveMarker> {
+    const { coordinator, world } = this.#parts
+    const { clusterId, nextDriveId } = await coordinator.decide(reserveDriveId())
+    return await makeDrive(path, { clusterId, driveId: nextDriveId - 1, isJoining: true }, world)
+  }
+
+  /** By the size of its file system; beside drives that share that one, as they. */
+  async #weigh(path: string): Promise<number> {
+    const { world, drives } = this.#parts
+    const others = drives.list().filter((drive) => drive.path !== path && !drive.failure)
+    const sharers = await findSharers(path, others, world)
+    const weights = sharers.flatMap(({ id }) => this.#find(id)?.weight ?? [])
+    if (weights.length > 0) return Math.min(...weights)
+    const [weight] = await weighDrives([path], world)
+    return weight!
+  }
+
+  /** The map names it: from now on it is written to. Where that can not be it is closed again. */
+  async #enter({ id, path }: NewDrive, change: Change): Promise<void> {
+    try {
+      await this.#decide(change, () => this.#find(id) !== undefined)
+    } catch (error) {
+      // Perhaps it was decided nevertheless, and only not answered.
+      if (this.#find(id) === undefined) await this.#parts.drives.leave(id)
+      throw error
+    }
+    await endJoining(path, this.#parts.world)
+  }
+
+  async #added({ id, path }: NewDrive, sentence: string): Promise<DriveOutcome> {
+    const { world, drives } = this.#parts
+    const others = drives.list().filter((drive) => drive.id !== id && drive.failure === undefined)
+    const [sharer] = await findSharers(path, others, world)
+    const warnings =
+      sharer === undefined
+        ? []
+        : [`${path} lies on the same file system as drive ${sharer.id}: the two are lost together.`]
+    return { ...done(id, sentence), warnings }
+  }
+
+  async #takeBack({
+    path,
+    marker,
+    drive,
+  }: FoundDrive & { drive: MapDrive }): Promise<DriveOutcome> {
+    const { id } = drive
+    await this.#parts.drives.join({ path, marker })
+    try {
+      await this.#decide(back(id, path), () => this.#find(id)?.state !== 'out')
+    } catch (error) {
+      if (this.#find(id)?.state === 'out') await this.#parts.drives.leave(id)
+      throw error
+    }
+    const fate = drive.isLeaving ? 'is emptied' : 'gets what was written meanwhile'
+    return done(id, `drive ${id} is back at ${path}: all on it is checked, and it ${fate}.`)
+  }
+
+  async #undrain(driveId: number): Promise<DriveOutcome> {
+    refuse(refuseUndrain(this.#map, driveId))
+    await this.#decide(undrainDrive(driveId), () => this.#find(driveId)?.isLeaving !== true)
+    return done(driveId, `drive ${driveId} stays, and gets its share of the data again.`)
+  }
+
+  async #decide(change: Change, isSo: () => boolean): Promise<void> {
+    await this.#parts.coordinator.decide(change)
+    if (!isSo()) throw new Refused('the drives of the store changed meanwhile: look and try again.')
+  }
+}
+
+function back(driveId: number, path: string): Change {
+  return (state) => {
+    const active = markActive(driveId)(state)
+    const there = { ...state, ...active }
+    return setPath(driveId, path)(there) ?? active
+  }
+}
+
+function done(driveId: number, sentence: string): DriveOutcome & { kind: 'done' } {
+  return { kind: 'done', driveId, sentence, warnings: [] }
+}
+
+function refuse(sentence: string | undefined): void {
+  if (sentence !== undefined) throw new Refused(sentence)
+}

@@ -1,0 +1,236 @@
+// kintsugi drive … as processes: drives are added, found again, taken back, replaced, and refused with a sentence.
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import type { DriveDetails, DriveList } from '../../src/gateway/admin-api.ts'
+import { S3Client } from '../support/s3.ts'
+import { DidNotStart, startServer, TEST_KEYS, type TestServer } from '../support/server.ts'
+
+const PROGRAM = fileURLToPath(new URL('../../../bin/kintsugi.cjs', import.meta.url))
+
+interface Ended {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+/** Runs a command in the directory of the test. */
+function ask(cwd: string, { endpoint }: TestServer, ...words: string[]): Promise<Ended> {
+  const child = spawn(process.execPath, [PROGRAM, 'drive', ...words, '--endpoint', endpoint], {
+    cwd,
+    env: {
+      PATH: process.env.PATH,
+      AWS_ACCESS_KEY_ID: TEST_KEYS.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: TEST_KEYS.secretAccessKey,
+    },
+  })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (bytes: Buffer) => {
+    stdout += bytes
+  })
+  child.stderr.on('data', (bytes: Buffer) => {
+    stderr += bytes
+  })
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code) => resolve({ code, stdout, stderr }))
+  })
+}
+
+async function drivesOf(cwd: string, server: TestServer): Promise<readonly DriveDetails[]> {
+  const { code, stdout, stderr } = await ask(cwd, server, 'list', '--json')
+  if (code !== 0) throw new Error(stderr)
+  return (JSON.parse(stdout) as DriveList).drives
+}
+
+async function driveOf(cwd: string, server: TestServer, id: number): Promise<DriveDetails> {
+  const found = (await drivesOf(cwd, server)).find((drive) => drive.id === id)
+  if (found === undefined) throw new Error(`no drive ${id}`)
+  return found
+}
+
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await sleep(200)
+}
+
+async function start(t: Test, cwd: string, directories: string[] = []): Promise<TestServer> {
+  const environment = { KINTSUGI_BUCKETS: 'bucket' }
+  const server = await startServer({ cwd, directories, environment })
+  t.teardown(() => server.kill())
+  return server
+}
+
+/** Objects of all sizes, and whether they are there. */
+class Contents {
+  readonly #objects = new Map<string, Buffer>()
+
+  async put({ endpoint }: TestServer, count: number): Promise<void> {
+    const client = new S3Client(endpoint)
+    for (let number = 0; number < count; number += 1) {
+      const key = `k${this.#objects.size}`
+      const bytes = randomBytes(number % 4 === 0 ? 1_500_000 : 3_000 + number)
+      if ((await client.put('bucket', key, bytes)).status !== 200) throw new Error(key)
+      this.#objects.set(key, bytes)
+    }
+    client.close()
+  }
+
+  /** Keys that are not as they were written. */
+  async differences({ endpoint }: TestServer): Promise<string[]> {
+    const client = new S3Client(endpoint)
+    const wrong: string[] = []
+    for (const [key, bytes] of this.#objects) {
+      const { status, body } = await client.get('bucket', key)
+      if (status !== 200 || !body.equals(bytes)) wrong.push(key)
+    }
+    client.close()
+    return wrong
+  }
+}
+
+t.test(
+  'a drive is added and found again by the same command line',
+  { timeout: 120_000 },
+  async (t) => {
+    const cwd = t.testdir()
+    const contents = new Contents()
+    const first = await start(t, cwd)
+    await contents.put(first, 12)
+    const added = await ask(cwd, first, 'add', 'data/drive7')
+    t.match(added, {
+      code: 0,
+      stdout: /drive7 is drive 7 now/,
+      stderr: /same file system as drive/,
+    })
+    const seventh = await driveOf(cwd, first, 7)
+    t.match(seventh, { state: 'active', path: join(cwd, 'data/drive7'), isLeaving: false })
+    t.equal(
+      seventh.weight,
+      (await driveOf(cwd, first, 1)).weight,
+      'it weighs what its neighbours do',
+    )
+    t.match(await ask(cwd, first, 'list'), { code: 0, stdout: /^Drive +State +Weight/ })
+    await contents.put(first, 40)
+    const files = async (name: string) => (await readdir(join(cwd, 'data/drive7', name))).length
+    t.ok((await files('seg')) + (await files('big')) > 0, 'it is written to')
+    t.same(await contents.differences(first), [])
+    await first.kill()
+
+    const second = await start(t, cwd)
+    t.match(second.output(), join(cwd, 'data/drive7'), 'the start names it')
+    t.match(second.log(), /drive 7 \(.*\) is where it was last/)
+    t.notOk((await readdir(join(cwd, 'data/drive7'))).includes('joining'))
+    t.same(await contents.differences(second), [])
+    t.equal(await second.stop(), 0)
+    const third = await start(t, cwd, ['data/drive3'])
+    t.ok(
+      (await drivesOf(cwd, third)).every(({ state }) => state === 'active'),
+      'one names them all',
+    )
+    t.same(await contents.differences(third), [])
+    t.equal(await third.stop(), 0)
+  },
+)
+
+t.test(
+  'a drive that was away is taken back while the store serves',
+  { timeout: 120_000 },
+  async (t) => {
+    const cwd = t.testdir()
+    const contents = new Contents()
+    const server = await start(t, cwd)
+    await contents.put(server, 8)
+    const [drive, aside] = [join(cwd, 'data/drive5'), join(cwd, 'aside')]
+    await rename(drive, aside)
+    await until(async () => (await driveOf(cwd, server, 5)).state === 'out')
+    await contents.put(server, 8)
+    t.match(await ask(cwd, server, 'add', 'aside'), { code: 0, stdout: /drive 5 is back at/ })
+    t.match(await driveOf(cwd, server, 5), { state: 'active', path: aside })
+    t.same(await contents.differences(server), [])
+
+    await rename(aside, drive)
+    await until(async () => (await driveOf(cwd, server, 5)).state === 'out')
+    await rename(drive, aside)
+    await until(async () => (await driveOf(cwd, server, 5)).state === 'active')
+    t.match(server.log(), /drive 5 is back/, 'and by itself, where it was last')
+    await contents.put(server, 8)
+    t.same(await contents.differences(server), [])
+    t.equal(await server.stop(), 0)
+  },
+)
+
+t.test('what is refused, and why', { timeout: 120_000 }, async (t) => {
+  const cwd = t.testdir({ foreign: { 'notes.txt': 'mine' } })
+  const server = await start(t, cwd)
+  const refused = async (sentence: RegExp, ...words: string[]): Promise<void> => {
+    const ended = await ask(cwd, server, ...words)
+    t.match(ended, { code: 1, stderr: sentence, stdout: '' }, words.join(' '))
+    t.match(ended.stderr, /^kintsugi: [^\n]*\n$/, 'one line')
+  }
+  await refused(/is drive 3 of this store, and in use/, 'add', 'data/drive3')
+  await refused(/it holds notes.txt. Give an empty directory/, 'add', 'foreign')
+  await refused(/lies inside of drive 2/, 'add', 'data/drive2/more')
+  await cp(join(cwd, 'data/drive4'), join(cwd, 'copy'), { recursive: true })
+  await refused(/is a copy of drive 4, which is in use at/, 'add', 'copy')
+  await refused(/drive 3 is in service: drain it first/, 'remove', '3')
+  await refused(/the code of the store, 4\+2, needs 6/, 'drain', '3')
+  await refused(/is not being emptied/, 'drain', '3', '--cancel')
+  await refused(/there is no drive 9/, 'drain', '9')
+  await refused(/there is no drive 9/, 'replace', '9', 'new')
+  await refused(/--re-encode/, 'drain', '3', '--re-encode')
+  await writeFile(join(cwd, 'file'), '')
+  await refused(/not a directory/, 'add', 'file')
+  t.match(await ask(cwd, server, 'drain', 'x'), { code: 2, stderr: /not the number of a drive/ })
+  t.match(await ask(cwd, server, 'add', 'new', '--weight', '0'), { code: 2, stderr: /--weight/ })
+  const elsewhere = await start(t, cwd, ['other1', 'other2'])
+  await elsewhere.stop()
+  await refused(/is a drive of another store/, 'add', 'other1')
+  t.equal(await server.stop(), 0)
+})
+
+t.test(
+  'what a crash left of an adding stops no start, and is gone on with',
+  { timeout: 120_000 },
+  async (t) => {
+    const cwd = t.testdir()
+    const first = await start(t, cwd)
+    await ask(cwd, first, 'add', 'data/drive7')
+    await first.kill()
+    // As if the map had never named it: the others forget, and the drive still says that it is to join.
+    const decisions = (drive: string) => join(cwd, 'data', drive, 'coordinator')
+    const epochs = (await readdir(decisions('drive1'))).sort()
+    const names = async (epoch: string) => {
+      return (await readFile(join(decisions('drive1'), epoch), 'utf8')).includes('"id":7')
+    }
+    let before = ''
+    for (const epoch of epochs) if (!(await names(epoch))) before = epoch
+    for (const number of [1, 2, 3, 4, 5, 6, 7])
+      for (const epoch of await readdir(decisions(`drive${number}`)))
+        if (epoch > before) await rm(join(decisions(`drive${number}`), epoch))
+    await writeFile(join(cwd, 'data/drive7/joining'), '')
+
+    const all = [1, 2, 3, 4, 5, 6, 7].map((number) => `data/drive${number}`)
+    const second = await start(t, cwd, all)
+    t.match(second.log(), /drive 7 was not added to the end: kintsugi drive add/)
+    t.equal((await drivesOf(cwd, second)).length, 6)
+    const again = await ask(cwd, second, 'add', 'data/drive7')
+    t.match(again, { code: 0, stdout: /is drive 7 now/ })
+    t.equal((await drivesOf(cwd, second)).length, 7)
+    t.equal(await second.stop(), 0)
+
+    // A directory that was only begun with, all alone, is no new store.
+    await mkdir(join(cwd, 'alone'))
+    await cp(join(cwd, 'data/drive7/format.json'), join(cwd, 'alone/format.json'))
+    for (const name of ['lock', 'coordinator', 'metalog', 'meta.db', 'shards.db', 'seg', 'big'])
+      await mkdir(join(cwd, 'alone', name))
+    await writeFile(join(cwd, 'alone/joining'), '')
+    const outcome = await startServer({ cwd, directories: ['alone'] }).catch((error) => error)
+    t.ok(outcome instanceof DidNotStart)
+    t.equal(outcome.exitCode, 4)
+  },
+)

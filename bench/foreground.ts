@@ -19,9 +19,8 @@ export interface PhaseRow {
 
 const BUCKET = 'bench'
 
-/** Sizes in the ratio in which objects have them; the mean of them is `MEAN_BYTES`. */
+/** Sizes in the ratio in which objects have them. */
 const SIZES = [4_096, 65_536, 131_072, 262_144, 524_288, 1_048_576, 2_097_152] as const
-export const MEAN_BYTES = SIZES.reduce((sum, bytes) => sum + bytes, 0) / SIZES.length
 
 /** One write in so many operations. */
 const WRITE_EVERY = 10
@@ -52,6 +51,13 @@ export class Foreground {
     this.#client = client
     this.#objects = objects
     this.#writes = Array<number>(objects).fill(0)
+  }
+
+  /** Bytes of so many objects together. */
+  bytesOf(objects: number): number {
+    let bytes = 0
+    for (let index = 0; index < objects; index += 1) bytes += SIZES[index % SIZES.length]!
+    return bytes
   }
 
   /** Writes every object once. */

@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { S3Client } from '../test/support/s3.ts'
 import { startServer, type TestServer } from '../test/support/server.ts'
-import { Foreground, MEAN_BYTES, type PhaseRow, printPhase } from './foreground.ts'
+import { Foreground, type PhaseRow, printPhase } from './foreground.ts'
+import { readMetrics } from './metrics.ts'
 
 const DRIVES = 8
 const CLIENTS = 8
@@ -73,7 +74,7 @@ async function measure(
   const grown = (name: string): number => after(name) - before(name)
   const row = {
     objects,
-    bytes: Math.round(objects * MEAN_BYTES),
+    bytes: load.bytesOf(objects),
     lostBytes,
     seconds,
     readPerLostByte: share(grown('kintsugi_heal_read_bytes_total'), lostBytes),
@@ -95,18 +96,6 @@ async function untilComplete(server: TestServer): Promise<void> {
     if (performance.now() > deadline) throw new Error('it did not mend itself in half an hour')
     await sleep(250)
   }
-}
-
-async function readMetrics({ adminEndpoint }: TestServer): Promise<(name: string) => number> {
-  const text = await (await fetch(`${adminEndpoint}/metrics`)).text()
-  const lines = text.split('\n')
-  return (name) =>
-    Number(
-      lines
-        .find((line) => line.startsWith(`${name} `))
-        ?.split(' ')
-        .at(-1),
-    )
 }
 
 function bytesIn(directory: string): number {

@@ -1,12 +1,13 @@
 // npm run bench: every bench once, printed and kept as JSON in bench/results/ with the processor's name.
 // `npm run bench -- codec`, `-- digests` or `-- store` runs one of them; `--short` takes a tenth of the operations.
-// `-- mend` runs only when it is named: it takes a quarter of an hour and 20 GB of disk.
+// `-- mend` and `-- grow` run only when they are named: a quarter of an hour each, and `mend` takes 20 GB of disk.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { benchCodec } from './codec.bench.ts'
 import { benchDigests } from './digests.bench.ts'
+import { benchGrow } from './grow.bench.ts'
 import { benchMend } from './mend.bench.ts'
 import { benchPutGetList } from './put-get-list.bench.ts'
 
@@ -26,6 +27,7 @@ if (isWanted('digests')) result.digests = await benchDigests()
 if (isWanted('store')) result.store = await benchPutGetList(wanted.includes('--short') ? 0.1 : 1)
 if (wanted.includes('mend'))
   result.mend = await benchMend(wanted.includes('--short') ? 400 : 20_000)
+if (wanted.includes('grow')) result.grow = await benchGrow(wanted.includes('--short') ? 200 : 2_000)
 
 mkdirSync(RESULTS, { recursive: true })
 const file = `${RESULTS}${String(result.date).replace(/[:.]/g, '-')}.json`

@@ -13,6 +13,7 @@ import { Hedging } from '../objects/hedging.ts'
 import { Objects } from '../objects/objects.ts'
 import { type StoreParts, WRITE_BUDGET_UNIT } from '../objects/store-parts.ts'
 import { collectGarbage } from '../storage-node/upkeep/collect-garbage.ts'
+import { forgetExpired } from '../storage-node/upkeep/forget-expired.ts'
 import type { OrphanSweep } from '../storage-node/upkeep/orphan-sweep.ts'
 import { listHedgeMetrics } from './drive-metrics.ts'
 import { startOrphanSweep } from './orphans.ts'
@@ -26,6 +27,9 @@ const WRITE_BUDGET_BYTES = mebibytes(128)
 
 /** How often garbage that is due is looked for. */
 const COLLECT_EVERY_MS = 5_000
+
+/** How often a partition is told to forget what expired, should no command have done it. */
+const FORGET_EVERY_MS = 60_000
 
 /** How often uploads are looked through for abandoned ones, at most. */
 const ABORT_EVERY_MS = 60 * 60_000
@@ -50,6 +54,8 @@ export async function openStore(
   await objects.start()
   const collector = startCollector(config, storage, storeParts, parts)
   opened.defer(() => collector.stop())
+  const forgetting = startForgetting(storage, parts)
+  opened.defer(() => forgetting.stop())
   const orphans = startOrphanSweep(config, { storage, ...storeParts }, parts)
   opened.defer(() => orphans.stop())
   if (config.abandonedUploadMs !== undefined) {
@@ -115,6 +121,11 @@ function startCollector(
     clock: parts.world.clock,
     log: parts.log,
   })
+}
+
+function startForgetting({ router }: EmbeddedStorage, { world, log }: EmbeddedParts): Periodic {
+  const round = (signal: AbortSignal): Promise<number> => forgetExpired(router.partitions, signal)
+  return repeat('forget-expired', FORGET_EVERY_MS, round, { clock: world.clock, log })
 }
 
 function startAborting(afterMs: number, objects: Objects, parts: EmbeddedParts): Periodic {

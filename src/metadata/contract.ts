@@ -373,4 +373,10 @@ export interface MetadataPartition extends Queries {
    * known whether the command was done (its commandId may be sent again).
    */
   commit<C extends Command>(command: C): Promise<AnswerTo<C>>
+  /**
+   * Forgets some of the rows that outlived their use: answers of commands, results of completed uploads, manifests of
+   * objects that are no more. Commands do it on their way; a partition that gets none has to be told, now and then.
+   * Resolves, once it is durable, with the count of rows forgotten; throws as commit() does.
+   */
+  forgetExpired(): Promise<number>
 }

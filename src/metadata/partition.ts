@@ -115,6 +115,10 @@ class Partition implements MetadataPartition {
     return this.#pipeline.commit(command)
   }
 
+  forgetExpired(): Promise<number> {
+    return this.#pipeline.sweep()
+  }
+
   async getObject(
     bucket: BucketRef,
     key: string,

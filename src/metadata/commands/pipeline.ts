@@ -94,6 +94,22 @@ export class CommandPipeline {
     }
   }
 
+  /**
+   * Forgets some rows that have expired, in the order of the commands: without commands nobody else does. Answers how
+   * many it forgot, once that is durable; throws MetadataUnavailable as commit() does.
+   */
+  async sweep(): Promise<number> {
+    await this.#places.acquire()
+    try {
+      const { count, fate } = await this.#sweepInTurn()
+      const failure = await fate
+      if (failure) throw unavailable(failure)
+      return count
+    } finally {
+      this.#places.release()
+    }
+  }
+
   /** Resolves when the write of `key` that was appended last has met its fate. */
   async settled(key: Uint8Array): Promise<void> {
     await this.#rows.fateOf(key)
@@ -135,6 +151,19 @@ export class CommandPipeline {
     }
   }
 
+  async #sweepInTurn(): Promise<{ count: number; fate: Fate }> {
+    await this.#turn.acquire()
+    try {
+      if (this.#failure) throw unavailable(this.#failure)
+      const context = this.#newContext()
+      const batch = await this.#sweepNow(context)
+      if (batch.length > 0) this.#append(batch, context.time)
+      return { count: batch.length, fate: this.#lastFate }
+    } finally {
+      this.#turn.release()
+    }
+  }
+
   #newContext(): Context {
     const nowMs = this.#parts.clock.now()
     const { garbage } = this.#options
@@ -165,7 +194,10 @@ export class CommandPipeline {
   /** Changes that forget expired rows, every so many commands; they ride in the batch of the command. */
   async #sweepSometimes(context: Context): Promise<RowBatch> {
     this.#commandsSinceSweep += 1
-    if (this.#commandsSinceSweep < COMMANDS_PER_SWEEP) return []
+    return this.#commandsSinceSweep < COMMANDS_PER_SWEEP ? [] : await this.#sweepNow(context)
+  }
+
+  async #sweepNow(context: Context): Promise<RowBatch> {
     this.#commandsSinceSweep = 0
     const { batch, next } = await sweepExpired(this.#sweep, context)
     this.#sweep = next

@@ -1,5 +1,6 @@
 // Forgets rows that outlived their use: answers of commands, results of completed uploads, manifests of old objects.
-// A few at each call, so that no batch is large; the partition calls it every so often.
+// A few at each call, so that no batch is large; every so many commands do it on their way, and where none come the
+// minutes do (storage-node/upkeep/forget-expired.ts).
 import { compareBytes } from '../../kit/bytes.ts'
 import type { RowBatch } from '../log/contract.ts'
 import { decodeCompletedRow } from '../rows/completed-row.ts'

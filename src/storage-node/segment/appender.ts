@@ -96,6 +96,11 @@ export class Appender {
     })
   }
 
+  /** Ends the open segment unless something is on its way into it: it gets no more, and its space can come back. */
+  endIdle(): void {
+    if (this.#running === undefined) this.#endSegment()
+  }
+
   /** Appends what is queued and ends the open segment. */
   async close(): Promise<void> {
     this.#closed = true

@@ -91,11 +91,18 @@ export class SegmentUpkeep {
   }
 
   async #runRound(): Promise<UpkeepRound> {
+    this.#endDead()
     await this.#seal()
     const compacted = await this.#compact()
     this.#retireEmpty()
     const removed = await this.#removeRetired()
     return compacted === undefined ? { removed } : { compacted, removed }
+  }
+
+  /** A segment in which nothing is alive need not be filled first. */
+  #endDead(): void {
+    for (const { state, live, dead } of this.#parts.ledger.accounts.values())
+      if (state === 'open' && live === 0 && dead > 0) this.#appender?.endIdle()
   }
 
   async #compact(): Promise<Compacted | undefined> {

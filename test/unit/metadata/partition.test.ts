@@ -188,6 +188,20 @@ t.test('answers are forgotten after ten minutes, some at a time', async (t) => {
   t.equal(log.ofKind(KeyKind.Clock).length, 1)
 })
 
+t.test('a partition that gets no commands forgets when it is told to', async (t) => {
+  const { partition, store, log, clock } = await openFixture()
+  for (let index = 0; index < 200; index += 1) await store.put(`k${index % 7}`, 'a')
+  const { length } = log.applied
+  t.equal(await partition.forgetExpired(), 0)
+  t.equal(log.applied.length, length, 'nothing to forget, nothing to write')
+  clock.ms += 11 * 60 * 1000
+  t.equal(await partition.forgetExpired(), 200)
+  t.same(log.ofKind(KeyKind.Answer), [])
+  t.equal(await partition.forgetExpired(), 0)
+  await store.put('k', 'a')
+  t.equal(log.ofKind(KeyKind.Answer).length, 1, 'and goes on')
+})
+
 /** Lets everything that can go on go on. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))

@@ -48,6 +48,21 @@ t.test('the space of deleted shards comes back', async (t) => {
   t.same(fixture.segments(), [], 'an empty drive has no segments but the open one')
 })
 
+t.test('a segment in which nothing is alive need not be filled first', async (t) => {
+  const fixture = await ShardFixture.open()
+  const [first, second] = await fixture.put(new Seeded(1), 2, 900)
+  await fixture.store.deleteShard(first!.description.id)
+  await compactAll(fixture)
+  t.equal(fixture.segments().length, 1, 'something is alive in it')
+  await fixture.store.deleteShard(second!.description.id)
+  await compactAll(fixture)
+  t.same(fixture.segments(), [])
+  const later = await fixture.put(new Seeded(2), 3, 900)
+  t.equal(await countFaults(fixture, later), 0)
+  await fixture.reopen()
+  t.equal(await countFaults(fixture, later), 0)
+})
+
 t.test('a segment that is mostly alive is left alone', async (t) => {
   const fixture = await ShardFixture.open()
   const shards = await fixture.put(new Seeded(1), 40, 900)

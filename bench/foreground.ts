@@ -22,9 +22,6 @@ const BUCKET = 'bench'
 /** Sizes in the ratio in which objects have them. */
 const SIZES = [4_096, 65_536, 131_072, 262_144, 524_288, 1_048_576, 2_097_152] as const
 
-/** One write in so many operations. */
-const WRITE_EVERY = 10
-
 /** Bytes that objects are cut out of: each begins elsewhere, so that two of one length differ. */
 const source = new Seeded(7).bytes(4 * 1024 * 1024)
 
@@ -40,6 +37,7 @@ interface Phase {
 export class Foreground {
   readonly #client: S3Client
   readonly #objects: number
+  readonly #writeEvery: number
   /** How often each object was written: its content follows from it. */
   readonly #writes: number[]
   readonly #writing = new Set<number>()
@@ -47,8 +45,10 @@ export class Foreground {
   #stopping = false
   #running: Promise<unknown> = Promise.resolve()
 
-  constructor(client: S3Client, objects: number) {
+  /** `writeEvery`: one write in so many operations. */
+  constructor(client: S3Client, objects: number, writeEvery = 10) {
     this.#client = client
+    this.#writeEvery = writeEvery
     this.#objects = objects
     this.#writes = Array<number>(objects).fill(0)
   }
@@ -70,7 +70,7 @@ export class Foreground {
     if (this.#phase.errors > 0) throw new Error(`${this.#phase.errors} objects were refused`)
   }
 
-  /** Begins to read and, one time in ten, to write. */
+  /** Begins to read, and now and then to write. */
   start(clients: number): void {
     this.#running = Promise.all(Array.from({ length: clients }, (_, client) => this.#work(client)))
   }
@@ -107,7 +107,7 @@ export class Foreground {
     while (!this.#stopping) {
       const index = random.below(this.#objects)
       if (this.#writing.has(index)) continue
-      const isWrite = random.below(WRITE_EVERY) === 0
+      const isWrite = random.below(this.#writeEvery) === 0
       const phase = this.#phase
       const startedMs = performance.now()
       try {

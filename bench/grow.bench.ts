@@ -44,7 +44,8 @@ export async function benchGrow(objects: number): Promise<GrowResult> {
   const server = await startServer({ directories, environment, options: ['--code', '4+2'] })
   const client = new S3Client(server.endpoint)
   try {
-    const load = new Foreground(client, objects)
+    // What is written anew lies where the new table wants it: few writes, or nothing would have to move.
+    const load = new Foreground(client, objects, 200)
     await load.fill(CLIENTS)
     load.start(CLIENTS)
     const grow = new Growth(server, load, objects)

@@ -24,6 +24,8 @@ export interface CareLimits extends JudgeLimits {
   failAfterMs: number
   /** So long a probe may wait behind other operations of its drive. */
   chokedMs: number
+  /** So much more patience for a drive that shares its file system with others: there the disk is busy, not the drive sick. */
+  sharedFactor: number
   /** Probes in a row that must be well before a drive is taken back; twice as many each time, up to the most. */
   probesAfterHang: number
   probesAfterSlow: number
@@ -36,6 +38,7 @@ export const USUAL_CARE: CareLimits = {
   slowForMs: 60_000,
   failAfterMs: 60_000,
   chokedMs: 5_000,
+  sharedFactor: 10,
   probesAfterHang: 6,
   probesAfterSlow: 60,
   probesMost: 720,
@@ -121,9 +124,10 @@ export class DriveCare {
       const peers = working.filter((other) => other !== patient && other.aside === undefined)
       const observed = peers.map(({ drive, health }) => ({ id: drive.id, health }))
       const { drive, health } = patient
-      patient.condition = this.#isChoked(patient, peers, nowMs)
+      const limits = this.#limitsFor(patient, peers)
+      patient.condition = isChoked(patient, peers, nowMs, limits)
         ? 'hanging'
-        : judgeDrive({ id: drive.id, health }, observed, nowMs, this.#limits)
+        : judgeDrive({ id: drive.id, health }, observed, nowMs, limits)
       if (patient.aside === undefined) this.#attend(patient, nowMs)
       else if (patient.isReturning && patient.condition === 'hanging') this.#relapse(patient)
       this.#failIfDead(patient, nowMs)
@@ -263,12 +267,15 @@ export class DriveCare {
     return recorded
   }
 
-  /** LevelDB's operations are not observed: where they hang, a probe finds no permit of the drive free. */
-  #isChoked({ probeSinceMs }: Patient, peers: readonly Patient[], nowMs: number): boolean {
-    const { chokedMs } = this.#limits
-    if (probeSinceMs === undefined || nowMs - probeSinceMs < chokedMs) return false
-    const free = peers.filter((peer) => nowMs - (peer.probeSinceMs ?? nowMs) < chokedMs / 4)
-    return free.length > 0 && free.length >= peers.length / 2
+  #limitsFor({ drive }: Patient, peers: readonly Patient[]): CareLimits {
+    const isShared = peers.some((peer) => peer.drive.device === drive.device)
+    if (!isShared) return this.#limits
+    const { hangingMs, chokedMs, sharedFactor } = this.#limits
+    return {
+      ...this.#limits,
+      hangingMs: hangingMs * sharedFactor,
+      chokedMs: chokedMs * sharedFactor,
+    }
   }
 
   #failIfDead({ drive, health, condition, probeSinceMs }: Patient, nowMs: number): void {
@@ -320,4 +327,16 @@ export class DriveCare {
     await coordinator.decide(markActive(drive.id))
     log.warn({ path: drive.path }, `drive ${drive.id} does well again and is back`)
   }
+}
+
+/** LevelDB's operations are not observed: where they hang, a probe finds no permit of the drive free. */
+function isChoked(
+  { probeSinceMs }: Patient,
+  peers: readonly Patient[],
+  nowMs: number,
+  { chokedMs }: CareLimits,
+): boolean {
+  if (probeSinceMs === undefined || nowMs - probeSinceMs < chokedMs) return false
+  const free = peers.filter((peer) => nowMs - (peer.probeSinceMs ?? nowMs) < chokedMs / 4)
+  return free.length > 0 && free.length >= peers.length / 2
 }

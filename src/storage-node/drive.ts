@@ -171,6 +171,11 @@ export class Drive {
     }
   }
 
+  /** Number of the file system that it lies on: drives with the same one share a disk. */
+  get device(): number {
+    return this.#markerStat.device
+  }
+
   /** Why the drive failed; undefined while it works. */
   get failure(): unknown | undefined {
     return this.#failure

@@ -36,6 +36,8 @@ const TUNING: Tuning = {
     inspectMs: 10_000,
   },
   healing: { outDelayMs: 8_000, againMs: 2_000 },
+  // All drives of the machine in memory have one number, and stand for disks of their own.
+  care: { limits: { sharedFactor: 1 } },
   poolBytes: 8 * 1024 * KIBIBYTE,
 }
 

@@ -44,7 +44,10 @@ export async function openSickStore(
   const registry = new Registry()
   const opened = new ClosingStack()
   const world = { ...realWorld(), disk }
-  const parts = { world, log: silentLog, registry, tuning: { care, poolBytes: 64 * 2 ** 20 } }
+  // All lie on one disk here, and stand for disks of their own.
+  const limits = { sharedFactor: 1, ...care.limits }
+  const tuning = { care: { ...care, limits }, poolBytes: 64 * 2 ** 20 }
+  const parts = { world, log: silentLog, registry, tuning }
   const store = await opened.guard(() => openStore(configOf(directories), parts, opened))
   const { bucket } = await store.objects.createBucket('bucket', 'us-east-1')
   return { ...store, disk, directories, bucket, registry, close: () => opened.close() }

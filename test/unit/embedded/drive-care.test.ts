@@ -20,7 +20,7 @@ class Ward {
   readonly care: DriveCare
   readonly left: number[] = []
 
-  constructor(limits: Partial<CareLimits> = {}) {
+  constructor(limits: Partial<CareLimits> = {}, deviceOf = (id: number): number => id) {
     this.state = stateOf(6)
     const decide = async (change: Change): Promise<ClusterState> => {
       const next = change(this.state)
@@ -41,7 +41,8 @@ class Ward {
     const parts = { log: silentLog, clock, aside, coordinator, leaveMetadata }
     this.care = new DriveCare(parts, { ...USUAL_CARE, ...limits })
     for (let id = 1; id <= 6; id += 1) {
-      const drive = { id, path: `/${id}`, failure: undefined } as unknown as Drive
+      const described = { id, path: `/${id}`, failure: undefined, device: deviceOf(id) }
+      const drive = described as unknown as Drive
       Object.assign(drive, { fail: (cause: unknown) => Object.assign(drive, { failure: cause }) })
       const health = new DriveHealth(() => this.clock.now())
       this.drives.push(drive)
@@ -190,4 +191,15 @@ t.test('slow for a moment is nothing, slow for a minute is a gray failure', asyn
   t.match(ward.state.map.drives[4]!.reason, /slow/)
   t.notOk(ward.aside.has(5), 'it can still be read')
   t.ok(ward.care.advice.isSuspect(5))
+})
+
+t.test('directories of one disk get more patience before one of them is put aside', async (t) => {
+  const ward = new Ward({}, () => 7)
+  await ward.pass(3_000)
+  ward.hang(2)
+  await ward.pass(5_000, [], [2])
+  t.same(ward.out(), [])
+  t.ok(ward.care.advice.isSuspect(2), 'readers pass it by')
+  await ward.pass(3_000, [], [2])
+  t.same(ward.out(), [2])
 })

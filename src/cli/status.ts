@@ -1,5 +1,10 @@
 // kintsugi status: how a running store stands, for people or as JSON.
-import type { HealingStatus, StoreStatus, UnrepairableStatus } from '../gateway/admin-api.ts'
+import type {
+  HealingStatus,
+  SpaceStatus,
+  StoreStatus,
+  UnrepairableStatus,
+} from '../gateway/admin-api.ts'
 import { realWorld } from '../kit/world.ts'
 import { type AdminOptions, openAdminClient } from './admin-client.ts'
 import { alignColumns, showBytes, showTime } from './amounts.ts'
@@ -32,9 +37,10 @@ export function showStatus(found: StoreStatus): string[] {
     `Code      ${code}, reduced ${reducedCode}`,
     `Drives    ${active} of ${drives.length} active`,
     ...alignColumns(
-      drives.map(({ id, path = '(not given)', state, condition, isVacated, reason = '' }) => [
+      drives.map(({ id, path = '(not given)', state, condition, isVacated, reason, space }) => [
         ...['         ', String(id)],
-        ...[[state, condition, isVacated && 'vacated'].filter(Boolean).join(', '), path, reason],
+        ...[[state, condition, isVacated && 'vacated'].filter(Boolean).join(', '), path],
+        reason || showSpace(space),
       ]),
     ),
     `Metadata  ${metadata.inSync} of ${metadata.partitions} partitions in sync on ${metadata.replicas} drives`,
@@ -56,6 +62,25 @@ function showOrphans({ orphans }: StoreStatus): string {
   const leftCount = left.unreadable + left.useless + left.undecided
   const done = `${deleted} deleted (${showBytes(deletedBytes)}), ${adopted} in use again, ${leftCount} left`
   return `Orphans   ${when}; since the start ${done}`
+}
+
+const LEVEL_WORDS = {
+  ample: '',
+  'near-full': 'nearly full',
+  'no-moves': 'nearly full, takes no shards of other drives',
+  'read-only': 'full, takes no new data',
+  failsafe: 'full, only deletes',
+} as const satisfies Record<SpaceStatus['level'], string>
+
+/** As `81 % full, 12.3 GiB free`; inodes only where they are what is short. */
+function showSpace(space: SpaceStatus | undefined): string {
+  if (space === undefined) return ''
+  const { level, freeBytes, totalBytes, freeInodes, totalInodes } = space
+  const used = 1 - freeBytes / totalBytes
+  const usedInodes = totalInodes === 0 ? 0 : 1 - freeInodes / totalInodes
+  const inodes = usedInodes > Math.max(used, 0.8) ? `${freeInodes} inodes free` : ''
+  const bytes = `${Math.floor(used * 100)} % full, ${showBytes(freeBytes)} free`
+  return [bytes, inodes, LEVEL_WORDS[level]].filter((part) => part !== '').join(', ')
 }
 
 function showHealing(healing: HealingStatus): string[] {

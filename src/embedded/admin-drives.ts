@@ -8,6 +8,7 @@ import type {
 } from '../gateway/admin-api.ts'
 import type { MapDrive } from '../placement/cluster-map.ts'
 import type { ClusterState } from '../placement/coordinator.ts'
+import type { DriveSpace } from '../storage-node/space/space-watch.ts'
 import type { MoveProgress } from '../storage-node/upkeep/mover.ts'
 import type { ShownCondition } from './drive-care.ts'
 import type { EmbeddedStorage } from './storage.ts'
@@ -29,13 +30,14 @@ export function statusOfDrives({
   coordinator,
   drives,
   care,
-}: Pick<EmbeddedStorage, 'coordinator' | 'drives' | 'care'>): DriveStatus[] {
-  return coordinator.state.map.drives.map((drive) => statusOf(drive, { drives, care }))
+  space,
+}: Pick<EmbeddedStorage, 'coordinator' | 'drives' | 'care' | 'space'>): DriveStatus[] {
+  return coordinator.state.map.drives.map((drive) => statusOf(drive, { drives, care, space }))
 }
 
 function statusOf(
   { id, state, reason, path, isVacated }: MapDrive,
-  { drives, care }: Pick<EmbeddedStorage, 'drives' | 'care'>,
+  { drives, care, space }: Pick<EmbeddedStorage, 'drives' | 'care' | 'space'>,
 ): DriveStatus {
   const drive = drives.find(id)
   const isFailing = state !== 'out' && drive?.failure !== undefined
@@ -49,7 +51,14 @@ function statusOf(
     ...(why === undefined ? {} : { reason: why }),
     ...(condition === undefined ? {} : { condition }),
     ...(isVacated ? { isVacated } : {}),
+    ...spaceOf(isFailing || state === 'out' ? undefined : space.spaces().get(id)),
   }
+}
+
+function spaceOf(found: DriveSpace | undefined): Pick<DriveStatus, 'space'> {
+  if (found === undefined || found.totalBytes === 0) return {}
+  const { driveId: _, ...space } = found
+  return { space }
 }
 
 function sickness(condition: ShownCondition): DriveStatus['condition'] {
@@ -57,7 +66,7 @@ function sickness(condition: ShownCondition): DriveStatus['condition'] {
 }
 
 async function listDrives(storage: EmbeddedStorage): Promise<DriveList> {
-  const { coordinator, drives, care, healer } = storage
+  const { coordinator, drives, healer } = storage
   const { state } = coordinator
   const { leaving, ...moving } = healer.progress().moves
   const details = await Promise.all(
@@ -65,7 +74,7 @@ async function listDrives(storage: EmbeddedStorage): Promise<DriveList> {
       const blobs = leaving.find(({ driveId }) => driveId === drive.id)?.blobs
       const space = await drives.spaceOf(drive.id)
       return {
-        ...statusOf(drive, { drives, care }),
+        ...statusOf(drive, storage),
         weight: drive.weight,
         isLeaving: drive.isLeaving === true,
         isVacated: drive.isVacated === true,

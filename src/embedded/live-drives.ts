@@ -13,6 +13,7 @@ import type { ShardLists, StorageNode } from '../storage-node/contract.ts'
 import { Drive } from '../storage-node/drive.ts'
 import type { MetadataHost } from '../storage-node/metadata-host/metadata-host.ts'
 import { ShardStore } from '../storage-node/shard-store.ts'
+import type { SpaceWatch } from '../storage-node/space/space-watch.ts'
 import type { FoundDrive } from '../storage-node/start-plan.ts'
 import { LocalStorageNode } from '../storage-node/storage-node.ts'
 import { DriveWatch } from './drive-watch.ts'
@@ -23,6 +24,7 @@ export interface LiveDriveParts {
   world: World
   log: Log
   coordinator: FileCoordinator
+  space: SpaceWatch
   tuning?: Tuning
   /** Sees what is done on drives, from before anything of them is opened. */
   observers: { watch(drive: Drive): unknown }
@@ -162,6 +164,7 @@ export class LiveDrives {
     if (drive === undefined) return
     this.#watch.remove(drive)
     await this.#carers?.end(drive)
+    this.#parts.space.remove(driveId)
     await this.#parts.coordinator.forgetDrive(drive)
     // What failed and hangs is left alone: it writes nowhere any more.
     const closing = this.#closing.get(drive) ?? this.#close(drive)
@@ -198,9 +201,10 @@ export class LiveDrives {
     this.#carers?.begin(drive)
   }
 
-  #openStore(drive: Drive): Promise<ShardStore> {
-    const { world, log, tuning = {} } = this.#parts
-    return ShardStore.open(drive, { world, log, ...openLevelOf(tuning) }, tuning.shards)
+  async #openStore(drive: Drive): Promise<ShardStore> {
+    const { world, log, space, tuning = {} } = this.#parts
+    const fileSystem = await space.add(drive)
+    return ShardStore.open(drive, { world, log, fileSystem, ...openLevelOf(tuning) }, tuning.shards)
   }
 
   async #recordOut(drive: Drive, reason: string): Promise<void> {

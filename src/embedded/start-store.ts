@@ -14,9 +14,10 @@ import { markActive, setPath } from '../placement/coordinator-changes.ts'
 import { CoordinatorUnavailable, FileCoordinator } from '../placement/coordinator-file.ts'
 import { newMetaPartitions } from '../placement/coordinator-replicas.ts'
 import { slotCountFor } from '../placement/rebalance.ts'
-import { Drive, type DriveMarker, inspectDrive } from '../storage-node/drive.ts'
+import { Drive, type DriveMarker, inspectDrive, saysNoSpace } from '../storage-node/drive.ts'
 import { DriveLocked } from '../storage-node/drive-lock.ts'
 import { endJoining, isJoining } from '../storage-node/joining.ts'
+import { makeRoomToStart } from '../storage-node/space/ballast.ts'
 import {
   checkDrives,
   codeMisfit,
@@ -172,9 +173,11 @@ async function lockDrive(
 ): Promise<Drive | undefined> {
   const options = tuning?.openLevel === undefined ? {} : { openLevel: tuning.openLevel }
   try {
+    await makeRoomToStart(path, world)
     return await Drive.open(world, path, marker, options)
   } catch (error) {
     if (error instanceof DriveLocked) throw new Exit(3, `${error.message}.`, { cause: error })
+    if (!mayLack && saysNoSpace(error)) throw new Exit(1, NO_ROOM_TO_START, { cause: error })
     if (!mayLack) throw error
     const reason = `it can not be opened: ${deepestMessage(error)}`
     absent.set(marker.driveId, reason)
@@ -182,6 +185,9 @@ async function lockDrive(
     return undefined
   }
 }
+
+const NO_ROOM_TO_START =
+  'a drive is so full that not even its lock can be taken: free a few MiB on each, then start again.'
 
 async function closeDrives(drives: readonly Drive[]): Promise<void> {
   await Promise.allSettled(drives.map((drive) => drive.close()))

@@ -27,6 +27,7 @@ import {
   type MetadataHostOptions,
 } from '../storage-node/metadata-host/metadata-host.ts'
 import { keepCredentials } from '../storage-node/root-credentials.ts'
+import type { SpaceWatch } from '../storage-node/space/space-watch.ts'
 import { BlobLatch } from '../storage-node/upkeep/blob-latch.ts'
 import { DamageLog } from '../storage-node/upkeep/damage-log.ts'
 import type { FileScrub } from '../storage-node/upkeep/file-scrub.ts'
@@ -41,6 +42,7 @@ import { LiveDrives } from './live-drives.ts'
 import { CareOfDrives, DriveObservers } from './open-care.ts'
 import { readinessOf } from './readiness.ts'
 import { watchReturns } from './returning-drives.ts'
+import { hasRoomForRows, openSpaceWatch, refuseWhenFull, startSpaceWatch } from './space.ts'
 import { startStore } from './start-store.ts'
 import type { Tuning } from './tuning.ts'
 
@@ -63,6 +65,8 @@ export interface EmbeddedStorage {
   reducedCode: ErasureCode
   drives: Pick<LiveDrives, 'list' | 'find' | 'spaceOf'>
   commands: DriveCommands
+  /** How full they are. */
+  space: Pick<SpaceWatch, 'spaces'>
   credentials: RootCredentials
   keys: KeyProvider
   sharesDisk: boolean
@@ -110,20 +114,25 @@ async function openAll(
   const observers = new DriveObservers(outside.world, outside.tuning?.care)
   const parts = { ...outside, world: observers.world }
   const { drives, coordinator, reducedCode } = await startStore(config, parts)
-  const live = new LiveDrives(drives, { ...parts, coordinator, observers })
+  const space = openSpaceWatch(parts)
+  const live = new LiveDrives(drives, { ...parts, coordinator, observers, space })
   opened.defer(() => live.close())
   opened.defer(() => coordinator.close())
   const credentials = await rootCredentials(config, coordinator, drives, parts)
   const keys = await openKeyProvider(config, { ...parts, coordinator, opened })
   opened.defer(() => live.closeShards())
   await live.openShards()
+  await startSpaceWatch(space, parts, opened)
   // Records drives that failed so far as out.
   await coordinator.decide(() => undefined)
   const working = drives.filter(({ failure }) => failure === undefined)
   const byId = new Map(working.map((drive) => [drive.id, drive]))
   const replicaCount = coordinator.state.map.code.parityCount + 1
   const host = await MetadataHost.open(
-    { drives: byId, coordinator, log: parts.log, replicaCount, ...limitsOf(parts) },
+    {
+      ...{ drives: byId, coordinator, log: parts.log, replicaCount, ...limitsOf(parts) },
+      hasRoom: (driveId) => hasRoomForRows(space, driveId),
+    },
     { world: parts.world, ...openLevelOf(parts) },
   )
   opened.defer(() => host.close())
@@ -132,7 +141,7 @@ async function openAll(
   const care = new CareOfDrives({ ...parts, observers, coordinator, leaveMetadata })
   opened.defer(() => care.close())
   live.serve(host, care)
-  const partitions = await openPartitions(host, config, coordinator, parts.world)
+  const partitions = await openPartitions(host, config, { ...parts, coordinator, space })
   const clock = steadyClock(parts.world.clock)
   const lastEvent = watchEvents(coordinator, clock)
   opened.defer(async () => lastEvent.stop())
@@ -159,6 +168,7 @@ async function openAll(
     isPinned,
   }
   const healer = await startHealer(config, healing, opened)
+  space.onChange(() => healer.roomChanged())
   const commands = new DriveCommands({
     ...{ ...parts, coordinator, drives: live },
     welcome: (drive) => keepOnNew(drive, { config, credentials, live }, parts),
@@ -174,6 +184,7 @@ async function openAll(
     reducedCode,
     drives: live,
     commands,
+    space,
     credentials,
     keys,
     sharesDisk: await shareDisk(drives, parts.world),
@@ -198,17 +209,26 @@ async function openAll(
   }
 }
 
+/** So long a command may wait for its log, after the last byte of its body (storage.md 12). */
+const COMMIT_MS = 30_000
+
 /** Readers pin what they read, so garbage need not wait for the slowest of them (docs/decisions/0002). */
 async function openPartitions(
   host: MetadataHost,
   { garbageGraceMs }: ServeConfig,
-  { state }: Coordinator,
-  { clock }: World,
+  parts: EmbeddedParts & { coordinator: Coordinator; space: SpaceWatch },
 ): Promise<MetadataPartition[]> {
+  const { clock } = parts.world
   const garbage = { graceMs: garbageGraceMs, bytesPerSecond: Number.POSITIVE_INFINITY }
-  const ids = state.metaPartitions.map((_, id) => id)
+  const patience = { ms: COMMIT_MS, clock }
+  const ids = parts.coordinator.state.metaPartitions.map((_, id) => id)
   return Promise.all(
-    ids.map((id) => openPartition({ id, garbage }, { log: host.partitionLog(id), clock })),
+    ids.map((id) =>
+      openPartition(
+        { id, garbage, admit: refuseWhenFull(id, parts), patience },
+        { log: host.partitionLog(id), clock },
+      ),
+    ),
   )
 }
 

@@ -3,6 +3,7 @@ import type {
   DriveStatus,
   HealingStatus,
   MetadataStatus,
+  SpaceStatus,
   StoreHealth,
 } from '../gateway/admin-api.ts'
 
@@ -43,9 +44,32 @@ function degraded({ drives, metadata, healing }: HealthFacts): Finding[] {
     const lacking = count(partitions - inSync, 'partition')
     reasons.push(`${lacking} of metadata have fewer than ${count(replicas, 'replica')}.`)
   }
+  reasons.push(...fullDrives(drives))
   const { waiting } = healing
-  if (waiting > 0) reasons.push(`${count(waiting, 'blob')} wait for a drive to put shards on.`)
+  if (waiting > 0) {
+    const tight = drives.filter(({ space }) => space && takesNoShards(space)).length
+    const why = tight > 0 ? `: ${count(tight, 'drive')} are too full for them` : ''
+    reasons.push(`${count(waiting, 'blob')} wait for a drive to put shards on${why}.`)
+  }
   return reasons.map((reason) => ({ health: 'degraded', reason }))
+}
+
+/** Only what changes what the store does: a drive that is merely nearly full is still all there. */
+function fullDrives(drives: readonly DriveStatus[]): string[] {
+  const full = drives.filter(({ space }) => space && takesNoData(space))
+  if (full.length === 0) return []
+  const ids = full.map(({ id }) => id).join(', ')
+  return [
+    `${full.length} of ${count(drives.length, 'drive')} are full and take no new data: ${ids}.`,
+  ]
+}
+
+function takesNoData({ level }: SpaceStatus): boolean {
+  return level === 'read-only' || level === 'failsafe'
+}
+
+function takesNoShards(space: SpaceStatus): boolean {
+  return space.level === 'no-moves' || takesNoData(space)
 }
 
 function mending({ drives, healing: { queued } }: HealthFacts): Finding[] {

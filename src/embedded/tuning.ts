@@ -4,6 +4,7 @@ import type { PartitionCounts } from '../placement/build-map.ts'
 import type { OpenLevel } from '../storage-node/drive-lock.ts'
 import type { HostLimits } from '../storage-node/metadata-host/metadata-host.ts'
 import type { ShardStoreOptions } from '../storage-node/shard-store.ts'
+import type { SpaceOptions } from '../storage-node/space/space-watch.ts'
 import type { ScheduleOptions } from '../storage-node/upkeep/pass-schedule.ts'
 import type { CareTuning } from './open-care.ts'
 
@@ -15,6 +16,8 @@ export interface Tuning {
   partitions?: PartitionCounts
   shards?: ShardStoreOptions
   metadata?: Partial<HostLimits>
+  /** Of the ballast. */
+  space?: SpaceOptions
   healing?: Partial<Omit<ScheduleOptions, 'scrubPeriodMs'>>
   /** How sick drives are judged, and how often is looked. */
   care?: CareTuning

@@ -47,7 +47,25 @@ export interface DriveStatus {
   condition?: 'slow' | 'erroring' | 'hanging'
   /** Nothing names it any more: it can be removed, and is not missed. */
   isVacated?: boolean
+  /** Absent for a drive that can not be asked. */
+  space?: SpaceStatus
 }
+
+/**
+ * How full the file system of a drive is; drives may share one. `no-moves`: it takes no shards that are made again or
+ * moved. `read-only`: no new data either. `failsafe`: nothing but what deletes need.
+ */
+export interface SpaceStatus {
+  level: 'ample' | 'near-full' | 'no-moves' | 'read-only' | 'failsafe'
+  freeBytes: number
+  totalBytes: number
+  /** Both 0 where inodes have no limit. */
+  freeInodes: number
+  totalInodes: number
+  /** Of what is free, promised to writers. */
+  promisedBytes: number
+}
+
 
 /** A drive as `kintsugi drive list` shows it. */
 export interface DriveDetails extends DriveStatus {

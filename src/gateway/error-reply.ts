@@ -27,6 +27,9 @@ export function asS3Error(error: unknown): S3Error {
     case 'COORDINATOR_UNAVAILABLE':
     case 'TOO_FEW_DRIVES':
       return slowDown(cause)
+    case 'STORE_FULL':
+      // Without a cause, likewise: that the drives are full is in the log already, once.
+      return new S3Error('InsufficientStorage')
     case 'DRIVE_UNAVAILABLE':
       if ((error as DriveUnavailable).trouble !== 'full') return slowDown(cause)
       return new S3Error('InsufficientStorage', {}, { cause })

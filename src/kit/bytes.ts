@@ -10,6 +10,11 @@ export function mebibytes(count: number): number {
   return count * 1024 * 1024
 }
 
+/** `count` GiB in bytes. */
+export function gibibytes(count: number): number {
+  return count * 1024 ** 3
+}
+
 /** The smallest multiple of `unit` that is not below `value`. */
 export function roundUp(value: number, unit: number): number {
   return Math.ceil(value / unit) * unit

@@ -2,6 +2,7 @@
 import { prepareDigests } from '../digest/digest.ts'
 import { compareBytes, kibibytes } from '../kit/bytes.ts'
 import type { Uid } from '../kit/uid.ts'
+import type { Clock } from '../kit/world.ts'
 import { refusesQueries } from './commands/bucket-gate.ts'
 import type { GarbagePolicy } from './commands/decision.ts'
 import { type CommandPipeline, openPipeline, type PipelineParts } from './commands/pipeline.ts'
@@ -59,6 +60,7 @@ import { scanObjects, scanUploads } from './scan.ts'
 import { type BlobPage, scanBlobs } from './scan-blobs.ts'
 import { scanVersions } from './scan-versions.ts'
 import { readRows } from './scan-walk.ts'
+import { MetadataUnavailable } from './unavailable.ts'
 
 /** Bytes outlive their last reference by 15 minutes and what a slow reader needs (storage.md 2, Deletes). */
 export const USUAL_GARBAGE: GarbagePolicy = {
@@ -79,6 +81,16 @@ export interface PartitionOptions {
   pendingMax?: number
   /** Commands that wait to be decided, beyond which commit() throws Overloaded; 8,192 unless said otherwise. */
   waitingMax?: number
+  /** Throws for a command that is not to be decided now. */
+  admit?: (command: Command) => void
+  /** Who waits longer than this for a log that does not go on is told so; without it everybody waits. */
+  patience?: Patience
+}
+
+/** How long to wait, and by which clock. */
+export interface Patience {
+  ms: number
+  clock: Pick<Clock, 'sleep'>
 }
 
 /** A partition over its log. The log must be ready to append, and no other partition may append to it. */
@@ -89,7 +101,7 @@ export async function openPartition(
   await prepareDigests()
   const { garbage = USUAL_GARBAGE, pendingMax = 1024, waitingMax = 8192 } = options
   const pipeline = await openPipeline({ garbage, pendingMax, waitingMax }, parts)
-  return new Partition(options.id, parts.log.rows, pipeline)
+  return new Partition(options, parts.log.rows, pipeline)
 }
 
 /** Queries read rows that are durable; a write whose fate is open is waited for where it could matter. */
@@ -97,22 +109,33 @@ class Partition implements MetadataPartition {
   readonly id: MetaPartitionId
   readonly #rows: RowReader
   readonly #pipeline: CommandPipeline
+  readonly #admit: (command: Command) => void
+  readonly #patience: Patience | undefined
+  /** Of those that were given up waiting for, how many are still under way. */
+  #late = 0
   /** Reads that wait for the fate of a pending write. */
   readonly #settledRows: Pick<RowReader, 'get'> = {
     get: async (key) => {
-      await this.#pipeline.settled(key)
+      await this.#settled(key)
       return await this.#rows.get(key)
     },
   }
 
-  constructor(id: MetaPartitionId, rows: RowReader, pipeline: CommandPipeline) {
+  constructor(
+    { id, admit = () => {}, patience }: PartitionOptions,
+    rows: RowReader,
+    pipeline: CommandPipeline,
+  ) {
     this.id = id
+    this.#admit = admit
+    this.#patience = patience
     this.#rows = rows
     this.#pipeline = pipeline
   }
 
-  commit<C extends Command>(command: C): Promise<AnswerTo<C>> {
-    return this.#pipeline.commit(command)
+  async commit<C extends Command>(command: C): Promise<AnswerTo<C>> {
+    this.#admit(command)
+    return await this.#inTime(this.#pipeline.commit(command))
   }
 
   forgetExpired(): Promise<number> {
@@ -138,14 +161,14 @@ class Partition implements MetadataPartition {
   }
 
   async scanObjects(scan: ObjectScan): Promise<ScanPage<ObjectVersion> | 'bucket-gone'> {
-    await this.#pipeline.allSettled()
+    await this.#allSettled()
     if (await refusesQueries(this.#rows, scan.bucket)) return 'bucket-gone'
     return await scanObjects(this.#rows, scan)
   }
 
   async getUpload(bucket: BucketRef, key: string, uploadId: Uid): Promise<Upload | undefined> {
     const rowKey = uploadKey(bucket.id, Buffer.from(key), uploadId)
-    await this.#pipeline.settled(rowKey)
+    await this.#settled(rowKey)
     const row = await this.#rows.get(rowKey)
     return row && decodeUploadRow(row, uploadId)
   }
@@ -155,7 +178,7 @@ class Partition implements MetadataPartition {
     after: number,
     limit: number,
   ): Promise<{ parts: Part[]; more: boolean }> {
-    await this.#pipeline.allSettled()
+    await this.#allSettled()
     const first = Math.min(Math.max(after + 1, 0), PART_NUMBER_MAX)
     const range = { from: partKey(uploadId, first), to: rangeOf(partsOf(uploadId)).to }
     const rows = await readRows(this.#rows, range, limit + 1)
@@ -164,13 +187,13 @@ class Partition implements MetadataPartition {
   }
 
   async scanUploads(scan: UploadScan): Promise<ScanPage<Upload> | 'bucket-gone'> {
-    await this.#pipeline.allSettled()
+    await this.#allSettled()
     if (await refusesQueries(this.#rows, scan.bucket)) return 'bucket-gone'
     return await scanUploads(this.#rows, scan)
   }
 
   async scanVersions(scan: VersionScan): Promise<ScanPage<ListedVersion> | 'bucket-gone'> {
-    await this.#pipeline.allSettled()
+    await this.#allSettled()
     if (await refusesQueries(this.#rows, scan.bucket)) return 'bucket-gone'
     return await scanVersions(this.#rows, scan)
   }
@@ -189,7 +212,7 @@ class Partition implements MetadataPartition {
     annotationsId: string,
     { prefix, after, limit }: AnnotationScan,
   ): Promise<{ annotations: Annotation[]; more: boolean }> {
-    await this.#pipeline.allSettled()
+    await this.#allSettled()
     const all = rangeOf(annotationKey(annotationsId, prefix))
     const start = keyAfter(annotationKey(annotationsId, after))
     const from = after !== '' && compareBytes(start, all.from) > 0 ? start : all.from
@@ -200,18 +223,18 @@ class Partition implements MetadataPartition {
   }
 
   async scanBlobs(after: Uint8Array | undefined, limit: number): Promise<BlobPage> {
-    await this.#pipeline.allSettled()
+    await this.#allSettled()
     return await scanBlobs(this.#rows, after, limit)
   }
 
   async owedBlobs(limit: number): Promise<OwedBlob[]> {
-    await this.#pipeline.allSettled()
+    await this.#allSettled()
     const rows = await readRows(this.#rows, rangeOfKind(KeyKind.Repair), limit)
     return rows.map(({ value }) => decodeRepairRow(value))
   }
 
   async findBlob(owed: OwedBlob): Promise<BlobReference | undefined> {
-    await this.#pipeline.allSettled()
+    await this.#allSettled()
     return await findBlob(this.#rows, owed)
   }
 
@@ -230,5 +253,43 @@ class Partition implements MetadataPartition {
     const range = { from, to: garbageFrom(Math.floor(nowMs) + 1) }
     const rows = await readRows(this.#rows, range, limit)
     return rows.map(({ key, value }) => decodeGarbageRow(value, dueOfGarbage(key)))
+  }
+
+  async #settled(key: Uint8Array): Promise<void> {
+    await this.#whileLate(this.#pipeline.settled(key))
+  }
+
+  async #allSettled(): Promise<void> {
+    await this.#whileLate(this.#pipeline.allSettled())
+  }
+
+  /** A read sets no timer of its own, for it hardly ever waits: only where a command is known to be stuck. */
+  async #whileLate(work: Promise<void>): Promise<void> {
+    await (this.#late > 0 ? this.#inTime(work) : work)
+  }
+
+  /** What `work` gives; MetadataUnavailable when it takes too long. It goes on all the same. */
+  async #inTime<T>(work: Promise<T>): Promise<T> {
+    if (this.#patience === undefined) return await work
+    const { ms, clock } = this.#patience
+    const done = new AbortController()
+    const late = clock.sleep(ms, done.signal).then(
+      () => this.#giveUpOn(work, ms),
+      () => new Promise<never>(() => {}), // It was in time.
+    )
+    try {
+      return await Promise.race([work, late])
+    } finally {
+      done.abort()
+    }
+  }
+
+  #giveUpOn(work: Promise<unknown>, ms: number): never {
+    this.#late += 1
+    const end = (): void => {
+      this.#late -= 1
+    }
+    work.then(end, end)
+    throw new MetadataUnavailable(`metadata partition ${this.id} did not go on for ${ms} ms`)
   }
 }

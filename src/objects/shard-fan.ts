@@ -53,7 +53,7 @@ export class ShardFan {
       })
     } catch (error) {
       await fan.abort()
-      throw error
+      throw isFull(error) ? new FullAtBegin(error) : error
     }
     return fan
   }
@@ -94,5 +94,18 @@ export class ShardFan {
 
 function dropOrThrow(lane: Lane, reason: unknown): void {
   if (!(reason instanceof DriveUnavailable) || reason.trouble !== 'failed') throw reason
+  const { writer } = lane
   lane.writer = undefined
+  void writer?.abort().catch(() => undefined) // Its room is given back; its bytes went with the drive.
+}
+
+/** A drive had no room for a shard, and nothing of the body was read yet. */
+export class FullAtBegin extends DriveUnavailable {
+  constructor(cause: DriveUnavailable) {
+    super(cause.driveId, 'full', { cause })
+  }
+}
+
+function isFull(error: unknown): error is DriveUnavailable {
+  return error instanceof DriveUnavailable && error.trouble === 'full'
 }

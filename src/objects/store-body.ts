@@ -6,6 +6,7 @@ import type { Blob, ObjectAttributes, Part } from '../metadata/records.ts'
 import type { Sealing } from './data-keys.ts'
 import { encryptBody } from './encrypt-body.ts'
 import { type Body, type BodyDigests, type Bucket, BucketGone } from './object-store.ts'
+import { StoreFull } from './place-write.ts'
 import type { StoreParts } from './store-parts.ts'
 import { discardBlob, type StoredBody, writeBlob } from './write-blob.ts'
 
@@ -71,7 +72,8 @@ export async function commitStored<Answer extends { kind: string }>(
     return answer
   } catch (error) {
     // Any other error leaves open whether it was done.
-    if (error instanceof BucketGone || error instanceof Overloaded) outcome = 'refused'
+    const isRefusal = [BucketGone, Overloaded, StoreFull].some((kind) => error instanceof kind)
+    if (isRefusal) outcome = 'refused'
     throw error
   } finally {
     for (const one of stored) await settle(one, outcome, parts)

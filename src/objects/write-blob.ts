@@ -4,9 +4,10 @@ import { mebibytes } from '../kit/bytes.ts'
 import { CELL_BYTES, type ErasureCode, shardCount } from '../kit/erasure-code.ts'
 import type { Uid } from '../kit/uid.ts'
 import { type Blob, type BucketId, MISSING_SLOT } from '../metadata/records.ts'
-import { type Placement, placeBlob } from '../placement/place.ts'
+import type { Placement } from '../placement/place.ts'
 import type { Body, BodyDigests } from './object-store.ts'
-import { ShardFan, TooFewDrives } from './shard-fan.ts'
+import { placeWrite, withRoom } from './place-write.ts'
+import { ShardFan } from './shard-fan.ts'
 import { type StoreParts, WRITE_BUDGET_UNIT } from './store-parts.ts'
 import { type BlobLayout, cellBytesOf, layoutBlob, stripeBytesOf } from './stripe.ts'
 import { BodyLengthWrong, StripeSource } from './stripe-source.ts'
@@ -49,12 +50,25 @@ export async function writeBlob(
   signal: AbortSignal,
 ): Promise<StoredBody> {
   if (body.bytes === 0) return { digests: await finishEmpty(body) }
-  const placement = place(owner, body.bytes, parts)
+  const code = chooseCode(owner, body.bytes, parts)
+  const blob = { partition: owner.partition, code, bytes: body.bytes }
+  return await withRoom(
+    (full) => placeWrite(blob, full, parts),
+    (placement) => storePlaced({ owner, body, placement }, parts, signal),
+  )
+}
+
+async function storePlaced(
+  planned: Omit<BlobWrite, 'layout'>,
+  parts: StoreParts,
+  signal: AbortSignal,
+): Promise<StoredBody> {
+  const { body, placement } = planned
   const layout = layoutBlob(body.bytes, placement.code)
   const permits = collectedPermits(layout, placement.code)
   if (permits > 0) await parts.writeBudget.acquire(permits, signal)
   try {
-    return await storeStripes({ owner, body, placement, layout }, parts, signal)
+    return await storeStripes({ ...planned, layout }, parts, signal)
   } finally {
     if (permits > 0) parts.writeBudget.release(permits)
   }
@@ -127,13 +141,10 @@ async function finishEmpty(body: Body): Promise<BodyDigests> {
   return body.finish()
 }
 
-function place(owner: BlobOwner, bytes: number, parts: StoreParts): Placement {
+function chooseCode(owner: BlobOwner, bytes: number, parts: StoreParts): ErasureCode {
   const { map } = parts.coordinator.state
   const wanted = owner.storageClass === 'REDUCED_REDUNDANCY' ? parts.reducedCode : map.code
-  const code = bytes <= COPIES_UP_TO_BYTES ? { ...wanted, dataCount: 1 } : wanted
-  const placement = placeBlob(map, owner.partition, code)
-  if (!placement) throw new TooFewDrives('no drive of this partition is left')
-  return placement
+  return bytes <= COPIES_UP_TO_BYTES ? { ...wanted, dataCount: 1 } : wanted
 }
 
 /** Permits for the memory in which storage collects the shards of this blob; 0 when it streams them. */

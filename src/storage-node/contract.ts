@@ -78,7 +78,14 @@ export type ShardOpened =
  * what it answers otherwise was true of the bytes on disk.
  */
 export interface StorageNode {
-  beginShard(driveId: DriveId, description: ShardDescription): Promise<ShardWriter>
+  /** Begins a shard, with room kept for it. `move`: one that is made again or moved, which must leave more free. */
+  beginShard(
+    driveId: DriveId,
+    description: ShardDescription,
+    use?: 'data' | 'move',
+  ): Promise<ShardWriter>
+  /** Whether a drive seems to have room for a shard: a look, no promise. True of a drive that is not known. */
+  hasRoom(driveId: DriveId, shardBytes: number, use: 'data' | 'move'): boolean
   openShard(driveId: DriveId, id: ShardId): Promise<ShardOpened>
   /** Forgets a shard; a missing one is no error. Its space is free soon after. */
   deleteShard(driveId: DriveId, id: ShardId): Promise<void>

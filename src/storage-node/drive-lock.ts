@@ -22,6 +22,8 @@ export type BytesLevel = AbstractLevel<string | Buffer | Uint8Array, Uint8Array,
 export interface LevelSizes {
   writeBufferBytes: number
   cacheBytes: number
+  /** Of one table; 8 MiB unless told otherwise. */
+  tableBytes?: number
 }
 
 /** Opens the LevelDB in the directory `path`, or what stands for it in a test. */
@@ -36,7 +38,7 @@ export const openLevelDb: OpenLevel = async (path, sizes) => {
     writeBufferSize: sizes.writeBufferBytes,
     cacheSize: sizes.cacheBytes,
     blockSize: 16 * 1024,
-    maxFileSize: 8 * 1024 * 1024,
+    maxFileSize: sizes.tableBytes ?? 8 * 1024 * 1024,
   } as object)
   await level.open()
   return level as unknown as BytesLevel

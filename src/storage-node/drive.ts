@@ -41,8 +41,8 @@ const MARKER_DRAFT = 'format.json.tmp'
 const DIRECTORIES = ['lock', 'coordinator', 'metalog', 'meta.db', 'shards.db', 'seg', 'big']
 /** Made when it is first needed. */
 const LATER_DIRECTORIES = ['dump']
-// What file systems put into a new directory, and what an interrupted format leaves.
-const HARMLESS = new Set(['lost+found', MARKER_DRAFT, JOINING_FILE])
+// What file systems put into a new directory, what an interrupted format leaves, and what holds nothing.
+const HARMLESS = new Set(['lost+found', MARKER_DRAFT, JOINING_FILE, 'ballast.bin'])
 
 /** Looks at a directory without changing it. */
 export async function inspectDrive(world: Pick<World, 'disk'>, path: string): Promise<DriveFound> {
@@ -127,6 +127,7 @@ export class Drive {
   /** How to give up on the operations that are under way. */
   readonly #underWay = new Set<(reason: unknown) => void>()
   readonly #listeners = new Set<(cause: unknown) => void>()
+  readonly #fullListeners = new Set<() => void>()
   #failure: unknown
   #closing = false
 
@@ -247,6 +248,12 @@ export class Drive {
     return () => this.#listeners.delete(listener)
   }
 
+  /** Calls back whenever the drive had no room for something; returns how to stop. */
+  onFull(listener: () => void): () => void {
+    this.#fullListeners.add(listener)
+    return () => this.#fullListeners.delete(listener)
+  }
+
   /** Waits for the operations under way, unless the drive failed, and gives the lock back. Close what is open on it first. */
   async close(): Promise<void> {
     if (this.#closing) return
@@ -322,6 +329,7 @@ export class Drive {
   #judge(error: unknown): unknown {
     if (error instanceof DriveUnavailable) return error
     const code = (error as { code?: string } | undefined)?.code ?? ''
+    if (saysNoSpace(error)) for (const listener of this.#fullListeners) listener()
     if (code === 'ENOSPC' || code === 'EDQUOT') {
       return new DriveUnavailable(this.id, 'full', { cause: error })
     }
@@ -349,6 +357,15 @@ export class Drive {
 /** Whether `error` means that the drive has no room. */
 export function isFull(error: unknown): boolean {
   return error instanceof DriveUnavailable && error.trouble === 'full'
+}
+
+/** Whether there was no room for something: LevelDB says so only in the text of its errors. */
+export function saysNoSpace(error: unknown): boolean {
+  const { code, message, cause } = (error ?? {}) as NodeJS.ErrnoException & { cause?: unknown }
+  if (code === 'ENOSPC' || code === 'EDQUOT' || isFull(error)) return true
+  if (typeof code !== 'string' || !code.startsWith('LEVEL_')) return false
+  const text = `${message} ${(cause as Error | undefined)?.message}`
+  return /No space left|quota exceeded/i.test(text)
 }
 
 /** Creates a small file, writes it and syncs it; its directory entry is the caller's to sync. */

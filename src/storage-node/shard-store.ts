@@ -17,7 +17,6 @@ import type {
 } from './contract.ts'
 import type { Drive } from './drive.ts'
 import { type OpenLevel, openLevelDb } from './drive-lock.ts'
-import { DriveRoom } from './drive-room.ts'
 import { EitherReader } from './either-reader.ts'
 import { ShardLedger } from './index/shard-ledger.ts'
 import { Appender } from './segment/appender.ts'
@@ -28,6 +27,9 @@ import { layoutShard, recordSecret } from './segment/record-format.ts'
 import { SegmentFiles } from './segment/segment-files.ts'
 import { SegmentReader } from './segment/segment-reader.ts'
 import { SegmentUpkeep, type UpkeepOptions, type UpkeepRound } from './segment/segment-upkeep.ts'
+import { DriveRoom } from './space/drive-room.ts'
+import type { FileSystemRoom, RoomPromise } from './space/file-system-room.ts'
+import type { SpaceUse } from './space/levels.ts'
 
 /** Everything that the store of one drive can be told. */
 export interface ShardStoreOptions extends Partial<UpkeepOptions> {
@@ -43,6 +45,8 @@ export interface ShardStoreParts {
   world: World
   log: Log
   openLevel?: OpenLevel
+  /** The file system of the drive, when others share it; it then hears of what the drive refuses. */
+  fileSystem?: FileSystemRoom
 }
 
 const SEGMENT_SHARD_BYTES = mebibytes(1)
@@ -94,8 +98,8 @@ export class ShardStore {
     const big = new BigFiles({ drive, world, cells, secret })
     await big.prepare()
     const openLevel = parts.openLevel ?? openLevelDb
-    const ledger = await ShardLedger.open({ drive, world, log, files, openLevel, secret })
-    const room = await DriveRoom.open(drive, world)
+    const room = await DriveRoom.open(drive, world, parts.fileSystem)
+    const ledger = await ShardLedger.open({ drive, world, log, files, openLevel, room, secret })
     const segmentBytes = options.segmentBytes ?? room.segmentBytes
     const upkeep = new SegmentUpkeep(options, { drive, world, log, ledger, files, room, secret })
     const appender = new Appender(
@@ -107,17 +111,32 @@ export class ShardStore {
     return new ShardStore(options, opened)
   }
 
-  /** Begins a shard. Throws DriveUnavailable when the drive has no room for it. */
-  async beginShard(description: ShardDescription): Promise<ShardWriter> {
+  /** Begins a shard, with its room promised. Throws DriveUnavailable when the drive has none for it. */
+  async beginShard(
+    description: ShardDescription,
+    use: 'data' | 'move' = 'data',
+  ): Promise<ShardWriter> {
     this.#throwIfStopped()
     const { room, big } = this.#parts
-    await room.check(layoutShard(description).recordBytes)
-    if (!this.#isBuffered(description.shardBytes)) {
-      return this.#forgettingRow(await big.begin(description), description.id)
+    const { recordBytes } = layoutShard(description)
+    const promise = await room.promise(recordBytes, use)
+    try {
+      if (!this.#isBuffered(description.shardBytes)) {
+        const writer = this.#forgettingRow(await big.begin(description), description.id)
+        return spending(writer, promise, recordBytes)
+      }
+      const record = new RecordBuffer(description)
+      this.#bufferedBytes += record.bytes.length
+      return this.#bufferedWriter(record, promise)
+    } catch (error) {
+      promise.release()
+      throw error
     }
-    const record = new RecordBuffer(description)
-    this.#bufferedBytes += record.bytes.length
-    return this.#bufferedWriter(record)
+  }
+
+  /** Whether the drive seems to have room for a shard of so many bytes. */
+  hasRoom(shardBytes: number, use: SpaceUse): boolean {
+    return this.#parts.room.seemsToFit(shardBytes, use)
   }
 
   /** Opens a shard for reading. */
@@ -209,11 +228,12 @@ export class ShardStore {
     return shardBytes <= ALWAYS_BUFFERED_BYTES || this.#bufferedBytes + shardBytes <= bufferBytes
   }
 
-  #bufferedWriter(record: RecordBuffer): ShardWriter {
+  #bufferedWriter(record: RecordBuffer, promise: RoomPromise): ShardWriter {
     let open = true
     const letGo = (): void => {
       if (open) this.#bufferedBytes -= record.bytes.length
       open = false
+      promise.release()
     }
     return {
       write: async (cell) => {
@@ -224,7 +244,12 @@ export class ShardStore {
         this.#throwIfStopped()
         record.seal(metadata)
         const { id, layout, bytes } = record
-        await this.#parts.appender.append({ id, layout, bytes }).finally(letGo)
+        try {
+          await this.#parts.appender.append({ id, layout, bytes })
+          promise.spend(bytes.length)
+        } finally {
+          letGo()
+        }
       },
       abort: async () => letGo(),
     }
@@ -248,5 +273,25 @@ export class ShardStore {
     const { drive } = this.#parts
     if (this.isOpen) return
     throw new DriveUnavailable(drive.id, 'failed', { cause: drive.failure ?? 'closed' })
+  }
+}
+
+/** A writer whose bytes go to the drive as they come, and out of what it was promised. */
+function spending(writer: ShardWriter, promise: RoomPromise, recordBytes: number): ShardWriter {
+  let written = 0
+  return {
+    write: async (cell) => {
+      await writer.write(cell)
+      written += cell.length
+      promise.spend(cell.length)
+    },
+    commit: async () => {
+      await writer.commit()
+      promise.spend(recordBytes - written)
+      promise.release()
+    },
+    abort: async () => {
+      await writer.abort().finally(() => promise.release())
+    },
   }
 }

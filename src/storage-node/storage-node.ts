@@ -20,8 +20,18 @@ export class LocalStorageNode implements StorageNode, ShardLists {
     this.#stores = stores
   }
 
-  async beginShard(driveId: DriveId, description: ShardDescription): Promise<ShardWriter> {
-    return await this.#storeOf(driveId).beginShard(description)
+  async beginShard(
+    driveId: DriveId,
+    description: ShardDescription,
+    use: 'data' | 'move' = 'data',
+  ): Promise<ShardWriter> {
+    return await this.#storeOf(driveId).beginShard(description, use)
+  }
+
+  hasRoom(driveId: DriveId, shardBytes: number, use: 'data' | 'move'): boolean {
+    const store = this.#stores.get(driveId)
+    // One that failed says so itself to whoever writes to it.
+    return store?.isOpen ? store.hasRoom(shardBytes, use) : true
   }
 
   async openShard(driveId: DriveId, id: ShardId): Promise<ShardOpened> {

@@ -22,6 +22,7 @@ const KIBIBYTE = 1024
 
 /** Small files and short times, so that few operations cross every seam. */
 const TUNING: Tuning = {
+  space: { ballastBytes: 0 },
   partitions: { partitionCount: 8, metaPartitionCount: 2 },
   shards: {
     segmentShardBytes: 48 * KIBIBYTE,

@@ -23,13 +23,21 @@ export class PatientNode implements StorageNode {
     this.#aside = aside
   }
 
-  async beginShard(driveId: DriveId, description: ShardDescription): Promise<ShardWriter> {
+  async beginShard(
+    driveId: DriveId,
+    description: ShardDescription,
+    use: 'data' | 'move' = 'data',
+  ): Promise<ShardWriter> {
     const writer = await this.#aside.orAside(
       driveId,
-      () => this.#node.beginShard(driveId, description),
+      () => this.#node.beginShard(driveId, description, use),
       (late) => late.status === 'fulfilled' && clearAway(late.value.abort()),
     )
     return new PatientWriter(writer, { driveId, aside: this.#aside })
+  }
+
+  hasRoom(driveId: DriveId, shardBytes: number, use: 'data' | 'move'): boolean {
+    return this.#node.hasRoom(driveId, shardBytes, use)
   }
 
   async openShard(driveId: DriveId, id: ShardId): Promise<ShardOpened> {

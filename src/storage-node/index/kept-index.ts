@@ -4,9 +4,10 @@ import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
 import type { Log } from '../../kit/log.ts'
 import { Semaphore } from '../../kit/semaphore.ts'
 import { isMissing, type World } from '../../kit/world.ts'
-import type { Drive } from '../drive.ts'
+import { type Drive, saysNoSpace } from '../drive.ts'
 import type { OpenLevel } from '../drive-lock.ts'
 import { lookAtLevel } from '../meta-rows/level-files.ts'
+import type { DriveRoom } from '../space/drive-room.ts'
 import { IndexCorrupt } from './index-rows.ts'
 import { ShardIndex } from './shard-index.ts'
 
@@ -15,6 +16,7 @@ export interface KeptIndexParts {
   world: Pick<World, 'disk' | 'clock'>
   log: Log
   openLevel: OpenLevel
+  room: Pick<DriveRoom, 'fits'>
 }
 
 /** How the owner of the index makes its rows again. */
@@ -42,6 +44,9 @@ export class KeptIndex {
   #index: ShardIndex | undefined
   /** The index on disk may lack rows of any segment. */
   #mustRefill = false
+  /** LevelDB takes no changes any more because it had no room for one; it still answers. */
+  #lacksRoom = false
+  #mustRecount = false
   #mendings = 0
   #closed = false
 
@@ -70,9 +75,13 @@ export class KeptIndex {
     throw this.#unavailable('the index keeps failing')
   }
 
-  /** Changes the index, one change at a time. `change` runs again when the index had to be mended. */
+  /**
+   * Changes the index, one change at a time. `change` runs again when the index had to be mended. Throws
+   * DriveUnavailable('full') when there is no room for it: then nothing was changed.
+   */
   async change<T>(change: (index: ShardIndex) => Promise<T>): Promise<T> {
     return await this.#inLane(async () => {
+      if (this.#lacksRoom) await this.#giveUpWhenThereIsRoom()
       const index = this.#index ?? (await this.#open())
       try {
         return await change(index)
@@ -139,6 +148,7 @@ export class KeptIndex {
   /** Gives back an index that works, or throws: what went wrong was not the index, or it can not be mended now. */
   async #mend(error: unknown): Promise<ShardIndex> {
     const { drive, log } = this.#parts
+    if (saysNoSpace(error)) throw this.#noRoom(error)
     if (!isIndexTrouble(error)) throw error
     this.#mendings += 1
     log.warn({ drive: drive.id, err: error }, 'the shard index is damaged: mending it')
@@ -151,12 +161,23 @@ export class KeptIndex {
     try {
       return await this.#reopen()
     } catch (again) {
+      if (saysNoSpace(again)) throw this.#noRoom(again)
       if (!isIndexTrouble(again)) throw again
-      if (isNoSpace(error) || isNoSpace(again)) {
-        throw new DriveUnavailable(drive.id, 'full', { cause: error })
-      }
       return await this.#refill()
     }
+  }
+
+  /** A full disk is no fault of the index: it is opened again when there is room, however often that happens. */
+  #noRoom(cause: unknown): DriveUnavailable {
+    this.#lacksRoom = true
+    return new DriveUnavailable(this.#parts.drive.id, 'full', { cause })
+  }
+
+  async #giveUpWhenThereIsRoom(): Promise<void> {
+    if (!(await this.#parts.room.fits(0, 'upkeep'))) throw this.#noRoom('no room for changes')
+    await this.#giveUp()
+    this.#mustRecount = true
+    this.#lacksRoom = false
   }
 
   async #giveUp(): Promise<void> {
@@ -170,7 +191,8 @@ export class KeptIndex {
   async #reopen(): Promise<ShardIndex> {
     await this.#lookBeforeOpening()
     const index = await ShardIndex.open(this.#path, this.#parts)
-    if (this.#mendings > 0) await this.#source.recount(index)
+    if (this.#mendings > 0 || this.#mustRecount) await this.#source.recount(index)
+    this.#mustRecount = false
     this.#index = index
     return index
   }
@@ -222,9 +244,4 @@ function isIndexTrouble(error: unknown): boolean {
   if (error instanceof IndexCorrupt) return true
   const code = (error as { code?: unknown } | undefined)?.code
   return typeof code === 'string' && code.startsWith('LEVEL_')
-}
-
-function isNoSpace(error: unknown): boolean {
-  const { message, cause } = error as { message?: string; cause?: { message?: string } }
-  return /No space left/.test(`${message} ${cause?.message}`)
 }

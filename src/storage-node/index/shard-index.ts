@@ -3,7 +3,8 @@
 import { isMissing, type World } from '../../kit/world.ts'
 import type { ShardId } from '../contract.ts'
 import type { Drive } from '../drive.ts'
-import type { BytesLevel, LevelSizes, OpenLevel } from '../drive-lock.ts'
+import type { BytesLevel, OpenLevel } from '../drive-lock.ts'
+import { levelSizesOn } from '../space/sizes.ts'
 import {
   deadKey,
   decodeEntry,
@@ -22,7 +23,7 @@ export type IndexChange =
   | { remove: { kind: 'shard'; id: ShardId } | { kind: 'sealed'; segment: number } }
   | { removeDead: { segment: number; offset: number } }
 
-const SIZES: LevelSizes = { writeBufferBytes: 4 * 1024 * 1024, cacheBytes: 2 * 1024 * 1024 }
+const CACHE_BYTES = 2 * 1024 * 1024
 const SCAN_ROWS = 1000
 // Above every key that is in use: compacting it writes what is in memory and nothing else.
 const UNUSED_RANGE = [Buffer.from('fffffffe', 'hex'), Buffer.from('ffffffff', 'hex')] as const
@@ -45,7 +46,9 @@ export class ShardIndex {
     parts: { drive: Drive; world: Pick<World, 'disk'>; openLevel: OpenLevel },
   ): Promise<ShardIndex> {
     const { drive, world } = parts
-    const level = await drive.run(() => parts.openLevel(path, SIZES))
+    const { totalBytes } = await drive.run(() => world.disk.space(drive.path))
+    const sizes = levelSizesOn(totalBytes, CACHE_BYTES)
+    const level = await drive.run(() => parts.openLevel(path, sizes))
     const lost = await drive.run(() => findLoss(world, path))
     if (lost === undefined) return new ShardIndex(drive, level)
     await level.close()

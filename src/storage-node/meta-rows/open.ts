@@ -5,6 +5,7 @@ import { kibibytes, mebibytes } from '../../kit/bytes.ts'
 import { isMissing, type World } from '../../kit/world.ts'
 import type { BytesLevel, OpenLevel } from '../drive-lock.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
+import { levelSizesOn } from '../space/sizes.ts'
 import { type RowsCheck, rowsPath } from './check.ts'
 import { MetaRows } from './meta-rows.ts'
 
@@ -51,13 +52,13 @@ export const openRowsLevel: OpenLevel = async (path, sizes) => {
     writeBufferSize: sizes.writeBufferBytes,
     cacheSize: sizes.cacheBytes,
     blockSize: kibibytes(16),
-    maxFileSize: mebibytes(8),
+    maxFileSize: sizes.tableBytes ?? mebibytes(8),
   } as object)
   await level.open()
   return level as unknown as BytesLevel
 }
 
-const SIZES = { writeBufferBytes: mebibytes(4), cacheBytes: mebibytes(8) }
+const CACHE_BYTES = mebibytes(8)
 
 /**
  * Opens the rows of a drive. Damaged ones are put aside and empty ones take their place, unless they are to be kept:
@@ -101,6 +102,11 @@ export async function replaceRows(parts: RowsParts): Promise<MetaRows> {
   return openLevelOn(parts, path)
 }
 
+/** Opens rows again that were open before, whatever LevelDB says of them: who asks makes them whole from its log. */
+export async function reopenRows(parts: RowsParts): Promise<MetaRows> {
+  return await openLevelOn(parts, rowsPath(parts.drive))
+}
+
 /** Removes what replaceRows() put aside: the replicas are whole again elsewhere. */
 export async function removeAside(parts: Pick<RowsParts, 'world' | 'drive'>): Promise<void> {
   const { world, drive } = parts
@@ -108,8 +114,11 @@ export async function removeAside(parts: Pick<RowsParts, 'world' | 'drive'>): Pr
 }
 
 async function openLevelOn(parts: RowsParts, path: string): Promise<MetaRows> {
-  const level = await parts.drive.run(() => parts.openLevel(path, SIZES))
-  return new MetaRows(level, parts.drive)
+  const { drive, world } = parts
+  const { totalBytes } = await drive.run(() => world.disk.space(drive.path))
+  const sizes = levelSizesOn(totalBytes, CACHE_BYTES)
+  const level = await drive.run(() => parts.openLevel(path, sizes))
+  return new MetaRows(level, drive)
 }
 
 /** Not left to LevelDB, which would also make the drive's own directory again. */

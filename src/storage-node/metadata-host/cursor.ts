@@ -81,7 +81,7 @@ export class CheckedCursor implements RowCursor {
       const rows = await member.departure.until(cursor.next(count))
       return rows === undefined ? { trouble: 'it left the set', byDrive: true } : { rows }
     } catch (error) {
-      const byDrive = error instanceof DriveUnavailable || !member.readable
+      const byDrive = error instanceof DriveUnavailable || !member.readable || member.paused
       return { trouble: error instanceof Error ? error.message : String(error), byDrive }
     }
   }

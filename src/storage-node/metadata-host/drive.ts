@@ -5,6 +5,7 @@ import type { MetaRows, StoredRow } from '../meta-rows/meta-rows.ts'
 import type { Marker, ReplicaStatus } from '../meta-rows/status.ts'
 import type { DriveLog } from '../metalog/drive-log.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
+import { replayReplicas } from './resume-rows.ts'
 
 interface HostedReplica {
   incarnation: string
@@ -29,6 +30,9 @@ export class HostDrive {
   #unmarkedBytes = 0
   #unmarkedChanges = false
   #checkpointing: Promise<void> = Promise.resolve()
+  /** Changes of the rows under way. */
+  readonly #writing = new Set<Promise<void>>()
+  #pause: Pause | undefined
 
   constructor(parts: {
     drive: MetaDrive
@@ -77,16 +81,18 @@ export class HostDrive {
     status: ReplicaStatus,
     changes: { batches: readonly RowBatch[]; bytes: number },
   ): Promise<void> {
-    await this.#busyWith(partition, this.#rows.apply(partition, status, changes.batches))
-    const replica = this.#replicas.get(partition)
-    if (replica?.incarnation === status.incarnation) replica.applied = status.applied
-    this.#unmarkedBytes += changes.bytes
-    this.#unmarkedChanges = true
+    await this.#busyWith(partition, async () => {
+      await this.#rows.apply(partition, status, changes.batches)
+      const replica = this.#replicas.get(partition)
+      if (replica?.incarnation === status.incarnation) replica.applied = status.applied
+      this.#unmarkedBytes += changes.bytes
+      this.#unmarkedChanges = true
+    })
   }
 
   /** Takes over rows of another replica. */
   async copyIn(partition: number, rows: readonly StoredRow[]): Promise<void> {
-    await this.#busyWith(partition, this.#rows.copyIn(partition, rows))
+    await this.#busyWith(partition, () => this.#rows.copyIn(partition, rows))
   }
 
   /** Makes the rows durable, says so in a marker, deletes log files that no marker needs any more. */
@@ -110,6 +116,36 @@ export class HostDrive {
     return { files, damaged: rotten.length }
   }
 
+  /**
+   * Opens the rows anew after LevelDB had no room, and makes them what they were. What is to be applied waits, after a
+   * failure too: until this succeeds, or endPause().
+   */
+  resume(reopen: () => Promise<MetaRows>): Promise<void> {
+    const turn = this.#checkpointing.then(() => this.#resume(reopen))
+    this.#checkpointing = turn.catch(() => {}) // As above.
+    return turn
+  }
+
+  /** What waits to be applied goes on, whatever becomes of it. */
+  endPause(): void {
+    this.#pause?.end()
+    this.#pause = undefined
+  }
+
+  async #resume(reopen: () => Promise<MetaRows>): Promise<void> {
+    this.#pause ??= newPause()
+    await Promise.allSettled(this.#writing)
+    await this.#rows.close()
+    this.#rows = await reopen()
+    const replicas = [...this.#replicas].map(([partition, { incarnation, base, applied }]) => {
+      const marked = find(this.#marker, partition, incarnation)?.current ?? base
+      return { partition, incarnation, marked, applied }
+    })
+    await replayReplicas(replicas, { log: this.log, rows: this.#rows })
+    this.#unmarkedChanges = true
+    this.endPause()
+  }
+
   /** Other rows took the place of suspect ones; no replica lives here now. */
   replaceRows(rows: MetaRows): void {
     this.#rows = rows
@@ -117,10 +153,13 @@ export class HostDrive {
     this.#olderMarker = []
   }
 
-  async #busyWith(partition: number, work: Promise<void>): Promise<void> {
+  async #busyWith(partition: number, work: () => Promise<void>): Promise<void> {
     this.#applying.set(partition, (this.#applying.get(partition) ?? 0) + 1)
     try {
-      await work
+      while (this.#pause !== undefined) await this.#pause.ended
+      const written = work()
+      this.#writing.add(written)
+      await written.finally(() => this.#writing.delete(written))
     } finally {
       this.#applying.set(partition, this.#applying.get(partition)! - 1)
     }
@@ -154,6 +193,19 @@ export class HostDrive {
     const marked = find(this.#olderMarker, record.partition, record.incarnation)
     return marked === undefined || record.sequence > marked.previous.sequence
   }
+}
+
+interface Pause {
+  ended: Promise<void>
+  end(): void
+}
+
+function newPause(): Pause {
+  let end = (): void => {}
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  return { ended, end }
 }
 
 function find(marker: Marker, partition: number, incarnation: string): Marker[number] | undefined {

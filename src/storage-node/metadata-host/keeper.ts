@@ -7,10 +7,11 @@ import type { World } from '../../kit/world.ts'
 import type { Change, Coordinator } from '../../placement/coordinator.ts'
 import { dropReplicasOn, markOut } from '../../placement/coordinator-changes.ts'
 import { leavingReplicas } from '../../placement/coordinator-replicas.ts'
+import { saysNoSpace } from '../drive.ts'
 import type { OpenLevel } from '../drive-lock.ts'
 import { rowsPath } from '../meta-rows/check.ts'
 import { type LevelLook, lookAtLevel } from '../meta-rows/level-files.ts'
-import { removeAside, replaceRows } from '../meta-rows/open.ts'
+import { removeAside, reopenRows, replaceRows } from '../meta-rows/open.ts'
 import { checkTables, tablesIn } from '../meta-rows/tables.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 import type { FilesLook } from '../upkeep/file-scrub.ts'
@@ -37,6 +38,8 @@ export interface KeeperParts {
   /** Filled before start() is called. */
   partitions: ReadonlyMap<number, HostedPartition>
   openLevel: OpenLevel
+  /** Whether rows may still grow on a drive. */
+  hasRoom: (driveId: number) => boolean
 }
 
 const TICK_MS = 500
@@ -63,6 +66,9 @@ export class MetadataKeeper implements Doubts {
   /** Drives whose rows are being made anew. */
   readonly #renewing = new Map<number, Promise<void>>()
   #renewals = 0
+  /** Drives whose rows wait for room, or are opened again; true when they are whole then. */
+  readonly #resuming = new Map<number, Promise<boolean>>()
+  #lastResumed: Promise<unknown> = Promise.resolve()
   readonly #loops: Promise<void>[] = []
 
   constructor(options: KeeperOptions, parts: KeeperParts) {
@@ -118,6 +124,19 @@ export class MetadataKeeper implements Doubts {
     if (host.drive.failure !== undefined || this.#renewing.has(driveId)) return
     this.#parts.log.error({ drive: driveId, cause }, 'rows of metadata on a drive are damaged')
     this.#renew(driveId)
+  }
+
+  /** Rows of a drive take no changes for want of room: opens them again when there is some. False when that can not be. */
+  resumeRows(driveId: number): Promise<boolean> {
+    const known = this.#resuming.get(driveId)
+    if (known !== undefined) return known
+    const host = this.#parts.hosts.get(driveId)!
+    const resumed = this.#waitAndResume(host).finally(() => {
+      this.#resuming.delete(driveId)
+      host.endPause()
+    })
+    this.#resuming.set(driveId, resumed)
+    return resumed
   }
 
   async checkTables({ host }: Member): Promise<string | undefined> {
@@ -276,6 +295,37 @@ export class MetadataKeeper implements Doubts {
     }
   }
 
+  async #waitAndResume(host: HostDrive): Promise<boolean> {
+    const { log } = this.#parts
+    while (await this.#waitForRoom(host)) {
+      // One drive after the other: what has several replicas can be read meanwhile.
+      const turn = this.#lastResumed.then(() => this.#resume(host))
+      this.#lastResumed = turn.catch(() => {}) // It is dealt with here.
+      try {
+        await turn
+        log.info({ drive: host.drive.id }, 'there is room again: the rows of a drive go on')
+        return true
+      } catch (error) {
+        if (!saysNoSpace(error)) {
+          log.error({ drive: host.drive.id, error }, 'rows could not be opened again')
+          return false
+        }
+      }
+      if (!(await this.#rest(ROOM_AGAIN_MS))) return false
+    }
+    return false
+  }
+
+  async #resume(host: HostDrive): Promise<void> {
+    const { world, openLevel } = this.#parts
+    const { drive } = host
+    // What was copied so far may be lost: nobody counts on it, and it is begun anew.
+    this.#removeLearners(drive.id)
+    for (const member of this.#membersOn(drive.id)) member.paused = true
+    await host.resume(() => reopenRows({ world, drive, openLevel }))
+    for (const member of this.#membersOn(drive.id)) member.paused = false
+  }
+
   #membersOn(driveId: number): Member[] {
     return [...this.#parts.partitions.values()]
       .flatMap(({ members }) => members)
@@ -336,6 +386,7 @@ export class MetadataKeeper implements Doubts {
       await Promise.race([this.writeMarkers(markInMs <= 0), this.#rest(TICK_MS)])
       if (markInMs <= 0) markInMs = this.#options.limits.markerMs
       if (mendInMs > 0) continue
+      this.#leaveFullDrives()
       mendInMs = MEND_EVERY_MS
       if (this.#someReplicaIsMissing() || this.#someReplicaIsToLeave()) void this.#mender.request()
     }
@@ -353,6 +404,21 @@ export class MetadataKeeper implements Doubts {
     }
   }
 
+  /** Rows do not grow on a full drive: where enough others have room its replicas are made there. */
+  #leaveFullDrives(): void {
+    const { hosts, hasRoom } = this.#parts
+    const live = [...hosts.values()].filter(({ drive }) => drive.failure === undefined)
+    const roomy = live.filter(({ drive }) => hasRoom(drive.id))
+    if (roomy.length < this.#options.replicaCount) return
+    for (const { drive } of live) {
+      const isHome = this.#membersOn(drive.id).some(({ role }) => role === 'voter')
+      if (hasRoom(drive.id) || !isHome || !this.#canSpare(drive.id)) continue
+      this.#parts.log.warn({ drive: drive.id }, 'a drive is full: its metadata moves to others')
+      void this.#decide(dropReplicasOn(drive.id)).then(() => this.#mender.request())
+      return // One at a time: the next one sees how many replicas are left.
+    }
+  }
+
   /** A late drive is not lost: it leaves only where, but for one, as many replicas remain as can be with the drives that are out. */
   #canSpare(driveId: number): boolean {
     const { map, metaPartitions } = this.#parts.coordinator.state
@@ -366,16 +432,26 @@ export class MetadataKeeper implements Doubts {
 
   async #writeMarker(host: HostDrive, isTime: boolean): Promise<void> {
     const { drive, unmarkedBytes, log } = host
-    const rests = drive.failure !== undefined || this.#renewing.has(drive.id)
+    const { id } = drive
+    const rests = drive.failure !== undefined || this.#renewing.has(id) || this.#resuming.has(id)
     if (rests || (!isTime && unmarkedBytes < this.#options.limits.markerBytes && !log.isFull))
       return
     try {
       await host.checkpoint(log.isFull ? { force: true, retainBytes: 0 } : {})
     } catch (error) {
       if (drive.failure !== undefined || this.#renewing.has(drive.id)) return
-      this.#parts.log.error({ drive: drive.id, error }, 'rows can not be made durable')
-      this.#renew(drive.id)
+      if (saysNoSpace(error)) void this.#resumeOrRenew(drive.id, error)
+      else {
+        this.#parts.log.error({ drive: drive.id, error }, 'rows can not be made durable')
+        this.#renew(drive.id)
+      }
     }
+  }
+
+  async #resumeOrRenew(driveId: number, error: unknown): Promise<void> {
+    if ((await this.resumeRows(driveId)) || this.#stopping.signal.aborted) return
+    this.#parts.log.error({ drive: driveId, error }, 'rows can not be made durable')
+    if (this.#parts.hosts.get(driveId)!.drive.failure === undefined) this.#renew(driveId)
   }
 
   async #inspectLoop(): Promise<void> {
@@ -446,7 +522,9 @@ export class MetadataKeeper implements Doubts {
 
   #isAvoided(driveId: number): boolean {
     const untilMs = this.#avoided.get(driveId) ?? Number.NEGATIVE_INFINITY
-    return this.#parts.world.clock.monotonicMs() < untilMs || this.#renewing.has(driveId)
+    const isLate = this.#parts.world.clock.monotonicMs() < untilMs
+    if (isLate || this.#renewing.has(driveId) || this.#resuming.has(driveId)) return true
+    return !this.#parts.hasRoom(driveId)
   }
 
   #avoid(driveId: number): void {

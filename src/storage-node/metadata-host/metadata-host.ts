@@ -36,6 +36,8 @@ export interface MetadataHostOptions {
   /** Replicas of every partition: one more than drives may be lost. */
   replicaCount: number
   limits?: Partial<HostLimits>
+  /** Whether rows may still grow on a drive; a replica leaves one where they may not when there are others. */
+  hasRoom?: (driveId: number) => boolean
 }
 
 /** Sizes and times that tests make smaller. */
@@ -262,13 +264,25 @@ async function serve(
   const partitions = new Map<number, HostedPartition>()
   const keeper = new MetadataKeeper(
     { limits, replicaCount, unchecked: uncheckedDrives(found.startDrives) },
-    { world, log, coordinator, hosts, partitions, openLevel },
+    {
+      world,
+      log,
+      coordinator,
+      hosts,
+      partitions,
+      openLevel,
+      hasRoom: options.hasRoom ?? (() => true),
+    },
   )
   for (const [id, state] of coordinator.state.metaPartitions.entries()) {
     const tip = recovered.tips.get(id) ?? BEGINNING
     const partition = new HostedPartition(
       { id, state, tip, hosts },
-      { clock: world.clock, onBadRows: (member, cause) => keeper.onBadRows(member, cause) },
+      {
+        clock: world.clock,
+        onBadRows: (member, cause) => keeper.onBadRows(member, cause),
+        resumeRows: ({ driveId }) => keeper.resumeRows(driveId),
+      },
     )
     if (recovered.lost.has(id)) {
       partition.stop(new MetadataUnavailable(`metadata partition ${id} can not be recovered`))

@@ -9,7 +9,8 @@ import { Primary } from '../../metadata/log/primary.ts'
 import { acceptAppend, type ReplicaState } from '../../metadata/log/replica.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
 import type { MetaPartitionState, Replica } from '../../placement/coordinator.ts'
-import { isFull } from '../drive.ts'
+import { isFull, saysNoSpace } from '../drive.ts'
+import type { ReplicaStatus } from '../meta-rows/status.ts'
 import { Departure } from './departure.ts'
 import type { HostDrive } from './drive.ts'
 import { RowCache } from './row-cache.ts'
@@ -27,6 +28,8 @@ export interface Member {
   durable: number
   /** False once its rows could not be changed or read: they may lack something. */
   readable: boolean
+  /** True while its rows are opened again: nobody reads them, and what is applied waits. */
+  paused: boolean
   readonly departure: Departure
 }
 
@@ -44,6 +47,8 @@ export interface PartitionParts {
   clock: Pick<Clock, 'monotonicMs' | 'sleep'>
   /** Rows of a member could not be changed or read. */
   onBadRows(member: Member, cause: unknown): void
+  /** There was no room for a change. True once the rows are what they were before it and can be changed again. */
+  resumeRows(member: Member): Promise<boolean>
 }
 
 // The partition above bounds its own commands far below this.
@@ -107,8 +112,8 @@ export class HostedPartition {
   /** In-sync replicas whose rows can be read, in the order of the set. */
   get readers(): Member[] {
     return this.members.filter(
-      ({ role, readable, host }) =>
-        role === 'voter' && readable && host.drive.failure === undefined,
+      ({ role, readable, paused, host }) =>
+        role === 'voter' && readable && !paused && host.drive.failure === undefined,
     )
   }
 
@@ -225,7 +230,10 @@ export class HostedPartition {
     const departure = new Departure()
     const sent = { promisedEpoch: 0, last: at }
     const durable = at.sequence
-    const member = { driveId, incarnation, host, role, sent, durable, readable: true, departure }
+    const member: Member = {
+      ...{ driveId, incarnation, host, role, sent, durable },
+      ...{ readable: true, paused: false, departure },
+    }
     this.#members.set(driveId, member)
     return member
   }
@@ -325,14 +333,32 @@ export class HostedPartition {
     changes: { batches: readonly RowBatch[]; bytes: number },
   ): Promise<void> {
     if (!member.readable) return
+    const status = { incarnation: member.incarnation, applied }
     try {
-      await member.host.apply(this.id, { incarnation: member.incarnation, applied }, changes)
+      while (!(await this.#applyOnce(member, status, changes))) {
+        if (!this.#isMember(member)) return
+      }
     } catch (error) {
       member.readable = false
       if (this.#isMember(member)) this.#parts.onBadRows(member, error)
     }
     if (this.#applying?.waiting.delete(member)) {
       this.#applying.firstDoneMs ??= this.#parts.clock.monotonicMs()
+    }
+  }
+
+  /** False when there was no room and it is worth trying again: what is applied is applied whole or not at all. */
+  async #applyOnce(
+    member: Member,
+    status: ReplicaStatus,
+    changes: { batches: readonly RowBatch[]; bytes: number },
+  ): Promise<boolean> {
+    try {
+      await member.host.apply(this.id, status, changes)
+      return true
+    } catch (error) {
+      if (!saysNoSpace(error) || !(await this.#parts.resumeRows(member))) throw error
+      return false
     }
   }
 }

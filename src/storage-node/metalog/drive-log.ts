@@ -4,6 +4,7 @@ import { assert } from '../../kit/assert.ts'
 import { mebibytes, roundUp } from '../../kit/bytes.ts'
 import { isMissing, type World } from '../../kit/world.ts'
 import { isFull } from '../drive.ts'
+import { retainedLogBytesOn } from '../space/sizes.ts'
 import { LogFile } from './log-file.ts'
 import type { MetaDrive } from './meta-drive.ts'
 import {
@@ -108,10 +109,12 @@ export class DriveLog {
     const { sealed, found, rotten, lastNumber } = await readFiles(world, drive, isNeeded)
     const space = await drive.run(() => world.disk.space(drive.path))
     const fileBytes = fitToDrive(options.fileBytes, space.totalBytes)
+    const retainBytes = retainedLogBytesOn(space.totalBytes, options.retainBytes)
     const directory = `${drive.path}/${DIRECTORY}`
     const place = { directory, number: lastNumber + 1, bytes: fileBytes }
     const current = await LogFile.create(place, parts)
-    const log = new DriveLog({ world, drive, options: { ...options, fileBytes }, sealed, current })
+    const sizes = { fileBytes, retainBytes }
+    const log = new DriveLog({ world, drive, options: sizes, sealed, current })
     return { log, found, rotten }
   }
 
@@ -125,7 +128,20 @@ export class DriveLog {
     })
   }
 
-  /** Reads the batch of a record that open() found. Asked in order of files it reads each file once. */
+  /** Finds durable records again while the log is in use. Nothing is changed; no trim() may be under way. */
+  async findAgain(isWanted: IsNeeded): Promise<FoundRecord[]> {
+    const found: FoundRecord[] = []
+    for (const path of [...this.#sealed.map((sealed) => sealed.path), this.#current.path]) {
+      const { salt } = parseLogFileName(path.slice(path.lastIndexOf('/') + 1))!
+      const file = await this.#drive.run(() => this.#world.disk.readFile(path))
+      for (const { record, at, bytes } of scanFile(file, salt).places) {
+        if (isWanted(record)) found.push({ ...record, file: path, salt, at, bytes })
+      }
+    }
+    return found
+  }
+
+  /** Reads the batch of a record that open() or findAgain() found. Asked in order of files it reads each file once. */
   async readFound(found: FoundRecord): Promise<Uint8Array> {
     if (this.#reading?.path !== found.file) {
       const bytes = await this.#drive.run(() => this.#world.disk.readFile(found.file))

@@ -23,17 +23,23 @@ export interface Compacted {
 /** Below this share of live bytes a segment is worth copying. */
 export const COMPACT_BELOW = 0.5
 
+/** Likewise where space is short (storage.md 4.3). */
+export const COMPACT_TIGHT_BELOW = 0.75
+
 // Copies under way at once: enough to share syncs, little enough for memory.
 const BATCH_BYTES = mebibytes(2)
 
-/** The sealed segment with the smallest share of live bytes, if that is small enough. */
-export function chooseSegment(accounts: Iterable<SegmentAccount>): SegmentAccount | undefined {
+/** The sealed segment with the smallest share of live bytes, if that is below `below`. */
+export function chooseSegment(
+  accounts: Iterable<SegmentAccount>,
+  below = COMPACT_BELOW,
+): SegmentAccount | undefined {
   let best: SegmentAccount | undefined
   for (const account of accounts) {
     if (account.state !== 'sealed' || account.stuck || account.live === 0) continue
     if (best === undefined || share(account) < share(best)) best = account
   }
-  return best !== undefined && share(best) < COMPACT_BELOW ? best : undefined
+  return best !== undefined && share(best) < below ? best : undefined
 }
 
 /** Copies the live records of a segment. Afterwards none is alive in it, or it is stuck. */

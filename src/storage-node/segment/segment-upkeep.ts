@@ -3,11 +3,18 @@ import { assert } from '../../kit/assert.ts'
 import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'
 import type { Drive } from '../drive.ts'
-import type { DriveRoom } from '../drive-room.ts'
 import type { SegmentAccount } from '../index/segment-accounts.ts'
 import type { ShardLedger } from '../index/shard-ledger.ts'
+import type { DriveRoom } from '../space/drive-room.ts'
+import { isWorse } from '../space/levels.ts'
 import type { Appender, AppenderEvents } from './appender.ts'
-import { type Compacted, chooseSegment, compactSegment } from './compact.ts'
+import {
+  COMPACT_BELOW,
+  COMPACT_TIGHT_BELOW,
+  type Compacted,
+  chooseSegment,
+  compactSegment,
+} from './compact.ts'
 import type { SegmentFiles } from './segment-files.ts'
 
 export interface UpkeepOptions {
@@ -29,10 +36,14 @@ export interface UpkeepParts {
 
 /** What one round did. */
 export interface UpkeepRound {
+  /** The last segment that was compacted. */
   compacted?: Compacted
   /** Segments whose file was removed. */
   removed: number[]
 }
+
+const GRACE_WHEN_FULL_MS = 5_000
+const SEGMENTS_OF_TIGHT_ROUND = 16
 
 const DEFAULTS: UpkeepOptions = { graceMs: 60_000, maxGraceMs: 15 * 60_000 }
 
@@ -93,7 +104,13 @@ export class SegmentUpkeep {
   async #runRound(): Promise<UpkeepRound> {
     this.#endDead()
     await this.#seal()
-    const compacted = await this.#compact()
+    let compacted = await this.#compact()
+    // Where space is short what can be had of it is had now.
+    for (let more = 1; more < SEGMENTS_OF_TIGHT_ROUND && this.#isTight; more += 1) {
+      const next = compacted && (await this.#compact())
+      if (next === undefined) break
+      compacted = next
+    }
     this.#retireEmpty()
     const removed = await this.#removeRetired()
     return compacted === undefined ? { removed } : { compacted, removed }
@@ -108,10 +125,21 @@ export class SegmentUpkeep {
   async #compact(): Promise<Compacted | undefined> {
     const { ledger, files, secret, log, room } = this.#parts
     assert(this.#appender !== undefined, 'the appender is attached before the first round')
-    const account = chooseSegment(ledger.accounts.values())
-    // Never on a full drive: a copy needs room before it gives any back.
-    if (account === undefined || !(await room.fits(2 * room.segmentBytes))) return undefined
+    const below = this.#isTight ? COMPACT_TIGHT_BELOW : COMPACT_BELOW
+    const account = chooseSegment(ledger.accounts.values(), below)
+    // Never without room: a copy needs it before it gives any back. Nothing else may use this part of the reserve.
+    if (account === undefined || !(await room.fits(account.liveBytes, 'upkeep'))) return undefined
     return await compactSegment(account, { ledger, files, secret, log, appender: this.#appender })
+  }
+
+  get #isTight(): boolean {
+    return this.#parts.room.level !== 'ample'
+  }
+
+  /** Who looked up a shard opens its file within milliseconds: where nothing else can be written that is all it gets. */
+  get #graceMs(): number {
+    const isFull = isWorse(this.#parts.room.level, 'no-moves')
+    return isFull ? Math.min(this.#options.graceMs, GRACE_WHEN_FULL_MS) : this.#options.graceMs
   }
 
   #retireEmpty(): void {
@@ -129,7 +157,7 @@ export class SegmentUpkeep {
     for (const account of [...ledger.accounts.values()]) {
       if (account.state !== 'retired') continue
       const ageMs = world.clock.monotonicMs() - account.retiredAtMs
-      const unread = account.readers === 0 && ageMs >= this.#options.graceMs
+      const unread = account.readers === 0 && ageMs >= this.#graceMs
       if (!unread && ageMs < this.#options.maxGraceMs) continue
       await files.remove(account.number)
       await ledger.drop(account.number)

@@ -7,6 +7,7 @@ import type { Garbage, MetadataPartition } from '../../metadata/contract.ts'
 import { MISSING_SLOT } from '../../metadata/records.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
 import type { StorageNode } from '../contract.ts'
+import { isFull } from '../drive.ts'
 import type { BlobLatch } from './blob-latch.ts'
 
 /** Rows taken in one step: a bound on memory and on the size of the batch that forgets them. */
@@ -45,34 +46,37 @@ async function collectBatch(
   partition: MetadataPartition,
   parts: CollectorParts,
 ): Promise<number> {
-  const free: Garbage[] = []
+  const deleted: Garbage[] = []
   for (const garbage of due) {
     const { uid } = garbage.blob
     const letGo = parts.isPinned(uid) ? undefined : parts.latch.tryHold(uid)
     if (letGo === undefined) continue
-    await deleteShards(garbage, parts).finally(letGo)
-    free.push(garbage)
+    if (await deleteShards(garbage, parts).finally(letGo)) deleted.push(garbage)
   }
-  if (free.length === 0) return 0
+  if (deleted.length === 0) return 0
   await partition.commit({
     kind: 'forget-garbage',
     commandId: newUid(parts.world),
-    items: free.map(({ dueMs, blob }) => ({ dueMs, uid: blob.uid })),
+    items: deleted.map(({ dueMs, blob }) => ({ dueMs, uid: blob.uid })),
   })
-  return free.length
+  return deleted.length
 }
 
 /**
  * Deletes the shards on every drive that is there. What lies on a drive that is out stays behind as an orphan, to be
- * swept when it is back: waiting for the drive would keep every other row of the queue waiting too.
+ * swept when it is back: waiting for the drive would keep every other row of the queue waiting too. False when a drive
+ * was too full even to note that a shard is gone: then all of it is tried again later.
  */
-async function deleteShards({ blob }: Garbage, parts: CollectorParts): Promise<void> {
+async function deleteShards({ blob }: Garbage, parts: CollectorParts): Promise<boolean> {
   const deletions = blob.drives.map(async (driveId, slot) => {
     if (driveId === MISSING_SLOT) return
     await parts.node.deleteShard(driveId, { uid: blob.uid, part: blob.part, slot })
   })
+  let isDone = true
   for (const result of await Promise.allSettled(deletions)) {
     if (result.status === 'fulfilled') continue
-    parts.log.debug({ uid: blob.uid, error: String(result.reason) }, 'a shard stays as an orphan')
+    if (isFull(result.reason)) isDone = false
+    parts.log.debug({ uid: blob.uid, error: String(result.reason) }, 'a shard could not be deleted')
   }
+  return isDone
 }

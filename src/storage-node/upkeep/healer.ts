@@ -166,6 +166,13 @@ export class Healer {
     this.#schedule.wantScrub(this.#nowMs())
   }
 
+  /** A drive has more room than before, or less: what waited for room may go on. */
+  roomChanged(): void {
+    const nowMs = this.#nowMs()
+    if (this.#waiting > 0) this.#schedule.wantCheck(nowMs)
+    this.#owed.tryAllAgain()
+  }
+
   /** How it stands. */
   progress(): HealProgress {
     const queued = this.#damage.size + this.#owed.size

@@ -7,6 +7,7 @@ import type { Log } from '../../kit/log.ts'
 import type { Blob } from '../../metadata/records.ts'
 import type { ClusterMap } from '../../placement/cluster-map.ts'
 import { chooseHomes } from '../../placement/spares.ts'
+import { withoutDrives } from '../../placement/without-drives.ts'
 import type { DriveId, ShardDescription, ShardWriter } from '../contract.ts'
 import { type BlobCheck, cellCountOf, cellLengthOf } from './check-blob.ts'
 import { addToSum, sumOfShard } from './read-back.ts'
@@ -64,7 +65,10 @@ export async function mendBlob(blob: Blob, check: BlobCheck, parts: MendParts): 
     if (sources.count < needed) return tooFew(blob, check, { sources, good: sources.count })
     const owed = [...check.slots.keys()].filter((slot) => isOwed(check.slots[slot]!))
     const { partition } = blob
-    const homes = chooseHomes(parts.map, { partition, drives: check.drives }, owed)
+    // A drive without room is no home. It is not tried again and again: the healer hears when it has some.
+    const shardBytes = Math.ceil(blob.bytes / needed)
+    const roomy = withoutDrives(parts.map, (id) => !parts.node.hasRoom(id, shardBytes, 'move'))
+    const homes = chooseHomes(roomy, { partition, drives: check.drives }, owed)
     if (homes.size === 0) return { kind: 'done', mended: homes, failed: 0, damaged: [] }
     const description = await sources.describe()
     if (description === undefined) return tooFew(blob, check, { sources, good: 0 })
@@ -133,7 +137,7 @@ class Mending {
       return { slot, driveId, description, writer: undefined, sum: 0n }
     })
     const begun = this.#lanes.map(async (lane) => {
-      lane.writer = await this.#parts.node.beginShard(lane.driveId, lane.description)
+      lane.writer = await this.#parts.node.beginShard(lane.driveId, lane.description, 'move')
     })
     this.#judge(this.#lanes, await Promise.allSettled(begun))
   }

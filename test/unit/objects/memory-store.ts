@@ -49,6 +49,12 @@ export class MemoryNode implements StorageNode, ShardLists {
   beforeWrite: (driveId: DriveId, cell: number) => void = () => {}
   openReaders = 0
   aborted = 0
+  /** Drives that take nothing new. */
+  readonly full = new Set<DriveId>()
+
+  hasRoom(driveId: DriveId): boolean {
+    return !this.full.has(driveId)
+  }
 
   async beginShard(driveId: DriveId, description: ShardDescription): Promise<ShardWriter> {
     this.#check(driveId)

@@ -108,7 +108,9 @@ t.test('drives that run full while they serve keep their replicas', async (t) =>
   )
   const bed = { ...made, ...parts, host }
   full = true
-  for (let round = 0; round < 20; round += 1) await model.change(bed)
+  const changes = (async () => {
+    for (let round = 0; round < 20; round += 1) await model.change(bed)
+  })()
   await plain.clock.sleep(300)
   for (const drive of parts.drives.values()) {
     t.equal(drive.failure, undefined, 'a full drive has not failed')
@@ -116,6 +118,8 @@ t.test('drives that run full while they serve keep their replicas', async (t) =>
   }
   t.ok(parts.coordinator.state.metaPartitions.every(({ inSync }) => inSync.length === 3))
   full = false
+  await changes
+  t.same(await model.differences(bed), [], 'it goes on by itself when there is room')
   await host.close()
   await parts.coordinator.close()
   for (const drive of parts.drives.values()) await drive.close()

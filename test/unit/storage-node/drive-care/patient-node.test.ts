@@ -26,6 +26,7 @@ function slowNode() {
   }
   const node: StorageNode = {
     beginShard: async () => writer,
+    hasRoom: () => true,
     openShard: async () => {
       await gate
       return {

@@ -66,7 +66,6 @@ export interface SpaceStatus {
   promisedBytes: number
 }
 
-
 /** A drive as `kintsugi drive list` shows it. */
 export interface DriveDetails extends DriveStatus {
   /** Share of the data, relative to the others: GiB of its file system. */

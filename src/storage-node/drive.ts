@@ -42,7 +42,8 @@ const DIRECTORIES = ['lock', 'coordinator', 'metalog', 'meta.db', 'shards.db', '
 /** Made when it is first needed. */
 const LATER_DIRECTORIES = ['dump']
 // What file systems put into a new directory, what an interrupted format leaves, and what holds nothing.
-const HARMLESS = new Set(['lost+found', MARKER_DRAFT, JOINING_FILE, 'ballast.bin'])
+const HARMLESS = new Set(['lost+found', MARKER_DRAFT, JOINING_FILE])
+const BALLAST = /^ballast(-\d+)?\.bin$/
 
 /** Looks at a directory without changing it. */
 export async function inspectDrive(world: Pick<World, 'disk'>, path: string): Promise<DriveFound> {
@@ -52,7 +53,7 @@ export async function inspectDrive(world: Pick<World, 'disk'>, path: string): Pr
   const names = await world.disk.list(path)
   if (names.includes(MARKER)) return parseMarker(await world.disk.readFile(`${path}/${MARKER}`))
   for (const name of names) {
-    if (HARMLESS.has(name)) continue
+    if (HARMLESS.has(name) || BALLAST.test(name)) continue
     if (![...DIRECTORIES, ...LATER_DIRECTORIES].includes(name))
       return { kind: 'foreign', what: `it holds ${name}` }
     if (await holdsSomething(world, `${path}/${name}`)) {

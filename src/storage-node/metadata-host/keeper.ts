@@ -3,7 +3,7 @@
 import { mebibytes } from '../../kit/bytes.ts'
 import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
 import type { Log } from '../../kit/log.ts'
-import type { World } from '../../kit/world.ts'
+import type { DiskSpace, World } from '../../kit/world.ts'
 import type { Change, Coordinator } from '../../placement/coordinator.ts'
 import { dropReplicasOn, markOut } from '../../placement/coordinator-changes.ts'
 import { leavingReplicas } from '../../placement/coordinator-replicas.ts'
@@ -50,6 +50,8 @@ const DECIDE_AGAIN_MS = 1_000
 const REST_MS = 50
 // With less than this left LevelDB can not be trusted to open: a share of it on small drives.
 const ROOM_BYTES = mebibytes(8)
+/** What opening a LevelDB again may take. */
+const ROOM_INODES = 8
 const ROOM_AGAIN_MS = 1_000
 const STOP_MS = 3_000
 /** A file that looks bad may be half written. */
@@ -278,10 +280,11 @@ export class MetadataKeeper implements Doubts {
   async #waitForRoom({ drive }: HostDrive): Promise<boolean> {
     const { world, log } = this.#parts
     for (let waited = false; drive.failure === undefined; waited = true) {
-      const { freeBytes, totalBytes } = await drive.run(() => world.disk.space(drive.path))
-      if (freeBytes >= Math.min(ROOM_BYTES, totalBytes / 200)) return true
+      const space = await drive.run(() => world.disk.space(drive.path))
+      if (hasRoomToOpen(space)) return true
+      const { freeBytes, freeInodes } = space
       if (!waited)
-        log.error({ drive: drive.id, freeBytes }, 'a drive is full: its rows wait for room')
+        log.error({ drive: drive.id, freeBytes, freeInodes }, 'a drive is full: its rows wait')
       if (!(await this.#rest(ROOM_AGAIN_MS))) return false
     }
     return false
@@ -547,4 +550,9 @@ export class MetadataKeeper implements Doubts {
       throw error
     }
   }
+}
+
+function hasRoomToOpen({ freeBytes, totalBytes, freeInodes, totalInodes }: DiskSpace): boolean {
+  if (totalInodes > 0 && freeInodes < ROOM_INODES) return false
+  return freeBytes >= Math.min(ROOM_BYTES, totalBytes / 200)
 }

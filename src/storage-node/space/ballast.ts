@@ -1,16 +1,20 @@
-// A file that holds nothing but room: given up when a file system is full, so that deletes have something to work with,
-// and made again when there is room. One on each file system. Layout: docs/formats/drive.md.
+// Files that hold nothing but room: given up when a file system is full, so that deletes have something to work with, and
+// made again when there is room. A long one for bytes, empty ones for inodes. Layout: docs/formats/drive.md.
 import { kibibytes, mebibytes } from '../../kit/bytes.ts'
-import { isMissing, type World } from '../../kit/world.ts'
+import { type DiskSpace, isMissing, type World } from '../../kit/world.ts'
 import type { FileSystemRoom, RoomDrive } from './file-system-room.ts'
-import { isWorse } from './levels.ts'
+import { hasInodes, isWorse } from './levels.ts'
 
 const NAME = 'ballast.bin'
+const EMPTY_NAME = /^ballast-\d+\.bin$/
 const MOST_BYTES = mebibytes(64)
 const SHARE = 0.01
 // What is smaller would not help anybody.
 const LEAST_BYTES = kibibytes(64)
 const CHUNK_BYTES = mebibytes(1)
+// What it takes to open both LevelDBs of a drive again, and to write tables and logs until something was removed.
+const INODES_OF_DRIVE = 32
+const INODES_SHARE = 0.1
 
 /** Where the ballast of a drive lies. */
 export function ballastPath(drivePath: string): string {
@@ -23,6 +27,11 @@ export function ballastBytesOn(totalBytes: number, most = MOST_BYTES): number {
   return bytes < LEAST_BYTES ? 0 : bytes
 }
 
+/** How many empty files lie beside it: 32 for each drive, a tenth of all inodes at most. */
+export function ballastFilesOn(totalInodes: number, driveCount: number): number {
+  return Math.min(INODES_OF_DRIVE * driveCount, Math.floor(totalInodes * INODES_SHARE))
+}
+
 /** The ballast of one file system, on the first of its drives that works. */
 export class Ballast {
   readonly #world: Pick<World, 'disk' | 'random'>
@@ -30,7 +39,7 @@ export class Ballast {
   readonly #most: number
   #drive: RoomDrive | undefined
   /** What is known to be there; undefined before anybody looked. */
-  #bytes: number | undefined
+  #held: Held | undefined
   #turn: Promise<unknown> = Promise.resolve()
 
   /** `mostBytes`: it is no longer, 64 MiB by default. */
@@ -51,27 +60,31 @@ export class Ballast {
   }
 
   async #keep(): Promise<'made' | 'given up' | undefined> {
-    const { freeBytes, totalBytes } = this.#room.space
-    const wanted = ballastBytesOn(totalBytes, this.#most)
-    if (!(await this.#look()) || wanted === 0) return undefined
-    if (this.#bytes! > 0 && freeBytes < wanted) return await this.#giveUp()
-    const isPlenty = !isWorse(this.#room.level, 'near-full') && this.#room.fits(wanted, 'move')
-    if (this.#bytes! >= wanted || !isPlenty) return undefined
-    await this.#make(wanted)
+    const { space, drives, level } = this.#room
+    const bytes = ballastBytesOn(space.totalBytes, this.#most)
+    const held = await this.#look()
+    if (held === undefined || bytes === 0) return undefined
+    const files = ballastFilesOn(space.totalInodes, drives.length)
+    if (isShort(space, { bytes, files })) return await this.#giveUp()
+    const isPlenty = !isWorse(level, 'near-full') && this.#room.fits(bytes, 'move')
+    const isWhole = held.bytes >= bytes && held.files >= files
+    if (isWhole || !isPlenty) return undefined
+    await this.#make({ bytes, files })
     return 'made'
   }
 
-  /** False when no drive is left to look at. */
-  async #look(): Promise<boolean> {
+  /** What there is; undefined when no drive is left to look at. */
+  async #look(): Promise<Held | undefined> {
     if (this.#drive !== undefined && this.#drive.failure === undefined && this.#isHere()) {
-      if (this.#bytes !== undefined) return true
+      if (this.#held !== undefined) return this.#held
     }
     const drive = this.#room.drives.find(({ failure }) => failure === undefined)
     this.#drive = drive
-    if (drive === undefined) return false
+    if (drive === undefined) return undefined
     const stat = await drive.run(() => this.#world.disk.stat(ballastPath(drive.path)))
-    this.#bytes = stat?.bytes ?? 0
-    return true
+    const empty = await drive.run(() => emptyOnes(this.#world, drive.path))
+    this.#held = { bytes: stat?.bytes ?? 0, files: empty.length }
+    return this.#held
   }
 
   #isHere(): boolean {
@@ -79,21 +92,33 @@ export class Ballast {
   }
 
   async #giveUp(): Promise<'given up' | undefined> {
-    if (!(await this.#look()) || this.#bytes === 0) return undefined
+    const held = await this.#look()
+    if (held === undefined || (held.bytes === 0 && held.files === 0)) return undefined
     const drive = this.#drive!
-    await drive.run(() => removeIfThere(this.#world, ballastPath(drive.path)))
-    this.#bytes = 0
+    this.#held = undefined
+    await drive.run(() => removeBallast(this.#world, drive.path))
+    this.#held = { bytes: 0, files: 0 }
     return 'given up'
   }
 
-  /** Real bytes, and such that no file system can compress: holes would hold no room. */
-  async #make(bytes: number): Promise<void> {
-    const { disk, random } = this.#world
+  async #make({ bytes, files }: Held): Promise<void> {
+    const { disk } = this.#world
     const drive = this.#drive!
-    const path = ballastPath(drive.path)
-    await drive.run(() => removeIfThere(this.#world, path))
-    this.#bytes = undefined
-    const file = await drive.run(() => disk.open(path, 'create'))
+    this.#held = undefined
+    await drive.run(() => removeBallast(this.#world, drive.path))
+    await this.#makeLong(drive, bytes)
+    for (let number = 1; number <= files; number += 1) {
+      const path = `${drive.path}/ballast-${number}.bin`
+      const file = await drive.run(() => disk.open(path, 'create'))
+      await file.close()
+    }
+    this.#held = { bytes, files }
+  }
+
+  /** Real bytes, and such that no file system can compress: holes would hold no room. */
+  async #makeLong(drive: RoomDrive, bytes: number): Promise<void> {
+    const { disk, random } = this.#world
+    const file = await drive.run(() => disk.open(ballastPath(drive.path), 'create'))
     try {
       for (let at = 0; at < bytes; at += CHUNK_BYTES) {
         const chunk = random.bytes(Math.min(CHUNK_BYTES, bytes - at))
@@ -103,7 +128,6 @@ export class Ballast {
     } finally {
       await file.close()
     }
-    this.#bytes = bytes
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -118,9 +142,31 @@ export class Ballast {
  * makes its ballast again by itself.
  */
 export async function makeRoomToStart(path: string, { disk }: Pick<World, 'disk'>): Promise<void> {
-  const { freeBytes, totalBytes, freeInodes, totalInodes } = await disk.space(path)
-  const isShort = freeBytes < ballastBytesOn(totalBytes) || (totalInodes > 0 && freeInodes < 8)
-  if (isShort) await removeIfThere({ disk }, ballastPath(path))
+  const space = await disk.space(path)
+  const bytes = ballastBytesOn(space.totalBytes)
+  const files = ballastFilesOn(space.totalInodes, 1)
+  if (isShort(space, { bytes, files })) await removeBallast({ disk }, path)
+}
+
+/** Bytes of the long file, and how many empty ones. */
+interface Held {
+  bytes: number
+  files: number
+}
+
+/** Whether less is free than the ballast would give. */
+function isShort(space: DiskSpace, { bytes, files }: Held): boolean {
+  return space.freeBytes < bytes || (hasInodes(space) && space.freeInodes < files)
+}
+
+async function removeBallast({ disk }: Pick<World, 'disk'>, drivePath: string): Promise<void> {
+  await removeIfThere({ disk }, ballastPath(drivePath))
+  for (const name of await emptyOnes({ disk }, drivePath))
+    await removeIfThere({ disk }, `${drivePath}/${name}`)
+}
+
+async function emptyOnes({ disk }: Pick<World, 'disk'>, drivePath: string): Promise<string[]> {
+  return (await disk.list(drivePath)).filter((name) => EMPTY_NAME.test(name))
 }
 
 async function removeIfThere({ disk }: Pick<World, 'disk'>, path: string): Promise<void> {

@@ -52,7 +52,7 @@ async function copyFrom(
   if (described.kind !== 'found' || !belongsTo(described.description, blob))
     return { kind: 'damaged' }
   const { description } = described
-  const writer = await parts.node.beginShard(to, description)
+  const writer = await parts.node.beginShard(to, description, 'move')
   let isCommitted = false
   try {
     const sum = await copyCells(reader, writer, description, parts)

@@ -136,9 +136,11 @@ async function copyShards(
   parts: HealParts,
 ): Promise<DriveId[] | undefined> {
   const after = [...blob.drives]
+  const shardBytes = Math.ceil(blob.bytes / blob.code.dataCount)
   let bytes = 0
   for (const [slot, to] of chooseMoves(map, blob)) {
-    if (slots[slot] !== 'whole') continue
+    // Where there is no room it stays for now: the mover hears of it when there is some.
+    if (slots[slot] !== 'whole' || !parts.node.hasRoom(to, shardBytes, 'move')) continue
     const copied = await copyShard(blob, { slot, from: blob.drives[slot]!, to }, parts)
     if (copied.kind === 'damaged') parts.reportDamaged(blob)
     if (copied.kind !== 'done') continue

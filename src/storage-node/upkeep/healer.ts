@@ -171,6 +171,7 @@ export class Healer {
     const nowMs = this.#nowMs()
     if (this.#waiting > 0) this.#schedule.wantCheck(nowMs)
     this.#owed.tryAllAgain()
+    this.#mover.lookAgain()
   }
 
   /** How it stands. */

@@ -84,3 +84,28 @@ t.test('ballast goes when a write is refused, and is made again when there is ro
   for (const path of ['/one', '/two']) await makeRoomToStart(path, machine.world)
   t.equal(await machine.disk.stat(BALLAST), undefined)
 })
+
+t.test('ballast holds inodes where the file system has a fixed number', async (t) => {
+  const { machine, watch } = await watchTwo()
+  const { disk, clock } = machine
+  const bytesOf = disk.space.bind(disk)
+  let freeInodes = 900
+  disk.space = async (path) => ({ ...(await bytesOf(path)), freeInodes, totalInodes: 1000 })
+  const emptyOnes = async (): Promise<number> =>
+    (await disk.list('/one')).filter((name) => /^ballast-\d+\.bin$/.test(name)).length
+  clock.nowMs += 2000
+  await watch.round()
+  t.equal(await emptyOnes(), 64, '32 for each drive')
+  freeInodes = 3
+  clock.nowMs += 2000
+  await watch.round()
+  t.equal(await emptyOnes(), 0, 'given up before anything is refused')
+  t.equal(await disk.stat(BALLAST), undefined)
+  freeInodes = 900
+  clock.nowMs += 2000
+  await watch.round()
+  t.equal(await emptyOnes(), 64)
+  freeInodes = 0
+  for (const path of ['/one', '/two']) await makeRoomToStart(path, machine.world)
+  t.equal(await emptyOnes(), 0, 'given up by a start too')
+})

@@ -103,6 +103,28 @@ t.test('a new drive gets its share, and each shard moves once', async (t) => {
   await expectAll(t, fixture, bodies)
 })
 
+t.test('nothing moves to a full drive, until it has room', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  const { node } = fixture.store
+  const bodies = await fill(fixture, 20)
+  const healer = new Healer({ ...TIMES, againMs: NEVER_MS }, fixture.healerParts)
+  healer.start()
+  t.teardown(() => healer.stop())
+  await until(healer, isSettled)
+  node.full.add(7)
+  await addOne(fixture, 7)
+  const { moves } = await until(healer, ({ moves: { phase, remainingShards } }) => {
+    return phase === 'idle' && remainingShards !== 0
+  })
+  t.equal(moves.movedShards, 0)
+  t.equal(node.drives.get(7)?.size ?? 0, 0, 'not one was begun there')
+  node.full.delete(7)
+  healer.roomChanged()
+  await until(healer, (now) => isSettled(now) && now.moves.movedShards > 0)
+  await expectPlaced(t, fixture)
+  await expectAll(t, fixture, bodies)
+})
+
 t.test('a drive is drained, vacated and removed', async (t) => {
   const fixture = await UpkeepFixture.open(7)
   const { coordinator } = fixture.store

@@ -1,6 +1,7 @@
 // Six small drives filled to the brim: every refusal is the clear one, every acknowledged object is read back, deletes
 // work, and the store returns to service by itself. The drives are tmpfs, which only root can mount.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -251,7 +252,13 @@ async function mountStore(t: Test, options: string): Promise<SmallStore | undefi
     return undefined
   }
   await store.start()
+  for (const drive of store.drives) await untilThere(join(drive, 'ballast.bin'))
   return store
+}
+
+/** Ballast is made some seconds after a start. */
+async function untilThere(path: string): Promise<void> {
+  while (!existsSync(path)) await sleep(100)
 }
 
 /** A foreign file takes every byte. */

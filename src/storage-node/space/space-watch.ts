@@ -36,6 +36,8 @@ interface Watched {
 }
 
 const MEASURE_EVERY_MS = 30_000
+// A start has better things to do than to write ballast, and a store that is only tried out needs none.
+const BALLAST_AFTER_MS = 10_000
 const LEVELS = ['meta.db', 'shards.db'] as const
 
 const SENTENCES = {
@@ -53,10 +55,12 @@ export class SpaceWatch {
   readonly #byDevice = new Map<number, Watched>()
   readonly #byDrive = new Map<number, { watched: Watched; unlisten: () => void }>()
   readonly #listeners = new Set<() => void>()
+  readonly #beganMs: number
 
   constructor(options: SpaceOptions, parts: SpaceParts) {
     this.#options = options
     this.#parts = parts
+    this.#beganMs = parts.world.clock.monotonicMs()
   }
 
   /** Takes a drive in, in the place of one with its id; gives the room of its file system, which other drives may share. */
@@ -131,6 +135,7 @@ export class SpaceWatch {
     await this.#measure(watched)
     await watched.room.ask()
     this.#sayLevel(watched)
+    if (this.#parts.world.clock.monotonicMs() - this.#beganMs < BALLAST_AFTER_MS) return
     const done = await watched.ballast.keep()
     if (done !== undefined) this.#sayBallast(watched, done)
   }

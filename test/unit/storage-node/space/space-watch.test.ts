@@ -43,6 +43,9 @@ async function watchTwo() {
 t.test('two drives on one file system share its room, its ballast and its events', async (t) => {
   const { machine, watch, said, fill } = await watchTwo()
   await watch.round()
+  t.equal(await machine.disk.stat(BALLAST), undefined, 'a start does not wait for ballast')
+  machine.clock.nowMs += 10_000
+  await watch.round()
   t.equal(watch.roomOf(1), watch.roomOf(2))
   t.equal((await machine.disk.stat(BALLAST))?.bytes, Math.floor(CAPACITY / 100))
   t.equal(await machine.disk.stat('/two/ballast.bin'), undefined, 'one for both')
@@ -64,6 +67,7 @@ t.test('two drives on one file system share its room, its ballast and its events
 
 t.test('ballast goes when a write is refused, and is made again when there is room', async (t) => {
   const { machine, watch, drives, fill } = await watchTwo()
+  machine.clock.nowMs += 10_000
   await watch.round()
   await fill(0)
   const file = await machine.disk.open('/one/more', 'create')
@@ -93,7 +97,7 @@ t.test('ballast holds inodes where the file system has a fixed number', async (t
   disk.space = async (path) => ({ ...(await bytesOf(path)), freeInodes, totalInodes: 1000 })
   const emptyOnes = async (): Promise<number> =>
     (await disk.list('/one')).filter((name) => /^ballast-\d+\.bin$/.test(name)).length
-  clock.nowMs += 2000
+  clock.nowMs += 10_000
   await watch.round()
   t.equal(await emptyOnes(), 64, '32 for each drive')
   freeInodes = 3

@@ -41,6 +41,8 @@ const PAGE_BLOBS = 64
 export class BlobWalk {
   readonly kind: PassKind
   readonly startedMs: number
+  /** Another process began it. */
+  readonly isResumed: boolean
   readonly counts: PassCounts = {
     blobs: 0,
     bytes: 0,
@@ -56,6 +58,8 @@ export class BlobWalk {
   #pageEndsPartition = false
   /** What had been found, and where, when the page under way was read: all before it is done. */
   #settled: WalkPosition
+  /** What another process had found. */
+  readonly #before: PassCounts
 
   /** `from`: where another process was with the pass. */
   constructor(
@@ -70,6 +74,8 @@ export class BlobWalk {
     this.#at = at
     this.#after = after === undefined ? undefined : Buffer.from(after, 'hex')
     Object.assign(this.counts, counts)
+    this.#before = { ...this.counts }
+    this.isResumed = at > 0 || after !== undefined
     this.#settled = this.#here()
   }
 
@@ -111,9 +117,14 @@ export class BlobWalk {
    * A scrub read all that it left alone, and what it made again was read back.
    */
   get leftNothing(): boolean {
-    const { mendedShards, waiting, unsettled, unrepairable } = this.counts
-    if (waiting + unsettled + unrepairable > 0) return false
-    return this.kind === 'scrub' || mendedShards === 0
+    if (troubleIn(this.counts) > 0) return false
+    return this.kind === 'scrub' || this.counts.mendedShards === 0
+  }
+
+  /** The same of the blobs that this process looked at. */
+  get leftNothingHere(): boolean {
+    if (troubleIn(this.counts) > troubleIn(this.#before)) return false
+    return this.kind === 'scrub' || this.counts.mendedShards === 0
   }
 
   #here(): WalkPosition {
@@ -127,4 +138,8 @@ export class BlobWalk {
     this.#after = undefined
     this.#pageEndsPartition = false
   }
+}
+
+function troubleIn({ waiting, unsettled, unrepairable }: PassCounts): number {
+  return waiting + unsettled + unrepairable
 }

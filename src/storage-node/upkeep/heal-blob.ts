@@ -44,8 +44,9 @@ export type Healed =
   /**
    * Some shards are still owed. `waiting`: no drive is left for them, or those that have them may come back; else a
    * drive gave trouble and it is worth trying again. `unknown`: too few drives answer to say whether it can be mended.
+   * `isRotten`: some of them lie there and are damaged, which a mere look does not see.
    */
-  | { kind: 'owing'; shards: number; waiting: boolean; unknown?: true }
+  | { kind: 'owing'; shards: number; waiting: boolean; unknown?: true; isRotten?: true }
   | { kind: 'unrepairable'; good: number; needed: number }
   /** The row does not name the blob any more. */
   | { kind: 'gone' }
@@ -172,7 +173,11 @@ function judge(
   if (owed.length > 0) {
     const waiting = mended.failed === 0 && !owed.includes('unreachable')
     const { unknown } = mended
-    return { kind: 'owing', shards: owed.length, waiting, ...(unknown ? { unknown } : {}) }
+    return {
+      ...{ kind: 'owing', shards: owed.length, waiting },
+      ...(unknown ? { unknown } : {}),
+      ...(owed.includes('corrupt') ? { isRotten: true } : {}),
+    }
   }
   return mended.shards > 0 ? { kind: 'mended', shards: mended.shards } : { kind: 'whole' }
 }

@@ -12,6 +12,7 @@ import { DamageQueue } from './damage-queue.ts'
 import type { FileScrub } from './file-scrub.ts'
 import { type Healed, type HealParts, type HealRequest, healBlob } from './heal-blob.ts'
 import type { HealProgress } from './heal-progress.ts'
+import { KnownRot } from './known-rot.ts'
 import { type ClearingParts, LeftBehind } from './left-behind.ts'
 import { Mover, type MoverParts } from './mover.ts'
 import { OwedBlobs } from './owed-blobs.ts'
@@ -80,6 +81,7 @@ export class Healer {
   readonly #damage = new DamageQueue()
   readonly #owed: OwedBlobs
   readonly #unrepairable = new UnrepairableList()
+  readonly #rot = new KnownRot()
   readonly #leftBehind: LeftBehind
   readonly #mover: Mover
   #movesNext = false
@@ -358,17 +360,17 @@ export class Healer {
   }
 
   #end(pass: Pass): void {
-    const { walk, disturbances } = pass
+    const { walk } = pass
     const { kind, counts, startedMs } = walk
     // It was given up for another one while its last page was read.
     if (this.#passes[kind] !== pass) return
     delete this.#passes[kind]
     this.#ended[kind] += 1
     this.#scrubBytes = counts.bytes + counts.blobs * BLOB_COST_BYTES
-    this.#waiting = counts.waiting
     this.#unrepairable.forgetUnseen(startedMs)
+    this.#rot.forgetUnseen(startedMs)
     const leftNothing = walk.leftNothing && pass.filesClean === true
-    this.#isClean = leftNothing && disturbances === this.#schedule.disturbances
+    this.#conclude(pass)
     if (kind === 'scrub' && leftNothing) this.#lastVerifiedMs = startedMs
     if (kind === 'scrub') {
       this.#endedStartedMs = startedMs
@@ -378,6 +380,17 @@ export class Healer {
     if (counts.mendedShards > 0) this.#mover.lookAgain()
     const level = walk.leftNothing && counts.mendedShards === 0 ? 'debug' : 'info'
     this.#parts.log[level]({ pass: kind, ...counts }, 'a pass over all blobs has ended')
+  }
+
+  /**
+   * What a pass says of the store as it is now. What another process looked at may have been lost since, so a pass that
+   * was gone on with only says more than the check after the start where it found something.
+   */
+  #conclude({ walk, disturbances, filesClean }: Pass): void {
+    const isUndisturbed = disturbances === this.#schedule.disturbances
+    const isClean = walk.leftNothingHere && filesClean === true && isUndisturbed
+    this.#isClean = isClean && (this.#isClean || !walk.isResumed)
+    if (!walk.isResumed) this.#waiting = walk.counts.waiting
   }
 
   /** Goes on where another process was. Its clock may have been ahead of ours: then nothing of it counts. */
@@ -413,8 +426,10 @@ export class Healer {
     // Two that mend one blob would take back each other's shards.
     const letGo = this.#parts.latch.tryHold(uid)
     if (letGo === undefined) return 'failed'
-    // A blob on the list is never taken off it by a mere look.
-    const depth = this.#unrepairable.lists(request.reference.blob) ? 'deep' : request.depth
+    const { blob } = request.reference
+    // A blob on either list is never taken off it by a mere look.
+    const isListed = this.#unrepairable.lists(blob) || this.#rot.lists(blob)
+    const depth = isListed ? 'deep' : request.depth
     try {
       const reference = await findAgain(request)
       const healed = reference
@@ -436,6 +451,7 @@ export class Healer {
   }
 
   #note({ reference }: HealRequest, outcome: Healed | { kind: 'error'; error: string }): void {
+    this.#rot.note(reference.blob, outcome, this.#nowMs())
     const isNew = this.#unrepairable.note({ reference }, outcome, this.#nowMs())
     const { uid, part } = reference.blob
     if (isNew) this.#parts.log.error({ uid, part, ...outcome }, 'a blob can not be mended')
@@ -470,11 +486,12 @@ async function allDone(work: Promise<void>[]): Promise<void> {
     if (result.status === 'rejected') throw result.reason
 }
 
-/** Nothing more can be done for the blob now. */
+/** Nothing more can be done for the blob now. One whose row has changed meanwhile was not mended. */
 function isSettled(outcome: Healed | 'failed'): boolean {
-  return outcome !== 'failed' && (outcome.kind !== 'owing' || outcome.waiting)
+  if (outcome === 'failed' || outcome.kind === 'gone') return false
+  return outcome.kind !== 'owing' || outcome.waiting
 }
 
 function isWhole(outcome: Healed | 'failed'): boolean {
-  return outcome !== 'failed' && ['whole', 'mended', 'gone', 'deleted'].includes(outcome.kind)
+  return outcome !== 'failed' && ['whole', 'mended', 'deleted'].includes(outcome.kind)
 }

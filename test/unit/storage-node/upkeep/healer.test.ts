@@ -1,6 +1,7 @@
 // The worker: reports, owed rows and passes, each to its end; what can not be mended is seen and keeps nobody waiting.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { DriveUnavailable } from '../../../../src/kit/drive-unavailable.ts'
 import { Registry } from '../../../../src/kit/metrics.ts'
 import { markActive, markOut } from '../../../../src/placement/coordinator-changes.ts'
 import {
@@ -344,4 +345,79 @@ t.test('a scrub that ended lately is not begun again by a start', async (t) => {
   t.same([now.ended.scrub, now.passes.length, now.lastVerifiedMs], [0, 0, nowMs])
   healer.scrubNow()
   await until(healer, ({ ended }) => ended.scrub === 1)
+})
+
+t.test('what another process looked at says nothing of what was lost since', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  await fixture.put('k', random.bytes(900_000))
+  await fixture.takeOut(1)
+  const counts = { blobs: 1, bytes: 1, mendedShards: 0, waiting: 0, unsettled: 0, unrepairable: 0 }
+  const startedMs = Date.now() - 60_000
+  const at = fixture.store.partitions.length
+  const positions = new Positions({ savedMs: startedMs + 1, walk: { startedMs, counts, at } })
+  const times = { ...TIMES, againMs: NEVER_MS, scrubPeriodMs: 30_000 }
+  const healer = new Healer(times, { ...fixture.healerParts, positions })
+  healer.start()
+  t.teardown(() => healer.stop())
+  const now = await until(healer, ({ ended }) => ended.scrub === 1)
+  t.equal(now.ended.check, 1, 'it was looked for what is missing before')
+  t.match(now, { complete: false, waiting: 1 })
+})
+
+t.test('trouble that another process had is not that of this one', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  await fill(fixture, 3)
+  const counts = { blobs: 1, bytes: 1, mendedShards: 0, waiting: 1, unsettled: 0, unrepairable: 0 }
+  const startedMs = Date.now() - 60_000
+  const at = fixture.store.partitions.length
+  const positions = new Positions({ savedMs: startedMs + 1, walk: { startedMs, counts, at } })
+  const times = { ...TIMES, againMs: NEVER_MS, scrubPeriodMs: 30_000 }
+  const healer = new Healer(times, { ...fixture.healerParts, positions })
+  healer.start()
+  t.teardown(() => healer.stop())
+  const now = await until(healer, ({ ended }) => ended.scrub === 1)
+  t.match(now, { complete: true, waiting: 0, lastVerifiedMs: undefined })
+})
+
+t.test('rot that a scrub could not mend is not forgotten by the check after it', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  const { node } = fixture.store
+  await fixture.put('k', random.bytes(1_000_000))
+  const { blob } = await fixture.reference('k')
+  fixture.rot(blob, 2, 1)
+  node.beforeWrite = (driveId) => {
+    throw new DriveUnavailable(driveId, 'full')
+  }
+  const healer = startHealer(t, fixture)
+  healer.scrubNow()
+  const now = await until(healer, ({ ended }) => ended.scrub === 1 && ended.check >= 2)
+  t.match(now, { complete: false, mendedShards: 0 })
+  node.beforeWrite = () => {}
+  await until(healer, ({ complete }) => complete)
+  t.same(await fixture.heal('k'), { kind: 'whole' })
+})
+
+t.test('a report is not settled when the row has changed while it was mended', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  await fixture.put('k', random.bytes(100))
+  const { blob } = await fixture.reference('k')
+  await fixture.takeOut(blob.drives[0]!)
+  let healer: Healer | undefined
+  const queued: (number | undefined)[] = []
+  for (const partition of fixture.store.partitions) {
+    const commit = partition.commit.bind(partition)
+    Object.assign(partition, {
+      commit: async (command: Parameters<typeof commit>[0]) => {
+        if (command.kind !== 'move-blob') return await commit(command)
+        queued.push(healer?.progress().queued)
+        return queued.length === 1 ? { kind: 'elsewhere' } : await commit(command)
+      },
+    })
+  }
+  healer = new Healer(TIMES, fixture.healerParts)
+  healer.report({ blob, kind: 'missing' })
+  healer.start()
+  t.teardown(() => healer?.stop())
+  await until(healer, ({ ended }) => ended.check >= 1)
+  t.same(queued.slice(0, 2), [1, 1])
 })

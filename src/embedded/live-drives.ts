@@ -10,6 +10,7 @@ import type { DiskSpace, World } from '../kit/world.ts'
 import { markOut } from '../placement/coordinator-changes.ts'
 import type { FileCoordinator } from '../placement/coordinator-file.ts'
 import type { ShardLists, StorageNode } from '../storage-node/contract.ts'
+import { removeDrafts } from '../storage-node/drafts.ts'
 import { Drive } from '../storage-node/drive.ts'
 import type { MetadataHost } from '../storage-node/metadata-host/metadata-host.ts'
 import { ShardStore } from '../storage-node/shard-store.ts'
@@ -203,6 +204,7 @@ export class LiveDrives {
 
   async #openStore(drive: Drive): Promise<ShardStore> {
     const { world, log, space, tuning = {} } = this.#parts
+    await removeDrafts(world, drive)
     const fileSystem = await space.add(drive)
     return ShardStore.open(drive, { world, log, fileSystem, ...openLevelOf(tuning) }, tuning.shards)
   }

@@ -32,6 +32,13 @@ export function dumpDirectory({ path }: Pick<DumpDrive, 'path'>): string {
   return `${path}/dump`
 }
 
+/** Whether a file of that directory is of a dump that was not finished. */
+export function isDumpDraft(name: string): boolean {
+  return name.startsWith(DRAFT)
+}
+
+const DRAFT = 'draft-'
+
 function pathOf(drive: DumpDrive, { partition, takenMs }: Omit<FoundDump, 'copies'>): string {
   return `${dumpDirectory(drive)}/${dumpName(partition, takenMs)}`
 }
@@ -93,7 +100,7 @@ export class DumpWriter {
   ): Promise<DumpWriter> {
     const lanes: { drive: DumpDrive; file: DiskFile; draft: string }[] = []
     for (const drive of drives) {
-      const draft = `${dumpDirectory(drive)}/draft-${partition}`
+      const draft = `${dumpDirectory(drive)}/${DRAFT}${partition}`
       try {
         await makeDirectory(drive, world)
         await drive.run(() => removeIfThere(world.disk, draft))

@@ -1,0 +1,28 @@
+// What a crash left of small files that were being replaced: drafts that never got their name. Most are overwritten
+// by the next draft, but there may be no next one, and some hold secrets.
+import { isMissing, type World } from '../kit/world.ts'
+import { dumpDirectory, isDumpDraft } from './dump/dump-files.ts'
+import type { FileDrive } from './small-file.ts'
+
+/** Drafts at the root of a drive; what else lies there is not ours to remove. */
+const ROOT_DRAFTS = ['format.json.tmp', 'root-credentials.tmp', 'scrub-position.tmp']
+
+/** Removes drafts from a drive to which nobody writes yet. What can not be removed throws as run() does. */
+export async function removeDrafts({ disk }: Pick<World, 'disk'>, drive: FileDrive): Promise<void> {
+  const dumps = dumpDirectory(drive)
+  const rootNames = await drive.run(() => disk.list(drive.path))
+  const dumpNames = rootNames.includes('dump') ? await drive.run(() => disk.list(dumps)) : []
+  const drafts = [
+    ...rootNames
+      .filter((name) => ROOT_DRAFTS.includes(name))
+      .map((name) => `${drive.path}/${name}`),
+    ...dumpNames.filter(isDumpDraft).map((name) => `${dumps}/${name}`),
+  ]
+  for (const path of drafts) {
+    await drive
+      .run(() => disk.remove(path))
+      .catch((error) => {
+        if (!isMissing(error)) throw error
+      })
+  }
+}

@@ -330,7 +330,7 @@ export interface ObjectStore {
     limit: number,
   ): Promise<{ parts: Part[]; more: boolean }>
   listUploads(request: UploadListRequest): Promise<ListPage<Upload>>
-  /** Of all buckets together. */
+  /** Of all buckets together; a minute old at most when they are many. */
   countUploads(): Promise<UploadCensus>
 }
 

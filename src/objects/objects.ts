@@ -46,17 +46,21 @@ import {
 import { commitStored, discardStored, type StoredFacts, storeBody } from './store-body.ts'
 import type { StoreParts } from './store-parts.ts'
 import { storedObject } from './stored-object.ts'
+import { KeptCensus } from './upload-census.ts'
 
 /** The object store of one process. */
 export class Objects implements ObjectStore {
   readonly #parts: StoreParts
   readonly #buckets: Buckets
   readonly #metadata: MetadataClient
+  readonly #census: KeptCensus
 
   constructor(parts: StoreParts) {
     this.#parts = parts
     this.#buckets = new Buckets(parts)
     this.#metadata = new MetadataClient(parts, this.#buckets)
+    const { clock } = parts.world
+    this.#census = new KeptCensus({ clock, count: () => this.#countUploads() })
   }
 
   /** Ends what a crash left half done. */
@@ -295,7 +299,11 @@ export class Objects implements ObjectStore {
     return listUploads(this.#metadata, request)
   }
 
-  async countUploads(): Promise<UploadCensus> {
+  countUploads(): Promise<UploadCensus> {
+    return this.#census.take()
+  }
+
+  async #countUploads(): Promise<UploadCensus> {
     const { partitions } = this.#metadata
     const counts = await Promise.all(partitions.map((partition) => partition.countUploads()))
     const oldest = counts.flatMap(({ oldestMs }) => oldestMs ?? [])

@@ -5,6 +5,7 @@ import { newUid } from '../../kit/uid.ts'
 import type { World } from '../../kit/world.ts'
 import type { BlobReference, MetadataPartition } from '../../metadata/contract.ts'
 import type { Blob } from '../../metadata/records.ts'
+import { whereaboutsOf } from '../../metadata/rows/blob-rows.ts'
 import type { ClusterMap } from '../../placement/cluster-map.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
 import { chooseMoves } from '../../placement/moves.ts'
@@ -69,8 +70,7 @@ export async function healBlob(request: HealRequest, parts: HealParts): Promise<
   const { map } = parts.coordinator.state
   const { blob } = request.reference
   const awaited = parts.awaited()
-  const before = await checkBlob(blob, request.depth, { ...parts, map, awaited })
-  let check = before
+  let check = await checkBlob(blob, request.depth, { ...parts, map, awaited })
   let shards = 0
   let failed = 0
   let unknown = false
@@ -97,7 +97,7 @@ export async function healBlob(request: HealRequest, parts: HealParts): Promise<
   // A blob that was deleted meanwhile loses its shards as garbage, so before trouble is believed its row is asked.
   const asksRow = shards > 0 || request.hasRepairRow || trouble !== undefined
   if (asksRow && !(await enterDrives(request, check.drives, parts))) {
-    await takeBack(blob, before.drives, check.drives, parts)
+    await takeBack(request, check.drives, parts)
     return { kind: 'gone' }
   }
   if (trouble) return trouble
@@ -121,7 +121,7 @@ async function moveShards(
     if (!after) break
     const request = { partition, reference: { ...reference, blob } }
     if (!(await enterDrives(request, after, parts))) {
-      await takeBack(blob, blob.drives, after, parts)
+      await takeBack(request, after, parts)
       return false
     }
     blob = { ...blob, drives: after }
@@ -191,6 +191,9 @@ async function enterDrives(
   const { partition, reference } = request
   const { rowKey, blob } = reference
   const { uid, part } = blob
+  // A commit that nobody waited for to its end may be done yet: what it names is never deleted as left behind.
+  for (const [slot, driveId] of drives.entries())
+    if (driveId !== blob.drives[slot]) leftBehind.cancel(driveId, { uid, part, slot })
   const answer = await partition.commit({
     kind: 'move-blob',
     commandId: newUid(world),
@@ -205,7 +208,6 @@ async function enterDrives(
     const before = blob.drives[slot]!
     if (driveId === before) continue
     const id = { uid, part, slot }
-    leftBehind.cancel(driveId, id)
     // What lies on a drive that is away is found as an orphan when it is back.
     const isThere = coordinator.state.map.drives.some(
       (drive) => drive.id === before && drive.state !== 'out',
@@ -215,19 +217,24 @@ async function enterDrives(
   return true
 }
 
-/** Only shards that were made here, on drives that no row ever named for them. */
+/**
+ * Shards that were made here and that no row names after all. One may: an earlier move of which nobody heard the end is
+ * done before the one that was refused. So the row is asked, and where it does not answer nothing is deleted.
+ */
 async function takeBack(
-  { uid, part }: Blob,
-  before: readonly DriveId[],
+  { partition, reference }: Pick<HealRequest, 'partition' | 'reference'>,
   after: readonly DriveId[],
   { node, log }: HealParts,
 ): Promise<void> {
-  for (const [slot, driveId] of after.entries()) {
-    if (driveId === before[slot]) continue
-    try {
+  const { rowKey, blob } = reference
+  const { uid, part } = blob
+  try {
+    const named = await partition.findBlob({ ...whereaboutsOf(rowKey), rowKey, blob })
+    for (const [slot, driveId] of after.entries()) {
+      if (driveId === blob.drives[slot] || driveId === named?.blob.drives[slot]) continue
       await node.deleteShard(driveId, { uid, part, slot })
-    } catch (error) {
-      log.debug({ uid, driveId, error: String(error) }, 'a shard stays as an orphan')
     }
+  } catch (error) {
+    log.debug({ uid, error: String(error) }, 'shards that were made again stay as orphans')
   }
 }

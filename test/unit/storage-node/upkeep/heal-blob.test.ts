@@ -226,3 +226,29 @@ t.test('a blob is not called lost while a drive that may have its shards is sile
   t.equal(list.count, 1, 'what was known stays known')
   failed.clear()
 })
+
+t.test('a shard is not taken back that an earlier move names, of which nobody heard', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  await fixture.put('k', Buffer.from('small'))
+  const reference = await fixture.reference('k')
+  const { drives } = reference.blob
+  await fixture.takeOut(drives[0]!)
+  for (const partition of fixture.store.partitions) {
+    const commit = partition.commit.bind(partition)
+    Object.assign(partition, {
+      commit: async (command: Parameters<typeof commit>[0]) => {
+        if (command.kind !== 'move-blob') return await commit(command)
+        const other = [1, 2, 3, 4, 5, 6].find((id) => ![...drives, ...command.drives].includes(id))
+        await commit({
+          ...command,
+          drives: command.drives.map((id, slot) => (slot === 1 ? other! : id)),
+        })
+        return await commit(command)
+      },
+    })
+  }
+  t.same(await fixture.healReference(reference), { kind: 'gone' })
+  const { blob } = await fixture.reference('k')
+  t.not(blob.drives[0], drives[0], 'the row names the drive on which the shard was made')
+  t.ok(fixture.shardsOf(blob)[0], 'and it is there')
+})

@@ -1,5 +1,5 @@
 // Shards that no row seems to name, on their way to be deleted: looked at twice, a grace time apart, the second time
-// under the latch of their blob. Whatever is not known for certain stays (docs/decisions/0009-orphans.md).
+// under the latch of their blob. Whatever is not known for certain stays (docs/decisions/0012-orphans.md).
 import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
 import type { Log } from '../../kit/log.ts'
 import { newUid } from '../../kit/uid.ts'

@@ -11,6 +11,7 @@ import {
   type HealingStatus,
   type InspectedObject,
   type InspectRequest,
+  type OrphansReleased,
   type ReplaceDrive,
   type StoreStatus,
 } from '../gateway/admin-api.ts'
@@ -47,7 +48,7 @@ export interface AdminOptions {
 /** One request before it is signed. */
 export interface AdminAsked {
   method: 'GET' | 'POST'
-  /** `status`, `heal`, `inspect`, `drives` or a command about them, `drives/add`. */
+  /** `status`, `heal`, `orphans/release`, `inspect`, `drives` or a command about them, `drives/add`. */
   resource: string
   query?: Readonly<Record<string, string>>
 }
@@ -57,6 +58,7 @@ export interface AdminClient {
   status(): Promise<StoreStatus>
   healing(): Promise<HealingStatus>
   beginHeal(): Promise<HealBegun>
+  releaseOrphans(): Promise<OrphansReleased>
   inspect(request: InspectRequest): Promise<InspectedObject>
   listDrives(): Promise<DriveList>
   addDrive(request: AddDrive): Promise<DriveDone>
@@ -81,6 +83,8 @@ export async function openAdminClient(
     status: async () => (await ask({ method: 'GET', resource: 'status' })) as StoreStatus,
     healing: async () => (await ask({ method: 'GET', resource: 'heal' })) as HealingStatus,
     beginHeal: async () => (await ask({ method: 'POST', resource: 'heal' })) as HealBegun,
+    releaseOrphans: async () =>
+      (await ask({ method: 'POST', resource: 'orphans/release' })) as OrphansReleased,
     inspect: async ({ bucket, key, versionId, afterPart }) => {
       const named = versionId === undefined ? {} : { versionId }
       const query = { bucket, key, afterPart: String(afterPart), ...named }

@@ -8,6 +8,7 @@ import { heal } from './heal.ts'
 import { inspect } from './inspect.ts'
 import { newKey } from './new-key.ts'
 import { recoverCommand } from './recover.ts'
+import { releaseOrphansCommand } from './release-orphans.ts'
 import { serve } from './serve.ts'
 import { status } from './status.ts'
 
@@ -25,6 +26,7 @@ export function buildProgram(): Command {
   program.addCommand(inspectCommand())
   program.addCommand(recoverCommandLine())
   program.addCommand(driveCommand())
+  program.addCommand(releaseOrphansCommandLine())
   return program
 }
 
@@ -95,6 +97,14 @@ function recoverCommandLine(): Command {
     .exitOverride((error) => leaveFrom('recover', error))
     .configureOutput(QUIET)
     .action(recoverCommand)
+}
+
+function releaseOrphansCommandLine(): Command {
+  return adminCommand('release-orphans')
+    .description(
+      'After kintsugi recover: lets shards that no object names be deleted again. What they held is gone then.',
+    )
+    .action(releaseOrphansCommand)
 }
 
 function driveCommand(): Command {

@@ -42,7 +42,7 @@ export function showRecovery({ mode, partitions, buckets }: RecoverOutcome): str
 const CAVEATS = [
   'What can not be known: what was deleted since the dump may be there again, a write that was refused may look like one that was',
   'done, and empty objects, tags, locks and delete markers are those of the dump. Objects made from shards alone are marked',
-  'unconfirmed (kintsugi inspect). No shard was deleted.',
+  'unconfirmed (kintsugi inspect). No shard was deleted, and none that no object names will be until kintsugi release-orphans.',
 ]
 
 function showPartition(

@@ -46,7 +46,7 @@ export function showStatus(found: StoreStatus): string[] {
     `Metadata  ${metadata.inSync} of ${metadata.partitions} partitions in sync on ${metadata.replicas} drives`,
     ...showHealing(healing),
     showUploads(found),
-    showOrphans(found),
+    ...showOrphans(found),
   ]
 }
 
@@ -55,13 +55,16 @@ function showUploads({ uploads: { count, oldestMs } }: StoreStatus): string {
   return `Uploads   ${count} under way${oldest}`
 }
 
-function showOrphans({ orphans }: StoreStatus): string {
-  const { lastPassMs, deleted, deletedBytes, adopted, left } = orphans
+function showOrphans({ orphans }: StoreStatus): string[] {
+  const { lastPassMs, deleted, deletedBytes, adopted, left, heldSinceMs } = orphans
   const when =
     lastPassMs === undefined ? 'not looked for yet' : `last looked for ${showTime(lastPassMs)}`
-  const leftCount = left.unreadable + left.useless + left.undecided
+  const leftCount = left.unreadable + left.useless + left.undecided + left.held
   const done = `${deleted} deleted (${showBytes(deletedBytes)}), ${adopted} in use again, ${leftCount} left`
-  return `Orphans   ${when}; since the start ${done}`
+  const line = `Orphans   ${when}; since the start ${done}`
+  if (heldSinceMs === undefined) return [line]
+  const since = `kept since the recovery of ${showTime(heldSinceMs)}, with all uploads under way`
+  return [line, `          ${since}: kintsugi release-orphans lets them go`]
 }
 
 const LEVEL_WORDS = {

@@ -4,12 +4,14 @@ import type {
   HealingStatus,
   MetadataStatus,
   OrphanStatus,
+  OrphansReleased,
   StoreStatus,
   UnrepairableStatus,
 } from '../gateway/admin-api.ts'
 import { nameCode } from '../kit/erasure-code.ts'
 import type { Clock } from '../kit/world.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
+import { releaseOrphans } from '../placement/coordinator-changes.ts'
 import type { HealProgress } from '../storage-node/upkeep/heal-progress.ts'
 import type { OrphanSweep, SweepProgress } from '../storage-node/upkeep/orphan-sweep.ts'
 import { describeMoves, openDriveAdmin, statusOfDrives } from './admin-drives.ts'
@@ -21,7 +23,7 @@ import { judgeHealth } from './store-health.ts'
 export interface AdminParts {
   storage: EmbeddedStorage
   objects: Pick<ObjectStore, 'findBucket' | 'find' | 'countUploads'>
-  orphans: Pick<OrphanSweep, 'progress'>
+  orphans: Pick<OrphanSweep, 'progress' | 'sweepNow'>
   clock: Pick<Clock, 'now'>
 }
 
@@ -38,6 +40,7 @@ export function openAdmin(parts: AdminParts): AdminApi {
       // One that goes on began before this one was asked for: it vouches for nothing.
       return { askedMs: clock.now(), scrubsEnded: ended.scrub + (isUnderWay ? 2 : 1) }
     },
+    releaseOrphans: () => letOrphansGo(parts),
     inspect: (request, signal) => inspectObject(request, parts, signal),
     drives: openDriveAdmin(storage),
   }
@@ -56,12 +59,24 @@ async function statusOf({ storage, objects, orphans }: AdminParts): Promise<Stor
     reducedCode: nameCode(storage.reducedCode),
     ...facts,
     uploads: { count, ...(oldestMs === undefined ? {} : { oldestMs }) },
-    orphans: orphansOf(orphans.progress()),
+    orphans: orphansOf(orphans.progress(), storage),
   }
 }
 
-function orphansOf({ ended, lastEndedMs, underWay: _, ...counts }: SweepProgress): OrphanStatus {
+async function letOrphansGo({ storage, orphans }: AdminParts): Promise<OrphansReleased> {
+  const { orphanHold } = storage.coordinator.state
+  if (!orphanHold) return {}
+  await storage.coordinator.decide(releaseOrphans())
+  orphans.sweepNow()
+  return { heldSinceMs: orphanHold.sinceMs }
+}
+
+function orphansOf(
+  { ended, lastEndedMs, underWay: _, ...counts }: SweepProgress,
+  { coordinator: { state } }: EmbeddedStorage,
+): OrphanStatus {
   return {
+    ...(state.orphanHold ? { heldSinceMs: state.orphanHold.sinceMs } : {}),
     passes: ended,
     ...counts,
     ...(lastEndedMs === undefined ? {} : { lastPassMs: lastEndedMs }),

@@ -105,7 +105,8 @@ export class DriveCommands {
   /** A drive that nothing names any more leaves the store for ever. */
   remove(driveId: number): Promise<DriveOutcome> {
     return this.#inTurn(`drive ${driveId}`, async () => {
-      refuse(refuseRemove(this.#map, driveId))
+      const { map, orphanHold } = this.#parts.coordinator.state
+      refuse(refuseRemove(map, driveId, orphanHold))
       const drive = this.#find(driveId)
       await this.#decide(removeDrive(driveId), () => this.#find(driveId) === undefined)
       await this.#parts.drives.leave(driveId)

@@ -59,7 +59,8 @@ export async function openStore(
   const orphans = startOrphanSweep(config, { storage, ...storeParts }, parts)
   opened.defer(() => orphans.stop())
   if (config.abandonedUploadMs !== undefined) {
-    const aborting = startAborting(config.abandonedUploadMs, objects, parts)
+    const { coordinator } = storage
+    const aborting = startAborting(config.abandonedUploadMs, { objects, coordinator }, parts)
     opened.defer(() => aborting.stop())
   }
   return { storage, objects, orphans }
@@ -128,13 +129,17 @@ function startForgetting({ router }: EmbeddedStorage, { world, log }: EmbeddedPa
   return repeat('forget-expired', FORGET_EVERY_MS, round, { clock: world.clock, log })
 }
 
-function startAborting(afterMs: number, objects: Objects, parts: EmbeddedParts): Periodic {
+function startAborting(
+  afterMs: number,
+  { objects, coordinator }: Pick<StoreParts, 'coordinator'> & { objects: Objects },
+  parts: EmbeddedParts,
+): Periodic {
   const everyMs = Math.min(ABORT_EVERY_MS, afterMs)
-  return repeat(
-    'abort-uploads',
-    everyMs,
-    (signal) =>
-      abortAbandoned(afterMs, { objects, clock: parts.world.clock, log: parts.log }, signal),
-    { clock: parts.world.clock, log: parts.log },
-  )
+  const { clock } = parts.world
+  const abort = async (signal: AbortSignal): Promise<void> => {
+    // After a recovery an upload that was completed may be under way again: its parts are the object.
+    if (coordinator.state.orphanHold) return
+    await abortAbandoned(afterMs, { objects, clock, log: parts.log }, signal)
+  }
+  return repeat('abort-uploads', everyMs, abort, { clock, log: parts.log })
 }

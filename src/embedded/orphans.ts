@@ -34,6 +34,8 @@ export function startOrphanSweep(
     { periodMs, graceMs: garbageGraceMs },
     { world, log, node, lists, coordinator, partitions, rule, latch },
   )
+  const held = coordinator.state.orphanHold
+  if (held) log.warn(held, 'orphans are kept since a recovery, until they are released')
   listMetrics(() => sweep.progress(), registry)
   listOverdueGarbage(partitions, { world, log, registry })
   sweep.start()

@@ -89,7 +89,7 @@ export async function recover(
       recoverAll(request, all, made),
     )
     // Only now does anybody believe what was made.
-    if (made.size > 0) await coordinator.decide(replaceReplicas(made))
+    if (made.size > 0) await coordinator.decide(replaceReplicas(made, parts.world.clock.now()))
     await opened.close()
     return outcome
   })

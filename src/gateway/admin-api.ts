@@ -33,7 +33,14 @@ export interface OrphanStatus {
   deleted: number
   deletedBytes: number
   adopted: number
-  left: { unreadable: number; useless: number; undecided: number }
+  left: { unreadable: number; useless: number; undecided: number; held: number }
+  /** Since this recovery none is deleted, nor is an upload aborted; absent where they go as usual. */
+  heldSinceMs?: number
+}
+
+/** Orphans may be deleted again; without a time they were not held. */
+export interface OrphansReleased {
+  heldSinceMs?: number
 }
 
 /** A drive of the store. `failed`: it failed, and that is not on record yet. */
@@ -269,6 +276,8 @@ export interface AdminApi {
   healing(): HealingStatus
   /** Begins a pass that reads every byte, without the leisure of the usual ones. */
   beginHeal(): HealBegun
+  /** Lets shards be deleted again that no object names, after a recovery. */
+  releaseOrphans(): Promise<OrphansReleased>
   inspect(request: InspectRequest, signal: AbortSignal): Promise<InspectOutcome>
   drives: DrivesApi
 }

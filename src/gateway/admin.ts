@@ -52,6 +52,10 @@ const RESOURCES: ReadonlyMap<string, AdminResource> = new Map<string, AdminResou
     },
   ],
   [
+    'orphans/release',
+    { parameters: [], methods: { POST: async ({ api }) => api.releaseOrphans() } },
+  ],
+  [
     'inspect',
     { parameters: ['bucket', 'key', 'versionId', 'afterPart'], methods: { GET: inspect } },
   ],

@@ -84,7 +84,7 @@ export function replaceDrive(oldId: number, drive: NewDrive): Change {
 /** A vacated drive leaves the store for ever. */
 export function removeDrive(driveId: number): Change {
   return (state) => {
-    if (refuseRemove(state.map, driveId) !== undefined) return undefined
+    if (refuseRemove(state.map, driveId, state.orphanHold) !== undefined) return undefined
     if (isReplicaOn(state, driveId)) return undefined
     const drives = state.map.drives.filter(({ id }) => id !== driveId)
     const left = { ...state, map: { ...state.map, drives } }
@@ -220,15 +220,27 @@ function findDrive({ map }: ClusterState, driveId: number): MapDrive | undefined
   return map.drives.find(({ id }) => id === driveId)
 }
 
-/** Replicas that were made anew take the place of a set of which nothing is left. */
-export function replaceReplicas(made: ReadonlyMap<number, readonly Replica[]>): Change {
+/**
+ * Replicas that were made anew take the place of a set of which nothing is left. From the same decision on orphans are
+ * held: a shard that the new rows do not name may be the only copy of what was acknowledged.
+ */
+export function replaceReplicas(
+  made: ReadonlyMap<number, readonly Replica[]>,
+  nowMs: number,
+): Change {
   return (state) => ({
     ...state,
+    orphanHold: state.orphanHold ?? { sinceMs: nowMs },
     metaPartitions: state.metaPartitions.map((partition, id) => {
       const inSync = made.get(id)
       return inSync ? { epoch: partition.epoch + 1, inSync: [...inSync] } : partition
     }),
   })
+}
+
+/** Shards that no row names may be deleted again. */
+export function releaseOrphans(): Change {
+  return ({ orphanHold, ...state }) => (orphanHold ? state : undefined)
 }
 
 function editDrive(

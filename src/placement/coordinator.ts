@@ -52,6 +52,11 @@ export interface Bucket {
   settings?: BucketSettings
 }
 
+/** Since when shards that no row names are kept: the first recovery after which nobody released them. */
+export interface OrphanHold {
+  sinceMs: number
+}
+
 /** Everything that is agreed on, in one value per epoch. */
 export interface ClusterState {
   clusterId: string
@@ -63,6 +68,8 @@ export interface ClusterState {
   nextDriveId: number
   /** The key made at the first start, unless the environment gave one. */
   rootCredentials?: { accessKeyId: string; secretAccessKey: string }
+  /** While it is here no shard is deleted for want of a row that names it: rows were made again, perhaps not all of them. */
+  orphanHold?: OrphanHold
   /** Wrapping keys made by the store itself where no key provider is configured, newest first; base64. */
   wrappingKeys?: { id: string; key: string }[]
 }

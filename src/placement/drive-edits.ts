@@ -2,6 +2,7 @@
 // coordinator-changes.ts ask it, too, and change nothing where it refuses.
 import { nameCode, shardCount } from '../kit/erasure-code.ts'
 import type { ClusterMap, MapDrive } from './cluster-map.ts'
+import type { OrphanHold } from './coordinator.ts'
 import { stayingDrives } from './rebalance.ts'
 
 /** Why a drive can not be emptied; undefined when it can. */
@@ -31,12 +32,20 @@ export function refuseReplace(map: ClusterMap, driveId: number): string | undefi
 }
 
 /** Why a drive can not be taken out of the store; undefined when it can. */
-export function refuseRemove(map: ClusterMap, driveId: number): string | undefined {
+export function refuseRemove(
+  map: ClusterMap,
+  driveId: number,
+  orphanHold?: OrphanHold,
+): string | undefined {
   const drive = findDrive(map, driveId)
   if (!drive) return unknownDrive(map, driveId)
   if (drive.state === 'active') return `drive ${driveId} is in service: drain it first.`
   if (!drive.isVacated) {
     return `drive ${driveId} can not be removed yet: it was not verified that nothing names it any more.`
+  }
+  // What is out is no copy that anybody can reach; what is here may hold the only one.
+  if (orphanHold && drive.state === 'draining') {
+    return `drive ${driveId} can not be removed yet: since a recovery shards that no object names are kept, and it may have some. kintsugi release-orphans lets them go.`
   }
   return drive.isLeaving
     ? undefined

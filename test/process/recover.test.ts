@@ -7,9 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import type { RecoverOutcome } from '../../src/embedded/recover.ts'
+import type { StoreStatus } from '../../src/gateway/admin-api.ts'
 import { S3Client } from '../support/s3.ts'
 import { Seeded } from '../support/seeded.ts'
-import { DidNotStart, startServer, type TestServer } from '../support/server.ts'
+import { DidNotStart, startServer, TEST_KEYS, type TestServer } from '../support/server.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/kintsugi.cjs', import.meta.url))
 const SSE = { 'x-amz-server-side-encryption': 'AES256' }
@@ -21,7 +22,13 @@ interface Ended {
 }
 
 async function run(words: readonly string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [PROGRAM, ...words], { env: { PATH: process.env.PATH } })
+  const child = spawn(process.execPath, [PROGRAM, ...words], {
+    env: {
+      PATH: process.env.PATH,
+      KINTSUGI_ROOT_ACCESS_KEY_ID: TEST_KEYS.accessKeyId,
+      KINTSUGI_ROOT_SECRET_ACCESS_KEY: TEST_KEYS.secretAccessKey,
+    },
+  })
   const ended = { stdout: '', stderr: '' }
   child.stdout.on('data', (bytes: Buffer) => {
     ended.stdout += bytes
@@ -208,3 +215,58 @@ t.test('with a dump: also what only rows know', { timeout: 200_000 }, async (t) 
   reader.close()
   await second.stop()
 })
+
+const SWEEP_ALL = ['--orphan-hours', '0', '--garbage-grace', '1']
+
+/** The status once so many passes for orphans have ended, from its words as well. */
+async function sweptTimes({ endpoint }: TestServer, passes: number): Promise<StoreStatus> {
+  for (;;) {
+    const { code, stdout, stderr } = await run(['status', '--json', '--endpoint', endpoint])
+    if (code !== 0) throw new Error(stderr)
+    const status = JSON.parse(stdout) as StoreStatus
+    if (status.orphans.passes >= passes) return status
+    await sleep(300)
+  }
+}
+
+t.test(
+  'what recover could not place is kept until it is released',
+  { timeout: 200_000 },
+  async (t) => {
+    const drives = drivesIn(t)
+    const first = await start(t, drives)
+    const writer = new S3Client(first.endpoint)
+    const head = Buffer.from('head ')
+    const offset = { 'x-amz-write-offset-bytes': String(head.length) }
+    t.equal((await writer.put('plain', 'grows', head)).status, 200)
+    t.equal((await writer.put('plain', 'grows', Buffer.from('and tail'), offset)).status, 200)
+    t.equal((await writer.get('plain', 'grows')).body.toString(), 'head and tail')
+    writer.close()
+    await first.stop()
+
+    await loseMetadata(drives)
+    const done = await run(['recover', ...drives, '--yes', '--json'])
+    t.equal(done.code, 0, done.stderr)
+    const { partitions } = JSON.parse(done.stdout) as RecoverOutcome
+    t.equal(partitions.flatMap(({ report }) => report!.unplaced).length, 1, 'the appended bytes')
+
+    const last = await start(t, drives, SWEEP_ALL)
+    const { orphans: kept } = await sweptTimes(last, 2)
+    t.match(kept, { deleted: 0, adopted: 0 }, 'nothing goes')
+    t.ok(kept.heldSinceMs !== undefined && kept.left.held > 0)
+    const words = await run(['status', '--endpoint', last.endpoint])
+    t.match(words.stdout, /kept since the recovery of .*: kintsugi release-orphans/)
+    const release = ['release-orphans', '--endpoint', last.endpoint]
+    t.match(await run(release), { code: 0, stdout: /were kept since the recovery of/ })
+    t.match(await run(release), { code: 0, stdout: /nothing to release/ })
+    const now = await sweptTimes(last, 0)
+    const { orphans } = await sweptTimes(last, now.orphans.passes + 2)
+    t.equal(orphans.deleted, kept.left.held, 'what was kept goes')
+    t.match(orphans, { left: { held: 0 } })
+    t.equal(orphans.heldSinceMs, undefined)
+    const reader = new S3Client(last.endpoint)
+    t.equal((await reader.get('plain', 'grows')).body.toString(), 'head ')
+    reader.close()
+    await last.stop()
+  },
+)

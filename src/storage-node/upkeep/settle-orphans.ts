@@ -41,11 +41,13 @@ export interface LeftCounts {
   useless: number
   /** Nothing could be known of them now. */
   undecided: number
+  /** They would go, or be named in another's place, but nothing does since rows were made again (docs/guides/recovery.md). */
+  held: number
 }
 
 /** Nothing yet. */
 export function noneSettled(): SettledCounts {
-  const left = { unreadable: 0, useless: 0, undecided: 0 }
+  const left = { unreadable: 0, useless: 0, undecided: 0, held: 0 }
   return { deleted: 0, deletedBytes: 0, adopted: 0, left }
 }
 
@@ -178,7 +180,8 @@ async function settleLatched(group: readonly Suspect[], parts: SettleParts): Pro
 async function settleOne(suspect: Suspect, verdict: Verdict, parts: SettleParts): Promise<void> {
   try {
     if (isNamed(suspect, verdict)) return
-    if (verdict === 'unnamed') await remove(suspect, parts)
+    if (parts.coordinator.state.orphanHold) parts.counts.left.held += 1
+    else if (verdict === 'unnamed') await remove(suspect, parts)
     else await settleStray(suspect, verdict, parts)
   } catch (error) {
     if (!(error instanceof DriveUnavailable)) throw error

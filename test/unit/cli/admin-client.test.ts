@@ -56,6 +56,7 @@ t.test('the gateway takes the signature, and nobody else gets in', async (t) => 
     },
     healing: () => ({ verified: false }),
     beginHeal: () => ({ askedMs: 1, scrubsEnded: 2 }),
+    releaseOrphans: async () => ({ heldSinceMs: 3 }),
     status: async () => {
       throw new Error('a secret of the inside')
     },
@@ -74,6 +75,8 @@ t.test('the gateway takes the signature, and nobody else gets in', async (t) => 
 
   const begun = await http.send(signRequest({ method: 'POST', resource: 'heal' }, signer))
   t.same(JSON.parse(begun.text), { askedMs: 1, scrubsEnded: 2 })
+  const release = { method: 'POST', resource: 'orphans/release' } as const
+  t.same(JSON.parse((await http.send(signRequest(release, signer))).text), { heldSinceMs: 3 })
   const failed = await http.send(signRequest({ method: 'GET', resource: 'status' }, signer))
   t.equal(failed.status, 500)
   t.notMatch(failed.text, /secret/)
@@ -94,6 +97,7 @@ t.test('the gateway takes the signature, and nobody else gets in', async (t) => 
     (await http.send(signRequest({ method, resource, query }, signer))).status
   t.equal(await odd('GET', 'none'), 400)
   t.equal(await odd('POST', 'status'), 405)
+  t.equal(await odd('GET', 'orphans/release'), 405)
   t.equal(await odd('GET', 'heal', { deep: '1' }), 400, 'unknown parameters are not ignored')
   t.equal(await odd('GET', 'inspect', { bucket: 'b' }), 400)
   t.equal(await odd('GET', 'inspect', { bucket: 'b', key: 'k', afterPart: '-1' }), 400)

@@ -95,7 +95,7 @@ const STATUS: StoreStatus = {
   uploads: { count: 1, oldestMs: 0 },
   orphans: {
     ...{ passes: 2, lastPassMs: 0, deleted: 7, deletedBytes: 4096, adopted: 1 },
-    left: { unreadable: 1, useless: 2, undecided: 0 },
+    left: { unreadable: 1, useless: 2, undecided: 0, held: 0 },
   },
 }
 
@@ -106,6 +106,9 @@ t.test('a status in words', async (t) => {
     text,
     /^Orphans {3}last looked for .*; since the start 7 deleted \(4.*\), 1 in use again, 3 left$/m,
   )
+  t.notMatch(text, /release-orphans/)
+  const held = showStatus({ ...STATUS, orphans: { ...STATUS.orphans, heldSinceMs: 0 } }).join('\n')
+  t.match(held, /^ {10}kept since the recovery of 1970.*: kintsugi release-orphans/m)
   t.match(text, /^Health +damaged\n +1 blob can not be mended\./)
   t.match(
     text,

@@ -11,8 +11,10 @@ import {
   dropReplicasOn,
   markActive,
   markOut,
+  releaseOrphans,
   removeDrive,
   replaceDrive,
+  replaceReplicas,
   reserveDriveId,
   setPath,
   setWeight,
@@ -188,4 +190,23 @@ t.test('what can not be done is said', async (t) => {
   const few = after(stateOf(6), markOut(2, 'a test'), dropReplicasOn(2), vacate(2))
   t.match(refuseRemove(few.map, 2), /5 drives would be left/)
   t.equal(removeDrive(2)(few), undefined)
+})
+
+t.test('replicas that were made anew: orphans are held from the same decision on', async (t) => {
+  const made = new Map([[0, [{ driveId: 5, incarnation: 'new' }]]])
+  const recovered = after(stateOf(8), replaceReplicas(made, 7))
+  t.match(recovered, {
+    metaPartitions: [{ epoch: 2, inSync: made.get(0) }],
+    orphanHold: { sinceMs: 7 },
+  })
+  t.same(after(recovered, replaceReplicas(made, 9)).orphanHold, { sinceMs: 7 }, 'since the first')
+  const drained = after(recovered, drainDrive(2), vacate(2))
+  t.match(refuseRemove(drained.map, 2, drained.orphanHold), /release-orphans/)
+  t.equal(removeDrive(2)(drained), undefined)
+  const out = after(drained, markOut(2, 'gone'))
+  t.equal(refuseRemove(out.map, 2, out.orphanHold), undefined, 'of one that is out nothing is lost')
+  const released = after(drained, releaseOrphans())
+  t.notOk('orphanHold' in released)
+  t.equal(releaseOrphans()(released), undefined)
+  t.equal(driveOf(after(released, removeDrive(2)), 2), undefined)
 })

@@ -5,7 +5,12 @@ import { silentLog } from '../../../../src/kit/log.ts'
 import { newUid, type Uid } from '../../../../src/kit/uid.ts'
 import type { MetadataPartition } from '../../../../src/metadata/contract.ts'
 import { MISSING_SLOT } from '../../../../src/metadata/records.ts'
-import { markActive, markOut } from '../../../../src/placement/coordinator-changes.ts'
+import {
+  markActive,
+  markOut,
+  releaseOrphans,
+  replaceReplicas,
+} from '../../../../src/placement/coordinator-changes.ts'
 import { partitionOfKey } from '../../../../src/placement/place.ts'
 import type { ShardDescription, ShardId } from '../../../../src/storage-node/contract.ts'
 import { BlobLatch } from '../../../../src/storage-node/upkeep/blob-latch.ts'
@@ -309,6 +314,22 @@ t.test('what is left behind and no better stays until the row has a whole one', 
   t.match(await fixture.heal('k'), { kind: 'mended' })
   t.match(await pass(), { deleted: 1 })
   t.same(await onDrives(fixture), await inRows(fixture))
+})
+
+t.test('while orphans are held nothing is deleted and no row is changed', async (t) => {
+  const { fixture, pass, blob, other } = await openStray(t)
+  const { coordinator } = fixture.store
+  await putOrphan(fixture, 2)
+  await coordinator.decide(replaceReplicas(new Map(), 7))
+  const before = await onDrives(fixture)
+  t.match(await pass(), { deleted: 0, adopted: 0, left: { held: 2 } })
+  t.same(await onDrives(fixture), before)
+  fixture.lose(blob, 1)
+  t.match(await pass(), { deleted: 0, adopted: 0, left: { held: 2 } })
+  t.same((await fixture.reference('k')).blob, blob)
+  await coordinator.decide(releaseOrphans())
+  t.match(await pass(), { deleted: 1, adopted: 1, left: { held: 0 } })
+  t.equal((await fixture.reference('k')).blob.drives[1], other)
 })
 
 t.test('what was deleted while its drive was away goes when it is back', async (t) => {

@@ -7,7 +7,7 @@ import { compileJavascript } from './kernels/javascript.ts'
 import type { Kernel, KernelCompiler } from './kernels/kernel.ts'
 import { compileWasm } from './kernels/wasm.ts'
 import { chooseSources, planEncode, planReconstruct, supportsCode } from './reed-solomon.ts'
-import { selfTest } from './self-test.ts'
+import { type SelfTest, selfTest } from './self-test.ts'
 import { type Stripe, StripePool } from './stripe-pool.ts'
 
 export type { Stripe } from './stripe-pool.ts'
@@ -41,7 +41,7 @@ export class Codec {
   }
 
   private constructor(pool: StripePool, compile: KernelCompiler) {
-    const test = selfTest(compile)
+    const test = testOnce(compile)
     this.#pool = pool
     this.kernel = test.kind === 'passed' ? 'wasm' : 'javascript'
     this.kernelTrouble = test.kind === 'passed' ? undefined : test.reason
@@ -99,6 +99,15 @@ export class Codec {
     assert(cellBytes <= stripe.cells[0]!.length, 'cells are not longer than their room')
     assert(code.dataCount === 1 || cellBytes % BLOCK_BYTES === 0, 'cells are whole blocks')
   }
+}
+
+const tested = new WeakMap<KernelCompiler, SelfTest>()
+
+/** What a kernel computes does not change while the process runs. */
+function testOnce(compile: KernelCompiler): SelfTest {
+  const test = tested.get(compile) ?? selfTest(compile)
+  tested.set(compile, test)
+  return test
 }
 
 function checkIndexes(

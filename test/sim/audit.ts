@@ -1,5 +1,6 @@
 // What must be true of a store that says that it is whole and to which nothing happens: every shard of every blob is
 // where its row says and reads back, no garbage waits, and queues are empty.
+import { createHash } from 'node:crypto'
 import { shardCount } from '../../src/kit/erasure-code.ts'
 import type { Blob } from '../../src/metadata/records.ts'
 import type { Complain, Serving } from './store.ts'
@@ -30,33 +31,42 @@ async function auditBlob(blob: Blob, { storage }: Serving, complain: Complain): 
   const { drives } = blob
   const live = map.drives.filter(({ state }) => state === 'active').length
   let good = 0
+  const sums = new Set<string>()
   for (const [slot, driveId] of drives.entries()) {
     try {
-      if (await isWhole(blob, slot, driveId, storage)) good += 1
+      const sum = await sumOf(blob, slot, driveId, storage)
+      if (sum === undefined) continue
+      good += 1
+      sums.add(sum)
     } catch {
       // The drive is not there.
     }
   }
+  if (blob.code.dataCount === 1 && sums.size > 1) complain(`I2: copies of blob ${blob.uid} differ`)
   const wanted = Math.min(shardCount(blob.code), live)
   if (good < wanted)
     complain(`I7: blob ${blob.uid} has ${good} of ${wanted} shards on drives ${drives.join()}`)
 }
 
-async function isWhole(
+/** Of all cells of a shard, each verified by its drive; undefined when one can not be read. */
+async function sumOf(
   { uid, part, code, bytes, cellBytes }: Blob,
   slot: number,
   driveId: number,
   { node }: Serving['storage'],
-): Promise<boolean> {
+): Promise<string | undefined> {
   const opened = await node.openShard(driveId, { uid, part, slot })
-  if (opened.kind !== 'found') return false
+  if (opened.kind !== 'found') return undefined
   const stripes = Math.ceil(bytes / (code.dataCount * cellBytes))
   const target = Buffer.alloc(cellBytes)
+  const sum = createHash('md5')
   try {
     for (let index = 0; index < stripes; index += 1) {
-      if ((await opened.reader.readCell(index, target)).kind !== 'found') return false
+      const read = await opened.reader.readCell(index, target)
+      if (read.kind !== 'found') return undefined
+      sum.update(target.subarray(0, read.bytes))
     }
-    return true
+    return sum.digest('hex')
   } finally {
     await opened.reader.close()
   }

@@ -14,6 +14,7 @@ export interface Troubles {
   kill: number
   stop: number
   fuse: number
+  answer: number
   unplug: number
   vanish: number
   flip: number
@@ -48,6 +49,8 @@ export class Breaker {
   #starting: Promise<void> = Promise.resolve()
   readonly counts = { starts: 0, troubles: 0, mended: 0 }
   isOver = false
+  /** The power goes off at the answer after so many more; 0: it does not. */
+  #answersLeft = 0
 
   constructor(parts: BreakerParts) {
     this.#parts = parts
@@ -56,7 +59,7 @@ export class Breaker {
 
   /** Starts the store, however often it takes. */
   async start(): Promise<void> {
-    const { store, time, damage, say, complain } = this.#parts
+    const { store, time, damage, say, complain, machine, random } = this.#parts
     for (let attempt = 0; ; attempt += 1) {
       this.counts.starts += 1
       try {
@@ -65,6 +68,7 @@ export class Breaker {
         if (store.serving !== undefined) return
       } catch (error) {
         store.end()
+        await machine.crash(() => true, random)
         say(`it does not start: ${String(error)}`)
         const isExcused = damage.drives.some((id) => this.#drive(id).disk.capacityBytes < 1024 ** 4)
         if (attempt >= START_WITHIN || (!isExcused && isOwnFault(error)))
@@ -74,10 +78,17 @@ export class Breaker {
     }
   }
 
+  /** A client was told that its write is done. */
+  answered(): void {
+    if (this.#answersLeft === 0) return
+    this.#answersLeft -= 1
+    if (this.#answersLeft === 0) this.#parts.machine.burnFuse(this.#parts.random.below(3))
+  }
+
   /** Breaks `count` things, one after the other. */
   async run(count: number, troubles: Troubles): Promise<void> {
     for (let number = 0; number < count; number += 1) {
-      await this.#parts.time.sleep(this.#parts.random.below(5_000))
+      await this.#parts.time.sleep(this.#parts.random.below(4_000))
       await this.#starting
       if (this.isOver) return
       this.counts.troubles += 1
@@ -89,6 +100,7 @@ export class Breaker {
   async mend(): Promise<void> {
     const { damage, store, time, say, random, machine } = this.#parts
     machine.burnFuse(Number.POSITIVE_INFINITY)
+    this.#answersLeft = 0
     await this.#starting
     const returned = this.#repairDrives()
     say(`mending; damaged: ${damage.drives.join()}`)
@@ -119,6 +131,10 @@ export class Breaker {
         return await this.#restart(true)
       case 'fuse':
         return machine.burnFuse(random.below(400))
+      case 'answer':
+        // Whatever is not durable when a client hears of it is lost.
+        this.#answersLeft = 1 + random.below(10)
+        return
       case 'clock':
         machine.clockOffsetMs += (random.below(7_200) - 3_600) * 1000
         return
@@ -135,7 +151,10 @@ export class Breaker {
   }
 
   async #hurt(
-    trouble: Exclude<keyof Troubles, 'power' | 'kill' | 'stop' | 'fuse' | 'clock' | 'mend'>,
+    trouble: Exclude<
+      keyof Troubles,
+      'power' | 'kill' | 'stop' | 'fuse' | 'answer' | 'clock' | 'mend'
+    >,
     drive: SimDrive,
     time: SimTime,
   ): Promise<void> {
@@ -150,8 +169,7 @@ export class Breaker {
         return await drive.vanish()
       case 'flip':
         damage.add(drive.id, { silent: true })
-        for (let count = 1 + random.below(20); count > 0; count -= 1) flipIn(drive, random)
-        return
+        return flipIn(drive, random)
       case 'rot':
         damage.add(drive.id, { silent: true })
         for (const files of drive.levels.values())
@@ -177,17 +195,22 @@ export class Breaker {
     }
   }
 
-  #victim(): SimDrive | undefined {
-    const { machine, damage, random } = this.#parts
-    const possible = machine.drives.filter(
+  #victims(): SimDrive[] {
+    const { machine, damage } = this.#parts
+    return machine.drives.filter(
       (drive) => damage.allows(drive.id) && !drive.isUnplugged && !damage.isGone(drive.id),
     )
+  }
+
+  #victim(): SimDrive | undefined {
+    const { random } = this.#parts
+    const possible = this.#victims()
     return possible.length === 0 ? undefined : random.pick(possible)
   }
 
   /** The process ends at a disk operation: the rest happens outside of it. */
   #crashSoon(): void {
-    const kind = this.#parts.random.below(2) === 0 ? 'power' : 'kill'
+    const kind = this.#parts.random.below(4) > 0 ? 'power' : 'kill'
     this.#parts.store.end()
     this.#starting = this.#startAfter(kind)
   }
@@ -202,8 +225,22 @@ export class Breaker {
     const { machine, random, say, time } = this.#parts
     say(kind === 'power' ? 'the power goes off' : 'the process is killed')
     await machine.crash(kind === 'power' ? chanceOf(random) : () => true, random)
+    if (kind === 'power') this.#loseWithPower()
     await time.sleep(random.below(3_000))
     await this.start()
+  }
+
+  /** Some drives do not come up again with the others. */
+  #loseWithPower(): void {
+    const { random, damage, say } = this.#parts
+    while (random.below(2) === 0) {
+      const last = this.#victims().find(({ id }) => id === this.#parts.machine.lastLogged)
+      const drive = last !== undefined && random.below(2) === 0 ? last : this.#victim()
+      if (drive === undefined) return
+      say(`drive ${drive.id} does not come up again`)
+      damage.add(drive.id)
+      drive.isUnplugged = true
+    }
   }
 
   async #restart(isClean: boolean): Promise<void> {
@@ -284,13 +321,17 @@ function chanceOf(random: Seeded): Survival {
   return (what) => random.below(100) < kindness.get(what)!
 }
 
+/** Bits of bytes in one kind of files. */
 function flipIn(drive: SimDrive, random: Seeded): void {
+  const kind = random.pick(['seg', 'seg', 'big', 'metalog', 'coordinator'])
   const files = drive.disk
     .files(drive.path)
-    .filter((path) => !path.endsWith('format.json') && drive.disk.bytesOf(path).length > 0)
+    .filter((path) => path.includes(`/${kind}/`) && drive.disk.bytesOf(path).length > 0)
   if (files.length === 0) return
-  const path = random.pick(files)
-  drive.disk.flip(path, random.below(drive.disk.bytesOf(path).length), 1 << random.below(8))
+  for (let count = 1 + random.below(random.pick([5, 50])); count > 0; count -= 1) {
+    const path = random.pick(files)
+    drive.disk.flip(path, random.below(drive.disk.bytesOf(path).length), 1 << random.below(8))
+  }
 }
 
 function pickBy(random: Seeded, weights: Troubles): keyof Troubles {

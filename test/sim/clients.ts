@@ -47,6 +47,12 @@ export interface ClientParts {
   store: SimStore
   complain: (trouble: string) => void
   say: (line: string) => void
+  /** Whether no drive is damaged and no clock was ever set. */
+  isFine: () => boolean
+  /** How long garbage is kept at least. */
+  graceMs: number
+  /** Called when a write was acknowledged. */
+  answered: () => void
 }
 
 /** What a call came to: an answer, or nobody knows. */
@@ -61,6 +67,8 @@ export class Clients {
   readonly #parts: ClientParts
   readonly #contents = new Map<Label, Content>()
   readonly #versions = new Map<string, { bucket: string; key: string; label: Label }>()
+  /** What a process found can only be read while it lives. */
+  readonly #foundBy = new WeakMap<object, Serving>()
   #pieces = 0
   #markers = 0
 
@@ -173,7 +181,11 @@ export class Clients {
   /** Finds a key and writes down what it was seen to be. */
   async #find(bucket: string, key: string): Promise<FindOutcome | undefined> {
     const entry = this.#begin(bucket, key, { kind: 'read', label: ABSENT })
-    const found = await this.#ask(({ objects }) => objects.find(objects.findBucket(bucket)!, key))
+    const found = await this.#ask(async (serving) => {
+      const answer = await serving.objects.find(serving.objects.findBucket(bucket)!, key)
+      if (answer.kind === 'found') this.#foundBy.set(answer.object, serving)
+      return answer
+    })
     if (found.kind === 'failed') {
       this.#forget(bucket, key, entry)
       return undefined
@@ -205,15 +217,28 @@ export class Clients {
     if (bytes === 0) return
     const first = range ? range.below(bytes) : 0
     const last = range ? first + range.below(bytes - first) : bytes - 1
+    const wasFine = this.#parts.isFine()
+    const { graceMs } = this.#parts
+    // Within the grace nobody has to have begun to read; then nobody has to hurry.
+    if (range !== undefined) await this.#parts.time.sleep(range.below(graceMs / 2))
+    this.#parts.say(`reads ${name} ${etag} from ${first} to ${last}`)
+    const pauseMs = range === undefined || range.below(2) === 0 ? 0 : range.below(2 * graceMs)
     const read = await this.#ask(async () => {
       const chunks: Uint8Array[] = []
       const { signal } = new AbortController()
-      for await (const chunk of object.read({ first, last }, signal))
+      for await (const chunk of object.read({ first, last }, signal)) {
         chunks.push(Buffer.from(chunk))
+        await this.#parts.time.sleep(pauseMs)
+      }
       return Buffer.concat(chunks)
-    })
+    }, this.#foundBy.get(object))
+    this.#parts.say(`read ${name} ${etag}: ${read.kind}`)
     if (read.kind === 'failed') {
       this.counts.readFailures += 1
+      if (wasFine && this.#parts.isFine() && isTooFew(read.error))
+        this.#parts.complain(
+          `I4: ${name} can not be read, though nothing is broken: ${String(read.error)}`,
+        )
       if (isNeeded) this.#parts.complain(`I1: ${name} can not be read: ${String(read.error)}`)
       return
     }
@@ -337,11 +362,13 @@ export class Clients {
       chunks: found.object.read({ first: 0, last: bytes - 1 }, signal),
       finish: () => ({ md5: etag }),
     }
-    const put = await this.#ask(({ objects }) =>
-      objects.put({
-        ...{ bucket: objects.findBucket(PLAIN)!, key: to, attributes: ATTRIBUTES },
-        ...{ conditions: {}, body, signal },
-      }),
+    const put = await this.#ask(
+      ({ objects }) =>
+        objects.put({
+          ...{ bucket: objects.findBucket(PLAIN)!, key: to, attributes: ATTRIBUTES },
+          ...{ conditions: {}, body, signal },
+        }),
+      this.#foundBy.get(found.object),
     )
     if (put.kind === 'failed') return
     if (put.answer.kind === 'done') this.#made(PLAIN, to, put.answer.version)
@@ -369,9 +396,11 @@ export class Clients {
     isNeeded = false,
   ): Promise<void> {
     const entry = this.#begin(bucket, key, { kind: 'read-version', label, isThere: false })
-    const found = await this.#ask(({ objects }) =>
-      objects.find(objects.findBucket(bucket)!, key, versionId),
-    )
+    const found = await this.#ask(async (serving) => {
+      const answer = await serving.objects.find(serving.objects.findBucket(bucket)!, key, versionId)
+      if (answer.kind === 'found') this.#foundBy.set(answer.object, serving)
+      return answer
+    })
     if (found.kind === 'failed') {
       if (isNeeded) this.#parts.complain(`I1: ${bucket}/${key} ${versionId} can not be found`)
       return this.#forget(bucket, key, entry)
@@ -385,8 +414,8 @@ export class Clients {
   }
 
   /** Asks the process that serves; what it can not answer before it ends stays open. */
-  async #ask<T>(question: (serving: Serving) => Promise<T>): Promise<Outcome<T>> {
-    const serving = await this.#parts.store.served()
+  async #ask<T>(question: (serving: Serving) => Promise<T>, by?: Serving): Promise<Outcome<T>> {
+    const serving = by ?? (await this.#parts.store.served())
     this.counts.asked += 1
     const asked = question(serving).then(
       (answer): Outcome<T> => ({ kind: 'answered', answer }),
@@ -419,6 +448,7 @@ export class Clients {
     entry.action = action
     entry.ended = time.ticks
     say(`${entry.begun} answered at ${time.ticks}: ${JSON.stringify(action)}`)
+    if ('outcome' in action) this.#parts.answered()
   }
 
   /** A question that was never answered says nothing. */
@@ -477,6 +507,10 @@ function conditionsOf(condition: Condition): WriteConditions {
 function isOurFault(error: unknown): boolean {
   if (!(error instanceof Error)) return true
   return ['AssertionError', 'TypeError', 'RangeError', 'ReferenceError'].includes(error.name)
+}
+
+function isTooFew(error: unknown): boolean {
+  return error instanceof Error && error.name === 'TooFewShards'
 }
 
 function stackOf(error: unknown): string {

@@ -29,6 +29,8 @@ export class SimMachine {
   readonly latencies: Latencies
   /** Disk operations so far. */
   operations = 0
+  /** The drive whose metadata log was synced last. */
+  lastLogged = 0
   /** Of the wall clock, against the time that passed. */
   clockOffsetMs = 0
   /** Called when the power goes off at an operation. */
@@ -99,6 +101,8 @@ export class SimMachine {
           return
         }
         this.#inFlight.delete(act)
+        if (operation.kind === 'sync' && operation.path.includes('/metalog/'))
+          this.lastLogged = drive.id
         const trouble = troubleOf(drive, operation)
         this.say(`${operation.kind} ${operation.path}${trouble ? ` ${String(trouble)}` : ''}`)
         if (trouble !== undefined) reject(trouble)

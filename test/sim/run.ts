@@ -35,6 +35,7 @@ async function runSlice(): Promise<number> {
   for (let seed = from; seed < from + seeds; seed += 1) {
     const { failures } = await simulate(seed)
     ran += 1
+    if (ran % 50 === 0) console.error(`${ran} seeds, ${failed} failures`)
     if (failures.length === 0) continue
     failed += 1
     console.log(`seed ${seed}: ${failures.map((failure) => failure.split('\n')[0]).join(' | ')}`)

@@ -88,9 +88,11 @@ class Simulation {
     const { machine, store } = this.#assemble(drives, shape, this.#seed)
     this.#machine = machine
     const parts = { time: this.time, store, complain: this.#complain, say: this.#say }
-    const clients = new Clients(parts)
-    this.#clients = clients
     const damage = new Damage(shape.code.parityCount)
+    const isFine = (): boolean => damage.drives.length === 0 && machine.clockOffsetMs === 0
+    const answered = (): void => this.#breaker?.answered()
+    const clients = new Clients({ ...parts, isFine, answered, graceMs: shape.garbageGraceMs })
+    this.#clients = clients
     const breaker = new Breaker({
       ...parts,
       machine,
@@ -117,7 +119,7 @@ class Simulation {
     const working = [1, 2, 3].map((number) =>
       clients.run(count, randomsFor(this.#seed, `client ${number}`), mix),
     )
-    const breaking = breaker.run(1 + random.below(6), troubles)
+    const breaking = breaker.run(2 + random.below(8), troubles)
     await Promise.all(working)
     breaker.isOver = true
     await breaking
@@ -198,12 +200,13 @@ function drawMix(random: Seeded): Mix {
 }
 
 function drawTroubles(random: Seeded): Troubles {
-  const weight = (): number => random.pick([0, 0, 1, 2, 5])
+  const weight = (): number => random.pick([0, 0, 0, 1, 2, 5])
   return {
     power: 1 + weight(),
     kill: weight(),
     stop: weight(),
     fuse: weight(),
+    answer: weight(),
     unplug: weight(),
     vanish: weight(),
     flip: weight(),

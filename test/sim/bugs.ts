@@ -1,0 +1,135 @@
+// Deliberate bugs: what a change of the built code would do that forgets one of the rules. The simulation must find
+// each of them; if it does not, it is too weak.
+
+/** Text of a built file that is there exactly once, and what takes its place. */
+export interface Edit {
+  /** In dist/src. */
+  file: string
+  text: string
+  by: string
+}
+
+/** One bug. */
+export interface Bug {
+  name: string
+  edits: readonly Edit[]
+}
+
+export const BUGS: readonly Bug[] = [
+  {
+    name: 'shards are acknowledged before their segment is synced',
+    edits: [
+      {
+        file: 'storage-node/segment/appender.js',
+        text: 'await this.#drive.syncFile(file);',
+        by: '',
+      },
+    ],
+  },
+  {
+    name: 'the directory of a new segment is not synced',
+    edits: [
+      {
+        file: 'storage-node/segment/segment-files.js',
+        text: 'await this.#drive.syncDirectory(this.directory);\n        return file;',
+        by: 'return file;',
+      },
+    ],
+  },
+  {
+    name: 'the checksum of a cell is not looked at',
+    edits: [
+      {
+        file: 'storage-node/segment/cell-reads.js',
+        text: 'if (damage !== undefined)',
+        by: 'if (damage === null)',
+      },
+    ],
+  },
+  {
+    name: 'garbage is deleted at once, whoever reads it',
+    edits: [
+      {
+        file: 'storage-node/upkeep/collect-garbage.js',
+        text: '!parts.isPinned(blob.uid)',
+        by: 'blob.uid',
+      },
+      {
+        file: 'storage-node/upkeep/collect-garbage.js',
+        text: 'dueGarbage(parts.world.clock.now()',
+        by: 'dueGarbage(Number.MAX_SAFE_INTEGER',
+      },
+    ],
+  },
+  {
+    name: 'a change of metadata is acknowledged when one replica has it',
+    edits: [
+      {
+        file: 'metadata/log/primary.js',
+        text: "this.#rule === 'all' ? durable.length",
+        by: "this.#rule === 'all' ? 1",
+      },
+    ],
+  },
+  {
+    name: 'torn records of the metadata log are taken for whole',
+    edits: [
+      {
+        file: 'storage-node/metalog/record.js',
+        text: 'checksum !== bytes.readBigUInt64LE(0)',
+        by: 'checksum === null',
+      },
+    ],
+  },
+  {
+    name: 'a shard that was made again is entered before it is durable',
+    edits: [
+      {
+        file: 'storage-node/upkeep/mend-blob.js',
+        text: 'await this.#eachLane((lane) => lane.writer.commit());',
+        by: '',
+      },
+      {
+        file: 'storage-node/upkeep/mend-blob.js',
+        text: 'await this.#eachLane((lane) => this.#verify(lane));',
+        by: '',
+      },
+    ],
+  },
+  {
+    name: 'a drive that comes back is believed without a look at the others',
+    edits: [
+      {
+        file: 'placement/coordinator-history.js',
+        text: 'right.state.epoch - left.state.epoch',
+        by: 'left.state.epoch - right.state.epoch',
+      },
+      {
+        file: 'placement/coordinator-history.js',
+        text: 'if (strangers(candidate, histories).length > 0)',
+        by: 'if (candidate === undefined)',
+      },
+    ],
+  },
+  {
+    name: 'commands are decided side by side, not in the order of the log',
+    edits: [
+      {
+        file: 'metadata/commands/pipeline.js',
+        text: 'await this.#turn.acquire();',
+        by: '',
+      },
+      { file: 'metadata/commands/pipeline.js', text: 'this.#turn.release();', by: '' },
+    ],
+  },
+  {
+    name: 'a decision that failed leaves its epoch to the next one',
+    edits: [
+      {
+        file: 'placement/coordinator-file.js',
+        text: 'const epoch = state.epoch + 1;',
+        by: 'const epoch = Math.max(2, state.epoch);',
+      },
+    ],
+  },
+]

@@ -2,8 +2,11 @@
 // where its row says and reads back, no garbage waits, and queues are empty.
 import { createHash } from 'node:crypto'
 import { shardCount } from '../../src/kit/erasure-code.ts'
+import type { MetadataPartition } from '../../src/metadata/contract.ts'
 import type { Blob } from '../../src/metadata/records.ts'
+import type { ShardId } from '../../src/storage-node/contract.ts'
 import type { Complain, Serving } from './store.ts'
+import type { SimTime } from './time.ts'
 
 /** Complains of everything that is not so. */
 export async function audit(serving: Serving, complain: Complain): Promise<void> {
@@ -24,6 +27,69 @@ export async function audit(serving: Serving, complain: Complain): Promise<void>
   // With too few drives blobs wait for one, rightly.
   if (unrepairableCount > 0 || (queued > 0 && live >= shardCount(map.code)))
     complain(`I7: ${queued} blobs are queued, ${unrepairableCount} can not be mended`)
+}
+
+/** How long the sweep for orphans may take, in virtual time. */
+const SWEPT_WITHIN_MS = 300_000
+
+/** Complains of shards that no row names and that stay all the same (I5). */
+export async function auditOrphans(
+  serving: Serving,
+  time: SimTime,
+  complain: Complain,
+): Promise<void> {
+  const untilMs = time.nowMs + SWEPT_WITHIN_MS
+  let left = await orphansOf(serving)
+  while (left.length > 0 && time.nowMs < untilMs) {
+    serving.orphans.sweepNow()
+    await time.sleep(5_000)
+    left = await orphansOf(serving)
+  }
+  if (left.length > 0) complain(`I5: ${left.length} shards without a row stay, such as ${left[0]}`)
+}
+
+/** Shards that no row names, but for those whose write may still be decided, and those that can not be read. */
+async function orphansOf({ storage }: Serving): Promise<string[]> {
+  const { node, lists, writes, coordinator } = storage
+  const named = await namedShards(storage.router.partitions)
+  const orphans: string[] = []
+  for (const { id: driveId, state } of coordinator.state.map.drives) {
+    if (state !== 'active') continue
+    for await (const ids of lists.listShards(driveId)) {
+      for (const id of ids) {
+        const name = nameOf(driveId, id)
+        if (named.has(name) || writes.has(id.uid)) continue
+        const opened = await node.openShard(driveId, id)
+        if (opened.kind !== 'found') continue
+        const described = await opened.reader.describe()
+        await opened.reader.close()
+        if (described.kind === 'found') orphans.push(name)
+      }
+    }
+  }
+  return orphans
+}
+
+async function namedShards(partitions: readonly MetadataPartition[]): Promise<Set<string>> {
+  const named = new Set<string>()
+  const add = ({ uid, part, drives }: Blob): void => {
+    for (const [slot, driveId] of drives.entries()) named.add(nameOf(driveId, { uid, part, slot }))
+  }
+  for (const partition of partitions) {
+    let after: Uint8Array | undefined
+    do {
+      const page = await partition.scanBlobs(after, 100)
+      for (const { blob } of page.references) add(blob)
+      after = page.more ? page.after : undefined
+    } while (after !== undefined)
+    const garbage = await partition.dueGarbage(Number.MAX_SAFE_INTEGER - 1, 10_000)
+    for (const { blob } of garbage) add(blob)
+  }
+  return named
+}
+
+function nameOf(driveId: number, { uid, part, slot }: ShardId): string {
+  return `${uid}.${part}.${slot} of drive ${driveId}`
 }
 
 async function auditBlob(blob: Blob, { storage }: Serving, complain: Complain): Promise<void> {

@@ -1,9 +1,9 @@
 // The one who breaks things: crashes, drives that go, come back, lie, rot, fill up or stall. It never breaks more than
 // the store promises to survive, and it knows what it broke.
-import type { Survival, Unsynced } from '../crash/forgetful-node.ts'
+import type { Unsynced } from '../crash/forgetful-node.ts'
 import type { Seeded } from '../support/seeded.ts'
 import type { Damage } from './damage.ts'
-import type { SimMachine } from './machine.ts'
+import { type Cruelty, EVERYTHING, NOTHING, type SimMachine } from './machine.ts'
 import type { SimDrive } from './sim-drive.ts'
 import { INSPECT_MS, type Serving, type SimStore } from './store.ts'
 import type { SimTime } from './time.ts'
@@ -36,6 +36,8 @@ export interface BreakerParts {
   random: Seeded
   complain: (trouble: string) => void
   say: (line: string) => void
+  /** Reads what was written last. */
+  look: () => Promise<void>
 }
 
 /** A store that can not be whole after this time has a fault. */
@@ -51,6 +53,7 @@ export class Breaker {
   isOver = false
   /** The power goes off at the answer after so many more; 0: it does not. */
   #answersLeft = 0
+  #isAtAnswer = false
 
   constructor(parts: BreakerParts) {
     this.#parts = parts
@@ -68,7 +71,7 @@ export class Breaker {
         if (store.serving !== undefined) return
       } catch (error) {
         store.end()
-        await machine.crash(() => true, random)
+        await machine.crash(EVERYTHING, random)
         say(`it does not start: ${String(error)}`)
         const isExcused = damage.drives.some((id) => this.#drive(id).disk.capacityBytes < 1024 ** 4)
         if (attempt >= START_WITHIN || (!isExcused && isOwnFault(error)))
@@ -82,7 +85,9 @@ export class Breaker {
   answered(): void {
     if (this.#answersLeft === 0) return
     this.#answersLeft -= 1
-    if (this.#answersLeft === 0) this.#parts.machine.burnFuse(this.#parts.random.below(3))
+    if (this.#answersLeft > 0) return
+    this.#isAtAnswer = true
+    this.#parts.machine.burnFuse(this.#parts.random.below(3))
   }
 
   /** Breaks `count` things, one after the other. */
@@ -101,6 +106,7 @@ export class Breaker {
     const { damage, store, time, say, random, machine } = this.#parts
     machine.burnFuse(Number.POSITIVE_INFINITY)
     this.#answersLeft = 0
+    this.#isAtAnswer = false
     await this.#starting
     const returned = this.#repairDrives()
     say(`mending; damaged: ${damage.drives.join()}`)
@@ -161,7 +167,7 @@ export class Breaker {
     const { random, damage } = this.#parts
     switch (trouble) {
       case 'unplug':
-        drive.crash(chanceOf(random))
+        drive.crash(crueltyOf(random).survives)
         drive.isUnplugged = true
         return
       case 'vanish':
@@ -210,9 +216,10 @@ export class Breaker {
 
   /** The process ends at a disk operation: the rest happens outside of it. */
   #crashSoon(): void {
-    const kind = this.#parts.random.below(4) > 0 ? 'power' : 'kill'
+    const isAtAnswer = this.#isAtAnswer
+    const kind = isAtAnswer || this.#parts.random.below(4) > 0 ? 'power' : 'kill'
     this.#parts.store.end()
-    this.#starting = this.#startAfter(kind)
+    this.#starting = this.#startAfter(kind, isAtAnswer)
   }
 
   async #crash(kind: 'power' | 'kill'): Promise<void> {
@@ -221,32 +228,49 @@ export class Breaker {
     await this.#starting
   }
 
-  async #startAfter(kind: 'power' | 'kill'): Promise<void> {
-    const { machine, random, say, time } = this.#parts
+  async #startAfter(kind: 'power' | 'kill', isAtAnswer = false): Promise<void> {
+    const { machine, random, say, time, look } = this.#parts
+    this.#isAtAnswer = false
     say(kind === 'power' ? 'the power goes off' : 'the process is killed')
-    await machine.crash(kind === 'power' ? chanceOf(random) : () => true, random)
+    const usual = kind === 'power' ? crueltyOf(random) : EVERYTHING
+    await machine.crash(isAtAnswer && random.below(2) === 0 ? NOTHING : usual, random)
+    if (isAtAnswer && random.below(2) === 0) this.#lose(this.#lastLogged())
     if (kind === 'power') this.#loseWithPower()
     await time.sleep(random.below(3_000))
     await this.start()
+    // Before somebody else writes there.
+    if (isAtAnswer) await look()
   }
 
   /** Some drives do not come up again with the others. */
   #loseWithPower(): void {
-    const { random, damage, say } = this.#parts
+    const { random } = this.#parts
     while (random.below(2) === 0) {
-      const last = this.#victims().find(({ id }) => id === this.#parts.machine.lastLogged)
-      const drive = last !== undefined && random.below(2) === 0 ? last : this.#victim()
-      if (drive === undefined) return
-      say(`drive ${drive.id} does not come up again`)
-      damage.add(drive.id)
-      drive.isUnplugged = true
+      const last = this.#lastLogged()
+      if (!this.#lose(last !== undefined && random.below(2) === 0 ? last : this.#victim())) return
     }
+  }
+
+  /** The drive that was the last to hold what was answered, if it may be damaged. */
+  #lastLogged(): SimDrive | undefined {
+    return this.#victims().find(({ id }) => id === this.#parts.machine.lastLogged)
+  }
+
+  #lose(drive: SimDrive | undefined): boolean {
+    if (drive === undefined) return false
+    this.#parts.say(`drive ${drive.id} does not come up again`)
+    this.#parts.damage.add(drive.id)
+    drive.isUnplugged = true
+    return true
   }
 
   async #restart(isClean: boolean): Promise<void> {
     const { store } = this.#parts
     if (!isClean) return await this.#crash('kill')
+    const before = this.#starting
     await store.stop()
+    // It crashed on the way, and is on its way back.
+    if (this.#starting !== before) return await this.#starting
     return await this.#crash('kill')
   }
 
@@ -314,11 +338,14 @@ export class Breaker {
 }
 
 /** Each thing that was not synced survives or not; crashes are kinder to some things than to others. */
-function chanceOf(random: Seeded): Survival {
+function crueltyOf(random: Seeded): Cruelty {
+  // The worst that can be is what most rules are for.
+  if (random.below(3) === 0) return NOTHING
   const kindness = new Map<Unsynced, number>()
   for (const what of ['name', 'size', 'bytes', 'cut', 'row'] as const)
     kindness.set(what, random.pick([0, 10, 50, 90, 100]))
-  return (what) => random.below(100) < kindness.get(what)!
+  const survives = (what: Unsynced): boolean => random.below(100) < kindness.get(what)!
+  return { underWay: random.pick([0, 50, 100]), survives }
 }
 
 /** Bits of bytes in one kind of files. */

@@ -38,31 +38,6 @@ export const BUGS: readonly Bug[] = [
     ],
   },
   {
-    name: 'the checksum of a cell is not looked at',
-    edits: [
-      {
-        file: 'storage-node/segment/cell-reads.js',
-        text: 'if (damage !== undefined)',
-        by: 'if (damage === null)',
-      },
-    ],
-  },
-  {
-    name: 'a shard that was made again is entered before it is durable',
-    edits: [
-      {
-        file: 'storage-node/upkeep/mend-blob.js',
-        text: 'await this.#eachLane((lane) => lane.writer.commit());',
-        by: '',
-      },
-      {
-        file: 'storage-node/upkeep/mend-blob.js',
-        text: 'await this.#eachLane((lane) => this.#verify(lane));',
-        by: '',
-      },
-    ],
-  },
-  {
     name: 'a drive that comes back is believed without a look at the others',
     edits: [
       {
@@ -82,10 +57,9 @@ export const BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'metadata/commands/pipeline.js',
-        text: 'await this.#turn.acquire();',
-        by: '',
+        text: 'this.#turn = new Semaphore(1,',
+        by: 'this.#turn = new Semaphore(100,',
       },
-      { file: 'metadata/commands/pipeline.js', text: 'this.#turn.release();', by: '' },
     ],
   },
   {
@@ -95,6 +69,46 @@ export const BUGS: readonly Bug[] = [
         file: 'placement/coordinator-file.js',
         text: 'const epoch = state.epoch + 1;',
         by: 'const epoch = Math.max(2, state.epoch);',
+      },
+    ],
+  },
+  {
+    name: 'garbage is deleted without a grace time, whoever reads it',
+    edits: [
+      {
+        file: 'metadata/commands/become-garbage.js',
+        text: 'Math.min(garbage.graceMs + readingMs, GARBAGE_DELAY_MS_MAX)',
+        by: '0',
+      },
+      {
+        file: 'storage-node/upkeep/collect-garbage.js',
+        text: 'parts.isPinned(uid) ? undefined : parts.latch',
+        by: 'parts.latch',
+      },
+    ],
+  },
+  {
+    name: 'shards are swept away as orphans without a question to the rows',
+    edits: [
+      {
+        file: 'storage-node/upkeep/orphan-rule.js',
+        text: 'partitionOf(place).findInOrder(place, blobs)',
+        by: 'Promise.resolve(blobs.map(() => undefined))',
+      },
+      {
+        file: 'storage-node/upkeep/orphan-sweep.js',
+        text: '!named.has(driveId, id) && rule',
+        by: 'rule',
+      },
+    ],
+  },
+  {
+    name: 'a change of metadata is acknowledged before its log is synced',
+    edits: [
+      {
+        file: 'storage-node/metalog/log-file.js',
+        text: 'await this.#drive.syncFile(this.#file);',
+        by: '',
       },
     ],
   },

@@ -37,9 +37,17 @@ export interface Mix {
   list: number
   copy: number
   version: number
+  late: number
+  race: number
   /** Percent of bodies that are striped. */
   striped: number
+  /** Between two requests of a client, at most. */
+  pauseMs: number
+  /** Over so many keys of a bucket requests are spread. */
+  keys: number
 }
+
+type Asked = keyof Omit<Mix, 'striped' | 'pauseMs' | 'keys'>
 
 /** What clients are given. */
 export interface ClientParts {
@@ -63,12 +71,15 @@ const ATTRIBUTES = { headers: {}, userMetadata: {}, storageClass: 'STANDARD' }
 /** All that clients wrote and were told. */
 export class Clients {
   readonly histories = new Map<string, KeyHistory>()
-  readonly counts = { asked: 0, answered: 0, failed: 0, readFailures: 0 }
+  readonly counts = { asked: 0, answered: 0, failed: 0, readFailures: 0, undecided: 0 }
   readonly #parts: ClientParts
   readonly #contents = new Map<Label, Content>()
   readonly #versions = new Map<string, { bucket: string; key: string; label: Label }>()
   /** What a process found can only be read while it lives. */
   readonly #foundBy = new WeakMap<object, Serving>()
+  /** What was acknowledged last. */
+  #last: { bucket: string; key: string } | undefined
+  readonly #keysOf = new WeakMap<Entry, { bucket: string; key: string }>()
   #pieces = 0
   #markers = 0
 
@@ -101,9 +112,14 @@ export class Clients {
   /** One client: `count` requests, one after the other. */
   async run(count: number, random: Seeded, mix: Mix): Promise<void> {
     for (let number = 0; number < count; number += 1) {
-      await this.#parts.time.sleep(random.below(600))
+      await this.#parts.time.sleep(random.below(mix.pauseMs))
       await this.#one(random, mix)
     }
+  }
+
+  /** Reads the key of the write that was acknowledged last. */
+  async lookAtLast(): Promise<void> {
+    if (this.#last !== undefined) await this.#get(this.#last.bucket, this.#last.key)
   }
 
   /** Reads every key whole; what can not be read is a loss. */
@@ -119,14 +135,15 @@ export class Clients {
   /** Whether one order explains what every key was seen to be (I3). */
   check(): void {
     for (const history of this.histories.values()) {
-      const trouble = history.check()
-      if (trouble !== undefined) this.#parts.complain(`I3: ${trouble}`)
+      const found = history.check()
+      if (found.kind === 'unexplained') this.#parts.complain(`I3: ${found.trouble}`)
+      if (found.kind === 'undecided') this.counts.undecided += 1
     }
   }
 
   async #one(random: Seeded, mix: Mix): Promise<void> {
     const bucket = random.below(4) === 0 ? VERSIONED : PLAIN
-    const key = random.pick(KEYS)
+    const key = KEYS[random.below(mix.keys)]!
     switch (pickBy(random, mix)) {
       case 'put':
         return await this.#put(bucket, key, this.#newPiece(random, mix), { kind: 'none' })
@@ -146,6 +163,10 @@ export class Clients {
         return await this.#copy(bucket, key, random.pick(KEYS))
       case 'version':
         return await this.#useVersion(random)
+      case 'late':
+        return await this.#readLate(key, random)
+      case 'race':
+        return await this.#race(key)
     }
   }
 
@@ -178,6 +199,16 @@ export class Clients {
     await this.#put(bucket, key, piece, { kind: 'is', label })
   }
 
+  /** Two writes of which only one can find nothing there. Without bytes, so that they are decided at one moment. */
+  async #race(key: string): Promise<void> {
+    await this.#delete(PLAIN, key)
+    const put = async (): Promise<void> => {
+      this.#pieces += 1
+      await this.#put(PLAIN, key, { number: this.#pieces, bytes: 0 }, { kind: 'absent' })
+    }
+    await Promise.all([put(), put()])
+  }
+
   /** Finds a key and writes down what it was seen to be. */
   async #find(bucket: string, key: string): Promise<FindOutcome | undefined> {
     const entry = this.#begin(bucket, key, { kind: 'read', label: ABSENT })
@@ -201,6 +232,18 @@ export class Clients {
     if (found === undefined && isNeeded)
       this.#parts.complain(`I1: ${bucket}/${key} can not be found`)
     if (found?.kind === 'found') await this.#read(`${bucket}/${key}`, found.object, range, isNeeded)
+  }
+
+  /** Finds a key, deletes it, and begins to read what was found just before the grace is over. */
+  async #readLate(key: string, random: Seeded): Promise<void> {
+    const found = await this.#find(PLAIN, key)
+    if (found?.kind !== 'found') return
+    const { time, graceMs } = this.#parts
+    const untilMs = time.nowMs + (graceMs * (50 + random.below(45))) / 100
+    await this.#delete(PLAIN, key)
+    if (time.nowMs >= untilMs) return
+    await time.sleep(untilMs - time.nowMs)
+    await this.#read(`${PLAIN}/${key}`, found.object, undefined, false)
   }
 
   async #read(
@@ -438,6 +481,7 @@ export class Clients {
     time.ticks += 1
     const entry = { action, begun: time.ticks, ended: Number.POSITIVE_INFINITY }
     this.#historyOf(bucket, key).entries.push(entry)
+    this.#keysOf.set(entry, { bucket, key })
     say(`${time.ticks} ${bucket}/${key} ${JSON.stringify(action)}`)
     return entry
   }
@@ -448,7 +492,9 @@ export class Clients {
     entry.action = action
     entry.ended = time.ticks
     say(`${entry.begun} answered at ${time.ticks}: ${JSON.stringify(action)}`)
-    if ('outcome' in action) this.#parts.answered()
+    if (!('outcome' in action)) return
+    this.#last = this.#keysOf.get(entry)
+    this.#parts.answered()
   }
 
   /** A question that was never answered says nothing. */
@@ -488,8 +534,9 @@ function sizeOf(random: Seeded, striped: number): number {
   return 1 + random.below(12_000)
 }
 
-function pickBy(random: Seeded, { striped: _, ...mix }: Mix): keyof Omit<Mix, 'striped'> {
-  const names = Object.keys(mix) as (keyof typeof mix)[]
+function pickBy(random: Seeded, all: Mix): Asked {
+  const { striped: _, pauseMs: _pause, keys: _keys, ...mix } = all
+  const names = Object.keys(mix) as Asked[]
   let left = random.below(names.reduce((sum, name) => sum + mix[name], 0))
   for (const name of names) {
     if (left < mix[name]) return name

@@ -24,6 +24,13 @@ export interface Entry {
   ended: number
 }
 
+/** What came of looking for an order. */
+export type Verdict =
+  | { kind: 'explained' }
+  | { kind: 'unexplained'; trouble: string }
+  /** It takes too long to find out. */
+  | { kind: 'undecided' }
+
 /** All entries of one key. */
 export class KeyHistory {
   readonly name: string
@@ -35,12 +42,13 @@ export class KeyHistory {
     this.isVersioned = isVersioned
   }
 
-  /** Why no order explains the entries; undefined when one does, or when it takes too long to find out. */
-  check(): string | undefined {
+  /** Whether one order explains the entries. */
+  check(): Verdict {
     const entries = [...this.entries].sort((left, right) => left.begun - right.begun)
-    const found = new Search(entries, this.isVersioned).run()
-    if (found === 'explained' || found === 'unknown') return undefined
-    return `${this.name}: no order explains\n${entries.map(describe).join('\n')}`
+    const kind = new Search(entries, this.isVersioned).run()
+    if (kind !== 'unexplained') return { kind }
+    const trouble = `${this.name}: no order explains\n${entries.map(describe).join('\n')}`
+    return { kind, trouble }
   }
 }
 
@@ -59,9 +67,9 @@ class Search {
     this.#done = new Uint8Array(entries.length)
   }
 
-  run(): 'explained' | 'unexplained' | 'unknown' {
+  run(): Verdict['kind'] {
     const isExplained = this.#go(0, [])
-    if (this.#steps > MOST_STEPS) return 'unknown'
+    if (this.#steps > MOST_STEPS) return 'undecided'
     return isExplained ? 'explained' : 'unexplained'
   }
 

@@ -22,6 +22,19 @@ export interface Latencies {
   slowOneIn: number
 }
 
+/** What a crash leaves. */
+export interface Cruelty {
+  /** Percent of the operations under way that are done. */
+  underWay: number
+  survives: Survival
+}
+
+/** Only what was synced is left. */
+export const NOTHING: Cruelty = { underWay: 0, survives: () => false }
+
+/** Only the process ended. */
+export const EVERYTHING: Cruelty = { underWay: 50, survives: () => true }
+
 /** The machine. */
 export class SimMachine {
   readonly time: SimTime
@@ -59,12 +72,12 @@ export class SimMachine {
   }
 
   /** Every drive as a crash leaves it; what was being written may be done or not. */
-  async crash(survives: Survival, chance: Seeded): Promise<void> {
+  async crash({ underWay, survives }: Cruelty, chance: Seeded): Promise<void> {
     this.#fuseAt = Number.POSITIVE_INFINITY
     const inFlight = [...this.#inFlight]
     this.#inFlight.clear()
     for (const act of inFlight) {
-      if (chance.below(2) === 0) await act().catch(() => {}) // Nobody is there to hear of it.
+      if (chance.below(100) < underWay) await act().catch(() => {}) // Nobody is there to hear of it.
     }
     for (const drive of this.drives) drive.crash(survives)
   }

@@ -31,10 +31,12 @@ async function runSlice(): Promise<number> {
   const cpu = process.cpuUsage()
   const begun = performance.now()
   let failed = 0
+  let undecided = 0
   let ran = 0
   for (let seed = from; seed < from + seeds; seed += 1) {
-    const { failures } = await simulate(seed)
+    const { failures, counts } = await simulate(seed)
     ran += 1
+    undecided += counts.undecided ?? 0
     if (ran % 50 === 0) console.error(`${ran} seeds, ${failed} failures`)
     if (failures.length === 0) continue
     failed += 1
@@ -44,7 +46,7 @@ async function runSlice(): Promise<number> {
   const seconds = (performance.now() - begun) / 1000
   const { user, system } = process.cpuUsage(cpu)
   const cpuSeconds = (user + system) / 1e6
-  const line = `from ${from}, seeds ${ran}, failures ${failed}, seconds ${seconds.toFixed(1)}`
+  const line = `from ${from}, seeds ${ran}, failures ${failed}, histories undecided ${undecided}, seconds ${seconds.toFixed(1)}`
   console.log(`${line}, CPU per seed ${(cpuSeconds / ran).toFixed(3)} s`)
   if (values.append !== undefined) appendFileSync(values.append, `${line}\n`)
   return failed === 0 ? 0 : 1

@@ -20,7 +20,7 @@ t.test(`seeds ${from} to ${from + seeds - 1}`, { timeout: 360_000 }, async (t) =
         (error: { stdout: string }) => error,
       )
       t.comment(stdout)
-      t.match(stdout, /failures 0,/, slice.join(' '))
+      t.match(stdout, /failures 0, histories undecided 0,/, slice.join(' '))
     }),
   )
 })

@@ -18,7 +18,8 @@ t.test('another seed does something else', async (t) => {
 
 t.test('some seeds hold all invariants', async (t) => {
   for (let seed = 1; seed <= 12; seed += 1) {
-    const { failures } = await simulate(seed)
+    const { failures, counts } = await simulate(seed)
     t.same(failures, [], `seed ${seed}: npm run sim -- --seed ${seed} --log`)
+    t.equal(counts.undecided, 0, 'every history was explained to its end')
   }
 })

@@ -25,14 +25,17 @@ export function startOrphanSweep(
   { storage, writes, pins }: OrphanParts,
   { world, log, registry }: EmbeddedParts,
 ): OrphanSweep {
-  const { node, lists, coordinator, latch } = storage
+  const { node, lists, coordinator, latch, healer } = storage
   const { partitions } = storage.router
   const isPinned = pins.isPinned.bind(pins)
   const rule = localOrphanRule(orphanAgeMs, { coordinator, partitions, writes, isPinned })
   const periodMs = Math.min(PERIOD_MS_MAX, Math.max(PERIOD_MS_MIN, orphanAgeMs))
   const sweep = new OrphanSweep(
     { periodMs, graceMs: garbageGraceMs },
-    { world, log, node, lists, coordinator, partitions, rule, latch },
+    {
+      ...{ world, log, node, lists, coordinator, partitions, rule, latch },
+      isLeftBehind: (driveId, id) => healer.leavesBehind(driveId, id),
+    },
   )
   const held = coordinator.state.orphanHold
   if (held) log.warn(held, 'orphans are kept since a recovery, until they are released')

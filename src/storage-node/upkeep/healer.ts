@@ -6,6 +6,7 @@ import type { Blob } from '../../metadata/records.ts'
 import { whereaboutsOf } from '../../metadata/rows/blob-rows.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
 import { metaPartitionOf } from '../../placement/place.ts'
+import type { DriveId, ShardId } from '../contract.ts'
 import { BlobWalk, type PassKind, type WalkPosition } from './blob-walk.ts'
 import { checkBlob } from './check-blob.ts'
 import { DamageQueue } from './damage-queue.ts'
@@ -159,6 +160,11 @@ export class Healer {
     if (kind === 'failed' || this.#damage.add(blob)) return
     this.#isClean = false
     this.scrubNow()
+  }
+
+  /** Whether this copy of a shard that moved is to be deleted. */
+  leavesBehind(driveId: DriveId, id: ShardId): boolean {
+    return this.#leftBehind.has(driveId, id)
   }
 
   /** Begins a scrub as soon as no check is under way, one that is not spread over its period; a spread one is given up for it. */

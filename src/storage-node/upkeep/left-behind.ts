@@ -49,6 +49,11 @@ export class LeftBehind {
     return this.#counts.get(driveId) ?? 0
   }
 
+  /** Whether this copy is to be deleted. */
+  has(driveId: DriveId, id: ShardId): boolean {
+    return this.#copies.has(nameOf({ driveId, id }))
+  }
+
   /** A row names another drive for this shard now. Only who holds the latch of the blob says so. */
   add(copy: OldCopy, nowMs: number): void {
     const name = nameOf(copy)

@@ -15,6 +15,7 @@ import {
   type FoundShard,
   noneSettled,
   type SettledCounts,
+  type SettleParts,
   settleOrphans,
 } from './settle-orphans.ts'
 import { ShardFilter } from './shard-filter.ts'
@@ -39,6 +40,7 @@ export interface SweepParts {
   partitions: readonly MetadataPartition[]
   rule: OrphanRule
   latch: BlobLatch
+  isLeftBehind: SettleParts['isLeftBehind']
 }
 
 /** How it stands. Counts are since the start, but for what the last pass left. */

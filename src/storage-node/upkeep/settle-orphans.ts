@@ -59,6 +59,8 @@ export interface SettleParts {
   coordinator: Pick<Coordinator, 'state'>
   rule: OrphanRule
   latch: BlobLatch
+  /** Whether the healer is about to delete this copy: then it is not named anew, for that may be decided after it was asked. */
+  isLeftBehind(driveId: DriveId, id: ShardId): boolean
   counts: SettledCounts
   /** How long a reader may take from finding a row to saying what it reads. */
   graceMs: number
@@ -219,11 +221,12 @@ async function settleStray(
 
 /** Names the stray in the row: it need not be made again. False when it is of no use there. */
 async function adopt(
-  { driveId, id: { uid, part, slot }, bucketId, key }: Suspect,
+  { driveId, id, bucketId, key }: Suspect,
   { rowKey, blob }: BlobReference,
   parts: SettleParts,
 ): Promise<boolean> {
-  if (blob.drives.includes(driveId)) return false
+  const { uid, part, slot } = id
+  if (blob.drives.includes(driveId) || parts.isLeftBehind(driveId, id)) return false
   // A drive that is to be emptied must not be named anew: it may be on its way out.
   const drive = parts.coordinator.state.map.drives.find(({ id }) => id === driveId)
   if (drive?.state !== 'active') return false

@@ -32,6 +32,8 @@ interface Swept {
   sweep: OrphanSweep
   /** Waits for a pass that begins now. */
   pass(): Promise<ReturnType<OrphanSweep['progress']>>
+  /** Drives on which every copy is to be deleted by the healer. */
+  leftOn: Set<number>
 }
 
 async function openSwept(
@@ -49,6 +51,7 @@ async function openSwept(
   const { node, coordinator } = store
   const { writes, pins, world } = store.parts
   const latch = new BlobLatch()
+  const leftOn = new Set<number>()
   const asked = partitions(store.partitions)
   const rule = localOrphanRule(ageMs, {
     ...{ coordinator, partitions: asked, writes },
@@ -56,7 +59,10 @@ async function openSwept(
   })
   const sweep = new OrphanSweep(
     { periodMs, graceMs, tranquility: 0 },
-    { world, log: silentLog, node, lists: node, coordinator, partitions: asked, rule, latch },
+    {
+      ...{ world, log: silentLog, node, lists: node, coordinator, partitions: asked, rule, latch },
+      isLeftBehind: (driveId) => leftOn.has(driveId),
+    },
   )
   sweep.start()
   t.teardown(() => sweep.stop())
@@ -66,7 +72,7 @@ async function openSwept(
     while (sweep.progress().ended === ended) await sleep(10)
     return sweep.progress()
   }
-  return { fixture, latch, sweep, pass }
+  return { fixture, latch, sweep, pass, leftOn }
 }
 
 /** What a crash leaves of a write: a shard that no row names. */
@@ -304,6 +310,14 @@ for (const trouble of ['lost', 'rotten'] as const) {
     t.ok(bytes.equals(await fixture.read('k')))
   })
 }
+
+t.test('what is about to be deleted is not used again', async (t) => {
+  const { fixture, pass, leftOn, blob, other } = await openStray(t)
+  fixture.lose(blob, 1)
+  leftOn.add(other)
+  t.match(await pass(), { deleted: 0, adopted: 0, left: { useless: 1 } })
+  t.same((await fixture.reference('k')).blob, blob)
+})
 
 t.test('what is left behind and no better stays until the row has a whole one', async (t) => {
   const { fixture, pass, blob, cells } = await openStray(t)

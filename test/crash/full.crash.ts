@@ -1,5 +1,6 @@
 // Six small drives filled to the brim: every refusal is the clear one, every acknowledged object is read back, deletes
 // work, and the store returns to service by itself. The drives are tmpfs, which only root can mount.
+// DRIVE_MIB and SEED by environment: small drives in .ci/run, larger ones in npm run nightly.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises'
@@ -16,6 +17,9 @@ t.comment(`SEED=${seed}`)
 const random = new Seeded(seed)
 const BUCKET = 'full'
 const POOL = random.bytes(6_000_000)
+const DRIVE_MIB = Number(process.env.DRIVE_MIB ?? 40)
+// The larger the drives the longer it takes to fill them.
+const TIMEOUT = { timeout: 90_000 + DRIVE_MIB * 2000 }
 const OPTIONS = ['--code', '4+2', '--garbage-grace', '1']
 
 /** Sizes of every tier: nothing but a row, copies, segments, files of their own. */
@@ -41,8 +45,10 @@ class SmallStore {
     return [1, 2, 3, 4, 5, 6].map((number) => join(this.directory, `drive${number}`))
   }
 
-  get log(): string {
-    return this.#server!.log()
+  /** Ballast is made some seconds after a start. */
+  async untilBallasted(): Promise<void> {
+    const paths = this.drives.map((drive) => join(drive, 'ballast.bin'))
+    while (!paths.every((path) => existsSync(path))) await sleep(100)
   }
 
   async start(): Promise<void> {
@@ -133,6 +139,17 @@ class SmallStore {
     return troubles
   }
 
+  /** Whether a drive gets what must be shards, for metadata grows less, within some seconds of PUTs. */
+  async grows(drive: string): Promise<boolean> {
+    const before = await usedBytes(drive)
+    for (let turn = 0; turn < 60; turn += 1) {
+      await this.put(400_000)
+      if ((await usedBytes(drive)) > before + 1_500_000) return true
+      await sleep(100)
+    }
+    return false
+  }
+
   /** Seconds until a PUT of such a size succeeds again, by itself. */
   async secondsUntilItTakes(size: number, patienceMs = 30_000): Promise<number> {
     const began = Date.now()
@@ -144,8 +161,8 @@ class SmallStore {
   }
 }
 
-t.test('filled by its own writers', { timeout: 120_000 }, async (t) => {
-  const store = await mountStore(t, 'size=64m')
+t.test('filled by its own writers', TIMEOUT, async (t) => {
+  const store = await mountStore(t)
   if (store === undefined) return
   await store.fill()
   t.comment(`${store.acknowledged.size} objects`)
@@ -162,10 +179,11 @@ t.test('filled by its own writers', { timeout: 120_000 }, async (t) => {
   t.equal(await store.stop(), 0)
 })
 
-t.test('filled by somebody else', { timeout: 120_000 }, async (t) => {
-  const store = await mountStore(t, 'size=64m')
+t.test('filled by somebody else', TIMEOUT, async (t) => {
+  const store = await mountStore(t)
   if (store === undefined) return
   while (store.acknowledged.size < 60) await store.put(random.pick(SIZES))
+  await store.untilBallasted()
   for (const drive of store.drives) takeAllRoom(drive)
   await store.fill()
   for (const name of store.refusals.keys()) t.match(name, /^50[37] /, 'refused clearly')
@@ -180,8 +198,8 @@ t.test('filled by somebody else', { timeout: 120_000 }, async (t) => {
   t.equal(await store.stop(), 0)
 })
 
-t.test('not a byte left for metadata', { timeout: 120_000 }, async (t) => {
-  const store = await mountStore(t, 'size=64m')
+t.test('not a byte left for metadata', TIMEOUT, async (t) => {
+  const store = await mountStore(t)
   if (store === undefined) return
   while (store.acknowledged.size < 40) await store.put(random.pick(SIZES))
   while (store.acknowledged.size < 600) {
@@ -201,10 +219,10 @@ t.test('not a byte left for metadata', { timeout: 120_000 }, async (t) => {
   t.equal(await store.stop(), 0)
 })
 
-t.test('no inodes left', { timeout: 120_000 }, async (t) => {
-  const store = await mountStore(t, 'size=64m,nr_inodes=400')
+t.test('no inodes left', TIMEOUT, async (t) => {
+  const store = await mountStore(t, ',nr_inodes=400')
   if (store === undefined) return
-  while (store.acknowledged.size < 20) await store.put(random.pick(SIZES))
+  await store.untilBallasted()
   await store.fill()
   for (const drive of store.drives) await takeAllInodes(drive)
   await store.fill()
@@ -219,8 +237,8 @@ t.test('no inodes left', { timeout: 120_000 }, async (t) => {
   t.equal(await store.stop(), 0)
 })
 
-t.test('one full drive of six', { timeout: 120_000 }, async (t) => {
-  const store = await mountStore(t, 'size=64m')
+t.test('one full drive of six', TIMEOUT, async (t) => {
+  const store = await mountStore(t)
   if (store === undefined) return
   while (store.acknowledged.size < 30) await store.put(random.pick(SIZES))
   takeAllRoom(store.drives[2]!)
@@ -230,11 +248,14 @@ t.test('one full drive of six', { timeout: 120_000 }, async (t) => {
   for (let count = 0; count < 60; count += 1) await store.put(random.pick(SIZES))
   t.same([...store.refusals], [], 'and none is refused once it is known')
   t.same(await store.findTroubles(), [])
+  await rm(join(store.drives[2]!, 'foreign.bin'))
+  t.ok(await store.grows(store.drives[2]!), 'it gets shards again by itself')
+  t.same(await store.findTroubles(), [])
   t.equal(await store.stop(), 0)
 })
 
 /** A store on six fresh tmpfs; undefined where they can not be mounted, which in CI is an error. */
-async function mountStore(t: Test, options: string): Promise<SmallStore | undefined> {
+async function mountStore(t: Test, more = ''): Promise<SmallStore | undefined> {
   const directory = await mkdtemp(join(tmpdir(), 'kintsugi-full-'))
   const store = new SmallStore(directory)
   t.teardown(async () => {
@@ -244,6 +265,7 @@ async function mountStore(t: Test, options: string): Promise<SmallStore | undefi
   })
   for (const drive of store.drives) {
     await mkdir(drive)
+    const options = `size=${DRIVE_MIB}m${more}`
     const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'kintsugi-test', drive])
     if (mounted.status === 0) continue
     const why = `tmpfs can not be mounted here: ${mounted.stderr}`
@@ -252,13 +274,12 @@ async function mountStore(t: Test, options: string): Promise<SmallStore | undefi
     return undefined
   }
   await store.start()
-  for (const drive of store.drives) await untilThere(join(drive, 'ballast.bin'))
   return store
 }
 
-/** Ballast is made some seconds after a start. */
-async function untilThere(path: string): Promise<void> {
-  while (!existsSync(path)) await sleep(100)
+async function usedBytes(drive: string): Promise<number> {
+  const { blocks, bfree, bsize } = await statfs(drive)
+  return (blocks - bfree) * bsize
 }
 
 /** A foreign file takes every byte. */

@@ -186,8 +186,9 @@ async function lockDrive(
   }
 }
 
-const NO_ROOM_TO_START =
-  'a drive is so full that not even its lock can be taken: free a few MiB on each, then start again.'
+/** What is said where not even a lock can be taken, or a log be replayed. */
+export const NO_ROOM_TO_START =
+  'the drives are so full that the store can not start: free a few MiB on each, then start again.'
 
 async function closeDrives(drives: readonly Drive[]): Promise<void> {
   await Promise.allSettled(drives.map((drive) => drive.close()))

@@ -20,7 +20,7 @@ import type { DamageReport } from '../objects/store-parts.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import { Router } from '../placement/router.ts'
 import type { ShardLists, StorageNode } from '../storage-node/contract.ts'
-import type { Drive } from '../storage-node/drive.ts'
+import { type Drive, saysNoSpace } from '../storage-node/drive.ts'
 import { listDumpMetrics, MetadataDumps } from '../storage-node/dump/metadata-dumps.ts'
 import {
   MetadataHost,
@@ -43,7 +43,7 @@ import { CareOfDrives, DriveObservers } from './open-care.ts'
 import { readinessOf } from './readiness.ts'
 import { watchReturns } from './returning-drives.ts'
 import { hasRoomForRows, openSpaceWatch, refuseWhenFull, startSpaceWatch } from './space.ts'
-import { startStore } from './start-store.ts'
+import { NO_ROOM_TO_START, startStore } from './start-store.ts'
 import type { Tuning } from './tuning.ts'
 
 /** Outside of the storage. */
@@ -103,7 +103,11 @@ export async function openEmbeddedStorage(
   parts: EmbeddedParts,
 ): Promise<EmbeddedStorage> {
   const opened = new ClosingStack()
-  return await opened.guard(() => openAll(config, parts, opened))
+  try {
+    return await opened.guard(() => openAll(config, parts, opened))
+  } catch (error) {
+    throw saysNoSpace(error) ? new Exit(1, NO_ROOM_TO_START, { cause: error }) : error
+  }
 }
 
 async function openAll(
@@ -136,7 +140,7 @@ async function openAll(
     { world: parts.world, ...openLevelOf(parts) },
   )
   opened.defer(() => host.close())
-  refuseLost(host, drives)
+  refuseLost(host, drives, space)
   const leaveMetadata = (driveId: number): void => host.driveAside(driveId)
   const care = new CareOfDrives({ ...parts, observers, coordinator, leaveMetadata })
   opened.defer(() => care.close())
@@ -271,11 +275,19 @@ async function startHealer(
 }
 
 /** Serving the rest would answer 503 to every listing, and nobody would know why. */
-function refuseLost({ lost }: MetadataHost, drives: readonly Drive[]): void {
+function refuseLost(
+  { lost }: MetadataHost,
+  drives: readonly Drive[],
+  space: Pick<SpaceWatch, 'spaces'>,
+): void {
   if (lost.size === 0) return
   const ids = [...lost.keys()].join(', ')
   const paths = drives.map(({ path }) => path).join(' ')
-  if ([...lost.values()].includes('absent'))
+  const isAbsent = [...lost.values()].includes('absent')
+  // LevelDB opens nothing on a full drive.
+  if (isAbsent && [...space.spaces().values()].some(({ level }) => level === 'failsafe'))
+    throw new Exit(1, NO_ROOM_TO_START)
+  if (isAbsent)
     throw new Exit(
       4,
       `metadata partitions ${ids} have replicas only on drives that are missing or do not open: bring those back.`,

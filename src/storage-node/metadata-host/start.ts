@@ -5,6 +5,7 @@ import type { World } from '../../kit/world.ts'
 import type { LogPosition } from '../../metadata/log/contract.ts'
 import { planRecovery, type RecoveryPlan } from '../../metadata/log/recovery.ts'
 import type { ClusterState, MetaPartitionState, Replica } from '../../placement/coordinator.ts'
+import { saysNoSpace } from '../drive.ts'
 import type { OpenLevel } from '../drive-lock.ts'
 import { noteServing, type RowsCheck } from '../meta-rows/check.ts'
 import type { MetaRows } from '../meta-rows/meta-rows.ts'
@@ -34,6 +35,15 @@ export interface Recovered {
   lost: Set<number>
   /** Of the lost ones, those of which every in-sync drive is here and works: nothing is left to wait for. */
   gone: Set<number>
+}
+
+/**
+ * Thrown when no replica of a partition can be made whole for want of room. Nothing was decided: a start that finds room
+ * finds everything as it was.
+ */
+export class NoRoomToRecover extends Error {
+  override readonly name = 'NoRoomToRecover'
+  readonly code = 'ENOSPC'
 }
 
 /** Opens the rows of a drive. */
@@ -94,19 +104,23 @@ export async function recoverPartitions(
   for (const [id, partition] of state.metaPartitions.entries()) {
     await recoverPartition({ id, state: partition }, drives, { recovered, log })
   }
-  for (const { host } of drives.values()) {
+  const failures = new Map<number, unknown>()
+  for (const [driveId, { host }] of drives) {
     host.log.endReading()
-    await checkpointOrFail(host)
+    await host.checkpoint({ force: true }).catch((error) => failures.set(driveId, error))
   }
+  refuseWithoutRoom(recovered, failures)
+  // Rows that can not be made durable are of no use, and the coordinator counts on them next.
+  for (const [driveId, error] of failures) drives.get(driveId)!.drive.fail(error)
   return recovered
 }
 
-async function checkpointOrFail(host: HostDrive): Promise<void> {
-  try {
-    await host.checkpoint({ force: true })
-  } catch (error) {
-    // Rows that can not be made durable are of no use, and the coordinator counts on them next.
-    host.drive.fail(error)
+function refuseWithoutRoom({ sets }: Recovered, failures: ReadonlyMap<number, unknown>): void {
+  const cause = [...failures.values()].find(saysNoSpace)
+  if (cause === undefined) return
+  for (const [id, set] of sets) {
+    if (set.every(({ driveId }) => failures.has(driveId)))
+      throw new NoRoomToRecover(`metadata partition ${id} can not be made durable`, { cause })
   }
 }
 
@@ -173,6 +187,7 @@ async function mendReplicas(
   const { here, drives, log } = parts
   const sources = here.map((replica) => recordSource(replica, drives.get(replica.driveId)!))
   const set: Replica[] = []
+  let noRoom: unknown
   for (const one of plan.replicas) {
     const replica = one.id
     const where = { partition: id, drive: replica.driveId }
@@ -188,7 +203,10 @@ async function mendReplicas(
       // The others go on without it.
       log.warn({ ...where, error }, 'a replica could not be mended: it is copied anew')
       host.detach(id)
+      if (saysNoSpace(error)) noRoom = error
     }
   }
+  if (set.length === 0 && noRoom !== undefined)
+    throw new NoRoomToRecover(`no replica of metadata partition ${id} has room`, { cause: noRoom })
   return set
 }

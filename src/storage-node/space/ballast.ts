@@ -9,6 +9,9 @@ const NAME = 'ballast.bin'
 const EMPTY_NAME = /^ballast-\d+\.bin$/
 const MOST_BYTES = mebibytes(64)
 const SHARE = 0.01
+// A hundredth of a small file system would not do for the tables that LevelDB writes.
+const SMALL_SHARE = 1 / 32
+const SMALL_BYTES = mebibytes(4)
 // What is smaller would not help anybody.
 const LEAST_BYTES = kibibytes(64)
 const CHUNK_BYTES = mebibytes(1)
@@ -21,9 +24,10 @@ export function ballastPath(drivePath: string): string {
   return `${drivePath}/${NAME}`
 }
 
-/** How long the ballast of a file system is: a hundredth of it, 64 MiB at most. */
+/** How long the ballast of a file system is: a hundredth of it, of a small one a 32nd up to 4 MiB, 64 MiB at most. */
 export function ballastBytesOn(totalBytes: number, most = MOST_BYTES): number {
-  const bytes = Math.min(most, Math.floor(totalBytes * SHARE))
+  const small = Math.min(SMALL_BYTES, totalBytes * SMALL_SHARE)
+  const bytes = Math.min(most, Math.floor(Math.max(totalBytes * SHARE, small)))
   return bytes < LEAST_BYTES ? 0 : bytes
 }
 

@@ -32,6 +32,15 @@ async function trimmedBed(test: Test, model: Model): Promise<Bed> {
   return bed
 }
 
+/** Opens rows that take no changes. */
+const openFull: OpenLevel = async (path, sizes) => {
+  const level = await openRowsLevel(path, sizes)
+  level.batch = (async () => {
+    throw Object.assign(new Error('IO error: No space left on device'), { code: 'LEVEL_IO_ERROR' })
+  }) as unknown as BytesLevel['batch']
+  return level
+}
+
 /** A start with this LevelDB that is not expected to succeed. */
 async function startInVain(root: string, openLevel: OpenLevel): Promise<void> {
   const { drives, coordinator } = await openParts(root, LAYOUT)
@@ -60,6 +69,30 @@ t.test('a start that can open no rows leaves them as they are', async (t) => {
   for (let id = 1; id <= LAYOUT.driveCount; id += 1) {
     t.notOk((await readdir(drivePath(bed.root, id))).includes('meta.db.suspect'))
   }
+  const again = await reopenBed(bed.root, LAYOUT)
+  t.same(await model.differences(again), [])
+  await again.close()
+})
+
+t.test('a start that finds no room to write decides nothing', async (t) => {
+  const model = new Model(27)
+  const bed = await trimmedBed(t, model)
+  await bed.close()
+  const { drives, coordinator } = await openParts(bed.root, LAYOUT)
+  const before = coordinator.state.metaPartitions
+  const { replicaCount } = LAYOUT
+  const starting = MetadataHost.open(
+    { drives, coordinator, log: silentLog, replicaCount, limits: SMALL },
+    { world: testWorld(), openLevel: openFull },
+  )
+  await t.rejects(starting, { code: 'ENOSPC' })
+  t.same(coordinator.state.metaPartitions, before, 'every replica counts as it did')
+  t.notOk(
+    [...drives.values()].some(({ failure }) => failure),
+    'and no drive is given up',
+  )
+  await coordinator.close()
+  for (const drive of drives.values()) await drive.close()
   const again = await reopenBed(bed.root, LAYOUT)
   t.same(await model.differences(again), [])
   await again.close()

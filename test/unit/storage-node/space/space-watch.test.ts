@@ -47,7 +47,7 @@ t.test('two drives on one file system share its room, its ballast and its events
   machine.clock.nowMs += 10_000
   await watch.round()
   t.equal(watch.roomOf(1), watch.roomOf(2))
-  t.equal((await machine.disk.stat(BALLAST))?.bytes, Math.floor(CAPACITY / 100))
+  t.equal((await machine.disk.stat(BALLAST))?.bytes, CAPACITY / 32)
   t.equal(await machine.disk.stat('/two/ballast.bin'), undefined, 'one for both')
   let changes = 0
   watch.onChange(() => {

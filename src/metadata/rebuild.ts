@@ -82,7 +82,7 @@ export interface RebuildReport {
   gone: Noted[]
   /** Too few shards are left to read them. */
   damaged: Noted[]
-  /** Parts are there, but nothing tells that the upload was completed, and the key has an object: the upload is under way again. */
+  /** Parts are there, but the key has an object, or some part in between is missing or damaged: the upload is under way again. */
   uploads: Noted[]
   /** Appends, annotations and blobs without a label: their shards stay, no row names them. */
   unplaced: Noted[]
@@ -141,12 +141,12 @@ class Rebuild {
       if (this.#used.has(nameOf(found.blob))) continue
       if (!buckets.has(found.bucketId)) this.#report.strangers += 1
       else if (dump && uidTimeMs(found.blob.uid) < dump.takenMs - SURELY_GARBAGE_MS) continue
-      else if (!isReadable(found.blob)) this.#report.damaged.push(noteOf(found))
-      else if (found.label.role.kind === 'object') objects.push(found)
       else if (found.label.role.kind === 'part') {
         const { uploadId } = found.label.role
         uploads.set(uploadId, [...(uploads.get(uploadId) ?? []), found])
-      } else this.#report.unplaced.push(noteOf(found))
+      } else if (!isReadable(found.blob)) this.#report.damaged.push(noteOf(found))
+      else if (found.label.role.kind === 'object') objects.push(found)
+      else this.#report.unplaced.push(noteOf(found))
     }
     const steps = [
       ...objects.map((found) => ({ at: found.blob.uid, run: () => this.#placeObject(found) })),
@@ -259,7 +259,8 @@ class Rebuild {
     const state = await this.#stateOf(bucketId, key)
     const versioned = this.#remains.buckets.get(bucketId)?.versioned === true
     const isShadowing = !versioned && state.current !== undefined && state.current.bytes > 0
-    if (isShadowing || parts.some(({ blob }) => blob && !isReadable(blob))) {
+    for (const part of found) if (!isReadable(part.blob)) this.#report.damaged.push(noteOf(part))
+    if (isShadowing || !isWhole(found, parts)) {
       this.#resumeUpload(uploadId, first, parts)
       return
     }
@@ -393,6 +394,19 @@ class Rebuild {
 function keyOfRow(rowKey: Uint8Array): string {
   const isHead = rowKey[0] === KeyKind.Current
   return (isHead ? keyOfHead(rowKey) : keyOfVersion(rowKey)).toString()
+}
+
+/** Whether nothing is missing in the middle: an object is never made of some of its parts. */
+function isWhole(found: readonly FoundBlob[], parts: readonly Part[]): boolean {
+  const latest = new Map<number, FoundBlob>()
+  for (const one of found) {
+    const { part, uid } = one.blob
+    if ((latest.get(part)?.blob.uid ?? '') < uid) latest.set(part, one)
+  }
+  return (
+    [...latest.values()].every(({ label, blob }) => label.facts && isReadable(blob)) &&
+    parts.every(({ number, blob }, index) => number === index + 1 && (!blob || isReadable(blob)))
+  )
 }
 
 /** Attributes that had no room are gone. */

@@ -285,8 +285,8 @@ function spending(writer: ShardWriter, promise: RoomPromise, recordBytes: number
       written += cell.length
       promise.spend(cell.length)
     },
-    commit: async () => {
-      await writer.commit()
+    commit: async (metadata) => {
+      await writer.commit(metadata)
       promise.spend(recordBytes - written)
       promise.release()
     },

@@ -54,6 +54,22 @@ export function shardStoreContract(t: Test, open: OpenKeeper): void {
     }
   })
 
+  t.test('what is said of a shard at its commit counts', async (t) => {
+    const store = await open(t)
+    for (const bytes of SIZES) {
+      const shard = sampleShard(new Seeded(bytes + 8), bytes)
+      const metadata = new Seeded(bytes + 3).bytes(shard.description.metadata.length)
+      const writer = await writeCells(store, shard)
+      await writer.commit(metadata)
+      const opened = await store.openShard(shard.description.id)
+      if (opened.kind !== 'found') return t.fail(opened.kind)
+      const described = await opened.reader.describe()
+      if (described.kind !== 'found') return t.fail(described.kind)
+      t.same(Uint8Array.from(described.description.metadata), Uint8Array.from(metadata))
+      await opened.reader.close()
+    }
+  })
+
   t.test('a shard that is written again is the new one, also for who opens it later', async (t) => {
     const store = await open(t)
     for (const bytes of [1000, 2 * 1024 * 1024]) {

@@ -209,8 +209,17 @@ async function openCoordinator(
   const coordinator = await FileCoordinator.open(decision, { ...parts, drives: members })
   await welcomeBack(coordinator, members, parts.log)
   await rememberPaths(coordinator, members)
-  for (const { path } of members) await endJoining(path, parts.world)
+  for (const drive of members) await settleIn(drive, parts)
   return coordinator
+}
+
+/** The map names it. A drive that can not be written to keeps its file: it is judged later, and the next start settles it. */
+async function settleIn({ id, path }: Drive, { world, log }: StartParts): Promise<void> {
+  try {
+    await endJoining(path, world)
+  } catch (error) {
+    log.warn({ path, err: error }, `drive ${id} keeps the mark of a drive that joins`)
+  }
 }
 
 /** Where drives are now: the next start finds them there, whoever names their directories or not. */

@@ -1,6 +1,6 @@
 // Says of a drive that it was made for a store that runs, and that the map of the store does not name it yet: after a
 // crash meanwhile it is no drive of a new store, and no drive that was removed.
-import { isMissing, type World } from '../kit/world.ts'
+import type { World } from '../kit/world.ts'
 
 /** Beside the marker, from before there is one until the map names the drive. */
 export const JOINING_FILE = 'joining'
@@ -18,12 +18,9 @@ export async function isJoining(path: string, { disk }: Pick<World, 'disk'>): Pr
   return (await disk.stat(`${path}/${JOINING_FILE}`)) !== undefined
 }
 
-/** The map names the drive. */
+/** The map names the drive. A drive without the file is only read. */
 export async function endJoining(path: string, { disk }: Pick<World, 'disk'>): Promise<void> {
-  try {
-    await disk.remove(`${path}/${JOINING_FILE}`)
-    await disk.syncDirectory(path)
-  } catch (error) {
-    if (!isMissing(error)) throw error
-  }
+  if (!(await isJoining(path, { disk }))) return
+  await disk.remove(`${path}/${JOINING_FILE}`)
+  await disk.syncDirectory(path)
 }

@@ -361,6 +361,11 @@ export interface Queries {
     place: { bucketId: BucketId; key: string },
     blobs: readonly Pick<Blob, 'uid' | 'part'>[],
   ): Promise<(BlobReference | undefined)[]>
+  /**
+   * Resolves once every command that was given before is done or refused, also those that nobody waits for any more:
+   * rows show all of them then. Throws MetadataUnavailable when that can not be known.
+   */
+  settle(): Promise<void>
   /** Garbage due at `nowMs`, oldest first; with `after` what comes after that. */
   dueGarbage(nowMs: number, limit: number, after?: Garbage): Promise<Garbage[]>
 }
@@ -370,7 +375,7 @@ export interface MetadataPartition extends Queries {
   readonly id: MetaPartitionId
   /**
    * Resolves once the outcome is durable on the commit quorum. Throws MetadataUnavailable when it can not be
-   * known whether the command was done (its commandId may be sent again).
+   * known whether the command was done (its commandId may be sent again); its `lateEnd` tells, where it goes on.
    */
   commit<C extends Command>(command: C): Promise<AnswerTo<C>>
   /**

@@ -248,6 +248,10 @@ class Partition implements MetadataPartition {
     )
   }
 
+  async settle(): Promise<void> {
+    await this.#inTime(this.#pipeline.ask(async () => {}))
+  }
+
   async dueGarbage(nowMs: number, limit: number, after?: Garbage): Promise<Garbage[]> {
     const from = after ? keyAfter(garbageKey(after.dueMs, after.blob.uid)) : garbageFrom(0)
     const range = { from, to: garbageFrom(Math.floor(nowMs) + 1) }
@@ -290,6 +294,8 @@ class Partition implements MetadataPartition {
       this.#late -= 1
     }
     work.then(end, end)
-    throw new MetadataUnavailable(`metadata partition ${this.id} did not go on for ${ms} ms`)
+    throw new MetadataUnavailable(`metadata partition ${this.id} did not go on for ${ms} ms`, {
+      lateEnd: work,
+    })
   }
 }

@@ -11,6 +11,8 @@ export class WritesUnderWay {
   readonly #world: Pick<World, 'clock' | 'random'>
   readonly #uids = new Set<Uid>()
   #openOutcomes = 0
+  /** Some open outcomes were too many to remember. */
+  #forgotSome = false
   #offsetMs: number
 
   constructor(world: Pick<World, 'clock' | 'random'>) {
@@ -31,11 +33,24 @@ export class WritesUnderWay {
     this.#uids.delete(uid)
   }
 
-  /** Nobody may ever know: the uid stays until the process ends. */
-  leaveOpen(uid: Uid): void {
-    if (this.#uids.has(uid)) this.#openOutcomes += 1
-    // Each costs memory, and so many mean that no commit can be trusted: the count alone then keeps every shard.
-    if (this.#openOutcomes > OPEN_OUTCOMES_MAX) this.#uids.delete(uid)
+  /**
+   * Nobody knows the outcome now. `outcome` tells it if it is known later: it is fulfilled when the commit was done or
+   * refused. Without it, or when that rejects, the uid stays until the process ends.
+   */
+  leaveOpen(uid: Uid, outcome?: Promise<unknown>): void {
+    if (!this.#uids.has(uid)) return
+    // Each costs memory, and so many mean that no commit can be trusted: that alone then keeps every shard.
+    if (this.#openOutcomes === OPEN_OUTCOMES_MAX) {
+      this.#forgotSome = true
+      this.#uids.delete(uid)
+      return
+    }
+    this.#openOutcomes += 1
+    const end = (): void => {
+      this.#openOutcomes -= 1
+      this.end(uid)
+    }
+    outcome?.then(end, () => {}) // A log that failed answers no more.
   }
 
   /** All of them, as they are now. */
@@ -45,7 +60,7 @@ export class WritesUnderWay {
 
   /** Whether a commit may still name the blob. */
   has(uid: Uid): boolean {
-    return this.#uids.has(uid) || this.#openOutcomes > OPEN_OUTCOMES_MAX
+    return this.#uids.has(uid) || this.#forgotSome
   }
 
   /**

@@ -3,6 +3,7 @@ import { hiddenEtag } from '../encryption/hidden-etag.ts'
 import { Overloaded } from '../kit/semaphore.ts'
 import { encodeLabel, type LabelRole, sealLabel } from '../metadata/label.ts'
 import type { Blob, ObjectAttributes, Part } from '../metadata/records.ts'
+import { MetadataUnavailable } from '../metadata/unavailable.ts'
 import type { Sealing } from './data-keys.ts'
 import { encryptBody } from './encrypt-body.ts'
 import { type Body, type BodyDigests, type Bucket, BucketGone } from './object-store.ts'
@@ -65,7 +66,8 @@ export async function commitStored<Answer extends { kind: string }>(
   parts: StoreParts,
   commit: () => Promise<Answer>,
 ): Promise<Answer> {
-  let outcome: 'done' | 'refused' | 'open' = 'open'
+  let outcome: CommitEnd['outcome'] = 'open'
+  let lateEnd: Promise<unknown> | undefined
   try {
     const answer = await commit()
     outcome = answer.kind === 'done' ? 'done' : 'refused'
@@ -74,20 +76,27 @@ export async function commitStored<Answer extends { kind: string }>(
     // Any other error leaves open whether it was done.
     const isRefusal = [BucketGone, Overloaded, StoreFull].some((kind) => error instanceof kind)
     if (isRefusal) outcome = 'refused'
+    if (error instanceof MetadataUnavailable) lateEnd = error.lateEnd
     throw error
   } finally {
-    for (const one of stored) await settle(one, outcome, parts)
+    for (const one of stored) await settle(one, { outcome, lateEnd }, parts)
   }
+}
+
+/** `open`: nobody knows, or not before `lateEnd`. */
+interface CommitEnd {
+  outcome: 'done' | 'refused' | 'open'
+  lateEnd: Promise<unknown> | undefined
 }
 
 async function settle(
   stored: { blob?: Blob },
-  outcome: 'done' | 'refused' | 'open',
+  { outcome, lateEnd }: CommitEnd,
   parts: StoreParts,
 ): Promise<void> {
   if (outcome === 'refused') await discardStored(stored, parts)
   else if (stored.blob && outcome === 'done') parts.writes.end(stored.blob.uid)
-  else if (stored.blob) parts.writes.leaveOpen(stored.blob.uid)
+  else if (stored.blob) parts.writes.leaveOpen(stored.blob.uid, lateEnd)
 }
 
 /** Forgets what was stored, when no commit will name it. */

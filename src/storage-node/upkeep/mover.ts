@@ -114,13 +114,13 @@ export class Mover {
     this.#unnamed = new Set()
     // A count says nothing of a table that it did not know; a pass asks the table for every blob.
     if (this.#phase?.kind === 'counting') this.#phase = undefined
-    this.#isInVain = false
     this.lookAgain()
   }
 
   /** Something came to lie elsewhere, or may be moved now: it is counted anew soon. */
   lookAgain(): void {
     this.#onlyVacates = false
+    this.#isInVain = false
     this.#dueMs = Number.NEGATIVE_INFINITY
   }
 
@@ -159,6 +159,7 @@ export class Mover {
         this.#dueMs = this.#nowMs() + VACATE_AGAIN_MS
         return false
       }
+      if (candidates.length > 0) await this.#settleRows()
       this.#beginCount(candidates)
     }
     const phase = this.#phase!
@@ -177,6 +178,16 @@ export class Mover {
     this.#tally = new MoveTally(idleDrives(this.#map).map(({ id }) => id))
     this.#candidates = candidates
     this.#begin('counting')
+  }
+
+  /** A move that was given up may be done yet, and name a drive that was active when it began: a count must see it. */
+  async #settleRows(): Promise<void> {
+    try {
+      await Promise.all(this.#parts.partitions.map((partition) => partition.settle()))
+    } catch (error) {
+      this.#dueMs = this.#nowMs() + this.#againMs
+      throw error
+    }
   }
 
   #findCandidates(): DriveId[] {

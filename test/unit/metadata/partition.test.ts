@@ -202,6 +202,63 @@ t.test('a partition that gets no commands forgets when it is told to', async (t)
   t.equal(log.ofKind(KeyKind.Answer).length, 1, 'and goes on')
 })
 
+t.test('a command that was given up is done later, and both are told', async (t) => {
+  const patience = new Patience()
+  const { partition, store, log } = await openFixture({ patience })
+  log.hold()
+  const put = store.put('k', 'a')
+  put.catch(() => {}) // It is looked at below.
+  await waitFor(() => log.waiting === 1)
+  patience.lose()
+  const error = await put.catch((thrown: MetadataUnavailable) => thrown)
+  if (!(error instanceof MetadataUnavailable)) throw new Error('it was not given up')
+  let isSettled = false
+  const settled = partition.settle().then(() => {
+    isSettled = true
+  })
+  await settle()
+  t.notOk(isSettled, 'it may be done yet')
+  log.resume()
+  t.match(await error.lateEnd, { kind: 'done' })
+  await settled
+  t.match(await store.get('k'), { etag: 'a' })
+})
+
+t.test('nothing is settled by a log that failed, nor by one that does not go on', async (t) => {
+  const patience = new Patience()
+  const { partition, store, log } = await openFixture({ patience })
+  log.hold()
+  const put = store.put('k', 'a')
+  put.catch(() => {}) // As above.
+  await waitFor(() => log.waiting === 1)
+  const settled = partition.settle()
+  settled.catch(() => {}) // As above.
+  await settle()
+  patience.lose()
+  await t.rejects(settled, { code: 'METADATA_UNAVAILABLE' })
+  const error = await put.catch((thrown: MetadataUnavailable) => thrown)
+  log.fail()
+  await t.rejects((error as MetadataUnavailable).lateEnd!, { code: 'METADATA_UNAVAILABLE' })
+  await t.rejects(partition.settle(), { code: 'METADATA_UNAVAILABLE' })
+})
+
+/** Ends when a test says so. */
+class Patience {
+  readonly ms = 30_000
+  readonly #ends: (() => void)[] = []
+  readonly clock = {
+    sleep: (_ms: number, signal?: AbortSignal): Promise<void> =>
+      new Promise((resolve, reject) => {
+        this.#ends.push(resolve)
+        signal?.addEventListener('abort', () => reject(new Error('it was in time')))
+      }),
+  }
+
+  lose(): void {
+    for (const end of this.#ends.splice(0)) end()
+  }
+}
+
 /** Lets everything that can go on go on. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))

@@ -41,6 +41,34 @@ t.test('a write is under way from its first byte to its outcome', async (t) => {
   t.ok(writes.has(open), 'an outcome that nobody knows is never known')
 })
 
+t.test('an outcome that is known late ends the write, a log that failed does not', async (t) => {
+  const writes = new Clocks().open()
+  const [late, never] = [writes.begin(), writes.begin()]
+  let decide = (): void => {}
+  const outcome = new Promise<void>((resolve) => {
+    decide = resolve
+  })
+  writes.leaveOpen(late, outcome)
+  writes.leaveOpen(never, Promise.reject(new Error('the log failed')))
+  await new Promise(setImmediate)
+  t.ok(writes.has(late))
+  decide()
+  await outcome
+  t.notOk(writes.has(late))
+  t.same(writes.underWay(), [never])
+})
+
+t.test('what was forgotten stays unknown when others are settled', async (t) => {
+  const writes = new Clocks().open()
+  const outcome = Promise.resolve()
+  for (let count = 0; count < 100_000; count += 1) writes.leaveOpen(writes.begin(), outcome)
+  const forgotten = writes.begin()
+  writes.leaveOpen(forgotten)
+  await new Promise(setImmediate)
+  t.same(writes.underWay(), [])
+  t.ok(writes.has(forgotten))
+})
+
 t.test('too many open outcomes: nothing is an orphan any more', async (t) => {
   const writes = new Clocks().open()
   for (let count = 0; count <= 100_000; count += 1) writes.leaveOpen(writes.begin())

@@ -1,6 +1,7 @@
 // The object store over memory: every size comes back whole, with drives lost, rotten or failing on the way.
 import t from 'tap'
 import { Overloaded } from '../../../src/kit/semaphore.ts'
+import { MetadataUnavailable } from '../../../src/metadata/unavailable.ts'
 import {
   type Body,
   BucketGone,
@@ -210,6 +211,27 @@ t.test(
     t.equal(store.node.shardCount, 0)
   },
 )
+
+t.test('a write that was given up is under way until its commit has ended', async (t) => {
+  const store = await openMemoryStore()
+  const { writes } = store.parts
+  let end = (): void => {}
+  const lateEnd = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  for (const partition of store.partitions) {
+    const commit = partition.commit.bind(partition)
+    partition.commit = async (command) => {
+      await commit(command)
+      throw new MetadataUnavailable('it took too long', { lateEnd })
+    }
+  }
+  await t.rejects(put(store, 'k', random.bytes(5000)), { code: 'METADATA_UNAVAILABLE' })
+  t.equal(writes.underWay().length, 1)
+  end()
+  await lateEnd
+  t.same(writes.underWay(), [])
+})
 
 t.test('overwritten and deleted bytes are collected, but not under a reader', async (t) => {
   const store = await openMemoryStore()

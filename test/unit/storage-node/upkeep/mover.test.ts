@@ -156,6 +156,23 @@ t.test('a drive is not vacated while a write that began before may still name it
   t.ok(parts.writes.has(later), 'one that began later knows the new table')
 })
 
+t.test('a drive is not vacated while a move that was given up may still name it', async (t) => {
+  const fixture = await UpkeepFixture.open(7)
+  const { coordinator } = fixture.store
+  let settled = (): void => {}
+  const lateMove = new Promise<void>((resolve) => {
+    settled = resolve
+  })
+  for (const partition of fixture.store.partitions) partition.settle = () => lateMove
+  const healer = startHealer(t, fixture)
+  await until(healer, isSettled)
+  await coordinator.decide(drainDrive(3))
+  await sleep(1500)
+  t.notOk(driveOf(coordinator.state.map, 3)!.isVacated)
+  settled()
+  await until(healer, () => driveOf(coordinator.state.map, 3)!.isVacated === true)
+})
+
 t.test('a drive is not vacated while it holds a replica of metadata', async (t) => {
   const fixture = await UpkeepFixture.open(7)
   const { coordinator } = fixture.store

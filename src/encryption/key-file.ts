@@ -1,9 +1,11 @@
 // Wrapping keys in a file of their own, best kept off the drives: one line for each key, the newest last.
 // Read again when it changes, so that a new key needs no restart.
+
 import { dirname } from 'node:path'
+import { readIfThere } from '../kit/files.ts'
 import type { Log } from '../kit/log.ts'
 import { type Periodic, repeat } from '../kit/periodic.ts'
-import { type DiskFile, isMissing, type World } from '../kit/world.ts'
+import type { DiskFile, World } from '../kit/world.ts'
 import { KEY_BYTES } from './key-provider.ts'
 import type { WrappingKey } from './local-keys.ts'
 
@@ -147,12 +149,8 @@ function withNewKey(
 }
 
 async function textOf(path: string, { disk }: Pick<World, 'disk'>): Promise<string | undefined> {
-  try {
-    return Buffer.from(await disk.readFile(path)).toString('utf8')
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
+  const bytes = await readIfThere({ disk }, path)
+  return bytes && Buffer.from(bytes).toString('utf8')
 }
 
 /** Tells two sets of keys apart: ids in their order, and what the keys are. */

@@ -1,8 +1,10 @@
 // The embedded coordinator: one process decides, every live drive remembers.
 // A decision holds once it is durable on all of them. Layout: docs/formats/coordinator.md.
+
 import { assert } from '../kit/assert.ts'
+import { replaceFile } from '../kit/files.ts'
 import { sleepPatiently } from '../kit/patient-sleep.ts'
-import { isMissing, type World } from '../kit/world.ts'
+import type { World } from '../kit/world.ts'
 import type { Change, ClusterState, Coordinator } from './coordinator.ts'
 import { markOut } from './coordinator-changes.ts'
 import {
@@ -366,31 +368,16 @@ function bytesOf({ hash, ...draft }: Decision): Uint8Array {
 }
 
 async function writeFile(
-  { disk }: Pick<World, 'disk'>,
+  world: Pick<World, 'disk'>,
   drive: CoordinatorDrive,
   epoch: number,
   bytes: Uint8Array,
 ): Promise<void> {
   assert(epoch >= 0, 'epochs do not go below zero')
   const directory = coordinatorPath(drive.path)
-  const draft = `${directory}/${DRAFT}`
-  await removeIfThere(disk, draft)
+  const path = `${directory}/${decisionFileName(epoch)}`
   // The state may hold the root secret: for the owner's eyes only.
-  const file = await disk.open(draft, 'create', 0o600)
-  try {
-    await file.write([bytes], 0)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await disk.rename(draft, `${directory}/${decisionFileName(epoch)}`)
-  await disk.syncDirectory(directory)
-}
-
-async function removeIfThere(disk: World['disk'], path: string): Promise<void> {
-  await disk.remove(path).catch((error) => {
-    if (!isMissing(error)) throw error
-  })
+  await replaceFile(world, { path, draft: `${directory}/${DRAFT}`, bytes, permissions: 0o600 })
 }
 
 /** What drives held for sure that were out when they left the map: the last of them. */

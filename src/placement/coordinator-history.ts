@@ -1,6 +1,7 @@
 // What drives remember of past decisions, and which of them holds at a start.
 // Two histories that both may have been acted upon are a fork: refused, never merged (storage.md 6).
-import { isMissing, type World } from '../kit/world.ts'
+import { listIfThere } from '../kit/files.ts'
+import type { World } from '../kit/world.ts'
 import { type Decision, decodeDecision, epochOfFileName } from './coordinator-format.ts'
 
 /** Every intact decision on one drive, oldest first, and the epochs whose files are damaged. */
@@ -25,7 +26,7 @@ export function coordinatorPath(drivePath: string): string {
 export async function readHistory(world: Pick<World, 'disk'>, drivePath: string): Promise<History> {
   const directory = coordinatorPath(drivePath)
   const history: History = { decisions: [], corrupt: [] }
-  for (const name of (await listOrNothing(world, directory)).sort()) {
+  for (const name of (await listIfThere(world, directory)).sort()) {
     const epoch = epochOfFileName(name)
     if (epoch === undefined) continue
     const decision = await readDecision(world, `${directory}/${name}`)
@@ -108,13 +109,4 @@ async function readDecision(
   path: string,
 ): Promise<Decision | undefined> {
   return decodeDecision(await world.disk.readFile(path))
-}
-
-async function listOrNothing(world: Pick<World, 'disk'>, path: string): Promise<string[]> {
-  try {
-    return await world.disk.list(path)
-  } catch (error) {
-    if (isMissing(error)) return []
-    throw error
-  }
 }

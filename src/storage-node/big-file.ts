@@ -1,8 +1,10 @@
 // Large shards, each in a file of its own: big/ab/cd/<uid>.<part>.<slot>. The path is the truth, no index knows them.
 // Cells go into big/tmp/ as they come; a synced file gets its name by rename, and then its directory is synced.
+
 import { shardSeed } from '../digest/cell-checksum.ts'
 import { assert } from '../kit/assert.ts'
 import { DriveUnavailable } from '../kit/drive-unavailable.ts'
+import { removeIfThere, unlessMissing } from '../kit/files.ts'
 import { type DiskFile, isMissing, type World } from '../kit/world.ts'
 import type { ShardDescription, ShardId, ShardReader, ShardWriter } from './contract.ts'
 import type { Drive } from './drive.ts'
@@ -72,9 +74,7 @@ export class BigFiles {
   /** Opens a shard for reading. */
   async open(id: ShardId): Promise<BigOpened> {
     const { drive, world, cells, secret } = this.#parts
-    const file = await drive
-      .run(() => world.disk.open(this.#pathOf(id), 'read'))
-      .catch((error) => undefinedIfMissing(error))
+    const file = await drive.run(() => unlessMissing(world.disk.open(this.#pathOf(id), 'read')))
     if (file === undefined) return { kind: 'missing' }
     const header = await this.#readHeader(file, id).catch(async (error) => {
       await file.close()
@@ -92,13 +92,7 @@ export class BigFiles {
   /** Removes a shard; false when there was none. */
   async remove(id: ShardId): Promise<boolean> {
     const { drive, world } = this.#parts
-    try {
-      await drive.run(() => world.disk.remove(this.#pathOf(id)))
-      return true
-    } catch (error) {
-      if (isMissing(error)) return false
-      throw error
-    }
+    return await drive.run(() => removeIfThere(world, this.#pathOf(id)))
   }
 
   /** The headers of all large shards, in no order. Damaged ones are left out. */
@@ -252,10 +246,11 @@ class BigWriter implements ShardWriter {
     await file.close()
     if (drive.failure !== undefined) return
     try {
-      await drive.run(() => world.disk.remove(draft))
+      // It may have been renamed already.
+      await drive.run(() => removeIfThere(world, draft))
     } catch (error) {
-      // It was renamed already, or the drive failed just now: what is left is removed at the next start.
-      if (!isMissing(error) && !(error instanceof DriveUnavailable)) throw error
+      // The drive failed just now: what is left is removed at the next start.
+      if (!(error instanceof DriveUnavailable)) throw error
     }
   }
 
@@ -311,9 +306,4 @@ function parseName(name: string): ShardId {
 
 function isOf(id: ShardId, header: RecordHeader): boolean {
   return nameOf(header.description.id) === nameOf(id)
-}
-
-function undefinedIfMissing(error: unknown): undefined {
-  if (isMissing(error)) return undefined
-  throw error
 }

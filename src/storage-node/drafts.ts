@@ -1,6 +1,7 @@
 // What a crash left of small files that were being replaced: drafts that never got their name. Most are overwritten
 // by the next draft, but there may be no next one, and some hold secrets.
-import { isMissing, type World } from '../kit/world.ts'
+import { removeIfThere } from '../kit/files.ts'
+import type { World } from '../kit/world.ts'
 import { dumpDirectory, isDumpDraft } from './dump/dump-files.ts'
 import type { FileDrive } from './small-file.ts'
 
@@ -19,10 +20,6 @@ export async function removeDrafts({ disk }: Pick<World, 'disk'>, drive: FileDri
     ...dumpNames.filter(isDumpDraft).map((name) => `${dumps}/${name}`),
   ]
   for (const path of drafts) {
-    await drive
-      .run(() => disk.remove(path))
-      .catch((error) => {
-        if (!isMissing(error)) throw error
-      })
+    await drive.run(() => removeIfThere({ disk }, path))
   }
 }

@@ -1,9 +1,11 @@
 // A drive: one directory, known by its marker file and locked by one process. A drive that fails stays failed.
 // Layout: docs/formats/drive.md. Nothing here ever creates the directory of a drive again.
+
 import { setMaxListeners } from 'node:events'
 import { crc32 } from 'node:zlib'
 import { assert } from '../kit/assert.ts'
 import { DriveUnavailable } from '../kit/drive-unavailable.ts'
+import { removeIfThere, replaceFile, writeNewFile } from '../kit/files.ts'
 import { Semaphore } from '../kit/semaphore.ts'
 import { type DiskFile, type FileStat, isMissing, type World } from '../kit/world.ts'
 import { lockDrive, type OpenLevel, openLevelDb } from './drive-lock.ts'
@@ -80,10 +82,7 @@ export async function formatDrive(
   }
   await disk.syncDirectory(path)
   const draft = `${path}/${MARKER_DRAFT}`
-  if ((await disk.stat(draft)) !== undefined) await disk.remove(draft)
-  await writeWhole(world, draft, markerBytes(marker))
-  await disk.rename(draft, `${path}/${MARKER}`)
-  await disk.syncDirectory(path)
+  await replaceFile(world, { path: `${path}/${MARKER}`, draft, bytes: markerBytes(marker) })
 }
 
 /** How many disk operations of one drive may be under way, and how many may wait. */
@@ -286,8 +285,8 @@ export class Drive {
   async #replaceMarker(bytes: Uint8Array): Promise<void> {
     const { disk } = this.#world
     const draft = `${this.path}/${MARKER_DRAFT}`
-    if ((await disk.stat(draft)) !== undefined) await disk.remove(draft)
-    await writeWhole(this.#world, draft, bytes)
+    await removeIfThere(this.#world, draft)
+    await writeNewFile(this.#world, { path: draft, bytes })
     const file = await disk.open(draft, 'read')
     const before = this.#markerFile
     // From the rename on others find the new one, whenever they look.
@@ -367,21 +366,6 @@ export function saysNoSpace(error: unknown): boolean {
   if (typeof code !== 'string' || !code.startsWith('LEVEL_')) return false
   const text = `${message} ${(cause as Error | undefined)?.message}`
   return /No space left|quota exceeded/i.test(text)
-}
-
-/** Creates a small file, writes it and syncs it; its directory entry is the caller's to sync. */
-async function writeWhole(
-  world: Pick<World, 'disk'>,
-  path: string,
-  bytes: Uint8Array,
-): Promise<void> {
-  const file = await world.disk.open(path, 'create')
-  try {
-    await file.write([bytes], 0)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
 }
 
 async function holdsSomething(world: Pick<World, 'disk'>, path: string): Promise<boolean> {

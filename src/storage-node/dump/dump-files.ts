@@ -1,7 +1,9 @@
 // Dumps on drives: which there are, writing one on several drives at once, reading one from all its copies.
+
 import { asBuffer } from '../../kit/bytes.ts'
 import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
-import { type DiskFile, isMissing, type World } from '../../kit/world.ts'
+import { listIfThere, removeIfThere } from '../../kit/files.ts'
+import type { DiskFile, World } from '../../kit/world.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 import {
   CHUNK_HEADER_BYTES,
@@ -51,7 +53,7 @@ export async function findDumps(
   const found = new Map<string, FoundDump>()
   for (const drive of drives) {
     const names = await drive
-      .run(() => listOrNothing(disk, dumpDirectory(drive)))
+      .run(() => listIfThere({ disk }, dumpDirectory(drive)))
       .catch((error) => {
         if (error instanceof DriveUnavailable) return []
         throw error
@@ -73,7 +75,7 @@ export async function removeCopy(
   dump: Omit<FoundDump, 'copies'>,
   { disk }: Pick<World, 'disk'>,
 ): Promise<void> {
-  await drive.run(() => removeIfThere(disk, pathOf(drive, dump)))
+  await drive.run(() => removeIfThere({ disk }, pathOf(drive, dump)))
 }
 
 /** A dump that is being written. Nothing of it counts before publish(). */
@@ -103,7 +105,7 @@ export class DumpWriter {
       const draft = `${dumpDirectory(drive)}/${DRAFT}${partition}`
       try {
         await makeDirectory(drive, world)
-        await drive.run(() => removeIfThere(world.disk, draft))
+        await drive.run(() => removeIfThere(world, draft))
         // It holds the state of the coordinator, secrets included: for the owner's eyes only.
         const file = await drive.run(() => world.disk.open(draft, 'create', 0o600))
         lanes.push({ drive, file, draft })
@@ -156,7 +158,7 @@ export class DumpWriter {
     await lane.file.close()
     const { drive, draft } = lane
     // What can not be removed now is removed by the next dump.
-    await drive.run(() => removeIfThere(this.#world.disk, draft)).catch(() => undefined)
+    await drive.run(() => removeIfThere(this.#world, draft)).catch(() => undefined)
   }
 }
 
@@ -231,19 +233,4 @@ async function makeDirectory(drive: DumpDrive, { disk }: Pick<World, 'disk'>): P
   if ((await drive.run(() => disk.stat(directory))) !== undefined) return
   await drive.run(() => disk.makeDirectory(directory))
   await drive.syncDirectory(drive.path)
-}
-
-async function listOrNothing(disk: World['disk'], path: string): Promise<string[]> {
-  try {
-    return await disk.list(path)
-  } catch (error) {
-    if (isMissing(error)) return []
-    throw error
-  }
-}
-
-async function removeIfThere(disk: World['disk'], path: string): Promise<void> {
-  await disk.remove(path).catch((error) => {
-    if (!isMissing(error)) throw error
-  })
 }

@@ -1,6 +1,7 @@
 // A typed view over the LevelDB that says where shards lie. It is a cache of the truth: whatever is wrong with it,
 // it can be moved aside and made again from the segments (shard-ledger.ts).
-import { isMissing, type World } from '../../kit/world.ts'
+import { readIfThere } from '../../kit/files.ts'
+import type { World } from '../../kit/world.ts'
 import type { ShardId } from '../contract.ts'
 import type { Drive } from '../drive.ts'
 import type { BytesLevel, OpenLevel } from '../drive-lock.ts'
@@ -163,10 +164,5 @@ async function findLoss(world: Pick<World, 'disk'>, path: string): Promise<strin
 }
 
 async function readText(world: Pick<World, 'disk'>, path: string): Promise<string> {
-  try {
-    return Buffer.from(await world.disk.readFile(path)).toString('latin1')
-  } catch (error) {
-    if (isMissing(error)) return ''
-    throw error
-  }
+  return Buffer.from((await readIfThere(world, path)) ?? []).toString('latin1')
 }

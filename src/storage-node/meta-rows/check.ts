@@ -1,7 +1,9 @@
 // Looks at meta.db while it is closed: once open, LevelDB would compact rotten tables into fresh ones,
 // and it ends the process when it meets some kinds of damage.
+
 import { mebibytes } from '../../kit/bytes.ts'
-import { isMissing, type World } from '../../kit/world.ts'
+import { readIfThere } from '../../kit/files.ts'
+import type { World } from '../../kit/world.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 import { type Manifest, readManifest } from './manifest.ts'
 import { checkTables } from './tables.ts'
@@ -59,18 +61,15 @@ export async function checkRows(parts: CheckParts): Promise<RowsCheck> {
 }
 
 async function findManifest(
-  { disk }: Pick<World, 'disk'>,
+  world: Pick<World, 'disk'>,
   directory: string,
 ): Promise<Manifest | undefined> {
-  try {
-    const current = Buffer.from(await disk.readFile(`${directory}/CURRENT`)).toString('latin1')
-    if (!/^MANIFEST-[0-9]+\n$/.test(current))
-      return { kind: 'damaged', detail: 'CURRENT is damaged' }
-    return readManifest(await disk.readFile(`${directory}/${current.trim()}`))
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
+  const found = await readIfThere(world, `${directory}/CURRENT`)
+  if (found === undefined) return undefined
+  const current = Buffer.from(found).toString('latin1')
+  if (!/^MANIFEST-[0-9]+\n$/.test(current)) return { kind: 'damaged', detail: 'CURRENT is damaged' }
+  const bytes = await readIfThere(world, `${directory}/${current.trim()}`)
+  return bytes && readManifest(bytes)
 }
 
 async function findTable(

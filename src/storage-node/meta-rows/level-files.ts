@@ -1,7 +1,9 @@
 // Looks at the files of a LevelDB while it is open: nobody else would see a flipped byte there before the next start,
 // or ever (storage.md 7.3). Needs tables written without compression.
+
 import { asBuffer } from '../../kit/bytes.ts'
-import { isMissing, type World } from '../../kit/world.ts'
+import { readIfThere } from '../../kit/files.ts'
+import type { World } from '../../kit/world.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 import { readManifest, readRecords } from './manifest.ts'
 import { findTableTrouble } from './tables.ts'
@@ -60,8 +62,7 @@ async function lookAtTables(level: LevelFiles): Promise<LevelLook> {
 /** Why a table is not what the manifest says; a table that is not named any more is no trouble. */
 async function findTroubleOf(number: number, level: LevelFiles): Promise<string | undefined> {
   const base = `${number}`.padStart(6, '0')
-  const bytes =
-    (await readIfThere(`${base}.ldb`, level)) ?? (await readIfThere(`${base}.sst`, level))
+  const bytes = (await readFile(`${base}.ldb`, level)) ?? (await readFile(`${base}.sst`, level))
   const trouble = bytes === undefined ? 'it is missing' : findTableTrouble(bytes)
   if (trouble === undefined) return undefined
   const now = await readLive(level)
@@ -76,7 +77,7 @@ async function lookAtLogs(level: LevelFiles): Promise<LevelLook> {
   const logs = names.filter((name) => /^[0-9]+\.log$/.test(name))
   for (const name of logs) {
     const trouble = await twice(level, async () => {
-      const bytes = await readIfThere(name, level)
+      const bytes = await readFile(name, level)
       const records = bytes && readRecords(asBuffer(bytes))
       return typeof records === 'string' ? `${name}: ${records}` : undefined
     })
@@ -86,10 +87,10 @@ async function lookAtLogs(level: LevelFiles): Promise<LevelLook> {
 }
 
 async function readLive(level: LevelFiles): Promise<ReturnType<typeof readManifest>> {
-  const current = asBuffer((await readIfThere('CURRENT', level)) ?? new Uint8Array())
+  const current = asBuffer((await readFile('CURRENT', level)) ?? new Uint8Array())
   const name = current.toString('latin1')
   if (!/^MANIFEST-[0-9]+\n$/.test(name)) return { kind: 'damaged', detail: 'CURRENT is damaged' }
-  const bytes = await readIfThere(name.trim(), level)
+  const bytes = await readFile(name.trim(), level)
   return bytes ? readManifest(bytes) : { kind: 'damaged', detail: 'the manifest is missing' }
 }
 
@@ -103,14 +104,9 @@ async function twice(
   return await look()
 }
 
-async function readIfThere(
+function readFile(
   name: string,
   { world, drive, directory }: LevelFiles,
 ): Promise<Uint8Array | undefined> {
-  try {
-    return await drive.run(() => world.disk.readFile(`${directory}/${name}`))
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
+  return drive.run(() => readIfThere(world, `${directory}/${name}`))
 }

@@ -1,8 +1,10 @@
 // Opens meta.db with suspicion: LevelDB passes over damage in silence (storage.md 7.3), so its own log
 // is read before its rows are believed, and what check.ts found decides whether it is opened at all.
+
 import { Level } from 'level'
 import { kibibytes, mebibytes } from '../../kit/bytes.ts'
-import { isMissing, type World } from '../../kit/world.ts'
+import { readIfThere } from '../../kit/files.ts'
+import type { World } from '../../kit/world.ts'
 import type { BytesLevel, OpenLevel } from '../drive-lock.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 import { levelSizesOn } from '../space/sizes.ts'
@@ -140,14 +142,9 @@ function isLocked(error: unknown): boolean {
 
 /** The line in which LevelDB admits that it dropped something. */
 async function findComplaint(
-  { disk }: Pick<World, 'disk'>,
+  world: Pick<World, 'disk'>,
   path: string,
 ): Promise<string | undefined> {
-  try {
-    const text = Buffer.from(await disk.readFile(`${path}/LOG`)).toString('utf8')
-    return text.split('\n').find((line) => /dropping|Corruption/.test(line))
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
+  const text = Buffer.from((await readIfThere(world, `${path}/LOG`)) ?? []).toString('utf8')
+  return text.split('\n').find((line) => /dropping|Corruption/.test(line))
 }

@@ -1,9 +1,11 @@
 // Checks the checksum of every block of LevelDB's tables: LevelDB itself returns rotten blocks as data
 // when it reads, and gives them fresh checksums when it compacts (storage.md 7.3).
 // Format: LevelDB's doc/table_format.md. Needs tables written without compression.
+
 import { digestOf } from '../../digest/digest.ts'
 import { asBuffer } from '../../kit/bytes.ts'
-import { isMissing, type World } from '../../kit/world.ts'
+import { readIfThere } from '../../kit/files.ts'
+import type { World } from '../../kit/world.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 
 /** A block inside a table. */
@@ -61,18 +63,6 @@ export async function checkTables(
     if (trouble !== undefined) return `${name}: ${trouble}`
   }
   return undefined
-}
-
-async function readIfThere(
-  { disk }: Pick<World, 'disk'>,
-  path: string,
-): Promise<Uint8Array | undefined> {
-  try {
-    return await disk.readFile(path)
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
 }
 
 function isIntact(source: Buffer, { offset, bytes }: BlockPlace): boolean {

@@ -1,8 +1,10 @@
 // The metadata log of one drive, shared by all partitions: what waits is written and synced together.
 // Layout: docs/formats/metadata-log.md.
+
 import { assert } from '../../kit/assert.ts'
 import { mebibytes, roundUp } from '../../kit/bytes.ts'
-import { isMissing, type World } from '../../kit/world.ts'
+import { readIfThere, removeIfThere } from '../../kit/files.ts'
+import type { World } from '../../kit/world.ts'
 import { isFull } from '../drive.ts'
 import { retainedLogBytesOn } from '../space/sizes.ts'
 import { LogFile } from './log-file.ts'
@@ -317,24 +319,6 @@ export class DriveLog {
 function isRotten(path: string, bytes: Uint8Array): boolean {
   const salt = parseLogFileName(path.slice(path.lastIndexOf('/') + 1))!.salt
   return scanFile(bytes, salt).rotten > 0
-}
-
-async function readIfThere(
-  { disk }: Pick<World, 'disk'>,
-  path: string,
-): Promise<Uint8Array | undefined> {
-  try {
-    return await disk.readFile(path)
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
-}
-
-async function removeIfThere({ disk }: Pick<World, 'disk'>, path: string): Promise<void> {
-  await disk.remove(path).catch((error) => {
-    if (!isMissing(error)) throw error
-  })
 }
 
 async function openDirectory(world: Pick<World, 'disk'>, drive: MetaDrive): Promise<void> {

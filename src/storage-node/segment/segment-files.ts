@@ -1,5 +1,7 @@
 // Segment files by number: their names, and a bounded number of them open for reading.
+
 import { assert } from '../../kit/assert.ts'
+import { removeIfThere } from '../../kit/files.ts'
 import { type DiskFile, isMissing, type World } from '../../kit/world.ts'
 import type { Drive } from '../drive.ts'
 import type { ScanSource } from './segment-scan.ts'
@@ -92,11 +94,7 @@ export class SegmentFiles {
   /** Removes the file of a segment, durably. Reads under way still end well. */
   async remove(number: number): Promise<void> {
     await this.forget(number)
-    try {
-      await this.#drive.run(() => this.#world.disk.remove(this.pathOf(number)))
-    } catch (error) {
-      if (!isMissing(error)) throw error
-    }
+    await this.#drive.run(() => removeIfThere(this.#world, this.pathOf(number)))
     await this.#drive.syncDirectory(this.directory)
   }
 

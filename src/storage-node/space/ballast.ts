@@ -1,7 +1,9 @@
 // Files that hold nothing but room: given up when a file system is full, so that deletes have something to work with, and
 // made again when there is room. A long one for bytes, empty ones for inodes. Layout: docs/formats/drive.md.
+
 import { kibibytes, mebibytes } from '../../kit/bytes.ts'
-import { type DiskSpace, isMissing, type World } from '../../kit/world.ts'
+import { removeIfThere } from '../../kit/files.ts'
+import type { DiskSpace, World } from '../../kit/world.ts'
 import type { FileSystemRoom, RoomDrive } from './file-system-room.ts'
 import { hasInodes, isWorse } from './levels.ts'
 
@@ -171,10 +173,4 @@ async function removeBallast({ disk }: Pick<World, 'disk'>, drivePath: string): 
 
 async function emptyOnes({ disk }: Pick<World, 'disk'>, drivePath: string): Promise<string[]> {
   return (await disk.list(drivePath)).filter((name) => EMPTY_NAME.test(name))
-}
-
-async function removeIfThere({ disk }: Pick<World, 'disk'>, path: string): Promise<void> {
-  await disk.remove(path).catch((error) => {
-    if (!isMissing(error)) throw error
-  })
 }

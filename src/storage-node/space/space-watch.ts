@@ -1,7 +1,8 @@
 // Watches how full the file systems of all drives are: asks every two seconds and after every refusal, says each change
 // of a level once, and keeps their ballast.
+import { listIfThere } from '../../kit/files.ts'
 import type { Log } from '../../kit/log.ts'
-import { type DiskSpace, isMissing, type World } from '../../kit/world.ts'
+import type { DiskSpace, World } from '../../kit/world.ts'
 import type { Drive } from '../drive.ts'
 import { Ballast } from './ballast.ts'
 import { FileSystemRoom, type RoomDrive } from './file-system-room.ts'
@@ -191,12 +192,7 @@ export class SpaceWatch {
     let total = 0
     for (const name of LEVELS) {
       const directory = `${drive.path}/${name}`
-      const names = await drive
-        .run(() => disk.list(directory))
-        .catch((error) => {
-          if (isMissing(error)) return []
-          throw error
-        })
+      const names = await drive.run(() => listIfThere({ disk }, directory))
       for (const file of names) {
         const stat = await drive.run(() => disk.stat(`${directory}/${file}`))
         total += stat?.bytes ?? 0

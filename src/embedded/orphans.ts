@@ -1,6 +1,6 @@
 // The orphan sweep of an embedded store: what it may know in one process, and its metrics.
 import type { ServeConfig } from '../config.ts'
-import { Counter, Gauge, type Registry } from '../kit/metrics.ts'
+import { computedCounter, computedGauge, Gauge, type Registry } from '../kit/metrics.ts'
 import type { MetadataPartition } from '../metadata/contract.ts'
 import type { WritesUnderWay } from '../metadata/writes-under-way.ts'
 import type { Pins } from '../objects/pins.ts'
@@ -70,18 +70,8 @@ async function overdueMs(partitions: readonly MetadataPartition[], nowMs: number
 }
 
 function listMetrics(progress: () => SweepProgress, registry: Registry): void {
-  const registers = [registry]
-  const counter = (name: string, help: string, value: (now: SweepProgress) => number): void => {
-    new Counter({
-      name,
-      help,
-      registers,
-      collect() {
-        this.reset()
-        this.inc(value(progress()))
-      },
-    })
-  }
+  const counter = (name: string, help: string, value: (now: SweepProgress) => number): void =>
+    computedCounter({ name, help, value: () => value(progress()) }, registry)
   counter(
     'kintsugi_orphan_passes_total',
     'Passes for orphans that came to their end',
@@ -106,17 +96,12 @@ function listMetrics(progress: () => SweepProgress, registry: Registry): void {
     name: 'kintsugi_orphan_left_shards',
     help: 'Shards that the last pass left, by why: what is not known for certain stays',
     labelNames: ['why'],
-    registers,
+    registers: [registry],
     collect() {
       for (const [why, count] of Object.entries(progress().left)) this.set({ why }, count)
     },
   })
-  new Gauge({
-    name: 'kintsugi_orphan_pass_shards',
-    help: 'Shards that the pass under way has looked at; 0 without one',
-    registers,
-    collect() {
-      this.set(progress().underWay?.shards ?? 0)
-    },
-  })
+  const name = 'kintsugi_orphan_pass_shards'
+  const help = 'Shards that the pass under way has looked at; 0 without one'
+  computedGauge({ name, help, value: () => progress().underWay?.shards ?? 0 }, registry)
 }

@@ -2,7 +2,7 @@
 // and first on those that have none. When all replicas are lost, `kintsugi recover` begins with it: what stands only in
 // rows (empty objects, tags, locks, delete markers, names of buckets) is nowhere else.
 import type { Log } from '../../kit/log.ts'
-import { Gauge, type Registry } from '../../kit/metrics.ts'
+import { computedGauge, type Registry } from '../../kit/metrics.ts'
 import type { World } from '../../kit/world.ts'
 import type { RowBatch } from '../../metadata/log/contract.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
@@ -215,13 +215,12 @@ export class MetadataDumps {
 
 /** Puts the age of the dumps on the registry. */
 export function listDumpMetrics(dumps: Pick<MetadataDumps, 'ageMs'>, registry: Registry): void {
-  new Gauge({
-    name: 'kintsugi_metadata_dump_age_seconds',
-    help: 'Age of the oldest of the newest dumps of metadata partitions; -1: some partition has none',
-    registers: [registry],
-    collect() {
-      const ageMs = dumps.ageMs()
-      this.set(ageMs === undefined ? -1 : ageMs / 1000)
-    },
-  })
+  const name = 'kintsugi_metadata_dump_age_seconds'
+  const help =
+    'Age of the oldest of the newest dumps of metadata partitions; -1: some partition has none'
+  const value = (): number => {
+    const ageMs = dumps.ageMs()
+    return ageMs === undefined ? -1 : ageMs / 1000
+  }
+  computedGauge({ name, help, value }, registry)
 }

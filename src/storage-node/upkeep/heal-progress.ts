@@ -1,5 +1,5 @@
 // How it stands with mending, for people: in the admin API and as metrics.
-import { Counter, Gauge, type Registry } from '../../kit/metrics.ts'
+import { Counter, computedCounter, computedGauge, Gauge, type Registry } from '../../kit/metrics.ts'
 import type { PassKind } from './blob-walk.ts'
 import type { MoveProgress } from './mover.ts'
 import type { UnrepairableBlob } from './unrepairable.ts'
@@ -44,28 +44,11 @@ export interface HealProgress {
 
 /** Puts the metrics of mending on the registry; they are computed when they are asked for. */
 export function listHealMetrics(progress: () => HealProgress, registry: Registry): void {
-  const registers = [registry]
-  const gauge = (name: string, help: string, value: (now: HealProgress) => number): void => {
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(value(progress()))
-      },
-    })
-  }
-  const counter = (name: string, help: string, value: (now: HealProgress) => number): void => {
-    new Counter({
-      name,
-      help,
-      registers,
-      collect() {
-        this.reset()
-        this.inc(value(progress()))
-      },
-    })
-  }
+  type Value = (now: HealProgress) => number
+  const gauge = (name: string, help: string, value: Value): void =>
+    computedGauge({ name, help, value: () => value(progress()) }, registry)
+  const counter = (name: string, help: string, value: Value): void =>
+    computedCounter({ name, help, value: () => value(progress()) }, registry)
   gauge(
     'kintsugi_heal_queued_blobs',
     'Blobs known to be damaged that are not mended yet',

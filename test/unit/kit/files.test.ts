@@ -1,3 +1,4 @@
+// Small files: what is not there, what is new, what takes the place of another.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import t, { type Test } from 'tap'

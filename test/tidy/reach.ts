@@ -3,9 +3,8 @@ import { importsOf } from './imports.ts'
 import { sourcesIn, type TextFile } from './sources.ts'
 
 const EXECUTABLE = 'src/main.ts'
-// Run by name: by tap, by .ci/run, by `npm run bench`, by `npm run nightly`, by `npm run sim`.
-const RUN_BY_NAME =
-  /(\.test|\.crash|\.nightly|\.sim|\.bench)\.ts$|^bench\/run\.ts$|^test\/sim\/run\.ts$/
+// Run by name: by tap, by .ci/run, by `npm run bench`, by `npm run sim`.
+const RUN_BY_NAME = /(\.test|\.crash|\.sim|\.bench)\.ts$|^bench\/run\.ts$|^test\/sim\/run\.ts$/
 
 /** Files that could be deleted and nothing would change. */
 export function checkReach(files: readonly TextFile[]): string[] {

@@ -93,6 +93,10 @@ function recoverCommandLine(): Command {
     .argument('DIR...', 'the directories of all drives')
     .option('--dry-run', 'say what would come out, and change nothing')
     .option('--yes', 'do it; without it only what is lost is said')
+    .option(
+      '--without-missing',
+      'drives that are missing are gone for good: if nothing else is left, go on without what only they knew',
+    )
     .option('--json', 'answer for programs')
     .exitOverride((error) => leaveFrom('recover', error))
     .configureOutput(QUIET)

@@ -9,16 +9,17 @@ export interface RecoverOptions {
   yes?: boolean
   dryRun?: boolean
   json?: boolean
+  withoutMissing?: boolean
 }
 
 /** Recovers what is lost, or says what would be done. Throws Exit. */
 export async function recoverCommand(
   directories: readonly string[],
-  { yes, dryRun, json }: RecoverOptions,
+  { yes, dryRun, json, withoutMissing = false }: RecoverOptions,
 ): Promise<void> {
   const mode = dryRun ? 'rehearse' : yes ? 'recover' : 'plan'
   const parts = { world: realWorld(), log: openLog('warn') }
-  const outcome = await stayAlive(recover({ directories, mode }, parts))
+  const outcome = await stayAlive(recover({ directories, mode, withoutMissing }, parts))
   const text = json ? JSON.stringify(outcome, undefined, 2) : showRecovery(outcome).join('\n')
   process.stdout.write(`${text}\n`)
 }
@@ -27,10 +28,14 @@ export async function recoverCommand(
 const NAMES_MAX = 10
 
 /** What was done, in lines. */
-export function showRecovery({ mode, partitions, buckets }: RecoverOutcome): string[] {
-  if (partitions.length === 0)
+export function showRecovery(outcome: RecoverOutcome): string[] {
+  const { mode, coordinator, partitions, buckets } = outcome
+  if (partitions.length === 0 && !coordinator)
     return ['Every partition of metadata has a replica: nothing is to be recovered.']
-  const lines = partitions.flatMap((partition) => showPartition(partition, buckets))
+  const lines = [
+    ...(coordinator ? showCoordinator(coordinator) : []),
+    ...partitions.flatMap((partition) => showPartition(partition, buckets)),
+  ]
   const end = {
     plan: 'Nothing was changed. --dry-run says what would come out, --yes does it.',
     rehearse: 'Nothing was changed: this is what --yes would do.',
@@ -44,6 +49,31 @@ const CAVEATS = [
   'done, and empty objects, tags, locks and delete markers are those of the dump. Objects made from shards alone are marked',
   'unconfirmed (kintsugi inspect). No shard was deleted, and none that no object names will be until kintsugi release-orphans.',
 ]
+
+function showCoordinator(made: NonNullable<RecoverOutcome['coordinator']>): string[] {
+  const { sourceEpoch, sourceMs, lostPartitions, namelessBuckets, addedDrives, missingDrives } =
+    made
+  const begun = {
+    copy: `a copy of decision ${sourceEpoch}`,
+    dump: `decision ${sourceEpoch} in a dump of ${showTime(sourceMs ?? 0)}`,
+    shards: 'what drives and shards say of themselves: there is no copy of it',
+  }
+  const some = (sentence: string, list: readonly unknown[]): string[] =>
+    list.length > 0 ? [`  ${sentence}: ${list.join(', ')}`] : []
+  return [
+    `No decision of the coordinator is left on any drive. A new one is made from ${begun[made.source]}.`,
+    `  code ${made.code}${made.isCodeAssumed ? ' (assumed)' : ''}, drives ${made.drives.join(', ')}, ${made.buckets.length} buckets`,
+    ...some('drives that are missing, and out from now on', missingDrives),
+    ...some('drives that it did not name, added now', addedDrives),
+    ...some('buckets whose names and settings are not known, so named for now', namelessBuckets),
+    ...some('metadata partitions without a replica', lostPartitions),
+    ...(made.lacksKeys
+      ? ['  keys of its own to encrypt with: none; what was encrypted with any can not be read']
+      : []),
+    '  What can not be known: settings of buckets, drives and root key that were changed since; buckets that were made or',
+    '  deleted since and of which no shard tells. A bucket that was deleted since may be there again.',
+  ]
+}
 
 function showPartition(
   { partition, dumpMs, report }: RecoverOutcome['partitions'][number],

@@ -5,6 +5,7 @@ import type { FileCoordinator } from '../placement/coordinator-file.ts'
 import type { MetadataDumps } from '../storage-node/dump/metadata-dumps.ts'
 import type { MetadataHost } from '../storage-node/metadata-host/metadata-host.ts'
 import { scrubCredentials } from '../storage-node/root-credentials.ts'
+import type { StateCopies } from '../storage-node/state-copy.ts'
 import { FileScrub, type FileScrubber, type FilesLook } from '../storage-node/upkeep/file-scrub.ts'
 import type { LiveDrives } from './live-drives.ts'
 
@@ -14,6 +15,7 @@ export interface FileOwners {
   log: Log
   host: Pick<MetadataHost, 'inspect' | 'scrubLogs' | 'damageCount'>
   coordinator: Pick<FileCoordinator, 'scrub'>
+  copies: Pick<StateCopies, 'scrub'>
   dumps: Pick<MetadataDumps, 'scrub'>
   drives: Pick<LiveDrives, 'list' | 'shardStores'>
   /** `keptIn` is set when they lie on the drives. */
@@ -27,6 +29,7 @@ export function openFileScrub(owners: FileOwners): FileScrub {
     { what: 'rows of metadata', look: (pace) => host.inspect(pace) },
     { what: 'logs of metadata', look: (pace) => host.scrubLogs(pace) },
     { what: 'decisions', look: () => coordinator.scrub() },
+    { what: 'copies of decisions', look: () => owners.copies.scrub() },
     { what: 'markers', look: () => lookAtMarkers(owners) },
     { what: 'dumps of metadata', look: (pace) => owners.dumps.scrub(pace) },
     { what: 'indexes of shards', look: (pace) => lookAtIndexes(owners, pace) },

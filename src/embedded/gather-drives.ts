@@ -129,7 +129,7 @@ function refusal(choice: Exclude<Choice, { kind: 'chosen' }>, opened: readonly O
   const others = opened.filter(knowsThatItLeft)
   if (others.length > 0)
     return `${paths(others)}: no drive of the store is among these, only such as were removed or not added to the end.`
-  return `${paths(opened) || 'the drives'}: no intact state of the store is left on any of them.`
+  return `${paths(opened) || 'the drives'}: no intact state of the store is left on any of them. What can be made again is made by: kintsugi recover with all drives.`
 }
 
 /**

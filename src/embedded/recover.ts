@@ -1,7 +1,7 @@
 // The last resort: metadata partitions of which no replica is left are made again from the last dump and from what shards say
 // of themselves. No shard is written or deleted, and no partition that has a replica is touched. What was made counts with
 // one decision of the coordinator at the end, so that it can be begun again after a crash at any point.
-import { loadServeConfig } from '../config.ts'
+import { loadServeConfig, type ServeConfig } from '../config.ts'
 import { prepareDigests } from '../digest/digest.ts'
 import { SEAL_PLAIN_BYTES, SEAL_TAG_BYTES } from '../encryption/seal-format.ts'
 import { Exit } from '../exit.ts'
@@ -15,7 +15,7 @@ import { MISSING_SLOT } from '../metadata/records.ts'
 import type { ClusterState, Coordinator, Replica } from '../placement/coordinator.ts'
 import { replaceReplicas } from '../placement/coordinator-changes.ts'
 import { chooseReplicas } from '../placement/coordinator-replicas.ts'
-import { metaPartitionOf } from '../placement/place.ts'
+import { metaPartitionOf, partitionOfKey } from '../placement/place.ts'
 import type { ShardDescription } from '../storage-node/contract.ts'
 import type { Drive } from '../storage-node/drive.ts'
 import { inspectDrive } from '../storage-node/drive.ts'
@@ -27,6 +27,7 @@ import {
 } from '../storage-node/dump/dump-files.ts'
 import { MetadataHost } from '../storage-node/metadata-host/metadata-host.ts'
 import { ShardStore } from '../storage-node/shard-store.ts'
+import { type RemadeCoordinator, remakeCoordinator } from './remake-coordinator.ts'
 import { startStore } from './start-store.ts'
 
 /** What is to be done. */
@@ -34,6 +35,8 @@ export interface RecoverRequest {
   directories: readonly string[]
   /** `plan`: only look what is lost. `rehearse`: make everything but keep nothing. */
   mode: 'plan' | 'rehearse' | 'recover'
+  /** Drives that are missing are gone for good: a state of the coordinator that only they had is made again. */
+  withoutMissing?: boolean
 }
 
 /** A lost partition and what became of it. */
@@ -48,6 +51,8 @@ export interface RecoveredPartition {
 /** How it ended; no partitions: none was lost. */
 export interface RecoverOutcome {
   mode: RecoverRequest['mode']
+  /** Absent: the coordinator's state was there. Without `recover` nothing is known of the partitions before it is made. */
+  coordinator?: RemadeCoordinator
   partitions: RecoveredPartition[]
   /** Names of buckets by id, for who reads the report. */
   buckets: Record<number, string>
@@ -79,6 +84,20 @@ export async function recover(
     ...{ directories: request.directories, options: {}, environment: {} },
     readFile: async () => '',
   })
+  const { directories, mode, withoutMissing = false } = request
+  const write = mode === 'recover'
+  const { region } = config
+  const remade = await remakeCoordinator({ directories, write, withoutMissing, region }, parts)
+  if (remade && !write) return { mode, coordinator: remade, partitions: [], buckets: {} }
+  const outcome = await recoverPartitions(request, config, parts)
+  return remade ? { ...outcome, coordinator: remade } : outcome
+}
+
+async function recoverPartitions(
+  request: RecoverRequest,
+  config: ServeConfig,
+  parts: RecoverParts,
+): Promise<RecoverOutcome> {
   const opened = new ClosingStack()
   const { drives, coordinator } = await startStore(config, parts)
   for (const drive of drives) opened.defer(() => drive.close())
@@ -218,7 +237,10 @@ async function findBlobs(partition: number, { stores, state }: Opened): Promise<
   const found = new Map<string, FoundBlob>()
   for (const [driveId, store] of stores) {
     for await (const description of store.scan()) {
-      if (metaPartitionOf(state.map, description.partition) !== partition) continue
+      const { bucketId, key } = description
+      // Not the partition of its header: where the seed was lost, keys have another one now.
+      const now = partitionOfKey(state.map, bucketId, key)
+      if (metaPartitionOf(state.map, now) !== partition) continue
       if (!(await isWhole(store, description))) continue
       const { uid, part, slot } = description.id
       const name = `${uid}.${part}`

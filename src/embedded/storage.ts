@@ -28,6 +28,7 @@ import {
 } from '../storage-node/metadata-host/metadata-host.ts'
 import { keepCredentials } from '../storage-node/root-credentials.ts'
 import type { SpaceWatch } from '../storage-node/space/space-watch.ts'
+import { StateCopies } from '../storage-node/state-copy.ts'
 import { BlobLatch } from '../storage-node/upkeep/blob-latch.ts'
 import { DamageLog } from '../storage-node/upkeep/damage-log.ts'
 import type { FileScrub } from '../storage-node/upkeep/file-scrub.ts'
@@ -156,7 +157,9 @@ async function openAll(
   const writes = new WritesUnderWay(parts.world)
   const isPinned = (uid: Uid): boolean => pins.isPinned(uid)
   const dumps = startDumps(config, { ...parts, host, coordinator, live }, opened)
-  const files = openFileScrub({ ...parts, host, coordinator, dumps, drives: live, credentials })
+  const copies = await startStateCopies({ ...parts, coordinator, live }, opened)
+  const owners = { ...parts, host, coordinator, copies, dumps, drives: live, credentials }
+  const files = openFileScrub(owners)
   const world = { ...parts.world, clock }
   const positions = new ScrubPositions({ ...parts, drives: () => live.list() })
   const healing = {
@@ -323,6 +326,26 @@ function startDumps(
   opened.defer(() => taking.stop())
   listDumpMetrics(dumps, registry)
   return dumps
+}
+
+/** So long a copy of the state may be behind. */
+const COPY_EVERY_MS = 1_000
+
+/** No decision waits for the copies. They are written a last time when the store is closed. */
+async function startStateCopies(
+  parts: EmbeddedParts & { coordinator: Coordinator; live: LiveDrives },
+  opened: ClosingStack,
+): Promise<StateCopies> {
+  const { live, world, log } = parts
+  const copies = new StateCopies({ ...parts, drives: () => live.list() })
+  await copies.keepUp()
+  const { clock } = world
+  const copying = repeat('copy-state', COPY_EVERY_MS, () => copies.keepUp(), { clock, log })
+  opened.defer(async () => {
+    await copying.stop()
+    await copies.keepUp()
+  })
+  return copies
 }
 
 function limitsOf({ tuning }: Pick<EmbeddedParts, 'tuning'>): Pick<MetadataHostOptions, 'limits'> {

@@ -8,7 +8,7 @@ import { rebalance } from './rebalance.ts'
 export type PartitionCounts = Pick<ClusterMap, 'partitionCount' | 'metaPartitionCount'>
 
 /** Embedded: few drives, so few partitions (storage.md 12). */
-const EMBEDDED_PARTITIONS: PartitionCounts = { partitionCount: 256, metaPartitionCount: 8 }
+export const EMBEDDED_PARTITIONS: PartitionCounts = { partitionCount: 256, metaPartitionCount: 8 }
 
 /** Code by number of drives (storage.md 1, "Code profile"). */
 export function codeForDrives(driveCount: number): ErasureCode {

@@ -4,9 +4,12 @@ import { removeIfThere } from '../kit/files.ts'
 import type { World } from '../kit/world.ts'
 import { dumpDirectory, isDumpDraft } from './dump/dump-files.ts'
 import type { FileDrive } from './small-file.ts'
+import { STATE_COPY_FILE } from './state-copy.ts'
 
 /** Drafts at the root of a drive; what else lies there is not ours to remove. */
-const ROOT_DRAFTS = ['format.json.tmp', 'root-credentials.tmp', 'scrub-position.tmp']
+const ROOT_DRAFTS = ['format.json', 'root-credentials', 'scrub-position', STATE_COPY_FILE].map(
+  (name) => `${name}.tmp`,
+)
 
 /** Removes drafts from a drive to which nobody writes yet. What can not be removed throws as run() does. */
 export async function removeDrafts({ disk }: Pick<World, 'disk'>, drive: FileDrive): Promise<void> {

@@ -8,6 +8,7 @@ import { DumpWriter } from '../../src/storage-node/dump/dump-files.ts'
 import { ROOT_CREDENTIALS_FILE } from '../../src/storage-node/root-credentials.ts'
 import { ShardStore } from '../../src/storage-node/shard-store.ts'
 import { replaceSmallFile } from '../../src/storage-node/small-file.ts'
+import { STATE_COPY_FILE } from '../../src/storage-node/state-copy.ts'
 import { SCRUB_POSITION_FILE } from '../../src/storage-node/upkeep/scrub-position.ts'
 import { putShard, sampleShard } from '../contracts/shard-samples.ts'
 import { Seeded } from '../support/seeded.ts'
@@ -34,7 +35,7 @@ async function start({ world, levels }: ForgetfulMachine) {
 async function run(machine: ForgetfulMachine): Promise<void> {
   const { world } = machine
   const { drive, store } = await start(machine)
-  for (const name of [ROOT_CREDENTIALS_FILE, SCRUB_POSITION_FILE])
+  for (const name of [ROOT_CREDENTIALS_FILE, SCRUB_POSITION_FILE, STATE_COPY_FILE])
     await replaceSmallFile(world, drive, { name, bytes: Buffer.from(name) })
   machine.disk.flip(`${PATH}/format.json`, 3)
   await drive.mendMarker()
@@ -79,6 +80,13 @@ const { default: t } = await import('tap')
 t.same(faults.slice(0, 5), [])
 t.same(
   [...left].map((path) => path.replace(/^\/drive\//, '')).sort(),
-  ['big/tmp/1', 'dump/draft-0', 'format.json.tmp', 'root-credentials.tmp', 'scrub-position.tmp'],
+  [
+    'big/tmp/1',
+    'coordinator.copy.tmp',
+    'dump/draft-0',
+    'format.json.tmp',
+    'root-credentials.tmp',
+    'scrub-position.tmp',
+  ],
   'crashes leave drafts of every kind',
 )

@@ -109,6 +109,23 @@ export async function reopenRows(parts: RowsParts): Promise<MetaRows> {
   return await openLevelOn(parts, rowsPath(parts.drive))
 }
 
+/** Opens rows for one look at them, if there are any. Throws when LevelDB does not open them. */
+export async function peekRows<T>(
+  parts: RowsParts,
+  look: (rows: MetaRows) => Promise<T>,
+): Promise<T | undefined> {
+  const { world, drive } = parts
+  const path = rowsPath(drive)
+  const isThere = await drive.run(() => world.disk.stat(`${path}/CURRENT`))
+  if (isThere === undefined) return undefined
+  const rows = await openLevelOn(parts, path)
+  try {
+    return await look(rows)
+  } finally {
+    await rows.close()
+  }
+}
+
 /** Removes what replaceRows() put aside: the replicas are whole again elsewhere. */
 export async function removeAside(parts: Pick<RowsParts, 'world' | 'drive'>): Promise<void> {
   const { world, drive } = parts

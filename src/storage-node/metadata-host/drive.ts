@@ -20,8 +20,8 @@ export class HostDrive {
   readonly log: DriveLog
   #rows: MetaRows
   readonly #replicas = new Map<number, HostedReplica>()
-  /** Applies under way, also of replicas that left meanwhile. */
-  readonly #applying = new Map<number, number>()
+  /** By partition, how much is under way in its rows, also of replicas that left meanwhile. */
+  readonly #busy = new Map<number, number>()
   /** Partitions whose entries may be the only copy: nothing of them is deleted. */
   readonly #heldBack = new Set<number>()
   #marker: Marker
@@ -46,7 +46,8 @@ export class HostDrive {
     this.#marker = parts.marker ?? []
   }
 
-  get rows(): MetaRows {
+  /** clear() is the drive's own, which says what is busy. */
+  get rows(): Omit<MetaRows, 'clear'> {
     return this.#rows
   }
 
@@ -65,9 +66,20 @@ export class HostDrive {
     this.#replicas.delete(partition)
   }
 
-  /** Whether a replica of the partition lives here, or one that left still has changes under way. */
+  /** Removes rows that do not count any more. */
+  async clear(partition: number): Promise<void> {
+    await this.#busyWith(partition, () => this.#rows.clear(partition))
+  }
+
+  /** Keeps others from the rows of a partition, who ask isBusyWith(), until what it gives is called. */
+  hold(partition: number): () => void {
+    this.#count(partition, 1)
+    return () => this.#count(partition, -1)
+  }
+
+  /** Whether a replica of the partition lives here, or its rows still have changes under way. */
   isBusyWith(partition: number): boolean {
-    return this.#replicas.has(partition) || (this.#applying.get(partition) ?? 0) > 0
+    return this.#replicas.has(partition) || (this.#busy.get(partition) ?? 0) > 0
   }
 
   /** Nothing of this partition may be deleted from the log. */
@@ -154,15 +166,19 @@ export class HostDrive {
   }
 
   async #busyWith(partition: number, work: () => Promise<void>): Promise<void> {
-    this.#applying.set(partition, (this.#applying.get(partition) ?? 0) + 1)
+    const letGo = this.hold(partition)
     try {
       while (this.#pause !== undefined) await this.#pause.ended
       const written = work()
       this.#writing.add(written)
       await written.finally(() => this.#writing.delete(written))
     } finally {
-      this.#applying.set(partition, this.#applying.get(partition)! - 1)
+      letGo()
     }
+  }
+
+  #count(partition: number, change: 1 | -1): void {
+    this.#busy.set(partition, (this.#busy.get(partition) ?? 0) + change)
   }
 
   async #checkpoint(options: { force?: boolean; retainBytes?: number }): Promise<void> {

@@ -33,7 +33,7 @@ export async function openJoining(
   try {
     const { host } = await openStartLog(start, { options: limits, isNeeded: () => false }, parts)
     host.log.endReading()
-    for (const id of partitions) await host.rows.clear(id)
+    for (const id of partitions) await host.clear(id)
     await host.checkpoint({ force: true })
     return host
   } catch (error) {

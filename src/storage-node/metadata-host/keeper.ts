@@ -372,7 +372,7 @@ export class MetadataKeeper implements Doubts {
 
   async #clearStale(host: HostDrive, partitions: readonly number[]): Promise<void> {
     try {
-      for (const id of partitions) if (!host.isBusyWith(id)) await host.rows.clear(id)
+      for (const id of partitions) if (!host.isBusyWith(id)) await host.clear(id)
     } catch (error) {
       this.#parts.log.warn({ drive: host.drive.id, error }, 'old rows could not be removed')
     }

@@ -118,8 +118,7 @@ export class ReplicaMender {
 
   async #copy(partition: HostedPartition, replica: Replica): Promise<void> {
     const host = this.#parts.hosts.get(replica.driveId)!
-    await host.rows.clear(partition.id)
-    const member = await partition.exclusive(async () => partition.addLearner(replica, host))
+    const member = await this.#addLearner(partition, replica)
     try {
       await this.#copyRows(partition, member)
       await host.rows.flush()
@@ -130,6 +129,18 @@ export class ReplicaMender {
     } finally {
       // Still a learner: it did not get that far, or the coordinator would not have it.
       if (member.role === 'learner') partition.remove(member)
+    }
+  }
+
+  /** Nobody else touches rows of the partition there, from the first look until the learner is there. */
+  async #addLearner(partition: HostedPartition, replica: Replica): Promise<Member> {
+    const host = this.#parts.hosts.get(replica.driveId)!
+    const letGo = host.hold(partition.id)
+    try {
+      await host.clear(partition.id)
+      return await partition.exclusive(async () => partition.addLearner(replica, host))
+    } finally {
+      letGo()
     }
   }
 

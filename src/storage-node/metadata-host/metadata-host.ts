@@ -190,7 +190,7 @@ export class MetadataHost {
       const host = this.#hosts.get(driveId)
       if (host === undefined) throw new Error(`drive ${driveId} has no metadata`)
       host.detach(id)
-      await host.rows.clear(id)
+      await host.clear(id)
       for (const batch of rows) {
         await host.apply(id, { incarnation, applied: position }, { batches: [batch], bytes: 0 })
       }

@@ -56,7 +56,7 @@ export async function mendReplica(
       ),
     )
   }
-  if (plan.from.sequence === 0) await host.rows.clear(id)
+  if (plan.from.sequence === 0) await host.clear(id)
   host.attach(id, replica.incarnation, plan.from)
   const missing = chain.filter(({ sequence }) => sequence > plan.from.sequence)
   await replay({ id, replica, host }, missing, (entry) => readBatch(entry, ordered))

@@ -27,6 +27,7 @@ import { layoutShard, recordSecret } from './segment/record-format.ts'
 import { SegmentFiles } from './segment/segment-files.ts'
 import { SegmentReader } from './segment/segment-reader.ts'
 import { SegmentUpkeep, type UpkeepOptions, type UpkeepRound } from './segment/segment-upkeep.ts'
+import { ShardDeletions } from './shard-deletions.ts'
 import { DriveRoom } from './space/drive-room.ts'
 import type { FileSystemRoom, RoomPromise } from './space/file-system-room.ts'
 import type { SpaceUse } from './space/levels.ts'
@@ -73,6 +74,7 @@ interface Opened {
 export class ShardStore {
   readonly #options: Required<Pick<ShardStoreOptions, 'segmentShardBytes' | 'bufferBytes'>>
   readonly #parts: Opened
+  readonly #deletions = new ShardDeletions()
   #bufferedBytes = 0
   #closed = false
 
@@ -159,8 +161,11 @@ export class ShardStore {
   /** Forgets a shard; a missing one is no error. */
   async deleteShard(id: ShardId): Promise<void> {
     this.#throwIfStopped()
-    await this.#parts.ledger.remove(id)
-    await this.#parts.big.remove(id)
+    const { ledger, big } = this.#parts
+    await this.#deletions.run(id, async () => {
+      await ledger.remove(id)
+      await big.remove(id)
+    })
   }
 
   /** What all shards of the drive say of themselves, for scrubbing and for rebuilding. Damaged headers are left out. */
@@ -245,6 +250,7 @@ export class ShardStore {
         record.seal(metadata)
         const { id, layout, bytes } = record
         try {
+          await this.#deletions.ended(id)
           await this.#parts.appender.append({ id, layout, bytes })
           promise.spend(bytes.length)
         } finally {
@@ -261,6 +267,7 @@ export class ShardStore {
       write: (cell) => writer.write(cell),
       abort: () => writer.abort(),
       commit: async (metadata) => {
+        await this.#deletions.ended(id)
         await writer.commit(metadata)
         const { ledger } = this.#parts
         // Synced: after a crash the row must not come back and hide the shard that was made to replace it.

@@ -300,6 +300,34 @@ t.test('too many shards in memory get files of their own', async (t) => {
   t.equal(await judgeShard(fixture.store, again), 'missing', 'both are gone')
 })
 
+t.test('a deletion that hung does not delete the shard that was written again', async (t) => {
+  for (const shardBytes of [1500, 6000]) {
+    const fixture = await ShardFixture.open()
+    const { disk } = fixture.machine
+    const [shard] = await fixture.put(new Seeded(3), 1, 6000)
+    const { id } = shard!.description
+    let goOn = (): void => {}
+    const hangs = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    const remove = disk.remove.bind(disk)
+    disk.remove = async (path) => {
+      if (path.includes(id.uid)) await hangs
+      await remove(path)
+    }
+    const deleted = fixture.store.deleteShard(id)
+    const again = sampleShard(new Seeded(4), shardBytes, 512)
+    again.description.id = id
+    const written = putShard(fixture.store, again)
+    for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate)
+    goOn()
+    await Promise.all([deleted, written])
+    t.equal(await judgeShard(fixture.store, again), 'whole')
+    const crashed = await fixture.crashed()
+    t.equal(await judgeShard(crashed.store, again), 'whole', 'and after a crash')
+  }
+})
+
 t.test('scan() names every shard once, as it was described', async (t) => {
   const fixture = await ShardFixture.open()
   const shards = [

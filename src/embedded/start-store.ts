@@ -11,6 +11,7 @@ import { buildMap, codeForDrives } from '../placement/build-map.ts'
 import type { ClusterMap } from '../placement/cluster-map.ts'
 import type { Change, ClusterState } from '../placement/coordinator.ts'
 import { markActive, setPath } from '../placement/coordinator-changes.ts'
+import { isDecisionDraft } from '../placement/coordinator-draft.ts'
 import { CoordinatorUnavailable, FileCoordinator } from '../placement/coordinator-file.ts'
 import { newMetaPartitions } from '../placement/coordinator-replicas.ts'
 import { slotCountFor } from '../placement/rebalance.ts'
@@ -76,7 +77,7 @@ async function wasInterrupted(drives: readonly FoundDrive[], { disk }: World): P
     if (await isJoining(path, { disk })) return false
     for (const directory of ['coordinator', 'metalog', 'seg', 'big']) {
       const names = await disk.list(`${path}/${directory}`).catch(() => [directory])
-      if (names.some((name) => name !== 'draft')) return false
+      if (names.some((name) => !isDecisionDraft(name))) return false
     }
   }
   return true

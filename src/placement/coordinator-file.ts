@@ -2,17 +2,12 @@
 // A decision holds once it is durable on all of them. Layout: docs/formats/coordinator.md.
 
 import { assert } from '../kit/assert.ts'
-import { replaceFile } from '../kit/files.ts'
 import { sleepPatiently } from '../kit/patient-sleep.ts'
 import type { World } from '../kit/world.ts'
 import type { Change, ClusterState, Coordinator } from './coordinator.ts'
 import { markOut } from './coordinator-changes.ts'
-import {
-  type Decision,
-  decisionFileName,
-  encodeDecision,
-  epochOfFileName,
-} from './coordinator-format.ts'
+import { isDecisionDraft, writeDecision } from './coordinator-draft.ts'
+import { type Decision, encodeDecision, epochOfFileName } from './coordinator-format.ts'
 import { chooseState, coordinatorPath, type History, readHistory } from './coordinator-history.ts'
 import { lookAtDecisions } from './coordinator-scrub.ts'
 
@@ -46,7 +41,6 @@ const KEPT_WHO_LEFT = 32
 // A drive that takes longer to remember a decision hangs: everyone else waits for it. Drives that share a busy disk
 // are slow together for seconds: failing them for that would lose them all at once.
 const WRITE_DEADLINE_MS = 30_000
-const DRAFT = 'draft'
 
 interface Parts {
   world: Pick<World, 'disk' | 'clock'>
@@ -68,6 +62,7 @@ export class FileCoordinator implements Coordinator {
   readonly #leftBehind = new Map<number, Promise<unknown>>()
   readonly #listeners = new Set<(state: ClusterState) => void>()
   #decision: Decision
+  #drafts = 0
   #last: Promise<unknown> = Promise.resolve()
 
   private constructor(decision: Decision, parts: Parts) {
@@ -120,8 +115,7 @@ export class FileCoordinator implements Coordinator {
    * the caller's to change. Throws DriveForked for a drive with a history of its own.
    */
   async addDrive(drive: CoordinatorDrive): Promise<void> {
-    // Two that write to one drive would use the same draft.
-    await this.#leftBehind.get(drive.id)
+    await this.#untilNothingIsLeftBehind(drive)
     await this.#inTurn(async () => {
       const reason = this.#absent.get(drive.id)
       this.#absent.delete(drive.id)
@@ -265,17 +259,21 @@ export class FileCoordinator implements Coordinator {
 
   async #writeTo(drive: CoordinatorDrive, decision: Decision, bytes: Uint8Array): Promise<void> {
     const { epoch } = decision.state
-    const attempt = (): Promise<void> =>
-      this.#beforeDeadline(drive, () => writeFile(this.#world, drive, epoch, bytes))
+    const directory = coordinatorPath(drive.path)
+    const attempt = (): Promise<void> => {
+      this.#drafts += 1
+      const file = { directory, epoch, bytes, draft: `draft-${this.#drafts}` }
+      return this.#beforeDeadline(drive, (isWanted) => writeDecision(this.#world, file, isWanted))
+    }
     try {
       await attempt()
     } catch (error) {
       if (!isFull(error)) throw error
       // The oldest decisions make room for the newest.
-      await this.#removeFiles(drive, (known) => known < epoch - 1)
+      await this.#removeDecisions(drive, (known) => known < epoch - 1)
       await attempt()
     }
-    await this.#removeFiles(drive, (known) => known <= epoch - KEPT_FILES)
+    await this.#removeDecisions(drive, (known) => known <= epoch - KEPT_FILES)
   }
 
   async #scrubDrive(
@@ -296,27 +294,42 @@ export class FileCoordinator implements Coordinator {
     found.damaged += look.rotten.length + (look.lacksLast ? 1 : 0)
   }
 
+  /** Decisions that do not hold after all, and what writers left that nobody waited for. */
   async #removeStrays(drive: CoordinatorDrive): Promise<void> {
     try {
-      await this.#removeFiles(drive, (known) => known > this.state.epoch)
+      await this.#removeDecisions(drive, (known) => known > this.state.epoch)
+      await this.#removeFiles(drive, isDecisionDraft)
     } catch (error) {
       if (this.#drives.has(drive.id)) drive.fail(error)
     }
   }
 
-  async #removeFiles(drive: CoordinatorDrive, isOld: (epoch: number) => boolean): Promise<void> {
-    const directory = coordinatorPath(drive.path)
-    await this.#beforeDeadline(drive, async () => {
-      for (const name of await this.#world.disk.list(directory)) {
-        const epoch = epochOfFileName(name)
-        if (epoch !== undefined && isOld(epoch))
-          await this.#world.disk.remove(`${directory}/${name}`)
-      }
+  async #removeDecisions(
+    drive: CoordinatorDrive,
+    isOld: (epoch: number) => boolean,
+  ): Promise<void> {
+    await this.#removeFiles(drive, (name) => {
+      const epoch = epochOfFileName(name)
+      return epoch !== undefined && isOld(epoch)
     })
   }
 
-  /** A drive that is put aside meanwhile is waited for no more; what it was to write is left behind. */
-  async #beforeDeadline<T>(drive: CoordinatorDrive, work: () => Promise<T>): Promise<T> {
+  async #removeFiles(drive: CoordinatorDrive, isOld: (name: string) => boolean): Promise<void> {
+    const directory = coordinatorPath(drive.path)
+    await this.#beforeDeadline(drive, async (isWanted) => {
+      for (const name of await this.#world.disk.list(directory))
+        if (isWanted() && isOld(name)) await this.#world.disk.remove(`${directory}/${name}`)
+    })
+  }
+
+  /**
+   * A drive that is put aside meanwhile is waited for no more, nor one that takes too long. The work goes on behind
+   * everybody's back: it is told that it is not wanted, and nothing else is written to the drive before it has ended.
+   */
+  async #beforeDeadline<T>(
+    drive: CoordinatorDrive,
+    work: (isWanted: () => boolean) => Promise<T>,
+  ): Promise<T> {
     const gone = this.#absent.get(drive.id)
     if (gone !== undefined) throw new Error(gone)
     const done = new AbortController()
@@ -328,25 +341,54 @@ export class FileCoordinator implements Coordinator {
       },
       () => {}, // Not late after all.
     )
-    const working = drive.run(work)
+    // run() rejects when the drive fails, whatever the work does.
+    let underWay: Promise<T> | undefined
+    let isWanted = true
+    const working = drive.run(() => {
+      underWay = work(() => isWanted)
+      return underWay
+    })
     try {
       return await Promise.race([
         working,
         late.then(() => new Promise<never>(() => {})),
         whenAborted(departure.signal),
       ])
+    } catch (error) {
+      isWanted = false
+      this.#leaveBehind(
+        drive.id,
+        working.catch(() => {}).then(() => underWay),
+      )
+      throw error
     } finally {
-      if (departure.signal.aborted) this.#leaveBehind(drive.id, working)
       this.#departures.delete(drive.id)
       done.abort()
     }
   }
 
   #leaveBehind(driveId: number, working: Promise<unknown>): void {
-    const ended: Promise<unknown> = working
-      .catch(() => {}) // Nobody counts on it.
-      .finally(() => this.#leftBehind.delete(driveId))
+    const ended: Promise<unknown> = Promise.allSettled([
+      this.#leftBehind.get(driveId),
+      working,
+    ]).then(() => {
+      if (this.#leftBehind.get(driveId) === ended) this.#leftBehind.delete(driveId)
+    })
     this.#leftBehind.set(driveId, ended)
+  }
+
+  async #untilNothingIsLeftBehind({ id }: CoordinatorDrive): Promise<void> {
+    const leftBehind = this.#leftBehind.get(id)
+    if (leftBehind === undefined) return
+    const done = new AbortController()
+    const late = sleepPatiently(this.#world.clock, WRITE_DEADLINE_MS, done.signal)
+    try {
+      await Promise.race([leftBehind, late])
+    } finally {
+      late.catch(() => {}) // Not late after all.
+      done.abort()
+    }
+    if (this.#leftBehind.has(id)) throw new Error('what was written to it before has not ended')
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
@@ -365,19 +407,6 @@ function bytesOf({ hash, ...draft }: Decision): Uint8Array {
   const { decision, bytes } = encodeDecision(draft)
   assert(decision.hash === hash, 'a decision that was read is written again unchanged')
   return bytes
-}
-
-async function writeFile(
-  world: Pick<World, 'disk'>,
-  drive: CoordinatorDrive,
-  epoch: number,
-  bytes: Uint8Array,
-): Promise<void> {
-  assert(epoch >= 0, 'epochs do not go below zero')
-  const directory = coordinatorPath(drive.path)
-  const path = `${directory}/${decisionFileName(epoch)}`
-  // The state may hold the root secret: for the owner's eyes only.
-  await replaceFile(world, { path, draft: `${directory}/${DRAFT}`, bytes, permissions: 0o600 })
 }
 
 /** What drives held for sure that were out when they left the map: the last of them. */

@@ -13,7 +13,7 @@ import { chooseState, readHistory } from '../../../src/placement/coordinator-his
 const world = realWorld()
 await prepareDigests()
 
-type TestDrive = CoordinatorDrive & { breakNow?: boolean; full?: boolean }
+type TestDrive = CoordinatorDrive & { breakNow?: boolean }
 
 async function makeDrives(test: Test, count: number): Promise<TestDrive[]> {
   const root = await mkdtemp(join(tmpdir(), 'coordinator-'))
@@ -37,9 +37,6 @@ function testDrive(id: number, path: string): TestDrive {
     },
     run: async (operation) => {
       if (drive.breakNow) throw Object.assign(new Error('broken'), { code: 'EIO' })
-      if (drive.full && !operation.toString().includes('list')) {
-        throw Object.assign(new Error('full'), { code: 'ENOSPC' })
-      }
       return operation()
     },
     fail: (cause) => {
@@ -215,11 +212,20 @@ t.test('damaged files are skipped; the intact ones of other drives win', async (
 
 t.test('a full drive refuses the decision and is not failed', async (t) => {
   const drives = await makeDrives(t, 2)
-  const coordinator = await FileCoordinator.create(firstState(drives), { world, drives })
-  drives[1]!.full = true
+  let isFull = false
+  const disk: typeof world.disk = {
+    ...world.disk,
+    open: async (path, ...how) => {
+      if (!isFull || !path.startsWith(drives[1]!.path)) return world.disk.open(path, ...how)
+      throw Object.assign(new Error('full'), { code: 'ENOSPC' })
+    },
+  }
+  const parts = { world: { ...world, disk }, drives }
+  const coordinator = await FileCoordinator.create(firstState(drives), parts)
+  isFull = true
   await t.rejects(coordinator.decide(addBucket('a')), { code: 'COORDINATOR_UNAVAILABLE' })
   t.equal(drives[1]!.failure, undefined)
-  drives[1]!.full = false
+  isFull = false
   await coordinator.decide(addBucket('b'))
   t.same(Object.keys((await reopen(again(drives))).state.buckets), ['b'])
 })
@@ -275,6 +281,117 @@ t.test('a decision does not wait for a drive that is put aside', async (t) => {
   t.equal(drives[0]!.failure, undefined, 'it remembers again')
   await coordinator.close()
 })
+
+for (const hung of ['sync', 'rename'] as const) {
+  t.test(
+    `what a drive was too late for does not come to light, with a ${hung} that hangs`,
+    async (t) => {
+      const drives = await makeDrives(t, 3)
+      const clock = new Deadlines()
+      const { disk, goOn } = hangingDisk(drives[0]!.path, hung)
+      const coordinator = await FileCoordinator.create(firstState(drives), {
+        world: { clock, disk: disk.usual },
+        drives,
+      })
+      disk.hangs = true
+      const deciding = coordinator.decide(addBucket('late'))
+      await clock.pass(() => drives[0]!.failure !== undefined)
+      disk.hangs = false
+      const { epoch } = await deciding
+      const [back] = again(drives)
+      const returning = coordinator.addDrive(back!)
+      let isBack = false
+      void returning.then(() => {
+        isBack = true
+      })
+      for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate)
+      t.notOk(isBack, 'nobody writes to it while the late one does')
+      goOn()
+      await returning
+      const names = await readdir(join(drives[0]!.path, 'coordinator'))
+      const late = `${epoch - 1}`.padStart(12, '0')
+      t.notOk(names.includes(late), 'the decision that came too late')
+      t.same(
+        names.filter((name) => name.startsWith('draft')),
+        [],
+      )
+      t.match(await choose(drives), { kind: 'chosen', decision: { state: { epoch } } })
+      await coordinator.close()
+    },
+  )
+}
+
+t.test('drafts that a crash left are removed by the next start', async (t) => {
+  const drives = await makeDrives(t, 2)
+  const coordinator = await FileCoordinator.create(firstState(drives), { world, drives })
+  await coordinator.close()
+  for (const name of ['draft', 'draft-17'])
+    await writeFile(join(drives[0]!.path, 'coordinator', name), 'half')
+  await (await reopen(again(drives))).close()
+  const names = await readdir(join(drives[0]!.path, 'coordinator'))
+  t.same(
+    names.filter((name) => name.startsWith('draft')),
+    [],
+  )
+})
+
+/** Deadlines that pass when a test says so. */
+class Deadlines {
+  readonly #sleepers = new Set<() => void>()
+
+  sleep = (_ms: number, signal?: AbortSignal): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const wake = (): void => {
+        this.#sleepers.delete(wake)
+        resolve()
+      }
+      this.#sleepers.add(wake)
+      signal?.addEventListener('abort', () => {
+        this.#sleepers.delete(wake)
+        reject(new Error('aborted'))
+      })
+    })
+
+  now = (): number => 0
+  monotonicMs = (): number => 0
+
+  /** Lets seconds pass until something has happened; others get time to do what they do in less than a second. */
+  async pass(until: () => boolean): Promise<void> {
+    for (let second = 0; second < 1000 && !until(); second += 1) {
+      for (const wake of [...this.#sleepers]) wake()
+      for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate)
+    }
+  }
+}
+
+/** The disk, on which an operation below `path` hangs while it is told to. */
+function hangingDisk(path: string, hung: 'sync' | 'rename') {
+  let goOn = (): void => {}
+  const hanging = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  const disk = { hangs: false, usual: world.disk }
+  const wait = async (of: string, at: string): Promise<void> => {
+    if (disk.hangs && of === hung && at.startsWith(path)) await hanging
+  }
+  disk.usual = {
+    ...world.disk,
+    open: async (at, ...how) => {
+      const file = await world.disk.open(at, ...how)
+      return Object.assign(Object.create(file), {
+        read: file.read.bind(file),
+        write: file.write.bind(file),
+        close: file.close.bind(file),
+        sync: () => wait('sync', at).then(() => file.sync()),
+      })
+    },
+    rename: async (from, to) => {
+      await wait('rename', from)
+      await world.disk.rename(from, to)
+    },
+  }
+  return { disk, goOn }
+}
 
 t.test('a change that marks out what is out already changes nothing', async (t) => {
   const drives = await makeDrives(t, 2)

@@ -51,6 +51,7 @@ export class SimMachine {
   readonly say: (line: string) => void
   readonly #seed: number
   readonly #latency: Seeded
+  readonly #byPath: ReadonlyMap<string, SimDrive>
   readonly #inFlight = new Set<() => Promise<unknown>>()
   #fuseAt = Number.POSITIVE_INFINITY
 
@@ -61,6 +62,7 @@ export class SimMachine {
     this.#seed = seed
     this.time = parts.time
     this.drives = parts.drives
+    this.#byPath = new Map(parts.drives.map((drive) => [drive.path, drive]))
     this.latencies = parts.latencies
     this.say = parts.say
     this.#latency = randomsFor(seed, 'latency')
@@ -83,8 +85,8 @@ export class SimMachine {
   }
 
   driveAt(path: string): SimDrive | undefined {
-    const name = path.split('/')[1]
-    return this.drives.find((drive) => drive.path === `/${name}`)
+    const end = path.indexOf('/', 1)
+    return this.#byPath.get(end < 0 ? path : path.slice(0, end))
   }
 
   /** A process that begins now. `number` makes its random bytes its own. */

@@ -38,8 +38,8 @@ const TUNING: Tuning = {
   },
   healing: { outDelayMs: 8_000, againMs: 2_000 },
   // All drives of the machine in memory have one number, and stand for disks of their own.
-  care: { limits: { sharedFactor: 1 } },
-  poolBytes: 8 * 1024 * KIBIBYTE,
+  care: { limits: { sharedFactor: 1 }, everyMs: 500 },
+  poolBytes: 3 * 1024 * KIBIBYTE,
 }
 
 /** Between two comparisons of all metadata replicas. */

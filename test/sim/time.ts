@@ -41,16 +41,17 @@ export class SimTime {
       isDone = true
     }
     work.then(done, done)
-    for (;;) {
-      await settle()
-      if (isDone) return await work
+    await turns(() => {
+      if (isDone) return true
       const event = this.#pop()
       if (event === undefined) throw new Error('nothing is left that could happen')
       if (event.atMs > deadlineMs) throw new Error(`not done after ${deadlineMs} ms`)
       this.nowMs = event.atMs
       this.ticks += 1
       event.run()
-    }
+      return false
+    })
+    return await work
   }
 
   #push(event: Event): void {
@@ -89,9 +90,32 @@ function isBefore(left: Event, right: Event): boolean {
   return left.atMs < right.atMs || (left.atMs === right.atMs && left.order < right.order)
 }
 
-/** Resolves when nothing can go on before the next event: all promises that are settled were heard. */
-function settle(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve)
+/** So many turns are asked for at once: for each of them alone the loop would look for input and output. */
+const TURNS = 256
+
+/**
+ * Takes turns until `turn` says that it was the last one. Before each of them nothing can go on any more: all promises
+ * that are settled were heard.
+ */
+function turns(turn: () => boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let isOver = false
+    const take = (): void => {
+      if (isOver) return
+      try {
+        isOver = turn()
+        if (isOver) resolve()
+      } catch (error) {
+        isOver = true
+        reject(error)
+      }
+    }
+    const takeMany = (): void => {
+      for (let count = 1; count < TURNS; count += 1) setImmediate(take)
+      setImmediate(() => {
+        if (!isOver) takeMany()
+      })
+    }
+    takeMany()
   })
 }

@@ -341,7 +341,7 @@ export interface Queries {
   /**
    * Blobs in order of the keys of the rows that name them, strictly after the row `after`: about `limit`, for all of
    * one row come at once. Go on after the `after` of the page while there is `more`. A version that becomes the
-   * latest again while they are walked may be missed: it goes back to where the walk has been.
+   * latest again while they are walked may be missed, for it goes back to where the walk has been: see `tally`.
    */
   scanBlobs(
     after: Uint8Array | undefined,
@@ -370,9 +370,21 @@ export interface Queries {
   dueGarbage(nowMs: number, limit: number, after?: Garbage): Promise<Garbage[]>
 }
 
+/** What commands did since the process began: where it has grown, what was read of the rows before says too little. */
+export interface PartitionTally {
+  /** Blobs that were left without some of their shards. */
+  readonly owed: number
+  /** Blobs of versions that became the latest again. */
+  readonly promoted: number
+  /** Those that became it since there were `promoted`; undefined where they were too many to remember. */
+  promotedSince(promoted: number): readonly OwedBlob[] | undefined
+}
+
 /** A partition: one order of commands, and rows that follow from it. */
 export interface MetadataPartition extends Queries {
   readonly id: MetaPartitionId
+  /** Has grown before a command is answered, and before it is durable. */
+  readonly tally: PartitionTally
   /**
    * Resolves once the outcome is durable on the commit quorum. Throws MetadataUnavailable when it can not be
    * known whether the command was done (its commandId may be sent again); its `lateEnd` tells, where it goes on.

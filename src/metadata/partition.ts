@@ -18,6 +18,7 @@ import type {
   MetaPartitionId,
   ObjectScan,
   OwedBlob,
+  PartitionTally,
   ScanPage,
   UploadCensus,
   UploadScan,
@@ -107,6 +108,7 @@ export async function openPartition(
 /** Queries read rows that are durable; a write whose fate is open is waited for where it could matter. */
 class Partition implements MetadataPartition {
   readonly id: MetaPartitionId
+  readonly tally: PartitionTally
   readonly #rows: RowReader
   readonly #pipeline: CommandPipeline
   readonly #admit: (command: Command) => void
@@ -131,6 +133,7 @@ class Partition implements MetadataPartition {
     this.#patience = patience
     this.#rows = rows
     this.#pipeline = pipeline
+    this.tally = pipeline.tally
   }
 
   async commit<C extends Command>(command: C): Promise<AnswerTo<C>> {

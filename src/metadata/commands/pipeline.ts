@@ -12,6 +12,7 @@ import type { Context, Decision, GarbagePolicy, View } from './decision.ts'
 import { nextTime } from './log-time.ts'
 import { PendingRows } from './pending-rows.ts'
 import { firstSweep, type SweepPosition, sweepExpired } from './sweep.ts'
+import { Tally } from './tally.ts'
 
 export interface PipelineOptions {
   garbage: GarbagePolicy
@@ -42,6 +43,7 @@ export async function openPipeline(
 
 /** Takes commands of one partition. After the first failed append it takes no more. */
 export class CommandPipeline {
+  readonly tally = new Tally()
   readonly #options: PipelineOptions
   readonly #parts: PipelineParts
   readonly #rows: PendingRows
@@ -174,6 +176,7 @@ export class CommandPipeline {
     // The view fell back to older rows if an append failed while this was decided.
     if (this.#failure) throw unavailable(this.#failure)
     this.#time = time
+    this.tally.note(batch)
     const timed = [...batch, { key: CLOCK_KEY, value: encodeClockRow(time) }]
     const fate = this.#meetFate(this.#lastFate, this.#parts.log.append(timed))
     this.#rows.add(timed, fate)

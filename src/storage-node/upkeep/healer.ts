@@ -186,6 +186,7 @@ export class Healer {
   progress(): HealProgress {
     const queued = this.#damage.size + this.#owed.size
     const unrepairableCount = this.#unrepairable.count
+    const isClean = this.#isClean && this.#owed.isCurrent && (this.#parts.files?.isClean ?? true)
     return {
       queued,
       passes: Object.values(this.#passes).map(({ walk: { kind, startedMs, counts } }) => {
@@ -198,8 +199,7 @@ export class Healer {
       unrepairable: this.#unrepairable.blobs,
       unrepairableCount,
       ...(this.#parts.files?.counts ?? { checkedFiles: 0, damagedFiles: 0 }),
-      complete:
-        this.#isClean && (this.#parts.files?.isClean ?? true) && queued + unrepairableCount === 0,
+      complete: isClean && queued + unrepairableCount === 0,
       lastVerifiedMs: this.#lastVerifiedMs,
       moves: this.#mover.progress(),
     }

@@ -8,6 +8,11 @@ export interface OwedOf {
   owed: OwedBlob
 }
 
+interface KnownOwed {
+  item: OwedOf
+  triedMs: number | undefined
+}
+
 /** How often the partitions are asked when nothing was owed. */
 const ASK_EVERY_MS = 5_000
 
@@ -21,11 +26,20 @@ const AGAIN_AFTER_MS = 60_000
 export class OwedBlobs {
   readonly #partitions: readonly MetadataPartition[]
   /** Every blob of the last answer that is not known to be whole, and when it was tried. */
-  readonly #known = new Map<string, { item: OwedOf; triedMs: number | undefined }>()
+  #known = new Map<string, KnownOwed>()
+  /** How many each partition had left owing when it was asked. */
+  #tallied: ReadonlyMap<MetadataPartition, number> = new Map()
   #askedMs = Number.NEGATIVE_INFINITY
 
   constructor(partitions: readonly MetadataPartition[]) {
     this.#partitions = partitions
+  }
+
+  /** Whether no command has left a blob owing since all partitions were asked. */
+  get isCurrent(): boolean {
+    return this.#partitions.every(
+      (partition) => this.#tallied.get(partition) === partition.tally.owed,
+    )
   }
 
   /** Blobs that are known to be owed. */
@@ -58,14 +72,19 @@ export class OwedBlobs {
 
   async #ask(nowMs: number): Promise<void> {
     this.#askedMs = nowMs
-    const before = new Map(this.#known)
-    this.#known.clear()
+    const found = new Map<string, KnownOwed>()
+    const tallied = new Map<MetadataPartition, number>()
     for (const partition of this.#partitions) {
+      // Before it is asked: what comes meanwhile may be missed.
+      tallied.set(partition, partition.tally.owed)
       for (const owed of await partition.owedBlobs(ROWS_MAX)) {
         const name = nameOf(owed)
-        this.#known.set(name, { item: { partition, owed }, triedMs: before.get(name)?.triedMs })
+        found.set(name, { item: { partition, owed }, triedMs: this.#known.get(name)?.triedMs })
       }
     }
+    // Only now that all have answered: one that does not must not make it seem that nothing is owed.
+    this.#known = found
+    this.#tallied = tallied
   }
 }
 

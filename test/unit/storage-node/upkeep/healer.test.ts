@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { DriveUnavailable } from '../../../../src/kit/drive-unavailable.ts'
 import { Registry } from '../../../../src/kit/metrics.ts'
+import { MISSING_SLOT } from '../../../../src/metadata/records.ts'
 import { markActive, markOut } from '../../../../src/placement/coordinator-changes.ts'
 import {
   type HealProgress,
@@ -179,6 +180,17 @@ t.test('a drive that goes out is replaced at once when little redundancy is left
   const now = await until(healer, ({ ended }) => ended.check >= 6)
   t.ok(now.waiting > 0, 'of four drives less than six shards are made')
   t.notOk(now.complete)
+})
+
+t.test('a write that lacks a shard is never called complete', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  for (const lost of [1, 2, 3, 4]) await fixture.takeOut(lost)
+  const healer = startHealer(t, fixture)
+  await until(healer, ({ complete }) => complete)
+  await fixture.put('k', random.bytes(3000))
+  t.ok((await fixture.reference('k')).blob.drives.includes(MISSING_SLOT))
+  t.notOk(healer.progress().complete, 'not even until it is counted')
+  await until(healer, ({ queued }) => queued === 1)
 })
 
 t.test('with more redundancy it waits whether the drive comes back', async (t) => {

@@ -1,5 +1,5 @@
 // A pass over every blob that rows name, partition by partition.
-import type { BlobReference, MetadataPartition } from '../../metadata/contract.ts'
+import type { BlobReference, MetadataPartition, OwedBlob } from '../../metadata/contract.ts'
 import type { Healed } from './heal-blob.ts'
 
 /** What a pass is for: to find what is missing, or to read every byte. */
@@ -32,6 +32,8 @@ export interface WalkPosition {
   at: number
   /** The row after which it goes on, in hex; absent at the beginning of the partition. */
   after?: string
+  /** It walks this partition for the second time. */
+  again?: true
 }
 
 /** Rows asked for at once: a bound on memory. */
@@ -56,6 +58,9 @@ export class BlobWalk {
   #after: Uint8Array | undefined
   #page: WalkedBlob[] = []
   #pageEndsPartition = false
+  /** How many versions of the partition had come up when it was begun; undefined where another process began it. */
+  #promoted: number | undefined
+  #isAgain = false
   /** What had been found, and where, when the page under way was read: all before it is done. */
   #settled: WalkPosition
   /** What another process had found. */
@@ -67,7 +72,7 @@ export class BlobWalk {
     partitions: readonly MetadataPartition[],
     from: Pick<WalkPosition, 'startedMs'> & Partial<WalkPosition>,
   ) {
-    const { startedMs, counts, at = 0, after } = from
+    const { startedMs, counts, at = 0, after, again } = from
     this.kind = kind
     this.startedMs = startedMs
     this.#partitions = partitions
@@ -76,6 +81,8 @@ export class BlobWalk {
     Object.assign(this.counts, counts)
     this.#before = { ...this.counts }
     this.isResumed = at > 0 || after !== undefined
+    this.#isAgain = again ?? false
+    if (after === undefined) this.#notePromoted()
     this.#settled = this.#here()
   }
 
@@ -87,12 +94,13 @@ export class BlobWalk {
   /** The next blobs, at most `limit`; none at the end. A page that can not be read now is asked for again by the next call. */
   async next(limit: number): Promise<WalkedBlob[]> {
     while (this.#page.length === 0) {
-      if (this.#pageEndsPartition) this.#enterNextPartition()
+      if (this.#pageEndsPartition) this.#leavePartition()
       const partition = this.#partitions[this.#at]
       this.#settled = this.#here()
       if (partition === undefined) return []
       const { references, after, more } = await partition.scanBlobs(this.#after, PAGE_BLOBS)
-      this.#page = references.map((reference) => ({ partition, reference }))
+      const missed = more ? [] : await this.#findPromoted(partition)
+      this.#page = [...references, ...missed].map((reference) => ({ partition, reference }))
       this.#after = after
       this.#pageEndsPartition = !more
     }
@@ -130,13 +138,41 @@ export class BlobWalk {
   #here(): WalkPosition {
     const after = this.#after && Buffer.from(this.#after).toString('hex')
     const { startedMs } = this
-    return { startedMs, counts: { ...this.counts }, at: this.#at, ...(after ? { after } : {}) }
+    return {
+      ...{ startedMs, counts: { ...this.counts }, at: this.#at },
+      ...(after ? { after } : {}),
+      ...(this.#isAgain ? { again: true } : {}),
+    }
   }
 
-  #enterNextPartition(): void {
-    this.#at += 1
+  /**
+   * Blobs of versions that became the latest since the partition was begun: they may have gone back to where the walk had
+   * been. All rows have been read by now, so what comes up from here on was seen where it was.
+   */
+  async #findPromoted(partition: MetadataPartition): Promise<BlobReference[]> {
+    const promoted = this.#promotedSinceBegun(partition)
+    const found = await Promise.all((promoted ?? []).map((owed) => partition.findBlob(owed)))
+    return found.filter((reference) => reference !== undefined)
+  }
+
+  #promotedSinceBegun({ tally }: MetadataPartition): readonly OwedBlob[] | undefined {
+    return this.#promoted === undefined ? undefined : tally.promotedSince(this.#promoted)
+  }
+
+  /** Where it is not known what came up meanwhile the partition is walked again, once; then the pass vouches for nothing. */
+  #leavePartition(): void {
+    const isSure = this.#promotedSinceBegun(this.#partitions[this.#at]!) !== undefined
+    if (!isSure && this.#isAgain) this.counts.unsettled += 1
+    const walksAgain = !isSure && !this.#isAgain
+    if (!walksAgain) this.#at += 1
+    this.#isAgain = walksAgain
     this.#after = undefined
     this.#pageEndsPartition = false
+    this.#notePromoted()
+  }
+
+  #notePromoted(): void {
+    this.#promoted = this.#partitions[this.#at]?.tally.promoted
   }
 }
 

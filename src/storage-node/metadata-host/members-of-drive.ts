@@ -1,0 +1,36 @@
+// What metadata partitions have on one drive.
+import type { HostedPartition, Member } from './partition.ts'
+
+type Partitions = ReadonlyMap<number, HostedPartition>
+
+/** All replicas on a drive, learners too. */
+export function membersOn(partitions: Partitions, driveId: number): Member[] {
+  return [...partitions.values()]
+    .flatMap(({ members }) => members)
+    .filter((member) => member.driveId === driveId)
+}
+
+/** Copies that are under way to a drive are given up. */
+export function removeLearners(partitions: Partitions, driveId: number): void {
+  for (const partition of partitions.values()) {
+    for (const member of partition.members) {
+      if (member.driveId === driveId && member.role === 'learner') partition.remove(member)
+    }
+  }
+}
+
+/** Whether a drive holds what can be read nowhere else. */
+export function isOnlyCopy(partitions: Partitions, driveId: number): boolean {
+  return [...partitions.values()].some((partition) => {
+    const holds = partition.members.some(
+      (member) => member.driveId === driveId && member.role === 'voter',
+    )
+    return holds && !partition.readers.some((member) => member.driveId !== driveId)
+  })
+}
+
+/** LevelDB may end the process over a rotten table: nothing reads it any more, unless there is no other copy. */
+export function readNoMore(partitions: Partitions, driveId: number): void {
+  if (isOnlyCopy(partitions, driveId)) return
+  for (const member of membersOn(partitions, driveId)) member.readable = false
+}

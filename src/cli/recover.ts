@@ -96,7 +96,14 @@ function showPartition(
     `  ${dumpedRows} rows from the dump, ${unconfirmed} versions from shards alone`,
     ...list('named by the dump, but no shard is left (deleted since, or lost)', report.gone),
     ...list('have too few shards to be read', report.damaged),
-    ...list('uploads that may have been completed are under way again', report.uploads),
+    ...list(
+      'uploads, of which no row says that they were completed, were taken for completed with all parts that are there',
+      report.uploads.filter(({ assumed }) => assumed === 'completed'),
+    ),
+    ...list(
+      'uploads are under way again, though they may have been completed',
+      report.uploads.filter(({ assumed }) => assumed === 'under-way'),
+    ),
     ...list('blobs that no row could be made for (appends, annotations)', report.unplaced),
     ...(strangers > 0 ? [`  ${strangers} blobs of buckets that are no more`] : []),
   ]

@@ -9,8 +9,9 @@ import { ClosingStack } from '../kit/closing-stack.ts'
 import { shardCount } from '../kit/erasure-code.ts'
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
-import { decodeLabel, type Label } from '../metadata/label.ts'
-import { type FoundBlob, type RebuildReport, rebuildRows } from '../metadata/rebuild.ts'
+import { decodeLabel } from '../metadata/label.ts'
+import { rebuildRows } from '../metadata/rebuild/rebuild-rows.ts'
+import type { FoundBlob, RebuildReport } from '../metadata/rebuild/remains.ts'
 import { MISSING_SLOT } from '../metadata/records.ts'
 import type { ClusterState, Coordinator, Replica } from '../placement/coordinator.ts'
 import { replaceReplicas } from '../placement/coordinator-changes.ts'
@@ -229,9 +230,6 @@ function bucketsOf({ buckets }: ClusterState): Map<number, { versioned: boolean 
   )
 }
 
-/** A blob without a label says nothing of an object: only a row of the dump can name it. */
-const NO_LABEL: Label = { role: { kind: 'annotation', name: '' } }
-
 /** All blobs of a partition, with the drives on which a whole header and tail were found. One partition at a time bounds memory. */
 async function findBlobs(partition: number, { stores, state }: Opened): Promise<FoundBlob[]> {
   const found = new Map<string, FoundBlob>()
@@ -261,11 +259,12 @@ async function isWhole(store: ShardStore, { id }: ShardDescription): Promise<boo
 
 function newBlob(description: ShardDescription): FoundBlob {
   const { id, code, cellBytes, blobBytes, partition, bucketId, key, metadata } = description
-  const label = decodeLabel(metadata) ?? NO_LABEL
   const drives = Array<number>(shardCount(code)).fill(MISSING_SLOT)
   const blob = { uid: id.uid, part: id.part, bytes: blobBytes, code, cellBytes, partition, drives }
-  const plainBytes = label.encryption ? plainBytesOf(blobBytes) : blobBytes
-  return { bucketId, key, blob, plainBytes, label }
+  const isSealed = decodeLabel(metadata)?.encryption !== undefined
+  const plainBytes = isSealed ? plainBytesOf(blobBytes) : blobBytes
+  // A copy: what was read holds the whole header, if not more.
+  return { bucketId, key, blob, plainBytes, label: Uint8Array.from(metadata) }
 }
 
 /** Every seal adds a tag. */

@@ -33,6 +33,8 @@ t.test('without a dump: every object with bytes', { timeout: 200_000 }, async (t
   const made = outcome.partitions.reduce((sum, { report }) => sum + report!.unconfirmed, 0)
   t.ok(made >= wanted.size, `${made} versions were made`)
   t.ok(outcome.partitions.every(({ report }) => report!.damaged.length === 0))
+  const uploads = outcome.partitions.flatMap(({ report }) => report!.uploads)
+  t.match(uploads, [{ key: 'multipart', assumed: 'completed' }], 'what was assumed is said')
   t.match(await run(['recover', ...drives, '--yes']), { stdout: /nothing is to be recovered/ })
 
   const second = await start(t, drives)

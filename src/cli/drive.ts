@@ -17,6 +17,13 @@ export interface PlaceOptions extends AdminOptions {
   weight?: string
 }
 
+/** Options of `replace`. */
+export interface ReplaceOptions extends PlaceOptions {
+  wait?: boolean
+  /** Seconds. */
+  timeout: string
+}
+
 /** Options of `drain`. */
 export interface DrainOptions extends AdminOptions {
   wait?: boolean
@@ -41,7 +48,9 @@ const POLL_MS = 1_000
 export async function listDrives(options: AdminOptions): Promise<void> {
   const client = await openAdminClient(options, realWorld())
   const found = await client.listDrives()
-  print(options.json ? JSON.stringify(found, undefined, 2) : showDrives(found).join('\n'))
+  if (options.json) return print(JSON.stringify(found, undefined, 2))
+  const { passes } = await client.healing()
+  print(showDrives(found, passes).join('\n'))
 }
 
 /** A directory becomes a drive, or one that was away is taken back. Throws Exit. */
@@ -54,11 +63,16 @@ export async function addDrive(directory: string, options: PlaceOptions): Promis
 export async function replaceDrive(
   id: string,
   directory: string,
-  options: PlaceOptions,
+  options: ReplaceOptions,
 ): Promise<void> {
   const driveId = parseId(id)
-  const client = await openAdminClient(options, realWorld())
-  say(await client.replaceDrive({ driveId, ...parsePlace(directory, options) }), options)
+  const timeoutMs = parseTimeout(options.timeout)
+  const world = realWorld()
+  const client = await openAdminClient(options, world)
+  const begun = await client.replaceDrive({ driveId, ...parsePlace(directory, options) })
+  if (!options.wait) return say(begun, options)
+  warn(begun)
+  await waitAndSay({ driveId, timeoutMs }, options, { client, world })
 }
 
 /** A drive is emptied, or not any more. Throws Exit. */
@@ -71,9 +85,21 @@ export async function drainDrive(id: string, options: DrainOptions): Promise<voi
   const client = await openAdminClient(options, world)
   const begun = await client.drainDrive({ driveId, isCancelled: cancel, reEncode })
   if (!wait) return say(begun, options)
-  const drive = await waitUntilVacated({ driveId, timeoutMs }, { client, world })
-  const sentence = `Nothing names drive ${driveId} any more: kintsugi drive remove ${driveId}.`
-  print(options.json ? JSON.stringify({ driveId, sentence, drive }) : sentence)
+  await waitAndSay({ driveId, timeoutMs }, options, { client, world })
+}
+
+async function waitAndSay(
+  what: { driveId: number; timeoutMs: number },
+  { json }: AdminOptions,
+  parts: WaitParts,
+): Promise<void> {
+  const drive = await waitUntilVacated(what, parts)
+  const { driveId } = what
+  const sentence =
+    drive === undefined
+      ? `Drive ${driveId} is no part of the store any more.`
+      : `Nothing names drive ${driveId} any more: kintsugi drive remove ${driveId}.`
+  print(json ? JSON.stringify({ driveId, sentence, drive }) : sentence)
 }
 
 /** A drive leaves the store. Throws Exit. */
@@ -119,8 +145,9 @@ async function pollUntilVacated(
     if (drive === undefined || drive.isVacated) return drive
     if (!drive.isLeaving && drive.state === 'active')
       throw new Exit(5, `drive ${driveId} is not being emptied any more: somebody called it off.`)
-    drawLine(progress.show(drive, moving, clock.monotonicMs()))
     const healing = await client.healing()
+    const { passes } = healing
+    drawLine(progress.show(drive, { moving, passes }, clock.monotonicMs()))
     // A pass that is under way may have begun before: two more that end have seen everything.
     if (healing.unrepairableCount > 0 && countPasses(healing) >= passesBefore + 2)
       throw new Exit(5, `${healing.unrepairableCount} blobs can not be mended: kintsugi status.`)
@@ -167,8 +194,12 @@ function parseTimeout(text: string): number {
   throw new Exit(2, `--timeout ${text} is not a number of seconds.`)
 }
 
+function warn({ warnings }: DriveDone): void {
+  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`)
+}
+
 function say(done: DriveDone, { json }: AdminOptions): void {
-  for (const warning of done.warnings) process.stderr.write(`warning: ${warning}\n`)
+  warn(done)
   print(json ? JSON.stringify(done) : done.sentence)
 }
 

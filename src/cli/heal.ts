@@ -3,7 +3,9 @@ import { Exit } from '../exit.ts'
 import type { HealBegun, HealingStatus } from '../gateway/admin-api.ts'
 import { type Clock, realWorld, stayAlive } from '../kit/world.ts'
 import { type AdminClient, type AdminOptions, openAdminClient } from './admin-client.ts'
-import { showBytes } from './amounts.ts'
+import { showBytes, showCount } from './amounts.ts'
+import { drawLine, endDrawing } from './progress.ts'
+import { showPass } from './show-drives.ts'
 import { showLost } from './status.ts'
 
 /** Options of the command. */
@@ -27,11 +29,11 @@ export async function heal(options: HealOptions): Promise<void> {
     process.stdout.write(`${text}\n`)
     return
   }
-  const showProgress = process.stderr.isTTY === true ? drawProgress : () => {}
+  const progress = new HealLine()
+  const showProgress = (healing: HealingStatus): void =>
+    drawLine(progress.show(healing, world.clock.monotonicMs()))
   const waiting = waitForHealing({ timeoutMs }, { client, clock: world.clock, showProgress })
-  const end = await stayAlive(waiting)
-  if (process.stderr.isTTY) process.stderr.write('\n')
-  report(end, options)
+  report(await stayAlive(waiting.finally(endDrawing)), options)
 }
 
 function parseTimeout(text: string): number {
@@ -123,10 +125,31 @@ function explain(
   }
 }
 
-/** One line that is drawn over: how many blobs there are is not known. */
-function drawProgress({ passes, queued, mendedShards, bytesRead }: HealingStatus): void {
-  const pass = passes.find(({ kind }) => kind === 'scrub') ?? passes[0]
-  const seen = pass ? `${pass.kind}: ${pass.blobs} blobs of ${showBytes(pass.bytes)}` : 'waiting'
-  const line = `${seen}, ${queued} queued, ${mendedShards} shards mended, ${showBytes(bytesRead)} read`
-  process.stderr.write(`\r\u001b[K${line}`)
+/** One line about the pass that is waited for. What it counts begins when it is shown first. */
+export class HealLine {
+  #first: HealingStatus | undefined
+  #last: { bytesRead: number; atMs: number } | undefined
+
+  /** As it stands now. */
+  show(healing: HealingStatus, nowMs: number): string {
+    this.#first ??= healing
+    const { passes, queued, mendedShards, bytesRead } = healing
+    const pass = passes.find(({ kind }) => kind === 'scrub') ?? passes[0]
+    const mended = mendedShards - this.#first.mendedShards
+    const rate = this.#showRate({ bytesRead, atMs: nowMs })
+    const parts = [
+      ...(pass ? [showPass(pass), rate] : ['no pass is under way']),
+      mended > 0 ? `${showCount(mended)} shards mended` : '',
+      queued > 0 ? `${showCount(queued)} queued` : '',
+    ]
+    return parts.filter((part) => part !== '').join(', ')
+  }
+
+  /** Of what was read since it was shown last. */
+  #showRate(now: { bytesRead: number; atMs: number }): string {
+    const { bytesRead, atMs } = this.#last ?? now
+    this.#last = now
+    const seconds = (now.atMs - atMs) / 1000
+    return seconds > 0 ? `${showBytes(Math.round((now.bytesRead - bytesRead) / seconds))}/s` : ''
+  }
 }

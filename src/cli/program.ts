@@ -126,6 +126,8 @@ function driveCommand(): Command {
       .argument('ID', 'the drive that goes')
       .argument('DIR', 'a directory of the machine that the store runs on')
       .addOption(weightOption())
+      .option('--wait', 'end only when nothing names the drive that goes any more')
+      .addOption(timeoutOption())
       .action(replaceDrive),
     ...leavingCommands(),
   ]

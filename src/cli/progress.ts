@@ -29,6 +29,7 @@ export class Countdown {
   /** A bar, and the time to the end as far as that can be told. */
   show(left: number, nowMs: number): string {
     this.note(left, nowMs)
+    if (left === 0) return showBar(1, 1)
     const bar = showBar(this.#most - left, this.#most)
     const leftMs = this.#leftMs(left, nowMs)
     return leftMs === undefined ? bar : `${bar}, ${showDuration(leftMs)} to go`

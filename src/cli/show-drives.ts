@@ -1,12 +1,15 @@
 // Drives and what moves between them, in lines for people.
-import type { DriveDetails, DriveList, MoveStatus } from '../gateway/admin-api.ts'
+import type { DriveDetails, DriveList, MoveStatus, PassStatus } from '../gateway/admin-api.ts'
 import { alignColumns, showBytes, showCount, showDuration } from './amounts.ts'
-import { Countdown } from './progress.ts'
+import { Countdown, showBar } from './progress.ts'
 
 const HEAD = ['Drive', 'State', 'Weight', 'Free', 'Metadata', 'Directory'] as const
 
-/** All drives, and what is under way. */
-export function showDrives({ drives, moving }: DriveList): string[] {
+/** All drives, and what is under way. `passes`: what is made again of drives that are gone is made by a check. */
+export function showDrives(
+  { drives, moving }: DriveList,
+  passes: readonly PassStatus[] = [],
+): string[] {
   const rows = drives.map((drive) => [
     String(drive.id),
     showState(drive),
@@ -15,7 +18,13 @@ export function showDrives({ drives, moving }: DriveList): string[] {
     String(drive.metadataReplicas),
     drive.path ?? '(unknown)',
   ])
-  return [...alignColumns([HEAD, ...rows]), ...(moving === undefined ? [] : showMoving(moving))]
+  const isMending = drives.some(({ state, isVacated }) => state === 'out' && !isVacated)
+  const checks = isMending ? passes.filter(({ kind }) => kind === 'check') : []
+  return [
+    ...alignColumns([HEAD, ...rows]),
+    ...checks.map((check) => `Mending   ${showPass(check)}`),
+    ...(moving === undefined ? [] : showMoving(moving)),
+  ]
 }
 
 /** The state of a drive, and what is left of it where it is to leave or is gone. */
@@ -35,8 +44,14 @@ export function showState(drive: DriveDetails): string {
   }
 }
 
-function showLeft({ blobs }: DriveDetails): string {
-  return blobs === undefined ? '' : `, ${showCount(blobs)} blobs left`
+function showLeft({ blobs, oldCopies = 0 }: DriveDetails): string {
+  if (blobs === undefined) return ''
+  if (blobs === 0 && oldCopies > 0) return `, ${showOldCopies(oldCopies)}`
+  return `, ${showCount(blobs)} blobs left`
+}
+
+function showOldCopies(copies: number): string {
+  return `${showCount(copies)} copies kept a while for readers`
 }
 
 function showSpace({ freeBytes, totalBytes }: DriveDetails): string {
@@ -55,18 +70,36 @@ export function showMoving(moving: MoveStatus): string[] {
   return [`Moving    ${left}, ${showBytes(bytesPerSecond)}/s, about ${showDuration(goMs)} to go`]
 }
 
-/** One line about a drive that is emptied. */
+/** A pass over all blobs: a bar where it is known how many there are, and the time to the end where that can be told. */
+export function showPass({ kind, blobs, bytes, blobsExpected, leftMs }: PassStatus): string {
+  const seen = `${showCount(blobs)} blobs of ${showBytes(bytes)}`
+  if (blobsExpected === undefined) return `${kind} ${seen}`
+  const left = leftMs ? `, about ${showDuration(leftMs)} to go` : ''
+  return `${kind} ${showBar(blobs, blobsExpected)}, ${seen}${left}`
+}
+
+/** What else goes on while a drive is emptied. */
+export interface BesideDraining {
+  moving: MoveStatus | undefined
+  passes: readonly PassStatus[]
+}
+
+/** One line about a drive that is emptied, or made again on others where it is gone. */
 export class DrainProgress {
   readonly #countdown = new Countdown()
 
   /** As it stands now. */
-  show(drive: DriveDetails, moving: MoveStatus | undefined, nowMs: number): string {
-    const { id, blobs, metadataReplicas } = drive
+  show(drive: DriveDetails, { moving, passes }: BesideDraining, nowMs: number): string {
+    const { id, state, blobs, metadataReplicas, oldCopies = 0 } = drive
+    const check = passes.find(({ kind }) => kind === 'check')
+    if (state === 'out' && check) return `drive ${id} is made again: ${showPass(check)}`
     if (blobs === undefined) return `drive ${id}: what is on it is being counted`
     const bar = this.#countdown.show(blobs, nowMs)
-    const rate = moving?.bytesPerSecond ? `, ${showBytes(moving.bytesPerSecond)}/s` : ''
-    const metadata = metadataReplicas > 0 ? `, ${metadataReplicas} replicas of metadata` : ''
-    const verifying = blobs === 0 && metadataReplicas === 0 ? ', verifying' : ''
-    return `drive ${id} ${bar}, ${showCount(blobs)} blobs${metadata} left${rate}${verifying}`
+    const rate = blobs > 0 && moving?.bytesPerSecond ? `${showBytes(moving.bytesPerSecond)}/s` : ''
+    const metadata = metadataReplicas > 0 ? `${metadataReplicas} replicas of metadata left` : ''
+    const copies = blobs === 0 && oldCopies > 0 ? showOldCopies(oldCopies) : ''
+    const verifying = blobs + metadataReplicas + oldCopies === 0 ? 'verifying' : ''
+    const parts = [`${showCount(blobs)} blobs left`, metadata, copies, rate, verifying]
+    return `drive ${id} ${[bar, ...parts].filter((part) => part !== '').join(', ')}`
   }
 }

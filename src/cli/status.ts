@@ -7,7 +7,7 @@ import type {
 } from '../gateway/admin-api.ts'
 import { realWorld } from '../kit/world.ts'
 import { type AdminOptions, openAdminClient } from './admin-client.ts'
-import { alignColumns, showBytes, showTime } from './amounts.ts'
+import { alignColumns, showBytes, showCount, showDuration, showTime } from './amounts.ts'
 import { showMoving } from './show-drives.ts'
 
 /** Prints the status of the store. Throws Exit. */
@@ -43,7 +43,7 @@ export function showStatus(found: StoreStatus): string[] {
         reason || showSpace(space),
       ]),
     ),
-    `Metadata  ${metadata.inSync} of ${metadata.partitions} partitions in sync on ${metadata.replicas} drives`,
+    `Metadata  ${metadata.inSync} of ${metadata.partitions} partitions in sync, each on ${metadata.replicas} drives`,
     ...showHealing(healing),
     showUploads(found),
     ...showOrphans(found),
@@ -106,10 +106,12 @@ function showWork({ checkedBlobs, mendedShards, bytesRead, bytesWritten }: Heali
 }
 
 function showPasses({ passes }: HealingStatus): string[] {
-  return passes.map(
-    ({ kind, startedMs, blobs, bytes }) =>
-      `${kind} since ${showTime(startedMs)}: ${blobs} blobs of ${showBytes(bytes)}`,
-  )
+  return passes.map(({ kind, startedMs, blobs, bytes, blobsExpected, leftMs }) => {
+    const seen = `${showCount(blobs)} blobs of ${showBytes(bytes)}`
+    const share = blobsExpected ? `${Math.floor((100 * blobs) / blobsExpected)} %, ` : ''
+    const left = leftMs ? `, about ${showDuration(leftMs)} to go` : ''
+    return `${kind} since ${showTime(startedMs)}: ${share}${seen}${left}`
+  })
 }
 
 /** Names listed for people; --json has more. */

@@ -71,7 +71,7 @@ async function listDrives(storage: EmbeddedStorage): Promise<DriveList> {
   const { leaving, ...moving } = healer.progress().moves
   const details = await Promise.all(
     state.map.drives.map(async (drive): Promise<DriveDetails> => {
-      const blobs = leaving.find(({ driveId }) => driveId === drive.id)?.blobs
+      const { blobs, leftBehind } = leaving.find(({ driveId }) => driveId === drive.id) ?? {}
       const space = await drives.spaceOf(drive.id)
       return {
         ...statusOf(drive, storage),
@@ -81,6 +81,7 @@ async function listDrives(storage: EmbeddedStorage): Promise<DriveList> {
         ...(space ? { totalBytes: space.totalBytes, freeBytes: space.freeBytes } : {}),
         metadataReplicas: replicasOn(state, drive.id),
         ...(blobs === undefined ? {} : { blobs }),
+        ...(leftBehind === undefined ? {} : { oldCopies: leftBehind }),
       }
     }),
   )

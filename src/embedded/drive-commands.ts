@@ -94,8 +94,10 @@ export class DriveCommands {
     return this.#inTurn(`drive ${driveId}`, async () => {
       if (isCancelled) return await this.#undrain(driveId)
       if (reEncode) throw new Refused('--re-encode can not be done yet: add a drive first.')
-      if (this.#find(driveId)?.isLeaving)
-        return done(driveId, `drive ${driveId} is being emptied already.`)
+      const { isLeaving, isVacated } = this.#find(driveId) ?? {}
+      if (isLeaving && isVacated)
+        return done(driveId, `drive ${driveId} is empty already: kintsugi drive remove ${driveId}.`)
+      if (isLeaving) return done(driveId, `drive ${driveId} is being emptied already.`)
       refuse(refuseDrain(this.#map, driveId))
       await this.#decide(drainDrive(driveId), () => this.#find(driveId)?.isLeaving === true)
       return done(driveId, `drive ${driveId} is being emptied: kintsugi drive list shows how far.`)

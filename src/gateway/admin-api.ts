@@ -88,6 +88,8 @@ export interface DriveDetails extends DriveStatus {
   metadataReplicas: number
   /** Of a drive that is to leave or is out: how many blobs still name it; absent when they were not counted yet. */
   blobs?: number
+  /** Of such a drive: copies that moved away and lie there still, for whoever reads them. It is vacated without any. */
+  oldCopies?: number
 }
 
 /** What moves because drives came or leave. Counts are since the start of the process, what remains as last counted. */
@@ -160,6 +162,9 @@ export interface PassStatus {
   kind: 'check' | 'scrub'
   startedMs: number
   blobs: number
+  /** How many it will be in all, about, and how long it takes at the pace so far; absent as long as nobody can tell. */
+  blobsExpected?: number
+  leftMs?: number
   bytes: number
   mendedShards: number
 }

@@ -24,6 +24,14 @@ export interface PassCounts {
   unrepairable: number
 }
 
+/** How a pass will go on, about; both are absent as long as nobody can tell. */
+export interface PassForecast {
+  /** Blobs that it will have seen in all. */
+  blobsExpected?: number
+  /** Until it has seen them, at the pace that it had so far. */
+  leftMs?: number
+}
+
 /** Where a pass is, so that another process can go on with it. */
 export interface WalkPosition {
   startedMs: number
@@ -38,6 +46,12 @@ export interface WalkPosition {
 
 /** Rows asked for at once: a bound on memory. */
 const PAGE_BLOBS = 64
+
+/** Partitions are much alike once so many blobs were seen: then those that were walked tell of the others. */
+const TELLING_BLOBS = 2_000
+
+/** The pace of less than this says little. */
+const TELLING_MS = 2_000
 
 /** One pass. */
 export class BlobWalk {
@@ -55,6 +69,8 @@ export class BlobWalk {
   }
   readonly #partitions: readonly MetadataPartition[]
   #at = 0
+  /** Blobs of the partitions that were walked to their ends. */
+  #blobsBehind = 0
   #after: Uint8Array | undefined
   #page: WalkedBlob[] = []
   #pageEndsPartition = false
@@ -79,11 +95,24 @@ export class BlobWalk {
     this.#at = at
     this.#after = after === undefined ? undefined : Buffer.from(after, 'hex')
     Object.assign(this.counts, counts)
+    this.#blobsBehind = this.counts.blobs
     this.#before = { ...this.counts }
     this.isResumed = at > 0 || after !== undefined
     this.#isAgain = again ?? false
     if (after === undefined) this.#notePromoted()
     this.#settled = this.#here()
+  }
+
+  /** `lastBlobs`: how many an earlier pass saw. `elapsedMs`: since this process began with the pass. */
+  foretell(lastBlobs: number | undefined, elapsedMs: number): PassForecast {
+    const { blobs } = this.counts
+    const isTelling = this.#at > 0 && blobs >= TELLING_BLOBS
+    const guess = isTelling ? (this.#blobsBehind * this.#partitions.length) / this.#at : lastBlobs
+    if (guess === undefined) return {}
+    const blobsExpected = Math.max(blobs, Math.round(guess))
+    const seen = blobs - this.#before.blobs
+    if (seen === 0 || elapsedMs < TELLING_MS) return { blobsExpected }
+    return { blobsExpected, leftMs: Math.round(((blobsExpected - blobs) * elapsedMs) / seen) }
   }
 
   /** Everything before it was looked at, and is in its counts. */
@@ -164,7 +193,10 @@ export class BlobWalk {
     const isSure = this.#promotedSinceBegun(this.#partitions[this.#at]!) !== undefined
     if (!isSure && this.#isAgain) this.counts.unsettled += 1
     const walksAgain = !isSure && !this.#isAgain
-    if (!walksAgain) this.#at += 1
+    if (!walksAgain) {
+      this.#at += 1
+      this.#blobsBehind = this.counts.blobs
+    }
     this.#isAgain = walksAgain
     this.#after = undefined
     this.#pageEndsPartition = false

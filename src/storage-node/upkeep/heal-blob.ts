@@ -25,7 +25,8 @@ export interface HealParts {
   countRead(bytes: number): void
   countWritten(bytes: number): void
   countMended(shards: number): void
-  countMoved(bytes: number): void
+  /** A shard went away from a drive. */
+  countMoved(bytes: number, from: DriveId): void
   /** Where copies are entered that no row names any more. */
   leftBehind: LeftBehind
   /** A shard turned out to be damaged that was only to be moved. */
@@ -142,12 +143,13 @@ async function copyShards(
   for (const [slot, to] of chooseMoves(map, blob)) {
     // Where there is no room it stays for now: the mover hears of it when there is some.
     if (slots[slot] !== 'whole' || !parts.node.hasRoom(to, shardBytes, 'move')) continue
-    const copied = await copyShard(blob, { slot, from: blob.drives[slot]!, to }, parts)
+    const from = blob.drives[slot]!
+    const copied = await copyShard(blob, { slot, from, to }, parts)
     if (copied.kind === 'damaged') parts.reportDamaged(blob)
     if (copied.kind !== 'done') continue
     after[slot] = to
     bytes += copied.bytes
-    parts.countMoved(copied.bytes)
+    parts.countMoved(copied.bytes, from)
   }
   return bytes > 0 ? after : undefined
 }

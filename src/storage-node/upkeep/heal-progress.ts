@@ -1,11 +1,11 @@
 // How it stands with mending, for people: in the admin API and as metrics.
 import { Counter, computedCounter, computedGauge, Gauge, type Registry } from '../../kit/metrics.ts'
-import type { PassKind } from './blob-walk.ts'
+import type { PassForecast, PassKind } from './blob-walk.ts'
 import type { MoveProgress } from './mover.ts'
 import type { UnrepairableBlob } from './unrepairable.ts'
 
-/** A pass that is under way. How many blobs there are in all is not known. */
-export interface PassProgress {
+/** A pass that is under way. */
+export interface PassProgress extends PassForecast {
   kind: PassKind
   startedMs: number
   blobs: number

@@ -12,7 +12,7 @@ import { checkBlob } from './check-blob.ts'
 import { DamageQueue } from './damage-queue.ts'
 import type { FileScrub } from './file-scrub.ts'
 import { type Healed, type HealParts, type HealRequest, healBlob } from './heal-blob.ts'
-import type { HealProgress } from './heal-progress.ts'
+import type { HealProgress, PassProgress } from './heal-progress.ts'
 import { KnownRot } from './known-rot.ts'
 import { type ClearingParts, LeftBehind } from './left-behind.ts'
 import { Mover, type MoverParts } from './mover.ts'
@@ -45,6 +45,8 @@ export interface HealerParts
 interface Pass {
   walk: BlobWalk
   disturbances: number
+  /** When this process began with it, or went on with it. */
+  sinceMs: number
   /** A scrub that somebody waits for. */
   isHurried: boolean
   /** How it is with the files that are no shards: undefined while they are read. */
@@ -97,6 +99,7 @@ export class Healer {
   #unwatch: () => void = () => {}
   /** Of the last pass that ended: what a scrub has to read, and what waits for drives. */
   #scrubBytes = 0
+  #lastBlobs: number | undefined
   #waiting = 0
   #isClean = false
   #lastVerifiedMs: number | undefined
@@ -122,7 +125,7 @@ export class Healer {
       countMended: (shards) => {
         totals.mendedShards += shards
       },
-      countMoved: (bytes) => this.#mover.countMoved(bytes),
+      countMoved: (bytes, from) => this.#mover.countMoved(bytes, from),
       leftBehind: this.#leftBehind,
       reportDamaged: (blob) => this.report({ blob, kind: 'corrupt' }),
       awaited: () => this.#schedule.awaited(this.#nowMs()),
@@ -189,10 +192,7 @@ export class Healer {
     const isClean = this.#isClean && this.#owed.isCurrent && (this.#parts.files?.isClean ?? true)
     return {
       queued,
-      passes: Object.values(this.#passes).map(({ walk: { kind, startedMs, counts } }) => {
-        const { blobs, bytes, mendedShards } = counts
-        return { kind, startedMs, blobs, bytes, mendedShards }
-      }),
+      passes: Object.values(this.#passes).map((pass) => this.#describe(pass)),
       ended: { ...this.#ended },
       ...this.#totals,
       waiting: this.#waiting,
@@ -203,6 +203,13 @@ export class Healer {
       lastVerifiedMs: this.#lastVerifiedMs,
       moves: this.#mover.progress(),
     }
+  }
+
+  #describe({ walk, sinceMs }: Pass): PassProgress {
+    const { kind, startedMs, counts } = walk
+    const { blobs, bytes, mendedShards } = counts
+    const left = walk.foretell(this.#lastBlobs, this.#nowMs() - sinceMs)
+    return { kind, startedMs, blobs, bytes, mendedShards, ...left }
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -337,7 +344,8 @@ export class Healer {
     if (kind === 'scrub') this.#begun = undefined
     const walk = new BlobWalk(kind, this.#parts.partitions, from)
     const { disturbances } = this.#schedule
-    const pass: Pass = { walk, disturbances, isHurried, filesClean: kind === 'check' || undefined }
+    const filesClean = kind === 'check' || undefined
+    const pass: Pass = { walk, disturbances, sinceMs: nowMs, isHurried, filesClean }
     this.#passes[kind] = pass
     if (kind === 'scrub') this.#scrubbing = this.#scrubFiles(pass, this.#scrubbing)
     this.#schedule.began(kind, nowMs)
@@ -373,6 +381,7 @@ export class Healer {
     delete this.#passes[kind]
     this.#ended[kind] += 1
     this.#scrubBytes = counts.bytes + counts.blobs * BLOB_COST_BYTES
+    this.#lastBlobs = counts.blobs
     this.#unrepairable.forgetUnseen(startedMs)
     this.#rot.forgetUnseen(startedMs)
     const leftNothing = walk.leftNothing && pass.filesClean === true

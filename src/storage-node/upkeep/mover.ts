@@ -49,8 +49,11 @@ export interface MoveProgress {
   bytesPerSecond: number | undefined
   /** Copies that moved and still lie where they were. */
   leftBehind: number
-  /** Drives that are to leave or are out: how many blobs name them, by the last count; undefined before one. */
-  leaving: readonly { driveId: DriveId; blobs: number | undefined }[]
+  /**
+   * Drives that are to leave or are out: how many blobs name them, by the last count less what was moved since, undefined
+   * before one; and how many copies that moved still lie there.
+   */
+  leaving: readonly { driveId: DriveId; blobs: number | undefined; leftBehind: number }[]
 }
 
 /** Rows that are counted in one step. */
@@ -91,6 +94,8 @@ export class Mover {
   #unnamed: ReadonlySet<DriveId> = new Set()
   /** Moved in the pass under way, or since the last count. */
   #moved = { shards: 0, bytes: 0 }
+  /** Those of them that went away from each drive. */
+  readonly #movedFrom = new Map<DriveId, number>()
   /** The last pass moved nothing of what it found. */
   #isInVain = false
   /** Nothing has to move: it is only to be seen whether drives may leave. */
@@ -125,7 +130,8 @@ export class Mover {
   }
 
   /** A shard was moved. */
-  countMoved(bytes: number): void {
+  countMoved(bytes: number, from: DriveId): void {
+    this.#movedFrom.set(from, (this.#movedFrom.get(from) ?? 0) + 1)
     this.#totals.movedShards += 1
     this.#totals.movedBytes += bytes
     this.#moved.shards += 1
@@ -145,9 +151,16 @@ export class Mover {
       leftBehind: this.#parts.leftBehind.size,
       leaving: idleDrives(this.#map).map(({ id: driveId }) => ({
         driveId,
-        blobs: this.#counted?.namesOf(driveId),
+        blobs: this.#blobsNaming(driveId),
+        leftBehind: this.#parts.leftBehind.countOn(driveId),
       })),
     }
+  }
+
+  /** A blob has one shard on a drive, and few have more. */
+  #blobsNaming(driveId: DriveId): number | undefined {
+    const counted = this.#counted?.namesOf(driveId)
+    return counted && Math.max(0, counted - (this.#movedFrom.get(driveId) ?? 0))
   }
 
   /** Does a little of what is to be done; false when there is nothing. Throws MetadataUnavailable. */
@@ -216,6 +229,7 @@ export class Mover {
     const { shards, bytes } = tally
     this.#counted = tally
     this.#moved = { shards: 0, bytes: 0 }
+    this.#movedFrom.clear()
     this.#phase = undefined
     if (shards > 0 && !this.#isInVain) {
       this.#begin('moving')

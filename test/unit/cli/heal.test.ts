@@ -114,7 +114,7 @@ t.test('a status in words', async (t) => {
     text,
     /Drives +1 of 2 active\n +1 +active +\/mnt\/a\n +12 +out +\(not given\) +it is missing/,
   )
-  t.match(text, /7 of 8 partitions in sync on 3 drives/)
+  t.match(text, /7 of 8 partitions in sync, each on 3 drives/)
   t.match(text, /scrub since 1970-01-01 00:00:00 UTC: 2 blobs of 4\.8 MiB/)
   t.match(text, /Verified +never since the start/)
   t.match(text, /s3:\/\/b\/k \(blob u\): 3 of 4 shards that are needed are left\n +and 11 more/)

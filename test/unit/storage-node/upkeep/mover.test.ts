@@ -13,8 +13,10 @@ import {
   reserveDriveId,
   undrainDrive,
 } from '../../../../src/placement/coordinator-changes.ts'
+import { healBlob } from '../../../../src/storage-node/upkeep/heal-blob.ts'
 import type { HealProgress } from '../../../../src/storage-node/upkeep/heal-progress.ts'
 import { Healer } from '../../../../src/storage-node/upkeep/healer.ts'
+import { Mover } from '../../../../src/storage-node/upkeep/mover.ts'
 import { Seeded } from '../../../support/seeded.ts'
 import { allBlobs, UpkeepFixture } from './upkeep-fixture.ts'
 
@@ -133,12 +135,39 @@ t.test('a drive is drained, vacated and removed', async (t) => {
   await coordinator.decide(drainDrive(3))
   await until(healer, () => driveOf(coordinator.state.map, 3)!.isVacated === true)
   t.notOk((await allBlobs(fixture.store)).some(({ blob }) => blob.drives.includes(3)))
-  t.same(healer.progress().moves.leaving, [{ driveId: 3, blobs: 0 }])
+  t.same(healer.progress().moves.leaving, [{ driveId: 3, blobs: 0, leftBehind: 0 }])
   await coordinator.decide(removeDrive(3))
   t.equal(driveOf(coordinator.state.map, 3), undefined)
   await until(healer, isSettled)
   await expectPlaced(t, fixture)
   await expectAll(t, fixture, bodies)
+})
+
+t.test('what is left on a drive shrinks with every shard that leaves it', async (t) => {
+  const fixture = await UpkeepFixture.open(7)
+  const { parts, healerParts, leftBehind } = fixture
+  await fill(fixture, 40)
+  const mover: Mover = new Mover(20, {
+    ...{ ...healerParts, leftBehind },
+    move: async ({ partition, reference }) => {
+      const request = { partition, reference, depth: 'shallow', hasRepairRow: false } as const
+      const countMoved = (bytes: number, from: number): void => mover.countMoved(bytes, from)
+      return await healBlob({ ...request, moves: true }, { ...parts, countMoved })
+    },
+  })
+  await fixture.store.coordinator.decide(drainDrive(3))
+  mover.mapChanged(fixture.store.coordinator.state.map)
+  const seen: { blobs?: number | undefined; leftBehind: number }[] = []
+  while (await mover.step()) {
+    const [left] = mover.progress().leaving
+    t.equal(left!.driveId, 3)
+    if (mover.progress().phase === 'moving') seen.push(left!)
+  }
+  const [first, ...others] = seen
+  t.ok(first!.blobs! > 4)
+  for (const { blobs, leftBehind: copies } of others) t.equal(blobs! + copies, first!.blobs)
+  t.ok(others.some(({ blobs }) => blobs! > 0 && blobs! < first!.blobs!))
+  t.equal(mover.progress().leaving[0]!.blobs, 0)
 })
 
 t.test('a drive is not vacated while a write that began before may still name it', async (t) => {

@@ -1,58 +1,10 @@
 // kintsugi drive … as processes: drives are added, found again, taken back, replaced, and refused with a sentence.
-import { spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import type { DriveDetails, DriveList } from '../../src/gateway/admin-api.ts'
-import { S3Client } from '../support/s3.ts'
-import { DidNotStart, startServer, TEST_KEYS, type TestServer } from '../support/server.ts'
-
-const PROGRAM = fileURLToPath(new URL('../../../bin/kintsugi.cjs', import.meta.url))
-
-interface Ended {
-  code: number | null
-  stdout: string
-  stderr: string
-}
-
-/** Runs a command in the directory of the test. */
-function ask(cwd: string, { endpoint }: TestServer, ...words: string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [PROGRAM, 'drive', ...words, '--endpoint', endpoint], {
-    cwd,
-    env: {
-      PATH: process.env.PATH,
-      AWS_ACCESS_KEY_ID: TEST_KEYS.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: TEST_KEYS.secretAccessKey,
-    },
-  })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.on('data', (bytes: Buffer) => {
-    stdout += bytes
-  })
-  child.stderr.on('data', (bytes: Buffer) => {
-    stderr += bytes
-  })
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (code) => resolve({ code, stdout, stderr }))
-  })
-}
-
-async function drivesOf(cwd: string, server: TestServer): Promise<readonly DriveDetails[]> {
-  const { code, stdout, stderr } = await ask(cwd, server, 'list', '--json')
-  if (code !== 0) throw new Error(stderr)
-  return (JSON.parse(stdout) as DriveList).drives
-}
-
-async function driveOf(cwd: string, server: TestServer, id: number): Promise<DriveDetails> {
-  const found = (await drivesOf(cwd, server)).find((drive) => drive.id === id)
-  if (found === undefined) throw new Error(`no drive ${id}`)
-  return found
-}
+import { ask, Contents, driveOf, drivesOf } from '../support/drives.ts'
+import { DidNotStart, startServer, type TestServer } from '../support/server.ts'
 
 async function until(isSo: () => Promise<boolean>): Promise<void> {
   while (!(await isSo())) await sleep(200)
@@ -63,34 +15,6 @@ async function start(t: Test, cwd: string, directories: string[] = []): Promise<
   const server = await startServer({ cwd, directories, environment })
   t.teardown(() => server.kill())
   return server
-}
-
-/** Objects of all sizes, and whether they are there. */
-class Contents {
-  readonly #objects = new Map<string, Buffer>()
-
-  async put({ endpoint }: TestServer, count: number): Promise<void> {
-    const client = new S3Client(endpoint)
-    for (let number = 0; number < count; number += 1) {
-      const key = `k${this.#objects.size}`
-      const bytes = randomBytes(number % 4 === 0 ? 1_500_000 : 3_000 + number)
-      if ((await client.put('bucket', key, bytes)).status !== 200) throw new Error(key)
-      this.#objects.set(key, bytes)
-    }
-    client.close()
-  }
-
-  /** Keys that are not as they were written. */
-  async differences({ endpoint }: TestServer): Promise<string[]> {
-    const client = new S3Client(endpoint)
-    const wrong: string[] = []
-    for (const [key, bytes] of this.#objects) {
-      const { status, body } = await client.get('bucket', key)
-      if (status !== 200 || !body.equals(bytes)) wrong.push(key)
-    }
-    client.close()
-    return wrong
-  }
 }
 
 t.test(

@@ -76,11 +76,12 @@ function showCoordinator(made: NonNullable<RecoverOutcome['coordinator']>): stri
 }
 
 function showPartition(
-  { partition, dumpMs, report }: RecoverOutcome['partitions'][number],
+  { partition, dumpMs, replayed = 0, report }: RecoverOutcome['partitions'][number],
   buckets: RecoverOutcome['buckets'],
 ): string[] {
   const dump = dumpMs === undefined ? 'no dump' : `a dump of ${showTime(dumpMs)}`
-  const head = `Partition ${partition}: all replicas are lost; there is ${dump}.`
+  const behind = replayed > 0 ? `, and ${replayed} entries of logs behind it` : ''
+  const head = `Partition ${partition}: all replicas are lost; there is ${dump}${behind}.`
   if (!report) return [head]
   const { dumpedRows, unconfirmed, strangers } = report
   const list = (what: string, noted: typeof report.gone): string[] => {

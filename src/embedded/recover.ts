@@ -3,31 +3,22 @@
 // one decision of the coordinator at the end, so that it can be begun again after a crash at any point.
 import { loadServeConfig, type ServeConfig } from '../config.ts'
 import { prepareDigests } from '../digest/digest.ts'
-import { SEAL_PLAIN_BYTES, SEAL_TAG_BYTES } from '../encryption/seal-format.ts'
 import { Exit } from '../exit.ts'
 import { ClosingStack } from '../kit/closing-stack.ts'
-import { shardCount } from '../kit/erasure-code.ts'
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
-import { decodeLabel } from '../metadata/label.ts'
 import { rebuildRows } from '../metadata/rebuild/rebuild-rows.ts'
-import type { FoundBlob, RebuildReport } from '../metadata/rebuild/remains.ts'
-import { MISSING_SLOT } from '../metadata/records.ts'
+import type { RebuildReport } from '../metadata/rebuild/remains.ts'
 import type { ClusterState, Coordinator, Replica } from '../placement/coordinator.ts'
 import { replaceReplicas } from '../placement/coordinator-changes.ts'
 import { chooseReplicas } from '../placement/coordinator-replicas.ts'
-import { metaPartitionOf, partitionOfKey } from '../placement/place.ts'
-import type { ShardDescription } from '../storage-node/contract.ts'
 import type { Drive } from '../storage-node/drive.ts'
 import { inspectDrive } from '../storage-node/drive.ts'
-import {
-  DumpDamaged,
-  type FoundDump,
-  findDumps,
-  readDump,
-} from '../storage-node/dump/dump-files.ts'
+import { findDumps } from '../storage-node/dump/dump-files.ts'
 import { MetadataHost } from '../storage-node/metadata-host/metadata-host.ts'
 import { ShardStore } from '../storage-node/shard-store.ts'
+import { findBlobs } from './find-blobs.ts'
+import { readNewest } from './newest-dump.ts'
 import { type RemadeCoordinator, remakeCoordinator } from './remake-coordinator.ts'
 import { startStore } from './start-store.ts'
 
@@ -45,6 +36,8 @@ export interface RecoveredPartition {
   partition: number
   /** When the dump was taken that it begins with; absent: there is none. */
   dumpMs?: number
+  /** Entries of logs that were applied to the dump. */
+  replayed?: number
   /** Absent as long as it is only planned. */
   report?: RebuildReport
 }
@@ -158,20 +151,20 @@ async function recoverAll(
   opened: Opened,
   made: Map<number, readonly Replica[]>,
 ): Promise<RecoverOutcome> {
-  const { host, state, world, drives } = opened
+  const { host, state, stores, world, drives } = opened
   refuseAbsent(host)
   const dumps = await findDumps(drives, world)
   const partitions: RecoveredPartition[] = []
   for (const partition of host.lost.keys()) {
     const found = await readNewest(dumps, partition, opened)
-    const dumped = found ? { dumpMs: found.takenMs } : {}
+    const dumped = found ? { dumpMs: found.takenMs, replayed: found.replayed } : {}
     if (mode === 'plan') {
       partitions.push({ partition, ...dumped })
       continue
     }
     const { rows, report } = await rebuildRows({
       ...(found ? { dump: found } : {}),
-      blobs: await findBlobs(partition, opened),
+      blobs: await findBlobs(partition, { stores, map: state.map }),
       buckets: bucketsOf(state),
       nowMs: world.clock.now(),
     })
@@ -200,27 +193,6 @@ function refuseAbsent(host: MetadataHost): void {
   )
 }
 
-/** The rows of the newest dump that can be read to its end. */
-async function readNewest(
-  dumps: readonly FoundDump[],
-  partition: number,
-  { world, log }: RecoverParts,
-): Promise<{ takenMs: number; rows: { key: Uint8Array; value: Uint8Array }[] } | undefined> {
-  for (const dump of dumps) {
-    if (dump.partition !== partition) continue
-    const rows: { key: Uint8Array; value: Uint8Array }[] = []
-    try {
-      for await (const chunk of readDump(dump, world))
-        if (chunk.kind === 'rows') rows.push(...chunk.rows)
-      return { takenMs: dump.takenMs, rows }
-    } catch (error) {
-      if (!(error instanceof DumpDamaged)) throw error
-      log.warn({ partition, takenMs: dump.takenMs }, 'a dump is damaged: an older one is taken')
-    }
-  }
-  return undefined
-}
-
 function bucketsOf({ buckets }: ClusterState): Map<number, { versioned: boolean }> {
   return new Map(
     Object.values(buckets).map(({ id, settings }) => [
@@ -228,46 +200,4 @@ function bucketsOf({ buckets }: ClusterState): Map<number, { versioned: boolean 
       { versioned: settings?.versioning === 'enabled' },
     ]),
   )
-}
-
-/** All blobs of a partition, with the drives on which a whole header and tail were found. One partition at a time bounds memory. */
-async function findBlobs(partition: number, { stores, state }: Opened): Promise<FoundBlob[]> {
-  const found = new Map<string, FoundBlob>()
-  for (const [driveId, store] of stores) {
-    for await (const description of store.scan()) {
-      const { bucketId, key } = description
-      // Not the partition of its header: where the seed was lost, keys have another one now.
-      const now = partitionOfKey(state.map, bucketId, key)
-      if (metaPartitionOf(state.map, now) !== partition) continue
-      if (!(await isWhole(store, description))) continue
-      const { uid, part, slot } = description.id
-      const name = `${uid}.${part}`
-      const blob = found.get(name) ?? newBlob(description)
-      found.set(name, blob)
-      if (blob.blob.drives[slot] === MISSING_SLOT) blob.blob.drives[slot] = driveId
-    }
-  }
-  return [...found.values()]
-}
-
-async function isWhole(store: ShardStore, { id }: ShardDescription): Promise<boolean> {
-  const opened = await store.openShard(id)
-  if (opened.kind !== 'found') return false
-  const described = await opened.reader.describe().finally(() => opened.reader.close())
-  return described.kind === 'found'
-}
-
-function newBlob(description: ShardDescription): FoundBlob {
-  const { id, code, cellBytes, blobBytes, partition, bucketId, key, metadata } = description
-  const drives = Array<number>(shardCount(code)).fill(MISSING_SLOT)
-  const blob = { uid: id.uid, part: id.part, bytes: blobBytes, code, cellBytes, partition, drives }
-  const isSealed = decodeLabel(metadata)?.encryption !== undefined
-  const plainBytes = isSealed ? plainBytesOf(blobBytes) : blobBytes
-  // A copy: what was read holds the whole header, if not more.
-  return { bucketId, key, blob, plainBytes, label: Uint8Array.from(metadata) }
-}
-
-/** Every seal adds a tag. */
-function plainBytesOf(sealed: number): number {
-  return sealed - Math.ceil(sealed / (SEAL_PLAIN_BYTES + SEAL_TAG_BYTES)) * SEAL_TAG_BYTES
 }

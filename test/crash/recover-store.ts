@@ -9,7 +9,8 @@ import type { S3Client } from '../support/s3.ts'
 import type { Seeded } from '../support/seeded.ts'
 import { DidNotStart, startServer, TEST_KEYS, type TestServer } from '../support/server.ts'
 
-const PROGRAM = fileURLToPath(new URL('../../../bin/kintsugi.cjs', import.meta.url))
+/** The program as it is installed. */
+export const PROGRAM = fileURLToPath(new URL('../../../bin/kintsugi.cjs', import.meta.url))
 const SSE = { 'x-amz-server-side-encryption': 'AES256' }
 
 export interface Ended {

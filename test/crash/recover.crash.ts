@@ -127,10 +127,15 @@ t.test(
     const { partitions } = JSON.parse(done.stdout) as RecoverOutcome
     t.equal(partitions.flatMap(({ report }) => report!.unplaced).length, 1, 'the appended bytes')
 
+    const before = await start(t, drives, SWEEP_ALL)
+    const { orphans: held } = await sweptTimes(before, 2)
+    t.match(held, { deleted: 0, adopted: 0 }, 'nothing goes')
+    t.ok(held.heldSinceMs !== undefined && held.left.held > 0)
+    await before.kill()
     const last = await start(t, drives, SWEEP_ALL)
     const { orphans: kept } = await sweptTimes(last, 2)
-    t.match(kept, { deleted: 0, adopted: 0 }, 'nothing goes')
-    t.ok(kept.heldSinceMs !== undefined && kept.left.held > 0)
+    t.match(kept, { deleted: 0, adopted: 0 }, 'nor after a restart')
+    t.match(kept, { heldSinceMs: held.heldSinceMs, left: { held: held.left.held } })
     const words = await run(['status', '--endpoint', last.endpoint])
     t.match(words.stdout, /kept since the recovery of .*: kintsugi release-orphans/)
     const release = ['release-orphans', '--endpoint', last.endpoint]
@@ -141,9 +146,14 @@ t.test(
     t.equal(orphans.deleted, kept.left.held, 'what was kept goes')
     t.match(orphans, { left: { held: 0 } })
     t.equal(orphans.heldSinceMs, undefined)
-    const reader = new S3Client(last.endpoint)
+    await last.stop()
+    const after = await start(t, drives, SWEEP_ALL)
+    t.match(await run(['release-orphans', '--endpoint', after.endpoint]), {
+      stdout: /nothing to release/,
+    })
+    const reader = new S3Client(after.endpoint)
     t.equal((await reader.get('plain', 'grows')).body.toString(), 'head ')
     reader.close()
-    await last.stop()
+    await after.stop()
   },
 )

@@ -58,8 +58,18 @@ export function planRecovery<Id>(evidence: readonly ReplicaEvidence<Id>[]): Reco
   return { kind: 'lost', reached: best && tipOf(best), committed }
 }
 
+/** The entries that lead on from `position`, in order, as far as any of these logs has the next one. */
+export function chainAfter(
+  position: LogPosition,
+  logs: readonly (readonly EntryHead[])[],
+): EntryHead[] {
+  return walk(position, unite(logs.map((entries) => ({ entries }))))
+}
+
 /** All intact entries by sequence, each (epoch, sequence) once, higher epochs first. */
-function unite<Id>(evidence: readonly ReplicaEvidence<Id>[]): Map<number, EntryHead[]> {
+function unite(
+  evidence: readonly Pick<ReplicaEvidence<unknown>, 'entries'>[],
+): Map<number, EntryHead[]> {
   const union = new Map<number, EntryHead[]>()
   for (const { entries } of evidence) {
     for (const entry of entries) {

@@ -22,6 +22,7 @@ import { neededRecords, type StartDrive } from './evidence.ts'
 import { openJoining, refuseCounted } from './join.ts'
 import { MetadataKeeper } from './keeper.ts'
 import { HostedPartition } from './partition.ts'
+import { readOn } from './read-on.ts'
 import { HostedRows } from './reader.ts'
 import { type RowSnapshot, takeSnapshot } from './snapshot.ts'
 import { openStartLog, type Recovered, recoverPartitions } from './start.ts'
@@ -177,6 +178,13 @@ export class MetadataHost {
   /** Partitions that the start could not recover. `gone`: nor can waiting for a drive. They serve nothing. */
   get lost(): ReadonlyMap<number, 'gone' | 'absent'> {
     return this.#lost
+  }
+
+  /** What the logs of a lost partition have behind `position`: the changes of each entry, in order, up to the first hole. */
+  readOn(id: MetaPartitionId, position: LogPosition): AsyncGenerator<RowBatch> {
+    assert(this.#lost.has(id), 'rows of a partition that is served follow from its log')
+    const { inSync } = this.#coordinator.state.metaPartitions[id]!
+    return readOn(position, inSync, (driveId) => this.#hosts.get(driveId)?.log)
   }
 
   /** Makes replicas of a lost partition out of `rows`. They count when the coordinator is told of them, after close(). */

@@ -1,7 +1,11 @@
 // What holds after a stop: cases by hand, and thousands by a seed against a plain simulation.
 import t from 'tap'
 import type { EntryHead } from '../../../../src/metadata/log/entry.ts'
-import { planRecovery, type ReplicaEvidence } from '../../../../src/metadata/log/recovery.ts'
+import {
+  chainAfter,
+  planRecovery,
+  type ReplicaEvidence,
+} from '../../../../src/metadata/log/recovery.ts'
 import { Seeded } from '../../../support/seeded.ts'
 
 const entry = (
@@ -32,6 +36,18 @@ t.test('a union of what is intact anywhere', async (t) => {
   t.match(a, { kind: 'mend', from: at(1, 2) })
   t.same(a?.kind === 'mend' && a.lacks.map(({ sequence }) => sequence), [4, 6])
   t.same(b?.kind === 'mend' && b.lacks.map(({ sequence }) => sequence), [5])
+})
+
+t.test('what leads on from a position, up to the first hole', async (t) => {
+  const numbers = (from: ReturnType<typeof at>, ...logs: EntryHead[][]) =>
+    chainAfter(from, logs).map(({ epoch, sequence }) => `${epoch}/${sequence}`)
+  const one = [entry(1, 3), entry(2, 4, 1), entry(2, 7)]
+  const other = [entry(1, 4), entry(1, 5), entry(2, 5)]
+  t.same(numbers(at(1, 2), one, other), ['1/3', '2/4', '2/5'], 'the later epoch holds')
+  t.same(numbers(at(1, 3), one, other), ['2/4', '2/5'])
+  t.same(numbers(at(2, 6), one, other), ['2/7'])
+  t.same(numbers(at(1, 1), one, other), [], 'a hole at once')
+  t.same(numbers(at(3, 3), one, other), [], 'another history')
 })
 
 t.test('a torn tail was never acknowledged', async (t) => {

@@ -1,0 +1,55 @@
+// What the shards of all drives tell of the blobs of a metadata partition: for `kintsugi recover`.
+import { SEAL_PLAIN_BYTES, SEAL_TAG_BYTES } from '../encryption/seal-format.ts'
+import { shardCount } from '../kit/erasure-code.ts'
+import { decodeLabel } from '../metadata/label.ts'
+import type { FoundBlob } from '../metadata/rebuild/remains.ts'
+import { MISSING_SLOT } from '../metadata/records.ts'
+import type { ClusterMap } from '../placement/cluster-map.ts'
+import { metaPartitionOf, partitionOfKey } from '../placement/place.ts'
+import type { ShardDescription } from '../storage-node/contract.ts'
+import type { ShardStore } from '../storage-node/shard-store.ts'
+
+/** All blobs of a partition, with the drives on which a whole header and tail were found. One partition at a time bounds memory. */
+export async function findBlobs(
+  partition: number,
+  { stores, map }: { stores: ReadonlyMap<number, ShardStore>; map: ClusterMap },
+): Promise<FoundBlob[]> {
+  const found = new Map<string, FoundBlob>()
+  for (const [driveId, store] of stores) {
+    for await (const description of store.scan()) {
+      const { bucketId, key } = description
+      // Not the partition of its header: where the seed was lost, keys have another one now.
+      const now = partitionOfKey(map, bucketId, key)
+      if (metaPartitionOf(map, now) !== partition) continue
+      if (!(await isWhole(store, description))) continue
+      const { uid, part, slot } = description.id
+      const name = `${uid}.${part}`
+      const blob = found.get(name) ?? newBlob(description)
+      found.set(name, blob)
+      if (blob.blob.drives[slot] === MISSING_SLOT) blob.blob.drives[slot] = driveId
+    }
+  }
+  return [...found.values()]
+}
+
+async function isWhole(store: ShardStore, { id }: ShardDescription): Promise<boolean> {
+  const opened = await store.openShard(id)
+  if (opened.kind !== 'found') return false
+  const described = await opened.reader.describe().finally(() => opened.reader.close())
+  return described.kind === 'found'
+}
+
+function newBlob(description: ShardDescription): FoundBlob {
+  const { id, code, cellBytes, blobBytes, partition, bucketId, key, metadata } = description
+  const drives = Array<number>(shardCount(code)).fill(MISSING_SLOT)
+  const blob = { uid: id.uid, part: id.part, bytes: blobBytes, code, cellBytes, partition, drives }
+  const isSealed = decodeLabel(metadata)?.encryption !== undefined
+  const plainBytes = isSealed ? plainBytesOf(blobBytes) : blobBytes
+  // A copy: what was read holds the whole header, if not more.
+  return { bucketId, key, blob, plainBytes, label: Uint8Array.from(metadata) }
+}
+
+/** Every seal adds a tag. */
+function plainBytesOf(sealed: number): number {
+  return sealed - Math.ceil(sealed / (SEAL_PLAIN_BYTES + SEAL_TAG_BYTES)) * SEAL_TAG_BYTES
+}

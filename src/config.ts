@@ -80,6 +80,12 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     help: 'time in which every byte on the drives is read and verified once; fractions are fine',
   },
   {
+    name: 'mend-delay',
+    value: 'SECONDS',
+    fallback: '60',
+    help: 'how long a drive that is out is waited for when only one more may be lost',
+  },
+  {
     name: 'dump-days',
     value: 'DAYS',
     fallback: '7',
@@ -161,6 +167,8 @@ export interface ServeConfig {
   reducedRedundancyCode?: { dataCount: number; parityCount: number }
   buckets: readonly string[]
   garbageGraceMs: number
+  /** How long a drive that is out is waited for when only one more may be lost. */
+  mendDelayMs: number
   /** Shards that no row names are deleted when they are so old. */
   orphanAgeMs: number
   /** Uploads that got no part for so long are aborted; undefined: none is. */
@@ -228,6 +236,7 @@ function readSettings(settings: Settings, sources: ConfigSources): ServeConfig {
     strictS3: readSwitch('strict-s3', settings['strict-s3']?.[0]),
     buckets: settings.buckets ?? [],
     garbageGraceMs: readSeconds('garbage-grace', settings['garbage-grace']![0]!) * 1000,
+    mendDelayMs: readSeconds('mend-delay', settings['mend-delay']![0]!) * 1000,
     orphanAgeMs: readHours('orphan-hours', settings['orphan-hours']![0]!) * MS_PER_HOUR,
     abandonedUploadMs: readAbandonedDays(settings['abandoned-upload-days']![0]!),
     scrubPeriodMs: readDays('scrub-days', settings['scrub-days']![0]!) * MS_PER_DAY,

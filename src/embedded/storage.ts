@@ -249,7 +249,7 @@ const OUT_DELAY_MS = 15 * 60_000
 const HEAL_AGAIN_MS = 60_000
 
 async function startHealer(
-  { scrubPeriodMs, garbageGraceMs }: ServeConfig,
+  { scrubPeriodMs, garbageGraceMs, mendDelayMs }: ServeConfig,
   parts: EmbeddedParts & {
     node: StorageNode
     coordinator: Coordinator
@@ -268,7 +268,10 @@ async function startHealer(
     cellBytes: CELL_BYTES,
     poolBytes: parts.tuning?.poolBytes ?? HEALING_POOL_BYTES,
   })
-  const times = { outDelayMs: OUT_DELAY_MS, againMs: HEAL_AGAIN_MS, ...parts.tuning?.healing }
+  const times = {
+    ...{ outDelayMs: OUT_DELAY_MS, urgentDelayMs: mendDelayMs, againMs: HEAL_AGAIN_MS },
+    ...parts.tuning?.healing,
+  }
   const options = { scrubPeriodMs, graceMs: garbageGraceMs, ...times }
   const healer = new Healer(options, { ...parts, codec })
   listHealMetrics(() => healer.progress(), parts.registry)

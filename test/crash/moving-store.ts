@@ -113,6 +113,7 @@ async function openIn(directories: string[]): Promise<OpenedStore> {
     ...{ strictRegion: false, strictS3: false, buckets: [], logLevel: 'silent' as const },
     code: { dataCount: 4, parityCount: 2 },
     garbageGraceMs: 1000,
+    mendDelayMs: 0,
     scrubPeriodMs: 14 * 24 * 3_600_000,
     dumpPeriodMs: 7 * 24 * 3_600_000,
     ...{ orphanAgeMs: 24 * 3_600_000, abandonedUploadMs: undefined },

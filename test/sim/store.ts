@@ -156,6 +156,7 @@ export class SimStore {
       code,
       buckets: [],
       garbageGraceMs,
+      mendDelayMs: 0,
       orphanAgeMs: 2_000,
       abandonedUploadMs: undefined,
       scrubPeriodMs: 3_600_000,

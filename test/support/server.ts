@@ -57,6 +57,8 @@ export async function startServer(given: ServerOptions = {}): Promise<TestServer
       PATH: process.env.PATH,
       KINTSUGI_ROOT_ACCESS_KEY_ID: TEST_KEYS.accessKeyId,
       KINTSUGI_ROOT_SECRET_ACCESS_KEY: TEST_KEYS.secretAccessKey,
+      // What a test takes away does not come back by itself.
+      KINTSUGI_MEND_DELAY: '0',
       ...environment,
     },
   })

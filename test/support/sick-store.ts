@@ -60,6 +60,7 @@ function configOf(directories: string[]): ServeConfig {
     ...{ strictRegion: false, strictS3: false, buckets: [], logLevel: 'silent' as const },
     code: { dataCount: 4, parityCount: 2 },
     garbageGraceMs: 60_000,
+    mendDelayMs: 0,
     orphanAgeMs: 24 * 3_600_000,
     abandonedUploadMs: undefined,
     scrubPeriodMs: 14 * 24 * 3600 * 1000,

@@ -56,6 +56,7 @@ t.test('every option can stand in the environment and in the file', async (t) =>
     code: '4+2',
     'reduced-redundancy-code': '4+1',
     'garbage-grace': '5',
+    'mend-delay': '0',
     'orphan-hours': '0',
     'abandoned-upload-days': '0.5',
     'scrub-days': '0.5',

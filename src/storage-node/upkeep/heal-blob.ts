@@ -71,7 +71,10 @@ export async function healBlob(request: HealRequest, parts: HealParts): Promise<
   const { map } = parts.coordinator.state
   const { blob } = request.reference
   const awaited = parts.awaited()
-  let check = await checkBlob(blob, request.depth, { ...parts, map, awaited })
+  let check = atOnceWithoutSpare(
+    await checkBlob(blob, request.depth, { ...parts, map, awaited }),
+    blob,
+  )
   let shards = 0
   let failed = 0
   let unknown = false
@@ -91,7 +94,7 @@ export async function healBlob(request: HealRequest, parts: HealParts): Promise<
     }
     shards += mended.mended.size
     failed = mended.failed
-    check = afterMending(check, mended)
+    check = atOnceWithoutSpare(afterMending(check, mended), blob)
     if (mended.damaged.length === 0) break
   }
   parts.countMended(shards)
@@ -152,6 +155,13 @@ async function copyShards(
     parts.countMoved(copied.bytes, from)
   }
   return bytes > 0 ? after : undefined
+}
+
+/** What can not lose another shard waits for no drive. */
+function atOnceWithoutSpare(check: BlobCheck, { code }: Blob): BlobCheck {
+  const whole = check.slots.filter((health) => health === 'whole').length
+  if (whole > code.dataCount) return check
+  return { ...check, slots: check.slots.map((health) => (health === 'awaited' ? 'out' : health)) }
 }
 
 function afterMending(

@@ -8,11 +8,13 @@ export interface ScheduleOptions {
   scrubPeriodMs: number
   /** A drive that went out may come back: so long its shards are not made again, if there is redundancy enough. */
   outDelayMs: number
+  /** The same with only one more drive to lose: what has nothing left to lose is mended at once all the same. */
+  urgentDelayMs: number
   /** What a pass could not settle is looked at again after this time. */
   againMs: number
 }
 
-/** Redundancy that is left at which nothing waits any more (storage.md 5). */
+/** Redundancy that is left at which it is looked at once for what has none, and drives are awaited for moments only. */
 const LEAST_REDUNDANCY = 1
 
 /** Decides what begins next. */
@@ -60,9 +62,8 @@ export class PassSchedule {
    * waits for one that is to be emptied or was replaced.
    */
   awaited(nowMs: number): ReadonlySet<number> {
-    if (redundancyLeft(this.#map) <= LEAST_REDUNDANCY) return new Set()
-    const { outDelayMs } = this.#options
-    const awaited = [...this.#outSinceMs].filter(([, sinceMs]) => nowMs < sinceMs + outDelayMs)
+    const delayMs = this.#delayMs()
+    const awaited = [...this.#outSinceMs].filter(([, sinceMs]) => nowMs < sinceMs + delayMs)
     const leaving = this.#map.drives.filter(({ isLeaving }) => isLeaving)
     const isLeaving = (id: number): boolean => leaving.some((drive) => drive.id === id)
     return new Set(awaited.map(([id]) => id).filter((id) => !isLeaving(id)))
@@ -91,18 +92,34 @@ export class PassSchedule {
 
   /** A pass begins: the next of its kind is not due before something asks for it. */
   began(kind: PassKind, nowMs: number): void {
-    if (kind === 'check') this.#checkDueMs = Number.POSITIVE_INFINITY
-    else this.#scrubDueMs = nowMs + this.#options.scrubPeriodMs
+    if (kind === 'scrub') {
+      this.#scrubDueMs = nowMs + this.#options.scrubPeriodMs
+      return
+    }
+    this.#checkDueMs = Number.POSITIVE_INFINITY
+    this.#checkWhenAwaited(nowMs)
   }
 
   /** A pass came to its end: what it mended is believed only when another one finds all of it. */
   ended({ kind, counts }: BlobWalk, nowMs: number): void {
     const { mendedShards, unsettled } = counts
-    for (const id of this.awaited(nowMs)) {
-      this.wantCheck(this.#outSinceMs.get(id)! + this.#options.outDelayMs)
-    }
+    this.#checkWhenAwaited(nowMs)
     if (unsettled > 0) this.wantCheck(nowMs + this.#options.againMs)
     else if (mendedShards > 0 && kind === 'check') this.wantCheck(nowMs)
+  }
+
+  /** What a check leaves for drives that are awaited is looked at again when the wait is over, however long the check takes. */
+  #checkWhenAwaited(nowMs: number): void {
+    const delayMs = this.#delayMs()
+    for (const id of this.awaited(nowMs)) this.wantCheck(this.#outSinceMs.get(id)! + delayMs)
+  }
+
+  /** How long a drive is awaited that goes out. */
+  #delayMs(): number {
+    const left = redundancyLeft(this.#map)
+    if (left <= 0) return 0
+    const { outDelayMs, urgentDelayMs } = this.#options
+    return left <= LEAST_REDUNDANCY ? Math.min(urgentDelayMs, outDelayMs) : outDelayMs
   }
 }
 

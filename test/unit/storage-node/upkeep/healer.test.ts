@@ -16,7 +16,13 @@ import { allBlobs, UpkeepFixture } from './upkeep-fixture.ts'
 
 const random = new Seeded(29)
 const NEVER_MS = 1e12
-const TIMES = { scrubPeriodMs: NEVER_MS, outDelayMs: NEVER_MS, againMs: 50, graceMs: 0 }
+const TIMES = {
+  scrubPeriodMs: NEVER_MS,
+  outDelayMs: NEVER_MS,
+  urgentDelayMs: 0,
+  againMs: 50,
+  graceMs: 0,
+}
 
 function startHealer(
   t: Test,
@@ -191,6 +197,42 @@ t.test('a write that lacks a shard is never called complete', async (t) => {
   t.ok((await fixture.reference('k')).blob.drives.includes(MISSING_SLOT))
   t.notOk(healer.progress().complete, 'not even until it is counted')
   await until(healer, ({ queued }) => queued === 1)
+})
+
+t.test('a drive that is out for a moment comes back to all of its shards', async (t) => {
+  const fixture = await UpkeepFixture.open(8)
+  const objects = await fill(fixture, 20)
+  const healer = startHealer(t, fixture, { urgentDelayMs: NEVER_MS })
+  await until(healer, ({ complete }) => complete)
+  const { coordinator } = fixture.store
+  const { check } = healer.progress().ended
+  await coordinator.decide(markOut(3, 'a test'))
+  await until(healer, ({ ended }) => ended.check > check)
+  t.match(healer.progress(), { complete: false, mendedShards: 0 })
+  await coordinator.decide(markActive(3))
+  const now = await until(healer, ({ complete }) => complete)
+  t.match(now, { mendedShards: 0, moves: { movedShards: 0 } })
+  for (const [key, bytes] of objects) t.ok(bytes.equals(await fixture.read(key)), key)
+})
+
+t.test('what has nothing left to lose is mended at once, the rest waits', async (t) => {
+  const fixture = await UpkeepFixture.open(8)
+  const { coordinator, node } = fixture.store
+  await fill(fixture, 20)
+  const healer = startHealer(t, fixture, { urgentDelayMs: NEVER_MS })
+  await until(healer, ({ complete }) => complete)
+  const poor = (await allBlobs(fixture.store)).find(({ blob }) => blob.drives.includes(3))!
+  const slot = poor.blob.drives.findIndex((id) => id !== 3)
+  const others = poor.blob.drives.flatMap((id, at) => (id === 3 || at === slot ? [] : [at]))
+  const spare = poor.blob.code.dataCount === 1 ? others.slice(1) : []
+  for (const lost of [slot, ...spare]) fixture.lose(poor.blob, lost)
+  node.failed.add(3)
+  await coordinator.decide(markOut(3, 'a test'))
+  await until(healer, ({ mendedShards }) => mendedShards > 0)
+  await until(healer, ({ passes }) => !passes.some(({ kind }) => kind === 'check'))
+  const { blob } = await fixture.reference(poor.key!)
+  t.notOk(blob.drives.includes(3), 'also what was on the drive that is out')
+  t.equal(healer.progress().mendedShards, 2 + spare.length, 'nothing else is made again')
 })
 
 t.test('with more redundancy it waits whether the drive comes back', async (t) => {

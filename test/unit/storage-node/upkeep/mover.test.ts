@@ -22,7 +22,13 @@ import { allBlobs, UpkeepFixture } from './upkeep-fixture.ts'
 
 const random = new Seeded(31)
 const NEVER_MS = 1e12
-const TIMES = { scrubPeriodMs: NEVER_MS, outDelayMs: NEVER_MS, againMs: 20, graceMs: 0 }
+const TIMES = {
+  scrubPeriodMs: NEVER_MS,
+  outDelayMs: NEVER_MS,
+  urgentDelayMs: 0,
+  againMs: 20,
+  graceMs: 0,
+}
 
 function startHealer(t: Test, { healerParts }: UpkeepFixture, graceMs = 0): Healer {
   const healer = new Healer({ ...TIMES, graceMs }, healerParts)

@@ -7,7 +7,7 @@ import { PassSchedule } from '../../../../src/storage-node/upkeep/pass-schedule.
 
 t.before(prepareDigests)
 
-const OPTIONS = { scrubPeriodMs: 1_000_000, outDelayMs: 900, againMs: 60 }
+const OPTIONS = { scrubPeriodMs: 1_000_000, outDelayMs: 900, urgentDelayMs: 200, againMs: 60 }
 
 /** Eight drives of 4+2, these of them out. */
 function mapWithout(...out: number[]): ClusterMap {
@@ -39,9 +39,25 @@ t.test('a drive that is out at the start is waited for like one that goes out', 
   t.same([...schedule.awaited(1500)], [], 'it is back')
 })
 
-t.test('with little redundancy left nothing is waited for', async (t) => {
-  const schedule = new PassSchedule(OPTIONS, mapWithout(), 0)
-  schedule.mapChanged(mapWithout(3), 10)
+t.test(
+  'with little redundancy left a check is due at once, and a drive is awaited for a moment',
+  async (t) => {
+    const schedule = new PassSchedule(OPTIONS, mapWithout(), 0)
+    schedule.mapChanged(mapWithout(3), 10)
+    t.equal(schedule.next(10), 'check')
+    schedule.began('check', 10)
+    schedule.began('scrub', 10)
+    t.same([...schedule.awaited(209)], [3])
+    t.same([...schedule.awaited(210)], [])
+    t.equal(schedule.next(209), undefined)
+    t.equal(schedule.next(210), 'check', 'also when the first one has not ended')
+  },
+)
+
+t.test('with no redundancy left nothing is waited for', async (t) => {
+  const schedule = new PassSchedule(OPTIONS, mapWithout(3), 0)
+  t.same([...schedule.awaited(10)], [3])
+  schedule.mapChanged(mapWithout(3, 4), 10)
   t.same([...schedule.awaited(10)], [])
   t.equal(schedule.next(10), 'check')
 })

@@ -8,7 +8,7 @@ import { removeIfThere, unlessMissing } from '../kit/files.ts'
 import { type DiskFile, isMissing, type World } from '../kit/world.ts'
 import type { ShardDescription, ShardId, ShardReader, ShardWriter } from './contract.ts'
 import type { Drive } from './drive.ts'
-import type { CellReads, CellSource } from './segment/cell-reads.ts'
+import type { CellReads, CellSource, ReadAt } from './segment/cell-reads.ts'
 import {
   cellLength,
   cellOffset,
@@ -82,10 +82,9 @@ export class BigFiles {
     })
     if (header === undefined) {
       await file.close()
-      return { kind: 'corrupt', detail: 'the header is damaged' }
+      return { kind: 'corrupt', detail: 'the header is damaged or can not be read' }
     }
-    const read = (target: Uint8Array, position: number): Promise<number> =>
-      drive.run(() => file.read([target], position))
+    const read: ReadAt = (target, position) => drive.attempt(() => file.read([target], position))
     return { kind: 'found', header, reader: bigReader(file, { id, cells, read, header, secret }) }
   }
 
@@ -171,7 +170,8 @@ export class BigFiles {
     let bytes = Buffer.allocUnsafe(4096)
     for (;;) {
       const target = bytes
-      const count = await drive.run(() => file.read([target], 0))
+      const count = await drive.attempt(() => file.read([target], 0))
+      if (count === 'medium-error') return undefined
       const parsed = parseHeader(target.subarray(0, count), secret, OWN_FILE)
       if (parsed.kind === 'header') return isOf(id, parsed.header) ? parsed.header : undefined
       if (parsed.kind === 'none' || count < target.length) return undefined
@@ -265,7 +265,7 @@ function bigReader(
   source: {
     id: ShardId
     cells: CellReads
-    read: (target: Uint8Array, position: number) => Promise<number>
+    read: ReadAt
     header: RecordHeader
     secret: bigint
   },

@@ -109,6 +109,9 @@ const FATAL = new Set([
   'ENOMEDIUM',
 ])
 
+/** What a read or write of a bad sector gives. A sync that gives it is another matter: what it lost is lost. */
+const MEDIUM_ERROR = 'EIO'
+
 /** A drive that this process holds. All disk operations on it go through run(). */
 export class Drive {
   readonly id: number
@@ -196,6 +199,21 @@ export class Drive {
     } catch (error) {
       throw this.#judge(error)
     }
+  }
+
+  /**
+   * As run(), for one read or write of bytes that others have too. Where the medium fails at it the answer is
+   * 'medium-error' and the drive goes on: disks have bad sectors. Whoever cares for drives counts such errors.
+   */
+  async attempt<T>(operation: () => Promise<T>): Promise<T | 'medium-error'> {
+    return await this.run(async () => {
+      try {
+        return await operation()
+      } catch (error) {
+        if ((error as { code?: string } | undefined)?.code === MEDIUM_ERROR) return 'medium-error'
+        throw error
+      }
+    })
   }
 
   async #perform<T>(operation: () => Promise<T>): Promise<T> {

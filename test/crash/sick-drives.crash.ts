@@ -121,6 +121,26 @@ for (const [what, sickness] of deadly) {
   })
 }
 
+t.test('bad sectors cost shards, many of them the drive', { timeout: 120_000 }, async (t) => {
+  const { store, load, directories, running } = await sickStore(t, 8)
+  await until(() => load.measured.length > 30)
+  const sick = 5
+  const shards = ['seg', 'big'].map((name) => `${directories[sick - 1]}/${name}`)
+  const mended = () => store.storage.healer.progress().mendedShards
+  for (const path of shards) store.disk.infect(path, { kind: 'unreadable', oneIn: 8 })
+  await until(() => store.disk.errors > 0)
+  if (store.disk.errors < 5) t.equal(stateOf(store, sick)?.state, 'active', 'one costs no drive')
+  await until(() => mended() > 0)
+  await until(() => stateOf(store, sick)?.state === 'out')
+  t.match(stateOf(store, sick), { state: 'out', reason: /it errs: \d+ errors/ })
+  t.equal(store.storage.drives.find(sick)?.failure, undefined, 'it has not failed')
+  t.equal(store.storage.care.conditionOf(sick), 'erroring')
+  for (const path of shards) store.disk.cure(path)
+  load.stop()
+  await running
+  await checkTwice(t, store, load, directories)
+})
+
 t.test('a drive that is no use at the start is one drive less', { timeout: 120_000 }, async (t) => {
   const { directories, remove } = await newDirectories(6)
   t.teardown(remove)

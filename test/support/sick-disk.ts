@@ -10,6 +10,8 @@ export type Sickness =
   | { kind: 'hangs' }
   /** One operation of so many fails with EIO. */
   | { kind: 'errs'; oneIn: number }
+  /** One read of a file of so many fails with EIO. */
+  | { kind: 'unreadable'; oneIn: number }
   | { kind: 'read-only' }
 
 interface Patient {
@@ -19,7 +21,7 @@ interface Patient {
   operations: number
 }
 
-type Operation = 'read' | 'write'
+type Operation = 'read' | 'read-file' | 'write'
 
 /** A Disk whose directories can be made ill. */
 export class SickDisk implements Disk {
@@ -27,6 +29,8 @@ export class SickDisk implements Disk {
   readonly #patients = new Map<string, Patient>()
   /** Operations that hang now. */
   hanging = 0
+  /** Errors of reads so far. */
+  errors = 0
 
   constructor(disk: Disk) {
     this.#disk = disk
@@ -52,7 +56,7 @@ export class SickDisk implements Disk {
     await this.#suffer(path, mode === 'read' ? 'read' : 'write')
     const file = await this.#disk.open(...request)
     return {
-      read: (...given) => this.#after(path, 'read', () => file.read(...given)),
+      read: (...given) => this.#after(path, 'read-file', () => file.read(...given)),
       write: (...given) => this.#after(path, 'write', () => file.write(...given)),
       sync: () => this.#after(path, 'write', () => file.sync()),
       stat: () => this.#after(path, 'read', () => file.stat()),
@@ -111,7 +115,7 @@ export class SickDisk implements Disk {
 
   async #treat(patient: Patient, operation: Operation): Promise<void> {
     const { sickness } = patient
-    patient.operations += 1
+    if (sickness.kind !== 'unreadable' || operation === 'read-file') patient.operations += 1
     switch (sickness.kind) {
       case 'slow':
         await sleep(sickness.delayMs)
@@ -124,6 +128,10 @@ export class SickDisk implements Disk {
       case 'errs':
         if (patient.operations % sickness.oneIn === 0) throw ioError('EIO', 'i/o error')
         return
+      case 'unreadable':
+        if (operation !== 'read-file' || patient.operations % sickness.oneIn !== 0) return
+        this.errors += 1
+        throw ioError('EIO', 'i/o error')
       default:
         if (operation === 'write') throw ioError('EROFS', 'read-only file system')
     }

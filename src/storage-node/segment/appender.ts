@@ -56,6 +56,7 @@ interface OpenSegment {
 const GROUP_BYTES = mebibytes(4)
 const GROUP_RECORDS = 256
 const MAX_QUEUED = 10_000
+const WRITE_ATTEMPTS = 2
 
 /** Bounds the rows that are written again when a segment is sealed. */
 export const SEGMENT_RECORDS = 16_384
@@ -140,25 +141,42 @@ export class Appender {
 
   async #appendGroup(records: NewRecord[]): Promise<void> {
     const total = records.reduce((sum, record) => sum + record.bytes.length, 0)
-    const segment = await this.#segmentFor(total, records.length)
-    const appended = placeRecords(records, segment, this.#options.secret)
-    await this.#writeGroup(segment, appended)
-    segment.bytes += total
-    segment.records += records.length
-    await this.#events.onDurable(appended)
+    for (let attempt = 1; ; attempt += 1) {
+      const segment = await this.#segmentFor(total, records.length)
+      const appended = placeRecords(records, segment, this.#options.secret)
+      // Where the medium can not be written to, a new segment lies elsewhere.
+      if ((await this.#writeGroup(segment, appended)) === 'medium-error') {
+        if (attempt === WRITE_ATTEMPTS) this.#failDrive()
+        continue
+      }
+      segment.bytes += total
+      segment.records += records.length
+      await this.#events.onDurable(appended)
+      return
+    }
+  }
+
+  #failDrive(): never {
+    const cause = new Error('it could not be written to, nor elsewhere')
+    this.#drive.fail(cause)
+    throw new DriveUnavailable(this.#drive.id, 'failed', { cause })
   }
 
   /** After a failed write the bytes beyond the last good group are cut off: they are ours and nobody was told of them. */
-  async #writeGroup(segment: OpenSegment, records: AppendedRecord[]): Promise<void> {
+  async #writeGroup(
+    segment: OpenSegment,
+    records: AppendedRecord[],
+  ): Promise<'written' | 'medium-error'> {
     const { file, bytes } = segment
+    const buffers = records.map((record) => record.bytes)
     try {
-      await this.#drive.run(() =>
-        file.write(
-          records.map((record) => record.bytes),
-          bytes,
-        ),
-      )
+      if ((await this.#drive.attempt(() => file.write(buffers, bytes))) === 'medium-error') {
+        this.#endSegment()
+        return 'medium-error'
+      }
+      // A sync that fails fails the drive: what it lost is not written by another one.
       await this.#drive.syncFile(file)
+      return 'written'
     } catch (error) {
       if (isFull(error)) await this.#cutBack(segment)
       else this.#endSegment()

@@ -13,7 +13,10 @@ import {
 } from './record-format.ts'
 
 /** Reads bytes of the file that holds the record, from a position in the file. */
-export type ReadAt = (target: Uint8Array, position: number) => Promise<number | 'gone'>
+export type ReadAt = (
+  target: Uint8Array,
+  position: number,
+) => Promise<number | 'gone' | 'medium-error'>
 
 /** The record that a cell is read from. `offset`: where the record begins in its file. */
 export interface CellSource {
@@ -40,6 +43,8 @@ export class CellReads {
     const count = await source.read(whole, offset + cellOffset(layout, index))
     if (this.#spare.length < MAX_SPARE) this.#spare.push(buffer)
     if (count === 'gone') return 'gone'
+    if (count === 'medium-error')
+      return { kind: 'corrupt', detail: `cell ${index}: the drive can not read it` }
     if (count < whole.length)
       return { kind: 'corrupt', detail: `cell ${index}: the file is cut short` }
     const bytes = whole.subarray(0, length)

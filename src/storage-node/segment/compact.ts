@@ -81,7 +81,7 @@ async function readVerified(
   const { id } = description
   const copyOf = { segment: account.number, offset }
   const bytes = Buffer.allocUnsafeSlow(layout.recordBytes)
-  const count = await files.source(account.number, account.bytes).read(bytes, offset)
+  const count = await files.salvage(account.number, account.bytes).read(bytes, offset)
   // The header is looked at again, for its checksum is made anew in the copy: rot must not get a fresh one.
   const whole = parseHeader(bytes.subarray(0, count), secret, copyOf).kind === 'header'
   const damage = whole ? findRecordDamage(bytes.subarray(0, count), id, layout) : 'its header'

@@ -25,7 +25,7 @@ export async function* liveRecordsOf(
   account: SegmentAccount,
   parts: LiveRecordParts,
 ): AsyncGenerator<ScannedRecord> {
-  const source = parts.files.source(account.number, account.bytes)
+  const source = parts.files.salvage(account.number, account.bytes)
   let chunk: ScannedRecord[] = []
   for await (const record of scanRecords(source, parts.secret)) {
     chunk.push(record)

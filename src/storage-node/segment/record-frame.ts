@@ -13,6 +13,8 @@ export async function readFrame(
   const headerRead = await read(header, offset)
   const tailRead = await read(tail, offset + layout.tailOffset)
   if (headerRead === 'gone' || tailRead === 'gone') return 'gone'
+  if (headerRead === 'medium-error' || tailRead === 'medium-error')
+    return { kind: 'corrupt', detail: 'the drive can not read its header or tail' }
   const parsed = parseHeader(header.subarray(0, headerRead), secret, place)
   if (parsed.kind !== 'header') return { kind: 'corrupt', detail: 'the header is damaged' }
   const { description } = parsed.header

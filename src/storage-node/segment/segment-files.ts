@@ -14,6 +14,8 @@ interface OpenFile {
 }
 
 const MAX_OPEN = 32
+// What a disk can not read is lost in pieces of this size at the most.
+const SECTOR_BYTES = 4096
 
 /** The segment files of one drive. */
 export class SegmentFiles {
@@ -69,11 +71,23 @@ export class SegmentFiles {
   }
 
   /** Reads from segment `number`; 'gone' when there is no such file. Short only at the end of the file. */
-  async read(number: number, target: Uint8Array, position: number): Promise<number | 'gone'> {
+  read(number: number, target: Uint8Array, position: number): Promise<number | 'gone'> {
+    return this.#read(number, (file) => this.#drive.run(() => file.read([target], position)))
+  }
+
+  /** The same, where the drive need not fail for what it can not read. */
+  attempt(
+    number: number,
+    target: Uint8Array,
+    position: number,
+  ): Promise<number | 'gone' | 'medium-error'> {
+    return this.#read(number, (file) => this.#drive.attempt(() => file.read([target], position)))
+  }
+
+  async #read<T>(number: number, read: (file: DiskFile) => Promise<T>): Promise<T | 'gone'> {
     const entry = this.#take(number)
     try {
-      const file = await entry.file
-      return await this.#drive.run(() => file.read([target], position))
+      return await read(await entry.file)
     } catch (error) {
       if (!isMissing(error)) throw error
       return 'gone'
@@ -89,6 +103,29 @@ export class SegmentFiles {
       return count === 'gone' ? 0 : count
     }
     return { segment: number, bytes, read }
+  }
+
+  /** The same, with zeros for what the drive can not read: for those who leave alone what they do not find. */
+  salvage(number: number, bytes: number): ScanSource {
+    const read = async (target: Uint8Array, position: number): Promise<number> => {
+      const count = await this.attempt(number, target, position)
+      if (count === 'medium-error') return await this.#salvage(number, target, position)
+      return count === 'gone' ? 0 : count
+    }
+    return { segment: number, bytes, read }
+  }
+
+  async #salvage(number: number, target: Uint8Array, position: number): Promise<number> {
+    let at = 0
+    while (at < target.length) {
+      const piece = target.subarray(at, at + SECTOR_BYTES - ((position + at) % SECTOR_BYTES))
+      const count = await this.attempt(number, piece, position + at)
+      if (count === 'gone') return 0
+      if (count === 'medium-error') piece.fill(0)
+      else if (count < piece.length) return at + count
+      at += piece.length
+    }
+    return at
   }
 
   /** Removes the file of a segment, durably. Reads under way still end well. */

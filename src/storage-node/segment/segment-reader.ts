@@ -68,7 +68,7 @@ export class SegmentReader implements ShardReader {
       id: this.#id,
       layout: layoutRecord(row.headerBytes, row.cellBytes, row.shardBytes),
       offset: row.offset,
-      read: (bytes, position) => this.#parts.files.read(row.segment, bytes, position),
+      read: (bytes, position) => this.#parts.files.attempt(row.segment, bytes, position),
     }
   }
 

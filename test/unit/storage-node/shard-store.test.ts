@@ -4,7 +4,6 @@ import { KeyKind } from '../../../src/storage-node/index/index-rows.ts'
 import {
   judgeShard,
   putShard,
-  readShard,
   type SampleShard,
   sampleShard,
   writeCells,
@@ -273,16 +272,58 @@ t.test('no space in the middle of a group', async (t) => {
 })
 
 t.test('an error of the disk fails the drive for good', async (t) => {
-  for (const kind of ['write', 'sync', 'read', 'sync-directory'] as const) {
+  for (const kind of ['write', 'sync', 'sync-directory'] as const) {
     const fixture = await ShardFixture.open()
-    const [shard] = await fixture.put(new Seeded(3), 1, 1500)
+    await fixture.put(new Seeded(3), 1, 1500)
     fixture.machine.disk.fault = (operation) => (operation.kind === kind ? 'EIO' : undefined)
     const failed = { name: 'DriveUnavailable', trouble: 'failed' }
-    if (kind === 'read') await t.rejects(readShard(fixture.store, shard!.description), failed)
-    else await t.rejects(fixture.put(new Seeded(4), 1, 4000), failed, kind)
+    await t.rejects(fixture.put(new Seeded(4), 1, 4000), failed, kind)
     fixture.machine.disk.fault = () => undefined
     await t.rejects(fixture.put(new Seeded(5), 1, 10), failed, 'it stays failed')
   }
+})
+
+t.test('what a drive can not read is damage of that shard alone', async (t) => {
+  for (const shardBytes of [1500, 6000]) {
+    const fixture = await ShardFixture.open()
+    const [shard, other] = await fixture.put(new Seeded(3), 2, shardBytes)
+    const { disk } = fixture.machine
+    let errors = 0
+    disk.fault = ({ kind }) => {
+      if (kind !== 'read' || errors === 1) return undefined
+      errors += 1
+      return 'EIO'
+    }
+    t.match(await judgeShard(fixture.store, shard!), /corrupt/)
+    t.equal(errors, 1)
+    t.equal(fixture.drive.failure, undefined)
+    t.equal(await judgeShard(fixture.store, other!), 'whole')
+    const again = { ...shard!, bytes: new Seeded(9).bytes(shardBytes) }
+    await putShard(fixture.store, again)
+    t.equal(await judgeShard(fixture.store, again), 'whole', 'it is made again in its place')
+  }
+})
+
+t.test('a segment that can not be written to is left for another, once', async (t) => {
+  const fixture = await ShardFixture.open()
+  const [before] = await fixture.put(new Seeded(3), 1, 1500)
+  const { disk } = fixture.machine
+  let errors = 0
+  disk.fault = ({ kind }) => {
+    if (kind !== 'write' || errors === 1) return undefined
+    errors += 1
+    return 'EIO'
+  }
+  const [after] = await fixture.put(new Seeded(4), 1, 1500)
+  t.equal(errors, 1)
+  t.equal(fixture.segments().length, 2)
+  const shards = [before!, after!]
+  t.same(await judgeAll(fixture, shards), all('whole', 2))
+  t.same(await judgeAll(await fixture.crashed(), shards), all('whole', 2))
+  disk.fault = ({ kind, path }) => (kind === 'write' && path.includes('/seg/') ? 'EIO' : undefined)
+  const failed = { name: 'DriveUnavailable', trouble: 'failed' }
+  await t.rejects(fixture.put(new Seeded(5), 1, 1500), failed)
+  t.match(fixture.drive.failure, { message: /nor elsewhere/ })
 })
 
 t.test('too many shards in memory get files of their own', async (t) => {

@@ -52,6 +52,11 @@ export class FileScrub {
     return { ...this.#counts }
   }
 
+  /** Another process looked at everything last, and left it as it should be; its word counts until this one has looked. */
+  takeOver(): void {
+    if (this.#damageElsewhere() === 0) this.#cleanAt ??= 0
+  }
+
   /** Looks at everything until nothing is found. False when something can not be mended. */
   async run(pace: () => Promise<void>): Promise<boolean> {
     this.#cleanAt = undefined

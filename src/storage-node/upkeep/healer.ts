@@ -36,7 +36,7 @@ export interface HealerParts
     ClearingParts {
   partitions: readonly MetadataPartition[]
   /** What a scrub reads beside the blobs; absent where there is nothing else. */
-  files?: Pick<FileScrub, 'run' | 'isClean' | 'counts'>
+  files?: Pick<FileScrub, 'run' | 'isClean' | 'counts' | 'takeOver'>
   /** Where it is kept how far the scrub has come; absent where that need not outlive the process. */
   positions?: Pick<ScrubPositions, 'load' | 'save'>
 }
@@ -421,6 +421,8 @@ export class Healer {
     this.#endedStartedMs = found.endedStartedMs
     this.#lastVerifiedMs ??= found.lastVerifiedMs
     if (found.walk || found.endedStartedMs === undefined || this.#hurriesNext) return
+    // Files are not read again before the next scrub: until then the last one is what is known of them.
+    if (found.lastVerifiedMs === found.endedStartedMs) this.#parts.files?.takeOver()
     this.#schedule.putOffScrub(found.endedStartedMs + this.#options.scrubPeriodMs)
   }
 

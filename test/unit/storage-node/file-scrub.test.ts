@@ -113,6 +113,24 @@ t.test('a file that is half written is looked at twice', async (t) => {
   await pause()
 })
 
+t.test('what another process found counts until damage is met, or this one looks', async (t) => {
+  let met = 0
+  const open = () =>
+    new FileScrub([{ what: 'files', look: async () => ({ files: 1, damaged: 1 }) }], {
+      log: silentLog,
+      damageElsewhere: () => met,
+    })
+  const scrub = open()
+  scrub.takeOver()
+  t.equal(scrub.isClean, true)
+  t.equal(await scrub.run(pace), false)
+  t.equal(scrub.isClean, false)
+  met = 1
+  const late = open()
+  late.takeOver()
+  t.equal(late.isClean, false, 'the start met damage')
+})
+
 t.test('rounds until nothing is found', async (t) => {
   let damaged = 2
   let elsewhere = 0

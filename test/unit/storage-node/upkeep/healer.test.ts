@@ -2,9 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { DriveUnavailable } from '../../../../src/kit/drive-unavailable.ts'
+import { silentLog } from '../../../../src/kit/log.ts'
 import { Registry } from '../../../../src/kit/metrics.ts'
 import { MISSING_SLOT } from '../../../../src/metadata/records.ts'
 import { markActive, markOut } from '../../../../src/placement/coordinator-changes.ts'
+import { FileScrub } from '../../../../src/storage-node/upkeep/file-scrub.ts'
 import {
   type HealProgress,
   listHealMetrics,
@@ -399,6 +401,25 @@ t.test('a scrub that ended lately is not begun again by a start', async (t) => {
   t.same([now.ended.scrub, now.passes.length, now.lastVerifiedMs], [0, 0, nowMs])
   healer.scrubNow()
   await until(healer, ({ ended }) => ended.scrub === 1)
+})
+
+t.test('files that the last scrub found clean are clean after a restart', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  await fill(fixture, 3)
+  const nowMs = Date.now()
+  const look = async () => ({ files: 1, damaged: 0 })
+  const completeAfter = async (position: ScrubPosition): Promise<HealProgress> => {
+    const files = new FileScrub([{ what: 'files', look }], { log: silentLog })
+    const parts = { ...fixture.healerParts, files, positions: new Positions(position) }
+    const healer = new Healer({ ...TIMES, againMs: NEVER_MS }, parts)
+    healer.start()
+    const now = await until(healer, ({ complete, ended }) => complete || ended.check > 0)
+    await healer.stop()
+    return now
+  }
+  const ended = { savedMs: nowMs, endedStartedMs: nowMs }
+  t.match(await completeAfter({ ...ended, lastVerifiedMs: nowMs }), { complete: true })
+  t.match(await completeAfter({ ...ended, lastVerifiedMs: 1 }), { complete: false })
 })
 
 t.test('what another process looked at says nothing of what was lost since', async (t) => {

@@ -14,7 +14,7 @@ interface OpenFile {
 }
 
 const MAX_OPEN = 32
-// What a disk can not read is lost in pieces of this size at the most.
+// What a disk can not read is lost, a sector at a time.
 const SECTOR_BYTES = 4096
 
 /** The segment files of one drive. */
@@ -118,12 +118,12 @@ export class SegmentFiles {
   async #salvage(number: number, target: Uint8Array, position: number): Promise<number> {
     let at = 0
     while (at < target.length) {
-      const piece = target.subarray(at, at + SECTOR_BYTES - ((position + at) % SECTOR_BYTES))
-      const count = await this.attempt(number, piece, position + at)
+      const sector = target.subarray(at, at + SECTOR_BYTES - ((position + at) % SECTOR_BYTES))
+      const count = await this.attempt(number, sector, position + at)
       if (count === 'gone') return 0
-      if (count === 'medium-error') piece.fill(0)
-      else if (count < piece.length) return at + count
-      at += piece.length
+      if (count === 'medium-error') sector.fill(0)
+      else if (count < sector.length) return at + count
+      at += sector.length
     }
     return at
   }

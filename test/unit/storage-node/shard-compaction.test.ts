@@ -55,7 +55,7 @@ t.test('what can not be read is left where it is, and the rest is copied', async
   await fixture.reopen()
   const { disk } = fixture.machine
   let reads = 0
-  // A scan of the segment and all that is read again in pieces meets it, and so does every fifth record.
+  // A scan of the segment and all that is read again by sectors meets it, and so does every fifth record.
   disk.fault = ({ kind, path }) => {
     if (kind !== 'read' || !path.includes('/seg/')) return undefined
     reads += 1

@@ -62,7 +62,7 @@ async function openParts(
     endpoint: gateway.endpoint,
     drives: storage.drives.list(),
     code: storage.coordinator.state.map.code,
-    reducedCode: storage.reducedCode,
+    reducedCode: storage.reducedCode(),
     credentials: storage.credentials,
     sharesDisk: storage.sharesDisk,
     readiness: () => storage.readiness(),

@@ -1,7 +1,7 @@
 // kintsugi drive: the drives of a running store, and what can be done with them while it serves.
 import { resolve } from 'node:path'
 import { Exit } from '../exit.ts'
-import type { DriveDetails, DriveDone } from '../gateway/admin-api.ts'
+import type { DriveDetails, DriveDone, HealingStatus } from '../gateway/admin-api.ts'
 import { type Clock, realWorld, stayAlive } from '../kit/world.ts'
 import {
   type AdminClient,
@@ -112,7 +112,9 @@ export async function removeDrive(id: string, options: RemoveOptions): Promise<v
   const client = await openAdminClient(options, world)
   if (drain) {
     const found = (await client.listDrives()).drives.find((drive) => drive.id === driveId)
-    if (!found?.isVacated) await client.drainDrive({ driveId, isCancelled: false, reEncode })
+    // One that was only out is counted on until it is drained, however little it has.
+    if (!found?.isVacated || !found.isLeaving)
+      await client.drainDrive({ driveId, isCancelled: false, reEncode })
     if (wait) await waitUntilVacated({ driveId, timeoutMs }, { client, world })
   }
   say(await client.removeDrive(driveId), options)
@@ -150,11 +152,25 @@ async function pollUntilVacated(
     drawLine(progress.show(drive, { moving, passes }, clock.monotonicMs()))
     // A pass that is under way may have begun before: two more that end have seen everything.
     if (healing.unrepairableCount > 0 && countPasses(healing) >= passesBefore + 2)
-      throw new Exit(5, `${healing.unrepairableCount} blobs can not be mended: kintsugi status.`)
+      throw new Exit(5, sayUnrepairable(healing))
     if (clock.monotonicMs() >= untilMs)
       throw new Exit(5, `drive ${driveId} is not empty yet; the store goes on.`)
     await clock.sleep(POLL_MS)
   }
+}
+
+/** As many as a line holds; kintsugi status lists them. */
+const NAMED_MAX = 3
+
+function sayUnrepairable({ unrepairable, unrepairableCount }: HealingStatus): string {
+  const names = unrepairable
+    .slice(0, NAMED_MAX)
+    .map(({ bucket, key, uid, part }) =>
+      bucket === undefined || key === undefined ? `blob ${uid}.${part}` : `s3://${bucket}/${key}`,
+    )
+  const more = unrepairableCount - names.length
+  const all = more > 0 ? `${names.join(', ')} and ${more} more` : names.join(', ')
+  return `${all} can not be mended, so they keep the drive: delete them, or bring back what they lack (kintsugi status).`
 }
 
 function countPasses({ ended }: { ended: { check: number; scrub: number } }): number {

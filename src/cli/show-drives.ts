@@ -61,10 +61,11 @@ function showSpace({ freeBytes, totalBytes }: DriveDetails): string {
 
 /** What has still to move, how fast it goes, and how long it takes; nothing where nothing moves. */
 export function showMoving(moving: MoveStatus): string[] {
-  const { phase, remainingShards, remainingBytes, bytesPerSecond } = moving
+  const { phase, remainingShards, remainingBytes, bytesPerSecond, remainingReEncodes } = moving
   if (phase === 'counting') return ['Moving    what has to move is being counted']
   if (!remainingShards || remainingBytes === undefined) return []
-  const left = `${showCount(remainingShards)} shards, ${showBytes(remainingBytes)} left`
+  const anew = remainingReEncodes ? `, ${showCount(remainingReEncodes)} blobs to re-encode` : ''
+  const left = `${showCount(remainingShards)} shards, ${showBytes(remainingBytes)} left${anew}`
   if (!bytesPerSecond) return [`Moving    ${left}`]
   const goMs = (remainingBytes / bytesPerSecond) * 1000
   return [`Moving    ${left}, ${showBytes(bytesPerSecond)}/s, about ${showDuration(goMs)} to go`]

@@ -91,8 +91,10 @@ async function listDrives(storage: EmbeddedStorage): Promise<DriveList> {
 /** How it stands with moving, for the admin API. */
 export function describeMoves(moves: Omit<MoveProgress, 'leaving'>): MoveStatus {
   const { phase, movedShards, movedBytes, remainingShards, remainingBytes, bytesPerSecond } = moves
+  const { anewBlobs: reEncodedBlobs, remainingAnew: remainingReEncodes } = moves
   return {
-    ...{ phase, movedShards, movedBytes },
+    ...{ phase, movedShards, movedBytes, reEncodedBlobs },
+    ...(remainingReEncodes === undefined ? {} : { remainingReEncodes }),
     ...(remainingShards === undefined ? {} : { remainingShards }),
     ...(remainingBytes === undefined ? {} : { remainingBytes }),
     ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),

@@ -56,7 +56,7 @@ async function statusOf({ storage, objects, orphans }: AdminParts): Promise<Stor
   return {
     ...judgeHealth(facts),
     code: nameCode(storage.coordinator.state.map.code),
-    reducedCode: nameCode(storage.reducedCode),
+    reducedCode: nameCode(storage.reducedCode()),
     ...facts,
     uploads: { count, ...(oldestMs === undefined ? {} : { oldestMs }) },
     orphans: orphansOf(orphans.progress(), storage),

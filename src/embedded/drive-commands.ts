@@ -3,6 +3,7 @@
 // every start finds it.
 import { isAbsolute, resolve } from 'node:path'
 import type { AddDrive, DrainDrive, DriveOutcome, ReplaceDrive } from '../gateway/admin-api.ts'
+import { type ErasureCode, nameCode } from '../kit/erasure-code.ts'
 import { Semaphore } from '../kit/semaphore.ts'
 import type { World } from '../kit/world.ts'
 import type { MapDrive } from '../placement/cluster-map.ts'
@@ -19,6 +20,7 @@ import {
   undrainDrive,
 } from '../placement/coordinator-changes.ts'
 import {
+  type DrainOptions,
   refuseDrain,
   refuseRemove,
   refuseReplace,
@@ -37,6 +39,8 @@ export interface DriveCommandParts {
   world: World
   coordinator: Coordinator
   drives: Pick<LiveDrives, 'list' | 'find' | 'join' | 'leave'>
+  /** Of the class REDUCED_REDUNDANCY, where the command line names one: it has to fit on the drives that stay. */
+  reducedCode?: ErasureCode | undefined
   /** Keeps on a new drive what every drive keeps. */
   welcome(drive: { id: number; path: string }): Promise<void>
 }
@@ -93,14 +97,11 @@ export class DriveCommands {
   drain({ driveId, isCancelled, reEncode }: DrainDrive): Promise<DriveOutcome> {
     return this.#inTurn(`drive ${driveId}`, async () => {
       if (isCancelled) return await this.#undrain(driveId)
-      if (reEncode) throw new Refused('--re-encode can not be done yet: add a drive first.')
       const { isLeaving, isVacated } = this.#find(driveId) ?? {}
       if (isLeaving && isVacated)
         return done(driveId, `drive ${driveId} is empty already: kintsugi drive remove ${driveId}.`)
       if (isLeaving) return done(driveId, `drive ${driveId} is being emptied already.`)
-      refuse(refuseDrain(this.#map, driveId))
-      await this.#decide(drainDrive(driveId), () => this.#find(driveId)?.isLeaving === true)
-      return done(driveId, `drive ${driveId} is being emptied: kintsugi drive list shows how far.`)
+      return await this.#drain(driveId, { reEncode, reducedCode: this.#parts.reducedCode })
     })
   }
 
@@ -108,7 +109,7 @@ export class DriveCommands {
   remove(driveId: number): Promise<DriveOutcome> {
     return this.#inTurn(`drive ${driveId}`, async () => {
       const { map, orphanHold } = this.#parts.coordinator.state
-      refuse(refuseRemove(map, driveId, orphanHold))
+      refuse(refuseRemove(map, driveId, orphanHold, this.#parts.reducedCode))
       const drive = this.#find(driveId)
       await this.#decide(removeDrive(driveId), () => this.#find(driveId) === undefined)
       await this.#parts.drives.leave(driveId)
@@ -265,6 +266,17 @@ export class DriveCommands {
     }
     const fate = drive.isLeaving ? 'is emptied' : 'gets what was written meanwhile'
     return done(id, `drive ${id} is back at ${path}: all on it is checked, and it ${fate}.`)
+  }
+
+  async #drain(driveId: number, options: DrainOptions): Promise<DriveOutcome> {
+    refuse(refuseDrain(this.#map, driveId, options))
+    const { code: before } = this.#map
+    await this.#decide(drainDrive(driveId, options), () => this.#find(driveId)?.isLeaving === true)
+    const { code } = this.#map
+    const sentence = `drive ${driveId} is being emptied: kintsugi drive list shows how far.`
+    if (code.dataCount === before.dataCount) return done(driveId, sentence)
+    const anew = `New objects are of code ${nameCode(code)}, and all others are written again with it.`
+    return done(driveId, `${sentence} ${anew}`)
   }
 
   async #undrain(driveId: number): Promise<DriveOutcome> {

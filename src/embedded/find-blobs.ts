@@ -42,9 +42,12 @@ async function isWhole(store: ShardStore, { id }: ShardDescription): Promise<boo
 function newBlob(description: ShardDescription): FoundBlob {
   const { id, code, cellBytes, blobBytes, partition, bucketId, key, metadata } = description
   const drives = Array<number>(shardCount(code)).fill(MISSING_SLOT)
-  const blob = { uid: id.uid, part: id.part, bytes: blobBytes, code, cellBytes, partition, drives }
-  const isSealed = decodeLabel(metadata)?.encryption !== undefined
-  const plainBytes = isSealed ? plainBytesOf(blobBytes) : blobBytes
+  const { encryption, origin } = decodeLabel(metadata) ?? {}
+  const blob = {
+    ...{ uid: id.uid, part: id.part, bytes: blobBytes, code, cellBytes, partition, drives },
+    ...(origin ? { origin } : {}),
+  }
+  const plainBytes = encryption ? plainBytesOf(blobBytes) : blobBytes
   // A copy: what was read holds the whole header, if not more.
   return { bucketId, key, blob, plainBytes, label: Uint8Array.from(metadata) }
 }

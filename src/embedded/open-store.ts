@@ -12,6 +12,9 @@ import { abortAbandoned } from '../objects/abandoned-uploads.ts'
 import { Hedging } from '../objects/hedging.ts'
 import { Objects } from '../objects/objects.ts'
 import { type StoreParts, WRITE_BUDGET_UNIT } from '../objects/store-parts.ts'
+import { writeAnew } from '../objects/write-anew.ts'
+import { shardsOfWidest } from '../placement/fit-code.ts'
+import type { Rewriter } from '../storage-node/contract.ts'
 import { collectGarbage } from '../storage-node/upkeep/collect-garbage.ts'
 import { forgetExpired } from '../storage-node/upkeep/forget-expired.ts'
 import type { OrphanSweep } from '../storage-node/upkeep/orphan-sweep.ts'
@@ -24,6 +27,9 @@ import { type EmbeddedParts, type EmbeddedStorage, openEmbeddedStorage } from '.
 const STRIPE_POOL_BYTES = mebibytes(256)
 const MENDING_POOL_BYTES = mebibytes(32)
 const WRITE_BUDGET_BYTES = mebibytes(128)
+// The same for blobs that are written anew, four at a time.
+const ANEW_POOL_BYTES = mebibytes(24)
+const ANEW_BUDGET_BYTES = mebibytes(32)
 
 /** How often garbage that is due is looked for. */
 const COLLECT_EVERY_MS = 5_000
@@ -51,6 +57,7 @@ export async function openStore(
   opened.defer(() => storage.close())
   const storeParts = await assembleStore(storage, parts)
   const objects = new Objects(storeParts)
+  storage.healer.writeAnewWith(await openRewriter(storage, storeParts, parts))
   await objects.start()
   const collector = startCollector(config, storage, storeParts, parts)
   opened.defer(() => collector.stop())
@@ -67,15 +74,7 @@ export async function openStore(
 }
 
 async function assembleStore(storage: EmbeddedStorage, parts: EmbeddedParts): Promise<StoreParts> {
-  // A blob may be of any code that ever fitted a partition, so a stripe has a cell for every drive of one.
-  const maxShards = storage.coordinator.state.map.slots[0]!.length
-  const openCodec = (poolBytes: number): Promise<Codec> =>
-    Codec.open({
-      maxShards,
-      cellBytes: CELL_BYTES,
-      poolBytes: parts.tuning?.poolBytes ?? poolBytes,
-    })
-  const codec = await openCodec(STRIPE_POOL_BYTES)
+  const codec = await openCodec(STRIPE_POOL_BYTES, storage, parts)
   if (codec.kernel === 'javascript') {
     parts.log.warn(
       { trouble: String(codec.kernelTrouble) },
@@ -88,11 +87,11 @@ async function assembleStore(storage: EmbeddedStorage, parts: EmbeddedParts): Pr
     world: parts.world,
     log: parts.log,
     codec,
-    mendingCodec: await openCodec(MENDING_POOL_BYTES),
+    mendingCodec: await openCodec(MENDING_POOL_BYTES, storage, parts),
     node: storage.node,
     router: storage.router,
     coordinator: storage.coordinator,
-    reducedCode: storage.reducedCode,
+    reducedCode: () => storage.reducedCode(),
     keys: storage.keys,
     pins: storage.pins,
     writes: storage.writes,
@@ -100,6 +99,45 @@ async function assembleStore(storage: EmbeddedStorage, parts: EmbeddedParts): Pr
     writeBudget: new Semaphore(WRITE_BUDGET_BYTES / WRITE_BUDGET_UNIT),
     recordOut: (driveId) => storage.recordOut(driveId),
     reportDamage: (report) => storage.reportDamage(report),
+  }
+}
+
+/** A blob may be of any code that ever fitted a partition, so a stripe has a cell for every drive of one. */
+function openCodec(
+  poolBytes: number,
+  { coordinator }: Pick<EmbeddedStorage, 'coordinator'>,
+  { tuning }: Pick<EmbeddedParts, 'tuning'>,
+): Promise<Codec> {
+  const maxShards = shardsOfWidest(coordinator.state.map)
+  return Codec.open({
+    maxShards,
+    cellBytes: CELL_BYTES,
+    poolBytes: tuning?.poolBytes ?? poolBytes,
+  })
+}
+
+/** With memory of its own, so that no client waits for it; and as all upkeep it leaves more room on drives. */
+async function openRewriter(
+  storage: EmbeddedStorage,
+  store: StoreParts,
+  parts: EmbeddedParts,
+): Promise<Rewriter> {
+  const { node } = storage
+  const anewParts: StoreParts = {
+    ...store,
+    codec: await openCodec(ANEW_POOL_BYTES, storage, parts),
+    writeBudget: new Semaphore(ANEW_BUDGET_BYTES / WRITE_BUDGET_UNIT),
+    node: {
+      beginShard: (driveId, description) => node.beginShard(driveId, description, 'move'),
+      hasRoom: (driveId, shardBytes) => node.hasRoom(driveId, shardBytes, 'move'),
+      openShard: (driveId, id) => node.openShard(driveId, id),
+      deleteShard: (driveId, id) => node.deleteShard(driveId, id),
+    },
+    // What is damaged in a blob goes with it.
+    reportDamage: () => {},
+  }
+  return {
+    writeAnew: (request, pace, signal) => writeAnew(request, { ...anewParts, pace }, signal),
   }
 }
 

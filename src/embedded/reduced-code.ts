@@ -9,12 +9,12 @@ import { type ErasureCode, nameCode, shardCount } from '../kit/erasure-code.ts'
  * Throws Exit when the option asks for what can not be.
  */
 export function chooseReducedCode(
-  { reducedRedundancyCode: asked }: Pick<ServeConfig, 'reducedRedundancyCode'>,
+  config: Pick<ServeConfig, 'reducedRedundancyCode'>,
   standard: ErasureCode,
   slotCount: number,
 ): ErasureCode {
-  if (!asked) return { ...standard, parityCount: lessParity(standard) }
-  const code = { ...asked, matrix: standard.matrix }
+  const code = askedReducedCode(config, standard)
+  if (!code) return { ...standard, parityCount: lessParity(standard) }
   const option = `--reduced-redundancy-code ${nameCode(code)}`
   if (code.parityCount > standard.parityCount)
     throw new Exit(
@@ -27,6 +27,14 @@ export function chooseReducedCode(
       `${option} needs ${shardCount(code)} drives, but a partition of this store has ${slotCount}.`,
     )
   return code
+}
+
+/** The code that the option names, for a store of this code; undefined without the option. */
+export function askedReducedCode(
+  { reducedRedundancyCode: asked }: Pick<ServeConfig, 'reducedRedundancyCode'>,
+  { matrix }: ErasureCode,
+): ErasureCode | undefined {
+  return asked && { ...asked, matrix }
 }
 
 /** One less, but never none where the store has any. */

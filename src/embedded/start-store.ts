@@ -47,8 +47,8 @@ export interface StartParts {
 export interface StartedStore {
   drives: Drive[]
   coordinator: FileCoordinator
-  /** Of new objects of the class REDUCED_REDUNDANCY. */
-  reducedCode: ErasureCode
+  /** Of new objects of the class REDUCED_REDUNDANCY, as the store is now. */
+  reducedCode(): ErasureCode
 }
 
 /** Makes or opens the store in the configured directories. Throws Exit; closes what it opened then. */
@@ -64,7 +64,10 @@ export async function startStore(config: ServeConfig, parts: StartParts): Promis
       ? await firstDecision(config, drives, parts)
       : await openCoordinator(config, drives, { ...parts, absent })
     if (plan.kind === 'open' && !isNew) sayUnused(plan.unused, parts.log)
-    return { drives, coordinator, reducedCode: reducedCodeOf(config, coordinator.state.map) }
+    // It fitted at the start, and no drive leaves that it needs.
+    const reducedCode = (): ErasureCode =>
+      chooseReducedCode(config, coordinator.state.map.code, Number.POSITIVE_INFINITY)
+    return { drives, coordinator, reducedCode }
   } catch (error) {
     await closeDrives(drives)
     throw error instanceof CoordinatorUnavailable ? new Exit(1, undecidedSentence(error)) : error
@@ -204,7 +207,7 @@ async function openCoordinator(
   const lock = (found: FoundDrive): Promise<Drive | undefined> =>
     lockDrive(found, { ...parts, mayLack: true })
   const { decision, members } = await gatherDrives(drives, { ...parts, lock })
-  refuseMisfits(config, decision.state.map, members)
+  refuseMisfits(config, decision.state.map, { members, log: parts.log })
   const check = checkDrives(decision.state, members)
   if (check.kind === 'refuse') throw new Exit(4, check.sentence)
   const coordinator = await FileCoordinator.open(decision, { ...parts, drives: members })
@@ -280,16 +283,21 @@ function firstCode({ code }: ServeConfig, driveCount: number): ErasureCode {
   return code ? { ...code, matrix: MatrixId.CentredVandermonde } : codeForDrives(driveCount)
 }
 
-function reducedCodeOf(config: ServeConfig, { code, slots }: ClusterMap): ErasureCode {
-  return chooseReducedCode(config, code, slots[0]!.length)
-}
-
-function refuseMisfits(config: ServeConfig, map: ClusterMap, drives: readonly Drive[]): void {
-  reducedCodeOf(config, map)
+function refuseMisfits(
+  config: ServeConfig,
+  map: ClusterMap,
+  { members: drives, log }: { members: readonly Drive[]; log: Log },
+): void {
+  chooseReducedCode(config, map.code, map.slots[0]!.length)
   const { code } = config
   if (!code) return
   const same = code.dataCount === map.code.dataCount && code.parityCount === map.code.parityCount
   if (same) return
+  // Drives were drained with --re-encode, and nobody had to change the command line for that.
+  if (map.widestShards !== undefined && code.parityCount === map.code.parityCount) {
+    log.warn({}, `the store has code ${nameCode(map.code)} since drives left: --code is not used`)
+    return
+  }
   throw new Exit(
     2,
     `the store at ${drives[0]!.path} was made with code ${nameCode(map.code)}: --code can not change it.`,

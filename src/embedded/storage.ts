@@ -18,6 +18,7 @@ import { WritesUnderWay } from '../metadata/writes-under-way.ts'
 import { Pins } from '../objects/pins.ts'
 import type { DamageReport } from '../objects/store-parts.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
+import { shardsOfWidest } from '../placement/fit-code.ts'
 import { Router } from '../placement/router.ts'
 import type { ShardLists, StorageNode } from '../storage-node/contract.ts'
 import { type Drive, saysNoSpace } from '../storage-node/drive.ts'
@@ -42,6 +43,7 @@ import { type LastEvent, watchEvents } from './last-event.ts'
 import { LiveDrives } from './live-drives.ts'
 import { CareOfDrives, DriveObservers } from './open-care.ts'
 import { readinessOf } from './readiness.ts'
+import { askedReducedCode } from './reduced-code.ts'
 import { watchReturns } from './returning-drives.ts'
 import { hasRoomForRows, openSpaceWatch, refuseWhenFull, startSpaceWatch } from './space.ts'
 import { NO_ROOM_TO_START, startStore } from './start-store.ts'
@@ -62,8 +64,8 @@ export interface EmbeddedStorage {
   lists: ShardLists
   router: Router
   coordinator: Coordinator
-  /** Of new objects of the class REDUCED_REDUNDANCY. */
-  reducedCode: ErasureCode
+  /** Of new objects of the class REDUCED_REDUNDANCY, as the store is now. */
+  reducedCode(): ErasureCode
   drives: Pick<LiveDrives, 'list' | 'find' | 'spaceOf'>
   commands: DriveCommands
   /** How full they are. */
@@ -72,7 +74,7 @@ export interface EmbeddedStorage {
   keys: KeyProvider
   sharesDisk: boolean
   /** Mends by itself; says how it stands. */
-  healer: Pick<Healer, 'progress' | 'scrubNow' | 'leavesBehind'>
+  healer: Pick<Healer, 'progress' | 'scrubNow' | 'leavesBehind' | 'writeAnewWith'>
   /** Who moves, mends or deletes shards of a blob holds it. */
   latch: BlobLatch
   /** How each drive does, and what that means for readers. */
@@ -178,6 +180,7 @@ async function openAll(
   space.onChange(() => healer.roomChanged())
   const commands = new DriveCommands({
     ...{ ...parts, coordinator, drives: live },
+    reducedCode: askedReducedCode(config, coordinator.state.map.code),
     welcome: (drive) => keepOnNew(drive, { config, credentials, live }, parts),
   })
   const returning = watchReturns({ ...parts, drives: live, commands })
@@ -262,7 +265,7 @@ async function startHealer(
   },
   opened: ClosingStack,
 ): Promise<Healer> {
-  const maxShards = parts.coordinator.state.map.slots[0]!.length
+  const maxShards = shardsOfWidest(parts.coordinator.state.map)
   const codec = await Codec.open({
     maxShards,
     cellBytes: CELL_BYTES,

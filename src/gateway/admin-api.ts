@@ -97,6 +97,9 @@ export interface MoveStatus {
   phase: 'idle' | 'counting' | 'moving'
   movedShards: number
   movedBytes: number
+  /** Blobs written again with another code, because too few drives stay for theirs; and those still to be. */
+  reEncodedBlobs: number
+  remainingReEncodes?: number
   remainingShards?: number
   remainingBytes?: number
   bytesPerSecond?: number

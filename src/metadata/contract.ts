@@ -164,6 +164,18 @@ export type Command =
       from: number[]
       drives: number[]
     }
+  /**
+   * The bytes of a blob were written anew, as `blob`, with another code. It takes the place of the one of `uid`, which
+   * becomes garbage; refused if the row does not name that by now. `bucketId`: of the object that the row is of.
+   */
+  | {
+      kind: 'replace-blob'
+      commandId: Uid
+      rowKey: Uint8Array
+      bucketId: BucketId
+      uid: Uid
+      blob: Blob
+    }
   /** The shards of these blobs are gone: forget the garbage rows. */
   | { kind: 'forget-garbage'; commandId: Uid; items: { dueMs: number; uid: Uid }[] }
 
@@ -250,6 +262,8 @@ export interface Answers {
   'drop-bucket': { kind: 'done' }
   /** `elsewhere`: the row does not name the blob any more; it may have moved, or be garbage. */
   'move-blob': { kind: 'done' } | { kind: 'elsewhere' }
+  /** `elsewhere`: as for move-blob. */
+  'replace-blob': { kind: 'done' } | { kind: 'elsewhere' }
   'forget-garbage': { kind: 'done' }
 }
 export type AnswerTo<C extends Command> = Answers[C['kind']]

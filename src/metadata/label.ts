@@ -41,6 +41,8 @@ export interface LabelFacts {
 /** Everything that a header says. */
 export interface Label {
   role: LabelRole
+  /** The uid that the bytes were written under first, if that is another one by now. */
+  origin?: Uid
   /** Absent where they had no room. */
   attributes?: ObjectAttributes
   encryption?: Encryption
@@ -71,6 +73,8 @@ interface PackedLabel extends PackedAttributes {
   /** No room was left for attributes. */
   o?: true
   x?: PackedEncryption
+  /** The first uid of bytes that were written anew. */
+  w?: Uint8Array
   z: Uint8Array
 }
 
@@ -109,6 +113,14 @@ export function sealLabel(label: Uint8Array, { etag, checksum }: LabelFacts): Ui
   return sealed
 }
 
+/** The label of bytes that are written anew under another uid; as it is when this program does not know it. */
+export function labelAnew(bytes: Uint8Array, origin: Uid): Uint8Array {
+  const packed = bytes.length < FACTS_BYTES ? undefined : decodePacked(bytes)
+  if (!packed || !unpackRole(packed)) return bytes
+  const { z, w: _, ...said } = packed
+  return cbor.encode({ ...said, w: uidBytes(origin), z: Buffer.from(z) } satisfies PackedLabel)
+}
+
 /** The label in a header; undefined when it has none that this program knows. */
 export function decodeLabel(bytes: Uint8Array): Label | undefined {
   if (bytes.length < FACTS_BYTES) return undefined
@@ -118,6 +130,7 @@ export function decodeLabel(bytes: Uint8Array): Label | undefined {
   const facts = unpackFacts(asBuffer(packed.z))
   return {
     role,
+    ...(packed.w ? { origin: uidFromBytes(packed.w) } : {}),
     ...(packed.o ? {} : { attributes: unpackAttributes(packed) }),
     ...(packed.x ? { encryption: unpackEncryption(packed.x) } : {}),
     ...(facts ? { facts } : {}),

@@ -22,6 +22,8 @@ export const MISSING_SLOT = 0xffff
 /** The immutable bytes of one PUT or one part, erasure-coded under their uid. */
 export interface Blob {
   uid: Uid
+  /** The uid under which these bytes were written first; absent while it is `uid`. */
+  origin?: Uid
   /** 0 for a whole object, else the part number. */
   part: number
   /** As they are stored: encrypted ones are a little longer than what the client sees. */
@@ -32,6 +34,11 @@ export interface Blob {
   partition: number
   /** Drive of every slot, whatever the map says of it later; MISSING_SLOT where nothing was written. */
   drives: number[]
+}
+
+/** The uid under which the bytes of a blob were written first: what is sealed is sealed for that one. */
+export function originOf({ uid, origin }: Pick<Blob, 'uid' | 'origin'>): Uid {
+  return origin ?? uid
 }
 
 /** Headers that S3 keeps and returns verbatim. */

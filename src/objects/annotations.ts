@@ -1,7 +1,12 @@
 // Annotations of a version: texts of up to a mebibyte, stored as blobs and encrypted as the version is.
 import type { Uid } from '../kit/uid.ts'
 import type { MetadataPartition, NewAnnotation } from '../metadata/contract.ts'
-import type { Annotation, Encryption, ObjectVersion } from '../metadata/records.ts'
+import {
+  type Annotation,
+  type Encryption,
+  type ObjectVersion,
+  originOf,
+} from '../metadata/records.ts'
 import { openSealing, type Sealing } from './data-keys.ts'
 import { readEncrypted } from './decrypt-read.ts'
 import type { MetadataClient } from './metadata-client.ts'
@@ -44,7 +49,7 @@ export async function annotate(
 ): Promise<AnnotateOutcome> {
   const { bucket, key, version, name, ifMatch, body, signal } = request
   const sealing = version.encryption && (await openSealing(version.encryption, undefined, parts))
-  const of = version.blob?.uid ?? version.manifest?.uid
+  const of = version.blob ? originOf(version.blob) : version.manifest?.uid
   const target = {
     ...{ bucket, key, storageClass: version.storageClass, sealing },
     ...(of ? { of } : {}),

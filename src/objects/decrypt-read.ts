@@ -1,7 +1,7 @@
 // Ranges of encrypted blobs: the seals that a range touches are read, opened, and cut to it.
 import { openSeals, SealBroken } from '../encryption/open-seals.ts'
 import { sealedBytes, sealedRange } from '../encryption/seal-format.ts'
-import type { Blob } from '../metadata/records.ts'
+import { type Blob, originOf } from '../metadata/records.ts'
 import type { ByteRange } from './object-store.ts'
 import { readBlob } from './read-blob.ts'
 import type { StoreParts } from './store-parts.ts'
@@ -23,5 +23,6 @@ export async function* readEncrypted(
   if (blob.bytes !== sealedBytes(plainBytes))
     throw new SealBroken(`blob ${blob.uid} is not as long as its plain bytes say`)
   const sealed = readBlob(blob, sealedRange(range, plainBytes), parts, signal)
-  yield* openSeals(sealed, dataKey, { uid: blob.uid, part: blob.part, plainBytes }, range)
+  const sealedAs = { uid: originOf(blob), part: blob.part, plainBytes }
+  yield* openSeals(sealed, dataKey, sealedAs, range)
 }

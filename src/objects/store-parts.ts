@@ -34,8 +34,8 @@ export interface StoreParts {
   node: StorageNode
   router: Router
   coordinator: Coordinator
-  /** The code of new objects of the class REDUCED_REDUNDANCY; all others have that of the map. */
-  reducedCode: ErasureCode
+  /** The code of new objects of the class REDUCED_REDUNDANCY now; all others have that of the map. */
+  reducedCode(): ErasureCode
   /** Wraps the keys of encrypted objects. */
   keys: KeyProvider
   pins: Pins

@@ -51,9 +51,19 @@ export async function writeBlob(
 ): Promise<StoredBody> {
   if (body.bytes === 0) return { digests: await finishEmpty(body) }
   const code = chooseCode(owner, body.bytes, parts)
-  const blob = { partition: owner.partition, code, bytes: body.bytes }
+  return await writeInCode({ ...owner, code }, body, parts, signal)
+}
+
+/** Stores a body that is not empty in this code, or in one of the same parity where drives are lacking for it. */
+export async function writeInCode(
+  owner: Omit<BlobOwner, 'storageClass'> & { code: ErasureCode },
+  body: Body,
+  parts: StoreParts,
+  signal: AbortSignal,
+): Promise<StoredBody> {
+  const { partition, code } = owner
   return await withRoom(
-    (full) => placeWrite(blob, full, parts),
+    (full) => placeWrite({ partition, code, bytes: body.bytes }, full, parts),
     (placement) => storePlaced({ owner, body, placement }, parts, signal),
   )
 }
@@ -75,7 +85,7 @@ async function storePlaced(
 }
 
 interface BlobWrite {
-  owner: BlobOwner
+  owner: Omit<BlobOwner, 'storageClass'>
   body: Body
   placement: Placement
   layout: BlobLayout
@@ -143,7 +153,7 @@ async function finishEmpty(body: Body): Promise<BodyDigests> {
 
 function chooseCode(owner: BlobOwner, bytes: number, parts: StoreParts): ErasureCode {
   const { map } = parts.coordinator.state
-  const wanted = owner.storageClass === 'REDUCED_REDUNDANCY' ? parts.reducedCode : map.code
+  const wanted = owner.storageClass === 'REDUCED_REDUNDANCY' ? parts.reducedCode() : map.code
   return bytes <= COPIES_UP_TO_BYTES ? { ...wanted, dataCount: 1 } : wanted
 }
 

@@ -35,6 +35,8 @@ export interface ClusterMap {
   metaPartitionCount: number
   /** slots[p] lists drive ids in slot order, spares behind; all distinct. */
   slots: number[][]
+  /** Shards of the widest code that blobs may still have, since a row of the table was longer once. */
+  widestShards?: number
   /** Seed of the key hash: secret, so that nobody can aim keys at one partition. Decimal u64. */
   seed: string
 }

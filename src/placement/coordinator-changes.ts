@@ -3,7 +3,8 @@ import { type ErasureCode, shardCount } from '../kit/erasure-code.ts'
 import type { MapDrive } from './cluster-map.ts'
 import type { Change, ClusterState, MetaPartitionState, Replica } from './coordinator.ts'
 import { leavingReplicas } from './coordinator-replicas.ts'
-import { refuseDrain, refuseRemove } from './drive-edits.ts'
+import { type DrainOptions, planDrain, refuseRemove } from './drive-edits.ts'
+import { shardsOfWidest } from './fit-code.ts'
 import { rebalance, stayingDrives } from './rebalance.ts'
 
 /** A drive that comes in. */
@@ -47,11 +48,15 @@ export function addDrive(drive: NewDrive): Change {
   }
 }
 
-/** A drive is to be emptied: its slots go to the others. One that is out stays out. */
-export function drainDrive(driveId: number): Change {
+/**
+ * A drive is to be emptied: its slots go to the others. One that is out stays out. With `reEncode` the code of new objects
+ * becomes one that fits on the drives that stay; what is stored is written anew by whoever moves shards.
+ */
+export function drainDrive(driveId: number, options: DrainOptions = {}): Change {
   return (state) => {
-    if (refuseDrain(state.map, driveId) !== undefined) return undefined
-    return withNewSlots(leave(state, driveId))
+    const plan = planDrain(state.map, driveId, options)
+    if (plan.kind === 'refused') return undefined
+    return changeCode(plan.code)(leave(state, driveId))
   }
 }
 
@@ -209,7 +214,11 @@ function leave(state: ClusterState, driveId: number): ClusterState {
 function withNewSlots(state: ClusterState): ClusterState | undefined {
   const { map } = state
   if (stayingDrives(map.drives).length < shardCount(map.code)) return undefined
-  return { ...state, map: { ...map, slots: rebalance(map) } }
+  const slots = rebalance(map)
+  const widestShards = shardsOfWidest(map)
+  // Blobs keep their code until they are written anew, and after that nobody knows that the last one was.
+  const isNarrower = widestShards > shardsOfWidest({ slots })
+  return { ...state, map: { ...map, slots, ...(isNarrower ? { widestShards } : {}) } }
 }
 
 function isReplicaOn({ metaPartitions }: ClusterState, driveId: number): boolean {

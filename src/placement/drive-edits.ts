@@ -1,16 +1,43 @@
 // What can not be done with the drives of a store, in a sentence for whoever asked. Pure: the changes of
 // coordinator-changes.ts ask it, too, and change nothing where it refuses.
-import { nameCode, shardCount } from '../kit/erasure-code.ts'
+import { type ErasureCode, nameCode, shardCount } from '../kit/erasure-code.ts'
 import type { ClusterMap, MapDrive } from './cluster-map.ts'
 import type { OrphanHold } from './coordinator.ts'
+import { fitCode, overheadOf } from './fit-code.ts'
 import { stayingDrives } from './rebalance.ts'
 
-/** Why a drive can not be emptied; undefined when it can. */
-export function refuseDrain(map: ClusterMap, driveId: number): string | undefined {
+/** What is known of a drain beside the map. */
+export interface DrainOptions {
+  /** Objects may be written anew with another code when too few drives stay for theirs. */
+  reEncode?: boolean
+  /** Of the class REDUCED_REDUNDANCY, where somebody chose it: it has to fit as well, for nothing but a start changes it. */
+  reducedCode?: ErasureCode | undefined
+}
+
+/** What a drain comes to. `code`: of new objects from then on. */
+export type DrainPlan =
+  | { kind: 'planned'; code: ErasureCode }
+  | { kind: 'refused'; sentence: string }
+
+/** How a drive can be emptied, or why not. */
+export function planDrain(map: ClusterMap, driveId: number, options: DrainOptions = {}): DrainPlan {
   const drive = findDrive(map, driveId)
-  if (!drive) return unknownDrive(map, driveId)
-  if (drive.isLeaving) return `drive ${driveId} is being emptied already.`
-  return refuseWithout(map, [driveId], `drive ${driveId} can not be drained`)
+  if (!drive) return { kind: 'refused', sentence: unknownDrive(map, driveId) }
+  if (drive.isLeaving)
+    return { kind: 'refused', sentence: `drive ${driveId} is being emptied already.` }
+  const plan = planWithout(map, driveId, options)
+  if (plan.kind === 'planned') return plan
+  return { kind: 'refused', sentence: `drive ${driveId} can not be drained: ${plan.sentence}` }
+}
+
+/** Why a drive can not be emptied; undefined when it can. */
+export function refuseDrain(
+  map: ClusterMap,
+  driveId: number,
+  options: DrainOptions = {},
+): string | undefined {
+  const plan = planDrain(map, driveId, options)
+  return plan.kind === 'refused' ? plan.sentence : undefined
 }
 
 /** Why the draining of a drive can not be called off; undefined when it can. */
@@ -36,6 +63,7 @@ export function refuseRemove(
   map: ClusterMap,
   driveId: number,
   orphanHold?: OrphanHold,
+  reducedCode?: ErasureCode,
 ): string | undefined {
   const drive = findDrive(map, driveId)
   if (!drive) return unknownDrive(map, driveId)
@@ -47,28 +75,68 @@ export function refuseRemove(
   if (orphanHold && drive.state === 'draining') {
     return `drive ${driveId} can not be removed yet: since a recovery shards that no object names are kept, and it may have some. kintsugi release-orphans lets them go.`
   }
-  return drive.isLeaving
-    ? undefined
-    : refuseWithout(map, [driveId], `drive ${driveId} can not be removed`)
+  if (drive.isLeaving) return undefined
+  // One that was only out was counted on until now.
+  const plan = planWithout(map, driveId, { reducedCode })
+  if (plan.kind === 'planned') return undefined
+  return `drive ${driveId} can not be removed: ${plan.sentence}`
 }
 
-/** Too few drives for the code of the store, were these gone. */
-function refuseWithout(
-  map: ClusterMap,
-  leaving: readonly number[],
-  what: string,
-): string | undefined {
-  const left = stayingDrives(map.drives).filter(({ id }) => !leaving.includes(id))
-  const active = left.filter(({ state }) => state === 'active').length
-  const needed = shardCount(map.code)
-  if (active >= needed) return undefined
-  const out = left.length - active
+/** The code on the drives that stay without one of them, or why none fits. */
+function planWithout(map: ClusterMap, driveId: number, options: DrainOptions): DrainPlan {
+  const { reEncode, reducedCode } = options
+  const refused = (sentence: string): DrainPlan => ({ kind: 'refused', sentence })
+  const left = countWithout(map, driveId)
+  const code = fitCode(map.code, left.active)
+  if (code === undefined) return refused(sayTooFew(map.code, left))
+  if (code !== map.code && !reEncode)
+    return refused(`${sayMisfit(map.code, left)}. ${sayReEncode(map.code, code, driveId)}`)
+  if (reducedCode !== undefined && shardCount(reducedCode) > left.active)
+    return refused(sayReducedMisfit(reducedCode, left))
+  return { kind: 'planned', code }
+}
+
+/** Drives that would stay, and how many of them are in service. */
+interface Left {
+  active: number
+  out: number
+}
+
+function countWithout({ drives }: ClusterMap, driveId: number): Left {
+  const staying = stayingDrives(drives).filter(({ id }) => id !== driveId)
+  const active = staying.filter(({ state }) => state === 'active').length
+  return { active, out: staying.length - active }
+}
+
+function sayLeft({ active, out }: Left): string {
   const beside = out === 0 ? '' : `, beside ${count(out)} out of service`
-  const drives = active === 1 ? '1 drive' : `${active} drives`
+  return `${active === 1 ? '1 drive' : `${active} drives`} would be left${beside}`
+}
+
+function sayMisfit(code: ErasureCode, left: Left): string {
+  return `${sayLeft(left)}, but the code of the store, ${nameCode(code)}, needs ${shardCount(code)}`
+}
+
+function sayReEncode(code: ErasureCode, fitting: ErasureCode, driveId: number): string {
+  const more = Math.round((overheadOf(fitting) / overheadOf(code) - 1) * 100)
   return (
-    `${what}: ${drives} would be left${beside}, but the code of the store, ` +
-    `${nameCode(map.code)}, needs ${needed}, ` +
-    'and what is stored can not be re-encoded yet. Add a drive first, or replace this one.'
+    `Add a drive first, or replace this one. Or kintsugi drive drain ${driveId} --re-encode: everything is written again ` +
+    `as ${nameCode(fitting)} then, which takes ${more} % more space.`
+  )
+}
+
+function sayTooFew(code: ErasureCode, left: Left): string {
+  const { parityCount } = code
+  return (
+    `${sayLeft(left)}, but with ${parityCount} shards of parity, as the store has, no code needs less than ` +
+    `${parityCount + 1}. Add a drive first, or replace this one.`
+  )
+}
+
+function sayReducedMisfit(code: ErasureCode, left: Left): string {
+  return (
+    `${sayLeft(left)}, but the code of the class REDUCED_REDUNDANCY, ${nameCode(code)}, needs ${shardCount(code)}. ` +
+    `Start the store with a --reduced-redundancy-code of ${left.active} shards at most, or add a drive first.`
   )
 }
 

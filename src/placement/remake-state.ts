@@ -82,9 +82,13 @@ function emptyState(evidence: StateEvidence, random: World['random']): ClusterSt
   const { clusterId, drives } = evidence
   const members = drives.map((drive): MapDrive => ({ ...drive, state: 'active' }))
   const seed = Buffer.from(random.bytes(8)).readBigUInt64BE(0).toString()
+  const map = buildMap(members, codeOf(evidence).code, seed)
+  // Drives may have left before all blobs were written again with a code that fits on the others.
+  const widestShards = Math.max(0, ...evidence.codes.map(({ code }) => shardCount(code)))
+  const isNarrower = widestShards > map.slots[0]!.length
   return {
     ...{ clusterId, epoch: 0, buckets: {}, nextBucketId: 1, nextDriveId: 1 },
-    map: buildMap(members, codeOf(evidence).code, seed),
+    map: { ...map, ...(isNarrower ? { widestShards } : {}) },
     metaPartitions: Array.from({ length: EMBEDDED_PARTITIONS.metaPartitionCount }, () => ({
       epoch: 0,
       inSync: [],

@@ -2,6 +2,8 @@
 // The only file of this room that objects/ may import: types, no code.
 import type { ErasureCode } from '../kit/erasure-code.ts'
 import type { Uid } from '../kit/uid.ts'
+import type { BlobReference, MetadataPartition } from '../metadata/contract.ts'
+import type { Blob } from '../metadata/records.ts'
 
 /** Names a drive for ever: a number that is never given twice in a cluster. */
 export type DriveId = number
@@ -89,6 +91,34 @@ export interface StorageNode {
   openShard(driveId: DriveId, id: ShardId): Promise<ShardOpened>
   /** Forgets a shard; a missing one is no error. Its space is free soon after. */
   deleteShard(driveId: DriveId, id: ShardId): Promise<void>
+}
+
+/** A blob that is to be written anew, with another code. */
+export interface AnewRequest {
+  partition: MetadataPartition
+  reference: BlobReference
+  code: ErasureCode
+}
+
+/** What became of it. */
+export type WrittenAnew =
+  /** The row names `blob` now, every shard of which was read back. */
+  | { kind: 'replaced'; blob: Blob }
+  /** The row does not name it any more. */
+  | { kind: 'gone' }
+  /** There is no room, or too few drives: later. */
+  | { kind: 'waiting' }
+  /** Too few of its shards could be read. */
+  | { kind: 'unreadable' }
+
+/** Writes blobs anew for upkeep, as all others are written. */
+export interface Rewriter {
+  /** `pace` is called between stripes: it rests, and throws when work is to end. */
+  writeAnew(
+    request: AnewRequest,
+    pace: () => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<WrittenAnew>
 }
 
 /** What is known of the health of drives, for those who choose which of them to read. */

@@ -106,7 +106,6 @@ t.test('what is refused, and why', { timeout: 120_000 }, async (t) => {
   await refused(/is not being emptied/, 'drain', '3', '--cancel')
   await refused(/there is no drive 9/, 'drain', '9')
   await refused(/there is no drive 9/, 'replace', '9', 'new')
-  await refused(/--re-encode/, 'drain', '3', '--re-encode')
   await writeFile(join(cwd, 'file'), '')
   await refused(/not a directory/, 'add', 'file')
   t.match(await ask(cwd, server, 'drain', 'x'), { code: 2, stderr: /not the number of a drive/ })

@@ -124,8 +124,8 @@ export function repairKeyOf(blob: Blob): Buffer | undefined {
   return missingCount > 0 ? repairKey(missingCount, blob.uid) : undefined
 }
 
-/** `readerBytes`: what a reader who began before may still be reading. */
-function discardBlob(
+/** Changes that give up one blob. `readerBytes`: what a reader who began before may still be reading. */
+export function discardBlob(
   { bucketId, blob, readerBytes }: { bucketId: BucketId; blob: Blob; readerBytes: number },
   { nowMs, garbage }: Context,
 ): RowBatch {

@@ -18,6 +18,7 @@ import { forgetGarbage } from './forget-garbage.ts'
 import { moveBlob } from './move-blob.ts'
 import { putObject } from './put-object.ts'
 import { putPart } from './put-part.ts'
+import { replaceBlob } from './replace-blob.ts'
 import { setBucket } from './set-bucket.ts'
 
 const rules: { [Kind in Command['kind']]: Rule<Kind> } = {
@@ -34,6 +35,7 @@ const rules: { [Kind in Command['kind']]: Rule<Kind> } = {
   'set-bucket': setBucket,
   'drop-bucket': dropBucket,
   'move-blob': moveBlob,
+  'replace-blob': replaceBlob,
   'forget-garbage': forgetGarbage,
 }
 

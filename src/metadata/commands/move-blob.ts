@@ -27,15 +27,19 @@ async function changeOwed(
   before: Blob,
   after: Blob,
 ): Promise<RowBatch> {
-  const where = (await readWhereabouts(view, before)) ?? whereaboutsOf(rowKey)
+  const where = await readWhereabouts(view, rowKey, before)
   return [...forgetOwed(before), ...oweShards(where, after)]
 }
 
-/** What was known when the blob was committed is more than its row tells. */
-async function readWhereabouts(view: View, blob: Blob): Promise<Whereabouts | undefined> {
+/** Where a blob is: what was known when it was committed is more than its row tells. */
+export async function readWhereabouts(
+  view: View,
+  rowKey: Uint8Array,
+  blob: Blob,
+): Promise<Whereabouts> {
   const key = repairKeyOf(blob)
   const row = key && (await view.get(key))
-  if (!row) return undefined
+  if (!row) return whereaboutsOf(rowKey)
   const { blob: _, ...where } = decodeRepairRow(row)
   return where
 }

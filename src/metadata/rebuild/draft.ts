@@ -8,10 +8,11 @@ import { type KeyState, readKey } from '../commands/key-state.ts'
 import { versionIdAt } from '../commands/log-time.ts'
 import { putOnTop } from '../commands/put-on-top.ts'
 import type { RowBatch } from '../log/contract.ts'
-import type { BucketId, ObjectVersion } from '../records.ts'
+import { type Blob, type BucketId, type ObjectVersion, originOf } from '../records.ts'
 import { KeyKind } from '../rows/keys.ts'
 import {
   type FoundBlob,
+  isReadable,
   type NotedUpload,
   nameOf,
   type RebuildReport,
@@ -31,16 +32,29 @@ export class Draft {
   readonly used = new Set<string>()
   /** What the report is to say of each. */
   readonly uploads = new Map<Uid, NotedUpload>()
-  readonly #blobs: ReadonlyMap<string, FoundBlob>
+  /** Bytes that were written again are there under several uids for a while. */
+  readonly #blobs = new Map<string, FoundBlob[]>()
 
   constructor(remains: Remains) {
     this.remains = remains
-    this.#blobs = new Map(remains.blobs.map((found) => [nameOf(found.blob), found]))
+    for (const found of remains.blobs) {
+      const name = nameOf(found.blob)
+      const same = this.#blobs.get(name)
+      if (same) same.push(found)
+      else this.#blobs.set(name, [found])
+    }
   }
 
-  /** What shards tell of a blob; undefined when none is left. */
-  find(blob: Parameters<typeof nameOf>[0]): FoundBlob | undefined {
-    return this.#blobs.get(nameOf(blob))
+  /** What shards tell of the bytes of a blob: under its uid, unless they can only be read under another; undefined when none is left. */
+  find(blob: Blob): FoundBlob | undefined {
+    const same = this.#blobs.get(nameOf(blob))
+    const named = same?.find((found) => found.blob.uid === blob.uid)
+    return named && isReadable(named.blob) ? named : same && chooseBest(same)
+  }
+
+  /** All bytes that were found, once each. */
+  *found(): Generator<FoundBlob> {
+    for (const same of this.#blobs.values()) yield chooseBest(same)
   }
 
   /** Nothing becomes garbage here: what a version gives up stays on the drives, unnamed. */
@@ -90,7 +104,11 @@ export class Draft {
     const time = BigInt(atMs) << 16n
     const version: ObjectVersion = {
       ...made,
-      ...{ versionId: versionIdAt(time, blob.uid), modifiedMs: atMs, unconfirmed: true as const },
+      ...{
+        versionId: versionIdAt(time, originOf(blob)),
+        modifiedMs: atMs,
+        unconfirmed: true as const,
+      },
       ...(versioned ? { versioned: true as const } : {}),
     }
     const placed = await putOnTop(state, version, this.contextAt(atMs))
@@ -103,4 +121,10 @@ export class Draft {
     this.apply(oweShards({ bucketId, key }, version.blob))
     return true
   }
+}
+
+/** Of the same bytes what was written last, if that can be read: it fits on the drives that the store has now. */
+function chooseBest(same: readonly FoundBlob[]): FoundBlob {
+  const latestFirst = [...same].sort((left, right) => (left.blob.uid < right.blob.uid ? 1 : -1))
+  return latestFirst.find(({ blob }) => isReadable(blob)) ?? latestFirst[0]!
 }

@@ -4,7 +4,7 @@ import { type Uid, uidTimeMs } from '../../kit/uid.ts'
 import { oweShards } from '../commands/become-garbage.ts'
 import { multipartChecksum, multipartEtag } from '../commands/multipart-digest.ts'
 import type { Label } from '../label.ts'
-import type { ObjectVersion, Part } from '../records.ts'
+import { type ObjectVersion, originOf, type Part } from '../records.ts'
 import { completedKey, manifestKey, partKey, partsOf, rangeOf, uploadKey } from '../rows/keys.ts'
 import { decodeManifestRow, encodeManifestRows } from '../rows/manifest-row.ts'
 import { decodePartRow, encodePartRow } from '../rows/part-row.ts'
@@ -63,13 +63,15 @@ function partsTogether({ rows }: Draft, uploadId: Uid, found: readonly FoundBlob
     const part = decodePartRow(row.value)
     parts.set(part.number, part)
   }
-  const ordered = [...found].sort((left, right) => (left.blob.uid < right.blob.uid ? -1 : 1))
+  const ordered = [...found].sort((left, right) =>
+    originOf(left.blob) < originOf(right.blob) ? -1 : 1,
+  )
   for (const one of ordered) {
     const { blob, plainBytes } = one
     const { facts } = labelOf(one)
     if (!facts) continue
     const { etag, checksum } = facts
-    const modifiedMs = uidTimeMs(blob.uid)
+    const modifiedMs = uidTimeMs(originOf(blob))
     parts.set(blob.part, {
       ...{ number: blob.part, bytes: plainBytes, etag, modifiedMs, blob },
       ...(checksum ? { checksum } : {}),
@@ -82,8 +84,9 @@ function partsTogether({ rows }: Draft, uploadId: Uid, found: readonly FoundBlob
 function isWhole(found: readonly FoundBlob[], parts: readonly Part[]): boolean {
   const latest = new Map<number, FoundBlob>()
   for (const one of found) {
-    const { part, uid } = one.blob
-    if ((latest.get(part)?.blob.uid ?? '') < uid) latest.set(part, one)
+    const { part } = one.blob
+    const before = latest.get(part)?.blob
+    if (!before || originOf(before) < originOf(one.blob)) latest.set(part, one)
   }
   return (
     [...latest.values()].every((one) => labelOf(one).facts && isReadable(one.blob)) &&
@@ -98,7 +101,7 @@ async function completeUpload(
   { found, versioned }: { found: readonly FoundBlob[]; versioned: boolean },
 ): Promise<boolean> {
   const { rows } = draft
-  const atMs = found.reduce((last, { blob }) => Math.max(last, uidTimeMs(blob.uid)), 0)
+  const atMs = found.reduce((last, { blob }) => Math.max(last, uidTimeMs(originOf(blob))), 0)
   const checksum = checksumOf(label, parts)
   const isPlaced = await draft.placeVersion(
     first,

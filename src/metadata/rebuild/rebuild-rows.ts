@@ -3,6 +3,7 @@
 // that was committed, and what was deleted since the dump may be there again (docs/guides/recovery.md). Pure.
 import { type Uid, uidTimeMs } from '../../kit/uid.ts'
 import type { Row } from '../commands/decision.ts'
+import { originOf } from '../records.ts'
 import { encodeClockRow } from '../rows/clock-row.ts'
 import { CLOCK_KEY } from '../rows/keys.ts'
 import { Draft } from './draft.ts'
@@ -39,10 +40,10 @@ export async function rebuildRows(
 async function takeBlobs(draft: Draft): Promise<void> {
   const { objects, uploads } = sortOut(draft)
   const steps = [
-    ...objects.map((found) => ({ at: found.blob.uid, run: () => placeObject(draft, found) })),
+    ...objects.map((found) => ({ at: originOf(found.blob), run: () => placeObject(draft, found) })),
     ...[...uploads].map(([uploadId, parts]) => ({
       at: parts
-        .map(({ blob }) => blob.uid)
+        .map(({ blob }) => originOf(blob))
         .sort()
         .at(-1)!,
       run: () => placeUpload(draft, uploadId, parts),
@@ -54,16 +55,16 @@ async function takeBlobs(draft: Draft): Promise<void> {
 /** Those that no row of the dump names and that may be part of something. */
 function sortOut(draft: Draft): { objects: FoundBlob[]; uploads: Map<Uid, FoundBlob[]> } {
   const { report, used } = draft
-  const { dump, blobs, buckets } = draft.remains
+  const { dump, buckets } = draft.remains
   const uploads = new Map<Uid, FoundBlob[]>()
   const objects: FoundBlob[] = []
-  for (const found of blobs) {
+  for (const found of draft.found()) {
     if (used.has(nameOf(found.blob))) continue
     if (!buckets.has(found.bucketId)) {
       report.strangers += 1
       continue
     }
-    if (dump && uidTimeMs(found.blob.uid) < dump.takenMs - SURELY_GARBAGE_MS) continue
+    if (dump && uidTimeMs(originOf(found.blob)) < dump.takenMs - SURELY_GARBAGE_MS) continue
     const { role } = labelOf(found)
     if (role.kind === 'part') {
       const together = uploads.get(role.uploadId)
@@ -85,7 +86,7 @@ async function placeObject(draft: Draft, found: FoundBlob): Promise<void> {
     return
   }
   const { etag, checksum } = facts
-  const when = { atMs: uidTimeMs(blob.uid), versioned: role.versioned }
+  const when = { atMs: uidTimeMs(originOf(blob)), versioned: role.versioned }
   await draft.placeVersion(found, when, {
     ...attributesOf(label),
     ...{ bytes: plainBytes, etag, blob },

@@ -2,7 +2,13 @@
 import type { Uid } from '../../kit/uid.ts'
 import type { Row } from '../commands/decision.ts'
 import { decodeLabel, type Label } from '../label.ts'
-import { type Blob, type BucketId, MISSING_SLOT, type ObjectAttributes } from '../records.ts'
+import {
+  type Blob,
+  type BucketId,
+  MISSING_SLOT,
+  type ObjectAttributes,
+  originOf,
+} from '../records.ts'
 
 /** A blob as its shards tell of it. There may be millions, so a label is taken apart only when it is needed. */
 export interface FoundBlob {
@@ -80,9 +86,12 @@ export function isReadable({ code, drives }: Blob): boolean {
   return drives.filter((drive) => drive !== MISSING_SLOT).length >= code.dataCount
 }
 
-/** One name for a blob: an upload has many under one uid each, and a part number says which. */
-export function nameOf({ uid, part }: Pick<Blob, 'uid' | 'part'>): string {
-  return `${uid}.${part}`
+/**
+ * One name for a blob: an upload has many under one uid each, and a part number says which. The same bytes have the same
+ * name, under whatever uid they were written again.
+ */
+export function nameOf(blob: Pick<Blob, 'uid' | 'origin' | 'part'>): string {
+  return `${originOf(blob)}.${blob.part}`
 }
 
 /** How a report names it. */

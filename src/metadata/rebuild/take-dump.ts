@@ -3,7 +3,7 @@ import { oweShards } from '../commands/become-garbage.ts'
 import type { Row } from '../commands/decision.ts'
 import { removeVersion } from '../commands/remove-version.ts'
 import { isDeleteMarker } from '../records.ts'
-import { moveInRow, referencesIn, whereaboutsOf } from '../rows/blob-rows.ts'
+import { referencesIn, replaceInRow, whereaboutsOf } from '../rows/blob-rows.ts'
 import { decodeGarbageRow } from '../rows/garbage-row.ts'
 import {
   bucketIdOf,
@@ -72,13 +72,13 @@ async function isSettled(draft: Draft, { key, value }: Row): Promise<boolean> {
     }
     if (!found || !isReadable(found.blob)) report.damaged.push(noted)
     if (!found) continue
-    const { drives } = found.blob
-    const move = { uid: blob.uid, part: blob.part, from: blob.drives, drives }
-    const moved = moveInRow({ key, value: current }, move)
-    if (!moved) continue
-    current = moved.value
+    const isNamed = found.blob.uid === blob.uid
+    const there = isNamed ? { ...blob, drives: found.blob.drives } : found.blob
+    const replaced = replaceInRow({ key, value: current }, { uid: blob.uid, blob: there })
+    if (!replaced) continue
+    current = replaced.value
     draft.rows.put(key, current)
-    draft.apply(oweShards(whereaboutsOf(key), moved.after))
+    draft.apply(oweShards(whereaboutsOf(key), there))
   }
   return true
 }

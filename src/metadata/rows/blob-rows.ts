@@ -4,7 +4,7 @@ import { assert } from '../../kit/assert.ts'
 import type { Uid } from '../../kit/uid.ts'
 import type { BlobReference, OwedBlob } from '../contract.ts'
 import type { RowRange } from '../log/contract.ts'
-import { type AnyVersion, type Blob, isDeleteMarker } from '../records.ts'
+import { type AnyVersion, type Blob, isDeleteMarker, originOf } from '../records.ts'
 import { decodeAnnotationRow, encodeAnnotationRow } from './annotation-row.ts'
 import { decodeHeadRow, encodeHeadRow } from './head-row.ts'
 import { bucketIdOf, KeyKind, keyOfHead, keyOfVersion, rangeOfKind, uidOfParts } from './keys.ts'
@@ -84,6 +84,23 @@ export function moveInRow(
   const after = { ...before, drives }
   holder.blob = after
   return { before, after, value: open.encode() }
+}
+
+/** The row with another blob in place of one of those that it names; undefined when it does not name that one. */
+export function replaceInRow(
+  row: BlobRow,
+  { uid, blob }: { uid: Uid; blob: Blob },
+): { before: Blob; value: Buffer } | undefined {
+  const open = openerOf.get(row.key[0])?.(row)
+  const holder = open?.holders.find(
+    ({ blob: held }) => held?.uid === uid && held.part === blob.part,
+  )
+  if (!open || !holder?.blob) return undefined
+  const before = holder.blob
+  assert(before.bytes === blob.bytes, 'bytes that are written anew are as many')
+  assert(originOf(before) === originOf(blob), 'bytes that are written anew know their first uid')
+  holder.blob = blob
+  return { before, value: open.encode() }
 }
 
 function isSame(left: readonly number[], right: readonly number[]): boolean {

@@ -40,9 +40,10 @@ export function unpackChecksum([algorithm, type, value]: PackedChecksum): Checks
   return { algorithm, type, value }
 }
 
-/** A blob; `p` is left out when 0, `o` is the drive of every slot. */
+/** A blob; `p` is left out when 0, `o` is the drive of every slot, `w` the uid that it was written under first. */
 export interface PackedBlob {
   u: Uint8Array
+  w?: Uint8Array
   p?: number
   b: number
   c: [number, number, number]
@@ -56,6 +57,7 @@ export function packBlob(blob: Blob): PackedBlob {
   const { dataCount, parityCount, matrix } = blob.code
   return {
     u: uidBytes(blob.uid),
+    ...(blob.origin ? { w: uidBytes(blob.origin) } : {}),
     ...(blob.part === 0 ? {} : { p: blob.part }),
     b: blob.bytes,
     c: [dataCount, parityCount, matrix],
@@ -70,6 +72,7 @@ export function unpackBlob(packed: PackedBlob): Blob {
   const [dataCount, parityCount, matrix] = packed.c
   return {
     uid: uidFromBytes(packed.u),
+    ...(packed.w ? { origin: uidFromBytes(packed.w) } : {}),
     part: packed.p ?? 0,
     bytes: packed.b,
     code: { dataCount, parityCount, matrix: matrix as MatrixId },

@@ -115,9 +115,19 @@ export function listHealMetrics(progress: () => HealProgress, registry: Registry
     ({ moves }) => moves.remainingBytes ?? 0,
   )
   gauge(
+    'kintsugi_moves_remaining_reencodes',
+    'Blobs to be written again because too few drives stay for their code, by the last count',
+    ({ moves }) => moves.remainingAnew ?? 0,
+  )
+  gauge(
     'kintsugi_moves_left_behind_shards',
     'Shards that moved and still lie where they were as well',
     ({ moves }) => moves.leftBehind,
+  )
+  counter(
+    'kintsugi_moves_reencoded_blobs_total',
+    'Blobs written again with another code; their shards count as moved',
+    ({ moves }) => moves.anewBlobs,
   )
   counter('kintsugi_moves_shards_total', 'Shards that were moved', ({ moves }) => moves.movedShards)
   counter(

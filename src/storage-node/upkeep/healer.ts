@@ -6,8 +6,8 @@ import type { Blob } from '../../metadata/records.ts'
 import { whereaboutsOf } from '../../metadata/rows/blob-rows.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
 import { metaPartitionOf } from '../../placement/place.ts'
-import type { DriveId, ShardId } from '../contract.ts'
-import { BlobWalk, type PassKind, type WalkPosition } from './blob-walk.ts'
+import type { DriveId, Rewriter, ShardId } from '../contract.ts'
+import { BlobWalk, type PassKind, type WalkedBlob, type WalkPosition } from './blob-walk.ts'
 import { checkBlob } from './check-blob.ts'
 import { DamageQueue } from './damage-queue.ts'
 import type { FileScrub } from './file-scrub.ts'
@@ -22,6 +22,7 @@ import { PassSchedule, redundancyLeft, type ScheduleOptions } from './pass-sched
 import type { ScrubPosition, ScrubPositions } from './scrub-position.ts'
 import { ShardSources } from './shard-sources.ts'
 import { UnrepairableList } from './unrepairable.ts'
+import { WritingAnew } from './write-anew.ts'
 
 /** Times of the healer. */
 export interface HealerOptions extends ScheduleOptions {
@@ -87,6 +88,7 @@ export class Healer {
   readonly #rot = new KnownRot()
   readonly #leftBehind: LeftBehind
   readonly #mover: Mover
+  readonly #anew: WritingAnew
   #movesNext = false
   readonly #stopping = new AbortController()
   readonly #pacer: Pacer
@@ -138,7 +140,19 @@ export class Healer {
     this.#mover = new Mover(options.againMs, {
       ...parts,
       leftBehind: this.#leftBehind,
-      move: (blob) => this.#heal({ ...blob, depth: 'shallow', hasRepairRow: false, moves: true }),
+      move: (blob) => this.#move(blob),
+      // What owed shards and had no drive for them may be whole now.
+      passEnded: (anew) => {
+        if (anew > 0 && this.#waiting > 0) this.#schedule.wantCheck(this.#nowMs())
+      },
+    })
+    this.#anew = new WritingAnew({
+      ...this.#parts,
+      signal: this.#stopping.signal,
+      countAnew: (shards, bytes, from) => {
+        totals.bytesWritten += bytes
+        this.#mover.countAnew(shards, bytes, from)
+      },
     })
   }
 
@@ -175,6 +189,12 @@ export class Healer {
     if (!this.#passes.scrub?.isHurried) delete this.#passes.scrub
     this.#hurriesNext = true
     this.#schedule.wantScrub(this.#nowMs())
+  }
+
+  /** Who writes blobs anew that have more shards than drives stay: until this is called nobody does. */
+  writeAnewWith(rewriter: Rewriter): void {
+    this.#anew.use(rewriter)
+    this.#mover.lookAgain()
   }
 
   /** A drive has more room than before, or less: what waited for room may go on. */
@@ -246,6 +266,20 @@ export class Healer {
     this.#movesNext = !this.#movesNext
     if (this.#movesNext) return (await this.#mover.step()) || (await this.#walkOn())
     return (await this.#walkOn()) || (await this.#mover.step())
+  }
+
+  async #move(blob: WalkedBlob): Promise<void> {
+    const outcome = await this.#anew.run(blob)
+    const request = { ...blob, hasRepairRow: false }
+    if (outcome === 'fitting') await this.#heal({ ...request, depth: 'shallow', moves: true })
+    else if (outcome === 'unreadable') await this.#judgeUnreadable({ ...request, depth: 'deep' })
+  }
+
+  /** Drives that do not answer now may have what is lacking; else people have to know which blob keeps a drive. */
+  async #judgeUnreadable(request: HealRequest): Promise<void> {
+    const outcome = await this.#heal(request)
+    if (outcome === 'failed' || outcome.kind !== 'owing' || outcome.unknown) return
+    this.#note(request, { kind: 'error', error: 'too few of its cells can be read' })
   }
 
   #tranquility(): number {

@@ -1,17 +1,19 @@
 // The worker that brings shards where the table of slots wants them, after drives came, left or changed their weight.
 // It counts what has to move by the rows alone, moves it, and counts again: only a count that finds nothing ends it.
+// Blobs with more shards than drives stay can not move: they are written anew, in the same passes.
 // A drive that is to leave, or is lost, is vacated when two counts in a row found no row that names it.
 import type { Log } from '../../kit/log.ts'
 import type { Uid } from '../../kit/uid.ts'
 import type { World } from '../../kit/world.ts'
 import type { BlobReference, MetadataPartition } from '../../metadata/contract.ts'
+import type { Blob } from '../../metadata/records.ts'
 import type { ClusterMap } from '../../placement/cluster-map.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
 import { vacate } from '../../placement/coordinator-changes.ts'
+import { codeForAnew } from '../../placement/fit-code.ts'
 import { chooseMoves } from '../../placement/moves.ts'
 import type { DriveId } from '../contract.ts'
 import type { WalkedBlob } from './blob-walk.ts'
-import type { Healed } from './heal-blob.ts'
 import type { LeftBehind } from './left-behind.ts'
 import { MoveTally } from './move-tally.ts'
 
@@ -31,8 +33,10 @@ export interface MoverParts {
   partitions: readonly MetadataPartition[]
   leftBehind: LeftBehind
   writes: UnsettledWrites
-  /** Looks at a blob, mends it if need be, and moves what has to move. */
-  move(blob: WalkedBlob): Promise<Healed | 'failed'>
+  /** Writes a blob anew if its code does not fit any more; else looks at it, mends it if need be, and moves what has to move. */
+  move(blob: WalkedBlob): Promise<unknown>
+  /** A pass has ended in which so many blobs were written anew. */
+  passEnded(anew: number): void
 }
 
 /** How it stands with moving. */
@@ -42,9 +46,12 @@ export interface MoveProgress {
   /** Since the start of the process. */
   movedShards: number
   movedBytes: number
+  /** Blobs that were written anew with another code; their shards count as moved. */
+  anewBlobs: number
   /** Of the last count, less what was moved since; undefined before the first one. */
   remainingShards: number | undefined
   remainingBytes: number | undefined
+  remainingAnew: number | undefined
   /** Of the pass under way; undefined without one. */
   bytesPerSecond: number | undefined
   /** Copies that moved and still lie where they were. */
@@ -79,7 +86,7 @@ type Phase = {
 export class Mover {
   readonly #againMs: number
   readonly #parts: MoverParts
-  readonly #totals = { movedShards: 0, movedBytes: 0 }
+  readonly #totals = { movedShards: 0, movedBytes: 0, anewBlobs: 0 }
   /** Writes that may name a drive although it is not active any more: they began before. */
   readonly #older = new Map<DriveId, readonly Uid[]>()
   #map: ClusterMap
@@ -93,7 +100,7 @@ export class Mover {
   #candidates: readonly DriveId[] = []
   #unnamed: ReadonlySet<DriveId> = new Set()
   /** Moved in the pass under way, or since the last count. */
-  #moved = { shards: 0, bytes: 0 }
+  #moved = { shards: 0, bytes: 0, anew: 0 }
   /** Those of them that went away from each drive. */
   readonly #movedFrom = new Map<DriveId, number>()
   /** The last pass moved nothing of what it found. */
@@ -138,15 +145,28 @@ export class Mover {
     this.#moved.bytes += bytes
   }
 
+  /** A blob was written anew: so many shards of so many bytes together. No row names what was on the drives `from`. */
+  countAnew(shards: number, bytes: number, from: readonly DriveId[]): void {
+    for (const driveId of from)
+      this.#movedFrom.set(driveId, (this.#movedFrom.get(driveId) ?? 0) + 1)
+    this.#totals.movedShards += shards
+    this.#totals.movedBytes += bytes
+    this.#totals.anewBlobs += 1
+    this.#moved.shards += shards
+    this.#moved.bytes += bytes
+    this.#moved.anew += 1
+  }
+
   /** How it stands. */
   progress(): MoveProgress {
-    const { shards, bytes } = this.#counted ?? {}
+    const { shards, bytes, anew } = this.#counted ?? {}
     const seconds = (this.#nowMs() - (this.#phase?.startedMs ?? 0)) / 1000
     return {
       phase: this.#phase?.kind ?? 'idle',
       ...this.#totals,
       remainingShards: shards && Math.max(0, shards - this.#moved.shards),
       remainingBytes: bytes && Math.max(0, bytes - this.#moved.bytes),
+      remainingAnew: anew && Math.max(0, anew - this.#moved.anew),
       bytesPerSecond: this.#phase?.kind === 'moving' ? this.#moved.bytes / seconds : undefined,
       leftBehind: this.#parts.leftBehind.size,
       leaving: idleDrives(this.#map).map(({ id: driveId }) => ({
@@ -226,14 +246,14 @@ export class Mover {
 
   async #endCount(): Promise<void> {
     const tally = this.#tally
-    const { shards, bytes } = tally
+    const { shards, bytes, anew } = tally
     this.#counted = tally
-    this.#moved = { shards: 0, bytes: 0 }
+    this.#moved = { shards: 0, bytes: 0, anew: 0 }
     this.#movedFrom.clear()
     this.#phase = undefined
     if (shards > 0 && !this.#isInVain) {
       this.#begin('moving')
-      this.#parts.log.info({ shards, bytes }, 'shards are to be moved: it begins')
+      this.#parts.log.info({ shards, bytes, anew }, 'shards are to be moved: it begins')
       return
     }
     this.#planNext(tally)
@@ -274,7 +294,7 @@ export class Mover {
         this.#endMoving()
         return
       }
-      this.#queue = page.filter(({ reference }) => chooseMoves(this.#map, reference.blob).size > 0)
+      this.#queue = page.filter(({ reference }) => isToMove(this.#map, reference.blob))
     }
     const batch = this.#queue.splice(0, BATCH_BLOBS)
     // All of them have ended before one that failed is heard of.
@@ -283,10 +303,11 @@ export class Mover {
   }
 
   #endMoving(): void {
-    const { shards, bytes } = this.#moved
+    const { shards, bytes, anew } = this.#moved
     this.#phase = undefined
     this.#isInVain = shards === 0
-    this.#parts.log.info({ shards, bytes }, 'a pass that moves shards has ended')
+    this.#parts.log.info({ shards, bytes, anew }, 'a pass that moves shards has ended')
+    this.#parts.passEnded(anew)
     this.#countAgain(0)
   }
 
@@ -328,6 +349,10 @@ async function* pagesOf(
     }
   }
   return undefined
+}
+
+function isToMove(map: ClusterMap, blob: Blob): boolean {
+  return codeForAnew(map, blob) !== undefined || chooseMoves(map, blob).size > 0
 }
 
 function idleDrives({ drives }: ClusterMap): ClusterMap['drives'] {

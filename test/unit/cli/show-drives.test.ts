@@ -20,7 +20,7 @@ const DEAD: DriveDetails = {
   ...{ isLeaving: true, isVacated: false },
 }
 const MOVING: MoveStatus = {
-  ...{ phase: 'moving', movedShards: 1, movedBytes: 1 },
+  ...{ phase: 'moving', movedShards: 1, movedBytes: 1, reEncodedBlobs: 0 },
   ...{ remainingShards: 5000, remainingBytes: 2 ** 30, bytesPerSecond: 2 ** 20 },
 }
 const CHECK: PassStatus = {
@@ -36,6 +36,8 @@ t.test('a list of drives', async (t) => {
     /^Moving {4}5,000 shards, 1\.0 GiB left, 1\.0 MiB\/s, about 17 min to go$/m,
     'with the rate and the time',
   )
+  const anew = showDrives({ drives: [], moving: { ...MOVING, remainingReEncodes: 1234 } })
+  t.match(anew.join(), /1\.0 GiB left, 1,234 blobs to re-encode, 1\.0 MiB\/s/)
   t.match(text({ ...DRAINING, blobs: 1200, oldCopies: 7 }), /draining, 1,200 blobs left/)
   t.match(text({ ...DRAINING, blobs: 0, oldCopies: 7 }), /draining, 7 copies kept a while/)
   t.match(text({ ...DRAINING, blobs: 0, oldCopies: 0 }), /draining, 0 blobs left/)

@@ -2,7 +2,13 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { Uid } from '../../../src/kit/uid.ts'
-import { decodeLabel, encodeLabel, type LabelRole, sealLabel } from '../../../src/metadata/label.ts'
+import {
+  decodeLabel,
+  encodeLabel,
+  type LabelRole,
+  labelAnew,
+  sealLabel,
+} from '../../../src/metadata/label.ts'
 import type { Checksum } from '../../../src/metadata/records.ts'
 
 const ATTRIBUTES = {
@@ -32,6 +38,23 @@ t.test('every role, before and after its facts are known', async (t) => {
     t.equal(sealed.length, bytes.length, 'a header does not grow')
     t.same(decodeLabel(sealed)?.facts, { etag: ETAG, checksum })
   }
+})
+
+t.test('bytes that are written anew say what they said, and their first uid', async (t) => {
+  const checksum: Checksum = { algorithm: 'CRC64NVME', type: 'FULL_OBJECT', value: 'AAECAwQFBgc=' }
+  for (const role of ROLES) {
+    const bytes = encodeLabel({ role, attributes: ATTRIBUTES, encryption: ENCRYPTION })
+    const sealed = sealLabel(bytes, { etag: ETAG, checksum })
+    const anew = labelAnew(sealed, UID)
+    t.same(decodeLabel(anew), { ...decodeLabel(sealed), origin: UID })
+    t.same(labelAnew(anew, UID), anew)
+  }
+  t.same(decodeLabel(labelAnew(encodeLabel({ role: ROLES[0]! }), UID)), {
+    role: ROLES[0]!,
+    origin: UID,
+  })
+  const unknown = Buffer.alloc(80, 3)
+  t.equal(labelAnew(unknown, UID), unknown, 'what nobody knows stays')
 })
 
 t.test('what has no room', async (t) => {

@@ -209,7 +209,7 @@ export async function openMemoryStore(driveCount = 6): Promise<MemoryStore> {
     node,
     router: new Router(coordinator, partitions),
     coordinator,
-    reducedCode: { ...map.code, parityCount: Math.max(1, map.code.parityCount - 1) },
+    reducedCode: () => ({ ...map.code, parityCount: Math.max(1, map.code.parityCount - 1) }),
     keys: new LocalKeys([{ id: 'test', key: Buffer.alloc(32, 7) }], world),
     pins: new Pins(),
     hedging: new Hedging(NO_ADVICE, world.clock),

@@ -1,6 +1,7 @@
 // Drives come, leave and are replaced: what each change makes of the agreed state, and what is refused in words.
 import t from 'tap'
 import { prepareDigests } from '../../../src/digest/prepare.ts'
+import { nameCode } from '../../../src/kit/erasure-code.ts'
 import { buildMap, codeForDrives } from '../../../src/placement/build-map.ts'
 import type { MapDrive } from '../../../src/placement/cluster-map.ts'
 import type { Change, ClusterState } from '../../../src/placement/coordinator.ts'
@@ -27,6 +28,7 @@ import {
   refuseReplace,
   refuseUndrain,
 } from '../../../src/placement/drive-edits.ts'
+import { codeForAnew, shardsOfWidest } from '../../../src/placement/fit-code.ts'
 import { placeBlob } from '../../../src/placement/place.ts'
 
 await prepareDigests()
@@ -190,6 +192,69 @@ t.test('what can not be done is said', async (t) => {
   const few = after(stateOf(6), markOut(2, 'a test'), dropReplicasOn(2), vacate(2))
   t.match(refuseRemove(few.map, 2), /5 drives would be left/)
   t.equal(removeDrive(2)(few), undefined)
+})
+
+t.test('where too few stay for the code, it has fewer data shards', async (t) => {
+  const anew = { reEncode: true }
+  const five = after(stateOf(6), drainDrive(2, anew))
+  t.match(driveOf(five, 2), { state: 'draining', isLeaving: true })
+  t.equal(nameCode(five.map.code), '3+2')
+  t.equal(five.map.widestShards, 6, 'blobs of 4+2 may be there')
+  t.ok(five.map.slots.every((row) => [...row].sort().join() === '1,3,4,5,6'))
+  const four = after(five, dropReplicasOn(2), vacate(2), removeDrive(2), drainDrive(3, anew))
+  t.equal(nameCode(four.map.code), '2+2')
+  t.equal(four.map.widestShards, 6)
+  const three = after(four, drainDrive(4, anew))
+  t.equal(nameCode(three.map.code), '1+2')
+  t.equal(drainDrive(5, anew)(three), undefined)
+  t.match(refuseDrain(three.map, 5, anew), /2 drives would be left, but with 2 .* less than 3/)
+  t.match(refuseDrain(three.map, 5), /less than 3/, 'what would not help is not offered')
+
+  const back = after(five, undrainDrive(2))
+  t.equal(nameCode(back.map.code), '3+2', 'it does not grow by itself')
+  t.equal(after(stateOf(7), drainDrive(2, anew)).map.code.dataCount, 4, 'only where it has to')
+  t.equal(after(stateOf(7), drainDrive(2, anew)).map.widestShards, 7)
+  const withOneOut = after(stateOf(6), markOut(1, 'a test'), drainDrive(2, anew))
+  t.equal(nameCode(withOneOut.map.code), '2+2', 'those in service count')
+  const dead = after(stateOf(6), markOut(2, 'a test'), drainDrive(2, anew))
+  t.equal(nameCode(dead.map.code), '3+2')
+})
+
+t.test('another code is offered with its price, for drains and for dead drives', async (t) => {
+  t.match(
+    refuseDrain(stateOf(6).map, 2),
+    /drive drain 2 --re-encode: .* as 3\+2 then, which takes 11 % more space/,
+  )
+  const dead = after(stateOf(6), markOut(2, 'a test'), dropReplicasOn(2), vacate(2))
+  t.match(refuseRemove(dead.map, 2), /can not be removed: .* kintsugi drive drain 2 --re-encode/)
+  const drained = after(dead, drainDrive(2, { reEncode: true }))
+  t.equal(refuseRemove(drained.map, 2), undefined, 'that was all it lacked')
+})
+
+t.test('the code of the reduced class has to fit as well, where somebody chose it', async (t) => {
+  const { map } = stateOf(8)
+  const reducedCode = { ...map.code, dataCount: 7, parityCount: 1 }
+  const refusal = /REDUCED_REDUNDANCY, 7\+1, needs 8. .* of 7 shards at most/
+  t.match(refuseDrain(map, 2, { reducedCode }), refusal)
+  t.match(refuseDrain(map, 2, { reducedCode, reEncode: true }), refusal)
+  t.equal(drainDrive(2, { reducedCode })(stateOf(8)), undefined)
+  t.equal(refuseDrain(map, 2, { reducedCode: { ...reducedCode, dataCount: 6 } }), undefined)
+  const dead = after(stateOf(8), markOut(2, 'a test'), dropReplicasOn(2), vacate(2))
+  t.match(refuseRemove(dead.map, 2, undefined, reducedCode), refusal)
+})
+
+t.test('which blobs are written anew: those with more shards than places', async (t) => {
+  const { map } = after(stateOf(6), drainDrive(2, { reEncode: true }))
+  const anew = (dataCount: number, parityCount: number) => {
+    const code = codeForAnew(map, { partition: 3, code: { ...map.code, dataCount, parityCount } })
+    return code && nameCode(code)
+  }
+  t.same(
+    [anew(4, 2), anew(3, 2), anew(1, 2), anew(4, 1), anew(5, 1)],
+    ['3+2', undefined, undefined, undefined, '4+1'],
+  )
+  t.equal(shardsOfWidest(map), 6)
+  t.equal(shardsOfWidest(stateOf(7).map), 7)
 })
 
 t.test('replicas that were made anew: orphans are held from the same decision on', async (t) => {

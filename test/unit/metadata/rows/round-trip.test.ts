@@ -48,6 +48,7 @@ const checksum: fc.Arbitrary<Checksum> = fc.record(
 const blob: fc.Arbitrary<Blob> = fc.record(
   {
     uid,
+    origin: uid,
     part: fc.nat(10_000),
     bytes: size,
     code: fc.record(
@@ -62,7 +63,10 @@ const blob: fc.Arbitrary<Blob> = fc.record(
     partition: fc.nat(4095),
     drives: fc.array(fc.nat(65_535), { maxLength: 20 }),
   },
-  { noNullPrototype: true },
+  {
+    requiredKeys: ['uid', 'part', 'bytes', 'code', 'cellBytes', 'partition', 'drives'],
+    noNullPrototype: true,
+  },
 )
 const wrappedKey = fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes))
 const encryption: fc.Arbitrary<Encryption> = fc.oneof(

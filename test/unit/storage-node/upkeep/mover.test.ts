@@ -155,6 +155,7 @@ t.test('what is left on a drive shrinks with every shard that leaves it', async 
   await fill(fixture, 40)
   const mover: Mover = new Mover(20, {
     ...{ ...healerParts, leftBehind },
+    passEnded: () => {},
     move: async ({ partition, reference }) => {
       const request = { partition, reference, depth: 'shallow', hasRepairRow: false } as const
       const countMoved = (bytes: number, from: number): void => mover.countMoved(bytes, from)

@@ -15,6 +15,7 @@ export function listDriveMetrics(care: DriveCare, registry: Registry): void {
     labelNames: ['drive', 'operation', 'quantile'],
     registers,
     collect() {
+      this.reset() // A drive that was removed has no figures.
       for (const drive of care.driveIds) {
         for (const operation of OPERATION_KINDS) {
           const { count, p50Ms, p95Ms } = care.healthOf(drive)!.latency(operation)
@@ -31,6 +32,7 @@ export function listDriveMetrics(care: DriveCare, registry: Registry): void {
     labelNames: ['drive'],
     registers,
     collect() {
+      this.reset()
       for (const drive of care.driveIds) this.set({ drive }, care.healthOf(drive)!.errors)
     },
   })
@@ -40,6 +42,7 @@ export function listDriveMetrics(care: DriveCare, registry: Registry): void {
     labelNames: ['drive'],
     registers,
     collect() {
+      this.reset()
       for (const drive of care.driveIds) this.set({ drive }, care.oldestMs(drive) / 1000)
     },
   })
@@ -49,6 +52,7 @@ export function listDriveMetrics(care: DriveCare, registry: Registry): void {
     labelNames: ['drive', 'condition'],
     registers,
     collect() {
+      this.reset()
       for (const drive of care.driveIds) {
         const actual = care.conditionOf(drive)
         for (const condition of CONDITIONS)

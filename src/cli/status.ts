@@ -50,9 +50,10 @@ export function showStatus(found: StoreStatus): string[] {
   ]
 }
 
-function showUploads({ uploads: { count, oldestMs } }: StoreStatus): string {
+function showUploads({ uploads: { count, bytes, oldestMs } }: StoreStatus): string {
   const oldest = oldestMs === undefined ? '' : `, the oldest of ${showTime(oldestMs)}`
-  return `Uploads   ${count} under way${oldest}`
+  const held = count === 0 ? '' : ` with ${showBytes(bytes)}`
+  return `Uploads   ${count} under way${held}${oldest}`
 }
 
 function showOrphans({ orphans }: StoreStatus): string[] {

@@ -47,7 +47,7 @@ export function openAdmin(parts: AdminParts): AdminApi {
 }
 
 async function statusOf({ storage, objects, orphans }: AdminParts): Promise<StoreStatus> {
-  const { count, oldestMs } = await objects.countUploads()
+  const { count, bytes, oldestMs } = await objects.countUploads()
   const facts = {
     drives: statusOfDrives(storage),
     metadata: metadataOf(storage),
@@ -58,7 +58,7 @@ async function statusOf({ storage, objects, orphans }: AdminParts): Promise<Stor
     code: nameCode(storage.coordinator.state.map.code),
     reducedCode: nameCode(storage.reducedCode()),
     ...facts,
-    uploads: { count, ...(oldestMs === undefined ? {} : { oldestMs }) },
+    uploads: { count, bytes, ...(oldestMs === undefined ? {} : { oldestMs }) },
     orphans: orphansOf(orphans.progress(), storage),
   }
 }

@@ -21,8 +21,8 @@ export interface StoreStatus {
   drives: readonly DriveStatus[]
   metadata: MetadataStatus
   healing: HealingStatus
-  /** Multipart uploads that were neither completed nor aborted. */
-  uploads: { count: number; oldestMs?: number }
+  /** Multipart uploads that were neither completed nor aborted, and the bytes of their parts, without parity. */
+  uploads: { count: number; bytes: number; oldestMs?: number }
   orphans: OrphanStatus
 }
 

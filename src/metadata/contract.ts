@@ -320,6 +320,9 @@ export interface AnnotationScan {
 /** How many uploads are under way, and since when. */
 export interface UploadCensus {
   count: number
+  /** Parts that were uploaded and are no object yet, and their bytes without parity. */
+  parts: number
+  bytes: number
   /** Undefined when there are none. */
   oldestMs: number | undefined
 }

@@ -29,6 +29,14 @@ export function watchUploads(parts: ObjectMetricsParts): void {
     },
   })
   new Gauge({
+    name: 'kintsugi_multipart_upload_bytes',
+    help: 'Bytes of the parts of these uploads, without parity.',
+    registers,
+    async collect() {
+      this.set((await takeCensus()).bytes)
+    },
+  })
+  new Gauge({
     name: 'kintsugi_multipart_upload_oldest_seconds',
     help: 'Age of the oldest multipart upload that was neither completed nor aborted; 0 without any.',
     registers,
@@ -42,7 +50,7 @@ export function watchUploads(parts: ObjectMetricsParts): void {
 
 /** The last census, or a new one when it is old. One that fails leaves the last: the other metrics shall be seen. */
 function censusTaker({ objects, clock, log }: ObjectMetricsParts): () => Promise<UploadCensus> {
-  let last: UploadCensus = { count: 0, oldestMs: undefined }
+  let last: UploadCensus = { count: 0, parts: 0, bytes: 0, oldestMs: undefined }
   let asked: { atMs: number; census: Promise<UploadCensus> } | undefined
   const ask = async (): Promise<UploadCensus> => {
     try {

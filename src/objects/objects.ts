@@ -309,6 +309,8 @@ export class Objects implements ObjectStore {
     const oldest = counts.flatMap(({ oldestMs }) => oldestMs ?? [])
     return {
       count: counts.reduce((sum, { count }) => sum + count, 0),
+      parts: counts.reduce((sum, { parts }) => sum + parts, 0),
+      bytes: counts.reduce((sum, { bytes }) => sum + bytes, 0),
       oldestMs: oldest.length === 0 ? undefined : Math.min(...oldest),
     }
   }

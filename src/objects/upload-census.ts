@@ -1,4 +1,4 @@
-// How many uploads are under way, without walking over all of them whenever somebody asks: few are counted anew, many
+// How many uploads are under way and what they hold, without walking over all of them whenever somebody asks: few are counted anew, many
 // not more than once a minute.
 import type { UploadCensus } from '../metadata/contract.ts'
 
@@ -23,11 +23,11 @@ export class KeptCensus {
     this.#parts = parts
   }
 
-  /** How many there are, or were a minute ago when they were more than 1,000. Throws as count() does. */
+  /** How many there are, or were a minute ago when they and their parts were more than 1,000. Throws as count() does. */
   async take(): Promise<UploadCensus> {
     const { clock } = this.#parts
     const { atMs, census } = this.#last ?? {}
-    const isMany = census !== undefined && census.count > FEW
+    const isMany = census !== undefined && census.count + census.parts > FEW
     if (isMany && clock.monotonicMs() - atMs! < KEPT_MS) return census
     if (isMany) return await this.#takeTogether()
     return await this.#takeNow()

@@ -92,7 +92,7 @@ const STATUS: StoreStatus = {
     unrepairableCount: 12,
     unrepairable: [{ bucket: 'b', key: 'k', uid: 'u', part: 0, good: 3, needed: 4 }],
   },
-  uploads: { count: 1, oldestMs: 0 },
+  uploads: { count: 1, bytes: 5_000_000, oldestMs: 0 },
   orphans: {
     ...{ passes: 2, lastPassMs: 0, deleted: 7, deletedBytes: 4096, adopted: 1 },
     left: { unreadable: 1, useless: 2, undecided: 0, held: 0 },
@@ -118,7 +118,7 @@ t.test('a status in words', async (t) => {
   t.match(text, /scrub since 1970-01-01 00:00:00 UTC: 2 blobs of 4\.8 MiB/)
   t.match(text, /Verified +never since the start/)
   t.match(text, /s3:\/\/b\/k \(blob u\): 3 of 4 shards that are needed are left\n +and 11 more/)
-  t.match(text, /Uploads +1 under way, the oldest of 1970/)
+  t.match(text, /Uploads +1 under way with 4.8 MiB, the oldest of 1970/)
   t.equal(showBytes(1023), '1023 B')
 })
 

@@ -21,11 +21,12 @@ function open(census: () => UploadCensus) {
   }
   const log = { ...silentLog, warn }
   watchUploads({ objects: { countUploads }, registry, clock, log })
-  const read = async (): Promise<{ uploads: number; seconds: number }> => {
+  const read = async (): Promise<{ uploads: number; bytes: number; seconds: number }> => {
     const text = await registry.metrics()
     const value = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1])
     return {
       uploads: value('kintsugi_multipart_uploads'),
+      bytes: value('kintsugi_multipart_upload_bytes'),
       seconds: value('kintsugi_multipart_upload_oldest_seconds'),
     }
   }
@@ -33,10 +34,15 @@ function open(census: () => UploadCensus) {
 }
 
 t.test('the number of uploads and the age of the oldest', async (t) => {
-  const { state, read } = open(() => ({ count: 3, oldestMs: START_MS - 5_000 }))
-  t.same(await read(), { uploads: 3, seconds: 5 })
+  const { state, read } = open(() => ({
+    count: 3,
+    parts: 2,
+    bytes: 700,
+    oldestMs: START_MS - 5_000,
+  }))
+  t.same(await read(), { uploads: 3, bytes: 700, seconds: 5 })
   state.nowMs += 59_000
-  t.same(await read(), { uploads: 3, seconds: 64 }, 'it grows older')
+  t.same(await read(), { uploads: 3, bytes: 700, seconds: 64 }, 'it grows older')
   t.equal(state.asked, 1, 'asked once for both, and for a minute')
   state.nowMs += 1_000
   await read()
@@ -44,19 +50,19 @@ t.test('the number of uploads and the age of the oldest', async (t) => {
 })
 
 t.test('no uploads have no age', async (t) => {
-  const { read } = open(() => ({ count: 0, oldestMs: undefined }))
-  t.same(await read(), { uploads: 0, seconds: 0 })
+  const { read } = open(() => ({ count: 0, parts: 0, bytes: 0, oldestMs: undefined }))
+  t.same(await read(), { uploads: 0, bytes: 0, seconds: 0 })
 })
 
 t.test('a count that fails leaves the last one', async (t) => {
   let fails = false
   const { state, read } = open(() => {
     if (fails) throw new Error('no quorum')
-    return { count: 2, oldestMs: START_MS }
+    return { count: 2, parts: 0, bytes: 0, oldestMs: START_MS }
   })
   await read()
   fails = true
   state.nowMs += 60_000
-  t.same(await read(), { uploads: 2, seconds: 60 })
+  t.same(await read(), { uploads: 2, bytes: 0, seconds: 60 })
   t.equal(state.warnings, 1)
 })

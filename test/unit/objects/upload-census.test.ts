@@ -4,13 +4,13 @@ import type { UploadCensus } from '../../../src/metadata/contract.ts'
 import { KeptCensus } from '../../../src/objects/upload-census.ts'
 
 function open() {
-  const state = { now: 0, uploads: 0, counts: 0, fails: false }
+  const state = { now: 0, uploads: 0, parts: 0, counts: 0, fails: false }
   const census = new KeptCensus({
     clock: { monotonicMs: () => state.now },
     count: async (): Promise<UploadCensus> => {
       state.counts += 1
       if (state.fails) throw new Error('nobody knows')
-      return { count: state.uploads, oldestMs: undefined }
+      return { count: state.uploads, parts: state.parts, bytes: 0, oldestMs: undefined }
     },
   })
   return { state, census }
@@ -45,6 +45,15 @@ t.test('many are counted once a minute, for all who ask', async (t) => {
   t.equal((await census.take()).count, 3)
   state.uploads = 4
   t.equal((await census.take()).count, 4, 'few again')
+})
+
+t.test('few uploads of many parts are many', async (t) => {
+  const { state, census } = open()
+  state.uploads = 1
+  state.parts = 5000
+  await census.take()
+  await census.take()
+  t.equal(state.counts, 1)
 })
 
 t.test('a census that fails is not kept', async (t) => {

@@ -201,7 +201,7 @@ export function memoryStore(region = 'us-east-1'): MemoryStore {
     },
     async countUploads() {
       const count = uploads.size
-      return { count, oldestMs: count === 0 ? undefined : STORE_TIME_MS }
+      return { count, parts: 0, bytes: 0, oldestMs: count === 0 ? undefined : STORE_TIME_MS }
     },
   }
   return store

@@ -229,7 +229,10 @@ t.test('what Create was told goes to the object', async (t) => {
 
 t.test('uploads under way are counted, in all buckets', async (t) => {
   const { store, partition, clock } = await openFixture()
-  t.strictSame(await partition.countUploads(), { count: 0, oldestMs: undefined })
+  t.strictSame(await partition.countUploads(), {
+    ...{ count: 0, parts: 0, bytes: 0 },
+    oldestMs: undefined,
+  })
   clock.ms += 5
   const first = await store.create('z')
   clock.ms += 5
@@ -237,9 +240,12 @@ t.test('uploads under way are counted, in all buckets', async (t) => {
   store.bucket = { ...store.bucket, id: 99 }
   await store.create('b')
   store.bucket = bucket
-  t.strictSame(await partition.countUploads(), { count: 3, oldestMs: START_MS + 5 })
+  const none = { parts: 0, bytes: 0 }
+  t.strictSame(await partition.countUploads(), { count: 3, ...none, oldestMs: START_MS + 5 })
+  for (const number of [1, 2, 2]) await store.putPart('z', first, store.part(number, 700))
+  t.match(await partition.countUploads(), { parts: 2, bytes: 1400 })
   await store.abort('z', first)
-  t.strictSame(await partition.countUploads(), { count: 2, oldestMs: START_MS + 10 })
+  t.strictSame(await partition.countUploads(), { count: 2, ...none, oldestMs: START_MS + 10 })
 })
 
 t.test('of Complete and Abort at once exactly one is done', async (t) => {

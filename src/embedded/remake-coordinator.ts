@@ -78,7 +78,7 @@ export async function remakeCoordinator(
   request: RemakeRequest,
   parts: RemakeParts,
 ): Promise<RemadeCoordinator | undefined> {
-  const found = await findMembers(request.directories, parts)
+  const found = await findMembers(request, parts)
   if (found === undefined) return undefined
   const opened = new ClosingStack()
   return await opened.guard(async () => {
@@ -96,12 +96,14 @@ export async function remakeCoordinator(
 
 /** The drives, when all of them can be read and none has a decision. */
 async function findMembers(
-  directories: readonly string[],
+  { directories, withoutMissing }: RemakeRequest,
   { world }: RemakeParts,
 ): Promise<FoundDrive[] | undefined> {
   const found: FoundDrive[] = []
+  let broken: string | undefined
   for (const path of new Set(directories.map((directory) => resolve(directory)))) {
     const one = await inspectDrive(world, path)
+    if (one.kind === 'broken') broken = `${path} can not be recognised (${one.what})`
     if (one.kind !== 'formatted') continue
     if ((await readHistory(world, path)).decisions.length > 0) return undefined
     // One that was not added to the end has nothing, and is added anew.
@@ -111,7 +113,12 @@ async function findMembers(
   const ids = new Set(found.map(({ marker }) => marker.driveId))
   // Drives of several stores, copies, a store that was never made to the end: a start says what is wrong.
   if (clusters.size !== 1 || ids.size < found.length) return undefined
-  return (await holdNothing(found, world)) ? undefined : found
+  if (await holdNothing(found, world)) return undefined
+  if (broken === undefined || withoutMissing) return found
+  throw new Exit(
+    4,
+    `${broken}, and may have a decision: put its format.json right first. If it is gone for good, add --without-missing.`,
+  )
 }
 
 /** Whether the drives are those of a store that was never made to the end: a start makes it then. */

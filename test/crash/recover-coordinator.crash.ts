@@ -1,5 +1,5 @@
 // The coordinator's state is lost on all drives: the store says what to do, and recover makes a new one, never over one that exists.
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -138,6 +138,9 @@ t.test('a state that exists is never made anew', { timeout: 200_000 }, async (t)
   t.same((await readdir(join(drives[5]!, 'coordinator'))).slice(0, 1), there.slice(0, 1))
   t.equal(wanted.size > 0, true)
   await loseDirectories(drives, ['coordinator'])
+  const marker = join(drives[5]!, 'format.json')
+  await rename(marker, `${marker}.away`)
+  t.match(await run(['recover', ...drives, '--yes']), { code: 4, stderr: /can not be recognised/ })
   const away = drives.slice(0, 5)
   await rm(drives[5]!, { recursive: true })
   t.match(await run(['recover', ...away, '--yes']), { code: 4, stderr: /--without-missing/ })

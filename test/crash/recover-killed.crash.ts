@@ -8,7 +8,17 @@ import t from 'tap'
 import type { RecoverOutcome } from '../../src/embedded/recover.ts'
 import { S3Client } from '../support/s3.ts'
 import { Seeded } from '../support/seeded.ts'
-import { check, drivesIn, fill, loseMetadata, PROGRAM, run, start } from './recover-store.ts'
+import {
+  check,
+  drivesIn,
+  fill,
+  loseMetadata,
+  PARTITIONS,
+  PROGRAM,
+  run,
+  start,
+  untilDumped,
+} from './recover-store.ts'
 
 /** Parts of the time that a whole run takes. */
 const MOMENTS = [0.2, 0.4, 0.55, 0.7, 0.8, 0.9, 0.97]
@@ -33,10 +43,13 @@ t.test('killed at several moments', { timeout: 400_000 }, async (t) => {
   const first = await start(t, drives, ['--dump-days', '0.00001'])
   const writer = new S3Client(first.endpoint)
   const wanted = await fill(writer, new Seeded(14))
+  await untilDumped(drives, Date.now())
   writer.close()
   await first.stop()
   await loseMetadata(drives)
-  for (const drive of drives) await rm(join(drive, 'coordinator'), { recursive: true })
+  for (const drive of drives)
+    for (const name of ['coordinator', 'coordinator.copy'])
+      await rm(join(drive, name), { recursive: true })
   const lost = `${root}-lost`
   await cp(root, lost, { recursive: true })
   t.teardown(() => rm(lost, { recursive: true, force: true }))
@@ -44,7 +57,8 @@ t.test('killed at several moments', { timeout: 400_000 }, async (t) => {
   const begunMs = performance.now()
   const { partitions, coordinator } = await recoverAll(drives)
   const wholeMs = performance.now() - begunMs
-  t.equal(partitions.length, 8)
+  t.equal(partitions.length, PARTITIONS)
+  t.match(coordinator, { source: 'dump', buckets: ['plain', 'kept'], namelessBuckets: [] })
   const stages = new Set<string>()
   for (const moment of MOMENTS) {
     await rm(root, { recursive: true })

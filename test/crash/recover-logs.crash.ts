@@ -2,7 +2,6 @@
 // recover goes on from a dump with those that do not.
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { RecoverOutcome } from '../../src/embedded/recover.ts'
 import { S3Client } from '../support/s3.ts'
@@ -11,32 +10,20 @@ import {
   check,
   drivesIn,
   fill,
+  PARTITIONS,
   put,
   refusal,
   run,
   start,
+  untilDumped,
   upload,
   type Wanted,
 } from './recover-store.ts'
-
-const PARTITIONS = 8
 
 async function loseRows(drives: readonly string[]): Promise<void> {
   for (const drive of drives) {
     await rm(join(drive, 'meta.db'), { recursive: true })
     await mkdir(join(drive, 'meta.db'))
-  }
-}
-
-/** Until every partition has a dump that is newer than `sinceMs`. */
-async function untilDumped(drives: readonly string[], sinceMs: number): Promise<void> {
-  for (;;) {
-    const dumped = new Set<string>()
-    for (const drive of drives)
-      for (const name of await readdir(join(drive, 'dump')).catch(() => []))
-        if (Number(name.slice(6, 20)) > sinceMs) dumped.add(name.slice(0, 5))
-    if (dumped.size === PARTITIONS) return
-    await sleep(200)
   }
 }
 

@@ -1,8 +1,9 @@
 // What tests of `kintsugi recover` share: a store of six drives with objects of every kind, the commands, and what is lost.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { S3Client } from '../support/s3.ts'
@@ -133,4 +134,19 @@ export async function refusal(directories: string[]): Promise<DidNotStart> {
   const failed = await startServer({ directories }).catch((error) => error as unknown)
   if (failed instanceof DidNotStart) return failed
   throw new Error('it started')
+}
+
+/** Metadata partitions of a store. */
+export const PARTITIONS = 8
+
+/** Until every partition has a dump that is newer than `sinceMs`. */
+export async function untilDumped(drives: readonly string[], sinceMs: number): Promise<void> {
+  for (;;) {
+    const dumped = new Set<string>()
+    for (const drive of drives)
+      for (const name of await readdir(join(drive, 'dump')).catch(() => []))
+        if (Number(name.slice(6, 20)) > sinceMs) dumped.add(name.slice(0, 5))
+    if (dumped.size === PARTITIONS) return
+    await sleep(200)
+  }
 }

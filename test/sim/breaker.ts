@@ -38,6 +38,8 @@ export interface BreakerParts {
   say: (line: string) => void
   /** Reads what was written last. */
   look: () => Promise<void>
+  /** Reads everything. */
+  lookAtAll: () => Promise<void>
 }
 
 /** A store that can not be whole after this time has a fault. */
@@ -90,15 +92,31 @@ export class Breaker {
     this.#parts.machine.burnFuse(this.#parts.random.below(3))
   }
 
-  /** Breaks `count` things, one after the other. */
-  async run(count: number, troubles: Troubles): Promise<void> {
+  /** Breaks `count` things, one after the other, with at most `pauseMs` between them. */
+  async run(count: number, troubles: Troubles, pauseMs: number): Promise<void> {
     for (let number = 0; number < count; number += 1) {
-      await this.#parts.time.sleep(this.#parts.random.below(4_000))
+      await this.#parts.time.sleep(this.#parts.random.below(pauseMs))
       await this.#starting
       if (this.isOver) return
       this.counts.troubles += 1
       await this.#one(pickBy(this.#parts.random, troubles))
     }
+  }
+
+  /** What a drive holds of everything that is there now rots, and all of it is read. */
+  async rotAtLast(): Promise<void> {
+    const { random, damage, say, lookAtAll } = this.#parts
+    await this.#starting
+    const drive = this.#victim()
+    if (drive === undefined) return
+    const kind = random.pick(['/seg/', '/big/', '/metalog/', '/metalog/'])
+    say(`much of ${kind} rots on drive ${drive.id}`)
+    damage.add(drive.id, { silent: true })
+    this.counts.troubles += 1
+    flipInWritten(drive, { kind, most: 100, random })
+    // Then the log is read again, and not only what it was applied to.
+    if (kind === '/metalog/' || random.below(2) === 0) await this.#crash('power', NOTHING)
+    await lookAtAll()
   }
 
   /** Ends all trouble, and waits until the store says that it is whole, and then some. */
@@ -175,7 +193,12 @@ export class Breaker {
         return await drive.vanish()
       case 'flip':
         damage.add(drive.id, { silent: true })
-        return flipIn(drive, random)
+        if (random.below(3) === 0) flipIn(drive, random)
+        else {
+          const kind = random.pick(['/seg/', '/big/', '/metalog/'])
+          flipInWritten(drive, { kind, most: random.pick([1, 5, 100]), random })
+        }
+        return await this.#lookAtDamage()
       case 'rot':
         damage.add(drive.id, { silent: true })
         for (const files of drive.levels.values())
@@ -185,7 +208,8 @@ export class Breaker {
         return
       case 'lie':
         damage.add(drive.id, { silent: true })
-        drive.lies.push(random.pick(['misdirected', 'torn', 'phantom'] as const))
+        for (let count = random.pick([1, 1, 5]); count > 0; count -= 1)
+          drive.lies.push(random.pick(['misdirected', 'torn', 'phantom'] as const))
         return
       case 'error':
         drive.failsNext = true
@@ -199,6 +223,15 @@ export class Breaker {
         drive.stalledUntilMs = time.nowMs + random.pick([500, 3_000, 40_000, 90_000])
         return
     }
+  }
+
+  /** What rots is read while it rots, by this process or by the next one, which knows only what is on the drives. */
+  async #lookAtDamage(): Promise<void> {
+    const { random, lookAtAll } = this.#parts
+    const then = random.pick(['kill', 'power', 'nothing'] as const)
+    if (then === 'power') await this.#crash('power', NOTHING)
+    if (then === 'kill') await this.#crash('kill')
+    if (random.below(3) > 0) await lookAtAll()
   }
 
   #victims(): SimDrive[] {
@@ -222,19 +255,22 @@ export class Breaker {
     this.#starting = this.#startAfter(kind, isAtAnswer)
   }
 
-  async #crash(kind: 'power' | 'kill'): Promise<void> {
+  async #crash(kind: 'power' | 'kill', cruelty?: Cruelty): Promise<void> {
     this.#parts.store.end()
-    this.#starting = this.#startAfter(kind)
+    this.#starting = this.#startAfter(kind, false, cruelty)
     await this.#starting
   }
 
-  async #startAfter(kind: 'power' | 'kill', isAtAnswer = false): Promise<void> {
+  async #startAfter(
+    kind: 'power' | 'kill',
+    isAtAnswer = false,
+    cruelty = kind === 'power' ? crueltyOf(this.#parts.random) : EVERYTHING,
+  ): Promise<void> {
     const { machine, random, say, time, look } = this.#parts
     this.#isAtAnswer = false
     say(kind === 'power' ? 'the power goes off' : 'the process is killed')
-    const usual = kind === 'power' ? crueltyOf(random) : EVERYTHING
-    await machine.crash(isAtAnswer && random.below(2) === 0 ? NOTHING : usual, random)
-    if (isAtAnswer && random.below(2) === 0) this.#lose(this.#lastLogged())
+    await machine.crash(isAtAnswer && random.below(4) > 0 ? NOTHING : cruelty, random)
+    if (isAtAnswer && random.below(4) > 0) this.#lose(this.#lastLogged())
     if (kind === 'power') this.#loseWithPower()
     await time.sleep(random.below(3_000))
     await this.start()
@@ -251,9 +287,10 @@ export class Breaker {
     }
   }
 
-  /** The drive that was the last to hold what was answered, if it may be damaged. */
+  /** The drive that was the last to hold what was answered, of those that may be damaged. */
   #lastLogged(): SimDrive | undefined {
-    return this.#victims().find(({ id }) => id === this.#parts.machine.lastLogged)
+    const victims = this.#victims()
+    return this.#parts.machine.logged.find((drive) => victims.includes(drive))
   }
 
   #lose(drive: SimDrive | undefined): boolean {
@@ -358,6 +395,19 @@ function flipIn(drive: SimDrive, random: Seeded): void {
   for (let count = 1 + random.below(random.pick([5, 50])); count > 0; count -= 1) {
     const path = random.pick(files)
     drive.disk.flip(path, random.below(drive.disk.bytesOf(path).length), 1 << random.below(8))
+  }
+}
+
+/** A bit of each of the `most` things of one kind that were written last. */
+function flipInWritten(
+  drive: SimDrive,
+  { kind, most, random }: { kind: string; most: number; random: Seeded },
+): void {
+  const written = drive.written.filter(({ path, bytes }) => path.includes(kind) && bytes > 0)
+  for (const { path, position, bytes } of written.slice(-most)) {
+    if (drive.disk.inodeOf(path) === undefined) continue
+    const at = position + random.below(bytes)
+    if (at < drive.disk.bytesOf(path).length) drive.disk.flip(path, at, 1 << random.below(8))
   }
 }
 

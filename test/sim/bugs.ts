@@ -112,4 +112,45 @@ export const BUGS: readonly Bug[] = [
       },
     ],
   },
+  {
+    name: 'the checksum of a cell is not looked at when it is read',
+    edits: [
+      {
+        file: 'storage-node/segment/cell-reads.js',
+        text: 'if (damage !== undefined)',
+        by: 'if (damage === null)',
+      },
+    ],
+  },
+  {
+    name: 'a large shard that was made again is not synced before its row names it',
+    edits: [
+      {
+        // Only who writes an object has metadata for the commit of its shards.
+        file: 'storage-node/big-file.js',
+        text: 'await drive.syncFile(file);',
+        by: 'if (metadata) await drive.syncFile(file);',
+      },
+    ],
+  },
+  {
+    name: 'a change of metadata is acknowledged as soon as one replica has it',
+    edits: [
+      {
+        file: 'metadata/log/primary.js',
+        text: 'return durable[needed - 1];',
+        by: 'return durable[0];',
+      },
+    ],
+  },
+  {
+    name: 'torn and rotten records of the metadata log are taken for whole',
+    edits: [
+      {
+        file: 'storage-node/metalog/record.js',
+        text: 'if (checksum !== bytes.readBigUInt64LE(0) || bytes',
+        by: 'if (bytes',
+      },
+    ],
+  },
 ]

@@ -122,6 +122,11 @@ export class Clients {
     if (this.#last !== undefined) await this.#get(this.#last.bucket, this.#last.key)
   }
 
+  /** Reads every key; as long as drives are damaged, what can not be read now is no loss yet. */
+  async lookAtAll(): Promise<void> {
+    for (const bucket of [PLAIN, VERSIONED]) for (const key of KEYS) await this.#get(bucket, key)
+  }
+
   /** Reads every key whole; what can not be read is a loss. */
   async readAll(): Promise<void> {
     for (const bucket of [PLAIN, VERSIONED]) {

@@ -42,8 +42,8 @@ export class SimMachine {
   readonly latencies: Latencies
   /** Disk operations so far. */
   operations = 0
-  /** The drive whose metadata log was synced last. */
-  lastLogged = 0
+  /** The drives by when their metadata log was synced last, the latest first. */
+  logged: readonly SimDrive[] = []
   /** Of the wall clock, against the time that passed. */
   clockOffsetMs = 0
   /** Called when the power goes off at an operation. */
@@ -117,7 +117,7 @@ export class SimMachine {
         }
         this.#inFlight.delete(act)
         if (operation.kind === 'sync' && operation.path.includes('/metalog/'))
-          this.lastLogged = drive.id
+          this.logged = [drive, ...this.logged.filter((other) => other !== drive)]
         const trouble = troubleOf(drive, operation)
         this.say(`${operation.kind} ${operation.path}${trouble ? ` ${String(trouble)}` : ''}`)
         if (trouble !== undefined) reject(trouble)
@@ -284,7 +284,10 @@ export class SimProcess {
       read: (buffers, position) => on('read', () => file.read(buffers, position)),
       write: (buffers, position) => {
         const bytes = Buffer.concat(buffers)
-        return on('write', () => writeOrLie(drive, path, file, bytes, position))
+        return on('write', () => {
+          drive.noteWritten({ path, position, bytes: bytes.length })
+          return writeOrLie(drive, path, file, bytes, position)
+        })
       },
       sync: () => on('sync', () => file.sync()),
       stat: () => on('read', () => file.stat()),

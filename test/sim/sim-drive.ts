@@ -6,6 +6,15 @@ import { LevelFiles } from './levels.ts'
 /** Everything survives, as when only the process was killed. */
 const EVERYTHING: Survival = () => true
 
+const REMEMBERED_WRITES = 100
+
+/** Bytes of a file that were written. */
+export interface Written {
+  path: string
+  position: number
+  bytes: number
+}
+
 /** A drive of the simulated machine. */
 export class SimDrive {
   readonly id: number
@@ -22,6 +31,8 @@ export class SimDrive {
   lies: ('misdirected' | 'torn' | 'phantom')[] = []
   /** The next operation fails with EIO. */
   failsNext = false
+  /** What was written last, the newest at the end. */
+  readonly written: Written[] = []
 
   constructor(id: number, disk?: ForgetfulDisk) {
     this.id = id
@@ -50,6 +61,12 @@ export class SimDrive {
     for (const [inode, files] of this.levels) copy.levels.set(inode, files.crash(EVERYTHING))
     copy.isUnplugged = this.isUnplugged
     return copy
+  }
+
+  /** Remembers what was written. */
+  noteWritten(written: Written): void {
+    this.written.push(written)
+    if (this.written.length > REMEMBERED_WRITES) this.written.shift()
   }
 
   /** Its directory is deleted, with all in it. */

@@ -98,6 +98,7 @@ class Simulation {
       machine,
       damage,
       look: () => clients.lookAtLast(),
+      lookAtAll: () => clients.lookAtAll(),
       random: randomsFor(this.#seed, 'breaker'),
     })
     this.#breaker = breaker
@@ -120,10 +121,12 @@ class Simulation {
     const working = [1, 2, 3].map((number) =>
       clients.run(count, randomsFor(this.#seed, `client ${number}`), mix),
     )
-    const breaking = breaker.run(2 + random.below(8), troubles)
+    // Clients that hurry are done soon.
+    const breaking = breaker.run(2 + random.below(8), troubles, mix.pauseMs < 100 ? 1_000 : 4_000)
     await Promise.all(working)
     breaker.isOver = true
     await breaking
+    if (random.below(4) > 0) await breaker.rotAtLast()
   }
 
   /** Nothing breaks any more: the store gets whole, and everything is there. */
@@ -153,7 +156,7 @@ class Simulation {
     const random = this.#random
     if (random.below(2) === 0) await store.stop()
     store.end()
-    await machine.crash(random.below(2) === 0 ? NOTHING : EVERYTHING, random)
+    await machine.crash(random.below(4) > 0 ? NOTHING : EVERYTHING, random)
     const possible = machine.drives.filter(({ id }) => !damage.isGone(id))
     for (let lost = damage.goneCount; lost < damage.most; lost += 1) {
       const [drive] = possible.splice(random.below(possible.length), 1)
@@ -217,10 +220,10 @@ function drawTroubles(random: Seeded): Troubles {
     kill: weight(),
     stop: weight(),
     fuse: weight(),
-    answer: 1 + weight(),
+    answer: 2 + weight(),
     unplug: weight(),
     vanish: weight(),
-    flip: weight(),
+    flip: 1 + weight(),
     rot: weight(),
     lie: weight(),
     error: weight(),

@@ -3,7 +3,7 @@
 import type { Uid } from '../../src/kit/uid.ts'
 import type { ListedPart, MetadataPartition } from '../../src/metadata/contract.ts'
 import { openPartition } from '../../src/metadata/partition.ts'
-import { MISSING_SLOT } from '../../src/metadata/records.ts'
+import { type Blob, MISSING_SLOT, originOf } from '../../src/metadata/records.ts'
 import { dropReplicasOn } from '../../src/placement/coordinator-changes.ts'
 import { Seeded } from '../support/seeded.ts'
 import { bucket, listed, Store, TestClock } from '../unit/metadata/partition-fixture.ts'
@@ -174,10 +174,21 @@ export class MetadataScript {
     const { references } = await partition.scanBlobs(undefined, 1000)
     if (references.length === 0) return
     const { rowKey, blob } = this.#seeded.pick(references)
+    if (this.#seeded.below(3) === 0) return await this.#replace(partition, rowKey, blob)
     const { uid, part, drives: from } = blob
     const drives = from.map((drive) => (drive === MISSING_SLOT ? 9 : drive + 10))
     const commandId = stores[0].uid()
     await partition.commit({ kind: 'move-blob', commandId, rowKey, uid, part, from, drives })
+  }
+
+  /** Its bytes were written again with another code. */
+  async #replace(partition: MetadataPartition, rowKey: Uint8Array, before: Blob): Promise<void> {
+    const [store] = this.#desks[0]!.stores
+    const drives = before.drives.map((_, slot) => slot + 20)
+    const blob = { ...before, uid: store.uid(), origin: originOf(before), drives }
+    const { uid } = before
+    const [commandId, bucketId] = [store.uid(), 1]
+    await partition.commit({ kind: 'replace-blob', commandId, rowKey, bucketId, uid, blob })
   }
 
   /** A replica leaves, another one is made while commands come. */

@@ -111,7 +111,9 @@ const plain: ObjectVersion = {
   etag: `${etag}-2`,
   manifest: { uid, partCount: 2 },
 }
+const origin = '019a79c8fcff00112233445566778899' as Uid
 const part = { number: 3, bytes: 7, etag, modifiedMs: 1_763_000_000_123, checksum, blob }
+const anewPart = { ...part, number: 4, blob: { ...blob, origin } }
 const bare = { number: 10_000, bytes: 0, etag, modifiedMs: 2 }
 const upload = {
   ...attributes,
@@ -208,6 +210,7 @@ const rows: Record<string, [Uint8Array, Uint8Array, (bytes: Uint8Array) => unkno
     upload,
   ],
   part: [partKey(uid, 3), encodePartRow(part), decodePartRow, part],
+  'part, re-encoded': [partKey(uid, 4), encodePartRow(anewPart), decodePartRow, anewPart],
   'part, empty': [partKey(uid, 10_000), encodePartRow(bare), decodePartRow, bare],
   manifest: [
     manifestKey(uid, 0),

@@ -44,7 +44,7 @@ export interface WalkPosition {
   again?: true
 }
 
-/** Rows asked for at once: a bound on memory. */
+/** Rows asked for at once, unless more blobs are wanted at once: a bound on memory. */
 const PAGE_BLOBS = 64
 
 /** Partitions are much alike once so many blobs were seen: then those that were walked tell of the others. */
@@ -127,7 +127,10 @@ export class BlobWalk {
       const partition = this.#partitions[this.#at]
       this.#settled = this.#here()
       if (partition === undefined) return []
-      const { references, after, more } = await partition.scanBlobs(this.#after, PAGE_BLOBS)
+      const { references, after, more } = await partition.scanBlobs(
+        this.#after,
+        Math.max(PAGE_BLOBS, limit),
+      )
       const missed = more ? [] : await this.#findPromoted(partition)
       this.#page = [...references, ...missed].map((reference) => ({ partition, reference }))
       this.#after = after

@@ -5,7 +5,7 @@
 import type { Log } from '../../kit/log.ts'
 import type { Uid } from '../../kit/uid.ts'
 import type { World } from '../../kit/world.ts'
-import type { BlobReference, MetadataPartition } from '../../metadata/contract.ts'
+import type { MetadataPartition } from '../../metadata/contract.ts'
 import type { Blob } from '../../metadata/records.ts'
 import type { ClusterMap } from '../../placement/cluster-map.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
@@ -13,7 +13,7 @@ import { vacate } from '../../placement/coordinator-changes.ts'
 import { codeForAnew } from '../../placement/fit-code.ts'
 import { chooseMoves } from '../../placement/moves.ts'
 import type { DriveId } from '../contract.ts'
-import type { WalkedBlob } from './blob-walk.ts'
+import { BlobWalk, type WalkedBlob } from './blob-walk.ts'
 import type { LeftBehind } from './left-behind.ts'
 import { MoveTally } from './move-tally.ts'
 
@@ -78,7 +78,7 @@ const PATIENCE = 10
 /** A walk over all rows. */
 type Phase = {
   kind: 'counting' | 'moving'
-  pages: AsyncGenerator<WalkedBlob[], undefined>
+  walk: BlobWalk
   startedMs: number
 }
 
@@ -231,20 +231,21 @@ export class Mover {
   }
 
   #begin(kind: Phase['kind']): void {
-    const pages = pagesOf(this.#parts.partitions)
-    this.#phase = { kind, pages, startedMs: this.#nowMs() }
+    const startedMs = this.#nowMs()
+    const walk = new BlobWalk('check', this.#parts.partitions, { startedMs })
+    this.#phase = { kind, walk, startedMs }
     this.#queue = []
   }
 
   async #count(phase: Phase): Promise<void> {
-    const { value: page } = await phase.pages.next()
+    const page = await phase.walk.next(PAGE_BLOBS)
     // The table changed while the page was read: another count begins.
     if (this.#phase !== phase) return
-    for (const { reference } of page ?? []) this.#tally.add(reference.blob, this.#map)
-    if (!page) await this.#endCount()
+    for (const { reference } of page) this.#tally.add(reference.blob, this.#map)
+    if (page.length === 0) await this.#endCount(phase.walk)
   }
 
-  async #endCount(): Promise<void> {
+  async #endCount({ counts }: BlobWalk): Promise<void> {
     const tally = this.#tally
     const { shards, bytes, anew } = tally
     this.#counted = tally
@@ -257,7 +258,9 @@ export class Mover {
       return
     }
     this.#planNext(tally)
-    await this.#vacateUnnamed(tally)
+    // It may have missed blobs of versions that became the latest behind it.
+    if (counts.unsettled > 0) this.#unnamed = new Set()
+    else await this.#vacateUnnamed(tally)
   }
 
   /** Nothing can move now: when it is to be looked at again. */
@@ -289,8 +292,8 @@ export class Mover {
 
   async #move(phase: Phase): Promise<void> {
     if (this.#queue.length === 0) {
-      const { value: page } = await phase.pages.next()
-      if (!page) {
+      const page = await phase.walk.next(PAGE_BLOBS)
+      if (page.length === 0) {
         this.#endMoving()
         return
       }
@@ -333,22 +336,6 @@ export class Mover {
   #nowMs(): number {
     return this.#parts.world.clock.now()
   }
-}
-
-/** Every blob that rows name, page by page. */
-async function* pagesOf(
-  partitions: readonly MetadataPartition[],
-): AsyncGenerator<WalkedBlob[], undefined> {
-  for (const partition of partitions) {
-    let after: Uint8Array | undefined
-    for (let more = true; more; ) {
-      const page = await partition.scanBlobs(after, PAGE_BLOBS)
-      yield page.references.map((reference: BlobReference) => ({ partition, reference }))
-      after = page.after
-      more = page.more
-    }
-  }
-  return undefined
 }
 
 function isToMove(map: ClusterMap, blob: Blob): boolean {

@@ -2,7 +2,10 @@
 // when nothing can name it any more.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import type { ClusterMap } from '../../../../src/placement/cluster-map.ts'
+import { type Log, silentLog } from '../../../../src/kit/log.ts'
+import type { Clock } from '../../../../src/kit/world.ts'
+import type { ClusterMap, DriveState, MapDrive } from '../../../../src/placement/cluster-map.ts'
+import type { Coordinator } from '../../../../src/placement/coordinator.ts'
 import {
   addDrive,
   drainDrive,
@@ -16,8 +19,10 @@ import {
 import { healBlob } from '../../../../src/storage-node/upkeep/heal-blob.ts'
 import type { HealProgress } from '../../../../src/storage-node/upkeep/heal-progress.ts'
 import { Healer } from '../../../../src/storage-node/upkeep/healer.ts'
+import { LeftBehind } from '../../../../src/storage-node/upkeep/left-behind.ts'
 import { Mover } from '../../../../src/storage-node/upkeep/mover.ts'
 import { Seeded } from '../../../support/seeded.ts'
+import { HOME, openFixture } from '../../metadata/partition-fixture.ts'
 import { allBlobs, UpkeepFixture } from './upkeep-fixture.ts'
 
 const random = new Seeded(31)
@@ -176,6 +181,52 @@ t.test('what is left on a drive shrinks with every shard that leaves it', async 
   t.ok(others.some(({ blobs }) => blobs! > 0 && blobs! < first!.blobs!))
   t.equal(mover.progress().leaving[0]!.blobs, 0)
 })
+
+t.test('a version that becomes the latest behind every count keeps its drive', async (t) => {
+  const { partition, store, clock } = await openFixture()
+  store.setVersioning('enabled')
+  // Drive 6 is out, so nothing can move off drive 9.
+  const states = { 6: 'out', 9: 'draining' } as Record<number, DriveState>
+  const drives = [...HOME, 9].map((id): MapDrive => {
+    return { id, uuid: `${id}`, weight: 1, state: states[id] ?? 'active' }
+  })
+  const slots = Array.from({ length: 16 }, () => HOME)
+  const map = { drives, slots, code: { dataCount: 4, parityCount: 2 } } as unknown as ClusterMap
+  const vacated: string[] = []
+  const mover = new Mover(20, {
+    world: { clock: { now: () => clock.ms } as Clock },
+    log: { ...silentLog, info: (_: object, what: string) => vacated.push(what) } as Log,
+    coordinator: {
+      state: { map, metaPartitions: [] },
+      decide: async () => ({ map: { ...map, drives: drives.map(vacate) } }),
+    } as unknown as Coordinator,
+    partitions: [partition],
+    leftBehind: new LeftBehind(0),
+    writes: { underWay: () => [], has: () => false },
+    move: async () => 'failed',
+    passEnded: () => {},
+  })
+  const onNine = store.blob(1000, [1, 2, 3, 4, 5, 9])
+  await store.put('a', 'older', { version: { ...store.version('older'), blob: onNine } })
+  // More than a page of them.
+  for (let index = 0; index < 300; index += 1) await store.put(`k${index}`, 'other')
+  for (let count = 0; count < 3; count += 1) {
+    const put = await store.put('a', 'newer')
+    clock.ms += 10_000
+    await mover.step()
+    if (put.kind === 'done') await store.remove('a', put.version.versionId)
+    while (mover.progress().phase === 'counting') await mover.step()
+    t.equal(mover.progress().leaving.find(({ driveId }) => driveId === 9)!.blobs, 1)
+  }
+  t.same(
+    vacated.filter((what) => what.includes('vacated')),
+    [],
+  )
+})
+
+function vacate(drive: MapDrive): MapDrive {
+  return drive.state === 'active' ? drive : { ...drive, isVacated: true }
+}
 
 t.test('a drive is not vacated while a write that began before may still name it', async (t) => {
   const fixture = await UpkeepFixture.open(7)

@@ -34,7 +34,7 @@ export function openAdmin(parts: AdminParts): AdminApi {
     status: () => statusOf(parts),
     healing: () => healingOf(storage),
     beginHeal: () => {
-      storage.healer.scrubNow()
+      storage.healer.healNow()
       const { ended, passes } = storage.healer.progress()
       const isUnderWay = passes.some(({ kind }) => kind === 'scrub')
       // One that goes on began before this one was asked for: it vouches for nothing.

@@ -74,7 +74,7 @@ export interface EmbeddedStorage {
   keys: KeyProvider
   sharesDisk: boolean
   /** Mends by itself; says how it stands. */
-  healer: Pick<Healer, 'progress' | 'scrubNow' | 'leavesBehind' | 'writeAnewWith'>
+  healer: Pick<Healer, 'progress' | 'healNow' | 'leavesBehind' | 'writeAnewWith'>
   /** Who moves, mends or deletes shards of a blob holds it. */
   latch: BlobLatch
   /** How each drive does, and what that means for readers. */

@@ -191,6 +191,12 @@ export class Healer {
     this.#schedule.wantScrub(this.#nowMs())
   }
 
+  /** As scrubNow(), because somebody wants the store whole: what is on drives that are out is made again now. */
+  healNow(): void {
+    this.#schedule.waitForNone(this.#nowMs())
+    this.scrubNow()
+  }
+
   /** Who writes blobs anew that have more shards than drives stay: until this is called nobody does. */
   writeAnewWith(rewriter: Rewriter): void {
     this.#anew.use(rewriter)

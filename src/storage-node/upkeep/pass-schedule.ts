@@ -23,6 +23,8 @@ export class PassSchedule {
   #map: ClusterMap
   /** Since when drives are out, as far as this process knows. */
   #outSinceMs: ReadonlyMap<number, number>
+  /** Drives that are out and that somebody said not to wait for. */
+  #givenUp: ReadonlySet<number> = new Set()
   #checkDueMs: number
   #scrubDueMs: number
   /** Grows whenever something makes earlier passes say too little. */
@@ -51,6 +53,7 @@ export class PassSchedule {
     const gaveUp = countGivenUp(map) > countGivenUp(this.#map)
     this.#map = map
     this.#outSinceMs = new Map([...out].map((id) => [id, before.get(id) ?? nowMs]))
+    this.#givenUp = new Set([...this.#givenUp].filter((id) => out.has(id)))
     if (!isBack && !wentOut && !gaveUp) return
     this.#disturbances += 1
     const isUrgent = isBack || gaveUp || redundancyLeft(map) <= LEAST_REDUNDANCY
@@ -59,14 +62,21 @@ export class PassSchedule {
 
   /**
    * Drives that are out for so short a time that they may come back, while there is redundancy enough to wait. Nobody
-   * waits for one that is to be emptied or was replaced.
+   * waits for one that is to be emptied, was replaced, or is not to be waited for.
    */
   awaited(nowMs: number): ReadonlySet<number> {
     const delayMs = this.#delayMs()
     const awaited = [...this.#outSinceMs].filter(([, sinceMs]) => nowMs < sinceMs + delayMs)
     const leaving = this.#map.drives.filter(({ isLeaving }) => isLeaving)
     const isLeaving = (id: number): boolean => leaving.some((drive) => drive.id === id)
-    return new Set(awaited.map(([id]) => id).filter((id) => !isLeaving(id)))
+    const isLost = (id: number): boolean => this.#givenUp.has(id) || isLeaving(id)
+    return new Set(awaited.map(([id]) => id).filter((id) => !isLost(id)))
+  }
+
+  /** Somebody wants the store whole now: no drive that is out is waited for, and what is on them is looked for. */
+  waitForNone(nowMs: number): void {
+    if (this.awaited(nowMs).size > 0) this.wantCheck(nowMs)
+    this.#givenUp = new Set(this.#outSinceMs.keys())
   }
 
   /** A check is to begin at this time, if none begins earlier. */

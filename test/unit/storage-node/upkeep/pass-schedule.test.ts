@@ -54,6 +54,20 @@ t.test(
   },
 )
 
+t.test('a drive is waited for until somebody wants the store whole', async (t) => {
+  const schedule = new PassSchedule(OPTIONS, mapWithout(3), 0)
+  schedule.began('check', 0)
+  schedule.began('scrub', 0)
+  t.same([...schedule.awaited(10)], [3])
+  t.equal(schedule.next(10), undefined)
+  schedule.waitForNone(10)
+  t.same([...schedule.awaited(10)], [])
+  t.equal(schedule.next(10), 'check')
+  schedule.mapChanged(mapWithout(), 20)
+  schedule.mapChanged(mapWithout(3), 30)
+  t.same([...schedule.awaited(30)], [3], 'the next time it is waited for again')
+})
+
 t.test('with no redundancy left nothing is waited for', async (t) => {
   const schedule = new PassSchedule(OPTIONS, mapWithout(3), 0)
   t.same([...schedule.awaited(10)], [3])

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { RecoverOutcome } from '../../src/embedded/recover.ts'
+import { PROGRAM } from '../support/run-program.ts'
 import { S3Client } from '../support/s3.ts'
 import { Seeded } from '../support/seeded.ts'
 import {
@@ -14,7 +15,6 @@ import {
   fill,
   loseMetadata,
   PARTITIONS,
-  PROGRAM,
   run,
   start,
   untilDumped,

@@ -1,42 +1,22 @@
 // What tests of `kintsugi recover` share: a store of six drives with objects of every kind, the commands, and what is lost.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { type Ended, runProgram } from '../support/run-program.ts'
 import type { S3Client } from '../support/s3.ts'
 import type { Seeded } from '../support/seeded.ts'
 import { DidNotStart, startServer, TEST_KEYS, type TestServer } from '../support/server.ts'
 
-/** The program as it is installed. */
-export const PROGRAM = fileURLToPath(new URL('../../../bin/kintsugi.cjs', import.meta.url))
 const SSE = { 'x-amz-server-side-encryption': 'AES256' }
 
-export interface Ended {
-  code: number | null
-  stdout: string
-  stderr: string
-}
-
-export async function run(words: readonly string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [PROGRAM, ...words], {
-    env: {
-      PATH: process.env.PATH,
-      KINTSUGI_ROOT_ACCESS_KEY_ID: TEST_KEYS.accessKeyId,
-      KINTSUGI_ROOT_SECRET_ACCESS_KEY: TEST_KEYS.secretAccessKey,
-    },
-  })
-  const ended = { stdout: '', stderr: '' }
-  child.stdout.on('data', (bytes: Buffer) => {
-    ended.stdout += bytes
-  })
-  child.stderr.on('data', (bytes: Buffer) => {
-    ended.stderr += bytes
-  })
-  const [code] = (await once(child, 'close')) as [number | null]
-  return { code, ...ended }
+/** Runs a command with the keys that the store has. */
+export function run(words: readonly string[]): Promise<Ended> {
+  const environment = {
+    KINTSUGI_ROOT_ACCESS_KEY_ID: TEST_KEYS.accessKeyId,
+    KINTSUGI_ROOT_SECRET_ACCESS_KEY: TEST_KEYS.secretAccessKey,
+  }
+  return runProgram(words, { environment })
 }
 
 export function drivesIn(t: Test): string[] {

@@ -5,21 +5,18 @@
 // would exceed that now and then by mere chance, and nobody could mend it. So the drives are damaged in turns of m at a time:
 // the shards and rows of m drives rot, whatever is in their files, a pass mends them, then the next m. All drives get their share,
 // and the number of flips over all turns is a thousand.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, open, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { HealingStatus } from '../../src/gateway/admin-api.ts'
 import { MixedLoad } from '../support/load.ts'
+import { ROOT_KEYS, runProgram } from '../support/run-program.ts'
 import { S3Client } from '../support/s3.ts'
 import { Seeded, seedOfRun } from '../support/seeded.ts'
-import { startServer, TEST_KEYS, type TestServer } from '../support/server.ts'
+import { startServer, type TestServer } from '../support/server.ts'
 
-const PROGRAM = fileURLToPath(new URL('../../../bin/kintsugi.cjs', import.meta.url))
 const FLIPS = Number(process.env.FLIPS ?? 1000)
 const PARITY = 2
 const DRIVES = 6
@@ -95,24 +92,10 @@ async function heal(server: TestServer): Promise<HealingStatus> {
 }
 
 async function ask({ endpoint }: TestServer, words: readonly string[]): Promise<string> {
-  const child = spawn(process.execPath, [PROGRAM, ...words, '--endpoint', endpoint], {
-    env: {
-      PATH: process.env.PATH,
-      AWS_ACCESS_KEY_ID: TEST_KEYS.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: TEST_KEYS.secretAccessKey,
-    },
-  })
-  let text = ''
-  child.stdout.on('data', (bytes: Buffer) => {
-    text += bytes
-  })
-  let trouble = ''
-  child.stderr.on('data', (bytes: Buffer) => {
-    trouble += bytes
-  })
-  const [code] = (await once(child, 'close')) as [number]
-  if (code !== 0) throw new Error(`${words[0]} ended with ${code}: ${trouble} ${text}`)
-  return text
+  const asked = [...words, '--endpoint', endpoint]
+  const { code, stdout, stderr } = await runProgram(asked, { environment: ROOT_KEYS })
+  if (code !== 0) throw new Error(`${words[0]} ended with ${code}: ${stderr} ${stdout}`)
+  return stdout
 }
 
 async function filesOf(directories: readonly string[]): Promise<string[]> {

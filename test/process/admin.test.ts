@@ -1,46 +1,20 @@
 // The commands that ask a running store, as processes: what they say of a store that is whole, damaged, and mended.
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import type { InspectedObject, StoreStatus } from '../../src/gateway/admin-api.ts'
+import { type Ended, ROOT_KEYS, runProgram } from '../support/run-program.ts'
 import { S3Client } from '../support/s3.ts'
 import { startServer, TEST_KEYS, type TestServer } from '../support/server.ts'
-
-const PROGRAM = fileURLToPath(new URL('../../../bin/kintsugi.cjs', import.meta.url))
-
-interface Ended {
-  code: number | null
-  stdout: string
-  stderr: string
-}
 
 /** Runs a command against a store, with the root credentials unless others are given. */
 function ask(
   endpoint: string,
   words: readonly string[],
-  environment: Record<string, string> = {
-    AWS_ACCESS_KEY_ID: TEST_KEYS.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: TEST_KEYS.secretAccessKey,
-  },
+  environment: Readonly<Record<string, string>> = ROOT_KEYS,
 ): Promise<Ended> {
-  const child = spawn(process.execPath, [PROGRAM, ...words, '--endpoint', endpoint], {
-    env: { PATH: process.env.PATH, ...environment },
-  })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.on('data', (bytes: Buffer) => {
-    stdout += bytes
-  })
-  child.stderr.on('data', (bytes: Buffer) => {
-    stderr += bytes
-  })
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (code) => resolve({ code, stdout, stderr }))
-  })
+  return runProgram([...words, '--endpoint', endpoint], { environment })
 }
 
 async function statusOf({ endpoint }: TestServer): Promise<StoreStatus> {

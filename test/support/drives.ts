@@ -1,19 +1,9 @@
 // Drives of a test server by the command line, and objects that must outlive whatever is done with them.
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
 import type { DriveDetails, DriveList } from '../../src/gateway/admin-api.ts'
+import { type Ended, ROOT_KEYS, runProgram } from './run-program.ts'
 import { S3Client } from './s3.ts'
-import { TEST_KEYS, type TestServer } from './server.ts'
-
-const PROGRAM = fileURLToPath(new URL('../../../bin/kintsugi.cjs', import.meta.url))
-
-/** How a command ended. */
-export interface Ended {
-  code: number | null
-  stdout: string
-  stderr: string
-}
+import type { TestServer } from './server.ts'
 
 /** Runs `kintsugi drive …` in the directory of the test. */
 export function ask(cwd: string, server: TestServer, ...words: string[]): Promise<Ended> {
@@ -22,26 +12,7 @@ export function ask(cwd: string, server: TestServer, ...words: string[]): Promis
 
 /** Runs a command about a running store in the directory of the test. */
 export function run(cwd: string, { endpoint }: TestServer, ...words: string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [PROGRAM, ...words, '--endpoint', endpoint], {
-    cwd,
-    env: {
-      PATH: process.env.PATH,
-      AWS_ACCESS_KEY_ID: TEST_KEYS.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: TEST_KEYS.secretAccessKey,
-    },
-  })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.on('data', (bytes: Buffer) => {
-    stdout += bytes
-  })
-  child.stderr.on('data', (bytes: Buffer) => {
-    stderr += bytes
-  })
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (code) => resolve({ code, stdout, stderr }))
-  })
+  return runProgram([...words, '--endpoint', endpoint], { cwd, environment: ROOT_KEYS })
 }
 
 /** What `kintsugi drive list` tells programs. */

@@ -222,7 +222,7 @@ async function settleIn({ id, path }: Drive, { world, log }: StartParts): Promis
   try {
     await endJoining(path, world)
   } catch (error) {
-    log.warn({ path, err: error }, `drive ${id} keeps the mark of a drive that joins`)
+    log.warn({ path, error }, `drive ${id} keeps the mark of a drive that joins`)
   }
 }
 

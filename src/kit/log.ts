@@ -1,5 +1,5 @@
 // The log: pino, one JSON object a line, on standard error. No secret ever enters it.
-import { pino } from 'pino'
+import { type DestinationStream, pino } from 'pino'
 
 /** What a room may do with the log. The first argument is data, the second a sentence. */
 export interface Log {
@@ -15,9 +15,15 @@ export interface Log {
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
-/** A log that writes to standard error. */
-export function openLog(level: LogLevel): Log {
-  return pino({ level, base: null }, pino.destination({ dest: 2, sync: true }))
+// An error has nothing that JSON would show by itself.
+const serializers = { error: pino.stdSerializers.err, cause: pino.stdSerializers.err }
+
+/** A log that writes to standard error, or to `destination`. */
+export function openLog(
+  level: LogLevel,
+  destination: DestinationStream = pino.destination({ dest: 2, sync: true }),
+): Log {
+  return pino({ level, base: null, serializers }, destination)
 }
 
 /** A log that says nothing, for tests. */

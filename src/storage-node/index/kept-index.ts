@@ -151,7 +151,7 @@ export class KeptIndex {
     if (saysNoSpace(error)) throw this.#noRoom(error)
     if (!isIndexTrouble(error)) throw error
     this.#mendings += 1
-    log.warn({ drive: drive.id, err: error }, 'the shard index is damaged: mending it')
+    log.warn({ drive: drive.id, error }, 'the shard index is damaged: mending it')
     if (this.#mendings > MAX_MENDINGS) {
       drive.fail(error)
       throw this.#unavailable(error)

@@ -183,7 +183,7 @@ export class SegmentUpkeep {
         await ledger.seal(ended.number)
       }
     } catch (error) {
-      if (drive.failure === undefined) log.warn({ drive: drive.id, err: error }, 'sealing failed')
+      if (drive.failure === undefined) log.warn({ drive: drive.id, error }, 'sealing failed')
     }
   }
 }

@@ -283,7 +283,9 @@ export class Clients {
     this.#parts.say(`read ${name} ${etag}: ${read.kind}`)
     if (read.kind === 'failed') {
       this.counts.readFailures += 1
-      if (wasFine && this.#parts.isFine() && isTooFew(read.error))
+      // Drives close behind the last answers of a store that is being stopped.
+      const isServed = this.#parts.store.serving === this.#foundBy.get(object)
+      if (wasFine && this.#parts.isFine() && isServed && isTooFew(read.error))
         this.#parts.complain(
           `I4: ${name} can not be read, though nothing is broken: ${String(read.error)}`,
         )

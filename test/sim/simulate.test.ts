@@ -23,3 +23,8 @@ t.test('some seeds hold all invariants', async (t) => {
     t.equal(counts.undecided, 0, 'every history was explained to its end')
   }
 })
+
+t.test('a read that is under way while the store is stopped may fail', async (t) => {
+  const { failures } = await simulate(2586)
+  t.same(failures, [])
+})

@@ -72,11 +72,16 @@ export function showMoving(moving: MoveStatus): string[] {
 }
 
 /** A pass over all blobs: a bar where it is known how many there are, and the time to the end where that can be told. */
-export function showPass({ kind, blobs, bytes, blobsExpected, leftMs }: PassStatus): string {
-  const seen = `${showCount(blobs)} blobs of ${showBytes(bytes)}`
-  if (blobsExpected === undefined) return `${kind} ${seen}`
+export function showPass(pass: PassStatus): string {
+  const { kind, blobs, blobsExpected } = pass
+  const bar = blobsExpected === undefined ? '' : `${showBar(blobs, blobsExpected)}, `
+  return `${kind} ${bar}${showWalked(pass)}`
+}
+
+/** How far a pass has come, and the time to its end where that can be told. */
+export function showWalked({ blobs, bytes, leftMs }: PassStatus): string {
   const left = leftMs ? `, about ${showDuration(leftMs)} to go` : ''
-  return `${kind} ${showBar(blobs, blobsExpected)}, ${seen}${left}`
+  return `${showCount(blobs)} blobs of ${showBytes(bytes)}${left}`
 }
 
 /** What else goes on while a drive is emptied. */

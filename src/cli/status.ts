@@ -7,8 +7,8 @@ import type {
 } from '../gateway/admin-api.ts'
 import { realWorld } from '../kit/world.ts'
 import { type AdminOptions, openAdminClient } from './admin-client.ts'
-import { alignColumns, showBytes, showCount, showDuration, showTime } from './amounts.ts'
-import { showMoving } from './show-drives.ts'
+import { alignColumns, showBytes, showTime } from './amounts.ts'
+import { showMoving, showWalked } from './show-drives.ts'
 
 /** Prints the status of the store. Throws Exit. */
 export async function status(options: AdminOptions): Promise<void> {
@@ -107,11 +107,10 @@ function showWork({ checkedBlobs, mendedShards, bytesRead, bytesWritten }: Heali
 }
 
 function showPasses({ passes }: HealingStatus): string[] {
-  return passes.map(({ kind, startedMs, blobs, bytes, blobsExpected, leftMs }) => {
-    const seen = `${showCount(blobs)} blobs of ${showBytes(bytes)}`
+  return passes.map((pass) => {
+    const { kind, startedMs, blobs, blobsExpected } = pass
     const share = blobsExpected ? `${Math.floor((100 * blobs) / blobsExpected)} %, ` : ''
-    const left = leftMs ? `, about ${showDuration(leftMs)} to go` : ''
-    return `${kind} since ${showTime(startedMs)}: ${share}${seen}${left}`
+    return `${kind} since ${showTime(startedMs)}: ${share}${showWalked(pass)}`
   })
 }
 

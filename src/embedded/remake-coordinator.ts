@@ -5,8 +5,9 @@ import { Exit } from '../exit.ts'
 import { ClosingStack } from '../kit/closing-stack.ts'
 import { type ErasureCode, nameCode } from '../kit/erasure-code.ts'
 import type { Log } from '../kit/log.ts'
-import { uidTimeMs } from '../kit/uid.ts'
-import { isMissing, type World } from '../kit/world.ts'
+import { listIfThere } from '../kit/files.ts'
+import { type Uid, uidTimeMs } from '../kit/uid.ts'
+import type { World } from '../kit/world.ts'
 import { decodeLabel } from '../metadata/label.ts'
 import type { BucketId } from '../metadata/records.ts'
 import type { ClusterState } from '../placement/coordinator.ts'
@@ -122,10 +123,10 @@ async function findMembers(
 }
 
 /** Whether the drives are those of a store that was never made to the end: a start makes it then. */
-async function holdNothing(found: readonly FoundDrive[], { disk }: World): Promise<boolean> {
+async function holdNothing(found: readonly FoundDrive[], world: World): Promise<boolean> {
   for (const { path } of found)
     for (const name of ['metalog', 'seg', 'big'])
-      if ((await listOrNothing(disk, `${path}/${name}`)).length > 0) return false
+      if ((await listIfThere(world, `${path}/${name}`)).length > 0) return false
   return true
 }
 
@@ -266,9 +267,9 @@ async function scanShards(drives: readonly Drive[], parts: RemakeParts): Promise
 /** `versioned`: undefined of what is no object. */
 function note(
   buckets: Map<BucketId, BucketTrace & { last: string }>,
-  { bucketId, uid, versioned }: { bucketId: BucketId; uid: string; versioned: boolean | undefined },
+  { bucketId, uid, versioned }: { bucketId: BucketId; uid: Uid; versioned: boolean | undefined },
 ): void {
-  const atMs = uidTimeMs(uid as never)
+  const atMs = uidTimeMs(uid)
   const trace = buckets.get(bucketId) ?? {
     ...{ firstMs: atMs, lastMs: atMs, versioned: false, everVersioned: false, last: '' },
   }
@@ -292,7 +293,7 @@ async function write(state: ClusterState, drives: readonly Drive[], world: World
   for (const drive of drives) {
     const directory = coordinatorPath(drive.path)
     const aside = `${directory}.aside`
-    const isRotten = (await listOrNothing(disk, directory)).length > 0
+    const isRotten = (await listIfThere(world, directory)).length > 0
     if (isRotten && (await disk.stat(aside)) === undefined)
       await drive.run(() => disk.rename(directory, aside))
     if ((await disk.stat(directory)) === undefined)
@@ -318,14 +319,5 @@ function describe(
     missingDrives: found.missing,
     buckets: Object.keys(state.buckets),
     lacksKeys: state.wrappingKeys === undefined,
-  }
-}
-
-async function listOrNothing(disk: World['disk'], path: string): Promise<string[]> {
-  try {
-    return await disk.list(path)
-  } catch (error) {
-    if (isMissing(error)) return []
-    throw error
   }
 }

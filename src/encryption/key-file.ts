@@ -1,6 +1,5 @@
 // Wrapping keys in a file of their own, best kept off the drives: one line for each key, the newest last.
 // Read again when it changes, so that a new key needs no restart.
-
 import { dirname } from 'node:path'
 import { readIfThere } from '../kit/files.ts'
 import type { Log } from '../kit/log.ts'

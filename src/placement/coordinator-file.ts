@@ -1,6 +1,5 @@
 // The embedded coordinator: one process decides, every live drive remembers.
 // A decision holds once it is durable on all of them. Layout: docs/formats/coordinator.md.
-
 import { assert } from '../kit/assert.ts'
 import { sleepPatiently } from '../kit/patient-sleep.ts'
 import type { World } from '../kit/world.ts'

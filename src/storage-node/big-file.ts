@@ -1,6 +1,5 @@
 // Large shards, each in a file of its own: big/ab/cd/<uid>.<part>.<slot>. The path is the truth, no index knows them.
 // Cells go into big/tmp/ as they come; a synced file gets its name by rename, and then its directory is synced.
-
 import { shardSeed } from '../digest/cell-checksum.ts'
 import { assert } from '../kit/assert.ts'
 import { DriveUnavailable } from '../kit/drive-unavailable.ts'

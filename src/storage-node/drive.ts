@@ -1,6 +1,5 @@
 // A drive: one directory, known by its marker file and locked by one process. A drive that fails stays failed.
 // Layout: docs/formats/drive.md. Nothing here ever creates the directory of a drive again.
-
 import { setMaxListeners } from 'node:events'
 import { crc32 } from 'node:zlib'
 import { assert } from '../kit/assert.ts'

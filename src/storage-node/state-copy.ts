@@ -45,12 +45,13 @@ export class StateCopies {
   async #scrub(): Promise<FilesLook> {
     const { coordinator, drives, log, world } = this.#parts
     const { state } = coordinator
+    const { bytes } = encodeDecision({ state, ancestors: [], held: {} })
     const look = { files: 0, damaged: 0 }
     for (const drive of drives()) {
       if (drive.failure !== undefined) continue
       look.files += 1
       try {
-        if ((await keepOn(drive, state, world)) === 'damaged') look.damaged += 1
+        if ((await keepOn(drive, bytes, world)) === 'damaged') look.damaged += 1
       } catch (error) {
         const data = { path: drive.path, error: String(error) }
         log.warn(data, 'a drive keeps no copy of the state of the store')
@@ -70,13 +71,12 @@ export async function readStateCopy(
   return bytes && decodeDecision(bytes)?.state
 }
 
-/** What the drive had before; it has this state now. */
+/** What the drive had before; it has these bytes now. */
 async function keepOn(
   drive: FileDrive,
-  state: ClusterState,
+  bytes: Uint8Array,
   world: Pick<World, 'disk'>,
 ): Promise<'same' | 'another' | 'damaged'> {
-  const { bytes } = encodeDecision({ state, ancestors: [], held: {} })
   const kept = await readSmallFile(world, drive, STATE_COPY_FILE)
   if (kept && Buffer.compare(kept, bytes) === 0) return 'same'
   // It holds secrets, as decisions do: for the owner's eyes only.

@@ -1,6 +1,5 @@
 // The rows of a partition while they are made again: changed by the rules of commands, so that what comes out is what
 // commands could have left.
-
 import type { Uid } from '../../kit/uid.ts'
 import { oweShards } from '../commands/become-garbage.ts'
 import type { Context, Row } from '../commands/decision.ts'

@@ -1,5 +1,4 @@
 // Dumps on drives: which there are, writing one on several drives at once, reading one from all its copies.
-
 import { asBuffer } from '../../kit/bytes.ts'
 import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
 import { listIfThere, removeIfThere } from '../../kit/files.ts'

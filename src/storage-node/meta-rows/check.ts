@@ -1,6 +1,5 @@
 // Looks at meta.db while it is closed: once open, LevelDB would compact rotten tables into fresh ones,
 // and it ends the process when it meets some kinds of damage.
-
 import { mebibytes } from '../../kit/bytes.ts'
 import { readIfThere } from '../../kit/files.ts'
 import type { World } from '../../kit/world.ts'

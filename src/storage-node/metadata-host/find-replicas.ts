@@ -1,8 +1,8 @@
 // Which replicas of metadata lie on a drive and how far they are, when nobody says any more which there should be: from
 // the records of its log, and from what its rows say of themselves. Nothing is changed.
-
+import { listIfThere } from '../../kit/files.ts'
 import type { Log } from '../../kit/log.ts'
-import { isMissing, type World } from '../../kit/world.ts'
+import type { World } from '../../kit/world.ts'
 import type { LogPosition } from '../../metadata/log/contract.ts'
 import type { OpenLevel } from '../drive-lock.ts'
 import { checkRows } from '../meta-rows/check.ts'
@@ -38,20 +38,15 @@ export async function findReplicas(
 
 async function scanLog(
   drive: MetaDrive,
-  { disk }: Pick<World, 'disk'>,
+  world: Pick<World, 'disk'>,
   add: (partition: number, incarnation: string, reached: LogPosition) => void,
 ): Promise<void> {
   const directory = `${drive.path}/metalog`
-  const names = await drive.run(() =>
-    disk.list(directory).catch((error) => {
-      if (isMissing(error)) return []
-      throw error
-    }),
-  )
+  const names = await drive.run(() => listIfThere(world, directory))
   for (const name of names) {
     const parsed = parseLogFileName(name)
     if (parsed === undefined) continue
-    const bytes = await drive.run(() => disk.readFile(`${directory}/${name}`))
+    const bytes = await drive.run(() => world.disk.readFile(`${directory}/${name}`))
     for (const { record } of scanFile(bytes, parsed.salt).places) {
       const { partition, incarnation, epoch, sequence } = record
       add(partition, incarnation, { epoch, sequence })

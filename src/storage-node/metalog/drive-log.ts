@@ -1,6 +1,5 @@
 // The metadata log of one drive, shared by all partitions: what waits is written and synced together.
 // Layout: docs/formats/metadata-log.md.
-
 import { assert } from '../../kit/assert.ts'
 import { mebibytes, roundUp } from '../../kit/bytes.ts'
 import { readIfThere, removeIfThere } from '../../kit/files.ts'

@@ -1,5 +1,4 @@
 // Segment files by number: their names, and a bounded number of them open for reading.
-
 import { assert } from '../../kit/assert.ts'
 import { removeIfThere } from '../../kit/files.ts'
 import { type DiskFile, isMissing, type World } from '../../kit/world.ts'

@@ -1,6 +1,5 @@
 // Files that hold nothing but room: given up when a file system is full, so that deletes have something to work with, and
 // made again when there is room. A long one for bytes, empty ones for inodes. Layout: docs/formats/drive.md.
-
 import { kibibytes, mebibytes } from '../../kit/bytes.ts'
 import { removeIfThere } from '../../kit/files.ts'
 import type { DiskSpace, World } from '../../kit/world.ts'

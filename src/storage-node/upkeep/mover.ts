@@ -138,23 +138,23 @@ export class Mover {
 
   /** A shard was moved. */
   countMoved(bytes: number, from: DriveId): void {
-    this.#movedFrom.set(from, (this.#movedFrom.get(from) ?? 0) + 1)
-    this.#totals.movedShards += 1
-    this.#totals.movedBytes += bytes
-    this.#moved.shards += 1
-    this.#moved.bytes += bytes
+    this.#countGone(1, bytes, [from])
   }
 
   /** A blob was written anew: so many shards of so many bytes together. No row names what was on the drives `from`. */
   countAnew(shards: number, bytes: number, from: readonly DriveId[]): void {
+    this.#countGone(shards, bytes, from)
+    this.#totals.anewBlobs += 1
+    this.#moved.anew += 1
+  }
+
+  #countGone(shards: number, bytes: number, from: readonly DriveId[]): void {
     for (const driveId of from)
       this.#movedFrom.set(driveId, (this.#movedFrom.get(driveId) ?? 0) + 1)
     this.#totals.movedShards += shards
     this.#totals.movedBytes += bytes
-    this.#totals.anewBlobs += 1
     this.#moved.shards += shards
     this.#moved.bytes += bytes
-    this.#moved.anew += 1
   }
 
   /** How it stands. */

@@ -242,7 +242,7 @@ async function openPartitions(
   )
 }
 
-// Stripes of the healer: four blobs at once, of which each has one.
+// Stripes of the healer: of the blobs that it works on at once each has one, or waits for it.
 const HEALING_POOL_BYTES = mebibytes(16)
 
 /** A drive that is back sooner needs nothing made again (storage.md 5). */

@@ -54,11 +54,20 @@ interface Pass {
   filesClean: boolean | undefined
 }
 
-/** Blobs that are worked on side by side: small ones share the syncs of a drive. */
-const BATCH_BLOBS = 4
+/**
+ * How hard it works. `tranquility`: rest after work, as a multiple of the time that the work took. `blobs` are worked
+ * on side by side: small ones share the syncs of a drive.
+ */
+interface Effort {
+  tranquility: number
+  blobs: number
+}
 
-/** Rest after work, as a multiple of the time that the work took: a duty of 20 %, and of 60 % with little redundancy left. */
-const TRANQUILITY = { usual: 4, urgent: 2 / 3 } as const
+/** A duty of 20 %. */
+const USUAL: Effort = { tranquility: 4, blobs: 4 }
+
+/** A duty of 60 %, with little redundancy left. */
+const URGENT: Effort = { tranquility: 2 / 3, blobs: 12 }
 
 /** How far the scrub has come is kept so often. */
 const SAVE_EVERY_MS = 5 * 60_000
@@ -133,7 +142,7 @@ export class Healer {
       awaited: () => this.#schedule.awaited(this.#nowMs()),
       pace: () => this.#pacer.rest(this.#stopping.signal),
     }
-    this.#pacer = new Pacer(parts.world.clock, () => this.#tranquility())
+    this.#pacer = new Pacer(parts.world.clock, () => this.#effort().tranquility)
     this.#owed = new OwedBlobs(parts.partitions)
     this.#schedule = new PassSchedule(options, parts.coordinator.state.map, this.#nowMs())
     this.#savedMs = this.#nowMs()
@@ -288,10 +297,10 @@ export class Healer {
     this.#note(request, { kind: 'error', error: 'too few of its cells can be read' })
   }
 
-  #tranquility(): number {
+  #effort(): Effort {
     const { map } = this.#parts.coordinator.state
     const isUrgent = map.drives.some(({ state }) => state === 'out') && redundancyLeft(map) <= 1
-    return isUrgent ? TRANQUILITY.urgent : TRANQUILITY.usual
+    return isUrgent ? URGENT : USUAL
   }
 
   async #mendReported(): Promise<boolean> {
@@ -335,7 +344,7 @@ export class Healer {
   }
 
   async #mendOwed(): Promise<boolean> {
-    const batch = await this.#owed.next(BATCH_BLOBS, this.#nowMs())
+    const batch = await this.#owed.next(this.#effort().blobs, this.#nowMs())
     await allDone(
       batch.map(async ({ partition, owed }) => {
         const reference = await partition.findBlob(owed)
@@ -355,7 +364,7 @@ export class Healer {
     if (!pass || this.#isAhead(pass)) return false
     const { walk } = pass
     const depth = walk.kind === 'scrub' ? 'deep' : 'shallow'
-    const batch = await walk.next(BATCH_BLOBS)
+    const batch = await walk.next(this.#effort().blobs)
     await allDone(
       batch.map(async (blob) => {
         walk.note(blob, await this.#heal({ ...blob, depth, hasRepairRow: false }))

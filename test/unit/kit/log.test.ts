@@ -9,7 +9,10 @@ t.test('errors are written with type, message and stack', async (t) => {
   log.warn({ error }, 'a look at it failed')
   log.error({ cause: error, drive: 3 }, 'and so did the next')
   const [first, second] = lines.map((line) => JSON.parse(line))
-  t.match(first, { msg: 'a look at it failed', error: { type: 'TypeError', message: /a lie.*worm/ } })
+  t.match(first, {
+    msg: 'a look at it failed',
+    error: { type: 'TypeError', message: /a lie.*worm/ },
+  })
   t.match(first.error.stack, /log\.test/)
   t.match(second, { drive: 3, cause: { message: /a lie/ } })
 })

@@ -1,17 +1,4 @@
-// Bytes and times as people read them.
-
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
-
-/** `1.5 MiB`. */
-export function showBytes(bytes: number): string {
-  let value = bytes
-  let unit = 0
-  while (value >= 1024 && unit < UNITS.length - 1) {
-    value /= 1024
-    unit += 1
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`
-}
+// Times, counts and columns as people read them; bytes are in kit/bytes.ts.
 
 /** `2026-01-31 12:00:00 UTC`. */
 export function showTime(ms: number): string {

@@ -1,9 +1,10 @@
 // kintsugi heal: begins a verified pass over all blobs; with --wait it ends when one left nothing owed.
 import { Exit } from '../exit.ts'
 import type { HealBegun, HealingStatus } from '../gateway/admin-api.ts'
+import { showBytes } from '../kit/bytes.ts'
 import { type Clock, realWorld, stayAlive } from '../kit/world.ts'
 import { type AdminClient, type AdminOptions, openAdminClient } from './admin-client.ts'
-import { showBytes, showCount } from './amounts.ts'
+import { showCount } from './amounts.ts'
 import { drawLine, endDrawing } from './progress.ts'
 import { showPass } from './show-drives.ts'
 import { showLost } from './status.ts'

@@ -1,9 +1,10 @@
 // kintsugi inspect: where an object lies, and how each of its shards was found just now.
 import { Exit } from '../exit.ts'
 import type { InspectedObject, InspectRequest, PartStatus } from '../gateway/admin-api.ts'
+import { showBytes } from '../kit/bytes.ts'
 import { realWorld } from '../kit/world.ts'
 import { type AdminClient, type AdminOptions, openAdminClient } from './admin-client.ts'
-import { alignColumns, showBytes, showTime } from './amounts.ts'
+import { alignColumns, showTime } from './amounts.ts'
 
 /** Options of the command. */
 export interface InspectOptions extends AdminOptions {

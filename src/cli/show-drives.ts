@@ -1,6 +1,7 @@
 // Drives and what moves between them, in lines for people.
 import type { DriveDetails, DriveList, MoveStatus, PassStatus } from '../gateway/admin-api.ts'
-import { alignColumns, showBytes, showCount, showDuration } from './amounts.ts'
+import { showBytes } from '../kit/bytes.ts'
+import { alignColumns, showCount, showDuration } from './amounts.ts'
 import { Countdown, showBar } from './progress.ts'
 
 const HEAD = ['Drive', 'State', 'Weight', 'Free', 'Metadata', 'Directory'] as const

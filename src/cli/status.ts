@@ -5,9 +5,10 @@ import type {
   StoreStatus,
   UnrepairableStatus,
 } from '../gateway/admin-api.ts'
+import { showBytes } from '../kit/bytes.ts'
 import { realWorld } from '../kit/world.ts'
 import { type AdminOptions, openAdminClient } from './admin-client.ts'
-import { alignColumns, showBytes, showTime } from './amounts.ts'
+import { alignColumns, showTime } from './amounts.ts'
 import { showMoving, showWalked } from './show-drives.ts'
 
 /** Prints the status of the store. Throws Exit. */

@@ -41,6 +41,8 @@ export interface DriveCommandParts {
   drives: Pick<LiveDrives, 'list' | 'find' | 'join' | 'leave'>
   /** Of the class REDUCED_REDUNDANCY, where the command line names one: it has to fit on the drives that stay. */
   reducedCode?: ErasureCode | undefined
+  /** Why what has to move once the map is `after` does not fit on the drives that stay; undefined where it may. */
+  refuseForRoom(driveId: number, after: ClusterState['map']): Promise<string | undefined>
   /** Keeps on a new drive what every drive keeps. */
   welcome(drive: { id: number; path: string }): Promise<void>
 }
@@ -270,8 +272,12 @@ export class DriveCommands {
 
   async #drain(driveId: number, options: DrainOptions): Promise<DriveOutcome> {
     refuse(refuseDrain(this.#map, driveId, options))
+    const { coordinator, refuseForRoom } = this.#parts
     const { code: before } = this.#map
-    await this.#decide(drainDrive(driveId, options), () => this.#find(driveId)?.isLeaving === true)
+    const change = drainDrive(driveId, options)
+    const after = change(coordinator.state)?.map
+    if (after !== undefined) refuse(await refuseForRoom(driveId, after))
+    await this.#decide(change, () => this.#find(driveId)?.isLeaving === true)
     const { code } = this.#map
     const sentence = `drive ${driveId} is being emptied: kintsugi drive list shows how far.`
     if (code.dataCount === before.dataCount) return done(driveId, sentence)

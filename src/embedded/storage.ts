@@ -36,6 +36,7 @@ import type { FileScrub } from '../storage-node/upkeep/file-scrub.ts'
 import { listHealMetrics } from '../storage-node/upkeep/heal-progress.ts'
 import { Healer } from '../storage-node/upkeep/healer.ts'
 import { ScrubPositions } from '../storage-node/upkeep/scrub-position.ts'
+import { refuseForRoom } from './drain-room.ts'
 import { DriveCommands } from './drive-commands.ts'
 import { openKeyProvider } from './encryption-keys.ts'
 import { openFileScrub } from './file-scrubbers.ts'
@@ -181,6 +182,8 @@ async function openAll(
   const commands = new DriveCommands({
     ...{ ...parts, coordinator, drives: live },
     reducedCode: askedReducedCode(config, coordinator.state.map.code),
+    refuseForRoom: (driveId, after) =>
+      refuseForRoom(driveId, after, { ...parts, partitions, roomOf: (id) => space.roomOf(id) }),
     welcome: (drive) => keepOnNew(drive, { config, credentials, live }, parts),
   })
   const returning = watchReturns({ ...parts, drives: live, commands })

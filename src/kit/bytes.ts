@@ -1,5 +1,7 @@
 // Units of size and small questions about byte arrays.
 
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
+
 /** `count` KiB in bytes. */
 export function kibibytes(count: number): number {
   return count * 1024
@@ -38,4 +40,15 @@ export function prefixSuccessor(prefix: Uint8Array): Uint8Array | undefined {
   const successor = Uint8Array.from(prefix.subarray(0, end))
   successor[end - 1]! += 1
   return successor
+}
+
+/** `1.5 MiB`. */
+export function showBytes(bytes: number): string {
+  let value = bytes
+  let unit = 0
+  while (value >= 1024 && unit < UNITS.length - 1) {
+    value /= 1024
+    unit += 1
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`
 }

@@ -83,14 +83,27 @@ export class FileSystemRoom {
 
   /** Whether `bytes` more leave alone what such a use must leave, as far as the last answer tells. */
   fits(bytes: number, use: SpaceUse): boolean {
-    const { freeBytes, freeInodes, totalBytes } = this.#space
     if (use !== 'upkeep' && this.#wasRefused) return false
-    // Some file systems do not tell: then only ENOSPC can.
-    if (totalBytes === 0) return true
+    const left = this.left(use)
+    // Only ENOSPC can tell then.
+    if (left === undefined) return true
+    if (hasInodes(this.#space) && left.inodes < INODES_OF_FILE) return false
+    return left.bytes >= bytes
+  }
+
+  /**
+   * Bytes and inodes that such a use may still take, below 0 where it takes none, and the bytes that it leaves; undefined
+   * where the file system does not tell.
+   */
+  left(use: SpaceUse): { bytes: number; inodes: number; reserveBytes: number } | undefined {
+    const { freeBytes, freeInodes, totalBytes } = this.#space
+    if (totalBytes === 0) return undefined
     const reserve = reserveFor(this.#space, use, this.neededBytes)
-    const inodesLeft = freeInodes - this.#promisedInodes - INODES_OF_FILE
-    if (hasInodes(this.#space) && inodesLeft < reserve.inodes) return false
-    return freeBytes - this.#promisedBytes - this.#spentBytes - bytes >= reserve.bytes
+    return {
+      bytes: freeBytes - this.#promisedBytes - this.#spentBytes - reserve.bytes,
+      inodes: freeInodes - this.#promisedInodes - reserve.inodes,
+      reserveBytes: reserve.bytes,
+    }
   }
 
   /** Keeps `bytes` for a writer; undefined when they do not fit. */

@@ -1,6 +1,5 @@
 // kintsugi heal --wait against a store that tells what a list says: when waiting ends, and as what.
 import t from 'tap'
-import { showBytes } from '../../../src/cli/amounts.ts'
 import { type HealEnd, waitForHealing } from '../../../src/cli/heal.ts'
 import { inspectAll, parsePlace, showObject } from '../../../src/cli/inspect.ts'
 import { showStatus } from '../../../src/cli/status.ts'
@@ -10,6 +9,7 @@ import type {
   PartStatus,
   StoreStatus,
 } from '../../../src/gateway/admin-api.ts'
+import { showBytes } from '../../../src/kit/bytes.ts'
 
 const QUIET: HealingStatus = {
   verified: false,

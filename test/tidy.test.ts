@@ -18,6 +18,9 @@ import { checkNames, checkPurpose, checkWords, refusedWords } from './tidy/words
 /** Who may go round the one door, and why. Only ever shorter. */
 const EXCEPTIONS: readonly Exception[] = []
 
+/** Rooms of the cluster that are tested by themselves before a command uses them. Only ever shorter once one does. */
+const AWAITED: readonly string[] = ['src/placement/etcd/etcd-client.ts']
+
 const root = findRoot()
 const files = readTree(root)
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest
@@ -103,7 +106,12 @@ t.test('reach', async (t) => {
     'src/kit/dead.ts: src/main.ts does not reach it',
     'test/dead.ts: no test imports it',
   ])
-  isTidy(t, checkReach(files))
+  const awaited = checkReach(sample(island), ['src/kit/dead.ts', 'src/kit/a.ts', 'src/gone.ts'])
+  t.same(awaited.slice(0, 2), [
+    'src/kit/a.ts: nobody waits for it any more',
+    'src/gone.ts: nobody waits for it any more',
+  ])
+  isTidy(t, checkReach(files, AWAITED))
 })
 
 t.test('words', async (t) => {

@@ -2,6 +2,7 @@
 // so that tests and simulation can put another one in its place.
 import { randomBytes } from 'node:crypto'
 import { constants, promises as files } from 'node:fs'
+import { type ClientTls, exchange, linesOf } from './http-exchange.ts'
 
 /** Time. Wall time is for display and for order that does not matter; waiting uses the monotonic clock. */
 export interface Clock {
@@ -83,6 +84,8 @@ export interface HttpRequest {
   timeoutMs: number
   /** An answer that is longer is an error. */
   maxBytes: number
+  /** For https: whom to believe and who we are. The same object for every request, for connections are kept by it. */
+  tls?: ClientTls
 }
 
 /** What another server answered, whatever its status. */
@@ -91,9 +94,18 @@ export interface HttpAnswer {
   text: string
 }
 
+/** An answer that goes on until the server ends it or nobody wants it any more. */
+export interface HttpLines {
+  status: number
+  /** As they come, without their ends. Throws when the connection breaks. */
+  lines: AsyncIterable<string>
+}
+
 /** Other servers. Rejects when there is no answer, a late one or one that is too long; follows no redirection. */
 export interface Http {
   send(request: HttpRequest): Promise<HttpAnswer>
+  /** Here `timeoutMs` is for the head of the answer and `maxBytes` for each line; `signal` ends everything. */
+  lines(request: HttpRequest, signal: AbortSignal): Promise<HttpLines>
 }
 
 /** All that the outside is to a room. */
@@ -280,22 +292,41 @@ function dropBytes(buffers: Uint8Array[], count: number): Uint8Array[] {
 }
 
 const systemHttp: Http = {
-  send: async ({ method, url, headers, body, timeoutMs, maxBytes }) => {
+  send: async (request) => {
+    const { method, url, headers, body, timeoutMs, maxBytes, tls } = request
+    const signal = AbortSignal.timeout(timeoutMs)
+    if (tls) {
+      const answer = await exchange(request, signal)
+      return { status: answer.statusCode ?? 0, text: await readText(answer, maxBytes) }
+    }
     const response = await fetch(url, {
       method,
       headers,
       ...(body === undefined ? {} : { body }),
       redirect: 'error',
-      signal: AbortSignal.timeout(timeoutMs),
+      signal,
     })
-    return { status: response.status, text: await readText(response, maxBytes) }
+    return { status: response.status, text: await readText(response.body ?? [], maxBytes) }
+  },
+  lines: async (request, signal) => {
+    const late = new AbortController()
+    const timer = setTimeout(() => late.abort(new Error('no answer in time')), request.timeoutMs)
+    try {
+      const answer = await exchange(request, AbortSignal.any([signal, late.signal]))
+      return { status: answer.statusCode ?? 0, lines: linesOf(answer, request.maxBytes) }
+    } finally {
+      clearTimeout(timer)
+    }
   },
 }
 
-async function readText(response: Response, maxBytes: number): Promise<string> {
+async function readText(
+  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  maxBytes: number,
+): Promise<string> {
   const parts: Uint8Array[] = []
   let total = 0
-  for await (const part of response.body ?? []) {
+  for await (const part of body) {
     total += part.length
     if (total > maxBytes) throw new Error(`the answer is longer than ${maxBytes} bytes`)
     parts.push(part)

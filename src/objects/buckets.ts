@@ -54,6 +54,7 @@ export class Buckets {
     let kind: 'created' | 'exists' = 'exists'
     const createdMs = this.#parts.world.clock.now()
     const state = await this.#parts.coordinator.decide((before) => {
+      kind = 'exists' // It may be asked again, on a state in which another one was quicker.
       if (Object.hasOwn(before.buckets, name)) return undefined
       kind = 'created'
       const bucket: Bucket = {
@@ -123,6 +124,7 @@ export class Buckets {
   async #changeNow(bucket: Bucket, change: SettingsChange): Promise<ChangeBucketOutcome> {
     let conflict: Extract<ChangeBucketOutcome, { kind: 'conflict' }> | undefined
     const state = await this.#parts.coordinator.decide((before) => {
+      conflict = undefined
       const known = before.buckets[bucket.name]
       if (known?.id !== bucket.id || known.state !== 'live') return undefined
       const settings = withChange(known.settings, change)

@@ -3,7 +3,12 @@
 import { assert } from '../kit/assert.ts'
 import { sleepPatiently } from '../kit/patient-sleep.ts'
 import type { World } from '../kit/world.ts'
-import type { Change, ClusterState, Coordinator } from './coordinator.ts'
+import {
+  type Change,
+  type ClusterState,
+  type Coordinator,
+  CoordinatorUnavailable,
+} from './coordinator.ts'
 import { markOut } from './coordinator-changes.ts'
 import { isDecisionDraft, writeDecision } from './coordinator-draft.ts'
 import { type Decision, encodeDecision, epochOfFileName } from './coordinator-format.ts'
@@ -17,12 +22,6 @@ export interface CoordinatorDrive {
   readonly failure: unknown | undefined
   run<T>(operation: () => Promise<T>): Promise<T>
   fail(cause: unknown): void
-}
-
-/** Thrown by decide() when no live drive is left to remember the decision. */
-export class CoordinatorUnavailable extends Error {
-  override readonly name = 'CoordinatorUnavailable'
-  readonly code = 'COORDINATOR_UNAVAILABLE'
 }
 
 /** Thrown by addDrive() when the drive went on without the others. */

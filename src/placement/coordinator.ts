@@ -57,6 +57,12 @@ export interface OrphanHold {
   sinceMs: number
 }
 
+/** Thrown by decide() when nothing can be decided now, or when nobody knows whether it was. */
+export class CoordinatorUnavailable extends Error {
+  override readonly name = 'CoordinatorUnavailable'
+  readonly code = 'COORDINATOR_UNAVAILABLE'
+}
+
 /** Everything that is agreed on, in one value per epoch. */
 export interface ClusterState {
   clusterId: string
@@ -74,14 +80,20 @@ export interface ClusterState {
   wrappingKeys?: { id: string; key: string }[]
 }
 
-/** A change computes the next state from the current one (pure); undefined means: nothing to change after all. */
+/**
+ * A change computes the next state from the current one (pure); undefined means: nothing to change after all. It may be
+ * asked several times, each time with a newer state: the last answer is the one that counts.
+ */
 export type Change = (state: ClusterState) => Omit<ClusterState, 'epoch'> | undefined
 
 /** The one who decides. */
 export interface Coordinator {
   /** The latest decision. */
   readonly state: ClusterState
-  /** Applies changes one after the other. Resolves with the state that holds, once it is durable as the implementation promises. */
+  /**
+   * Applies changes one after the other. Resolves with the state that the change led to, once it is durable as the
+   * implementation promises. Rejects with CoordinatorUnavailable.
+   */
   decide(change: Change): Promise<ClusterState>
   /** Calls back after every decision; returns how to stop. */
   watch(listener: (state: ClusterState) => void): () => void

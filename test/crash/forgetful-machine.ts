@@ -37,6 +37,7 @@ export class HandClock implements Clock {
 /** Nothing here speaks to other servers. */
 const NO_NETWORK: World['http'] = {
   send: () => Promise.reject(new Error('this machine has no network')),
+  lines: () => Promise.reject(new Error('this machine has no network')),
 }
 
 /** One machine from power on to power off. */

@@ -158,7 +158,10 @@ export class SimProcess {
       clock: this.#clock(),
       random: { bytes: (count) => random.bytes(count) },
       disk: this.#disk(),
-      http: { send: () => Promise.reject(new Error('there is no network')) },
+      http: {
+        send: () => Promise.reject(new Error('there is no network')),
+        lines: () => Promise.reject(new Error('there is no network')),
+      },
     }
   }
 

@@ -4,16 +4,21 @@ import { sourcesIn, type TextFile } from './sources.ts'
 
 const EXECUTABLE = 'src/main.ts'
 // Run by name: by tap, by .ci/run, by `npm run bench`, by `npm run sim`.
-const RUN_BY_NAME = /(\.test|\.crash|\.sim|\.bench)\.ts$|^bench\/run\.ts$|^test\/sim\/run\.ts$/
+const RUN_BY_NAME =
+  /(\.test|\.crash|\.sim|\.cluster|\.bench)\.ts$|^bench\/run\.ts$|^test\/sim\/run\.ts$/
 
-/** Files that could be deleted and nothing would change. */
-export function checkReach(files: readonly TextFile[]): string[] {
+/** Files that could be deleted and nothing would change. `awaited`: built and tested before the executable uses them. */
+export function checkReach(files: readonly TextFile[], awaited: readonly string[] = []): string[] {
   const sources = sourcesIn(files, 'src')
   const others = [...sourcesIn(files, 'test'), ...sourcesIn(files, 'bench')]
-  const reached = reach(sources, [EXECUTABLE])
+  const wired = reach(sources, [EXECUTABLE])
+  const reached = reach(sources, [EXECUTABLE, ...awaited])
   const run = others.map(({ path }) => path).filter((path) => RUN_BY_NAME.test(path))
   const used = reach(others, run)
   return [
+    ...awaited
+      .filter((path) => wired.has(path) || !sources.some((file) => file.path === path))
+      .map((path) => `${path}: nobody waits for it any more`),
     ...missing(sources, reached).map((path) => `${path}: ${EXECUTABLE} does not reach it`),
     ...missing(others, used).map((path) => `${path}: no test imports it`),
   ]

@@ -116,7 +116,7 @@ t.test('answers that are none', async (t) => {
   const client = (status: number, text: string) =>
     openAdminClient(
       { endpoint: 'http://x' },
-      { ...realWorld(), http: { send: async () => ({ status, text }) } },
+      { ...realWorld(), http: { ...realWorld().http, send: async () => ({ status, text }) } },
     )
   await t.rejects((await client(200, '<html>')).status(), { exitCode: 1, message: /is it a Kin/ })
   await t.rejects(

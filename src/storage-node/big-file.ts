@@ -253,6 +253,7 @@ class BigWriter implements ShardWriter {
     }
   }
 
+  /** An error of the medium fails the drive (docs/decisions/0009): what has passed can not be written elsewhere. */
   async #writeAt(position: number, buffers: Uint8Array[]): Promise<void> {
     const { drive, file } = this.#parts
     await drive.run(() => file.write(buffers, position))

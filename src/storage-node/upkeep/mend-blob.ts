@@ -69,7 +69,9 @@ export async function mendBlob(blob: Blob, check: BlobCheck, parts: MendParts): 
     const shardBytes = Math.ceil(blob.bytes / needed)
     const roomy = withoutDrives(parts.map, (id) => !parts.node.hasRoom(id, shardBytes, 'move'))
     const homes = chooseHomes(roomy, { partition, drives: check.drives }, owed)
-    if (homes.size === 0) return { kind: 'done', mended: homes, failed: 0, damaged: [] }
+    // Damaged shards are sources too: without a home it is still to be seen whether they would do.
+    if (homes.size === 0 && countWhole(check) >= needed)
+      return { kind: 'done', mended: homes, failed: 0, damaged: [] }
     const description = await sources.describe()
     if (description === undefined) return tooFew(blob, check, { sources, good: 0 })
     const mended = await new Mending(blob, { homes, description, sources }, parts).run()
@@ -78,6 +80,10 @@ export async function mendBlob(blob: Blob, check: BlobCheck, parts: MendParts): 
   } finally {
     await sources.close()
   }
+}
+
+function countWhole({ slots }: BlobCheck): number {
+  return slots.filter((health) => health === 'whole').length
 }
 
 /** A blob is lost only when every slot gave an answer: a drive that is silent may have what is needed. */
@@ -92,7 +98,7 @@ function tooFew(
   return { kind: 'unrepairable', good, needed: code.dataCount }
 }
 
-/** One blob while it is mended. */
+/** One blob while it is mended; without any home it is only read whether every stripe could be made. */
 class Mending {
   readonly #blob: Blob
   readonly #homes: Map<number, DriveId>
@@ -148,10 +154,11 @@ class Mending {
     const spare = Buffer.allocUnsafe(this.#description.cellBytes)
     for (let index = 0; index < cellCountOf(this.#description); index += 1) {
       await this.#parts.pace()
-      if (this.#live().length === 0) return undefined
+      if (this.#lanes.length > 0 && this.#live().length === 0) return undefined
       const cellBytes = cellLengthOf(this.#description, index)
       const good = await this.#sources.gather({ index, cellBytes, cells: stripe.cells })
       if (good.length < needed) return { kind: 'unrepairable', good: good.length, needed }
+      if (this.#lanes.length === 0) continue
       this.#makeCells(stripe, cellBytes, good, spare)
       await this.#eachLane((lane) => this.#write(lane, stripe.cells[lane.slot]!, cellBytes))
     }

@@ -83,6 +83,45 @@ t.test('each stripe is made from whatever is good of it', async (t) => {
   t.same(await fixture.heal('k'), { kind: 'unrepairable', good: 3, needed: 4 })
 })
 
+t.test(
+  'without a home for them, rotten shards that still do are told from those that do not',
+  async (t) => {
+    const fixture = await UpkeepFixture.open(6)
+    const { node } = fixture.store
+    await fixture.put('k', random.bytes(4 * 131_072 * 4))
+    const { blob } = await fixture.reference('k')
+    for (const driveId of blob.drives) node.full.add(driveId)
+    // Fewer than k shards are whole, but of every stripe k cells are.
+    for (const [slot, cell] of [
+      [0, 0],
+      [1, 1],
+      [2, 2],
+    ] as const)
+      fixture.rot(blob, slot, cell)
+    const owing = { kind: 'owing', shards: 3, waiting: true, isRotten: true }
+    t.same(await fixture.heal('k'), owing)
+    fixture.lose(blob, 5)
+    t.same(await fixture.heal('k'), { ...owing, shards: 4 })
+    fixture.rot(blob, 1, 2)
+    t.same(await fixture.heal('k'), { kind: 'unrepairable', good: 3, needed: 4 })
+    t.same(fixture.counts.written, 0)
+    const lost = blob.drives[4]!
+    node.failed.add(lost)
+    t.match(
+      await fixture.heal('k'),
+      { kind: 'owing', unknown: true },
+      'a silent drive may have more',
+    )
+
+    node.failed.delete(lost)
+    node.rottenCells.delete(
+      node.drives.get(blob.drives[1]!)!.get(`${blob.uid}.${blob.part}.1`)![2]!,
+    )
+    node.full.clear()
+    t.same(await fixture.heal('k'), { kind: 'mended', shards: 4 }, 'with room again')
+  },
+)
+
 t.test('what is found rotten while others are mended is mended too', async (t) => {
   const fixture = await UpkeepFixture.open(6)
   await fixture.put('k', random.bytes(1_000_000))

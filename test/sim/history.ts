@@ -68,13 +68,17 @@ class Search {
   }
 
   run(): Verdict['kind'] {
-    const isExplained = this.#go(0, [])
+    const isExplained = this.#go(0, [], undefined)
     if (this.#steps > MOST_STEPS) return 'undecided'
     return isExplained ? 'explained' : 'unexplained'
   }
 
-  /** `first`: all entries before it are in the order already. `state`: newest version first. */
-  #go(first: number, state: readonly Label[]): boolean {
+  /**
+   * `first`: all entries before it are in the order already. `state`: newest version first. `without`: the state before
+   * the last entry, when nobody was answered to that: it need not have happened, and may have happened as late as one
+   * likes. So where only the newest version counts, it is in the order only right before what it makes possible.
+   */
+  #go(first: number, state: readonly Label[], without: readonly Label[] | undefined): boolean {
     const entries = this.#entries
     let from = first
     while (from < entries.length && this.#done[from] === 1) from += 1
@@ -86,20 +90,33 @@ class Search {
     }
     // What nobody was answered need not have happened.
     if (earliestEnd === Number.POSITIVE_INFINITY) return true
-    const name = this.#nameOf(from, state)
+    const name = `${this.#nameOf(from, state)} ${without?.join() ?? '.'}`
     if (this.#tried.has(name)) return false
     for (let at = from; at < entries.length; at += 1) {
       const entry = entries[at]!
       if (entry.begun > earliestEnd) break
       if (this.#done[at] === 1) continue
-      const next = apply(entry.action, state, this.#isVersioned)
-      if (next === undefined) continue
+      const next = this.#after(entry, state)
+      if (next === undefined || (without && this.#isPossible(entry, without))) continue
       this.#done[at] = 1
-      if (this.#go(from, next)) return true
+      const isAnswered = entry.ended < Number.POSITIVE_INFINITY
+      if (this.#go(from, next, isAnswered || this.#isVersioned ? undefined : state)) return true
       this.#done[at] = 0
     }
     this.#tried.add(name)
     return false
+  }
+
+  #isPossible(entry: Entry, state: readonly Label[]): boolean {
+    // What it leaves is another thing in every state.
+    if (entry.action.kind === 'delete-version') return false
+    return this.#after(entry, state) !== undefined
+  }
+
+  /** Undefined also where it would have done nothing, and nobody was answered. */
+  #after({ action, ended }: Entry, state: readonly Label[]): readonly Label[] | undefined {
+    const next = apply(action, state, this.#isVersioned)
+    return next === state && ended === Number.POSITIVE_INFINITY ? undefined : next
   }
 
   #nameOf(from: number, state: readonly Label[]): string {

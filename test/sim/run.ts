@@ -41,7 +41,9 @@ async function runSlice(): Promise<number> {
   for (let seed = from; seed < from + seeds; seed += 1) {
     const { failures, counts } = await simulate(seed)
     ran += 1
-    undecided += counts.undecided ?? 0
+    const open = counts.undecided ?? 0
+    undecided += open
+    if (open > 0) console.log(`seed ${seed}: ${open} histories undecided`)
     if (ran % 50 === 0) console.error(`${ran} seeds, ${failed} failures`)
     if (failures.length === 0) continue
     failed += 1

@@ -57,10 +57,23 @@ export interface OrphanHold {
   sinceMs: number
 }
 
+/**
+ * Why etcd decides nothing. `away`: nothing was changed. `open`: it went away meanwhile, and what was asked for may have
+ * been decided or may be still. `restored`: it is older than what was known here. `refused`: it says so, or its state can
+ * not be read. `contended`: others were quicker all the time.
+ */
+export type Undecided = 'away' | 'open' | 'restored' | 'refused' | 'contended'
+
 /** Thrown by decide() when nothing can be decided now, or when nobody knows whether it was. */
 export class CoordinatorUnavailable extends Error {
   override readonly name = 'CoordinatorUnavailable'
   readonly code = 'COORDINATOR_UNAVAILABLE'
+  readonly why: Undecided | undefined
+
+  constructor(message: string, options: ErrorOptions & { why?: Undecided } = {}) {
+    super(message, options)
+    this.why = options.why
+  }
 }
 
 /** Everything that is agreed on, in one value per epoch. */

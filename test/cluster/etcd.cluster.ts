@@ -4,13 +4,23 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { prepareDigests } from '../../src/digest/prepare.ts'
 import { EtcdClient } from '../../src/placement/etcd/etcd-client.ts'
 import { etcdClientContract } from '../contracts/etcd-client.contract.ts'
+import { etcdCoordinatorContract } from '../contracts/etcd-coordinator.contract.ts'
 import { startEtcd } from './etcd-process.ts'
+
+await prepareDigests()
 
 t.jobs = 1
 
+// Timers of the store keep no process alive.
+const alive = setInterval(() => {}, 1_000)
+t.teardown(() => clearInterval(alive))
+
 t.test('the client', async (t) => etcdClientContract(t, (t) => startEtcd(t)))
+
+t.test('the coordinator', async (t) => etcdCoordinatorContract(t, (t) => startEtcd(t)))
 
 t.test('users, and tokens that end', async (t) => {
   const { endpoint, world } = await startEtcd(t, ['--auth-token-ttl', '2'])

@@ -54,6 +54,10 @@ export class SimulatedEtcd {
   mood: 'well' | 'away' | 'losing answers' = 'well'
   /** Before every answer. */
   delayMs = 0
+  /** The next answer to this path is lost; what was asked for is done. */
+  loseAnswerOf: string | undefined
+  /** With the lost answer everything is lost. */
+  awayAfterLoss = false
   /** Watches say nothing more, though their connections stay. */
   isSilent = false
   /** Once set, everyone has to name himself. */
@@ -84,6 +88,15 @@ export class SimulatedEtcd {
   get keyCount(): number {
     this.#expire()
     return this.#data.keys.size
+  }
+
+  get watcherCount(): number {
+    return this.#watchers.size
+  }
+
+  /** Somebody else's key: a revision that is none of ours. */
+  putForeign(key: string): void {
+    this.#change([{ request_put: { key: Buffer.from(key).toString('base64') } }])
   }
 
   backup(): Data {
@@ -119,6 +132,11 @@ export class SimulatedEtcd {
     if (this.delayMs > 0) await this.#clock.sleep(Math.min(this.delayMs, request.timeoutMs))
     if (this.mood === 'away') throw new Error('connection refused')
     const answer = this.#answer(path, request)
+    if (path === this.loseAnswerOf) {
+      this.loseAnswerOf = undefined
+      if (this.awayAfterLoss) this.mood = 'away'
+      throw new Error('the connection broke')
+    }
     if (this.mood === 'losing answers' || isLate) throw new Error('the connection broke')
     return answer
   }

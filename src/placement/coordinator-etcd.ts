@@ -1,0 +1,215 @@
+// The coordinator of a cluster: etcd decides. Every decision is one compare-and-swap on the head, whose random id tells
+// whether a change whose answer was lost was made. Keys: docs/formats/etcd-keys.md.
+import { asBuffer } from '../kit/bytes.ts'
+import type { World } from '../kit/world.ts'
+import {
+  type Change,
+  type ClusterState,
+  type Coordinator,
+  CoordinatorUnavailable,
+} from './coordinator.ts'
+import { historyChanges, leadsTo } from './etcd/history.ts'
+import type { KeyImage } from './etcd/key-image.ts'
+import { EtcdMirror, type MirrorOptions, type MirrorParts, type Standing } from './etcd/mirror.ts'
+import {
+  type Agreed,
+  ANCESTORS,
+  changedKeys,
+  EPOCHS_OF_GENERATION,
+  HEAD_KEY,
+  type Head,
+  readAgreed,
+} from './etcd/state-keys.ts'
+
+export interface EtcdCoordinatorOptions extends MirrorOptions {
+  /** How long a decision may take that others are in the way of, or whose outcome is open; 10 s when left out. */
+  decideMs?: number
+}
+
+/** A decision that is to be made, or perhaps was. */
+interface Draft {
+  agreed: Agreed
+  /** The revision of the head that it follows on. */
+  onRevision: number
+  before: ClusterState
+}
+
+const DECIDE_MS = 10_000
+const PAUSE_MS = 10
+const PAUSE_MS_MAX = 500
+
+/** A Coordinator whose memory is etcd. */
+export class EtcdCoordinator implements Coordinator {
+  readonly mirror: EtcdMirror
+  readonly #world: Pick<World, 'clock' | 'random'>
+  readonly #decideMs: number
+  readonly #listeners = new Set<(state: ClusterState) => void>()
+  #agreed: Agreed
+  #last: Promise<unknown> = Promise.resolve()
+
+  private constructor(mirror: EtcdMirror, agreed: Agreed, world: MirrorParts['world'], ms: number) {
+    this.mirror = mirror
+    this.#agreed = agreed
+    this.#world = world
+    this.#decideMs = ms
+    mirror.onChange((image) => this.#follow(image))
+  }
+
+  /** Makes `first` the first decision of a new cluster, where none is. Its epoch is given here. */
+  static async create(
+    first: Omit<ClusterState, 'epoch'>,
+    { prefix, etcd, world }: Pick<MirrorOptions, 'prefix'> & Pick<MirrorParts, 'etcd' | 'world'>,
+  ): Promise<void> {
+    const generation = 1
+    const epoch = generation * EPOCHS_OF_GENERATION
+    const head: Head = { generation, epoch, id: newId(world), ancestors: [] }
+    const under = `${prefix ?? '/kintsugi/'}now/`
+    const changes = changedKeys(undefined, first, head)
+    const { succeeded } = await etcd.txn({
+      compare: [{ key: `${under}${HEAD_KEY}`, modRevision: 0 }],
+      changes: changes.map((change) => ({ ...change, key: `${under}${change.key}` })),
+    })
+    if (!succeeded)
+      throw new CoordinatorUnavailable('there is a cluster in etcd already', { why: 'refused' })
+  }
+
+  /** Rejects with CoordinatorUnavailable when etcd is away and was never known here, or has no cluster. */
+  static async open(options: EtcdCoordinatorOptions, parts: MirrorParts): Promise<EtcdCoordinator> {
+    const mirror = await EtcdMirror.open(options, parts)
+    try {
+      const agreed = agreedIn(mirror.image)
+      const decideMs = options.decideMs ?? DECIDE_MS
+      return new EtcdCoordinator(mirror, agreed, parts.world, decideMs)
+    } catch (error) {
+      await mirror.close()
+      throw error
+    }
+  }
+
+  /** The latest decision that is known here: behind the others while etcd is away. */
+  get state(): ClusterState {
+    return this.#agreed.state
+  }
+
+  get standing(): Standing {
+    return this.mirror.standing
+  }
+
+  /** Changes of this process queue up; those of others make it compute its change again. */
+  decide(change: Change): Promise<ClusterState> {
+    const turn = this.#last.then(() => this.#decide(change))
+    this.#last = turn.catch(() => {}) // The caller gets the error; the next turn does not care.
+    return turn
+  }
+
+  watch(listener: (state: ClusterState) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Waits for the decisions under way. */
+  async close(): Promise<void> {
+    await this.#last
+    await this.mirror.close()
+    this.#listeners.clear()
+  }
+
+  async #decide(change: Change): Promise<ClusterState> {
+    const untilMs = this.#world.clock.monotonicMs() + this.#decideMs
+    // What was sent and may have been made.
+    let open: Draft | undefined
+    for (let tries = 0; ; tries += 1) {
+      try {
+        const image = await this.mirror.refresh()
+        if (open && (await this.#wasMade(open, image))) return open.agreed.state
+        const draft = stillPossible(open, image) ?? this.#draft(image, change)
+        if (draft === undefined) return agreedIn(image).state
+        open = draft
+        if ((await this.#commit(draft)) === 'made') return draft.agreed.state
+      } catch (error) {
+        if (!isWorthAnotherTry(error, open)) throw error
+        if (this.#world.clock.monotonicMs() >= untilMs) throw asOpen(error)
+      }
+      if (this.#world.clock.monotonicMs() >= untilMs) {
+        throw new CoordinatorUnavailable('others decide all the time', { why: 'contended' })
+      }
+      await this.#pause(tries)
+    }
+  }
+
+  #draft(image: KeyImage, change: Change): Draft | undefined {
+    const { head, state: before } = agreedIn(image)
+    const next = change(before)
+    if (next === undefined || next === before) return undefined
+    const epoch = head.epoch + 1
+    const ancestors: Head['ancestors'] = [...head.ancestors, [head.epoch, head.id]]
+    const id = newId(this.#world)
+    const { generation } = head
+    const nextHead = { generation, epoch, id, ancestors: ancestors.slice(-ANCESTORS) }
+    const onRevision = image.keys.get(HEAD_KEY)?.modRevision ?? 0
+    return { agreed: { head: nextHead, state: { ...next, epoch } }, onRevision, before }
+  }
+
+  #commit({ agreed, onRevision, before }: Draft): Promise<'made' | 'lost'> {
+    return this.mirror.commit({
+      compare: [{ key: HEAD_KEY, modRevision: onRevision }],
+      changes: changedKeys(before, agreed.state, agreed.head),
+      besides: historyChanges(this.mirror.prefix, agreed.head),
+    })
+  }
+
+  async #wasMade({ agreed }: Draft, image: KeyImage): Promise<boolean> {
+    try {
+      return await leadsTo(agreed.head, agreedIn(image).head, this.mirror)
+    } catch (cause) {
+      throw new CoordinatorUnavailable('etcd went away', { cause, why: 'open' })
+    }
+  }
+
+  #follow(image: KeyImage): void {
+    const agreed = agreedIn(image)
+    if (agreed.head.id === this.#agreed.head.id) return
+    this.#agreed = agreed
+    for (const listener of this.#listeners) listener(agreed.state)
+  }
+
+  /** Longer from try to try, and never the same for two. */
+  async #pause(tries: number): Promise<void> {
+    const { clock, random } = this.#world
+    const most = Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** Math.min(tries, 16))
+    await clock.sleep((most * ((random.bytes(1)[0] ?? 0) + 1)) / 256)
+  }
+}
+
+function agreedIn(image: KeyImage): Agreed {
+  try {
+    const agreed = readAgreed(image)
+    if (agreed !== undefined) return agreed
+  } catch (cause) {
+    throw new CoordinatorUnavailable((cause as Error).message, { cause, why: 'refused' })
+  }
+  throw new CoordinatorUnavailable('no cluster was made in etcd', { why: 'refused' })
+}
+
+/** It may be sent again as it is, or still be on its way, while the head that it follows on is the last one. */
+function stillPossible(open: Draft | undefined, image: KeyImage): Draft | undefined {
+  return open?.onRevision === image.keys.get(HEAD_KEY)?.modRevision ? open : undefined
+}
+
+/** Only what may have been made already is worth waiting for: everyone else hears at once that etcd is away. */
+function isWorthAnotherTry(error: unknown, open: Draft | undefined): boolean {
+  if (!(error instanceof CoordinatorUnavailable) || open === undefined) return false
+  return error.why === 'away' || error.why === 'open'
+}
+
+function asOpen(error: unknown): CoordinatorUnavailable {
+  const { message } = error as Error
+  return new CoordinatorUnavailable(`nobody knows whether it was decided: ${message}`, {
+    cause: error,
+    why: 'open',
+  })
+}
+
+function newId({ random }: Pick<World, 'random'>): string {
+  return asBuffer(random.bytes(8)).toString('hex')
+}

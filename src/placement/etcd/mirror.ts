@@ -1,0 +1,306 @@
+// What etcd has under our prefix, as far as this process knows: read, watched, read again every minute, remembered on
+// disk before anyone acts by it. An etcd that is older than what is remembered is not believed (storage.md: restored
+// from a backup); what was known stays in use meanwhile.
+import { assert } from '../../kit/assert.ts'
+import type { Log } from '../../kit/log.ts'
+import type { World } from '../../kit/world.ts'
+import { CoordinatorUnavailable } from '../coordinator.ts'
+import type { EtcdClient } from './etcd-client.ts'
+import { EtcdUnavailable } from './etcd-errors.ts'
+import { type Change, type Compare, endOfPrefix } from './etcd-wire.ts'
+import { findRestored } from './history.ts'
+import { type ImageValue, type KeyImage, readNews, readWhole } from './key-image.ts'
+import { readKnownCopy, writeKnownCopy } from './known-copy.ts'
+import { readAgreed } from './state-keys.ts'
+
+/** Where the cluster is in etcd, and where this process remembers it. */
+export interface MirrorOptions {
+  /** Ends in a slash; `/kintsugi/` when left out. */
+  prefix?: string
+  /** A directory of this process alone; it is there. */
+  directory: string
+  /** Everything is read again so often, whatever the watch says. */
+  rereadMs?: number
+}
+
+export interface MirrorParts {
+  world: Pick<World, 'clock' | 'disk' | 'random'>
+  etcd: EtcdClient
+  log: Log
+}
+
+/** How this process stands with etcd. Only with `current` can anything be decided. */
+export type Standing =
+  | { kind: 'current' }
+  | { kind: 'away'; sinceMs: number; why: string }
+  | { kind: 'restored'; sinceMs: number; why: string }
+
+/** A change that is made when these keys are as they were, by their names behind the prefix. Absent keys have 0. */
+export interface Commit {
+  compare: readonly Compare[]
+  changes: readonly Change[]
+  /** With the same change, but not part of the image: full names. */
+  besides?: readonly Change[]
+}
+
+export const DEFAULT_PREFIX = '/kintsugi/'
+
+/** The keys that every process has in its image. */
+const IMAGE = 'now/'
+
+const REREAD_MS = 60_000
+
+// After a watch broke. Its jitter keeps a thousand processes from coming back in the same moment.
+const RETRY_MS = 1_000
+
+/** A process's image of the cluster in etcd. */
+export class EtcdMirror {
+  readonly etcd: EtcdClient
+  /** Of everything of the cluster. */
+  readonly prefix: string
+  readonly #options: MirrorOptions
+  readonly #parts: MirrorParts
+  readonly #listeners = new Set<(image: KeyImage) => void>()
+  readonly #stopping = new AbortController()
+  readonly #work: Promise<void>[] = []
+  #image: KeyImage | undefined
+  #standing: Standing
+  #last: Promise<unknown> = Promise.resolve()
+  #watching = new AbortController()
+
+  private constructor(options: MirrorOptions, parts: MirrorParts) {
+    this.#options = options
+    this.#parts = parts
+    this.etcd = parts.etcd
+    this.prefix = options.prefix ?? DEFAULT_PREFIX
+    assert(this.prefix.endsWith('/'), 'a prefix ends in a slash')
+    this.#standing = { kind: 'away', sinceMs: parts.world.clock.now(), why: 'not asked yet' }
+  }
+
+  /** From etcd, or from what was known when it is away. Rejects with CoordinatorUnavailable when there is neither. */
+  static async open(options: MirrorOptions, parts: MirrorParts): Promise<EtcdMirror> {
+    const mirror = new EtcdMirror(options, parts)
+    const copy = await readKnownCopy(parts.world, options.directory)
+    if (copy.kind === 'found') mirror.#image = copy.image
+    if (copy.kind === 'damaged')
+      parts.log.error({ path: copy.path }, 'the last known state can not be read: etcd is believed')
+    try {
+      await mirror.refresh()
+    } catch (error) {
+      if (!(error instanceof CoordinatorUnavailable) || mirror.#image === undefined) throw error
+      parts.log.warn({ why: error.message }, 'serving from the last known state')
+    }
+    mirror.#work.push(mirror.#follow(), mirror.#reread())
+    return mirror
+  }
+
+  /** As last read. */
+  get image(): KeyImage {
+    assert(this.#image !== undefined, 'an open mirror has an image')
+    return this.#image
+  }
+
+  get standing(): Standing {
+    return this.#standing
+  }
+
+  /** Calls back after every change of the image; returns how to stop. */
+  onChange(listener: (image: KeyImage) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /**
+   * Sees every change that was acknowledged before the call. Rejects with CoordinatorUnavailable when etcd is away or not
+   * believed: the image stays as it was.
+   */
+  refresh(options: { whole?: boolean } = {}): Promise<KeyImage> {
+    return this.#inTurn(() => this.#read(options.whole ?? false))
+  }
+
+  /**
+   * Changes keys if those compared are as they were. `lost` also when a lost answer hid that the change was made: who asks
+   * must find its own change by itself. Rejects with CoordinatorUnavailable; `open` says that nobody knows.
+   */
+  commit({ compare, changes, besides = [] }: Commit): Promise<'made' | 'lost'> {
+    return this.#inTurn(async () => {
+      if (this.#standing.kind === 'restored') throw this.#notBelieved(this.#standing.why)
+      const full = (name: string): string => `${this.prefix}${IMAGE}${name}`
+      const txn = {
+        compare: compare.map(({ key, modRevision }) => ({ key: full(key), modRevision })),
+        changes: [...changes.map((change) => ({ ...change, key: full(change.key) })), ...besides],
+      }
+      const answer = await this.#ask('open', () => this.etcd.txn(txn))
+      // Another etcd than the one that was compared with: what it did is worth nothing.
+      const { clusterId, revision } = this.image
+      if (answer.clusterId !== clusterId || answer.revision < revision) await this.#read(true)
+      if (!answer.succeeded) return 'lost'
+      // Others may have changed other keys before: the revision up to which all is known stays.
+      await this.#adopt(withChanges(this.image, changes, answer.revision))
+      return 'made'
+    })
+  }
+
+  /** Ends watching. What was known stays on disk. */
+  async close(): Promise<void> {
+    this.#stopping.abort()
+    this.#watching.abort()
+    await Promise.all(this.#work)
+    await this.#last
+    this.#listeners.clear()
+  }
+
+  async #read(isWhole: boolean): Promise<KeyImage> {
+    const known = this.#image
+    const prefix = `${this.prefix}${IMAGE}`
+    const found = await this.#ask('away', async () => {
+      // A restored etcd has less: only what is read whole tells.
+      const isDoubted = isWhole || this.#standing.kind !== 'current'
+      const image =
+        known === undefined || isDoubted
+          ? await readWhole(this.etcd, prefix)
+          : await readNews(this.etcd, prefix, known)
+      return keepIdentity(image, known)
+    })
+    const doubt = await this.#ask('away', async () => this.#doubt(known, found))
+    if (doubt !== undefined) throw this.#notBelieved(doubt)
+    await this.#adopt(found)
+    this.#stand({ kind: 'current' })
+    return found
+  }
+
+  async #doubt(known: KeyImage | undefined, found: KeyImage): Promise<string | undefined> {
+    const isSame = known?.clusterId === found.clusterId && known.keys === found.keys
+    if (isSame && known.revision <= found.revision) return undefined
+    const parts = { etcd: this.etcd, prefix: this.prefix }
+    const restored = known && (await findRestored(known, found, parts))
+    if (restored !== undefined) return restored
+    return readAgreed(found)?.head.isBeingRestored ? 'it is being restored' : undefined
+  }
+
+  /** On disk first: who acts by what it then forgets could not tell an older etcd. */
+  async #adopt(image: KeyImage): Promise<void> {
+    const before = this.#image
+    this.#image = image
+    if (image.keys === before?.keys) return
+    await this.#remember(image)
+    for (const listener of this.#listeners) listener(image)
+  }
+
+  async #remember(image: KeyImage): Promise<void> {
+    const { world, log } = this.#parts
+    try {
+      await writeKnownCopy(world, this.#options.directory, image)
+    } catch (error) {
+      // A full disk must not keep a process from following the map: it only forgets more when it ends.
+      log.error({ error: String(error) }, 'what etcd says can not be remembered on disk')
+    }
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      this.#watching = new AbortController()
+      const watching = AbortSignal.any([signal, this.#watching.signal])
+      try {
+        await this.refresh({ whole: true })
+        await this.#watch(watching)
+      } catch (error) {
+        if (!watching.aborted)
+          this.#parts.log.debug({ error: String(error) }, 'a watch of etcd ended')
+      }
+      await this.#pause(RETRY_MS, signal)
+    }
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    const prefix = `${this.prefix}${IMAGE}`
+    const span = { key: prefix, rangeEnd: endOfPrefix(prefix) }
+    const fromRevision = this.image.revision + 1
+    for await (const { events } of this.etcd.watch({ ...span, fromRevision }, signal)) {
+      if (events.length > 0) await this.refresh()
+    }
+  }
+
+  /** A watch may die in silence: what it should have told is found here, and it is begun anew. */
+  async #reread(): Promise<void> {
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      await this.#pause(this.#options.rereadMs ?? REREAD_MS, signal)
+      if (signal.aborted) return
+      const before = this.#image?.keys
+      // Errors are in the standing, and the next round comes.
+      await this.refresh({ whole: true }).catch(() => undefined)
+      if (this.#image?.keys !== before) this.#watching.abort()
+      else if (this.#image && this.#standing.kind === 'current') await this.#remember(this.#image)
+    }
+  }
+
+  /** What etcd does to `work` becomes a standing and an error of ours. */
+  async #ask<T>(why: 'away' | 'open', work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause)
+      const isAway = cause instanceof EtcdUnavailable
+      if (isAway)
+        this.#stand({ kind: 'away', sinceMs: this.#parts.world.clock.now(), why: message })
+      throw new CoordinatorUnavailable(message, { cause, why: isAway ? why : 'refused' })
+    }
+  }
+
+  #notBelieved(why: string): CoordinatorUnavailable {
+    this.#stand({ kind: 'restored', sinceMs: this.#parts.world.clock.now(), why })
+    const message = `etcd is older than what is known here: ${why}; see kintsugi cluster restore-coordinator`
+    return new CoordinatorUnavailable(message, { why: 'restored' })
+  }
+
+  #stand(standing: Standing): void {
+    const before = this.#standing
+    // An etcd that was not believed and then goes away is not believed when it comes back either.
+    if (standing.kind === before.kind || (before.kind === 'restored' && standing.kind === 'away'))
+      return
+    this.#standing = standing
+    const { log } = this.#parts
+    if (standing.kind === 'current') log.info({}, 'etcd answers')
+    else if (standing.kind === 'away') log.warn({ why: standing.why }, 'etcd is away')
+    else log.error({ why: standing.why }, 'etcd is not believed: it was restored from a backup')
+  }
+
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#parts.world
+    const jitter = (random.bytes(1)[0] ?? 0) / 255
+    // An aborted pause only means that it is time to stop.
+    await clock.sleep(ms * (0.75 + jitter / 2), signal).catch(() => undefined)
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work)
+    this.#last = turn.catch(() => {}) // The caller gets the error; the next turn does not care.
+    return turn
+  }
+}
+
+/** Where nothing differs, the very same map: what is the same object is not looked at again. */
+function keepIdentity(found: KeyImage, known: KeyImage | undefined): KeyImage {
+  if (known === undefined || found.keys === known.keys) return found
+  let isSame = found.keys.size === known.keys.size
+  const keys = new Map<string, ImageValue>()
+  for (const [name, value] of found.keys) {
+    const before = known.keys.get(name)
+    const isKnown =
+      before?.modRevision === value.modRevision && Buffer.compare(before.value, value.value) === 0
+    keys.set(name, isKnown ? before : value)
+    if (!isKnown) isSame = false
+  }
+  return { ...found, keys: isSame ? known.keys : keys }
+}
+
+function withChanges(image: KeyImage, changes: readonly Change[], modRevision: number): KeyImage {
+  const keys = new Map(image.keys)
+  for (const change of changes) {
+    if (change.kind === 'put') keys.set(change.key, { value: change.value, modRevision })
+    else keys.delete(change.key)
+  }
+  return { ...image, keys }
+}

@@ -45,6 +45,16 @@ export interface AdminOptions {
   json?: boolean
 }
 
+/** Nothing answers there, or who does says that the store is not ready: it may be starting. */
+export class NoAnswer extends Exit {
+  constructor(sentence: string, options?: { cause?: unknown }) {
+    super(1, sentence, options)
+  }
+}
+
+/** Bad gateway, service unavailable, gateway timeout. */
+const NOT_READY: ReadonlySet<number> = new Set([502, 503, 504])
+
 /** One request before it is signed. */
 export interface AdminAsked {
   method: 'GET' | 'POST'
@@ -174,7 +184,7 @@ async function send(
   try {
     answer = await http.send(request)
   } catch (error) {
-    throw new Exit(1, `no answer from ${origin}: ${innermost(error)}`, { cause: error })
+    throw new NoAnswer(`no answer from ${origin}: ${innermost(error)}`, { cause: error })
   }
   const value = parseJson(answer.text)
   if (answer.status === 200 && value !== undefined) return value
@@ -182,7 +192,8 @@ async function send(
   // The store refuses in a sentence that needs no more.
   if (code === 'DriveRefused' && message !== undefined) throw new Exit(1, message)
   const why = message === undefined ? 'is it a Kintsugi store?' : `${message} (${code})`
-  throw new Exit(1, `${origin} answered ${answer.status}: ${why}`)
+  const sentence = `${origin} answered ${answer.status}: ${why}`
+  throw NOT_READY.has(answer.status) ? new NoAnswer(sentence) : new Exit(1, sentence)
 }
 
 /** Undefined for what is no JSON: another server listens there. */

@@ -2,14 +2,15 @@
 import { resolve } from 'node:path'
 import { Exit } from '../exit.ts'
 import type { DriveDetails, DriveDone, HealingStatus } from '../gateway/admin-api.ts'
-import { type Clock, realWorld, stayAlive } from '../kit/world.ts'
+import { realWorld, stayAlive } from '../kit/world.ts'
 import {
   type AdminClient,
   type AdminOptions,
   openAdminClient,
   parseEndpoint,
 } from './admin-client.ts'
-import { drawLine, endDrawing } from './progress.ts'
+import { isStartedAnew, type OutageParts, Outages } from './outages.ts'
+import { drawLine, endDrawing, sayBeside } from './progress.ts'
 import { DrainProgress, showDrives } from './show-drives.ts'
 
 /** Options of `add` and `replace`. */
@@ -91,9 +92,9 @@ export async function drainDrive(id: string, options: DrainOptions): Promise<voi
 async function waitAndSay(
   what: { driveId: number; timeoutMs: number },
   { json }: AdminOptions,
-  parts: WaitParts,
+  parts: Omit<WaitParts, 'say'>,
 ): Promise<void> {
-  const drive = await waitUntilVacated(what, parts)
+  const drive = await waitUntilVacated(what, { ...parts, say: sayBeside })
   const { driveId } = what
   const sentence =
     drive === undefined
@@ -115,7 +116,7 @@ export async function removeDrive(id: string, options: RemoveOptions): Promise<v
     // One that was only out is counted on until it is drained, however little it has.
     if (!found?.isVacated || !found.isLeaving)
       await client.drainDrive({ driveId, isCancelled: false, reEncode })
-    if (wait) await waitUntilVacated({ driveId, timeoutMs }, { client, world })
+    if (wait) await waitUntilVacated({ driveId, timeoutMs }, { client, world, say: sayBeside })
   }
   say(await client.removeDrive(driveId), options)
 }
@@ -123,7 +124,9 @@ export async function removeDrive(id: string, options: RemoveOptions): Promise<v
 /** What waiting needs. */
 export interface WaitParts {
   client: Pick<AdminClient, 'listDrives' | 'healing'>
-  world: { clock: Pick<Clock, 'monotonicMs' | 'sleep'> }
+  world: Pick<OutageParts, 'clock'>
+  /** A sentence for people that stays beside the progress. */
+  say: OutageParts['say']
 }
 
 /** Waits until nothing names the drive any more; undefined when it left meanwhile. Throws Exit with code 5. */
@@ -136,19 +139,24 @@ export function waitUntilVacated(
 
 async function pollUntilVacated(
   { driveId, timeoutMs }: { driveId: number; timeoutMs: number },
-  { client, world: { clock } }: WaitParts,
+  { client, world: { clock }, say }: WaitParts,
 ): Promise<DriveDetails | undefined> {
   const untilMs = clock.monotonicMs() + timeoutMs
   const progress = new DrainProgress()
-  const passesBefore = countPasses(await client.healing())
+  const outages = new Outages({ clock, say })
+  let before = await outages.over(() => client.healing())
+  let passesBefore = countPasses(before)
   for (;;) {
-    const { drives, moving } = await client.listDrives()
+    const { drives, moving } = await outages.over(() => client.listDrives())
     const drive = drives.find(({ id }) => id === driveId)
     if (drive === undefined || drive.isVacated) return drive
     if (!drive.isLeaving && drive.state === 'active')
       throw new Exit(5, `drive ${driveId} is not being emptied any more: somebody called it off.`)
-    const healing = await client.healing()
+    const healing = await outages.over(() => client.healing())
     const { passes } = healing
+    // Another process counts its own.
+    if (isStartedAnew(before, healing)) passesBefore = countPasses(healing)
+    before = healing
     drawLine(progress.show(drive, { moving, passes }, clock.monotonicMs()))
     // A pass that is under way may have begun before: two more that end have seen everything.
     if (healing.unrepairableCount > 0 && countPasses(healing) >= passesBefore + 2)

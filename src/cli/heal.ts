@@ -2,10 +2,11 @@
 import { Exit } from '../exit.ts'
 import type { HealBegun, HealingStatus } from '../gateway/admin-api.ts'
 import { showBytes } from '../kit/bytes.ts'
-import { type Clock, realWorld, stayAlive } from '../kit/world.ts'
+import { realWorld, stayAlive } from '../kit/world.ts'
 import { type AdminClient, type AdminOptions, openAdminClient } from './admin-client.ts'
 import { showCount } from './amounts.ts'
-import { drawLine, endDrawing } from './progress.ts'
+import { isStartedAnew, type OutageParts, Outages } from './outages.ts'
+import { drawLine, endDrawing, sayBeside } from './progress.ts'
 import { showPass } from './show-drives.ts'
 import { showLost } from './status.ts'
 
@@ -33,7 +34,8 @@ export async function heal(options: HealOptions): Promise<void> {
   const progress = new HealLine()
   const showProgress = (healing: HealingStatus): void =>
     drawLine(progress.show(healing, world.clock.monotonicMs()))
-  const waiting = waitForHealing({ timeoutMs }, { client, clock: world.clock, showProgress })
+  const parts = { client, clock: world.clock, showProgress, say: sayBeside }
+  const waiting = waitForHealing({ timeoutMs }, parts)
   report(await stayAlive(waiting.finally(endDrawing)), options)
 }
 
@@ -45,34 +47,39 @@ function parseTimeout(text: string): number {
 
 /** How waiting ended. */
 export interface HealEnd {
-  kind: 'verified' | 'unrepairable' | 'waiting-for-drives' | 'timeout' | 'restarted'
+  kind: 'verified' | 'unrepairable' | 'waiting-for-drives' | 'timeout'
   healing: HealingStatus
 }
 
 /** What waiting needs. */
-export interface HealWaitParts {
+export interface HealWaitParts extends OutageParts {
   client: Pick<AdminClient, 'beginHeal' | 'healing'>
-  clock: Pick<Clock, 'monotonicMs' | 'sleep'>
   showProgress(healing: HealingStatus): void
 }
 
-/** Asks for passes, one after the other, until one leaves nothing owed, nothing more can be done or time is over. */
+/**
+ * Asks for passes, one after the other, until one leaves nothing owed, nothing more can be done or time is over. A store
+ * that was started anew is asked again: it knows nothing of the pass that the other process was asked for.
+ */
 export async function waitForHealing(
   { timeoutMs }: { timeoutMs: number },
-  { client, clock, showProgress }: HealWaitParts,
+  { client, clock, showProgress, say }: HealWaitParts,
 ): Promise<HealEnd> {
   const untilMs = clock.monotonicMs() + timeoutMs
+  const outages = new Outages({ clock, say })
   let begun = await client.beginHeal()
-  let scrubsSeen = 0
+  let outagesSeen = 0
+  let before: HealingStatus | undefined
   for (;;) {
-    const healing = await client.healing()
+    const healing = await outages.over(() => client.healing())
     showProgress(healing)
-    if (healing.ended.scrub < scrubsSeen) return { kind: 'restarted', healing }
-    scrubsSeen = healing.ended.scrub
-    const end = judgePass(healing, begun)
+    const isSame = outages.count === outagesSeen && !(before && isStartedAnew(before, healing))
+    outagesSeen = outages.count
+    before = healing
+    const end = isSame ? judgePass(healing, begun) : 'again'
     if (end !== 'again' && end !== 'under-way') return { kind: end, healing }
     if (clock.monotonicMs() >= untilMs) return { kind: 'timeout', healing }
-    if (end === 'again') begun = await client.beginHeal()
+    if (end === 'again') begun = await outages.over(() => client.beginHeal())
     await clock.sleep(POLL_MS)
   }
 }
@@ -121,22 +128,24 @@ function explain(
       return `${waiting} blobs owe shards for which there is no drive.`
     case 'timeout':
       return `no verified pass came to its end within ${timeout} s; the store goes on.`
-    case 'restarted':
-      return 'the store was started anew meanwhile: begin again.'
   }
 }
 
 /** One line about the pass that is waited for. What it counts begins when it is shown first. */
 export class HealLine {
-  #first: HealingStatus | undefined
+  /** What one process told. */
+  #seen: { first: HealingStatus; latest: HealingStatus } | undefined
   #last: { bytesRead: number; atMs: number } | undefined
 
   /** As it stands now. */
   show(healing: HealingStatus, nowMs: number): string {
-    this.#first ??= healing
+    const { first, latest } = this.#seen ?? { first: healing, latest: healing }
+    const isAnew = isStartedAnew(latest, healing)
+    this.#seen = { first: isAnew ? healing : first, latest: healing }
+    if (isAnew) this.#last = undefined
     const { passes, queued, mendedShards, bytesRead } = healing
     const pass = passes.find(({ kind }) => kind === 'scrub') ?? passes[0]
-    const mended = mendedShards - this.#first.mendedShards
+    const mended = mendedShards - this.#seen.first.mendedShards
     const rate = this.#showRate({ bytesRead, atMs: nowMs })
     const parts = [
       ...(pass ? [showPass(pass), rate] : ['no pass is under way']),

@@ -48,6 +48,11 @@ export function drawLine(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`)
 }
 
+/** A line that stays, in the place of what is drawn over. */
+export function sayBeside(text: string): void {
+  process.stderr.write(`${process.stderr.isTTY ? '\r\u001b[K' : ''}${text}\n`)
+}
+
 /** Ends what was drawn. */
 export function endDrawing(): void {
   if (process.stderr.isTTY) process.stderr.write('\n')

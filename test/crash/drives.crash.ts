@@ -4,15 +4,21 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { ask, Contents, driveOf, drivesOf } from '../support/drives.ts'
-import { DidNotStart, startServer, type TestServer } from '../support/server.ts'
+import { ROOT_KEYS, runProgram } from '../support/run-program.ts'
+import { DidNotStart, type ServerOptions, startServer, type TestServer } from '../support/server.ts'
 
 async function until(isSo: () => Promise<boolean>): Promise<void> {
   while (!(await isSo())) await sleep(200)
 }
 
-async function start(t: Test, cwd: string, directories: string[] = []): Promise<TestServer> {
+async function start(
+  t: Test,
+  cwd: string,
+  directories: string[] = [],
+  more: Pick<ServerOptions, 'options' | 'bare'> = {},
+): Promise<TestServer> {
   const environment = { KINTSUGI_BUCKETS: 'bucket' }
-  const server = await startServer({ cwd, directories, environment })
+  const server = await startServer({ cwd, directories, environment, ...more })
   t.teardown(() => server.kill())
   return server
 }
@@ -85,6 +91,35 @@ t.test(
     await contents.put(server, 8)
     t.same(await contents.differences(server), [])
     t.equal(await server.stop(), 0)
+  },
+)
+
+t.test(
+  'who waits for a drive waits for the store, too, when that is started anew',
+  { timeout: 120_000 },
+  async (t) => {
+    const cwd = t.testdir()
+    const first = await start(t, cwd, [], { options: ['--garbage-grace', '3600'] })
+    await ask(cwd, first, 'add', 'data/drive7')
+    await new Contents().put(first, 8)
+    // For an hour copies stay that moved: the drive is not vacated before the store goes away.
+    const words = ['drive', 'drain', '3', '--wait', '--json', '--endpoint', first.endpoint]
+    let told = ''
+    const onStderr = (text: string): void => {
+      told = text
+    }
+    const waiting = runProgram(words, { cwd, environment: ROOT_KEYS, onStderr })
+    await until(async () => ((await driveOf(cwd, first, 3)).oldCopies ?? 0) > 0)
+    await first.kill()
+    await until(async () => /no answer from .* it is waited for, 60 s/.test(told))
+    const { port } = new URL(first.endpoint)
+    const options = ['--garbage-grace', '1', '--port', port, '--admin-port', '0']
+    const second = await start(t, cwd, [], { options, bare: true })
+    const { code, stdout, stderr } = await waiting
+    t.equal(code, 0, stderr)
+    t.match(JSON.parse(stdout), { driveId: 3, drive: { isVacated: true } })
+    t.match(stderr, /the store answers again/)
+    t.equal(await second.stop(), 0)
   },
 )
 

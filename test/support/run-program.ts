@@ -19,10 +19,18 @@ export interface Ended {
   stderr: string
 }
 
+/** Where and how it runs. */
+export interface RunOptions {
+  environment?: Readonly<Record<string, string>>
+  cwd?: string
+  /** Hears all that it wrote to standard error, whenever that gets longer. */
+  onStderr?(text: string): void
+}
+
 /** Runs it. Nothing but PATH and `environment` is in its environment. */
 export function runProgram(
   words: readonly string[],
-  { environment = {}, cwd }: { environment?: Readonly<Record<string, string>>; cwd?: string } = {},
+  { environment = {}, cwd, onStderr = () => {} }: RunOptions = {},
 ): Promise<Ended> {
   const child = spawn(process.execPath, [PROGRAM, ...words], {
     cwd,
@@ -35,6 +43,7 @@ export function runProgram(
   })
   child.stderr.on('data', (bytes: Buffer) => {
     stderr += bytes
+    onStderr(stderr)
   })
   return new Promise((resolve, reject) => {
     child.once('error', reject)

@@ -1,6 +1,11 @@
 // How requests of the admin API are signed, with whose key, and what is made of the answers.
 import t from 'tap'
-import { openAdminClient, parseEndpoint, signRequest } from '../../../src/cli/admin-client.ts'
+import {
+  NoAnswer,
+  openAdminClient,
+  parseEndpoint,
+  signRequest,
+} from '../../../src/cli/admin-client.ts'
 import { findCredentials, parseProfile } from '../../../src/cli/admin-credentials.ts'
 import { prepareDigests } from '../../../src/digest/digest.ts'
 import { findAdminAddress } from '../../../src/gateway/admin.ts'
@@ -127,4 +132,12 @@ t.test('answers that are none', async (t) => {
     },
   )
   t.same(await (await client(200, '{}')).healing(), {})
+  const thrown = async (status: number) =>
+    await (await client(status, '')).status().catch((error: unknown) => error)
+  t.ok((await thrown(503)) instanceof NoAnswer, 'it may be starting')
+  t.notOk((await thrown(500)) instanceof NoAnswer)
+  const nobody = await openAdminClient({ endpoint: 'http://127.0.0.1:1' }, realWorld())
+  const refused = await nobody.status().catch((error: unknown) => error)
+  t.ok(refused instanceof NoAnswer)
+  t.match(refused, { exitCode: 1, message: /^no answer from http:\/\/127\.0\.0\.1:1: / })
 })

@@ -84,7 +84,8 @@ t.test('a pass says only what it knows', async (t) => {
 
 t.test('what is waited for counts from its beginning', async (t) => {
   const line = new HealLine()
-  const healing = { passes: [], queued: 0, mendedShards: 70, bytesRead: 5_000 }
+  const ended = { check: 0, scrub: 0 }
+  const healing = { passes: [], ended, queued: 0, mendedShards: 70, bytesRead: 5_000 }
   const show = (change: Partial<HealingStatus>, nowMs: number): string =>
     line.show({ ...healing, ...change } as HealingStatus, nowMs)
   t.equal(show({}, 0), 'no pass is under way')

@@ -92,10 +92,8 @@ class Search {
     if (earliestEnd === Number.POSITIVE_INFINITY) return true
     const name = `${this.#nameOf(from, state)} ${without?.join() ?? '.'}`
     if (this.#tried.has(name)) return false
-    for (let at = from; at < entries.length; at += 1) {
+    for (const at of this.#candidates(from, earliestEnd)) {
       const entry = entries[at]!
-      if (entry.begun > earliestEnd) break
-      if (this.#done[at] === 1) continue
       const next = this.#after(entry, state)
       if (next === undefined || (without && this.#isPossible(entry, without))) continue
       this.#done[at] = 1
@@ -105,6 +103,18 @@ class Search {
     }
     this.#tried.add(name)
     return false
+  }
+
+  /** What may come next: first what was answered, since the rest need not have happened. */
+  #candidates(from: number, earliestEnd: number): number[] {
+    const answered: number[] = []
+    const open: number[] = []
+    for (let at = from; at < this.#entries.length; at += 1) {
+      const { begun, ended } = this.#entries[at]!
+      if (begun > earliestEnd) break
+      if (this.#done[at] === 0) (ended < Number.POSITIVE_INFINITY ? answered : open).push(at)
+    }
+    return [...answered, ...open]
   }
 
   #isPossible(entry: Entry, state: readonly Label[]): boolean {

@@ -76,14 +76,17 @@ export function layoutRecord(
   return { headerBytes, cellBytes, shardBytes, cellCount, tailOffset, recordBytes }
 }
 
+/** Bytes of the header that says all of `description`. At most MAX_HEADER_BYTES of a shard that can be kept. */
+export function headerBytesOf({ key, metadata }: ShardDescription): number {
+  const bytes = FIXED_BYTES + Buffer.byteLength(key) + metadata.length + CHECK_BYTES
+  return roundUp(bytes, RECORD_ALIGNMENT)
+}
+
 /** The layout of the record that `description` asks for. */
 export function layoutShard(description: ShardDescription): RecordLayout {
-  const { key, metadata, cellBytes, shardBytes } = description
+  const { cellBytes, shardBytes } = description
   assert(cellBytes > 0 && cellBytes <= CELL_BYTES, 'a cell has a length and no more than the limit')
-  const headerBytes = roundUp(
-    FIXED_BYTES + Buffer.byteLength(key) + metadata.length + CHECK_BYTES,
-    RECORD_ALIGNMENT,
-  )
+  const headerBytes = headerBytesOf(description)
   assert(headerBytes <= MAX_HEADER_BYTES, 'key and metadata fit into a header')
   return layoutRecord(headerBytes, cellBytes, shardBytes)
 }

@@ -1,0 +1,172 @@
+// Frames: the bodies of requests and answers between nodes, tagged one by one. Layout: docs/formats/node-protocol.md.
+// Nothing of a frame is given to anybody before its tag was found right; none can be left out, repeated or moved.
+import { FRAME_TAG_BYTES, FrameSeal, isSameCode } from '../../digest/message-auth.ts'
+import { assert } from '../../kit/assert.ts'
+import { asBuffer } from '../../kit/bytes.ts'
+import { BrokenFrames } from './trouble.ts'
+
+/** Kinds of frames. Numbers are never reused. */
+export const FrameKind = {
+  /** The last one of its direction: what ends without it was cut off. */
+  End: 0,
+  /** One small request of a batch. */
+  Message: 1,
+  /** What became of one small request. */
+  Answer: 2,
+  /** Begins a stream: what it is about. */
+  Begin: 3,
+  /** The other end took up the stream. */
+  Begun: 4,
+  /** A cell of a shard, or names of shards. */
+  Data: 5,
+  /** The shard is complete and to be made durable. */
+  Commit: 6,
+  /** What was asked is done. */
+  Done: 7,
+  /** It is not, and why. */
+  Failed: 8,
+} as const
+
+/** A frame that was tagged by who has the key. */
+export interface Frame {
+  kind: number
+  payload: Buffer
+}
+
+/** A frame whose memory counts until done() is called. */
+export interface HeldFrame extends Frame {
+  done(): void
+}
+
+const HEADER_BYTES = 8
+
+/** What a frame has beside its payload. */
+export const FRAME_OVERHEAD_BYTES = HEADER_BYTES + FRAME_TAG_BYTES
+
+/** Makes the frames of one direction of one exchange, in order. */
+export class FrameWriter {
+  readonly #seal: FrameSeal
+
+  constructor(key: Uint8Array) {
+    this.#seal = new FrameSeal(key)
+  }
+
+  /** The next frame, in new memory: the payload may be reused at once. */
+  frame(kind: number, payload: Uint8Array = new Uint8Array(0)): Buffer {
+    const frame = Buffer.allocUnsafe(payload.length + FRAME_OVERHEAD_BYTES)
+    frame.writeUInt32LE(payload.length, 0)
+    frame.writeUInt32LE(kind, 4)
+    frame.set(payload, HEADER_BYTES)
+    const tagged = frame.subarray(0, HEADER_BYTES + payload.length)
+    frame.set(this.#seal.nextTag(tagged), tagged.length)
+    return frame
+  }
+}
+
+/** Bounds the memory in which frames are collected, for all exchanges together. */
+export interface FrameRoom {
+  /** Resolves once there is room for a payload of so many bytes, with how to give it back. */
+  acquire(payloadBytes: number): Promise<() => void>
+}
+
+/** For who has asked for what comes, and has bounded that. */
+export const ROOM_FOR_ALL: FrameRoom = { acquire: async () => () => {} }
+
+/** Reads the frames of one direction of one exchange. Throws BrokenFrames at the first that is not right. */
+export class FrameReader {
+  readonly #seal: FrameSeal
+  readonly #payloadBytesMax: number
+  #waiting: Buffer[] = []
+  #waitingBytes = 0
+
+  constructor(key: Uint8Array, payloadBytesMax: number) {
+    this.#seal = new FrameSeal(key)
+    this.#payloadBytesMax = payloadBytesMax
+  }
+
+  /** Adds bytes as they came: they must not change any more. */
+  push(bytes: Uint8Array): void {
+    if (bytes.length === 0) return
+    this.#waiting.push(asBuffer(bytes))
+    this.#waitingBytes += bytes.length
+  }
+
+  /** The payload of the frame that is coming, in bytes; undefined while that is not known. */
+  get comingBytes(): number | undefined {
+    if (this.#waitingBytes < HEADER_BYTES) return undefined
+    const bytes = this.#peek(HEADER_BYTES).readUInt32LE(0)
+    if (bytes > this.#payloadBytesMax) throw new BrokenFrames('a frame is too long')
+    return bytes
+  }
+
+  /** The next frame, if all of it is there. */
+  next(): Frame | undefined {
+    const payloadBytes = this.comingBytes
+    if (payloadBytes === undefined) return undefined
+    const total = payloadBytes + FRAME_OVERHEAD_BYTES
+    if (this.#waitingBytes < total) return undefined
+    const bytes = this.#take(total)
+    const tagged = bytes.subarray(0, HEADER_BYTES + payloadBytes)
+    if (!isSameCode(this.#seal.nextTag(tagged), bytes.subarray(tagged.length))) {
+      throw new BrokenFrames('a frame was changed')
+    }
+    return { kind: tagged.readUInt32LE(4), payload: tagged.subarray(HEADER_BYTES) }
+  }
+
+  /** Whether bytes are left that are no whole frame. */
+  get isBetweenFrames(): boolean {
+    return this.#waitingBytes === 0
+  }
+
+  #peek(count: number): Buffer {
+    const first = this.#waiting[0]!
+    if (first.length < count) this.#waiting = [Buffer.concat(this.#waiting)]
+    return this.#waiting[0]!
+  }
+
+  #take(count: number): Buffer {
+    assert(count <= this.#waitingBytes, 'no more is taken than there is')
+    this.#waitingBytes -= count
+    const first = this.#waiting[0]!
+    if (first.length >= count) {
+      this.#waiting[0] = first.subarray(count)
+      if (first.length === count) this.#waiting.shift()
+      return first.subarray(0, count)
+    }
+    const all = Buffer.concat(this.#waiting)
+    this.#waiting = all.length === count ? [] : [all.subarray(count)]
+    return all.subarray(0, count)
+  }
+}
+
+/**
+ * The frames in a body, up to and without the End. Throws BrokenFrames when that does not come, or is not the last. No more
+ * is read while there is no room.
+ */
+export async function* readFrames(
+  body: AsyncIterable<Uint8Array>,
+  reader: FrameReader,
+  room: FrameRoom = ROOM_FOR_ALL,
+): AsyncGenerator<HeldFrame> {
+  let release: (() => void) | undefined
+  let isEnded = false
+  try {
+    for await (const bytes of body) {
+      reader.push(bytes)
+      while (!isEnded && reader.comingBytes !== undefined) {
+        release ??= await room.acquire(reader.comingBytes)
+        const frame = reader.next()
+        if (frame === undefined) break
+        const done = release
+        release = undefined
+        isEnded = frame.kind === FrameKind.End
+        if (isEnded) done()
+        else yield { ...frame, done }
+      }
+      if (isEnded && !reader.isBetweenFrames) throw new BrokenFrames('something follows the end')
+    }
+  } finally {
+    release?.()
+  }
+  if (!isEnded) throw new BrokenFrames('the end did not come')
+}

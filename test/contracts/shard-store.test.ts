@@ -5,9 +5,11 @@ import { silentLog } from '../../src/kit/log.ts'
 import { realWorld, type World } from '../../src/kit/world.ts'
 import { Drive, formatDrive } from '../../src/storage-node/drive.ts'
 import type { OpenLevel } from '../../src/storage-node/drive-lock.ts'
+import { RemoteNode } from '../../src/storage-node/rpc/remote-node.ts'
 import { ShardStore } from '../../src/storage-node/shard-store.ts'
 import { LocalStorageNode } from '../../src/storage-node/storage-node.ts'
 import { ForgetfulMachine } from '../crash/forgetful-machine.ts'
+import { openPeer, serveShards } from '../support/node-pair.ts'
 import { Seeded } from '../support/seeded.ts'
 import { type ShardKeeper, sampleShard } from './shard-samples.ts'
 import { shardStoreContract } from './shard-store.contract.ts'
@@ -49,7 +51,18 @@ async function onNode(t: Test): Promise<ShardKeeper> {
   }
 }
 
-for (const [name, open] of Object.entries({ onDisk, inMemory, onNode })) {
+async function onOtherNode(t: Test): Promise<ShardKeeper> {
+  const local = new LocalStorageNode(new Map([[7, await inMemory(t)]]))
+  const { origin } = await serveShards(t, local)
+  const node = new RemoteNode(openPeer(t, { origin }), realWorld())
+  return {
+    beginShard: (description) => node.beginShard(7, description),
+    openShard: (id) => node.openShard(7, id),
+    deleteShard: (id) => node.deleteShard(7, id),
+  }
+}
+
+for (const [name, open] of Object.entries({ onDisk, inMemory, onNode, onOtherNode })) {
   t.test(name, async (t) => shardStoreContract(t, open))
 }
 

@@ -1,0 +1,142 @@
+// One exchange at the node that is asked: its frames, its deadline, and its answers, in whatever order they are ready.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Clock } from '../../kit/world.ts'
+import {
+  FrameKind,
+  FrameReader,
+  type FrameRoom,
+  FrameWriter,
+  type HeldFrame,
+  readFrames,
+} from './frames.ts'
+import type { ExchangeKeys } from './session-format.ts'
+import { NodeRefused } from './trouble.ts'
+
+export interface ExchangeParts {
+  request: IncomingMessage
+  response: ServerResponse
+  keys: ExchangeKeys
+  clock: Clock
+  room: FrameRoom
+  payloadBytesMax: number
+}
+
+/** An exchange under way. */
+export class Exchange {
+  readonly frames: AsyncGenerator<HeldFrame>
+  readonly #parts: ExchangeParts
+  readonly #writer: FrameWriter
+  readonly #ended = new AbortController()
+  #deadlineMs: number
+
+  constructor(deadlineMs: number, parts: ExchangeParts) {
+    const { request, response, keys, room, payloadBytesMax } = parts
+    this.#parts = parts
+    this.#deadlineMs = deadlineMs
+    this.#writer = new FrameWriter(keys.answer)
+    this.frames = readFrames(
+      // Who stops reading may still have something to say: the connection stays.
+      { [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false }) },
+      new FrameReader(keys.request, payloadBytesMax),
+      room,
+    )
+    response.once('close', () => this.#ended.abort(new NodeRefused('the asker has gone', 'late')))
+    // An answer that nobody reads any more is no error of ours.
+    response.on('error', () => undefined)
+    request.on('error', () => undefined)
+    void this.#watchDeadline()
+  }
+
+  get signal(): AbortSignal {
+    return this.#ended.signal
+  }
+
+  get deadlineMs(): number {
+    return this.#deadlineMs
+  }
+
+  /** The stream goes on: its deadline is another one. */
+  extendDeadline(deadlineMs: number): void {
+    this.#deadlineMs = Math.max(this.#deadlineMs, deadlineMs)
+  }
+
+  /** Throws when `deadlineMs`, or that of the exchange, is over, and when the asker has gone. */
+  checkDeadline(deadlineMs: number = this.#deadlineMs): void {
+    this.signal.throwIfAborted()
+    if (this.#parts.clock.monotonicMs() >= Math.min(deadlineMs, this.#deadlineMs)) {
+      throw new NodeRefused('the deadline is over', 'late')
+    }
+  }
+
+  /** Sends a frame; resolves when more can be sent. */
+  async send(kind: number, payload?: Uint8Array): Promise<void> {
+    const { response } = this.#parts
+    this.signal.throwIfAborted()
+    if (!response.headersSent) response.writeHead(200)
+    if (!response.write(this.#writer.frame(kind, payload))) await this.#drained()
+  }
+
+  /** Sends the end. What still comes is passed over for a moment: a connection that is reset may lose the answer. */
+  async end(): Promise<void> {
+    const { request, response } = this.#parts
+    if (this.signal.aborted) return
+    if (!response.headersSent) response.writeHead(200)
+    response.end(this.#writer.frame(FrameKind.End))
+    await this.frames.return(undefined)
+    if (!request.readableEnded) void this.#passOver()
+  }
+
+  /** Breaks the connection off. */
+  breakOff(): void {
+    this.#parts.response.destroy()
+    this.#parts.request.destroy()
+  }
+
+  async #passOver(): Promise<void> {
+    const { request, clock } = this.#parts
+    const over = new AbortController()
+    request.once('close', () => over.abort())
+    request.resume()
+    await clock.sleep(PASS_OVER_MS, over.signal).then(
+      () => request.destroy(),
+      () => undefined, // It has ended.
+    )
+  }
+
+  #drained(): Promise<void> {
+    const { response } = this.#parts
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        response.off('drain', go)
+        reject(this.signal.reason)
+      }
+      const go = (): void => {
+        this.signal.removeEventListener('abort', leave)
+        resolve()
+      }
+      response.once('drain', go)
+      this.signal.addEventListener('abort', leave, { once: true })
+    })
+  }
+
+  /** Breaks off what is not over at its deadline: one timer, however often that is put off. */
+  async #watchDeadline(): Promise<void> {
+    const { clock } = this.#parts
+    while (!this.signal.aborted) {
+      const leftMs = this.#deadlineMs - clock.monotonicMs()
+      if (leftMs <= 0) {
+        this.#ended.abort(new NodeRefused('the deadline is over', 'late'))
+        this.breakOff()
+        return
+      }
+      // Aborted: the exchange is over.
+      await clock.sleep(Math.min(leftMs + 1, TIMER_MS_MAX), this.signal).catch(() => undefined)
+    }
+  }
+}
+
+// For an asker that writes while it reads: time to read why it may stop.
+const PASS_OVER_MS = 5_000
+
+// Node's timers hold 31 bits.
+const TIMER_MS_MAX = 24 * 3_600_000

@@ -1,0 +1,163 @@
+// Small requests of one kind to one node, in batches: what is asked while two batches are under way goes with the next.
+// A lane is for what may wait for each other, such as requests for one drive: what hangs holds up its own lane only.
+import { Overloaded } from '../../kit/semaphore.ts'
+import type { Clock } from '../../kit/world.ts'
+import type { Answer } from './messages.ts'
+import { NodeFailed, NodeUnreachable } from './trouble.ts'
+
+/** A request that waits in a lane, or for its answer. */
+export interface LaneRequest {
+  type: number
+  body: Uint8Array
+  /** On our monotonic clock. */
+  deadlineMs: number
+}
+
+/**
+ * Sends a batch and calls back for every answer, which names its request by its place in the batch. Resolves when the
+ * batch is over, rejects when it was broken off; throws Unsent when the other can have seen nothing of it.
+ */
+export type SendBatch = (
+  requests: readonly LaneRequest[],
+  onAnswer: (answer: Answer) => void,
+  signal: AbortSignal,
+) => Promise<void>
+
+/** Bounds of a lane. */
+export interface LaneLimits {
+  batchesUnderWay: number
+  batchRequests: number
+  batchBytes: number
+  waitingRequests: number
+}
+
+const LIMITS: LaneLimits = {
+  batchesUnderWay: 2,
+  batchRequests: 64,
+  batchBytes: 1024 * 1024,
+  waitingRequests: 1024,
+}
+
+interface Pending extends LaneRequest {
+  isSent: boolean
+  isSettled: boolean
+  settle(end: { body: Uint8Array } | { error: Error }): void
+  /** Called once it is settled. */
+  onSettled: () => void
+}
+
+/** A lane. */
+export class Lane {
+  readonly #send: SendBatch
+  readonly #clock: Clock
+  readonly #limits: LaneLimits
+  readonly #waiting: Pending[] = []
+  #underWay = 0
+  #isPumping = false
+
+  constructor(send: SendBatch, clock: Clock, limits: Partial<LaneLimits> = {}) {
+    this.#send = send
+    this.#clock = clock
+    this.#limits = { ...LIMITS, ...limits }
+  }
+
+  /** Whether nothing waits and nothing is under way. */
+  get isIdle(): boolean {
+    return this.#waiting.length === 0 && this.#underWay === 0
+  }
+
+  /** The answer to a request. Rejects with what the other node said, with NodeUnreachable, or with Overloaded. */
+  ask(request: LaneRequest): Promise<Uint8Array> {
+    if (this.#waiting.length >= this.#limits.waitingRequests) {
+      return Promise.reject(new Overloaded('too many requests wait for a node already'))
+    }
+    return new Promise((resolve, reject) => {
+      const settled = new AbortController()
+      const pending: Pending = {
+        ...request,
+        ...{ isSent: false, isSettled: false, onSettled: () => {} },
+        settle: (end) => {
+          if (pending.isSettled) return
+          pending.isSettled = true
+          settled.abort()
+          if ('error' in end) reject(end.error)
+          else resolve(end.body)
+          pending.onSettled()
+        },
+      }
+      this.#waiting.push(pending)
+      void this.#giveUpLate(pending, settled.signal)
+      this.#pump()
+    })
+  }
+
+  /** Who waits is told, and what is under way goes on behind its back until its batch is over. */
+  async #giveUpLate(pending: Pending, settled: AbortSignal): Promise<void> {
+    const leftMs = Math.max(0, pending.deadlineMs - this.#clock.monotonicMs())
+    const isLate = await this.#clock.sleep(leftMs, settled).then(
+      () => true,
+      () => false, // It was settled.
+    )
+    if (!isLate) return
+    const place = this.#waiting.indexOf(pending)
+    if (place >= 0) this.#waiting.splice(place, 1)
+    const outcome = pending.isSent ? 'unknown' : 'not-sent'
+    pending.settle({ error: new NodeUnreachable('a node did not answer in time', outcome) })
+  }
+
+  /** Sends what waits, once all who ask in this moment have asked. */
+  #pump(): void {
+    if (this.#isPumping) return
+    this.#isPumping = true
+    queueMicrotask(() => {
+      this.#isPumping = false
+      while (this.#waiting.length > 0 && this.#underWay < this.#limits.batchesUnderWay) {
+        void this.#sendBatch(this.#nextBatch())
+      }
+    })
+  }
+
+  #nextBatch(): Pending[] {
+    const { batchRequests, batchBytes } = this.#limits
+    let bytes = 0
+    let count = 0
+    for (const { body } of this.#waiting) {
+      bytes += body.length
+      if (count > 0 && (count >= batchRequests || bytes > batchBytes)) break
+      count += 1
+    }
+    return this.#waiting.splice(0, count)
+  }
+
+  async #sendBatch(batch: Pending[]): Promise<void> {
+    this.#underWay += 1
+    const over = new AbortController()
+    let open = batch.length
+    for (const pending of batch) {
+      pending.isSent = true
+      pending.onSettled = () => {
+        open -= 1
+        // Nobody waits for the rest of it.
+        if (open === 0) over.abort()
+      }
+    }
+    const onAnswer = (answer: Answer): void => {
+      const pending = batch[answer.id]
+      if (pending === undefined) return
+      pending.settle(answer.kind === 'done' ? { body: answer.body } : { error: answer.failure })
+    }
+    try {
+      await this.#send(batch, onAnswer, over.signal)
+      settleAll(batch, new NodeFailed('a node left a request without an answer'))
+    } catch (error) {
+      settleAll(batch, error instanceof Error ? error : new NodeFailed(String(error)))
+    } finally {
+      this.#underWay -= 1
+      this.#pump()
+    }
+  }
+}
+
+function settleAll(batch: readonly Pending[], error: Error): void {
+  for (const pending of batch) pending.settle({ error })
+}

@@ -1,0 +1,86 @@
+// All other nodes of a cluster, as this process asks them: one Peer for each that it has an address of.
+import type { World } from '../../kit/world.ts'
+import type { StorageNode } from '../contract.ts'
+import { MessageType } from './messages.ts'
+import type { NodeService } from './node-service.ts'
+import { Peer, type PeerOptions } from './peer.ts'
+import { RemoteNode } from './remote-node.ts'
+import type { MessageTransport, SendOptions } from './transport.ts'
+import { NodeUnreachable } from './trouble.ts'
+
+/** Where a node listens, such as `http://10.0.0.3:9100`, by its id. */
+export type Origins = ReadonlyMap<string, string>
+
+interface Known {
+  origin: string
+  peer: Peer
+  node: RemoteNode
+}
+
+/** The other nodes. */
+export class Peers implements MessageTransport {
+  readonly #options: Pick<PeerOptions, 'identity' | 'limits' | 'tls'>
+  readonly #world: Pick<World, 'clock' | 'random'>
+  readonly #known = new Map<string, Known>()
+
+  constructor(
+    options: Pick<PeerOptions, 'identity' | 'limits' | 'tls'>,
+    world: Pick<World, 'clock' | 'random'>,
+  ) {
+    this.#options = options
+    this.#world = world
+  }
+
+  /** Takes the addresses of all nodes. What is under way to one that has moved, or is not among them, is broken off. */
+  async setOrigins(origins: Origins): Promise<void> {
+    const gone = [...this.#known].filter(([id, { origin }]) => origins.get(id) !== origin)
+    for (const [id] of gone) this.#known.delete(id)
+    for (const [id, origin] of origins) {
+      if (!this.#known.has(id)) this.#known.set(id, this.#open(id, origin))
+    }
+    await Promise.all(gone.map(([, { peer }]) => peer.close()))
+  }
+
+  /** The shards of a node; undefined when it has no address. */
+  nodeOf(id: string): StorageNode | undefined {
+    return this.#known.get(id)?.node
+  }
+
+  async send(to: string, bytes: Uint8Array, options: SendOptions): Promise<Uint8Array> {
+    const known = this.#known.get(to)
+    if (known === undefined) throw new NodeUnreachable(`node ${to} has no address`, 'not-sent')
+    const { deadlineMs, lane } = options
+    const request = { type: MessageType.Metadata, body: bytes, deadlineMs }
+    return await known.peer.ask(`metadata ${lane}`, request)
+  }
+
+  /** Breaks off what is under way. */
+  async close(): Promise<void> {
+    await this.setOrigins(new Map())
+  }
+
+  #open(to: string, origin: string): Known {
+    const peer = new Peer({ ...this.#options, to, origin }, this.#world)
+    return { origin, peer, node: new RemoteNode(peer, this.#world) }
+  }
+}
+
+/** What a node answers to messages that others send() it. */
+export function answerMessages(
+  answer: (from: string, bytes: Uint8Array, deadlineMs: number) => Promise<Uint8Array>,
+): NodeService {
+  return {
+    messages: new Map([
+      [MessageType.Metadata, (body, { from, deadlineMs }) => answer(from, body, deadlineMs)],
+    ]),
+    streams: new Map(),
+  }
+}
+
+/** One service that does what all of them do. */
+export function joinServices(services: readonly NodeService[]): NodeService {
+  return {
+    messages: new Map(services.flatMap(({ messages }) => [...messages])),
+    streams: new Map(services.flatMap(({ streams }) => [...streams])),
+  }
+}

@@ -1,0 +1,206 @@
+// The contract of a storage node, kept over the network: whoever writes and reads shards does not see where they lie.
+// Whatever happens on the way is a drive that has failed, its `cause` says what; see docs/formats/node-protocol.md.
+import { AssertionFailed, assert } from '../../kit/assert.ts'
+import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
+import type { World } from '../../kit/world.ts'
+import type {
+  DriveId,
+  ShardDescription,
+  ShardId,
+  ShardOpened,
+  ShardWriter,
+  StorageNode,
+} from '../contract.ts'
+import { cellLength, layoutShard, type RecordLayout } from '../segment/record-format.ts'
+import { FullDrives } from './full-drives.ts'
+import { MessageType } from './messages.ts'
+import type { Peer } from './peer.ts'
+import { RemoteReader } from './remote-reader.ts'
+import {
+  type BeginRequest,
+  decodeOpened,
+  encodeBegin,
+  encodePut,
+  encodeReader,
+  encodeShard,
+} from './shard-messages.ts'
+import { ShardStream, type StreamWaits } from './shard-stream.ts'
+import { NodeUnreachable } from './trouble.ts'
+
+export interface RemoteNodeOptions extends Partial<StreamWaits> {
+  /** Shards up to here are sent in one message, with others; larger ones are streams. */
+  messageShardBytes?: number
+}
+
+const WAITS: StreamWaits = { stepMs: 30_000, stallMs: 10_000, silenceMs: 120_000 }
+const MESSAGE_SHARD_BYTES = 128 * 1024
+
+/** Shards on the drives of another node. */
+export class RemoteNode implements StorageNode {
+  readonly #peer: Peer
+  readonly #world: Pick<World, 'clock'>
+  readonly #waits: StreamWaits
+  readonly #messageShardBytes: number
+  readonly #full: FullDrives
+  #readers = 0
+
+  constructor(peer: Peer, world: Pick<World, 'clock'>, options: RemoteNodeOptions = {}) {
+    this.#peer = peer
+    this.#world = world
+    this.#waits = { ...WAITS, ...options }
+    this.#messageShardBytes = options.messageShardBytes ?? MESSAGE_SHARD_BYTES
+    this.#full = new FullDrives(world)
+  }
+
+  async beginShard(
+    driveId: DriveId,
+    description: ShardDescription,
+    use: 'data' | 'move' = 'data',
+  ): Promise<ShardWriter> {
+    const layout = layoutShard(description)
+    const request = { driveId, description, use }
+    const steps =
+      description.shardBytes <= this.#messageShardBytes
+        ? await this.#beginMessage(request)
+        : await this.#beginStream(request)
+    return new RemoteWriter(layout, steps)
+  }
+
+  hasRoom(driveId: DriveId, shardBytes: number, use: 'data' | 'move'): boolean {
+    return this.#full.seemsToFit(driveId, shardBytes, use)
+  }
+
+  async openShard(driveId: DriveId, id: ShardId): Promise<ShardOpened> {
+    this.#readers += 1
+    const request = { driveId, id, reader: this.#readers }
+    const ask = (type: number, body: Uint8Array): Promise<Uint8Array> =>
+      onDrive(driveId, () => this.#askAgain(`read ${driveId}`, type, body))
+    const body = encodeReader(request)
+    const answer = await ask(MessageType.OpenShard, body)
+    const opened = await onDrive(driveId, async () => decodeOpened(answer))
+    if (opened.kind !== 'found') return opened
+    return { kind: 'found', reader: new RemoteReader(request, ask) }
+  }
+
+  async deleteShard(driveId: DriveId, id: ShardId): Promise<void> {
+    const body = encodeShard({ driveId, id })
+    await onDrive(driveId, () => this.#ask(`write ${driveId}`, MessageType.DeleteShard, body))
+  }
+
+  /** A small shard: first a look whether it could be begun, then all of it at once. Nothing of it is kept there between. */
+  async #beginMessage(request: BeginRequest): Promise<WriteSteps> {
+    const { driveId, description } = request
+    const lane = `write ${driveId}`
+    await this.#noting(request, () => this.#ask(lane, MessageType.ProbeRoom, encodeBegin(request)))
+    const bytes = Buffer.allocUnsafe(description.shardBytes)
+    let length = 0
+    return {
+      write: async (cell) => {
+        bytes.set(cell, length)
+        length += cell.length
+      },
+      commit: async (metadata) => {
+        const described = metadata === undefined ? description : { ...description, metadata }
+        const body = encodePut({ ...request, description: described, bytes })
+        await this.#noting(request, () => this.#ask(lane, MessageType.PutShard, body))
+      },
+      abort: () => {},
+    }
+  }
+
+  async #beginStream(request: BeginRequest): Promise<WriteSteps> {
+    const { driveId } = request
+    const parts = { waits: this.#waits, world: this.#world }
+    const stream = await this.#noting(request, () =>
+      ShardStream.open(this.#peer, encodeBegin(request), parts),
+    )
+    return {
+      write: (cell) => onDrive(driveId, () => stream.write(cell)),
+      commit: (metadata = new Uint8Array(0)) => onDrive(driveId, () => stream.commit(metadata)),
+      abort: () => stream.abort(),
+    }
+  }
+
+  /** Remembers drives that say that they are full: for hasRoom(). */
+  async #noting<T>(
+    { driveId, description, use }: BeginRequest,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await onDrive(driveId, work)
+    } catch (error) {
+      if (error instanceof DriveUnavailable && error.trouble === 'full') {
+        this.#full.note(driveId, description.shardBytes, use)
+      }
+      throw error
+    }
+  }
+
+  #ask(lane: string, type: number, body: Uint8Array): Promise<Uint8Array> {
+    const deadlineMs = this.#peer.nowMs + this.#waits.stepMs
+    return this.#peer.ask(lane, { type, body, deadlineMs })
+  }
+
+  /** For requests that change nothing: a connection that broke is no reason to give up, once. */
+  async #askAgain(lane: string, type: number, body: Uint8Array): Promise<Uint8Array> {
+    const deadlineMs = this.#peer.nowMs + this.#waits.stepMs
+    const ask = (): Promise<Uint8Array> => this.#peer.ask(lane, { type, body, deadlineMs })
+    try {
+      return await ask()
+    } catch (error) {
+      const isWorthIt = error instanceof NodeUnreachable && error.outcome === 'unknown'
+      if (!isWorthIt || this.#peer.nowMs >= deadlineMs) throw error
+      return await ask()
+    }
+  }
+}
+
+interface WriteSteps {
+  write(cell: Uint8Array): Promise<void>
+  commit(metadata: Uint8Array | undefined): Promise<void>
+  abort(): void
+}
+
+/** Holds callers to the contract of writers, as the stores of this process do. */
+class RemoteWriter implements ShardWriter {
+  readonly #layout: RecordLayout
+  readonly #steps: WriteSteps
+  #cells = 0
+  #state: 'open' | 'closed' | 'committed' = 'open'
+
+  constructor(layout: RecordLayout, steps: WriteSteps) {
+    this.#layout = layout
+    this.#steps = steps
+  }
+
+  async write(cell: Uint8Array): Promise<void> {
+    assert(this.#state === 'open', 'nothing is written after commit or abort')
+    const wanted = cellLength(this.#layout, this.#cells)
+    assert(cell.length === wanted, 'a cell is as long as its shard says')
+    this.#cells += 1
+    await this.#steps.write(cell)
+  }
+
+  async commit(metadata?: Uint8Array): Promise<void> {
+    assert(this.#state === 'open', 'a shard is committed once')
+    assert(this.#cells === this.#layout.cellCount, 'a shard that is committed has all its cells')
+    await this.#steps.commit(metadata)
+    this.#state = 'committed'
+  }
+
+  async abort(): Promise<void> {
+    if (this.#state !== 'open') return
+    this.#state = 'closed'
+    this.#steps.abort()
+  }
+}
+
+/** What the contract knows of trouble: a drive that can not be used, for the reason that is its cause. */
+async function onDrive<T>(driveId: DriveId, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof DriveUnavailable || error instanceof AssertionFailed) throw error
+    throw new DriveUnavailable(driveId, 'failed', { cause: error })
+  }
+}

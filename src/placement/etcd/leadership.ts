@@ -6,7 +6,10 @@ import type { Replica } from '../coordinator.ts'
 export interface PartitionRecord {
   /** Grows with every change but activation: of two primaries the one of the higher epoch holds. */
   epoch: number
-  /** Random: names the change that made this record. */
+  /**
+   * Random: names the change that made this record. Replicas promise an epoch together with it: after a restore that nobody
+   * has noticed yet, etcd may give an epoch a second time, and whoever promised it to the first id refuses the second.
+   */
   id: string
   /** Absent until one of the replicas takes the lead. */
   primary?: Replica
@@ -21,7 +24,7 @@ export interface PartitionRecord {
 /** What is left out has to be given by who writes the record. */
 export type NextRecord = Omit<PartitionRecord, 'id'>
 
-/** The record of a new partition. */
+/** The record of a new partition. Epochs are numbers of up to 53 bits: a restore lifts them by 2³² and more. */
 export function firstRecord(replicas: readonly Replica[], epoch: number): NextRecord {
   return { epoch, replicas: [...replicas] }
 }

@@ -3,6 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import { assert } from '../../kit/assert.ts'
 import { kibibytes, mebibytes } from '../../kit/bytes.ts'
 import type { Log } from '../../kit/log.ts'
 import { Semaphore } from '../../kit/semaphore.ts'
@@ -62,8 +63,10 @@ const LIMITS: ServerLimits = {
 
 // Longer than those who ask keep theirs (peer.ts): whoever is about to use a connection closes it.
 const KEEP_ALIVE_MS = 65_000
+const ANSWER_FIELDS_BYTES = 5
 const HEAD_BYTES_MAX = kibibytes(8)
-const ROOM_UNIT_BYTES = kibibytes(64)
+// Fine enough that many small messages to a drive that hangs take little of it.
+const ROOM_UNIT_BYTES = kibibytes(4)
 const STREAM_WAITERS_MAX = 10_000
 
 /** Serves other nodes. */
@@ -250,7 +253,12 @@ export class NodeServer {
       if (handler === undefined) throw new BadMessage(`message type ${type} is not known`)
       this.#checkOpen()
       context.checkDeadline()
-      return { kind: 'done', id, body: await handler(body, context) }
+      const answer = await handler(body, context)
+      assert(
+        answer.length <= this.#limits.payloadBytes - ANSWER_FIELDS_BYTES,
+        'an answer has a limit',
+      )
+      return { kind: 'done', id, body: answer }
     } catch (error) {
       this.#note(error, context.from)
       const failure = error instanceof Error ? error : new NodeFailed(String(error))

@@ -290,7 +290,7 @@ export class Peer {
       // Whatever it was: nothing of what is to be asked was sent.
       throw new NodeUnreachable(`node ${this.to} does not answer`, 'not-sent', { cause: error })
     } finally {
-      said.abort()
+      said.abort('it was answered')
     }
   }
 

@@ -108,7 +108,7 @@ export class ShardService implements NodeService {
     return encodeOpened(opened)
   }
 
-  async #read(body: Uint8Array, context: RequestContext): Promise<Uint8Array> {
+  async #read(body: Uint8Array, context: RequestContext): Promise<readonly Uint8Array[]> {
     const request = decodeCell(body)
     const leave = await this.#enterDrive(request.driveId, context)
     try {

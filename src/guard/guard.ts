@@ -1,4 +1,4 @@
-// Starts the server again when it ended by a signal that nobody asked for. Why: docs/decisions/0017-a-guard-for-the-server.md.
+// Starts the server again when it ended by a signal that nobody asked for. Why: docs/decisions/0018-a-guard-for-the-server.md.
 import type { Log } from '../kit/log.ts'
 import type { LogLevel } from '../kit/log-levels.ts'
 import type { World } from '../kit/world.ts'

@@ -25,8 +25,6 @@ export interface AdminParts {
   objects: Pick<ObjectStore, 'findBucket' | 'find' | 'countUploads'>
   orphans: Pick<OrphanSweep, 'progress' | 'sweepNow'>
   clock: Pick<Clock, 'now'>
-  /** Of the process, since its guard began. */
-  restarts: NonNullable<StoreStatus['restarts']>
 }
 
 /** The admin API of this store. */
@@ -48,8 +46,7 @@ export function openAdmin(parts: AdminParts): AdminApi {
   }
 }
 
-async function statusOf(parts: AdminParts): Promise<StoreStatus> {
-  const { storage, objects, orphans, restarts } = parts
+async function statusOf({ storage, objects, orphans }: AdminParts): Promise<StoreStatus> {
   const { count, bytes, oldestMs } = await objects.countUploads()
   const facts = {
     drives: statusOfDrives(storage),
@@ -63,7 +60,6 @@ async function statusOf(parts: AdminParts): Promise<StoreStatus> {
     ...facts,
     uploads: { count, bytes, ...(oldestMs === undefined ? {} : { oldestMs }) },
     orphans: orphansOf(orphans.progress(), storage),
-    ...(restarts.count === 0 ? {} : { restarts }),
   }
 }
 

@@ -8,7 +8,6 @@ export const ARROWS: Record<string, readonly string[]> = {
   erasure: ['kit'],
   digest: ['kit'],
   encryption: ['kit'],
-  guard: ['kit'],
   metadata: ['kit', 'digest'],
   placement: ['kit', 'metadata', 'digest'],
   'storage-node': ['kit', 'metadata', 'placement', 'erasure', 'digest'],
@@ -29,7 +28,7 @@ export const ARROWS: Record<string, readonly string[]> = {
     ...['metadata', 'placement', 'storage-node', 'objects', 'gateway'],
   ],
   cli: [
-    ...['member.ts', 'config.ts', 'exit.ts', 'version.ts', 'encryption', 'guard', 'kit'],
+    ...['member.ts', 'config.ts', 'exit.ts', 'version.ts', 'encryption', 'kit'],
     ...['gateway/admin-api.ts', 'gateway/auth/sigv4.ts', 'gateway/auth/times.ts'],
     'embedded/recover.ts',
   ],

@@ -1,0 +1,71 @@
+// A coordinator that is linearizable and nothing more: slow, away at times, with answers that get lost and watches with gaps.
+import {
+  type Decision,
+  isNewer,
+  type ReplicaId,
+} from '../../../src/metadata/replication/decision.ts'
+import type { Seeded } from '../../support/seeded.ts'
+import { type ClusterWorld, oneIn } from './world.ts'
+
+/** What nodes read of it. */
+export interface CoordinatorState {
+  decision: Decision
+  wanted: readonly ReplicaId[]
+}
+
+/** Holds the decision of the one partition, and where its replicas are wanted. */
+export class SimulatedCoordinator {
+  isAway = false
+  /** Once in so many an answer is lost. */
+  lost = 0
+  state: CoordinatorState
+  /** Told of every decision when it is made. */
+  onDecision: (decision: Decision) => void = () => {}
+  readonly decisions: Decision[]
+  readonly #world: ClusterWorld
+  readonly #random: Seeded
+
+  constructor(world: ClusterWorld, state: CoordinatorState) {
+    this.#world = world
+    this.#random = world.random('coordinator')
+    this.state = state
+    this.decisions = [state.decision]
+  }
+
+  /** Compare-and-swap; `answer` is told what holds then, if anything comes back. */
+  decide(from: Decision, to: Decision, answer: (state: CoordinatorState) => void): void {
+    this.#world.schedule.after(this.#delay(), () => {
+      if (this.isAway) return
+      const { decision } = this.state
+      if (!isNewer(decision, from) && !isNewer(from, decision)) this.#adopt(to)
+      this.#reply(answer)
+    })
+  }
+
+  /** A linearizable read, if it comes back. */
+  read(answer: (state: CoordinatorState) => void): void {
+    this.#world.schedule.after(this.#delay(), () => {
+      if (!this.isAway) this.#reply(answer)
+    })
+  }
+
+  #adopt(decision: Decision): void {
+    if (!isNewer(decision, this.state.decision)) this.#world.fail('a decision goes back')
+    this.state = { ...this.state, decision }
+    this.decisions.push(decision)
+    const { epoch, primary, replicas, previous } = decision
+    this.#world.trace(`decided ${epoch} ${primary} of ${replicas} was ${previous ?? 'settled'}`)
+    this.onDecision(decision)
+  }
+
+  #reply(answer: (state: CoordinatorState) => void): void {
+    const { state } = this
+    if (!oneIn(this.#random, this.lost)) {
+      this.#world.schedule.after(this.#delay(), () => answer(state))
+    }
+  }
+
+  #delay(): number {
+    return 2 + this.#random.below(20)
+  }
+}

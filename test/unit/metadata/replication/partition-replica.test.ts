@@ -1,0 +1,184 @@
+// One replica, told by hand what happens: what it says, and what it waits for before it says it.
+import t from 'tap'
+import {
+  type Decision,
+  type ReplicaId,
+  reignEpoch,
+} from '../../../../src/metadata/replication/decision.ts'
+import {
+  type DurableState,
+  type Effect,
+  NEW_REPLICA,
+  USUAL_LIMITS,
+} from '../../../../src/metadata/replication/effects.ts'
+import type { Message } from '../../../../src/metadata/replication/message.ts'
+import { PartitionReplica } from '../../../../src/metadata/replication/partition-replica.ts'
+
+const [a, b, c] = ['a', 'b', 'c'] as [ReplicaId, ReplicaId, ReplicaId]
+const decision: Decision = { epoch: 1, primary: a, replicas: [a, b, c], previous: undefined }
+const first = reignEpoch(1, 0)
+const BEGINNING = { epoch: 0, sequence: 0 }
+const batch = Buffer.from('x')
+
+function open(self: ReplicaId, state: DurableState = NEW_REPLICA): PartitionReplica {
+  return new PartitionReplica({ self, limits: USUAL_LIMITS, state }, { below: () => 0 })
+}
+
+/** Takes effects, lets all writes become durable, and says what came of it. */
+function settle(replica: PartitionReplica): Effect[] {
+  const all: Effect[] = []
+  for (let effects = replica.take(); effects.length > 0; effects = replica.take()) {
+    all.push(...effects)
+    for (const effect of effects) if (effect.kind === 'write') replica.durable(effect.number)
+  }
+  return all
+}
+
+function sentBy(effects: readonly Effect[], to?: ReplicaId): Message[] {
+  return effects.flatMap((effect) =>
+    effect.kind === 'send' && (to === undefined || effect.to === to) ? [effect.message] : [],
+  )
+}
+
+/** The primary, serving: b answered, c is silent. */
+function serving(): PartitionReplica {
+  const primary = open(a)
+  primary.observe(decision)
+  settle(primary)
+  primary.receive(b, { kind: 'fenced', epoch: first, last: BEGINNING })
+  settle(primary)
+  primary.receive(b, { kind: 'appended', epoch: first, matched: 1 })
+  settle(primary)
+  t.equal(primary.isServing, true)
+  return primary
+}
+
+t.test('nothing is said in an epoch before its promise is durable', async (t) => {
+  const primary = open(a)
+  primary.observe(decision)
+  const effects = primary.take()
+  t.same(sentBy(effects), [])
+  const writes = effects.flatMap((effect) => (effect.kind === 'write' ? effect.changes : []))
+  t.same(writes, [
+    { kind: 'decision', decision },
+    { kind: 'promise', epoch: first },
+  ])
+  t.same(sentBy(settle(primary)), [])
+  primary.durable(2)
+  t.same(sentBy(primary.take(), b), [{ kind: 'fence', epoch: first }])
+})
+
+t.test('a primary that begins again has another epoch', async (t) => {
+  const again = open(a, { ...NEW_REPLICA, promised: first, decision })
+  t.equal(again.reign, first + 1)
+  const deposed = open(a, { ...NEW_REPLICA, promised: reignEpoch(2, 0), decision })
+  t.equal(deposed.reign, undefined, 'somebody newer was promised')
+})
+
+t.test('a replica answers once it is durable, and refuses who is older', async (t) => {
+  const replica = open(b)
+  const entry = { epoch: first, sequence: 1, prevEpoch: 0, committed: 0, batch }
+  const append = { kind: 'append', epoch: first, previous: BEGINNING, entries: [entry] } as const
+  replica.receive(a, { ...append, committed: 0, steady: true })
+  const effects = replica.take()
+  t.same(sentBy(effects), [], 'not yet')
+  replica.durable(1)
+  t.same(sentBy(replica.take()), [{ kind: 'appended', epoch: first, matched: 1 }])
+  replica.receive(c, { kind: 'fence', epoch: first + 5 })
+  const last = { epoch: first, sequence: 1 }
+  t.same(sentBy(settle(replica)), [{ kind: 'fenced', epoch: first + 5, last }])
+  replica.receive(a, { ...append, committed: 1, steady: true })
+  t.same(sentBy(settle(replica)), [{ kind: 'refused', epoch: first, promised: first + 5 }])
+  t.equal(replica.log.committed, 0)
+})
+
+t.test('what was never committed is cut off, and may be replaced by an older epoch', async (t) => {
+  const old = { epoch: 5, sequence: 1, prevEpoch: 0, committed: 0, batch }
+  const replica = open(b, { ...NEW_REPLICA, promised: 5, entries: [old] })
+  const entries = [
+    { epoch: 4, sequence: 1, prevEpoch: 0, committed: 0, batch },
+    { epoch: 6, sequence: 2, prevEpoch: 4, committed: 0, batch },
+  ]
+  const append = { kind: 'append', epoch: 6, previous: BEGINNING, entries } as const
+  replica.receive(a, { ...append, committed: 1, steady: true })
+  const effects = settle(replica)
+  t.same(sentBy(effects), [{ kind: 'appended', epoch: 6, matched: 2 }])
+  t.same(
+    effects.filter(({ kind }) => kind === 'apply'),
+    [{ kind: 'apply', entries: entries.slice(0, 1) }],
+  )
+  replica.receive(a, { ...append, entries: entries.slice(0, 1), committed: 1, steady: true })
+  t.equal(replica.log.tail.last.sequence, 2, 'an older message again cuts nothing off')
+})
+
+t.test('a proposal is applied once a majority has it', async (t) => {
+  const primary = serving()
+  t.same(primary.propose(batch), { kind: 'proposed', epoch: first, sequence: 2 })
+  t.same(
+    settle(primary).filter(({ kind }) => kind === 'apply'),
+    [],
+    'the own drive is not enough',
+  )
+  primary.receive(b, { kind: 'appended', epoch: first, matched: 2 })
+  const [applied] = settle(primary).filter((effect) => effect.kind === 'apply')
+  t.same(
+    applied?.entries.map(({ sequence }) => sequence),
+    [2],
+  )
+})
+
+t.test('a read waits for a round that began after it', async (t) => {
+  const primary = serving()
+  primary.read(1)
+  t.same(sentBy(settle(primary), b), [{ kind: 'confirm', epoch: first, round: 1 }])
+  primary.read(2)
+  primary.read(3)
+  primary.receive(b, { kind: 'confirmed', epoch: first, round: 1 })
+  const effects = settle(primary)
+  const ready = effects.flatMap((effect) => (effect.kind === 'read-ready' ? [effect.read] : []))
+  t.same(ready, [1], 'an answer to an older question is none to later reads')
+  t.same(
+    sentBy(effects, b),
+    [{ kind: 'confirm', epoch: first, round: 2 }],
+    'which share the next one',
+  )
+  primary.receive(b, { kind: 'refused', epoch: first, promised: reignEpoch(2, 0) })
+  t.same(settle(primary), [{ kind: 'deposed', epoch: first }])
+  t.same(primary.read(4), { kind: 'not-serving', primary: a })
+})
+
+t.test('a primary with a shorter log fetches what a majority may have committed', async (t) => {
+  const primary = open(a)
+  primary.observe(decision)
+  settle(primary)
+  const entry = { epoch: 3, sequence: 1, prevEpoch: 0, committed: 0, batch }
+  primary.receive(b, { kind: 'fenced', epoch: first, last: { epoch: 3, sequence: 1 } })
+  t.same(sentBy(settle(primary), b), [{ kind: 'fetch', epoch: first, after: BEGINNING }])
+  primary.receive(b, { kind: 'fetched', epoch: first, after: BEGINNING, entries: [entry] })
+  settle(primary)
+  t.same(primary.log.tail.last, { epoch: first, sequence: 2 }, 'and an entry of its own behind it')
+  t.equal(primary.log.committed, 0)
+})
+
+t.test('too much is refused', async (t) => {
+  const primary = serving()
+  for (let count = 0; count < USUAL_LIMITS.pendingEntries; count += 1) primary.propose(batch)
+  t.same(primary.propose(batch), { kind: 'busy' })
+  for (let read = 0; read < USUAL_LIMITS.readsMax; read += 1) primary.read(read)
+  t.same(primary.read(0), { kind: 'busy' })
+})
+
+t.test('a silent primary is replaced once a majority misses it', async (t) => {
+  const replica = open(b)
+  replica.observe(decision)
+  settle(replica)
+  for (let tick = 0; tick < USUAL_LIMITS.suspectTicks; tick += 1) replica.tick()
+  t.same(sentBy(settle(replica)), [
+    { kind: 'doubt', epoch: 1 },
+    { kind: 'doubt', epoch: 1 },
+  ])
+  replica.receive(c, { kind: 'doubted', epoch: 1, misses: true, last: BEGINNING })
+  replica.tick()
+  const to = { ...decision, epoch: 2, primary: b }
+  t.same(settle(replica), [{ kind: 'decide', from: decision, to }])
+})

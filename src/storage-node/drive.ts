@@ -250,6 +250,7 @@ export class Drive {
   fail(cause: unknown): void {
     if (this.#failure !== undefined) return
     this.#failure = cause ?? new Error('the drive failed')
+    if (isMissing(cause)) void this.#noteIfGone()
     this.#stop()
     for (const listener of this.#listeners) listener(this.#failure)
     this.#listeners.clear()
@@ -317,15 +318,25 @@ export class Drive {
   }
 
   async #checkMarker(): Promise<void> {
+    const gone = await this.#findGone()
+    if (gone !== undefined) this.#failAndThrow(gone)
+  }
+
+  /** Whether what was opened is where it was. */
+  async #findGone(): Promise<DriveGone | undefined> {
     const stat = await this.#world.disk.stat(`${this.path}/${MARKER}`)
-    if (stat === undefined) this.#failAndThrow(new DriveGone('the directory of the drive is gone'))
+    if (stat === undefined) return new DriveGone('the directory of the drive is gone')
     const known = [this.#markerStat, this.#nextMarkerStat]
     const isKnown = known.some(
       (one) => one !== undefined && one.inode === stat.inode && one.device === stat.device,
     )
-    if (!isKnown) {
-      this.#failAndThrow(new DriveGone('another directory took the place of the drive'))
-    }
+    return isKnown ? undefined : new DriveGone('another directory took the place of the drive')
+  }
+
+  /** A file that is not there is the first that one sees of a drive that is not there: it may be back as a whole. */
+  async #noteIfGone(): Promise<void> {
+    // A disk that does not answer is not one that went away.
+    this.#failure = (await this.#findGone().catch(() => undefined)) ?? this.#failure
   }
 
   #untilFailed<T>(done: Promise<T>): Promise<T> {

@@ -4,9 +4,10 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { DriveUnavailable } from '../../../src/kit/drive-unavailable.ts'
-import { realWorld } from '../../../src/kit/world.ts'
+import { type Disk, realWorld } from '../../../src/kit/world.ts'
 import {
   Drive,
+  DriveGone,
   type DriveMarker,
   formatDrive,
   inspectDrive,
@@ -189,6 +190,34 @@ t.test('a file, a directory or a whole drive that is gone or replaced', async (t
     await t.rejects(drive.syncFile(file), DriveUnavailable, name)
     t.ok(drive.failure)
     await file.close()
+    await drive.close()
+  }
+})
+
+t.test('a drive that is away is known from any file that is missing', async (t) => {
+  const root = t.testdir()
+  for (const name of ['stays', 'goes']) {
+    const path = `${root}/${name}`
+    mkdirSync(path)
+    await formatDrive(world, path, marker)
+    const looks: Promise<unknown>[] = []
+    const disk: Disk = Object.assign(Object.create(world.disk) as Disk, {
+      stat: (file: string) => {
+        const look = world.disk.stat(file)
+        looks.push(look)
+        return look
+      },
+    })
+    const drive = await Drive.open({ disk }, path, marker)
+    if (name === 'goes') renameSync(path, `${path}-elsewhere`)
+    const missing = Object.assign(new Error('no such file'), { code: 'ENOENT' })
+    looks.length = 0
+    drive.fail(missing)
+    t.equal(drive.failure, missing)
+    t.equal(looks.length, 1)
+    await looks[0]
+    await new Promise((resolve) => setImmediate(resolve))
+    t.equal(drive.failure instanceof DriveGone, name === 'goes', name)
     await drive.close()
   }
 })

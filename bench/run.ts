@@ -1,5 +1,5 @@
 // npm run bench: every bench once, printed and kept as JSON in bench/results/ with the processor's name.
-// `npm run bench -- codec`, `-- digests` or `-- store` runs one of them; `--short` takes a tenth of the operations.
+// `npm run bench -- codec`, `-- digests`, `-- store` or `-- nodes` runs one of them; `--short` takes a tenth of the operations.
 // `-- mend` and `-- grow` run only when they are named: a quarter of an hour each, and `mend` takes 20 GB of disk.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -9,6 +9,7 @@ import { benchCodec } from './codec.bench.ts'
 import { benchDigests } from './digests.bench.ts'
 import { benchGrow } from './grow.bench.ts'
 import { benchMend } from './mend.bench.ts'
+import { benchNodeProtocol } from './node-protocol.bench.ts'
 import { benchPutGetList } from './put-get-list.bench.ts'
 
 const RESULTS = fileURLToPath(new URL('../../bench/results/', import.meta.url))
@@ -25,6 +26,7 @@ console.log(JSON.stringify(result.machine))
 if (isWanted('codec')) result.codec = await benchCodec()
 if (isWanted('digests')) result.digests = await benchDigests()
 if (isWanted('store')) result.store = await benchPutGetList(wanted.includes('--short') ? 0.1 : 1)
+if (isWanted('nodes')) result.nodes = await benchNodeProtocol()
 if (wanted.includes('mend'))
   result.mend = await benchMend(wanted.includes('--short') ? 400 : 20_000)
 if (wanted.includes('grow')) result.grow = await benchGrow(wanted.includes('--short') ? 200 : 2_000)

@@ -1,7 +1,7 @@
 // Options, environment and file → one frozen configuration. The only reader of process.env.
 // Every option `--a-b` is also KINTSUGI_A_B and `a-b` in the file; option beats environment beats file.
 import { parse as parseToml } from 'smol-toml'
-import { LOG_LEVELS, type LogLevel } from './kit/log.ts'
+import { LOG_LEVELS, type LogLevel } from './kit/log-levels.ts'
 
 /** One option: the table that the command line, the environment and the file share. */
 export interface OptionSpec {
@@ -212,6 +212,9 @@ export async function loadServeConfig(sources: ConfigSources): Promise<ServeConf
   }
   return Object.freeze(readSettings(settings, sources))
 }
+
+/** What the guard tells the server that it starts; nobody else sets it. */
+export const GUARD_VARIABLE = 'KINTSUGI_GUARDED'
 
 /** The environment of this process. */
 export function processEnvironment(): Record<string, string | undefined> {
@@ -442,6 +445,6 @@ function readCredentials(environment: ConfigSources['environment']): Credentials
 export function unknownVariables(environment: ConfigSources['environment']): string[] {
   const known = new Set(SERVE_OPTIONS.map(({ name }) => environmentName(name)))
   known.add('KINTSUGI_ROOT_ACCESS_KEY_ID').add('KINTSUGI_ROOT_SECRET_ACCESS_KEY')
-  known.add('KINTSUGI_VAULT_TOKEN')
+  known.add('KINTSUGI_VAULT_TOKEN').add(GUARD_VARIABLE)
   return Object.keys(environment).filter((name) => name.startsWith('KINTSUGI_') && !known.has(name))
 }

@@ -1,9 +1,11 @@
 // The executable: command line → cli/*. Every end of the program passes here.
-
-import { buildProgram } from './cli/program.ts'
+import { guardServer, isToGuard } from './cli/guard-server.ts'
 import { Exit } from './exit.ts'
 
 try {
+  if (isToGuard(process.argv.slice(2))) await guardServer()
+  // Only now, so that a guard stays small.
+  const { buildProgram } = await import('./cli/program.ts')
   await buildProgram().parseAsync(process.argv)
 } catch (error) {
   const known = error instanceof Exit

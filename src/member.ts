@@ -2,8 +2,9 @@
 // Embedded: gateway, objects, metadata, placement and storage over local directories.
 import type { ServeConfig } from './config.ts'
 import { prepareDigests } from './digest/digest.ts'
-import { openAdmin } from './embedded/admin.ts'
+import { type AdminParts, openAdmin } from './embedded/admin.ts'
 import { type OpenedStore, openStore } from './embedded/open-store.ts'
+import { type RememberedDrive, rememberDrives } from './embedded/remembered-drives.ts'
 import type { EmbeddedStorage } from './embedded/storage.ts'
 import { Exit, portTaken } from './exit.ts'
 import { isBucketName } from './gateway/address.ts'
@@ -24,6 +25,10 @@ export interface MemberParts {
   world: World
   log: Log
   registry: Registry
+  /** How often the process was started again by its guard. */
+  restarts: AdminParts['restarts']
+  /** Drives of the server before this one, when that crashed. */
+  remembered: readonly RememberedDrive[]
 }
 
 /** A running store. */
@@ -31,6 +36,8 @@ export interface Member {
   /** http://127.0.0.1:9000 */
   endpoint: string
   drives: readonly { path: string }[]
+  /** What the next server should know of them if this one crashes. */
+  remember(): Promise<readonly RememberedDrive[]>
   code: ErasureCode
   /** Of new objects of the class REDUCED_REDUNDANCY. */
   reducedCode: ErasureCode
@@ -61,6 +68,7 @@ async function openParts(
   return {
     endpoint: gateway.endpoint,
     drives: storage.drives.list(),
+    remember: () => rememberDrives(storage.drives.list(), parts.world),
     code: storage.coordinator.state.map.code,
     reducedCode: storage.reducedCode(),
     credentials: storage.credentials,
@@ -92,7 +100,7 @@ interface GatewayBase {
 async function openGateway(
   config: ServeConfig,
   { storage, objects, orphans, opened }: GatewayBase,
-  { world, log, registry }: MemberParts,
+  { world, log, registry, restarts }: MemberParts,
 ): Promise<{ endpoint: string; close: Gateway['close'] }> {
   const tls = config.tls && (await loadTls(config.tls, world))
   const { accessKeyId, secretAccessKey } = storage.credentials
@@ -106,7 +114,7 @@ async function openGateway(
     },
     {
       ...{ world, log, objects, operations, registry },
-      admin: openAdmin({ storage, objects, orphans, clock: storage.clock }),
+      admin: openAdmin({ storage, objects, orphans, clock: storage.clock, restarts }),
     },
   )
   if (config.tls && tls) {

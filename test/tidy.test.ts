@@ -26,6 +26,8 @@ const AWAITED: readonly string[] = [
   'src/storage-node/rpc/node-server.ts',
   'src/storage-node/rpc/peers.ts',
   'src/storage-node/rpc/shard-service.ts',
+  'src/placement/etcd/node-registry.ts',
+  'src/placement/etcd/restore-coordinator.ts',
 ]
 
 const root = findRoot()

@@ -9,7 +9,7 @@ import { inspect } from './inspect.ts'
 import { newKey } from './new-key.ts'
 import { recoverCommand } from './recover.ts'
 import { releaseOrphansCommand } from './release-orphans.ts'
-import { serve } from './serve.ts'
+import { serveGuarded } from './serve-guarded.ts'
 import { status } from './status.ts'
 
 /** The program; parsing it runs the command. Throws Exit. */
@@ -42,7 +42,7 @@ function serveCommand(): Command {
   for (const spec of SERVE_OPTIONS) command.addOption(optionOf(spec))
   // Without commander's camelCase: options keep the names they have in the file.
   command.action(async (directories: string[]) => {
-    await serve(directories, namedOptions(command))
+    await serveGuarded({ directories, options: namedOptions(command) })
   })
   return command
 }

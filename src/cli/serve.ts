@@ -8,36 +8,64 @@ import {
   unknownVariables,
 } from '../config.ts'
 import { Exit, portTaken } from '../exit.ts'
+import type { Leash } from '../guard/leash.ts'
+import type { Life } from '../guard/life.ts'
 import { type Log, openLog } from '../kit/log.ts'
-import { Registry } from '../kit/metrics.ts'
-import { realWorld, type World } from '../kit/world.ts'
-import { type Member, openMember } from '../member.ts'
+import { computedCounter, Registry } from '../kit/metrics.ts'
+import { realWorld, stayAlive, type World } from '../kit/world.ts'
+import { type Member, type MemberParts, openMember } from '../member.ts'
 import { createAdminServer } from './admin-server.ts'
 import { printWelcome } from './welcome.ts'
 
 /** SIGTERM drains within this time, so that everything is closed within ten seconds. */
 const DRAIN_MS = 8_000
 
+/** What the command line said. */
+export interface ServeWords {
+  directories: readonly string[]
+  options: Record<string, string | string[] | boolean | undefined>
+}
+
+/** What the guard told, and the way to tell it something. */
+interface Guarded {
+  life: Life
+  leash: Leash
+}
+
 /** Runs until SIGTERM or SIGINT; throws Exit when it can not start. */
-export async function serve(
-  directories: readonly string[],
-  options: Record<string, string | string[] | boolean | undefined>,
-): Promise<void> {
+export async function serve(words: ServeWords, { life, leash }: Guarded): Promise<void> {
   const world = realWorld()
-  const config = await loadConfig(directories, options, world)
+  // Who was given a free port once keeps it.
+  const config = { ...(await loadConfig(words, world)), ...life.ports }
   const log = openLog(config.logLevel)
   warnOfUnknownVariables(log)
   const registry = new Registry()
-  const member = await openMember(config, { world, log, registry })
+  countRestarts(life, registry)
+  const remembered = (life.memory ?? []) as MemberParts['remembered']
+  const parts = { world, log, registry, restarts: life.restarts, remembered }
+  const member = await stayAlive(openMember(config, parts))
   const admin = createAdminServer(registry, () => member.readiness())
   const adminEndpoint = await listenAdmin(admin, config, member)
   endOnSignals(member, admin, log)
-  printWelcome(member, config, adminEndpoint)
+  const ports = { port: portOf(member.endpoint), adminPort: portOf(adminEndpoint) }
+  await leash.tell({ ...ports, logLevel: config.logLevel, memory: await member.remember() })
+  if (life.ports === undefined) printWelcome(member, config, adminEndpoint)
+  else log.info({ endpoint: member.endpoint }, 'the store serves again')
+}
+
+function countRestarts({ restarts }: Life, registry: Registry): void {
+  const name = 'kintsugi_process_restarts_total'
+  const help = 'How often the server ended by a signal and was started again, since its guard began'
+  computedCounter({ name, help, value: () => restarts.count }, registry)
+}
+
+/** Of an endpoint; ours always say their port. */
+function portOf(endpoint: string): number {
+  return Number(/:(\d+)$/.exec(endpoint)?.[1])
 }
 
 async function loadConfig(
-  directories: readonly string[],
-  options: Record<string, string | string[] | boolean | undefined>,
+  { directories, options }: ServeWords,
   { disk }: World,
 ): Promise<ServeConfig> {
   try {

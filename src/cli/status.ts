@@ -48,6 +48,16 @@ export function showStatus(found: StoreStatus): string[] {
     ...showHealing(healing),
     showUploads(found),
     ...showOrphans(found),
+    ...showRestarts(found),
+  ]
+}
+
+function showRestarts({ restarts }: StoreStatus): string[] {
+  if (restarts?.last === undefined) return []
+  const { count, last } = restarts
+  const times = count === 1 ? 'once' : `${count} times`
+  return [
+    `Restarts  the server was started again ${times}, the last time after ${last.signal} at ${showTime(last.ms)}`,
   ]
 }
 

@@ -25,6 +25,8 @@ export interface AdminParts {
   objects: Pick<ObjectStore, 'findBucket' | 'find' | 'countUploads'>
   orphans: Pick<OrphanSweep, 'progress' | 'sweepNow'>
   clock: Pick<Clock, 'now'>
+  /** Of the process, since its guard began. */
+  restarts: NonNullable<StoreStatus['restarts']>
 }
 
 /** The admin API of this store. */
@@ -46,7 +48,8 @@ export function openAdmin(parts: AdminParts): AdminApi {
   }
 }
 
-async function statusOf({ storage, objects, orphans }: AdminParts): Promise<StoreStatus> {
+async function statusOf(parts: AdminParts): Promise<StoreStatus> {
+  const { storage, objects, orphans, restarts } = parts
   const { count, bytes, oldestMs } = await objects.countUploads()
   const facts = {
     drives: statusOfDrives(storage),
@@ -60,6 +63,7 @@ async function statusOf({ storage, objects, orphans }: AdminParts): Promise<Stor
     ...facts,
     uploads: { count, bytes, ...(oldestMs === undefined ? {} : { oldestMs }) },
     orphans: orphansOf(orphans.progress(), storage),
+    ...(restarts.count === 0 ? {} : { restarts }),
   }
 }
 

@@ -31,6 +31,7 @@ import { weighDrives } from './drive-weight.ts'
 import { type Absent, deepestMessage, gatherDrives } from './gather-drives.ts'
 import { makeDrive, randomHex } from './make-drive.ts'
 import { chooseReducedCode } from './reduced-code.ts'
+import { type RememberedDrive, recogniseDrive } from './remembered-drives.ts'
 import type { Tuning } from './tuning.ts'
 
 /** Where drives are when nobody says. */
@@ -41,6 +42,8 @@ export interface StartParts {
   world: World
   log: Log
   tuning?: Tuning
+  /** Of the server before this one, when that crashed. */
+  remembered?: readonly RememberedDrive[]
 }
 
 /** A store whose drives are locked and whose coordinator has decided who is in. */
@@ -53,7 +56,7 @@ export interface StartedStore {
 
 /** Makes or opens the store in the configured directories. Throws Exit; closes what it opened then. */
 export async function startStore(config: ServeConfig, parts: StartParts): Promise<StartedStore> {
-  const inspected = await inspectAll(directoriesOf(config), parts.world)
+  const inspected = await inspectAll(directoriesOf(config), parts)
   const plan = planStart(inspected)
   if (plan.kind === 'refuse') throw new Exit(4, plan.sentence)
   const isNew = plan.kind === 'create' || (await wasInterrupted(plan.drives, parts.world))
@@ -95,8 +98,13 @@ function directoriesOf(config: ServeConfig): string[] {
   return paths
 }
 
-function inspectAll(paths: readonly string[], world: World): Promise<Inspected[]> {
-  return Promise.all(paths.map(async (path) => ({ path, found: await inspectOne(path, world) })))
+function inspectAll(paths: readonly string[], parts: StartParts): Promise<Inspected[]> {
+  return Promise.all(
+    paths.map(async (path) => {
+      const found = await inspectOne(path, parts.world)
+      return { path, found: await recogniseDrive({ path, found }, parts.remembered ?? [], parts) }
+    }),
+  )
 }
 
 /** A disk that answers with errors is one drive less: the others start without it. */
@@ -178,7 +186,7 @@ async function lockDrive(
   const options = tuning?.openLevel === undefined ? {} : { openLevel: tuning.openLevel }
   try {
     await makeRoomToStart(path, world)
-    return await Drive.open(world, path, marker, options)
+    return await openWhenFree(() => Drive.open(world, path, marker, options), world)
   } catch (error) {
     if (error instanceof DriveLocked) throw new Exit(3, `${error.message}.`, { cause: error })
     if (!mayLack && saysNoSpace(error)) throw new Exit(1, NO_ROOM_TO_START, { cause: error })
@@ -187,6 +195,22 @@ async function lockDrive(
     absent.set(marker.driveId, reason)
     log.error({ path, reason }, `drive ${marker.driveId} is left out`)
     return undefined
+  }
+}
+
+/** How long a drive in use is waited for: the process that was killed a moment ago may still be on its way out. */
+const LOCK_WAIT_MS = 1_500
+const LOCK_LOOK_MS = 50
+
+async function openWhenFree(open: () => Promise<Drive>, { clock }: World): Promise<Drive> {
+  const untilMs = clock.monotonicMs() + LOCK_WAIT_MS
+  for (;;) {
+    try {
+      return await open()
+    } catch (error) {
+      if (!(error instanceof DriveLocked) || clock.monotonicMs() >= untilMs) throw error
+    }
+    await clock.sleep(LOCK_LOOK_MS)
   }
 }
 

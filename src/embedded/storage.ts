@@ -45,6 +45,7 @@ import { LiveDrives } from './live-drives.ts'
 import { CareOfDrives, DriveObservers } from './open-care.ts'
 import { readinessOf } from './readiness.ts'
 import { askedReducedCode } from './reduced-code.ts'
+import type { RememberedDrive } from './remembered-drives.ts'
 import { watchReturns } from './returning-drives.ts'
 import { hasRoomForRows, openSpaceWatch, refuseWhenFull, startSpaceWatch } from './space.ts'
 import { NO_ROOM_TO_START, startStore } from './start-store.ts'
@@ -56,6 +57,8 @@ export interface EmbeddedParts {
   log: Log
   registry: Registry
   tuning?: Tuning
+  /** Of the server before this one, when that crashed. */
+  remembered?: readonly RememberedDrive[]
 }
 
 /** Everything that objects/ needs of storage, and what people want to know of it. */

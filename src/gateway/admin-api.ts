@@ -24,6 +24,8 @@ export interface StoreStatus {
   /** Multipart uploads that were neither completed nor aborted, and the bytes of their parts, without parity. */
   uploads: { count: number; bytes: number; oldestMs?: number }
   orphans: OrphanStatus
+  /** How often the process was started again since its guard began, and after which signal last; absent when never. */
+  restarts?: { count: number; last?: { signal: string; ms: number } }
 }
 
 /** Shards that no object names. Counts are since the start of the process; `left`: what the last pass did not delete. */

@@ -1,5 +1,6 @@
 // The log: pino, one JSON object a line, on standard error. No secret ever enters it.
 import { type DestinationStream, pino } from 'pino'
+import type { LogLevel } from './log-levels.ts'
 
 /** What a room may do with the log. The first argument is data, the second a sentence. */
 export interface Log {
@@ -10,10 +11,6 @@ export interface Log {
   /** A log that adds `data` to every line. */
   child(data: object): Log
 }
-
-/** Levels that `--log-level` takes. */
-export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
 
 // An error has nothing that JSON would show by itself.
 const serializers = { error: pino.stdSerializers.err, cause: pino.stdSerializers.err }

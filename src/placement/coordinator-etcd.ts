@@ -10,7 +10,14 @@ import {
 } from './coordinator.ts'
 import { historyChanges, leadsTo } from './etcd/history.ts'
 import type { KeyImage } from './etcd/key-image.ts'
-import { EtcdMirror, type MirrorOptions, type MirrorParts, type Standing } from './etcd/mirror.ts'
+import {
+  DEFAULT_PREFIX,
+  EtcdMirror,
+  IMAGE,
+  type MirrorOptions,
+  type MirrorParts,
+  type Standing,
+} from './etcd/mirror.ts'
 import {
   type Agreed,
   ANCESTORS,
@@ -63,7 +70,7 @@ export class EtcdCoordinator implements Coordinator {
     const generation = 1
     const epoch = generation * EPOCHS_OF_GENERATION
     const head: Head = { generation, epoch, id: newId(world), ancestors: [] }
-    const under = `${prefix ?? '/kintsugi/'}now/`
+    const under = `${prefix ?? DEFAULT_PREFIX}${IMAGE}`
     const changes = changedKeys(undefined, first, head)
     const { succeeded } = await etcd.txn({
       compare: [{ key: `${under}${HEAD_KEY}`, modRevision: 0 }],

@@ -7,6 +7,7 @@ import t from 'tap'
 import { prepareDigests } from '../../src/digest/prepare.ts'
 import { EtcdClient } from '../../src/placement/etcd/etcd-client.ts'
 import { etcdClientContract } from '../contracts/etcd-client.contract.ts'
+import { etcdClusterContract } from '../contracts/etcd-cluster.contract.ts'
 import { etcdCoordinatorContract } from '../contracts/etcd-coordinator.contract.ts'
 import { startEtcd } from './etcd-process.ts'
 
@@ -21,6 +22,10 @@ t.teardown(() => clearInterval(alive))
 t.test('the client', async (t) => etcdClientContract(t, (t) => startEtcd(t)))
 
 t.test('the coordinator', async (t) => etcdCoordinatorContract(t, (t) => startEtcd(t)))
+
+t.test('leadership, nodes, restoring', async (t) => {
+  etcdClusterContract(t, (t) => startEtcd(t))
+})
 
 t.test('users, and tokens that end', async (t) => {
   const { endpoint, world } = await startEtcd(t, ['--auth-token-ttl', '2'])

@@ -27,7 +27,7 @@ t.test(
     const client = new S3Client(server.endpoint)
     t.equal(await putLarge(client, 'seen'), 200)
     const watching = new AbortController()
-    const peak = watchMemory(server.pid, watching.signal)
+    const peak = watchMemory(server.serverPid(), watching.signal)
 
     let writersDone = false
     const wantedHash = hashOfObject()

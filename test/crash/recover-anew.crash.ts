@@ -4,11 +4,10 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import type { RecoverOutcome } from '../../src/embedded/recover.ts'
 import { ask, driveOf } from '../support/drives.ts'
 import { S3Client } from '../support/s3.ts'
 import { Seeded } from '../support/seeded.ts'
-import { check, drivesIn, fill, loseMetadata, put, run, start } from './recover-store.ts'
+import { check, drivesIn, fill, loseMetadata, put, recoverAll, start } from './recover-store.ts'
 
 t.test('what was written again is recovered', { timeout: 300_000 }, async (t) => {
   const drives = drivesIn(t)
@@ -24,9 +23,7 @@ t.test('what was written again is recovered', { timeout: 300_000 }, async (t) =>
   await first.stop()
   await loseMetadata(drives)
   for (const drive of drives) await rm(join(drive, 'coordinator'), { recursive: true })
-  const done = await run(['recover', ...drives, '--yes', '--json'])
-  t.equal(done.code, 0, done.stderr)
-  const { coordinator, partitions } = JSON.parse(done.stdout) as RecoverOutcome
+  const { coordinator, partitions } = await recoverAll(drives)
   t.match(coordinator, { source: 'copy', code: '3+2' })
   t.ok(partitions.every(({ report }) => report!.damaged.length === 0))
 

@@ -5,7 +5,6 @@ import { cp, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import type { RecoverOutcome } from '../../src/embedded/recover.ts'
 import { PROGRAM } from '../support/run-program.ts'
 import { S3Client } from '../support/s3.ts'
 import { Seeded } from '../support/seeded.ts'
@@ -15,6 +14,7 @@ import {
   fill,
   loseMetadata,
   PARTITIONS,
+  recoverAll,
   run,
   start,
   untilDumped,
@@ -29,12 +29,6 @@ async function killAfter(drives: readonly string[], timeMs: number): Promise<voi
   await Promise.race([sleep(timeMs), ended])
   child.kill('SIGKILL')
   await ended
-}
-
-async function recoverAll(drives: readonly string[]): Promise<RecoverOutcome> {
-  const done = await run(['recover', ...drives, '--yes', '--json'])
-  if (done.code !== 0) throw new Error(done.stderr)
-  return JSON.parse(done.stdout) as RecoverOutcome
 }
 
 t.test('killed at several moments', { timeout: 400_000 }, async (t) => {

@@ -3,7 +3,6 @@
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import type { RecoverOutcome } from '../../src/embedded/recover.ts'
 import { S3Client } from '../support/s3.ts'
 import { Seeded } from '../support/seeded.ts'
 import {
@@ -12,8 +11,8 @@ import {
   fill,
   PARTITIONS,
   put,
+  recoverAll,
   refusal,
-  run,
   start,
   untilDumped,
   upload,
@@ -86,9 +85,7 @@ t.test('a dump, and logs behind it: nothing is unknown', { timeout: 200_000 }, a
   for (const log of before) await rm(log, { force: true })
   await loseRows(drives)
   t.match(await refusal(drives), { exitCode: 4, stderr: /kintsugi recover/ })
-  const done = await run(['recover', ...drives, '--yes', '--json'])
-  t.equal(done.code, 0, done.stderr)
-  const { partitions } = JSON.parse(done.stdout) as RecoverOutcome
+  const { partitions } = await recoverAll(drives)
   t.equal(partitions.length, PARTITIONS)
   t.ok(partitions.every(({ dumpMs, replayed }) => dumpMs !== undefined && replayed! > 0))
   for (const { report } of partitions)

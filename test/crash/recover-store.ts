@@ -3,6 +3,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
+import type { RecoverOutcome } from '../../src/embedded/recover.ts'
 import { type Ended, runProgram } from '../support/run-program.ts'
 import type { S3Client } from '../support/s3.ts'
 import type { Seeded } from '../support/seeded.ts'
@@ -97,6 +98,13 @@ export async function loseMetadata(drives: readonly string[]): Promise<void> {
       await rm(join(drive, name), { recursive: true })
       await mkdir(join(drive, name))
     }
+}
+
+/** Runs the recovery to its end; throws what it says where it fails. */
+export async function recoverAll(drives: readonly string[]): Promise<RecoverOutcome> {
+  const done = await run(['recover', ...drives, '--yes', '--json'])
+  if (done.code !== 0) throw new Error(done.stderr)
+  return JSON.parse(done.stdout) as RecoverOutcome
 }
 
 export async function start(

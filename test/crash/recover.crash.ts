@@ -1,12 +1,21 @@
 // All metadata is deleted: the store says what to do, and recover brings back what dumps and shards know of.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import type { RecoverOutcome } from '../../src/embedded/recover.ts'
 import type { StoreStatus } from '../../src/gateway/admin-api.ts'
 import { S3Client } from '../support/s3.ts'
 import { Seeded } from '../support/seeded.ts'
 import type { TestServer } from '../support/server.ts'
-import { check, drivesIn, fill, loseMetadata, put, refusal, run, start } from './recover-store.ts'
+import {
+  check,
+  drivesIn,
+  fill,
+  loseMetadata,
+  put,
+  recoverAll,
+  refusal,
+  run,
+  start,
+} from './recover-store.ts'
 
 t.test('without a dump: every object with bytes', { timeout: 200_000 }, async (t) => {
   const drives = drivesIn(t)
@@ -26,9 +35,7 @@ t.test('without a dump: every object with bytes', { timeout: 200_000 }, async (t
   const rehearsed = await run(['recover', ...drives, '--dry-run', '--json'])
   t.equal(rehearsed.code, 0, rehearsed.stderr)
   t.equal((await refusal(drives)).exitCode, 4, 'a rehearsal changes nothing')
-  const done = await run(['recover', ...drives, '--yes', '--json'])
-  t.equal(done.code, 0, done.stderr)
-  const outcome = JSON.parse(done.stdout) as RecoverOutcome
+  const outcome = await recoverAll(drives)
   t.equal(outcome.partitions.length, 8)
   const made = outcome.partitions.reduce((sum, { report }) => sum + report!.unconfirmed, 0)
   t.ok(made >= wanted.size, `${made} versions were made`)
@@ -70,9 +77,7 @@ t.test('with a dump: also what only rows know', { timeout: 200_000 }, async (t) 
   await first.stop()
 
   await loseMetadata(drives)
-  const done = await run(['recover', ...drives, '--yes', '--json'])
-  t.equal(done.code, 0, done.stderr)
-  const { partitions } = JSON.parse(done.stdout) as RecoverOutcome
+  const { partitions } = await recoverAll(drives)
   t.ok(partitions.every(({ dumpMs }) => dumpMs !== undefined))
   t.ok(
     partitions.every(({ report }) => report!.unconfirmed === 0),
@@ -122,9 +127,7 @@ t.test(
     await first.stop()
 
     await loseMetadata(drives)
-    const done = await run(['recover', ...drives, '--yes', '--json'])
-    t.equal(done.code, 0, done.stderr)
-    const { partitions } = JSON.parse(done.stdout) as RecoverOutcome
+    const { partitions } = await recoverAll(drives)
     t.equal(partitions.flatMap(({ report }) => report!.unplaced).length, 1, 'the appended bytes')
 
     const before = await start(t, drives, SWEEP_ALL)

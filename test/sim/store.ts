@@ -108,7 +108,7 @@ export class SimStore {
     coordinator.watch((state) => {
       if (process.isAlive) this.#noteEpoch(state)
     })
-    const admin = openAdmin({ ...store, clock: store.storage.clock })
+    const admin = openAdmin({ ...store, clock: store.storage.clock, restarts: { count: 0 } })
     this.#serving = { ...store, process, admin, close: () => opened.close() }
     this.#machine.say(`process ${this.#processes} serves`)
     for (const resolve of this.#waiting.splice(0)) resolve(this.#serving)

@@ -2,7 +2,11 @@
 // Real clients are tested elsewhere; this one must be cheap and show everything that came back.
 import { createHash, createHmac } from 'node:crypto'
 import http from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { TEST_KEYS } from './server.ts'
+
+/** Pause before a request is sent again. */
+const RETRY_MS = 100
 
 export interface S3Response {
   status: number
@@ -38,6 +42,8 @@ export class S3Client {
   readonly #endpoint: URL
   readonly #agent: http.Agent
   readonly #keys: { accessKeyId: string; secretAccessKey: string }
+  /** How long a request is sent again while connections are refused or break: for a server that is started again. */
+  patienceMs = 0
 
   constructor(endpoint: string, keys = TEST_KEYS, maxSockets = 256) {
     this.#endpoint = new URL(endpoint)
@@ -81,8 +87,20 @@ export class S3Client {
     return keys
   }
 
-  /** Signs and sends; rejects only when the connection breaks. */
-  send(request: S3Request): Promise<S3Response> {
+  /** Signs and sends; rejects only when the connection breaks, and that for longer than patience lasts. */
+  async send(request: S3Request): Promise<S3Response> {
+    const untilMs = performance.now() + this.patienceMs
+    for (;;) {
+      try {
+        return await this.#sendOnce(request)
+      } catch (error) {
+        if (performance.now() >= untilMs) throw error
+      }
+      await sleep(RETRY_MS)
+    }
+  }
+
+  #sendOnce(request: S3Request): Promise<S3Response> {
     const query = canonicalQuery(request.query ?? {})
     const headers = this.#sign(request, query)
     const options: http.RequestOptions = {

@@ -1,6 +1,8 @@
 // A real server process for tests: started on free ports, stopped by signal, killed when a test wants it.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/kintsugi.cjs', import.meta.url))
@@ -12,16 +14,19 @@ export const TEST_KEYS = { accessKeyId: 'TESTKEY', secretAccessKey: 'test-secret
 export interface TestServer {
   endpoint: string
   adminEndpoint: string
+  /** Of the guard, which is what was started. */
   pid: number
+  /** Of the process that serves; another one after each of its ends. */
+  serverPid(): number
   /** Everything that it wrote to standard error so far. */
   log(): string
   /** Likewise standard output. */
   output(): string
   /** SIGTERM, then waits for the end; returns the exit code. */
   stop(): Promise<number | null>
-  /** kill -9. */
+  /** kill -9 of the guard; the server is dead as well when it resolves. */
   kill(): Promise<void>
-  /** Resolves with the exit code when the process ends by itself. */
+  /** Resolves with the exit code when guard and server have ended. */
   ended: Promise<number | null>
 }
 
@@ -64,12 +69,14 @@ export async function startServer(given: ServerOptions = {}): Promise<TestServer
   })
   const stderr = collect(child, 'stderr')
   const stdout = collect(child, 'stdout')
-  const ended = once(child, 'exit').then(([code]) => code as number | null)
+  // Not `exit`: the server has the same standard output and error, so they are closed when it has ended too.
+  const ended = once(child, 'close').then(([code]) => code as number | null)
   const endpoint = await waitForEndpoint(child, ended, { stdout, stderr })
   return {
     endpoint: endpoint.s3,
     adminEndpoint: endpoint.admin,
     pid: child.pid!,
+    serverPid: () => childOf(child.pid!),
     log: stderr,
     output: stdout,
     ended,
@@ -82,6 +89,31 @@ export async function startServer(given: ServerOptions = {}): Promise<TestServer
       await ended
     },
   }
+}
+
+/** How often its guard has started it again; asks until it answers, for a minute at most. */
+export async function countRestarts({ adminEndpoint }: TestServer): Promise<number> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      const text = await (await fetch(`${adminEndpoint}/metrics`)).text()
+      return Number(/^kintsugi_process_restarts_total (\d+)$/m.exec(text)?.[1])
+    } catch (error) {
+      if (tries >= 600) throw error
+      await sleep(100)
+    }
+  }
+}
+
+/** The process that `pid` started, as /proc tells. */
+function childOf(pid: number): number {
+  for (const name of readdirSync('/proc').filter((each) => /^\d+$/.test(each))) {
+    // It may have ended since it was listed.
+    const text = existsSync(`/proc/${name}/stat`) ? readFileSync(`/proc/${name}/stat`, 'utf8') : ''
+    // The name of the command, in parentheses, may have spaces; behind it come state and parent.
+    const [state, parent] = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    if (Number(parent) === pid && state !== 'Z') return Number(name)
+  }
+  throw new Error(`process ${pid} has started none`)
 }
 
 function collect(child: ChildProcess, stream: 'stdout' | 'stderr'): () => string {

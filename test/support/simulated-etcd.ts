@@ -58,6 +58,8 @@ export class SimulatedEtcd {
   loseAnswerOf: string | undefined
   /** With the lost answer everything is lost. */
   awayAfterLoss = false
+  /** It goes away after so many more transactions. */
+  awayAfterTxns: number | undefined
   /** Watches say nothing more, though their connections stay. */
   isSilent = false
   /** Once set, everyone has to name himself. */
@@ -131,6 +133,13 @@ export class SimulatedEtcd {
     const isLate = this.delayMs >= request.timeoutMs
     if (this.delayMs > 0) await this.#clock.sleep(Math.min(this.delayMs, request.timeoutMs))
     if (this.mood === 'away') throw new Error('connection refused')
+    if (path === '/v3/kv/txn' && this.awayAfterTxns !== undefined) {
+      this.awayAfterTxns -= 1
+      if (this.awayAfterTxns < 0) {
+        this.mood = 'away'
+        throw new Error('connection refused')
+      }
+    }
     const answer = this.#answer(path, request)
     if (path === this.loseAnswerOf) {
       this.loseAnswerOf = undefined

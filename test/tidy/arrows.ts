@@ -8,6 +8,7 @@ export const ARROWS: Record<string, readonly string[]> = {
   erasure: ['kit'],
   digest: ['kit'],
   encryption: ['kit'],
+  guard: ['kit'],
   metadata: ['kit', 'digest'],
   placement: ['kit', 'metadata', 'digest'],
   'storage-node': ['kit', 'metadata', 'placement', 'erasure', 'digest'],
@@ -28,7 +29,7 @@ export const ARROWS: Record<string, readonly string[]> = {
     ...['metadata', 'placement', 'storage-node', 'objects', 'gateway'],
   ],
   cli: [
-    ...['member.ts', 'config.ts', 'exit.ts', 'version.ts', 'encryption', 'kit'],
+    ...['member.ts', 'config.ts', 'exit.ts', 'version.ts', 'encryption', 'guard', 'kit'],
     ...['gateway/admin-api.ts', 'gateway/auth/sigv4.ts', 'gateway/auth/times.ts'],
     'embedded/recover.ts',
   ],

@@ -36,7 +36,11 @@ const BANNED_CODE: readonly Ban[] = [
 const BANNED_MODULES: readonly Ban[] = [
   { pattern: /^(node:)?fs(\/promises)?$/, instead: 'world.disk', door: [WORLD] },
   { pattern: /^(node:)?timers(\/promises)?$/, instead: 'world.clock', door: [WORLD] },
-  { pattern: /^(node:)?child_process$/, instead: 'nothing: one process', door: [] },
+  {
+    pattern: /^(node:)?child_process$/,
+    instead: 'nothing: a server starts no processes, only its guard does',
+    door: ['src/guard/server-process.ts'],
+  },
   {
     pattern: /^node:crypto$/,
     instead: 'digest/',

@@ -310,5 +310,5 @@ export async function put(
 
 /** Open files of the server, where the system tells. */
 export function openFiles({ server }: Wire): number {
-  return process.platform === 'linux' ? readdirSync(`/proc/${server.pid}/fd`).length : 0
+  return process.platform === 'linux' ? readdirSync(`/proc/${server.serverPid()}/fd`).length : 0
 }

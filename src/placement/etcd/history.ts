@@ -55,7 +55,23 @@ export async function findRestored(
   if (found.clusterId !== known.clusterId) return 'it is another etcd'
   if (found.revision < known.revision)
     return `its revision is ${found.revision}, and was ${known.revision}`
+  const key = findContradiction(known, found)
+  if (key !== undefined) return `${key} has more than one history`
   return await findFork(before, now, parts)
+}
+
+/**
+ * Revisions of a key only grow, and everything up to the known revision was known. Decisions are told apart by the head; this
+ * is for the other keys, which two timelines may have changed at one revision.
+ */
+function findContradiction(known: KeyImage, found: KeyImage): string | undefined {
+  for (const [key, { value, modRevision }] of found.keys) {
+    const before = known.keys.get(key)
+    const isNew = modRevision > (before?.modRevision ?? known.revision)
+    const isSame = before?.modRevision === modRevision && Buffer.compare(before.value, value) === 0
+    if (!isNew && !isSame) return key
+  }
+  return undefined
 }
 
 async function findFork(

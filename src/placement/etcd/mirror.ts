@@ -45,8 +45,8 @@ export interface Commit {
 
 export const DEFAULT_PREFIX = '/kintsugi/'
 
-/** The keys that every process has in its image. */
-const IMAGE = 'now/'
+/** The keys that every process has in its image, behind the prefix. */
+export const IMAGE = 'now/'
 
 const REREAD_MS = 60_000
 

@@ -28,6 +28,8 @@ export class Exchange {
   readonly #writer: FrameWriter
   readonly #ended = new AbortController()
   #deadlineMs: number
+  /** All who wait until more can be sent wait for this. */
+  #draining: Promise<void> | undefined
 
   constructor(deadlineMs: number, parts: ExchangeParts) {
     const { request, response, keys, room, payloadBytesMax } = parts
@@ -40,7 +42,7 @@ export class Exchange {
       new FrameReader(keys.request, payloadBytesMax),
       room,
     )
-    response.once('close', () => this.#ended.abort(new NodeRefused('the asker has gone', 'late')))
+    response.once('close', () => this.#ended.abort(GONE))
     // An answer that nobody reads any more is no error of ours.
     response.on('error', () => undefined)
     request.on('error', () => undefined)
@@ -69,11 +71,15 @@ export class Exchange {
   }
 
   /** Sends a frame; resolves when more can be sent. */
-  async send(kind: number, payload?: Uint8Array): Promise<void> {
+  async send(kind: number, ...payload: readonly Uint8Array[]): Promise<void> {
     const { response } = this.#parts
     this.signal.throwIfAborted()
     if (!response.headersSent) response.writeHead(200)
-    if (!response.write(this.#writer.frame(kind, payload))) await this.#drained()
+    if (response.write(this.#writer.frame(kind, ...payload))) return
+    this.#draining ??= this.#drained().finally(() => {
+      this.#draining = undefined
+    })
+    await this.#draining
   }
 
   /** Sends the end. What still comes is passed over for a moment: a connection that is reset may lose the answer. */
@@ -134,6 +140,9 @@ export class Exchange {
     }
   }
 }
+
+// Made once: an error costs its stack, and every exchange ends like this.
+const GONE = new NodeRefused('the asker has gone', 'late')
 
 // For an asker that writes while it reads: time to read why it may stop.
 const PASS_OVER_MS = 5_000

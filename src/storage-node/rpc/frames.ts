@@ -51,13 +51,18 @@ export class FrameWriter {
     this.#seal = new FrameSeal(key)
   }
 
-  /** The next frame, in new memory: the payload may be reused at once. */
-  frame(kind: number, payload: Uint8Array = new Uint8Array(0)): Buffer {
-    const frame = Buffer.allocUnsafe(payload.length + FRAME_OVERHEAD_BYTES)
-    frame.writeUInt32LE(payload.length, 0)
+  /** The next frame, with all of `payload` one after the other, in new memory: theirs may be reused at once. */
+  frame(kind: number, ...payload: readonly Uint8Array[]): Buffer {
+    const payloadBytes = payload.reduce((sum, part) => sum + part.length, 0)
+    const frame = Buffer.allocUnsafe(payloadBytes + FRAME_OVERHEAD_BYTES)
+    frame.writeUInt32LE(payloadBytes, 0)
     frame.writeUInt32LE(kind, 4)
-    frame.set(payload, HEADER_BYTES)
-    const tagged = frame.subarray(0, HEADER_BYTES + payload.length)
+    let at = HEADER_BYTES
+    for (const part of payload) {
+      frame.set(part, at)
+      at += part.length
+    }
+    const tagged = frame.subarray(0, at)
     frame.set(this.#seal.nextTag(tagged), tagged.length)
     return frame
   }

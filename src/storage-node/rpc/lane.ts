@@ -40,11 +40,13 @@ const LIMITS: LaneLimits = {
 
 interface Pending extends LaneRequest {
   isSent: boolean
-  isSettled: boolean
   settle(end: { body: Uint8Array } | { error: Error }): void
   /** Called once it is settled. */
   onSettled: () => void
 }
+
+// Without a reason of its own every abort would make an error with its stack, at some cost.
+const NOT_NEEDED = 'not needed any more'
 
 /** A lane. */
 export class Lane {
@@ -52,6 +54,10 @@ export class Lane {
   readonly #clock: Clock
   readonly #limits: LaneLimits
   readonly #waiting: Pending[] = []
+  /** Those that were not settled yet, sent or not. */
+  readonly #pending = new Set<Pending>()
+  #wake = new AbortController()
+  #wakeMs = Number.POSITIVE_INFINITY
   #underWay = 0
   #isPumping = false
 
@@ -72,33 +78,48 @@ export class Lane {
       return Promise.reject(new Overloaded('too many requests wait for a node already'))
     }
     return new Promise((resolve, reject) => {
-      const settled = new AbortController()
       const pending: Pending = {
         ...request,
-        ...{ isSent: false, isSettled: false, onSettled: () => {} },
+        ...{ isSent: false, onSettled: () => {} },
         settle: (end) => {
-          if (pending.isSettled) return
-          pending.isSettled = true
-          settled.abort()
+          if (!this.#pending.delete(pending)) return
           if ('error' in end) reject(end.error)
           else resolve(end.body)
           pending.onSettled()
         },
       }
+      this.#pending.add(pending)
       this.#waiting.push(pending)
-      void this.#giveUpLate(pending, settled.signal)
+      if (request.deadlineMs < this.#wakeMs) this.#wakeAt(request.deadlineMs)
       this.#pump()
     })
   }
 
-  /** Who waits is told, and what is under way goes on behind its back until its batch is over. */
-  async #giveUpLate(pending: Pending, settled: AbortSignal): Promise<void> {
-    const leftMs = Math.max(0, pending.deadlineMs - this.#clock.monotonicMs())
-    const isLate = await this.#clock.sleep(leftMs, settled).then(
-      () => true,
-      () => false, // It was settled.
+  /** One timer for all: deadlines mostly come in their order. */
+  #wakeAt(deadlineMs: number): void {
+    this.#wake.abort(NOT_NEEDED)
+    this.#wake = new AbortController()
+    this.#wakeMs = deadlineMs
+    const leftMs = Math.max(0, deadlineMs - this.#clock.monotonicMs())
+    this.#clock.sleep(leftMs, this.#wake.signal).then(
+      () => this.#giveUpLate(),
+      () => undefined, // It is to be earlier.
     )
-    if (!isLate) return
+  }
+
+  /** Who waits is told; what is under way goes on behind its back until its batch is over. */
+  #giveUpLate(): void {
+    const nowMs = this.#clock.monotonicMs()
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const pending of this.#pending) {
+      if (pending.deadlineMs > nowMs) nextMs = Math.min(nextMs, pending.deadlineMs)
+      else this.#giveUp(pending)
+    }
+    this.#wakeMs = nextMs
+    if (nextMs < Number.POSITIVE_INFINITY) this.#wakeAt(nextMs)
+  }
+
+  #giveUp(pending: Pending): void {
     const place = this.#waiting.indexOf(pending)
     if (place >= 0) this.#waiting.splice(place, 1)
     const outcome = pending.isSent ? 'unknown' : 'not-sent'
@@ -138,7 +159,7 @@ export class Lane {
       pending.onSettled = () => {
         open -= 1
         // Nobody waits for the rest of it.
-        if (open === 0) over.abort()
+        if (open === 0) over.abort(NOT_NEEDED)
       }
     }
     const onAnswer = (answer: Answer): void => {

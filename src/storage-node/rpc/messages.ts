@@ -52,11 +52,14 @@ export function decodeMessage(bytes: Uint8Array): Message {
   return { id: fields.u32(), type: fields.u16(), deadlineMs: fields.u64(), body: fields.rest() }
 }
 
-/** Bytes of an answer. */
-export function encodeAnswer(answer: Answer): Buffer {
-  const fields = new FieldWriter().u32(answer.id)
-  if (answer.kind === 'done') return fields.u8(DONE).raw(answer.body).end()
-  return fields.u8(FAILED).raw(encodeFailure(answer.failure)).end()
+/** Bytes before the body of an answer to what was done. */
+export function encodeDone(id: number): Buffer {
+  return new FieldWriter().u32(id).u8(DONE).end()
+}
+
+/** Bytes of an answer to what was not. */
+export function encodeFailed(id: number, error: unknown): Buffer {
+  return new FieldWriter().u32(id).u8(FAILED).raw(encodeFailure(error)).end()
 }
 
 /** The answer in `bytes`. */

@@ -3,17 +3,18 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import { assert } from '../../kit/assert.ts'
 import { kibibytes, mebibytes } from '../../kit/bytes.ts'
 import type { Log } from '../../kit/log.ts'
 import { Semaphore } from '../../kit/semaphore.ts'
 import type { World } from '../../kit/world.ts'
 import { Exchange } from './exchange.ts'
 import { FrameKind, type FrameRoom, type HeldFrame } from './frames.ts'
-import { type Answer, decodeMessage, encodeAnswer, encodeFailure } from './messages.ts'
+import { decodeMessage, encodeDone, encodeFailed, encodeFailure } from './messages.ts'
 import { MESSAGES_PATH, type NodeService, type RequestContext } from './node-service.ts'
 import { HELLO_PATH, keysOf, type Versions } from './session-format.ts'
 import { type NodeIdentity, Sessions, type TakenHead } from './sessions.ts'
-import { BadMessage, BrokenFrames, NodeFailed, NodeRefused } from './trouble.ts'
+import { BadMessage, BrokenFrames, NodeRefused } from './trouble.ts'
 
 /** Bounds of what others may ask of a node. */
 export interface ServerLimits {
@@ -63,7 +64,8 @@ const LIMITS: ServerLimits = {
 // Longer than those who ask keep theirs (peer.ts): whoever is about to use a connection closes it.
 const KEEP_ALIVE_MS = 65_000
 const HEAD_BYTES_MAX = kibibytes(8)
-const ROOM_UNIT_BYTES = kibibytes(64)
+// Fine enough that many small messages to a drive that hangs take little of it.
+const ROOM_UNIT_BYTES = kibibytes(4)
 const STREAM_WAITERS_MAX = 10_000
 
 /** Serves other nodes. */
@@ -188,7 +190,7 @@ export class NodeServer {
         ...{ from, deadlineMs: exchange.deadlineMs, signal: exchange.signal },
         ...{ frames: exchange.frames, holdAnswer: (bytes) => held.hold(bytes) },
         checkDeadline: () => exchange.checkDeadline(),
-        answer: (kind, payload) => exchange.send(kind, payload),
+        answer: (kind, ...payload) => exchange.send(kind, ...payload),
         extendDeadline: (deadlineMs) => exchange.extendDeadline(deadlineMs),
       })
     } catch (error) {
@@ -232,8 +234,7 @@ export class NodeServer {
       holdAnswer: (bytes) => held.hold(bytes),
     }
     try {
-      const answer = await this.#handle(id, type, body, context)
-      await exchange.send(FrameKind.Answer, encodeAnswer(answer))
+      await exchange.send(FrameKind.Answer, ...(await this.#handle(id, type, body, context)))
     } finally {
       held.release()
     }
@@ -244,17 +245,20 @@ export class NodeServer {
     type: number,
     body: Uint8Array,
     context: RequestContext,
-  ): Promise<Answer> {
+  ): Promise<readonly Uint8Array[]> {
     try {
       const handler = this.#parts.service.messages.get(type)
       if (handler === undefined) throw new BadMessage(`message type ${type} is not known`)
       this.#checkOpen()
       context.checkDeadline()
-      return { kind: 'done', id, body: await handler(body, context) }
+      const answer = await handler(body, context)
+      const parts = [encodeDone(id), ...(answer instanceof Uint8Array ? [answer] : answer)]
+      const bytes = parts.reduce((sum, part) => sum + part.length, 0)
+      assert(bytes <= this.#limits.payloadBytes, 'an answer has a limit')
+      return parts
     } catch (error) {
       this.#note(error, context.from)
-      const failure = error instanceof Error ? error : new NodeFailed(String(error))
-      return { kind: 'failed', id, failure }
+      return [encodeFailed(id, error)]
     }
   }
 

@@ -15,15 +15,18 @@ export interface RequestContext {
   holdAnswer(bytes: number): Promise<void>
 }
 
-/** Answers one kind of small request: throws what messages.ts can tell the asker. */
-export type MessageHandler = (body: Uint8Array, context: RequestContext) => Promise<Uint8Array>
+/** Answers one kind of small request, with bytes or with several that follow each other: throws what messages.ts can tell the asker. */
+export type MessageHandler = (
+  body: Uint8Array,
+  context: RequestContext,
+) => Promise<Uint8Array | readonly Uint8Array[]>
 
 /** A request that streams: frames come, and go, while it is under way. */
 export interface StreamContext extends RequestContext {
   /** The frames that come, up to their end. Each is done() before the next is asked for, or its memory counts on. */
   frames: AsyncGenerator<HeldFrame>
   /** Sends a frame; resolves when more can be sent. */
-  answer(kind: number, payload?: Uint8Array): Promise<void>
+  answer(kind: number, ...payload: readonly Uint8Array[]): Promise<void>
   /** The stream goes on: another deadline. */
   extendDeadline(deadlineMs: number): void
 }

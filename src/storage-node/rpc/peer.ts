@@ -2,6 +2,7 @@
 // The only file of this room that opens connections. Bytes: docs/formats/node-protocol.md.
 import type { Readable } from 'node:stream'
 import { type Dispatcher, Pool } from 'undici'
+import { assert } from '../../kit/assert.ts'
 import { mebibytes } from '../../kit/bytes.ts'
 import { Overloaded, Semaphore } from '../../kit/semaphore.ts'
 import type { World } from '../../kit/world.ts'
@@ -17,7 +18,7 @@ import { NodeUnreachable } from './trouble.ts'
 
 /** Bounds of what is asked of one node. */
 export interface PeerLimits {
-  /** Of small requests, and of streams, each. */
+  /** Of small requests about shards, of those about metadata, and of streams, each. */
   connections: number
   connectMs: number
   /** Streams that wait for a connection. */
@@ -71,12 +72,21 @@ const NOT_SENT = new Set([
 /** The other node did not take the exchange: it has forgotten the session. */
 class SessionForgotten extends Error {}
 
+/** What a lane is about. */
+export type LaneKind = 'shards' | 'metadata'
+
+interface Batch {
+  requests: readonly LaneRequest[]
+  onAnswer: (answer: Answer) => void
+  signal: AbortSignal
+}
+
 /** Asks one node. */
 export class Peer {
   readonly #options: PeerOptions
   readonly #limits: PeerLimits
   readonly #world: Pick<World, 'clock' | 'random'>
-  readonly #messages: Pool
+  readonly #messages: { [Kind in LaneKind]: Pool }
   readonly #streams: Pool
   readonly #streamPlaces: Semaphore
   readonly #sessions: ClientSessions
@@ -87,7 +97,7 @@ export class Peer {
     this.#options = options
     this.#limits = { ...LIMITS, ...options.limits }
     this.#world = world
-    this.#messages = this.#openPool()
+    this.#messages = { shards: this.#openPool(), metadata: this.#openPool() }
     this.#streams = this.#openPool()
     const { connections, waitingStreams, payloadBytes } = this.#limits
     this.#streamPlaces = new Semaphore(connections, { maxWaiting: waitingStreams })
@@ -110,16 +120,17 @@ export class Peer {
   }
 
   /**
-   * Asks a small request, in the lane of that name. Rejects with what the other node said, with NodeUnreachable when
+   * Asks a small request, in the lane of that name; lanes of metadata have connections of their own. Rejects with what the other node said, with NodeUnreachable when
    * nothing came that can be believed, and with Overloaded when too much waits for the node already.
    */
-  async ask(lane: string, request: LaneRequest): Promise<Uint8Array> {
+  async ask(lane: string, request: LaneRequest, kind: LaneKind = 'shards'): Promise<Uint8Array> {
     const bytes = request.body.length
     const { requestBytes, payloadBytes } = this.#limits
-    if (bytes > payloadBytes - MESSAGE_FIELDS_BYTES || this.#requestBytes + bytes > requestBytes) {
+    assert(bytes <= payloadBytes - MESSAGE_FIELDS_BYTES, 'a message has a limit')
+    if (this.#requestBytes + bytes > requestBytes) {
       throw new Overloaded(`too many bytes wait for node ${this.to}`)
     }
-    const asked = this.#laneOf(lane)
+    const asked = this.#laneOf(`${kind} ${lane}`, kind)
     this.#requestBytes += bytes
     try {
       return await asked.ask(request)
@@ -141,7 +152,8 @@ export class Peer {
   /** Breaks off what is under way. */
   async close(): Promise<void> {
     const closed = new NodeUnreachable(`node ${this.to} is not asked any more`, 'unknown')
-    await Promise.all([this.#messages.destroy(closed), this.#streams.destroy(closed)])
+    const pools = [this.#messages.shards, this.#messages.metadata, this.#streams]
+    await Promise.all(pools.map((pool) => pool.destroy(closed)))
   }
 
   #openPool(): Pool {
@@ -159,7 +171,7 @@ export class Peer {
     })
   }
 
-  #laneOf(name: string): Lane {
+  #laneOf(name: string, kind: LaneKind): Lane {
     const known = this.#lanes.get(name)
     if (known !== undefined) return known
     if (this.#lanes.size >= this.#limits.lanes) this.#forgetIdleLanes()
@@ -167,7 +179,7 @@ export class Peer {
       throw new Overloaded(`too many lanes to node ${this.to} are in use`)
     }
     const send: ConstructorParameters<typeof Lane>[0] = (requests, onAnswer, signal) =>
-      this.#sendBatch(requests, onAnswer, signal)
+      this.#sendBatch(this.#messages[kind], { requests, onAnswer, signal })
     const lane = new Lane(send, this.#world.clock)
     this.#lanes.set(name, lane)
     return lane
@@ -177,12 +189,10 @@ export class Peer {
     for (const [name, lane] of this.#lanes) if (lane.isIdle) this.#lanes.delete(name)
   }
 
-  async #sendBatch(
-    requests: readonly LaneRequest[],
-    onAnswer: (answer: Answer) => void,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const frames = this.#withSession((session) => this.#batchIn(session, requests, signal))
+  async #sendBatch(pool: Pool, { requests, onAnswer, signal }: Batch): Promise<void> {
+    const frames = this.#withSession((session) =>
+      this.#batchIn(session, pool, { requests, signal }),
+    )
     for await (const { kind, payload } of frames) {
       if (kind === FrameKind.Answer) onAnswer(decodeAnswer(payload))
     }
@@ -190,8 +200,8 @@ export class Peer {
 
   async *#batchIn(
     session: ClientSession,
-    requests: readonly LaneRequest[],
-    signal: AbortSignal,
+    pool: Pool,
+    { requests, signal }: Pick<Batch, 'requests' | 'signal'>,
   ): AsyncGenerator<HeldFrame> {
     const deadlineMs = Math.max(...requests.map((request) => request.deadlineMs))
     const exchange = session.begin(MESSAGES_PATH, deadlineMs)
@@ -202,7 +212,7 @@ export class Peer {
       ),
     )
     const body = Buffer.concat([...frames, exchange.writer.frame(FrameKind.End)])
-    yield* this.#exchange(this.#messages, MESSAGES_PATH, { exchange, body, signal })
+    yield* this.#exchange(pool, MESSAGES_PATH, { exchange, body, signal })
   }
 
   async *#streamIn(
@@ -271,7 +281,7 @@ export class Peer {
       () => undefined, // It was answered.
     )
     try {
-      const response = await this.#messages.request({
+      const response = await this.#messages.metadata.request({
         ...{ method: 'POST', path: HELLO_PATH, headers, signal: late.signal },
       })
       await response.body.dump()
@@ -280,7 +290,7 @@ export class Peer {
       // Whatever it was: nothing of what is to be asked was sent.
       throw new NodeUnreachable(`node ${this.to} does not answer`, 'not-sent', { cause: error })
     } finally {
-      said.abort()
+      said.abort('it was answered')
     }
   }
 

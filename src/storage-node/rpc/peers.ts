@@ -51,7 +51,7 @@ export class Peers implements MessageTransport {
     if (known === undefined) throw new NodeUnreachable(`node ${to} has no address`, 'not-sent')
     const { deadlineMs, lane } = options
     const request = { type: MessageType.Metadata, body: bytes, deadlineMs }
-    return await known.peer.ask(`metadata ${lane}`, request)
+    return await known.peer.ask(lane, request, 'metadata')
   }
 
   /** Breaks off what is under way. */

@@ -62,6 +62,8 @@ export class Sessions {
   /** In the order of their last use. */
   readonly #used = new Map<string, KnownSession>()
   readonly #unused = new Map<string, KnownSession>()
+  /** Asked for every exchange. */
+  readonly #names = new WeakMap<Uint8Array, string>()
 
   constructor(
     identity: NodeIdentity,
@@ -97,7 +99,7 @@ export class Sessions {
     const session = this.#used.get(head.session) ?? this.#unused.get(head.session)
     if (session === undefined || session.version !== head.version) return undefined
     if (!isHeadOf(head, headers, session.key)) return undefined
-    if (!this.#identity.secrets().some((secret) => nameSecret(secret) === session.secret)) {
+    if (!this.#identity.secrets().some((secret) => this.#nameOf(secret) === session.secret)) {
       this.#used.delete(head.session)
       return undefined
     }
@@ -125,6 +127,12 @@ export class Sessions {
     const ofNode = [...this.#used].filter(([, { from }]) => from === session.from)
     if (ofNode.length > OF_ONE_NODE_MAX) this.#used.delete(ofNode[0]![0])
     if (this.#used.size > SESSIONS_MAX) this.#used.delete(firstOf(this.#used))
+  }
+
+  #nameOf(secret: Uint8Array): string {
+    const name = this.#names.get(secret) ?? nameSecret(secret)
+    this.#names.set(secret, name)
+    return name
   }
 
   #hex(): string {

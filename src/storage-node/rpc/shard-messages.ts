@@ -122,10 +122,10 @@ export function decodeOpened(bytes: Uint8Array): Outcome {
   return outcome
 }
 
-/** Bytes of what reading a cell gave; those of the cell lie in `target`. */
-export function encodeCellRead(read: CellRead, target: Uint8Array): Buffer {
-  const fields = writeOutcome(read)
-  return (read.kind === 'found' ? fields.raw(target.subarray(0, read.bytes)) : fields).end()
+/** Bytes of what reading a cell gave; those of the cell lie in `target`, and are not copied. */
+export function encodeCellRead(read: CellRead, target: Uint8Array): readonly Uint8Array[] {
+  const outcome = writeOutcome(read).end()
+  return read.kind === 'found' ? [outcome, target.subarray(0, read.bytes)] : [outcome]
 }
 
 /** What reading a cell gave: its bytes are put into `target`. */

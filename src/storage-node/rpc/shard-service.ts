@@ -3,6 +3,7 @@ import { kibibytes } from '../../kit/bytes.ts'
 import { CELL_BYTES } from '../../kit/erasure-code.ts'
 import type { Log } from '../../kit/log.ts'
 import { type Periodic, repeat } from '../../kit/periodic.ts'
+import { Semaphore } from '../../kit/semaphore.ts'
 import type { Clock } from '../../kit/world.ts'
 import type { ShardDescription, ShardReader, ShardWriter, StorageNode } from '../contract.ts'
 import { FieldReader } from './fields.ts'
@@ -30,6 +31,8 @@ import {
 } from './shard-messages.ts'
 import { BadMessage } from './trouble.ts'
 
+// A drive has 8 operations under way at once; this many of its cells are a sixteenth of the room for answers.
+const READS_OF_DRIVE = 64
 const READERS_MAX = 512
 // A reader that is in use asks for its next cell before that: what is left belongs to one that is gone.
 const READER_IDLE_MS = 60_000
@@ -42,6 +45,8 @@ export class ShardService implements NodeService {
   readonly #node: StorageNode
   readonly #clock: Clock
   readonly #readers = new OpenReaders(READERS_MAX)
+  /** Reads of cells under way, by drive. */
+  readonly #reads = new Map<number, Semaphore>()
   readonly #closingIdle: Periodic
 
   constructor(node: StorageNode, { clock, log }: { clock: Clock; log: Log }) {
@@ -103,14 +108,31 @@ export class ShardService implements NodeService {
     return encodeOpened(opened)
   }
 
-  async #read(body: Uint8Array, context: RequestContext): Promise<Uint8Array> {
+  async #read(body: Uint8Array, context: RequestContext): Promise<readonly Uint8Array[]> {
     const request = decodeCell(body)
-    await context.holdAnswer(CELL_BYTES)
-    const target = Buffer.allocUnsafe(CELL_BYTES)
-    const read = await this.#reading(request, context, (reader) =>
-      reader.readCell(request.index, target),
-    )
-    return encodeCellRead(read, target)
+    const leave = await this.#enterDrive(request.driveId, context)
+    try {
+      await context.holdAnswer(CELL_BYTES)
+      context.checkDeadline()
+      const target = Buffer.allocUnsafe(CELL_BYTES)
+      const read = await this.#reading(request, context, (reader) =>
+        reader.readCell(request.index, target),
+      )
+      return encodeCellRead(read, target)
+    } finally {
+      leave()
+    }
+  }
+
+  /** A drive that hangs shall not take the room for the answers of all others. */
+  async #enterDrive(driveId: number, { signal }: RequestContext): Promise<() => void> {
+    const places = this.#reads.get(driveId) ?? new Semaphore(READS_OF_DRIVE)
+    this.#reads.set(driveId, places)
+    await places.acquire(1, signal)
+    return () => {
+      places.release()
+      if (places.free === READS_OF_DRIVE) this.#reads.delete(driveId)
+    }
   }
 
   async #describe(body: Uint8Array, context: RequestContext): Promise<Uint8Array> {

@@ -102,9 +102,9 @@ export class ShardStream {
     assert(this.#way !== undefined, 'a stream that was begun has a way')
     const { session, exchange, body } = this.#way
     const deadlineMs = session.theirMs(this.#peer.nowMs + silenceMs)
-    const payload = new FieldWriter().u64(deadlineMs).raw(bytes).end()
+    const deadline = new FieldWriter().u64(deadlineMs).end()
     this.#room = new Event()
-    if (body.push(exchange.writer.frame(kind, payload))) this.#room.happen()
+    if (body.push(exchange.writer.frame(kind, deadline, bytes))) this.#room.happen()
   }
 
   async #wait(event: Promise<void>, waitMs: number): Promise<void> {

@@ -107,6 +107,12 @@ t.test('a status in words', async (t) => {
     /^Orphans {3}last looked for .*; since the start 7 deleted \(4.*\), 1 in use again, 3 left$/m,
   )
   t.notMatch(text, /release-orphans/)
+  t.notMatch(text, /Restarts/)
+  const restarts = { count: 2, last: { signal: 'SIGSEGV', ms: 0 } }
+  t.match(
+    showStatus({ ...STATUS, restarts }).at(-1),
+    /^Restarts +the server was started again 2 times, the last time after SIGSEGV at 1970-01-01/,
+  )
   const held = showStatus({ ...STATUS, orphans: { ...STATUS.orphans, heldSinceMs: 0 } }).join('\n')
   t.match(held, /^ {10}kept since the recovery of 1970.*: kintsugi release-orphans/m)
   t.match(text, /^Health +damaged\n +1 blob can not be mended\./)

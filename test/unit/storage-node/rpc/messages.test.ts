@@ -11,7 +11,8 @@ import {
   decodeAnswer,
   decodeFailure,
   decodeMessage,
-  encodeAnswer,
+  encodeDone,
+  encodeFailed,
   encodeFailure,
   encodeMessage,
 } from '../../../../src/storage-node/rpc/messages.ts'
@@ -95,7 +96,9 @@ t.test('requests and answers', async () => {
   const message = fc.record({ id: u32, type: u16, deadlineMs: u53, body: bytes })
   comesBack(message, encodeMessage, decodeMessage, { hasRest: true })
   const answer = fc.record({ kind: fc.constant('done' as const), id: u32, body: bytes })
-  comesBack(answer, encodeAnswer, decodeAnswer as (bytes: Uint8Array) => never, { hasRest: true })
+  const encode = (value: { id: number; body: Uint8Array }): Uint8Array =>
+    Buffer.concat([encodeDone(value.id), value.body])
+  comesBack(answer, encode, decodeAnswer as (bytes: Uint8Array) => never, { hasRest: true })
 })
 
 t.test('requests about shards', async () => {
@@ -125,13 +128,14 @@ t.test('what became of them', async (t) => {
   comesBack(described, shards.encodeDescribed, shards.decodeDescribed)
 
   const source = Buffer.from('a cell of bytes')
-  const read = shards.encodeCellRead({ kind: 'found', bytes: 6 }, source)
+  const read = Buffer.concat(shards.encodeCellRead({ kind: 'found', bytes: 6 }, source))
   const target = Buffer.alloc(20)
   t.same(shards.decodeCellRead(read, target), { kind: 'found', bytes: 6 })
   t.equal(target.toString('latin1', 0, 6), 'a cell')
   t.throws(() => shards.decodeCellRead(read, Buffer.alloc(5)), { code: 'BAD_MESSAGE' })
   t.equal(
-    shards.decodeCellRead(shards.encodeCellRead({ kind: 'missing' }, target), target).kind,
+    shards.decodeCellRead(Buffer.concat(shards.encodeCellRead({ kind: 'missing' }, target)), target)
+      .kind,
     'missing',
   )
 })
@@ -144,6 +148,8 @@ t.test('errors keep their types', async (t) => {
     t.match(error, { name: 'DriveUnavailable', driveId: 9, trouble, cause: 'Error: EIO' })
   }
   t.ok(back(new Overloaded('too many')) instanceof Overloaded)
+  const failed = decodeAnswer(encodeFailed(7, new Overloaded('too many')))
+  t.match(failed, { kind: 'failed', id: 7, failure: { name: 'Overloaded' } })
   for (const reason of ['closing', 'late', 'unknown-request'] as const) {
     t.match(back(new NodeRefused('no', reason)), { name: 'NodeRefused', reason })
   }

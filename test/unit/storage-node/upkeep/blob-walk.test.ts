@@ -49,13 +49,23 @@ function begin({ partition }: Fixture, from: Partial<WalkPosition> = {}): BlobWa
   return new BlobWalk('scrub', [partition], { startedMs: 0, ...from })
 }
 
-t.test('a version that becomes the latest behind a walk is met', async (t) => {
+/** The newest version of the first key goes: the one below becomes the latest, and is told. */
+async function promoteFirst(fixture: Fixture & { newest: string[] }): Promise<Uid> {
+  await fixture.store.remove(keyOf(0), fixture.newest[0]!)
+  return await uidOf(fixture, 0)
+}
+
+/** A walk of a full store, and a version that became the latest behind it. */
+async function beginAndPromote() {
   const fixture = await openStore()
-  const { store, newest } = fixture
   const walk = begin(fixture)
   await walk.next(1)
-  await store.remove(keyOf(0), newest[0]!)
-  const promoted = await uidOf(fixture, 0)
+  return { fixture, walk, promoted: await promoteFirst(fixture) }
+}
+
+t.test('a version that becomes the latest behind a walk is met', async (t) => {
+  const { fixture, walk, promoted } = await beginAndPromote()
+  const { store, newest } = fixture
   // It goes down again, to where the walk has not been yet, and up once more.
   await store.remove(keyOf(1), newest[1]!)
   await store.put(keyOf(1), 'third')
@@ -67,12 +77,7 @@ t.test('a version that becomes the latest behind a walk is met', async (t) => {
 })
 
 t.test('so many come up that nobody remembers: all is walked again', async (t) => {
-  const fixture = await openStore()
-  const { store, newest } = fixture
-  const walk = begin(fixture)
-  await walk.next(1)
-  await store.remove(keyOf(0), newest[0]!)
-  const promoted = await uidOf(fixture, 0)
+  const { fixture, walk, promoted } = await beginAndPromote()
   await promoteOften(fixture)
   t.ok((await walkOn(walk)).has(promoted))
   t.ok(walk.leftNothing)
@@ -93,15 +98,13 @@ t.test('when that happens twice the pass vouches for nothing', async (t) => {
 
 t.test('a walk that another process began looks at the partition again', async (t) => {
   const fixture = await openStore()
-  const { store, newest } = fixture
   const before = begin(fixture)
   await before.next(64)
   await before.next(1)
   const { after } = before.position
   t.ok(after, 'it is in the middle')
   // Before the restart, and so nobody remembers it.
-  await store.remove(keyOf(0), newest[0]!)
-  const promoted = await uidOf(fixture, 0)
+  const promoted = await promoteFirst(fixture)
   const walk = begin(fixture, { ...before.position })
   const position = walk.position
   t.ok((await walkOn(walk)).has(promoted))

@@ -277,7 +277,12 @@ t.test('nothing is named that is not read back as it was written', async (t) => 
   t.same(fixture.store.parts.writes.underWay(), [])
 })
 
-t.test('without room it waits, and goes on when there is some', async (t) => {
+/** Drive 6 is to leave, and waits for room on drive 1; `goOn` makes it and waits until drive 6 is vacated. */
+async function drainWithoutRoom(t: Test): Promise<{
+  fixture: UpkeepFixture
+  bodies: Bodies
+  goOn(): Promise<void>
+}> {
   const fixture = await UpkeepFixture.open(6)
   const { coordinator, node } = fixture.store
   const bodies = new Bodies(fixture)
@@ -286,29 +291,29 @@ t.test('without room it waits, and goes on when there is some', async (t) => {
   const healer = startHealer(t, fixture)
   await coordinator.decide(drainDrive(6, REENCODE))
   await until(healer, ({ moves }) => moves.remainingAnew! > 0 && moves.phase === 'idle')
+  const goOn = async (): Promise<void> => {
+    node.full.delete(1)
+    healer.roomChanged()
+    await untilVacated(healer, fixture, 6)
+  }
+  return { fixture, bodies, goOn }
+}
+
+t.test('without room it waits, and goes on when there is some', async (t) => {
+  const { fixture, bodies, goOn } = await drainWithoutRoom(t)
   t.equal(nameCode((await fixture.reference('striped')).blob.code), '4+2')
   await bodies.expectAll(t)
-  node.full.delete(1)
-  healer.roomChanged()
-  await untilVacated(healer, fixture, 6)
+  await goOn()
   await bodies.expectAll(t)
   await expectFitting(t, fixture)
 })
 
 t.test('a drive comes instead: what is not written anew yet moves there', async (t) => {
-  const fixture = await UpkeepFixture.open(6)
-  const { coordinator, node } = fixture.store
-  const bodies = new Bodies(fixture)
-  await bodies.fill()
-  node.full.add(1)
-  const healer = startHealer(t, fixture)
-  await coordinator.decide(drainDrive(6, REENCODE))
-  await until(healer, ({ moves }) => moves.remainingAnew! > 0 && moves.phase === 'idle')
+  const { fixture, bodies, goOn } = await drainWithoutRoom(t)
+  const { coordinator } = fixture.store
   await coordinator.decide(reserveDriveId())
   await coordinator.decide(addDrive({ id: 7, uuid: 'drive-7', weight: 1, path: '/7' }))
-  node.full.delete(1)
-  healer.roomChanged()
-  await untilVacated(healer, fixture, 6)
+  await goOn()
   t.equal(nameCode((await fixture.reference('striped')).blob.code), '4+2')
   await bodies.expectAll(t)
 })

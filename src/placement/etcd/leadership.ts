@@ -1,0 +1,83 @@
+// Who leads a metadata partition and who holds it: the record of one partition and the changes that are allowed. Pure.
+// A change is a compare-and-swap in etcd (partition-records.ts); what replicas promise each other is theirs to know.
+import type { Replica } from '../coordinator.ts'
+
+/** One metadata partition of a cluster. */
+export interface PartitionRecord {
+  /** Grows with every change but activation: of two primaries the one of the higher epoch holds. */
+  epoch: number
+  /**
+   * Random: names the change that made this record. Replicas promise an epoch together with it: after a restore that nobody
+   * has noticed yet, etcd may give an epoch a second time, and whoever promised it to the first id refuses the second.
+   */
+  id: string
+  /** Absent until one of the replicas takes the lead. */
+  primary?: Replica
+  replicas: Replica[]
+  /**
+   * The last set that was activated, while `replicas` is not: recovery and commit need majorities of both. It stays the same
+   * over a chain of sets none of which was activated.
+   */
+  previous?: Replica[]
+}
+
+/** What is left out has to be given by who writes the record. */
+export type NextRecord = Omit<PartitionRecord, 'id'>
+
+/** The record of a new partition. Epochs are numbers of up to 53 bits: a restore lifts them by 2³² and more. */
+export function firstRecord(replicas: readonly Replica[], epoch: number): NextRecord {
+  return { epoch, replicas: [...replicas] }
+}
+
+/** A replica becomes primary in a new epoch; undefined unless it is one of the set. */
+export function takeLead(record: PartitionRecord, replica: Replica): NextRecord | undefined {
+  if (!holds(record.replicas, replica)) return undefined
+  return { ...withoutId(record), epoch: record.epoch + 1, primary: replica }
+}
+
+/**
+ * Another set, in a new epoch: one replica more or one less. The primary stays if it is in it. Undefined when the set is the same, empty, or
+ * differs in more than one.
+ */
+export function changeReplicas(
+  record: PartitionRecord,
+  replicas: readonly Replica[],
+): NextRecord | undefined {
+  const added = replicas.filter((replica) => !holds(record.replicas, replica))
+  const removed = record.replicas.filter((replica) => !holds(replicas, replica))
+  if (added.length + removed.length !== 1 || replicas.length === 0) return undefined
+  if (new Set(replicas.map(({ driveId }) => driveId)).size !== replicas.length) return undefined
+  const { primary, ...rest } = withoutId(record)
+  return {
+    ...rest,
+    ...(primary && holds(replicas, primary) ? { primary } : {}),
+    epoch: record.epoch + 1,
+    replicas: [...replicas],
+    previous: record.previous ?? record.replicas,
+  }
+}
+
+/**
+ * The set of this epoch has what was acknowledged on a majority of it: the one before is not needed any more. Undefined when the
+ * epoch is another or there is nothing to activate. The epoch stays: nothing was promised anew.
+ */
+export function activate(record: PartitionRecord, epoch: number): NextRecord | undefined {
+  if (record.epoch !== epoch || record.previous === undefined) return undefined
+  const { previous: _previous, ...rest } = withoutId(record)
+  return rest
+}
+
+/** Drives and incarnations are compared: a replica that was made anew is another one. */
+export function holds(replicas: readonly Replica[], { driveId, incarnation }: Replica): boolean {
+  return replicas.some((known) => known.driveId === driveId && known.incarnation === incarnation)
+}
+
+/** What a restore left in it goes with the next change, too. */
+function withoutId({ epoch, primary, replicas, previous }: PartitionRecord): NextRecord {
+  return {
+    epoch,
+    ...(primary ? { primary } : {}),
+    replicas,
+    ...(previous ? { previous } : {}),
+  }
+}

@@ -3,21 +3,16 @@ import t from 'tap'
 import { simulate } from './simulate.ts'
 
 t.test('the same seed does the same, byte for byte', async (t) => {
-  for (const seed of [3, 1004]) {
-    const first = await simulate(seed)
-    const second = await simulate(seed)
-    t.equal(second.hash, first.hash, `seed ${seed}`)
-    t.same(second.log, first.log)
-    t.ok(first.log.length > 500, 'something happened')
-  }
-})
-
-t.test('another seed does something else', async (t) => {
-  t.not((await simulate(5)).hash, (await simulate(6)).hash)
+  const first = await simulate(3)
+  const second = await simulate(3)
+  t.equal(second.hash, first.hash)
+  t.same(second.log, first.log)
+  t.ok(first.log.length > 500, 'something happened')
+  t.not((await simulate(5)).hash, first.hash, 'another seed does something else')
 })
 
 t.test('some seeds hold all invariants', async (t) => {
-  for (let seed = 1; seed <= 12; seed += 1) {
+  for (let seed = 1; seed <= 4; seed += 1) {
     const { failures, counts } = await simulate(seed)
     t.same(failures, [], `seed ${seed}: npm run sim -- --seed ${seed} --log`)
     t.equal(counts.undecided, 0, 'every history was explained to its end')

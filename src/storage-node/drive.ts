@@ -39,11 +39,22 @@ export const DRIVE_FORMAT = 3
 
 const MARKER = 'format.json'
 const MARKER_DRAFT = 'format.json.tmp'
+
+/** Files beside the directories, made when they are first needed. */
+export const LATER_FILES = {
+  serving: 'meta.serving',
+  scrubPosition: 'scrub-position',
+  stateCopy: 'coordinator.copy',
+  probe: 'probe',
+} as const
+
 const DIRECTORIES = ['lock', 'coordinator', 'metalog', 'meta.db', 'shards.db', 'seg', 'big']
 /** Made when it is first needed. */
 const LATER_DIRECTORIES = ['dump']
-// What file systems put into a new directory, what an interrupted format leaves, and what holds nothing.
-const HARMLESS = new Set(['lost+found', MARKER_DRAFT, JOINING_FILE])
+// What a store writes that does not know yet that an empty directory took the place of its drive.
+const WRITTEN_TOO_LATE = Object.values(LATER_FILES).flatMap((name) => [name, `${name}.tmp`])
+// And what file systems put into a new directory, what an interrupted format leaves, and what holds nothing.
+const HARMLESS = new Set(['lost+found', MARKER_DRAFT, JOINING_FILE, ...WRITTEN_TOO_LATE])
 const BALLAST = /^ballast(-\d+)?\.bin$/
 
 /** Looks at a directory without changing it. */
@@ -73,6 +84,8 @@ export async function formatDrive(
   const { disk } = world
   assert(marker.format === DRIVE_FORMAT, 'a drive is made in the current format')
   assert((await inspectDrive(world, path)).kind === 'empty', 'only an empty directory is formatted')
+  // What they say is not of this drive.
+  for (const name of WRITTEN_TOO_LATE) await removeIfThere(world, `${path}/${name}`)
   for (const name of DIRECTORIES) {
     if ((await disk.stat(`${path}/${name}`)) === undefined) {
       await disk.makeDirectory(`${path}/${name}`)

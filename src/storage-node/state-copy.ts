@@ -4,12 +4,12 @@ import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import type { ClusterState, Coordinator } from '../placement/coordinator.ts'
 import { decodeDecision, encodeDecision } from '../placement/coordinator-format.ts'
-import type { Drive } from './drive.ts'
+import { type Drive, LATER_FILES } from './drive.ts'
 import { type FileDrive, readSmallFile, replaceSmallFile } from './small-file.ts'
 import type { FilesLook } from './upkeep/file-scrub.ts'
 
 /** Its name on every drive. */
-export const STATE_COPY_FILE = 'coordinator.copy'
+export const STATE_COPY_FILE = LATER_FILES.stateCopy
 
 export interface StateCopyParts {
   world: Pick<World, 'disk'>

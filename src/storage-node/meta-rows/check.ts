@@ -3,6 +3,7 @@
 import { mebibytes } from '../../kit/bytes.ts'
 import { readIfThere } from '../../kit/files.ts'
 import type { World } from '../../kit/world.ts'
+import { LATER_FILES } from '../drive.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 import { type Manifest, readManifest } from './manifest.ts'
 import { checkTables } from './tables.ts'
@@ -86,5 +87,5 @@ async function findTable(
 }
 
 function servingPath(drive: MetaDrive): string {
-  return `${drive.path}/meta.serving`
+  return `${drive.path}/${LATER_FILES.serving}`
 }

@@ -3,11 +3,12 @@
 import { crc32 } from 'node:zlib'
 import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'
+import { LATER_FILES } from '../drive.ts'
 import { type FileDrive, readSmallFile, replaceSmallFile } from '../small-file.ts'
 import type { WalkPosition } from './blob-walk.ts'
 
 /** Its name on every drive. */
-export const SCRUB_POSITION_FILE = 'scrub-position'
+export const SCRUB_POSITION_FILE = LATER_FILES.scrubPosition
 
 /** What outlives a restart. */
 export interface ScrubPosition {

@@ -1,6 +1,6 @@
 // Drives: what a directory is taken for, one process at a time, no more than eight operations, no second life.
 import { execFile } from 'node:child_process'
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { DriveUnavailable } from '../../../src/kit/drive-unavailable.ts'
@@ -46,6 +46,25 @@ t.test('what a directory is', async (t) => {
   writeFileSync(`${path}/format.json`, text)
   t.same(await inspectDrive(world, path), { kind: 'wrong-format', format: 1 })
 })
+
+t.test(
+  'what a store wrote too late into an empty directory is gone when that is formatted',
+  async (t) => {
+    for (const name of [
+      'meta.serving',
+      'scrub-position',
+      'scrub-position.tmp',
+      'coordinator.copy',
+      'probe',
+    ]) {
+      const path = t.testdir({ [name]: 'of the drive that was here' })
+      t.same(await inspectDrive(world, path), { kind: 'empty' }, name)
+      await formatDrive(world, path, marker)
+      t.same(await inspectDrive(world, path), { kind: 'formatted', marker })
+      t.notOk(existsSync(`${path}/${name}`))
+    }
+  },
+)
 
 t.test('a damaged marker is broken, never empty', async (t) => {
   const path = t.testdir()

@@ -1,6 +1,8 @@
 // The coordinator of a cluster: etcd decides. Every decision is one compare-and-swap on the head, whose random id tells
 // whether a change whose answer was lost was made. Keys: docs/formats/etcd-keys.md.
+
 import { asBuffer } from '../kit/bytes.ts'
+import { Turns } from '../kit/turns.ts'
 import type { World } from '../kit/world.ts'
 import {
   type Change,
@@ -52,7 +54,7 @@ export class EtcdCoordinator implements Coordinator {
   readonly #decideMs: number
   readonly #listeners = new Set<(state: ClusterState) => void>()
   #agreed: Agreed
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
 
   private constructor(mirror: EtcdMirror, agreed: Agreed, world: MirrorParts['world'], ms: number) {
     this.mirror = mirror
@@ -104,9 +106,7 @@ export class EtcdCoordinator implements Coordinator {
 
   /** Changes of this process queue up; those of others make it compute its change again. */
   decide(change: Change): Promise<ClusterState> {
-    const turn = this.#last.then(() => this.#decide(change))
-    this.#last = turn.catch(() => {}) // The caller gets the error; the next turn does not care.
-    return turn
+    return this.#turns.run(() => this.#decide(change))
   }
 
   watch(listener: (state: ClusterState) => void): () => void {
@@ -116,7 +116,7 @@ export class EtcdCoordinator implements Coordinator {
 
   /** Waits for the decisions under way. */
   async close(): Promise<void> {
-    await this.#last
+    await this.#turns.ended()
     await this.mirror.close()
     this.#listeners.clear()
   }

@@ -1,7 +1,9 @@
 // The embedded coordinator: one process decides, every live drive remembers.
 // A decision holds once it is durable on all of them. Layout: docs/formats/coordinator.md.
+
 import { assert } from '../kit/assert.ts'
 import { sleepPatiently } from '../kit/patient-sleep.ts'
+import { Turns } from '../kit/turns.ts'
 import type { World } from '../kit/world.ts'
 import {
   type Change,
@@ -61,7 +63,7 @@ export class FileCoordinator implements Coordinator {
   readonly #listeners = new Set<(state: ClusterState) => void>()
   #decision: Decision
   #drafts = 0
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
 
   private constructor(decision: Decision, parts: Parts) {
     this.#decision = decision
@@ -98,9 +100,7 @@ export class FileCoordinator implements Coordinator {
 
   /** Changes queue up: each sees the state that the one before left. Rejects with CoordinatorUnavailable. */
   decide(change: Change): Promise<ClusterState> {
-    const turn = this.#last.then(() => this.#decide(change))
-    this.#last = turn.catch(() => {}) // The caller gets the error; the next turn does not care.
-    return turn
+    return this.#turns.run(() => this.#decide(change))
   }
 
   watch(listener: (state: ClusterState) => void): () => void {
@@ -114,7 +114,7 @@ export class FileCoordinator implements Coordinator {
    */
   async addDrive(drive: CoordinatorDrive): Promise<void> {
     await this.#untilNothingIsLeftBehind(drive)
-    await this.#inTurn(async () => {
+    await this.#turns.run(async () => {
       const reason = this.#absent.get(drive.id)
       this.#absent.delete(drive.id)
       try {
@@ -131,7 +131,7 @@ export class FileCoordinator implements Coordinator {
 
   /** A drive that is no part of the cluster any more, or is none after all: it remembers nothing from now on. */
   async forgetDrive(drive: CoordinatorDrive): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.run(async () => {
       if (this.#drives.get(drive.id) === drive) this.#drives.delete(drive.id)
     })
   }
@@ -139,7 +139,7 @@ export class FileCoordinator implements Coordinator {
   /** Reads what every live drive remembers, writes again what holds and removes what rotted away. */
   async scrub(): Promise<{ files: number; damaged: number }> {
     const found = { files: 0, damaged: 0 }
-    await this.#inTurn(async () => {
+    await this.#turns.run(async () => {
       for (const drive of this.#liveDrives()) {
         await this.#scrubDrive(drive, found).catch((error) => {
           // One that was put aside meanwhile is not here any more.
@@ -163,7 +163,7 @@ export class FileCoordinator implements Coordinator {
 
   /** Waits for the decisions under way. */
   async close(): Promise<void> {
-    await this.#last
+    await this.#turns.ended()
     this.#listeners.clear()
   }
 
@@ -387,12 +387,6 @@ export class FileCoordinator implements Coordinator {
       done.abort()
     }
     if (this.#leftBehind.has(id)) throw new Error('what was written to it before has not ended')
-  }
-
-  #inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = this.#last.then(work)
-    this.#last = turn.catch(() => {}) // As in decide().
-    return turn
   }
 
   #liveDrives(): CoordinatorDrive[] {

@@ -1,8 +1,10 @@
 // Takes a dump of every metadata partition from time to time and keeps the last two, on as many drives as a row has replicas
 // and first on those that have none. When all replicas are lost, `kintsugi recover` begins with it: what stands only in
 // rows (empty objects, tags, locks, delete markers, names of buckets) is nowhere else.
+
 import type { Log } from '../../kit/log.ts'
 import { computedGauge, type Registry } from '../../kit/metrics.ts'
+import { Turns } from '../../kit/turns.ts'
 import type { World } from '../../kit/world.ts'
 import type { RowBatch } from '../../metadata/log/contract.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
@@ -47,7 +49,7 @@ export class MetadataDumps {
   readonly #newestMs = new Map<number, number>()
   readonly #bornMs: number
   #isKnown = false
-  #last: Promise<void> = Promise.resolve()
+  readonly #turns = new Turns()
 
   /** `everyMs`: a dump is not older. `bornMs`: when the store was made. */
   constructor(options: { everyMs: number; bornMs: number }, parts: DumpParts) {
@@ -72,9 +74,7 @@ export class MetadataDumps {
 
   /** Takes a dump of one partition now and removes those that it makes needless. One at a time. */
   take(partition: number, signal: AbortSignal): Promise<void> {
-    const taken = this.#last.then(() => this.#take(partition, signal))
-    this.#last = taken.catch(() => {}) // The caller gets the error; the next one does not care.
-    return taken
+    return this.#turns.run(() => this.#take(partition, signal))
   }
 
   async #take(partition: number, signal: AbortSignal): Promise<void> {

@@ -1,5 +1,6 @@
 // One drive as metadata sees it: the log that is the truth, the rows that follow from it, and the markers
 // that say from where on the log is still needed.
+import { Turns } from '../../kit/turns.ts'
 import type { LogPosition, RowBatch } from '../../metadata/log/contract.ts'
 import type { MetaRows, StoredRow } from '../meta-rows/meta-rows.ts'
 import type { Marker, ReplicaStatus } from '../meta-rows/status.ts'
@@ -29,7 +30,7 @@ export class HostDrive {
   #olderMarker: Marker = []
   #unmarkedBytes = 0
   #unmarkedChanges = false
-  #checkpointing: Promise<void> = Promise.resolve()
+  readonly #checkpoints = new Turns()
   /** Changes of the rows under way. */
   readonly #writing = new Set<Promise<void>>()
   #pause: Pause | undefined
@@ -109,9 +110,7 @@ export class HostDrive {
 
   /** Makes the rows durable, says so in a marker, deletes log files that no marker needs any more. */
   checkpoint(options: { force?: boolean; retainBytes?: number } = {}): Promise<void> {
-    const turn = this.#checkpointing.then(() => this.#checkpoint(options))
-    this.#checkpointing = turn.catch(() => {}) // The caller gets the error; the next turn does not care.
-    return turn
+    return this.#checkpoints.run(() => this.#checkpoint(options))
   }
 
   /**
@@ -133,9 +132,7 @@ export class HostDrive {
    * failure too: until this succeeds, or endPause().
    */
   resume(reopen: () => Promise<MetaRows>): Promise<void> {
-    const turn = this.#checkpointing.then(() => this.#resume(reopen))
-    this.#checkpointing = turn.catch(() => {}) // As above.
-    return turn
+    return this.#checkpoints.run(() => this.#resume(reopen))
   }
 
   /** What waits to be applied goes on, whatever becomes of it. */

@@ -1,7 +1,9 @@
 // Files that hold nothing but room: given up when a file system is full, so that deletes have something to work with, and
 // made again when there is room. A long one for bytes, empty ones for inodes. Layout: docs/formats/drive.md.
+
 import { kibibytes, mebibytes } from '../../kit/bytes.ts'
 import { removeIfThere } from '../../kit/files.ts'
+import { Turns } from '../../kit/turns.ts'
 import type { DiskSpace, World } from '../../kit/world.ts'
 import type { FileSystemRoom, RoomDrive } from './file-system-room.ts'
 import { hasInodes, isWorse } from './levels.ts'
@@ -45,7 +47,7 @@ export class Ballast {
   #drive: RoomDrive | undefined
   /** What is known to be there; undefined before anybody looked. */
   #held: Held | undefined
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
 
   /** `mostBytes`: it is no longer, 64 MiB by default. */
   constructor(world: Pick<World, 'disk' | 'random'>, room: FileSystemRoom, mostBytes?: number) {
@@ -56,12 +58,12 @@ export class Ballast {
 
   /** Gives it up when there is next to nothing left, makes it when there is plenty. Says what was done. */
   keep(): Promise<'made' | 'given up' | undefined> {
-    return this.#inTurn(() => this.#keep())
+    return this.#turns.run(() => this.#keep())
   }
 
   /** The file system refused something: what there is, is given up. */
   giveUp(): Promise<'given up' | undefined> {
-    return this.#inTurn(() => this.#giveUp())
+    return this.#turns.run(() => this.#giveUp())
   }
 
   async #keep(): Promise<'made' | 'given up' | undefined> {
@@ -133,12 +135,6 @@ export class Ballast {
     } finally {
       await file.close()
     }
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work)
-    this.#turn = turn.catch(() => {}) // The caller gets the error; the next turn does not care.
-    return turn
   }
 }
 

@@ -1,8 +1,10 @@
 // What etcd has under our prefix, as far as this process knows: read, watched, read again every minute, remembered on
 // disk before anyone acts by it. An etcd that is older than what is remembered is not believed (storage.md: restored
 // from a backup); what was known stays in use meanwhile.
+
 import { assert } from '../../kit/assert.ts'
 import type { Log } from '../../kit/log.ts'
+import { Turns } from '../../kit/turns.ts'
 import type { World } from '../../kit/world.ts'
 import { CoordinatorUnavailable } from '../coordinator.ts'
 import type { EtcdClient } from './etcd-client.ts'
@@ -65,7 +67,7 @@ export class EtcdMirror {
   readonly #work: Promise<void>[] = []
   #image: KeyImage | undefined
   #standing: Standing
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
   #watching = new AbortController()
 
   private constructor(options: MirrorOptions, parts: MirrorParts) {
@@ -115,7 +117,7 @@ export class EtcdMirror {
    * believed: the image stays as it was.
    */
   refresh(options: { whole?: boolean } = {}): Promise<KeyImage> {
-    return this.#inTurn(() => this.#read(options.whole ?? false))
+    return this.#turns.run(() => this.#read(options.whole ?? false))
   }
 
   /**
@@ -123,7 +125,7 @@ export class EtcdMirror {
    * must find its own change by itself. Rejects with CoordinatorUnavailable; `open` says that nobody knows.
    */
   commit({ compare, changes, besides = [] }: Commit): Promise<'made' | 'lost'> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       if (this.#standing.kind === 'restored') throw this.#notBelieved(this.#standing.why)
       const full = (name: string): string => `${this.prefix}${IMAGE}${name}`
       const txn = {
@@ -146,7 +148,7 @@ export class EtcdMirror {
     this.#stopping.abort()
     this.#watching.abort()
     await Promise.all(this.#work)
-    await this.#last
+    await this.#turns.ended()
     this.#listeners.clear()
   }
 
@@ -199,11 +201,14 @@ export class EtcdMirror {
 
   async #follow(): Promise<void> {
     const { signal } = this.#stopping
+    // What was read just now need not be read again; after every watch that ended it may be another etcd.
+    let isRead = this.#standing.kind === 'current'
     while (!signal.aborted) {
       this.#watching = new AbortController()
       const watching = AbortSignal.any([signal, this.#watching.signal])
       try {
-        await this.refresh({ whole: true })
+        if (!isRead) await this.refresh({ whole: true })
+        isRead = false
         await this.#watch(watching)
       } catch (error) {
         if (!watching.aborted)
@@ -272,12 +277,6 @@ export class EtcdMirror {
     const jitter = (random.bytes(1)[0] ?? 0) / 255
     // An aborted pause only means that it is time to stop.
     await clock.sleep(ms * (0.75 + jitter / 2), signal).catch(() => undefined)
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(work)
-    this.#last = turn.catch(() => {}) // The caller gets the error; the next turn does not care.
-    return turn
   }
 }
 

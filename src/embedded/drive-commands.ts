@@ -26,7 +26,7 @@ import {
   refuseReplace,
   refuseUndrain,
 } from '../placement/drive-edits.ts'
-import { type DriveMarker, inspectDrive } from '../storage-node/drive.ts'
+import { type DriveMarker, inspectDrive } from '../storage-node/drive-format.ts'
 import { endJoining, isJoining } from '../storage-node/joining.ts'
 import type { FoundDrive } from '../storage-node/start-plan.ts'
 import { Refused, refusalOf } from './drive-refusals.ts'

@@ -3,7 +3,7 @@
 import { resolve } from 'node:path'
 import { asBuffer } from '../kit/bytes.ts'
 import type { World } from '../kit/world.ts'
-import { DRIVE_FORMAT, type DriveMarker, formatDrive } from '../storage-node/drive.ts'
+import { DRIVE_FORMAT, type DriveMarker, formatDrive } from '../storage-node/drive-format.ts'
 import { noteJoining } from '../storage-node/joining.ts'
 
 /** What a drive is made with. */

@@ -13,7 +13,7 @@ import type { ClusterState, Coordinator, Replica } from '../placement/coordinato
 import { replaceReplicas } from '../placement/coordinator-changes.ts'
 import { chooseReplicas } from '../placement/coordinator-replicas.ts'
 import type { Drive } from '../storage-node/drive.ts'
-import { inspectDrive } from '../storage-node/drive.ts'
+import { inspectDrive } from '../storage-node/drive-format.ts'
 import { findDumps } from '../storage-node/dump/dump-files.ts'
 import { MetadataHost } from '../storage-node/metadata-host/metadata-host.ts'
 import { ShardStore } from '../storage-node/shard-store.ts'

@@ -15,7 +15,8 @@ import type { NewDrive } from '../placement/coordinator-changes.ts'
 import { FileCoordinator } from '../placement/coordinator-file.ts'
 import { coordinatorPath, readHistory } from '../placement/coordinator-history.ts'
 import { type BucketTrace, type RemadeState, remakeState } from '../placement/remake-state.ts'
-import { Drive, inspectDrive } from '../storage-node/drive.ts'
+import { Drive } from '../storage-node/drive.ts'
+import { inspectDrive } from '../storage-node/drive-format.ts'
 import { DriveLocked } from '../storage-node/drive-lock.ts'
 import {
   DumpDamaged,

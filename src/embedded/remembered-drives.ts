@@ -3,7 +3,8 @@
 import { resolve } from 'node:path'
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
-import { DRIVE_FORMAT, type Drive, type DriveMarker } from '../storage-node/drive.ts'
+import type { Drive } from '../storage-node/drive.ts'
+import { DRIVE_FORMAT, type DriveMarker } from '../storage-node/drive-format.ts'
 import type { Inspected } from '../storage-node/start-plan.ts'
 
 /** A directory and the drive that it was a moment ago. */

@@ -4,7 +4,7 @@ import type { ErasureCode } from '../kit/erasure-code.ts'
 import { nameCode } from '../kit/erasure-code.ts'
 import type { MapDrive } from '../placement/cluster-map.ts'
 import type { ClusterState } from '../placement/coordinator.ts'
-import type { DriveFound, DriveMarker } from './drive.ts'
+import type { DriveFound, DriveMarker } from './drive-format.ts'
 
 /** A directory and what was found in it. */
 export interface Inspected {

@@ -1,10 +1,13 @@
 // A copy of the coordinator's state at the root of every drive, beside `coordinator/`: what `kintsugi recover` makes a
 // new coordinator of when no decision is left on any drive. Nothing else believes it, and no choice at a start reads it.
+
 import type { Log } from '../kit/log.ts'
+import { Turns } from '../kit/turns.ts'
 import type { World } from '../kit/world.ts'
 import type { ClusterState, Coordinator } from '../placement/coordinator.ts'
 import { decodeDecision, encodeDecision } from '../placement/coordinator-format.ts'
-import { type Drive, LATER_FILES } from './drive.ts'
+import type { Drive } from './drive.ts'
+import { LATER_FILES } from './drive-format.ts'
 import { type FileDrive, readSmallFile, replaceSmallFile } from './small-file.ts'
 import type { FilesLook } from './upkeep/file-scrub.ts'
 
@@ -23,7 +26,7 @@ export interface StateCopyParts {
 export class StateCopies {
   readonly #parts: StateCopyParts
   #copied: ClusterState | undefined
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
 
   constructor(parts: StateCopyParts) {
     this.#parts = parts
@@ -37,9 +40,7 @@ export class StateCopies {
   /** Reads every copy and writes it again where it is not what it should be. Damaged is what is no copy at all. */
   scrub(): Promise<FilesLook> {
     // One at a time: two would use the same draft.
-    const looked = this.#last.then(() => this.#scrub())
-    this.#last = looked.catch(() => {}) // The caller gets the error; the next one does not care.
-    return looked
+    return this.#turns.run(() => this.#scrub())
   }
 
   async #scrub(): Promise<FilesLook> {

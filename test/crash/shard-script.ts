@@ -1,7 +1,8 @@
 // Generated operations on the shard store of one drive, and what a crash may leave of every shard that they touched.
 import { silentLog } from '../../src/kit/log.ts'
 import type { World } from '../../src/kit/world.ts'
-import { DRIVE_FORMAT, Drive, formatDrive } from '../../src/storage-node/drive.ts'
+import { Drive } from '../../src/storage-node/drive.ts'
+import { DRIVE_FORMAT, formatDrive } from '../../src/storage-node/drive-format.ts'
 import { ShardStore, type ShardStoreOptions } from '../../src/storage-node/shard-store.ts'
 import {
   judgeShard,

@@ -1,7 +1,8 @@
 // The power goes off at every operation of a script, with everything, nothing or some of what was not synced left.
 // After the next start every committed shard is whole, nothing half-written is visible, and the store goes on.
 import { silentLog } from '../../src/kit/log.ts'
-import { Drive, formatDrive } from '../../src/storage-node/drive.ts'
+import { Drive } from '../../src/storage-node/drive.ts'
+import { formatDrive } from '../../src/storage-node/drive-format.ts'
 import { ShardStore, type ShardStoreOptions } from '../../src/storage-node/shard-store.ts'
 import { judgeShard, putShard, type SampleShard, sampleShard } from '../contracts/shard-samples.ts'
 import { Seeded } from '../support/seeded.ts'

@@ -1,7 +1,8 @@
 // Asks a drive whether it still writes: 4 KiB, synced and read back. It is the sync that tells: reads and writes of a
 // device that vanished go on from memory. A drive that is read-only, gone or erring is noticed without traffic.
 import { isMissing, type World } from '../../kit/world.ts'
-import { type Drive, LATER_FILES } from '../drive.ts'
+import type { Drive } from '../drive.ts'
+import { LATER_FILES } from '../drive-format.ts'
 
 /** Its name on every drive. */
 export const PROBE_FILE = LATER_FILES.probe

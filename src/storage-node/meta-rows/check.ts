@@ -3,7 +3,7 @@
 import { mebibytes } from '../../kit/bytes.ts'
 import { readIfThere } from '../../kit/files.ts'
 import type { World } from '../../kit/world.ts'
-import { LATER_FILES } from '../drive.ts'
+import { LATER_FILES } from '../drive-format.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 import { type Manifest, readManifest } from './manifest.ts'
 import { checkTables } from './tables.ts'

@@ -27,6 +27,11 @@ export interface BlobCheck {
   slots: readonly SlotHealth[]
 }
 
+/** How many shards are whole, as far as was looked. */
+export function countWhole({ slots }: BlobCheck): number {
+  return slots.filter((health) => health === 'whole').length
+}
+
 /** What a check needs, and who wants to know how much was read. */
 export interface CheckParts {
   node: StorageNode

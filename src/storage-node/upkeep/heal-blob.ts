@@ -10,7 +10,7 @@ import type { ClusterMap } from '../../placement/cluster-map.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
 import { chooseMoves } from '../../placement/moves.ts'
 import type { DriveId, StorageNode } from '../contract.ts'
-import { type BlobCheck, type CheckDepth, checkBlob } from './check-blob.ts'
+import { type BlobCheck, type CheckDepth, checkBlob, countWhole } from './check-blob.ts'
 import { copyShard } from './copy-shard.ts'
 import type { LeftBehind } from './left-behind.ts'
 import { isOwed, mendBlob } from './mend-blob.ts'
@@ -159,8 +159,7 @@ async function copyShards(
 
 /** What can not lose another shard waits for no drive. */
 function atOnceWithoutSpare(check: BlobCheck, { code }: Blob): BlobCheck {
-  const whole = check.slots.filter((health) => health === 'whole').length
-  if (whole > code.dataCount) return check
+  if (countWhole(check) > code.dataCount) return check
   return { ...check, slots: check.slots.map((health) => (health === 'awaited' ? 'out' : health)) }
 }
 

@@ -9,7 +9,7 @@ import type { ClusterMap } from '../../placement/cluster-map.ts'
 import { chooseHomes } from '../../placement/spares.ts'
 import { withoutDrives } from '../../placement/without-drives.ts'
 import type { DriveId, ShardDescription, ShardWriter } from '../contract.ts'
-import { type BlobCheck, cellCountOf, cellLengthOf } from './check-blob.ts'
+import { type BlobCheck, cellCountOf, cellLengthOf, countWhole } from './check-blob.ts'
 import { addToSum, sumOfShard } from './read-back.ts'
 import { ShardSources, type SourceParts } from './shard-sources.ts'
 
@@ -80,10 +80,6 @@ export async function mendBlob(blob: Blob, check: BlobCheck, parts: MendParts): 
   } finally {
     await sources.close()
   }
-}
-
-function countWhole({ slots }: BlobCheck): number {
-  return slots.filter((health) => health === 'whole').length
 }
 
 /** A blob is lost only when every slot gave an answer: a drive that is silent may have what is needed. */

@@ -3,7 +3,7 @@
 import { crc32 } from 'node:zlib'
 import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'
-import { LATER_FILES } from '../drive.ts'
+import { LATER_FILES } from '../drive-format.ts'
 import { type FileDrive, readSmallFile, replaceSmallFile } from '../small-file.ts'
 import type { WalkPosition } from './blob-walk.ts'
 

@@ -5,7 +5,11 @@ import t from 'tap'
 import { recogniseDrive, rememberDrives } from '../../../src/embedded/remembered-drives.ts'
 import { silentLog } from '../../../src/kit/log.ts'
 import { realWorld } from '../../../src/kit/world.ts'
-import { DRIVE_FORMAT, type DriveMarker, inspectDrive } from '../../../src/storage-node/drive.ts'
+import {
+  DRIVE_FORMAT,
+  type DriveMarker,
+  inspectDrive,
+} from '../../../src/storage-node/drive-format.ts'
 
 const world = realWorld()
 const parts = { world, log: silentLog }

@@ -5,13 +5,12 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { DriveUnavailable } from '../../../src/kit/drive-unavailable.ts'
 import { type Disk, realWorld } from '../../../src/kit/world.ts'
+import { Drive, DriveGone } from '../../../src/storage-node/drive.ts'
 import {
-  Drive,
-  DriveGone,
   type DriveMarker,
   formatDrive,
   inspectDrive,
-} from '../../../src/storage-node/drive.ts'
+} from '../../../src/storage-node/drive-format.ts'
 import { byChance, EVERYTHING, ForgetfulMachine, NOTHING } from '../../crash/forgetful-machine.ts'
 
 const world = realWorld()

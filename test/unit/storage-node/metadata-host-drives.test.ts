@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { ClusterState } from '../../../src/placement/coordinator.ts'
 import { dropReplicasOn, markActive } from '../../../src/placement/coordinator-changes.ts'
-import { DRIVE_FORMAT, Drive, formatDrive, inspectDrive } from '../../../src/storage-node/drive.ts'
+import { Drive } from '../../../src/storage-node/drive.ts'
+import { DRIVE_FORMAT, formatDrive, inspectDrive } from '../../../src/storage-node/drive-format.ts'
 import {
   type Bed,
   drivePath,

@@ -11,7 +11,8 @@ import { markOut } from '../../../src/placement/coordinator-changes.ts'
 import { FileCoordinator } from '../../../src/placement/coordinator-file.ts'
 import { chooseState, readHistory } from '../../../src/placement/coordinator-history.ts'
 import { newMetaPartitions } from '../../../src/placement/coordinator-replicas.ts'
-import { DRIVE_FORMAT, Drive, formatDrive, inspectDrive } from '../../../src/storage-node/drive.ts'
+import { Drive } from '../../../src/storage-node/drive.ts'
+import { DRIVE_FORMAT, formatDrive, inspectDrive } from '../../../src/storage-node/drive-format.ts'
 import {
   type HostLimits,
   MetadataHost,

@@ -1,6 +1,7 @@
 // A drive with a shard store on a forgetful machine, and the hands of a test on it.
 import { type Log, silentLog } from '../../../src/kit/log.ts'
-import { Drive, formatDrive } from '../../../src/storage-node/drive.ts'
+import { Drive } from '../../../src/storage-node/drive.ts'
+import { formatDrive } from '../../../src/storage-node/drive-format.ts'
 import { ShardStore, type ShardStoreOptions } from '../../../src/storage-node/shard-store.ts'
 import { putShard, type SampleShard, sampleShard } from '../../contracts/shard-samples.ts'
 import { ForgetfulMachine, NOTHING } from '../../crash/forgetful-machine.ts'

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { MatrixId } from '../../../src/kit/erasure-code.ts'
 import type { ClusterState } from '../../../src/placement/coordinator.ts'
-import type { DriveMarker } from '../../../src/storage-node/drive.ts'
+import type { DriveMarker } from '../../../src/storage-node/drive-format.ts'
 import { checkDrives, codeMisfit, planStart } from '../../../src/storage-node/start-plan.ts'
 
 function marker(driveId: number, clusterId = 'c'): DriveMarker {

@@ -1,7 +1,8 @@
 // The log of one drive: groups, files that follow each other, files that go, a drive that is full or fails.
 import t from 'tap'
 import { prepareDigests } from '../../../../src/digest/digest.ts'
-import { Drive, formatDrive } from '../../../../src/storage-node/drive.ts'
+import { Drive } from '../../../../src/storage-node/drive.ts'
+import { formatDrive } from '../../../../src/storage-node/drive-format.ts'
 import { DriveLog } from '../../../../src/storage-node/metalog/drive-log.ts'
 import { EVERYTHING, ForgetfulMachine, NOTHING } from '../../../crash/forgetful-machine.ts'
 

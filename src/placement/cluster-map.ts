@@ -22,6 +22,10 @@ export interface MapDrive {
   isVacated?: true
   /** Where it was last found: looked at when nobody names its directory. Absolute. */
   path?: string
+  /** Clusters: the node that has it, 16 hex digits. Nodes may be lost as a whole. Absent embedded. */
+  nodeId?: string
+  /** Clusters: what may be lost together with other nodes, as the node said: a rack, a room. */
+  zone?: string
 }
 
 /** Which drive holds which slot of which data partition. Changed only by a new epoch. */

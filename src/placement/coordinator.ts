@@ -1,5 +1,6 @@
 // Who decides what the cluster agrees on: map, in-sync sets of metadata partitions, bucket registry.
 // Embedded: a file on every drive (coordinator-file.ts). Clusters: etcd. Objects never wait for it.
+import type { ErasureCode } from '../kit/erasure-code.ts'
 import type { BucketId } from '../metadata/records.ts'
 import type { ClusterMap } from './cluster-map.ts'
 
@@ -76,17 +77,32 @@ export class CoordinatorUnavailable extends Error {
   }
 }
 
+/** What was said when a cluster of many machines was made. */
+export interface ClusterSettings {
+  /** Of so many nodes the drives have to be known before the first map is made. */
+  nodesExpected: number
+  /** Of new objects, where somebody chose it. Otherwise the number of drives and nodes decides. */
+  code?: ErasureCode
+  /** What nodes and gateways prove to each other that they belong here with: 32 bytes in hex. */
+  secret: string
+  /** Layouts are taken in which the loss of one node loses data. */
+  allowsUnsafeLayout?: true
+}
+
 /** Everything that is agreed on, in one value per epoch. */
 export interface ClusterState {
   clusterId: string
   epoch: number
   map: ClusterMap
+  /** Embedded. Empty in a cluster: there each partition has a record of its own (etcd/partition-records.ts). */
   metaPartitions: MetaPartitionState[]
   buckets: Record<string, Bucket>
   nextBucketId: BucketId
   nextDriveId: number
   /** The key made at the first start, unless the environment gave one. */
   rootCredentials?: { accessKeyId: string; secretAccessKey: string }
+  /** Absent embedded. */
+  cluster?: ClusterSettings
   /** While it is here no shard is deleted for want of a row that names it: rows were made again, perhaps not all of them. */
   orphanHold?: OrphanHold
   /** Wrapping keys made by the store itself where no key provider is configured, newest first; base64. */

@@ -23,6 +23,8 @@ const AWAITED: readonly string[] = [
   'src/metadata/replication/partition-replica.ts',
   'src/placement/coordinator-etcd.ts',
   'src/storage-node/drives-of-nodes.ts',
+  'src/metadata/replication/replica-id.ts',
+  'src/storage-node/replicated/contract.ts',
   'src/storage-node/rpc/node-server.ts',
   'src/storage-node/rpc/peers.ts',
   'src/storage-node/rpc/shard-service.ts',

@@ -1,0 +1,94 @@
+// The seams of replicated partitions: what a host of replicas needs of the coordinator and of other hosts, and what it
+// gives to those who serve a partition. Protocol: docs/formats/replication.md.
+import type { LogPosition, PartitionLog } from '../../metadata/log/contract.ts'
+import type { Decision, ReplicaId } from '../../metadata/replication/decision.ts'
+
+/** What the coordinator decided of every partition, as last heard: perhaps not the latest. */
+export interface Decisions {
+  /** Undefined for a partition that has no primary yet, or that nobody knows. */
+  get(partition: number): Decision | undefined
+  /** Calls back when another decision of a partition was heard; returns how to stop. */
+  watch(listener: (partition: number) => void): () => void
+  /**
+   * One attempt to change `from` into `to`. What came of it is seen by get() and watch(), which know it when this resolves. Rejects when
+   * nobody knows, or the coordinator is away: whoever still wants it tries again later.
+   */
+  decide(partition: number, from: Decision, to: Decision): Promise<void>
+}
+
+/** A row as its partition has it. */
+export interface CopiedRow {
+  key: Uint8Array
+  value: Uint8Array
+}
+
+/** Some rows of a replica, in order of their keys. */
+export interface RowsPage {
+  /** All pages of one copy are of the same position. */
+  position: LogPosition
+  rows: readonly CopiedRow[]
+}
+
+/** Ways to the hosts of other replicas. */
+export interface ReplicaTransport {
+  /** Never blocks and never throws: what can not be sent is lost, as any message may be. */
+  send(to: ReplicaId, bytes: Uint8Array): void
+  /**
+   * All rows of a replica as of one position. At least one page, which may be empty; it ends after the last one, and throws when there may be
+   * more that do not come.
+   */
+  copyRows(source: ReplicaId, partition: number, signal: AbortSignal): AsyncIterable<RowsPage>
+  /** A new replica on the drive of another node, durable there and empty, that counts for nothing yet. */
+  prepare(driveId: number, partition: number): Promise<ReplicaId>
+}
+
+/** The log of a partition that is served here. */
+export interface ReignLog extends PartitionLog {
+  /**
+   * Resolves when surely nobody else was primary after the call, and rows show everything that was acknowledged before it.
+   * Rejects with MetadataUnavailable.
+   */
+  confirm(): Promise<void>
+}
+
+/** A time in which this host serves a partition. It never comes back: the next one is another. */
+export interface Reigning {
+  partition: number
+  /** That of the log, which grows with every reign. */
+  epoch: number
+  log: ReignLog
+  /** Aborts when the reign is over. What was appended and not acknowledged by then rejects. */
+  ended: AbortSignal
+  /** Where the replicas are wanted. One that is not there yet is made with ReplicaTransport.prepare() before. */
+  want(replicas: readonly ReplicaId[]): void
+}
+
+/** How a replica does, for a status. */
+export interface ReplicaStatus {
+  partition: number
+  replica: ReplicaId
+  role: 'primary' | 'replica' | 'learner'
+  /** Whether it is primary and ready to be asked. */
+  isServing: boolean
+  epoch: number
+  /** Rows hold everything up to here. */
+  applied: number
+  /** Entries that are known to be committed and are not in the rows. */
+  lag: number
+}
+
+/** What others need of a host of replicas. Opened and closed by ReplicaHost. */
+export interface ReplicasOfNode {
+  /** A message of another host. Never throws: what is no message is thrown away. */
+  receive(bytes: Uint8Array): void
+  /** The other side of ReplicaTransport.copyRows(). */
+  serveRows(source: ReplicaId, partition: number, signal: AbortSignal): AsyncIterable<RowsPage>
+  /** The other side of ReplicaTransport.prepare(). */
+  prepare(driveId: number, partition: number): Promise<ReplicaId>
+  /** Calls back for every reign that is ready to serve, at once for those that are; returns how to stop. */
+  onReign(listener: (reign: Reigning) => void): () => void
+  /** Every replica that lives here. */
+  replicas(): ReplicaStatus[]
+  /** The drive is lost: its replicas are gone for ever. Resolves when none of them answers any more. */
+  driveFailed(driveId: number): Promise<void>
+}

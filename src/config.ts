@@ -1,18 +1,21 @@
 // Options, environment and file → one frozen configuration. The only reader of process.env.
 // Every option `--a-b` is also KINTSUGI_A_B and `a-b` in the file; option beats environment beats file.
-import { parse as parseToml } from 'smol-toml'
+import {
+  ConfigError,
+  type ConfigSources,
+  composeSettings,
+  environmentName,
+  type OptionSpec,
+  readCode,
+  readDays,
+  readHours,
+  readLogLevel,
+  readPort,
+  readSeconds,
+  readSwitch,
+  type Settings,
+} from './config-settings.ts'
 import { LOG_LEVELS, type LogLevel } from './kit/log-levels.ts'
-
-/** One option: the table that the command line, the environment and the file share. */
-export interface OptionSpec {
-  name: string
-  /** What stands for the value in `--help`; absent for a switch. */
-  value?: string
-  /** May be given several times; comma-separated in the environment, an array in the file. */
-  repeatable?: boolean
-  fallback?: string
-  help: string
-}
 
 /** Options of `kintsugi serve`. */
 export const SERVE_OPTIONS: readonly OptionSpec[] = [
@@ -183,33 +186,9 @@ export interface ServeConfig {
   vault?: VaultConfig
 }
 
-/** Something is wrong with what the user wrote: exit code 2, one sentence. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError'
-}
-
-/** Text of an option: one string, or several for a repeatable one. */
-type Settings = Record<string, string[] | undefined>
-
-/** Where the settings come from. */
-export interface ConfigSources {
-  directories: readonly string[]
-  /** As given on the command line: option names without dashes in front. */
-  options: Record<string, string | string[] | boolean | undefined>
-  environment: Record<string, string | undefined>
-  readFile: (path: string) => Promise<string>
-}
-
 /** Composes the configuration; throws ConfigError with the option's name and what would be right. */
 export async function loadServeConfig(sources: ConfigSources): Promise<ServeConfig> {
-  const fromOptions = settingsFromOptions(sources.options)
-  const fromEnvironment = settingsFromEnvironment(sources.environment)
-  const path = fromOptions.config?.[0] ?? fromEnvironment.config?.[0]
-  const fromFile = path === undefined ? {} : await settingsFromFile(path, sources.readFile)
-  const settings: Settings = {}
-  for (const { name, fallback } of SERVE_OPTIONS) {
-    settings[name] = fromOptions[name] ?? fromEnvironment[name] ?? fromFile[name] ?? only(fallback)
-  }
+  const settings = await composeSettings(SERVE_OPTIONS, sources)
   return Object.freeze(readSettings(settings, sources))
 }
 
@@ -222,14 +201,42 @@ export function processEnvironment(): Record<string, string | undefined> {
 }
 
 function readSettings(settings: Settings, sources: ConfigSources): ServeConfig {
-  const tls = readTls(settings)
   const code = settings.code?.[0]
-  const reducedCode = settings['reduced-redundancy-code']?.[0]
-  const rootCredentials = readCredentials(sources.environment)
-  const encryptionKeyFile = settings['encryption-key-file']?.[0]
-  const vault = readVault(settings, sources.environment)
   return {
     directories: sources.directories,
+    ...readGatewaySettings(settings, sources.environment),
+    garbageGraceMs: readSeconds('garbage-grace', settings['garbage-grace']![0]!) * 1000,
+    mendDelayMs: readSeconds('mend-delay', settings['mend-delay']![0]!) * 1000,
+    orphanAgeMs: readHours('orphan-hours', settings['orphan-hours']![0]!) * MS_PER_HOUR,
+    scrubPeriodMs: readDays('scrub-days', settings['scrub-days']![0]!) * MS_PER_DAY,
+    dumpPeriodMs: readDays('dump-days', settings['dump-days']![0]!) * MS_PER_DAY,
+    ...(code ? { code: readCode('code', code) } : {}),
+  }
+}
+
+/** What a gateway is told, whether it is the whole store or one of many. */
+export type GatewaySettings = Omit<
+  ServeConfig,
+  | 'directories'
+  | 'garbageGraceMs'
+  | 'mendDelayMs'
+  | 'orphanAgeMs'
+  | 'scrubPeriodMs'
+  | 'dumpPeriodMs'
+  | 'code'
+>
+
+/** Reads what of the settings is about the gateway. Throws ConfigError. */
+export function readGatewaySettings(
+  settings: Settings,
+  environment: ConfigSources['environment'],
+): GatewaySettings {
+  const tls = readTls(settings)
+  const reducedCode = settings['reduced-redundancy-code']?.[0]
+  const rootCredentials = readCredentials(environment)
+  const encryptionKeyFile = settings['encryption-key-file']?.[0]
+  const vault = readVault(settings, environment)
+  return {
     address: settings.address![0]!,
     port: readPort('port', settings.port![0]!),
     adminPort: readPort('admin-port', settings['admin-port']![0]!),
@@ -238,15 +245,9 @@ function readSettings(settings: Settings, sources: ConfigSources): ServeConfig {
     strictRegion: readSwitch('strict-region', settings['strict-region']?.[0]),
     strictS3: readSwitch('strict-s3', settings['strict-s3']?.[0]),
     buckets: settings.buckets ?? [],
-    garbageGraceMs: readSeconds('garbage-grace', settings['garbage-grace']![0]!) * 1000,
-    mendDelayMs: readSeconds('mend-delay', settings['mend-delay']![0]!) * 1000,
-    orphanAgeMs: readHours('orphan-hours', settings['orphan-hours']![0]!) * MS_PER_HOUR,
     abandonedUploadMs: readAbandonedDays(settings['abandoned-upload-days']![0]!),
-    scrubPeriodMs: readDays('scrub-days', settings['scrub-days']![0]!) * MS_PER_DAY,
-    dumpPeriodMs: readDays('dump-days', settings['dump-days']![0]!) * MS_PER_DAY,
     logLevel: readLogLevel(settings['log-level']![0]!),
     ...(tls ? { tls } : {}),
-    ...(code ? { code: readCode('code', code) } : {}),
     ...(reducedCode
       ? { reducedRedundancyCode: readCode('reduced-redundancy-code', reducedCode) }
       : {}),
@@ -256,109 +257,8 @@ function readSettings(settings: Settings, sources: ConfigSources): ServeConfig {
   }
 }
 
-function only(text: string | undefined): string[] | undefined {
-  return text === undefined ? undefined : [text]
-}
-
-function settingsFromOptions(options: ConfigSources['options']): Settings {
-  const settings: Settings = {}
-  for (const { name, repeatable } of SERVE_OPTIONS) {
-    const given = options[name]
-    if (given === undefined || given === false) continue
-    settings[name] = given === true ? ['true'] : splitted([given].flat(), repeatable)
-  }
-  return settings
-}
-
-function settingsFromEnvironment(environment: ConfigSources['environment']): Settings {
-  const settings: Settings = {}
-  for (const { name, repeatable } of SERVE_OPTIONS) {
-    const given = environment[environmentName(name)]
-    if (given !== undefined && given !== '') settings[name] = splitted([given], repeatable)
-  }
-  return settings
-}
-
-/** `--a-b` as KINTSUGI_A_B. */
-export function environmentName(option: string): string {
-  return `KINTSUGI_${option.replaceAll('-', '_').toUpperCase()}`
-}
-
-function splitted(texts: readonly string[], repeatable = false): string[] {
-  if (!repeatable) return [...texts]
-  return texts
-    .flatMap((text) => text.split(','))
-    .map((text) => text.trim())
-    .filter(Boolean)
-}
-
-async function settingsFromFile(
-  path: string,
-  readFile: ConfigSources['readFile'],
-): Promise<Settings> {
-  const table = parseConfigFile(path, await readConfigFile(path, readFile))
-  const settings: Settings = {}
-  for (const [name, value] of Object.entries(table)) {
-    const spec = SERVE_OPTIONS.find((option) => option.name === name && name !== 'config')
-    if (!spec) throw new ConfigError(`${path}: there is no option "${name}"`)
-    settings[name] = splitted([value].flat().map(String), spec.repeatable)
-  }
-  return settings
-}
-
-async function readConfigFile(path: string, readFile: ConfigSources['readFile']): Promise<string> {
-  try {
-    return await readFile(path)
-  } catch (error) {
-    throw new ConfigError(`--config ${path} can not be read: ${(error as Error).message}`)
-  }
-}
-
-function parseConfigFile(path: string, text: string): Record<string, unknown> {
-  try {
-    return parseToml(text)
-  } catch (error) {
-    throw new ConfigError(`${path} is not TOML: ${(error as Error).message.split('\n')[0]}`)
-  }
-}
-
-function readPort(name: string, text: string): number {
-  const port = Number(text)
-  if (!/^\d+$/.test(text) || port > 65_535) {
-    throw new ConfigError(`--${name} takes a number from 0 to 65535, not "${text}"`)
-  }
-  return port
-}
-
-function readSeconds(name: string, text: string): number {
-  if (!/^\d+$/.test(text)) throw new ConfigError(`--${name} takes whole seconds, not "${text}"`)
-  return Number(text)
-}
-
-function readDays(name: string, text: string): number {
-  const days = Number(text)
-  if (!/^\d+(\.\d+)?$/.test(text) || days === 0 || days > 3650) {
-    throw new ConfigError(`--${name} takes a number of days above 0, not "${text}"`)
-  }
-  return days
-}
-
-function readHours(name: string, text: string): number {
-  const hours = Number(text)
-  if (!/^\d+(\.\d+)?$/.test(text) || hours > 87_600) {
-    throw new ConfigError(`--${name} takes a number of hours, not "${text}"`)
-  }
-  return hours
-}
-
 function readAbandonedDays(text: string): number | undefined {
   return Number(text) === 0 ? undefined : readDays('abandoned-upload-days', text) * MS_PER_DAY
-}
-
-function readSwitch(name: string, text: string | undefined): boolean {
-  if (text === undefined || text === 'false') return false
-  if (text === 'true') return true
-  throw new ConfigError(`--${name} is true or false, not "${text}"`)
 }
 
 function readRegion(text: string): string {
@@ -366,24 +266,6 @@ function readRegion(text: string): string {
     throw new ConfigError(`--region takes lower-case letters, digits and hyphens, not "${text}"`)
   }
   return text
-}
-
-function readLogLevel(text: string): LogLevel {
-  const level = LOG_LEVELS.find((known) => known === text)
-  if (!level) throw new ConfigError(`--log-level is one of ${LOG_LEVELS.join(', ')}, not "${text}"`)
-  return level
-}
-
-function readCode(name: string, text: string): { dataCount: number; parityCount: number } {
-  const [, data, parity] = /^(\d{1,2})\+(\d)$/.exec(text) ?? []
-  const dataCount = Number(data)
-  const parityCount = Number(parity)
-  if (!data || dataCount < 1 || dataCount > 16 || parityCount > 4) {
-    throw new ConfigError(
-      `--${name} takes K+M with K from 1 to 16 and M from 0 to 4, not "${text}"`,
-    )
-  }
-  return { dataCount, parityCount }
 }
 
 function readTls(settings: Settings): ServeConfig['tls'] {
@@ -423,7 +305,10 @@ function readVaultToken(path: string | undefined, text: string | undefined): Vau
   throw new ConfigError('--vault-address needs --vault-token-file or KINTSUGI_VAULT_TOKEN')
 }
 
-function readCredentials(environment: ConfigSources['environment']): Credentials | undefined {
+/** Root credentials, if the environment has them. Throws ConfigError. */
+export function readCredentials(
+  environment: ConfigSources['environment'],
+): Credentials | undefined {
   const accessKeyId = environment.KINTSUGI_ROOT_ACCESS_KEY_ID
   const secretAccessKey = environment.KINTSUGI_ROOT_SECRET_ACCESS_KEY
   if (!accessKeyId && !secretAccessKey) return undefined
@@ -441,10 +326,13 @@ function readCredentials(environment: ConfigSources['environment']): Credentials
   return { accessKeyId, secretAccessKey }
 }
 
-/** Variables that look like options of ours and are none. */
-export function unknownVariables(environment: ConfigSources['environment']): string[] {
-  const known = new Set(SERVE_OPTIONS.map(({ name }) => environmentName(name)))
+/** Variables that look like options of ours and are none of the command whose options these are. */
+export function unknownVariables(
+  environment: ConfigSources['environment'],
+  specs: readonly OptionSpec[] = SERVE_OPTIONS,
+): string[] {
+  const known = new Set(specs.map(({ name }) => environmentName(name)))
   known.add('KINTSUGI_ROOT_ACCESS_KEY_ID').add('KINTSUGI_ROOT_SECRET_ACCESS_KEY')
-  known.add('KINTSUGI_VAULT_TOKEN').add(GUARD_VARIABLE)
+  known.add('KINTSUGI_VAULT_TOKEN').add('KINTSUGI_ETCD_PASSWORD').add(GUARD_VARIABLE)
   return Object.keys(environment).filter((name) => name.startsWith('KINTSUGI_') && !known.has(name))
 }

@@ -1,6 +1,7 @@
 // The command line: one command, one table of options, shared with environment and file (config.ts).
 import { Command, type CommanderError, Option } from 'commander'
-import { environmentName, type OptionSpec, SERVE_OPTIONS } from '../config.ts'
+import { SERVE_OPTIONS } from '../config.ts'
+import { environmentName, type OptionSpec } from '../config-settings.ts'
 import { Exit } from '../exit.ts'
 import { VERSION } from '../version.ts'
 import { addDrive, drainDrive, listDrives, removeDrive, replaceDrive } from './drive.ts'

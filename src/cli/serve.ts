@@ -1,12 +1,12 @@
 // kintsugi serve: a whole store in one process, over local directories.
 import type { FastifyInstance } from 'fastify'
 import {
-  ConfigError,
   loadServeConfig,
   processEnvironment,
   type ServeConfig,
   unknownVariables,
 } from '../config.ts'
+import { ConfigError } from '../config-settings.ts'
 import { Exit, portTaken } from '../exit.ts'
 import type { Leash } from '../guard/leash.ts'
 import type { Life } from '../guard/life.ts'

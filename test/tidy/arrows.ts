@@ -19,17 +19,24 @@ export const ARROWS: Record<string, readonly string[]> = {
   gateway: ['kit', 'objects/object-store.ts', 'digest'],
   'version.ts': [],
   'exit.ts': [],
-  'config.ts': ['kit'],
+  'config-settings.ts': ['kit'],
+  'config.ts': ['config-settings.ts', 'kit'],
+  'config-cluster.ts': ['config-settings.ts', 'config.ts', 'kit'],
   embedded: [
     ...['config.ts', 'exit.ts', 'kit', 'digest', 'encryption', 'erasure', 'metadata'],
     ...['placement', 'storage-node', 'objects', 'gateway/admin-api.ts'],
+  ],
+  cluster: [
+    ...['config.ts', 'config-cluster.ts', 'exit.ts', 'embedded', 'kit', 'digest', 'encryption'],
+    ...['erasure', 'metadata', 'placement', 'storage-node', 'objects', 'gateway', 'version.ts'],
   ],
   'member.ts': [
     ...['config.ts', 'exit.ts', 'embedded', 'kit', 'digest', 'encryption', 'erasure'],
     ...['metadata', 'placement', 'storage-node', 'objects', 'gateway'],
   ],
   cli: [
-    ...['member.ts', 'config.ts', 'exit.ts', 'version.ts', 'encryption', 'guard', 'kit'],
+    ...['member.ts', 'config.ts', 'config-settings.ts', 'config-cluster.ts', 'cluster', 'exit.ts'],
+    ...['version.ts', 'encryption', 'guard', 'kit'],
     ...['gateway/admin-api.ts', 'gateway/auth/sigv4.ts', 'gateway/auth/times.ts'],
     'embedded/recover.ts',
   ],

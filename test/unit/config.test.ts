@@ -1,12 +1,7 @@
 // Option beats environment beats file; whatever is wrong is one sentence that names the option.
 import t from 'tap'
-import {
-  ConfigError,
-  type ConfigSources,
-  loadServeConfig,
-  SERVE_OPTIONS,
-  unknownVariables,
-} from '../../src/config.ts'
+import { loadServeConfig, SERVE_OPTIONS, unknownVariables } from '../../src/config.ts'
+import { ConfigError, type ConfigSources } from '../../src/config-settings.ts'
 
 function load(sources: Partial<ConfigSources> = {}) {
   return loadServeConfig({

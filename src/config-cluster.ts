@@ -1,0 +1,368 @@
+// Options of a cluster's processes and commands: where etcd is, where a node or a gateway listens and remembers.
+import {
+  type Credentials,
+  type GatewaySettings,
+  readCredentials,
+  readGatewaySettings,
+  SERVE_OPTIONS,
+} from './config.ts'
+import {
+  ConfigError,
+  type ConfigSources,
+  composeSettings,
+  type OptionSpec,
+  readCode,
+  readDays,
+  readHours,
+  readLogLevel,
+  readPort,
+  readSeconds,
+  type Settings,
+} from './config-settings.ts'
+import type { ErasureCode } from './kit/erasure-code.ts'
+import type { LogLevel } from './kit/log-levels.ts'
+
+/** Where etcd is: of everything that does not read it from the state directory of a node. */
+const ETCD_OPTIONS: readonly OptionSpec[] = [
+  {
+    name: 'etcd',
+    value: 'URL',
+    repeatable: true,
+    help: 'members of etcd, as http://10.0.0.1:2379 (may be repeated)',
+  },
+  {
+    name: 'etcd-prefix',
+    value: 'PREFIX',
+    fallback: '/kintsugi/',
+    help: 'what the keys of this cluster begin with in etcd',
+  },
+  ...etcdAccessOptions(),
+]
+
+/** Who we are to etcd: paths and names of this machine, which every process is told by itself. */
+function etcdAccessOptions(): OptionSpec[] {
+  return [
+    { name: 'etcd-ca', value: 'FILE', help: 'who signs the certificates of etcd (PEM)' },
+    { name: 'etcd-cert', value: 'FILE', help: 'certificate for etcd (PEM)' },
+    { name: 'etcd-key', value: 'FILE', help: 'private key of that certificate (PEM)' },
+    {
+      name: 'etcd-user',
+      value: 'NAME',
+      help: 'user of etcd; the password is in KINTSUGI_ETCD_PASSWORD',
+    },
+  ]
+}
+
+/** Certificates between nodes. */
+const NODE_TLS_OPTIONS: readonly OptionSpec[] = [
+  {
+    name: 'node-ca',
+    value: 'FILE',
+    help: 'who signs the certificates of nodes and gateways (PEM): they speak TLS with each other',
+  },
+  { name: 'node-cert', value: 'FILE', help: 'certificate of this process for nodes (PEM)' },
+  { name: 'node-key', value: 'FILE', help: 'private key of that certificate (PEM)' },
+]
+
+/** Options of `kintsugi cluster init`. */
+export const CLUSTER_INIT_OPTIONS: readonly OptionSpec[] = [
+  ...ETCD_OPTIONS,
+  {
+    name: 'nodes',
+    value: 'N',
+    help: 'how many nodes the cluster begins with; so many tokens are made',
+  },
+  sameAs('code', { help: 'erasure code, as 4+2 (default: by the number of nodes and drives)' }),
+]
+
+/** Options of `kintsugi cluster token`. */
+export const CLUSTER_TOKEN_OPTIONS: readonly OptionSpec[] = ETCD_OPTIONS
+
+/** Options of `kintsugi node join`. */
+export const NODE_JOIN_OPTIONS: readonly OptionSpec[] = [
+  {
+    name: 'state',
+    value: 'DIR',
+    help: 'directory for what this node remembers: not on a drive that it serves',
+  },
+  ...etcdAccessOptions(),
+]
+
+/** Options of `kintsugi node`. */
+export const NODE_OPTIONS: readonly OptionSpec[] = [
+  { name: 'state', value: 'DIR', help: 'directory that kintsugi node join has made' },
+  {
+    name: 'listen',
+    value: 'ADDRESS:PORT',
+    fallback: '0.0.0.0:9100',
+    help: 'where nodes and gateways reach this node; port 0 takes a free one',
+  },
+  {
+    name: 'advertise',
+    value: 'HOST:PORT',
+    help: 'what the others are told, where it is not the address that is listened on',
+  },
+  {
+    name: 'zone',
+    value: 'ZONE',
+    help: 'what fails together with this node, as a rack: shards are spread over zones',
+  },
+  {
+    name: 'admin-address',
+    value: 'ADDRESS',
+    fallback: '127.0.0.1',
+    help: 'address of the admin port',
+  },
+  sameAs('admin-port', { fallback: '9101' }),
+  sameAs('garbage-grace', { fallback: '900' }),
+  sameAs('mend-delay', { fallback: '900' }),
+  sameAs('scrub-days'),
+  sameAs('dump-days'),
+  sameAs('orphan-hours'),
+  sameAs('log-level'),
+  ...NODE_TLS_OPTIONS,
+  ...etcdAccessOptions(),
+  sameAs('config'),
+]
+
+/** Of `serve`, what a gateway has no use for: nodes keep the shards and mend them. */
+const NOT_OF_GATEWAYS = new Set([
+  ...['code', 'garbage-grace', 'scrub-days', 'mend-delay', 'dump-days', 'orphan-hours'],
+])
+
+/** Options of `kintsugi gateway`. */
+export const GATEWAY_OPTIONS: readonly OptionSpec[] = [
+  ...ETCD_OPTIONS,
+  {
+    name: 'state',
+    value: 'DIR',
+    help: 'directory for what this gateway remembers: with it, it starts while etcd is away',
+  },
+  ...SERVE_OPTIONS.filter(({ name }) => !NOT_OF_GATEWAYS.has(name)),
+  ...NODE_TLS_OPTIONS,
+]
+
+const MS_PER_HOUR = 60 * 60 * 1000
+const MS_PER_DAY = 24 * MS_PER_HOUR
+
+/** Files with PEM. */
+export interface TlsFiles {
+  ca?: string
+  cert?: string
+  key?: string
+}
+
+/** Who we are to etcd. */
+export interface EtcdAccess {
+  tls?: TlsFiles
+  user?: { name: string; password: string }
+}
+
+/** Where the cluster is. */
+export interface EtcdConfig extends EtcdAccess {
+  endpoints: readonly string[]
+  /** Ends in a slash. */
+  prefix: string
+}
+
+/** Everything that `kintsugi cluster init` was told. */
+export interface ClusterInitConfig {
+  etcd: EtcdConfig
+  nodeCount: number
+  code?: Pick<ErasureCode, 'dataCount' | 'parityCount'>
+  rootCredentials?: Credentials
+}
+
+/** Everything that `kintsugi node join` was told. */
+export interface NodeJoinConfig {
+  stateDirectory: string
+  etcdAccess: EtcdAccess
+}
+
+/** Everything that `kintsugi node` was told. */
+export interface NodeConfig {
+  /** Drive directories; empty where all that it had before are to be served. */
+  directories: readonly string[]
+  stateDirectory: string
+  listen: { address: string; port: number }
+  /** `HOST:PORT`, as others are to use it. */
+  advertise?: string
+  zone?: string
+  adminAddress: string
+  adminPort: number
+  garbageGraceMs: number
+  mendDelayMs: number
+  scrubPeriodMs: number
+  dumpPeriodMs: number
+  orphanAgeMs: number
+  logLevel: LogLevel
+  /** All three files: nodes speak TLS with each other. */
+  nodeTls?: Required<TlsFiles>
+  etcdAccess: EtcdAccess
+}
+
+/** Everything that `kintsugi gateway` was told. */
+export interface GatewayConfig extends GatewaySettings {
+  etcd: EtcdConfig
+  stateDirectory?: string
+  nodeTls?: Required<TlsFiles>
+}
+
+/** Throws ConfigError. */
+export async function loadClusterInitConfig(sources: ConfigSources): Promise<ClusterInitConfig> {
+  const settings = await composeSettings(CLUSTER_INIT_OPTIONS, sources)
+  const code = settings.code?.[0]
+  const rootCredentials = readCredentials(sources.environment)
+  return Object.freeze({
+    etcd: readEtcd(settings, sources),
+    nodeCount: readNodeCount(settings.nodes?.[0]),
+    ...(code ? { code: readCode('code', code) } : {}),
+    ...(rootCredentials ? { rootCredentials } : {}),
+  })
+}
+
+/** Throws ConfigError. */
+export async function loadClusterTokenConfig(
+  sources: ConfigSources,
+): Promise<{ etcd: EtcdConfig }> {
+  const settings = await composeSettings(CLUSTER_TOKEN_OPTIONS, sources)
+  return Object.freeze({ etcd: readEtcd(settings, sources) })
+}
+
+/** Throws ConfigError. */
+export async function loadNodeJoinConfig(sources: ConfigSources): Promise<NodeJoinConfig> {
+  const settings = await composeSettings(NODE_JOIN_OPTIONS, sources)
+  return Object.freeze({
+    stateDirectory: readState(settings),
+    etcdAccess: readEtcdAccess(settings, sources),
+  })
+}
+
+/** Throws ConfigError. */
+export async function loadNodeConfig(sources: ConfigSources): Promise<NodeConfig> {
+  const settings = await composeSettings(NODE_OPTIONS, sources)
+  const advertise = settings.advertise?.[0]
+  const zone = settings.zone?.[0]
+  const nodeTls = readNodeTls(settings)
+  return Object.freeze({
+    directories: sources.directories,
+    stateDirectory: readState(settings),
+    listen: readListen(settings.listen![0]!),
+    ...(advertise ? { advertise: readAdvertise(advertise) } : {}),
+    ...(zone ? { zone: readZone(zone) } : {}),
+    adminAddress: settings['admin-address']![0]!,
+    adminPort: readPort('admin-port', settings['admin-port']![0]!),
+    garbageGraceMs: readSeconds('garbage-grace', settings['garbage-grace']![0]!) * 1000,
+    mendDelayMs: readSeconds('mend-delay', settings['mend-delay']![0]!) * 1000,
+    scrubPeriodMs: readDays('scrub-days', settings['scrub-days']![0]!) * MS_PER_DAY,
+    dumpPeriodMs: readDays('dump-days', settings['dump-days']![0]!) * MS_PER_DAY,
+    orphanAgeMs: readHours('orphan-hours', settings['orphan-hours']![0]!) * MS_PER_HOUR,
+    logLevel: readLogLevel(settings['log-level']![0]!),
+    ...(nodeTls ? { nodeTls } : {}),
+    etcdAccess: readEtcdAccess(settings, sources),
+  })
+}
+
+/** Throws ConfigError. */
+export async function loadGatewayConfig(sources: ConfigSources): Promise<GatewayConfig> {
+  const settings = await composeSettings(GATEWAY_OPTIONS, sources)
+  const stateDirectory = settings.state?.[0]
+  const nodeTls = readNodeTls(settings)
+  return Object.freeze({
+    ...readGatewaySettings(settings, sources.environment),
+    etcd: readEtcd(settings, sources),
+    ...(stateDirectory ? { stateDirectory } : {}),
+    ...(nodeTls ? { nodeTls } : {}),
+  })
+}
+
+/** Of `serve`, with what is different here. */
+function sameAs(name: string, differences: Partial<OptionSpec> = {}): OptionSpec {
+  const spec = SERVE_OPTIONS.find((option) => option.name === name)
+  if (spec === undefined) throw new TypeError(`serve has no option ${name}`)
+  return { ...spec, ...differences }
+}
+
+function readEtcd(settings: Settings, sources: ConfigSources): EtcdConfig {
+  const endpoints = settings.etcd ?? []
+  if (endpoints.length === 0) {
+    throw new ConfigError('--etcd says where etcd is, as --etcd http://127.0.0.1:2379')
+  }
+  for (const endpoint of endpoints) checkEndpoint(endpoint)
+  const prefix = settings['etcd-prefix']![0]!
+  if (!/^\/[\w./-]{0,200}$/.test(prefix)) {
+    throw new ConfigError(`--etcd-prefix takes a path such as /kintsugi/, not "${prefix}"`)
+  }
+  return {
+    endpoints,
+    prefix: prefix.endsWith('/') ? prefix : `${prefix}/`,
+    ...readEtcdAccess(settings, sources),
+  }
+}
+
+function checkEndpoint(endpoint: string): void {
+  if (!/^https?:\/\/[^/?#\s]+\/?$/.test(endpoint)) {
+    throw new ConfigError(`--etcd takes http(s)://HOST:PORT, not "${endpoint}"`)
+  }
+}
+
+function readEtcdAccess(settings: Settings, { environment }: ConfigSources): EtcdAccess {
+  const tls = readTlsFiles(settings, 'etcd')
+  const name = settings['etcd-user']?.[0]
+  const password = environment.KINTSUGI_ETCD_PASSWORD
+  if (name && !password)
+    throw new ConfigError('--etcd-user needs its password in KINTSUGI_ETCD_PASSWORD')
+  return { ...(tls ? { tls } : {}), ...(name && password ? { user: { name, password } } : {}) }
+}
+
+function readTlsFiles(settings: Settings, whose: 'etcd' | 'node'): TlsFiles | undefined {
+  const ca = settings[`${whose}-ca`]?.[0]
+  const cert = settings[`${whose}-cert`]?.[0]
+  const key = settings[`${whose}-key`]?.[0]
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new ConfigError(`--${whose}-cert and --${whose}-key are given together`)
+  }
+  if (!ca && !cert) return undefined
+  return { ...(ca ? { ca } : {}), ...(cert && key ? { cert, key } : {}) }
+}
+
+function readNodeTls(settings: Settings): Required<TlsFiles> | undefined {
+  const files = readTlsFiles(settings, 'node')
+  if (files === undefined) return undefined
+  const { ca, cert, key } = files
+  if (ca && cert && key) return { ca, cert, key }
+  throw new ConfigError('--node-ca, --node-cert and --node-key are given together')
+}
+
+function readState(settings: Settings): string {
+  const directory = settings.state?.[0]
+  if (directory) return directory
+  throw new ConfigError('--state names the directory for what this node remembers')
+}
+
+function readNodeCount(text: string | undefined): number {
+  const count = Number(text)
+  if (text === undefined || !/^\d{1,4}$/.test(text) || count === 0) {
+    throw new ConfigError(`--nodes takes the number of nodes, not "${text ?? ''}"`)
+  }
+  return count
+}
+
+function readListen(text: string): { address: string; port: number } {
+  const [, address, port] = /^(.+):(\d{1,5})$/.exec(text) ?? []
+  if (!address || !port)
+    throw new ConfigError(`--listen takes ADDRESS:PORT, as 10.0.0.7:9100, not "${text}"`)
+  return { address: address.replace(/^\[(.*)\]$/, '$1'), port: readPort('listen', port) }
+}
+
+function readAdvertise(text: string): string {
+  if (!/^(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}$/.test(text)) {
+    throw new ConfigError(`--advertise takes HOST:PORT, as node-3:9100, not "${text}"`)
+  }
+  return text
+}
+
+function readZone(text: string): string {
+  if (/^[\w.-]{1,64}$/.test(text)) return text
+  throw new ConfigError(`--zone takes up to 64 letters, digits and _.-, not "${text}"`)
+}

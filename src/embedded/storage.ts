@@ -66,7 +66,7 @@ export interface EmbeddedStorage {
   node: StorageNode
   /** What lies on the drives. */
   lists: ShardLists
-  router: Router
+  router: Router<MetadataPartition>
   coordinator: Coordinator
   /** Of new objects of the class REDUCED_REDUNDANCY, as the store is now. */
   reducedCode(): ErasureCode

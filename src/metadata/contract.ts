@@ -397,16 +397,22 @@ export interface PartitionTally {
   promotedSince(promoted: number): readonly OwedBlob[] | undefined
 }
 
-/** A partition: one order of commands, and rows that follow from it. */
-export interface MetadataPartition extends Queries {
+/** A partition as everybody sees it, whichever process orders its commands. */
+export interface ReachablePartition extends Queries {
   readonly id: MetaPartitionId
-  /** Has grown before a command is answered, and before it is durable. */
-  readonly tally: PartitionTally
   /**
    * Resolves once the outcome is durable on the commit quorum. Throws MetadataUnavailable when it can not be
    * known whether the command was done (its commandId may be sent again); its `lateEnd` tells, where it goes on.
    */
   commit<C extends Command>(command: C): Promise<AnswerTo<C>>
+}
+
+/** A partition that is led in this process: one order of commands, and rows that follow from it. */
+export interface MetadataPartition extends ReachablePartition {
+  /** Has grown before a command is answered, and before it is durable. */
+  readonly tally: PartitionTally
+  /** As that of a ReachablePartition. Once `isLate` says so nothing is appended for the command: MetadataUnavailable. */
+  commit<C extends Command>(command: C, isLate?: () => boolean): Promise<AnswerTo<C>>
   /**
    * Forgets some of the rows that outlived their use: answers of commands, results of completed uploads, manifests of
    * objects that are no more. Commands do it on their way; a partition that gets none has to be told, now and then.

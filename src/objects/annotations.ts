@@ -1,6 +1,6 @@
 // Annotations of a version: texts of up to a mebibyte, stored as blobs and encrypted as the version is.
 import type { Uid } from '../kit/uid.ts'
-import type { MetadataPartition, NewAnnotation } from '../metadata/contract.ts'
+import type { NewAnnotation, ReachablePartition } from '../metadata/contract.ts'
 import {
   type Annotation,
   type Encryption,
@@ -91,7 +91,7 @@ export async function copyAnnotations(
 export async function findAnnotation(
   { annotationsId, encryption }: ObjectVersion,
   name: string,
-  metadata: MetadataPartition,
+  metadata: ReachablePartition,
   parts: StoreParts,
 ): Promise<StoredAnnotation | undefined> {
   if (annotationsId === undefined) return undefined

@@ -1,5 +1,5 @@
 // Listings of a bucket: current objects, all versions, uploads under way. Each is one merge of all partitions.
-import type { ListedVersion, MetadataPartition, ScanPage } from '../metadata/contract.ts'
+import type { ListedVersion, ReachablePartition, ScanPage } from '../metadata/contract.ts'
 import type { BucketRef, ObjectVersion, Upload } from '../metadata/records.ts'
 import { mergeScans, type ScanFrom } from './list-pages.ts'
 import type { MetadataClient } from './metadata-client.ts'
@@ -54,7 +54,7 @@ interface Kind<Record> {
   afterId: string
   idOf(record: Record): string
   scan(
-    partition: MetadataPartition,
+    partition: ReachablePartition,
     from: ScanFrom & { bucket: BucketRef; prefix: string; delimiter: string },
   ): Promise<ScanPage<Record> | 'bucket-gone'>
 }

@@ -1,6 +1,6 @@
 // How the object room speaks with metadata partitions: by key, with the newest revision of the bucket.
 import { newUid, type Uid } from '../kit/uid.ts'
-import type { AnswerTo, Command, MetadataPartition } from '../metadata/contract.ts'
+import type { AnswerTo, Command, ReachablePartition } from '../metadata/contract.ts'
 import type { BucketRef } from '../metadata/records.ts'
 import type { Route } from '../placement/router.ts'
 import { type Buckets, refOf } from './buckets.ts'
@@ -27,7 +27,7 @@ export class MetadataClient {
     this.#buckets = buckets
   }
 
-  get partitions(): readonly MetadataPartition[] {
+  get partitions(): readonly ReachablePartition[] {
     return this.#parts.router.partitions
   }
 

@@ -1,5 +1,5 @@
 // An object that was found: one blob, or the parts of a multipart upload one behind the other.
-import type { MetadataPartition } from '../metadata/contract.ts'
+import type { ReachablePartition } from '../metadata/contract.ts'
 import {
   type AnyVersion,
   type Blob,
@@ -24,7 +24,7 @@ import type { StoreParts } from './store-parts.ts'
 
 /** Where an object was found, and how to look again. */
 export interface FoundIn {
-  metadata: MetadataPartition
+  metadata: ReachablePartition
   /** The version of that id as it is now. */
   lookAgain(versionId: string): Promise<AnyVersion | undefined>
 }
@@ -80,7 +80,7 @@ function describeAgain(object: StoredObject, customerKey: CustomerKey | undefine
  */
 async function loadManifest(
   { uid, partCount }: NonNullable<ObjectVersion['manifest']>,
-  metadata: MetadataPartition,
+  metadata: ReachablePartition,
 ): Promise<Part[]> {
   const manifest = await metadata.getManifest(uid)
   if (manifest.length < partCount) {

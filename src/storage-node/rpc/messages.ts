@@ -18,6 +18,10 @@ export const MessageType = {
   CloseShard: 7,
   /** Bytes of a metadata partition's protocol, which only that knows. */
   Metadata: 32,
+  /** A command for a metadata partition. */
+  CommitCommand: 48,
+  /** A question to a metadata partition. */
+  AskQuestion: 49,
 } as const
 
 /** One request of a batch. `id` is of this batch only; `deadlineMs` on the clock of who is asked. */

@@ -18,7 +18,7 @@ import { NodeUnreachable } from './trouble.ts'
 
 /** Bounds of what is asked of one node. */
 export interface PeerLimits {
-  /** Of small requests about shards, of those about metadata, and of streams, each. */
+  /** Of small requests about shards, of those between replicas, of those about partitions, and of streams, each. */
   connections: number
   connectMs: number
   /** Streams that wait for a connection. */
@@ -73,7 +73,7 @@ const NOT_SENT = new Set([
 class SessionForgotten extends Error {}
 
 /** What a lane is about. */
-export type LaneKind = 'shards' | 'metadata'
+export type LaneKind = 'shards' | 'metadata' | 'partitions'
 
 interface Batch {
   requests: readonly LaneRequest[]
@@ -97,7 +97,11 @@ export class Peer {
     this.#options = options
     this.#limits = { ...LIMITS, ...options.limits }
     this.#world = world
-    this.#messages = { shards: this.#openPool(), metadata: this.#openPool() }
+    this.#messages = {
+      shards: this.#openPool(),
+      metadata: this.#openPool(),
+      partitions: this.#openPool(),
+    }
     this.#streams = this.#openPool()
     const { connections, waitingStreams, payloadBytes } = this.#limits
     this.#streamPlaces = new Semaphore(connections, { maxWaiting: waitingStreams })
@@ -120,8 +124,9 @@ export class Peer {
   }
 
   /**
-   * Asks a small request, in the lane of that name; lanes of metadata have connections of their own. Rejects with what the other node said, with NodeUnreachable when
-   * nothing came that can be believed, and with Overloaded when too much waits for the node already.
+   * Asks a small request, in the lane of that name; each kind of lanes has connections of its own. Rejects with what the other node
+   * said, with NodeUnreachable when nothing came that can be believed, and with Overloaded when too much waits for the
+   * node already.
    */
   async ask(lane: string, request: LaneRequest, kind: LaneKind = 'shards'): Promise<Uint8Array> {
     const bytes = request.body.length
@@ -152,7 +157,7 @@ export class Peer {
   /** Breaks off what is under way. */
   async close(): Promise<void> {
     const closed = new NodeUnreachable(`node ${this.to} is not asked any more`, 'unknown')
-    const pools = [this.#messages.shards, this.#messages.metadata, this.#streams]
+    const pools = [...Object.values(this.#messages), this.#streams]
     await Promise.all(pools.map((pool) => pool.destroy(closed)))
   }
 

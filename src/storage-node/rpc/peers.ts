@@ -1,8 +1,10 @@
 // All other nodes of a cluster, as this process asks them: one Peer for each that it has an address of.
 import type { World } from '../../kit/world.ts'
 import type { StorageNode } from '../contract.ts'
+import type { LaneRequest } from './lane.ts'
 import { MessageType } from './messages.ts'
 import type { NodeService } from './node-service.ts'
+import type { PartitionTransport } from './partition-seams.ts'
 import { Peer, type PeerOptions } from './peer.ts'
 import { RemoteNode } from './remote-node.ts'
 import type { MessageTransport, SendOptions } from './transport.ts'
@@ -18,7 +20,7 @@ interface Known {
 }
 
 /** The other nodes. */
-export class Peers implements MessageTransport {
+export class Peers implements MessageTransport, PartitionTransport {
   readonly #options: Pick<PeerOptions, 'identity' | 'limits' | 'tls'>
   readonly #world: Pick<World, 'clock' | 'random'>
   readonly #known = new Map<string, Known>()
@@ -47,16 +49,24 @@ export class Peers implements MessageTransport {
   }
 
   async send(to: string, bytes: Uint8Array, options: SendOptions): Promise<Uint8Array> {
-    const known = this.#known.get(to)
-    if (known === undefined) throw new NodeUnreachable(`node ${to} has no address`, 'not-sent')
     const { deadlineMs, lane } = options
     const request = { type: MessageType.Metadata, body: bytes, deadlineMs }
-    return await known.peer.ask(lane, request, 'metadata')
+    return await this.#peerOf(to).ask(lane, request, 'metadata')
+  }
+
+  async askPartition(to: string, lane: string, request: LaneRequest): Promise<Uint8Array> {
+    return await this.#peerOf(to).ask(lane, request, 'partitions')
   }
 
   /** Breaks off what is under way. */
   async close(): Promise<void> {
     await this.setOrigins(new Map())
+  }
+
+  #peerOf(to: string): Peer {
+    const known = this.#known.get(to)
+    if (known === undefined) throw new NodeUnreachable(`node ${to} has no address`, 'not-sent')
+    return known.peer
   }
 
   #open(to: string, origin: string): Known {

@@ -402,7 +402,8 @@ t.test('it goes on beside clients', async (t) => {
 })
 
 function partitionOf({ store }: UpkeepFixture, key: string) {
-  return store.parts.router.route(store.bucket.id, key).metadata
+  const { metadata } = store.parts.router.route(store.bucket.id, key)
+  return store.partitions.find(({ id }) => id === metadata.id)!
 }
 
 /** Calls once, as soon as shards are there that were not before. */

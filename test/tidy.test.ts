@@ -22,6 +22,7 @@ const EXCEPTIONS: readonly Exception[] = []
 const AWAITED: readonly string[] = [
   'src/config-cluster.ts',
   'src/metadata/replication/partition-replica.ts',
+  'src/objects/write-quorum.ts',
   'src/placement/coordinator-etcd.ts',
   'src/storage-node/drives-of-nodes.ts',
   'src/metadata/replication/replica-id.ts',

@@ -13,6 +13,7 @@ import { Hedging } from '../objects/hedging.ts'
 import { Objects } from '../objects/objects.ts'
 import { type StoreParts, WRITE_BUDGET_UNIT } from '../objects/store-parts.ts'
 import { writeAnew } from '../objects/write-anew.ts'
+import { everyDrive } from '../objects/write-rule.ts'
 import { shardsOfWidest } from '../placement/fit-code.ts'
 import type { Rewriter } from '../storage-node/contract.ts'
 import { collectGarbage } from '../storage-node/upkeep/collect-garbage.ts'
@@ -97,7 +98,7 @@ async function assembleStore(storage: EmbeddedStorage, parts: EmbeddedParts): Pr
     writes: storage.writes,
     hedging,
     writeBudget: new Semaphore(WRITE_BUDGET_BYTES / WRITE_BUDGET_UNIT),
-    recordOut: (driveId) => storage.recordOut(driveId),
+    writeRule: everyDrive((driveId) => storage.recordOut(driveId)),
     reportDamage: (report) => storage.reportDamage(report),
   }
 }

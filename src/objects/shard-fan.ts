@@ -1,20 +1,23 @@
-// The shards of one blob on their way to their drives: all at once, in step, stripe by stripe.
-//
-// Embedded rule (storage.md 4.4 step 5): a PUT is acknowledged when every shard is durable, except on
-// drives that the coordinator has recorded as out before the acknowledgement.
+// The shards of one blob on their way to their drives: all at once, in step, stripe by stripe. When enough of them are
+// durable, and what is done without the others, is a rule that is handed in (write-rule.ts).
 import { DriveUnavailable } from '../kit/drive-unavailable.ts'
 import { MISSING_SLOT } from '../metadata/records.ts'
 import type { ShardDescription, ShardWriter } from '../storage-node/contract.ts'
+import { type StepOutcome, settleAll, settleEnough } from './settle-enough.ts'
 import type { StoreParts } from './store-parts.ts'
+import type { BlobToKeep } from './write-rule.ts'
 
 interface Lane {
   slot: number
   driveId: number
-  /** undefined once the drive failed. */
+  /** undefined until the shard is begun, and once it is done without. */
   writer: ShardWriter | undefined
+  isGivenUp: boolean
 }
 
-/** Thrown when so many drives failed during a write that its bytes could not be read back. */
+type FanParts = Pick<StoreParts, 'node' | 'writeRule'>
+
+/** Thrown when so many drives failed during a write that its bytes would not be safe. */
 export class TooFewDrives extends Error {
   override readonly name = 'TooFewDrives'
   readonly code = 'TOO_FEW_DRIVES'
@@ -23,16 +26,12 @@ export class TooFewDrives extends Error {
 /** Writes cells to all slots of a blob, drops slots whose drive fails, and knows what became durable. */
 export class ShardFan {
   readonly #lanes: Lane[]
-  readonly #needed: number
-  readonly #parts: Pick<StoreParts, 'node' | 'recordOut'>
+  readonly #blob: BlobToKeep
+  readonly #parts: FanParts
 
-  private constructor(
-    lanes: Lane[],
-    needed: number,
-    parts: Pick<StoreParts, 'node' | 'recordOut'>,
-  ) {
+  private constructor(lanes: Lane[], blob: BlobToKeep, parts: FanParts) {
     this.#lanes = lanes
-    this.#needed = needed
+    this.#blob = blob
     this.#parts = parts
   }
 
@@ -40,20 +39,18 @@ export class ShardFan {
   static async open(
     description: Omit<ShardDescription, 'id'> & { id: Omit<ShardDescription['id'], 'slot'> },
     drives: readonly number[],
-    parts: Pick<StoreParts, 'node' | 'recordOut'>,
+    parts: FanParts,
   ): Promise<ShardFan> {
     const lanes = drives
-      .map((driveId, slot): Lane => ({ slot, driveId, writer: undefined }))
+      .map((driveId, slot): Lane => ({ slot, driveId, writer: undefined, isGivenUp: false }))
       .filter(({ driveId }) => driveId !== MISSING_SLOT)
-    const fan = new ShardFan(lanes, description.code.dataCount, parts)
+    const fan = new ShardFan(lanes, description, parts)
     try {
-      await fan.#each(lanes, async (lane) => {
-        const id = { ...description.id, slot: lane.slot }
-        lane.writer = await parts.node.beginShard(lane.driveId, { ...description, id })
-      })
+      await fan.#each(lanes, (lane) => fan.#begin(lane, description))
+      fan.#refuseLost()
     } catch (error) {
       await fan.abort()
-      throw isFull(error) ? new FullAtBegin(error) : error
+      throw fan.#unfit(error)
     }
     return fan
   }
@@ -63,11 +60,11 @@ export class ShardFan {
     await this.#each(this.#live(), (lane) => lane.writer!.write(cells[lane.slot]!))
   }
 
-  /** Makes every shard durable, `metadata` in its header. Returns the slots that are not, all on drives recorded as out. */
+  /** Makes shards durable, `metadata` in their headers. Returns the slots that are not, as far as anybody knows. */
   async commit(metadata?: Uint8Array): Promise<number[]> {
-    await this.#each(this.#live(), (lane) => lane.writer!.commit(metadata))
+    await this.#each(this.#live(), (lane) => lane.writer!.commit(metadata), 'mayLand')
     const lost = this.#lanes.filter((lane) => lane.writer === undefined)
-    for (const lane of lost) await this.#parts.recordOut(lane.driveId)
+    for (const lane of lost) await this.#parts.writeRule.doWithout(lane.driveId)
     return lost.map((lane) => lane.slot)
   }
 
@@ -76,33 +73,101 @@ export class ShardFan {
     await Promise.allSettled(this.#live().map((lane) => lane.writer!.abort()))
   }
 
+  async #begin(lane: Lane, description: Parameters<typeof ShardFan.open>[0]): Promise<void> {
+    const id = { ...description.id, slot: lane.slot }
+    const writer = await this.#parts.node.beginShard(lane.driveId, { ...description, id })
+    if (lane.isGivenUp) await writer.abort()
+    else lane.writer = writer
+  }
+
   #live(): Lane[] {
     return this.#lanes.filter((lane) => lane.writer !== undefined)
   }
 
-  /** Runs a step on lanes side by side. A failed drive drops its lane; any other trouble is thrown when all are done. */
-  async #each(lanes: Lane[], step: (lane: Lane) => Promise<void>): Promise<void> {
-    const results = await Promise.allSettled(lanes.map(step))
-    results.forEach((result, index) => {
-      if (result.status === 'rejected') dropOrThrow(lanes[index]!, result.reason)
+  /**
+   * Runs a step on lanes side by side. Shards that can be done without are dropped; any other trouble is thrown when all are
+   * done. `late`: what becomes of those that are not waited for.
+   */
+  async #each(
+    lanes: Lane[],
+    step: (lane: Lane) => Promise<void>,
+    late: 'aborted' | 'mayLand' = 'aborted',
+  ): Promise<void> {
+    const outcomes = await this.#settle(lanes, lanes.map(step), late)
+    outcomes.forEach((outcome, index) => {
+      const lane = lanes[index]!
+      if (outcome.kind === 'failed') this.#bearOrThrow(outcome.error)
+      if (outcome.kind !== 'done') giveUp(lane, outcome.kind === 'late' ? late : 'aborted')
     })
-    if (this.#live().length < this.#needed) {
-      throw new TooFewDrives(`${this.#live().length} drives are left, ${this.#needed} are needed`)
-    }
+    const live = this.#live()
+    const drives = live.map(({ driveId }) => driveId)
+    if (this.#parts.writeRule.isEnough(this.#blob, drives)) return
+    throw new TooFewDrives(`${live.length} shards are left of ${this.#lanes.length}: too few`)
+  }
+
+  async #settle(
+    lanes: Lane[],
+    steps: Promise<void>[],
+    late: 'aborted' | 'mayLand',
+  ): Promise<StepOutcome[]> {
+    const { patience, isEnough } = this.#parts.writeRule
+    if (patience === undefined) return await settleAll(steps)
+    const { clock, stallMs, lagMs } = patience
+    const sinceMs = clock.monotonicMs()
+    return await settleEnough(steps, {
+      clock,
+      isEnough: (done) =>
+        isEnough(
+          this.#blob,
+          done.map((index) => lanes[index]!.driveId),
+        ),
+      waitMs: () => (late === 'mayLand' ? lagMs(clock.monotonicMs() - sinceMs) : stallMs),
+    })
+  }
+
+  #bearOrThrow(error: unknown): void {
+    const isBorne = error instanceof DriveUnavailable && this.#parts.writeRule.bears(error)
+    if (!isBorne) throw error
+  }
+
+  /** Where other drives can take the shards, it goes on without none of those that were to be begun. */
+  #refuseLost(): void {
+    const isWhole = this.#lanes.every(({ isGivenUp }) => !isGivenUp)
+    if (isWhole || !this.#parts.writeRule.placesAnew) return
+    throw new TooFewDrives('not every shard could be begun')
+  }
+
+  /** What to throw when shards could not be begun. */
+  #unfit(error: unknown): unknown {
+    if (isFull(error)) return new FullAtBegin(error)
+    const away = this.#lanes.filter(({ isGivenUp }) => isGivenUp).map(({ driveId }) => driveId)
+    const isAway = this.#parts.writeRule.placesAnew && away.length > 0
+    return isAway ? new AwayAtBegin(away, error) : error
   }
 }
 
-function dropOrThrow(lane: Lane, reason: unknown): void {
-  if (!(reason instanceof DriveUnavailable) || reason.trouble !== 'failed') throw reason
+/** Its room is given back; one that may land keeps it. */
+function giveUp(lane: Lane, late: 'aborted' | 'mayLand'): void {
   const { writer } = lane
   lane.writer = undefined
-  void writer?.abort().catch(() => undefined) // Its room is given back; its bytes went with the drive.
+  lane.isGivenUp = true
+  if (late === 'aborted') void writer?.abort().catch(() => undefined)
 }
 
 /** A drive had no room for a shard, and nothing of the body was read yet. */
 export class FullAtBegin extends DriveUnavailable {
   constructor(cause: DriveUnavailable) {
     super(cause.driveId, 'full', { cause })
+  }
+}
+
+/** Drives took no shard, and nothing of the body was read yet. */
+export class AwayAtBegin extends DriveUnavailable {
+  readonly driveIds: readonly number[]
+
+  constructor(driveIds: readonly number[], cause: unknown) {
+    super(driveIds[0]!, 'failed', { cause })
+    this.driveIds = driveIds
   }
 }
 

@@ -12,6 +12,7 @@ import type { Router } from '../placement/router.ts'
 import type { ShardId, StorageNode } from '../storage-node/contract.ts'
 import type { Hedging } from './hedging.ts'
 import type { Pins } from './pins.ts'
+import type { WriteRule } from './write-rule.ts'
 
 /** A reader's report: this shard was not what the row says. Upkeep mends it; the reader does not wait. */
 export interface DamageReport {
@@ -45,8 +46,8 @@ export interface StoreParts {
   writes: WritesUnderWay
   /** Permits of WRITE_BUDGET_UNIT bytes for shards that storage collects in memory before it writes them. */
   writeBudget: Semaphore
-  /** Resolves once the coordinator has recorded on every other drive that this one is out. */
-  recordOut(driveId: number): Promise<void>
+  /** When a blob is safe enough to be acknowledged. */
+  writeRule: WriteRule
   reportDamage(report: DamageReport): void
 }
 

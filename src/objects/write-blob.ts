@@ -63,7 +63,7 @@ export async function writeInCode(
 ): Promise<StoredBody> {
   const { partition, code } = owner
   return await withRoom(
-    (full) => placeWrite({ partition, code, bytes: body.bytes }, full, parts),
+    (unfit) => placeWrite({ partition, code, bytes: body.bytes }, unfit, parts),
     (placement) => storePlaced({ owner, body, placement }, parts, signal),
   )
 }

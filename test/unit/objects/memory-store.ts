@@ -16,6 +16,7 @@ import type { Body, Bucket } from '../../../src/objects/object-store.ts'
 import { Objects } from '../../../src/objects/objects.ts'
 import { Pins } from '../../../src/objects/pins.ts'
 import type { DamageReport, StoreParts } from '../../../src/objects/store-parts.ts'
+import { everyDrive } from '../../../src/objects/write-rule.ts'
 import { buildMap, codeForDrives } from '../../../src/placement/build-map.ts'
 import type { Change, ClusterState, Coordinator } from '../../../src/placement/coordinator.ts'
 import { markOut } from '../../../src/placement/coordinator-changes.ts'
@@ -215,9 +216,9 @@ export async function openMemoryStore(driveCount = 6): Promise<MemoryStore> {
     hedging: new Hedging(NO_ADVICE, world.clock),
     writes: new WritesUnderWay(world),
     writeBudget: new Semaphore(1024),
-    recordOut: async (driveId) => {
+    writeRule: everyDrive(async (driveId) => {
       await coordinator.decide(markOut(driveId, 'a test'))
-    },
+    }),
     reportDamage: (report) => reports.push(report),
   }
   const objects = new Objects(parts)

@@ -79,7 +79,7 @@ t.test('writes with drives lost keep the parity of their class', async (t) => {
     [3, '2+1'],
   ] as const) {
     store.node.failed.add(lost)
-    await store.parts.recordOut(lost)
+    await store.parts.writeRule.doWithout(lost)
     const { blob } = await put(store, `lost ${lost}`, 'REDUCED_REDUNDANCY', LARGE)
     t.equal(nameCode(blob!.code), code, `${lost} drives lost`)
     t.ok(LARGE.equals(await readAll(store, `lost ${lost}`)))

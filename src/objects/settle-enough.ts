@@ -1,0 +1,52 @@
+// Several steps under way, of which not all are needed: the late ones are not waited for longer than patience has it.
+import type { Clock } from '../kit/world.ts'
+
+/** How a step stands once nobody waits for it any more. */
+export type StepOutcome = { kind: 'done' } | { kind: 'failed'; error: unknown } | { kind: 'late' }
+
+export interface Waiting {
+  clock: Pick<Clock, 'sleep'>
+  /** By their indexes: whether these steps are enough. */
+  isEnough(done: readonly number[]): boolean
+  /** How long late steps are waited for; asked once, when enough are done. */
+  waitMs(): number
+}
+
+/** Resolves when every step has ended. It never rejects. */
+export async function settleAll(steps: readonly Promise<void>[]): Promise<StepOutcome[]> {
+  return await Promise.all(steps.map(endOf))
+}
+
+/** Resolves when every step has ended, or some time after enough of them are done. It never rejects. */
+export async function settleEnough(
+  steps: readonly Promise<void>[],
+  { clock, isEnough, waitMs }: Waiting,
+): Promise<StepOutcome[]> {
+  const outcomes: StepOutcome[] = steps.map(() => ({ kind: 'late' }))
+  const isOver = new AbortController()
+  let reach = (): void => {}
+  const reached = new Promise<void>((resolve) => {
+    reach = resolve
+  })
+  const look = (): void => {
+    const done = outcomes.flatMap(({ kind }, index) => (kind === 'done' ? [index] : []))
+    if (isEnough(done)) reach()
+  }
+  const noted = steps.map(async (step, index) => {
+    outcomes[index] = await endOf(step)
+    look()
+  })
+  const late = reached.then(() => clock.sleep(waitMs(), isOver.signal)).catch(() => undefined) // All of them ended.
+  await Promise.race([Promise.all(noted), late])
+  isOver.abort()
+  return [...outcomes]
+}
+
+async function endOf(step: Promise<void>): Promise<StepOutcome> {
+  try {
+    await step
+    return { kind: 'done' }
+  } catch (error) {
+    return { kind: 'failed', error }
+  }
+}

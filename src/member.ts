@@ -3,22 +3,15 @@
 import type { ServeConfig } from './config.ts'
 import { prepareDigests } from './digest/digest.ts'
 import { type AdminParts, openAdmin } from './embedded/admin.ts'
-import { type OpenedStore, openStore } from './embedded/open-store.ts'
+import { openStore } from './embedded/open-store.ts'
 import { type RememberedDrive, rememberDrives } from './embedded/remembered-drives.ts'
-import type { EmbeddedStorage } from './embedded/storage.ts'
-import { Exit, portTaken } from './exit.ts'
-import { isBucketName } from './gateway/address.ts'
-import { rootCredentials } from './gateway/auth/credentials.ts'
-import { operations } from './gateway/operations.ts'
-import { createGateway, type Gateway } from './gateway/server.ts'
-import { readTlsKeys, type TlsKeys, type TlsPaths, watchTlsFiles } from './gateway/tls-files.ts'
 import { ClosingStack } from './kit/closing-stack.ts'
 import type { ErasureCode } from './kit/erasure-code.ts'
 import type { Log } from './kit/log.ts'
 import type { Registry } from './kit/metrics.ts'
 import type { World } from './kit/world.ts'
 import { watchUploads } from './objects/metrics.ts'
-import type { Objects } from './objects/objects.ts'
+import { createBuckets, serveS3 } from './serve-s3.ts'
 
 /** What the outside of a member is made of. */
 export interface MemberParts {
@@ -61,10 +54,13 @@ async function openParts(
   parts: MemberParts,
   opened: ClosingStack,
 ): Promise<Member> {
+  const { restarts } = parts
   const { storage, objects, orphans } = await openStore(config, parts, opened)
   await createBuckets(objects, config)
   watchUploads({ ...parts, objects, clock: parts.world.clock })
-  const gateway = await openGateway(config, { storage, objects, orphans, opened }, parts)
+  const admin = openAdmin({ storage, objects, orphans, clock: storage.clock, restarts })
+  const served = { objects, credentials: storage.credentials, admin }
+  const gateway = await serveS3(config, served, { ...parts, opened })
   return {
     endpoint: gateway.endpoint,
     drives: storage.drives.list(),
@@ -78,72 +74,5 @@ async function openParts(
       await gateway.close({ deadlineMs })
       await opened.close()
     },
-  }
-}
-
-async function createBuckets(objects: Objects, { buckets, region }: ServeConfig): Promise<void> {
-  for (const name of buckets) {
-    if (!isBucketName(name))
-      throw new Exit(2, `--buckets: "${name}" can not be the name of a bucket.`)
-    await objects.createBucket(name, region)
-  }
-}
-
-/** What the gateway stands on. */
-interface GatewayBase {
-  storage: EmbeddedStorage
-  objects: Objects
-  orphans: OpenedStore['orphans']
-  opened: ClosingStack
-}
-
-async function openGateway(
-  config: ServeConfig,
-  { storage, objects, orphans, opened }: GatewayBase,
-  { world, log, registry, restarts }: MemberParts,
-): Promise<{ endpoint: string; close: Gateway['close'] }> {
-  const tls = config.tls && (await loadTls(config.tls, world))
-  const { accessKeyId, secretAccessKey } = storage.credentials
-  const gateway = createGateway(
-    {
-      domains: config.domains,
-      region: { name: config.region, enforced: config.strictRegion },
-      credentials: rootCredentials(accessKeyId, secretAccessKey),
-      strict: config.strictS3,
-      ...(tls ? { tls } : {}),
-    },
-    {
-      ...{ world, log, objects, operations, registry },
-      admin: openAdmin({ storage, objects, orphans, clock: storage.clock, restarts }),
-    },
-  )
-  if (config.tls && tls) {
-    const watching = watchTlsFiles(config.tls, tls, (keys) => gateway.reloadTls(keys), {
-      world,
-      log,
-    })
-    opened.defer(() => watching.stop())
-  }
-  const { port } = await listen(gateway, config)
-  const host = config.address.includes(':') ? `[${config.address}]` : config.address
-  return {
-    endpoint: `${tls ? 'https' : 'http'}://${host}:${port}`,
-    close: (options) => gateway.close(options),
-  }
-}
-
-async function loadTls(paths: TlsPaths, world: World): Promise<TlsKeys> {
-  try {
-    return await readTlsKeys(paths, world)
-  } catch (error) {
-    throw new Exit(2, `--tls-cert or --tls-key can not be read: ${(error as Error).message}`)
-  }
-}
-
-async function listen(gateway: Gateway, { address, port }: ServeConfig): Promise<{ port: number }> {
-  try {
-    return await gateway.listen({ address, port })
-  } catch (error) {
-    throw portTaken(error, { address, port, option: '--port' })
   }
 }

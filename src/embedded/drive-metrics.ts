@@ -1,6 +1,5 @@
 // What the store counts of the health of its drives, for Prometheus.
-import { Counter, Gauge, type Registry } from '../kit/metrics.ts'
-import type { HedgeCounts } from '../objects/hedging.ts'
+import { Gauge, type Registry } from '../kit/metrics.ts'
 import { OPERATION_KINDS } from '../storage-node/drive-care/drive-health.ts'
 import type { DriveCare } from './drive-care.ts'
 
@@ -57,23 +56,6 @@ export function listDriveMetrics(care: DriveCare, registry: Registry): void {
         const actual = care.conditionOf(drive)
         for (const condition of CONDITIONS)
           this.set({ drive, condition }, condition === actual ? 1 : 0)
-      }
-    },
-  })
-}
-
-/** Puts the counts of hedged reads on the registry. */
-export function listHedgeMetrics(counts: Readonly<HedgeCounts>, registry: Registry): void {
-  const last: HedgeCounts = { issued: 0, won: 0, refused: 0, bypassed: 0 }
-  new Counter({
-    name: 'kintsugi_hedged_reads_total',
-    help: 'Stripes read from parity because a cell was late (issued; won where that was faster; refused by the budget) or its drive suspect (bypassed).',
-    labelNames: ['outcome'],
-    registers: [registry],
-    collect() {
-      for (const outcome of ['issued', 'won', 'refused', 'bypassed'] as const) {
-        this.inc({ outcome }, counts[outcome] - last[outcome])
-        last[outcome] = counts[outcome]
       }
     },
   })

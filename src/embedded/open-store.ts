@@ -1,34 +1,25 @@
 // The object store of one process over its drives, and what it does by itself: mend, and collect garbage.
 // Everything of a member but the gateway.
 import type { ServeConfig } from '../config.ts'
-import { Codec } from '../erasure/codec.ts'
 import { mebibytes } from '../kit/bytes.ts'
 import type { ClosingStack } from '../kit/closing-stack.ts'
-import { CELL_BYTES } from '../kit/erasure-code.ts'
 import { type Periodic, repeat } from '../kit/periodic.ts'
 import { Semaphore } from '../kit/semaphore.ts'
 import type { Uid } from '../kit/uid.ts'
 import { abortAbandoned } from '../objects/abandoned-uploads.ts'
-import { Hedging } from '../objects/hedging.ts'
 import { Objects } from '../objects/objects.ts'
+import { openCodec, openStoreParts } from '../objects/open-parts.ts'
 import { type StoreParts, WRITE_BUDGET_UNIT } from '../objects/store-parts.ts'
 import { writeAnew } from '../objects/write-anew.ts'
 import { everyDrive } from '../objects/write-rule.ts'
-import { shardsOfWidest } from '../placement/fit-code.ts'
 import type { Rewriter } from '../storage-node/contract.ts'
 import { collectGarbage } from '../storage-node/upkeep/collect-garbage.ts'
 import { forgetExpired } from '../storage-node/upkeep/forget-expired.ts'
 import type { OrphanSweep } from '../storage-node/upkeep/orphan-sweep.ts'
-import { listHedgeMetrics } from './drive-metrics.ts'
 import { startOrphanSweep } from './orphans.ts'
 import { type EmbeddedParts, type EmbeddedStorage, openEmbeddedStorage } from './storage.ts'
 
-// Memory that bodies may take: stripes being filled or written, shards collected before they are written,
-// stripes being mended (storage.md 12: 256 MiB at most for the first).
-const STRIPE_POOL_BYTES = mebibytes(256)
-const MENDING_POOL_BYTES = mebibytes(32)
-const WRITE_BUDGET_BYTES = mebibytes(128)
-// The same for blobs that are written anew, four at a time.
+// Memory that blobs may take that are written anew, four at a time: beside that of what clients send.
 const ANEW_POOL_BYTES = mebibytes(24)
 const ANEW_BUDGET_BYTES = mebibytes(32)
 
@@ -74,21 +65,11 @@ export async function openStore(
   return { storage, objects, orphans }
 }
 
-async function assembleStore(storage: EmbeddedStorage, parts: EmbeddedParts): Promise<StoreParts> {
-  const codec = await openCodec(STRIPE_POOL_BYTES, storage, parts)
-  if (codec.kernel === 'javascript') {
-    parts.log.warn(
-      { trouble: String(codec.kernelTrouble) },
-      'the fast erasure code failed its self-test: the slow one is used',
-    )
-  }
-  const hedging = new Hedging(storage.care.advice, parts.world.clock)
-  listHedgeMetrics(hedging.counts, parts.registry)
-  return {
+function assembleStore(storage: EmbeddedStorage, parts: EmbeddedParts): Promise<StoreParts> {
+  return openStoreParts({
     world: parts.world,
     log: parts.log,
-    codec,
-    mendingCodec: await openCodec(MENDING_POOL_BYTES, storage, parts),
+    registry: parts.registry,
     node: storage.node,
     router: storage.router,
     coordinator: storage.coordinator,
@@ -96,24 +77,10 @@ async function assembleStore(storage: EmbeddedStorage, parts: EmbeddedParts): Pr
     keys: storage.keys,
     pins: storage.pins,
     writes: storage.writes,
-    hedging,
-    writeBudget: new Semaphore(WRITE_BUDGET_BYTES / WRITE_BUDGET_UNIT),
+    advice: storage.care.advice,
     writeRule: everyDrive((driveId) => storage.recordOut(driveId)),
     reportDamage: (report) => storage.reportDamage(report),
-  }
-}
-
-/** A blob may be of any code that ever fitted a partition, so a stripe has a cell for every drive of one. */
-function openCodec(
-  poolBytes: number,
-  { coordinator }: Pick<EmbeddedStorage, 'coordinator'>,
-  { tuning }: Pick<EmbeddedParts, 'tuning'>,
-): Promise<Codec> {
-  const maxShards = shardsOfWidest(coordinator.state.map)
-  return Codec.open({
-    maxShards,
-    cellBytes: CELL_BYTES,
-    poolBytes: tuning?.poolBytes ?? poolBytes,
+    poolBytes: parts.tuning?.poolBytes,
   })
 }
 
@@ -126,7 +93,7 @@ async function openRewriter(
   const { node } = storage
   const anewParts: StoreParts = {
     ...store,
-    codec: await openCodec(ANEW_POOL_BYTES, storage, parts),
+    codec: await openCodec(parts.tuning?.poolBytes ?? ANEW_POOL_BYTES, storage),
     writeBudget: new Semaphore(ANEW_BUDGET_BYTES / WRITE_BUDGET_UNIT),
     node: {
       beginShard: (driveId, description) => node.beginShard(driveId, description, 'move'),

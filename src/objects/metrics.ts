@@ -2,8 +2,9 @@
 // listing of objects: here they can be seen.
 
 import type { Log } from '../kit/log.ts'
-import { Gauge, type Registry } from '../kit/metrics.ts'
+import { Counter, Gauge, type Registry } from '../kit/metrics.ts'
 import type { Clock } from '../kit/world.ts'
+import type { HedgeCounts } from './hedging.ts'
 import type { ObjectStore, UploadCensus } from './object-store.ts'
 
 /** Every partition is asked: not more often than this, however often a scrape comes. */
@@ -67,4 +68,21 @@ function censusTaker({ objects, clock, log }: ObjectMetricsParts): () => Promise
     }
     return asked.census
   }
+}
+
+/** Puts the counts of hedged reads on the registry. */
+export function listHedgeMetrics(counts: Readonly<HedgeCounts>, registry: Registry): void {
+  const last: HedgeCounts = { issued: 0, won: 0, refused: 0, bypassed: 0 }
+  new Counter({
+    name: 'kintsugi_hedged_reads_total',
+    help: 'Stripes read from parity because a cell was late (issued; won where that was faster; refused by the budget) or its drive suspect (bypassed).',
+    labelNames: ['outcome'],
+    registers: [registry],
+    collect() {
+      for (const outcome of ['issued', 'won', 'refused', 'bypassed'] as const) {
+        this.inc({ outcome }, counts[outcome] - last[outcome])
+        last[outcome] = counts[outcome]
+      }
+    },
+  })
 }

@@ -30,10 +30,8 @@ export const ARROWS: Record<string, readonly string[]> = {
     ...['config.ts', 'config-cluster.ts', 'exit.ts', 'embedded', 'kit', 'digest', 'encryption'],
     ...['erasure', 'metadata', 'placement', 'storage-node', 'objects', 'gateway', 'version.ts'],
   ],
-  'member.ts': [
-    ...['config.ts', 'exit.ts', 'embedded', 'kit', 'digest', 'encryption', 'erasure'],
-    ...['metadata', 'placement', 'storage-node', 'objects', 'gateway'],
-  ],
+  'serve-s3.ts': ['config.ts', 'exit.ts', 'kit', 'gateway', 'objects/object-store.ts'],
+  'member.ts': [...['config.ts', 'embedded', 'serve-s3.ts', 'kit', 'digest', 'objects/metrics.ts']],
   cli: [
     ...['member.ts', 'config.ts', 'config-settings.ts', 'config-cluster.ts', 'cluster', 'exit.ts'],
     ...['version.ts', 'encryption', 'guard', 'kit'],

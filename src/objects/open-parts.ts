@@ -1,0 +1,64 @@
+// The parts of the object store that are the same in every process that has one: codecs, budgets, hedging.
+import { Codec } from '../erasure/codec.ts'
+import { mebibytes } from '../kit/bytes.ts'
+import { CELL_BYTES } from '../kit/erasure-code.ts'
+import type { Registry } from '../kit/metrics.ts'
+import { Semaphore } from '../kit/semaphore.ts'
+import type { Coordinator } from '../placement/coordinator.ts'
+import { shardsOfWidest } from '../placement/fit-code.ts'
+import type { DriveAdvice } from '../storage-node/contract.ts'
+import { Hedging } from './hedging.ts'
+import { listHedgeMetrics } from './metrics.ts'
+import { type StoreParts, WRITE_BUDGET_UNIT } from './store-parts.ts'
+
+// Memory that bodies may take: stripes being filled or written, shards collected before they are written,
+// stripes being mended (storage.md 12: 256 MiB at most for the first).
+const STRIPE_POOL_BYTES = mebibytes(256)
+const MENDING_POOL_BYTES = mebibytes(32)
+const WRITE_BUDGET_BYTES = mebibytes(128)
+
+/** What is made here. */
+type Made = 'codec' | 'mendingCodec' | 'hedging' | 'writeBudget'
+
+/** What a process has of its own. */
+export interface GivenParts extends Omit<StoreParts, Made> {
+  registry: Registry
+  /** What is known of the drives that are read. */
+  advice: DriveAdvice
+  /** Of each pool of stripes; as much as is usual when left out. */
+  poolBytes?: number | undefined
+}
+
+/** Puts a store together. Its hedged reads are counted on the registry. */
+export async function openStoreParts({
+  registry,
+  advice,
+  poolBytes,
+  ...given
+}: GivenParts): Promise<StoreParts> {
+  const codec = await openCodec(poolBytes ?? STRIPE_POOL_BYTES, given)
+  if (codec.kernel === 'javascript') {
+    given.log.warn(
+      { trouble: String(codec.kernelTrouble) },
+      'the fast erasure code failed its self-test: the slow one is used',
+    )
+  }
+  const hedging = new Hedging(advice, given.world.clock)
+  listHedgeMetrics(hedging.counts, registry)
+  return {
+    ...given,
+    codec,
+    mendingCodec: await openCodec(poolBytes ?? MENDING_POOL_BYTES, given),
+    hedging,
+    writeBudget: new Semaphore(WRITE_BUDGET_BYTES / WRITE_BUDGET_UNIT),
+  }
+}
+
+/** A blob may be of any code that ever fitted a partition, so a stripe has a cell for every drive of one. */
+export function openCodec(
+  poolBytes: number,
+  { coordinator }: { coordinator: Pick<Coordinator, 'state'> },
+): Promise<Codec> {
+  const maxShards = shardsOfWidest(coordinator.state.map)
+  return Codec.open({ maxShards, cellBytes: CELL_BYTES, poolBytes })
+}

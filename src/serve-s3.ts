@@ -1,0 +1,99 @@
+// S3 on a port, over any object store: the gateway of a whole store in one process, or one of many of a cluster.
+import type { GatewaySettings } from './config.ts'
+import { Exit, portTaken } from './exit.ts'
+import { isBucketName } from './gateway/address.ts'
+import type { AdminApi } from './gateway/admin-api.ts'
+import { rootCredentials } from './gateway/auth/credentials.ts'
+import { operations } from './gateway/operations.ts'
+import { createGateway, type Gateway } from './gateway/server.ts'
+import { readTlsKeys, type TlsKeys, type TlsPaths, watchTlsFiles } from './gateway/tls-files.ts'
+import type { ClosingStack } from './kit/closing-stack.ts'
+import type { Log } from './kit/log.ts'
+import type { Registry } from './kit/metrics.ts'
+import type { World } from './kit/world.ts'
+import type { ObjectStore } from './objects/object-store.ts'
+
+/** What is served. */
+export interface ServedStore {
+  objects: ObjectStore
+  credentials: { accessKeyId: string; secretAccessKey: string }
+  admin: AdminApi
+}
+
+export interface ServeParts {
+  world: World
+  log: Log
+  registry: Registry
+  /** Ends what watches files. */
+  opened: ClosingStack
+}
+
+/** S3 that is being served. */
+export interface ServedS3 {
+  /** http://127.0.0.1:9000 */
+  endpoint: string
+  close: Gateway['close']
+}
+
+/** Listens. Throws Exit with a sentence when that can not be. */
+export async function serveS3(
+  config: GatewaySettings,
+  { objects, credentials, admin }: ServedStore,
+  { world, log, registry, opened }: ServeParts,
+): Promise<ServedS3> {
+  const tls = config.tls && (await loadTls(config.tls, world))
+  const gateway = createGateway(
+    {
+      domains: config.domains,
+      region: { name: config.region, enforced: config.strictRegion },
+      credentials: rootCredentials(credentials.accessKeyId, credentials.secretAccessKey),
+      strict: config.strictS3,
+      ...(tls ? { tls } : {}),
+    },
+    { world, log, objects, operations, registry, admin },
+  )
+  if (config.tls && tls) {
+    const watching = watchTlsFiles(config.tls, tls, (keys) => gateway.reloadTls(keys), {
+      world,
+      log,
+    })
+    opened.defer(() => watching.stop())
+  }
+  const { port } = await listen(gateway, config)
+  const host = config.address.includes(':') ? `[${config.address}]` : config.address
+  return {
+    endpoint: `${tls ? 'https' : 'http'}://${host}:${port}`,
+    close: (options) => gateway.close(options),
+  }
+}
+
+/** Makes the buckets that the configuration names and that are not there yet. Throws Exit for what is no name. */
+export async function createBuckets(
+  objects: Pick<ObjectStore, 'createBucket' | 'findBucket'>,
+  { buckets, region }: Pick<GatewaySettings, 'buckets' | 'region'>,
+): Promise<void> {
+  for (const name of buckets) {
+    if (!isBucketName(name))
+      throw new Exit(2, `--buckets: "${name}" can not be the name of a bucket.`)
+    if (objects.findBucket(name) === undefined) await objects.createBucket(name, region)
+  }
+}
+
+async function loadTls(paths: TlsPaths, world: World): Promise<TlsKeys> {
+  try {
+    return await readTlsKeys(paths, world)
+  } catch (error) {
+    throw new Exit(2, `--tls-cert or --tls-key can not be read: ${(error as Error).message}`)
+  }
+}
+
+async function listen(
+  gateway: Gateway,
+  { address, port }: GatewaySettings,
+): Promise<{ port: number }> {
+  try {
+    return await gateway.listen({ address, port })
+  } catch (error) {
+    throw portTaken(error, { address, port, option: '--port' })
+  }
+}

@@ -31,6 +31,7 @@ const AWAITED: readonly string[] = [
   'src/storage-node/rpc/peers.ts',
   'src/storage-node/rpc/shard-service.ts',
   'src/placement/etcd/node-registry.ts',
+  'src/placement/first-map.ts',
   'src/placement/etcd/restore-coordinator.ts',
 ]
 

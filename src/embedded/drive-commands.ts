@@ -111,7 +111,8 @@ export class DriveCommands {
   remove(driveId: number): Promise<DriveOutcome> {
     return this.#inTurn(`drive ${driveId}`, async () => {
       const { map, orphanHold } = this.#parts.coordinator.state
-      refuse(refuseRemove(map, driveId, orphanHold, this.#parts.reducedCode))
+      const { reducedCode } = this.#parts
+      refuse(refuseRemove(map, driveId, orphanHold, { reducedCode }))
       const drive = this.#find(driveId)
       await this.#decide(removeDrive(driveId), () => this.#find(driveId) === undefined)
       await this.#parts.drives.leave(driveId)

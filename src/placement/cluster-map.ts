@@ -44,3 +44,8 @@ export interface ClusterMap {
   /** Seed of the key hash: secret, so that nobody can aim keys at one partition. Decimal u64. */
   seed: string
 }
+
+/** Whether objects can be placed: a cluster whose nodes are not known yet has no table. */
+export function hasTable({ slots }: Pick<ClusterMap, 'slots'>): boolean {
+  return (slots[0]?.length ?? 0) > 0
+}

@@ -1,14 +1,16 @@
 // Changes of the agreed state that follow from the life and death of drives. Pure: state in, state out.
 import { type ErasureCode, shardCount } from '../kit/erasure-code.ts'
-import type { MapDrive } from './cluster-map.ts'
+import { hasTable, type MapDrive } from './cluster-map.ts'
 import type { Change, ClusterState, MetaPartitionState, Replica } from './coordinator.ts'
 import { leavingReplicas } from './coordinator-replicas.ts'
-import { type DrainOptions, planDrain, refuseRemove } from './drive-edits.ts'
+import { type DrainOptions, planDrain, planDrainNode, refuseRemove } from './drive-edits.ts'
 import { shardsOfWidest } from './fit-code.ts'
 import { rebalance, stayingDrives } from './rebalance.ts'
 
 /** A drive that comes in. */
-export type NewDrive = Pick<MapDrive, 'id' | 'uuid' | 'weight'> & { path: string }
+export type NewDrive = Pick<MapDrive, 'id' | 'uuid' | 'weight' | 'nodeId' | 'zone'> & {
+  path: string
+}
 
 /** A drive is not written to any more, and no metadata partition counts on it. */
 export function markOut(driveId: number, reason: string): Change {
@@ -42,9 +44,35 @@ export function reserveDriveId(): Change {
 
 /** A new drive, under an id that was reserved for it: it gets its share of the slots. */
 export function addDrive(drive: NewDrive): Change {
+  return addDrives([drive])
+}
+
+/** New drives, as of a node that joins: the table is edited once. Those that are there already are passed over. */
+export function addDrives(drives: readonly NewDrive[]): Change {
   return (state) => {
-    const added = takeIn(state, drive)
-    return added && withNewSlots(added)
+    let added = state
+    for (const drive of drives) added = takeIn(added, drive) ?? added
+    return added === state ? undefined : withNewSlots(added)
+  }
+}
+
+/** A drive is found in another node, or at another place of it. The table follows as far as that is possible. */
+export function moveDrive(
+  driveId: number,
+  { nodeId, zone, path }: Pick<MapDrive, 'nodeId' | 'zone'> & { path: string },
+): Change {
+  return (state) => {
+    const drive = findDrive(state, driveId)
+    if (drive === undefined) return undefined
+    const isAtHome = drive.nodeId === nodeId && drive.zone === zone
+    if (isAtHome && drive.path === path) return undefined
+    const moved = editDrive(state, driveId, ({ nodeId: _node, zone: _zone, ...found }) => ({
+      ...found,
+      path,
+      ...(nodeId === undefined ? {} : { nodeId }),
+      ...(zone === undefined ? {} : { zone }),
+    }))
+    return isAtHome ? moved : (withNewSlots(moved) ?? moved)
   }
 }
 
@@ -54,9 +82,22 @@ export function addDrive(drive: NewDrive): Change {
  */
 export function drainDrive(driveId: number, options: DrainOptions = {}): Change {
   return (state) => {
-    const plan = planDrain(state.map, driveId, options)
+    const allowsUnsafeLayout = options.allowsUnsafeLayout ?? state.cluster?.allowsUnsafeLayout
+    const plan = planDrain(state.map, driveId, { ...options, allowsUnsafeLayout })
     if (plan.kind === 'refused') return undefined
     return changeCode(plan.code)(leave(state, driveId))
+  }
+}
+
+/** All drives of a node are to be emptied, in one decision. */
+export function drainNode(nodeId: string, options: DrainOptions = {}): Change {
+  return (state) => {
+    const allowsUnsafeLayout = options.allowsUnsafeLayout ?? state.cluster?.allowsUnsafeLayout
+    const plan = planDrainNode(state.map, nodeId, { ...options, allowsUnsafeLayout })
+    if (plan.kind === 'refused') return undefined
+    const drives = stayingDrives(state.map.drives).filter((drive) => drive.nodeId === nodeId)
+    const left = drives.reduce((so, { id }) => leave(so, id), state)
+    return changeCode(plan.code)(left)
   }
 }
 
@@ -89,7 +130,9 @@ export function replaceDrive(oldId: number, drive: NewDrive): Change {
 /** A vacated drive leaves the store for ever. */
 export function removeDrive(driveId: number): Change {
   return (state) => {
-    if (refuseRemove(state.map, driveId, state.orphanHold) !== undefined) return undefined
+    const allowsUnsafeLayout = state.cluster?.allowsUnsafeLayout
+    if (refuseRemove(state.map, driveId, state.orphanHold, { allowsUnsafeLayout }) !== undefined)
+      return undefined
     if (isReplicaOn(state, driveId)) return undefined
     const drives = state.map.drives.filter(({ id }) => id !== driveId)
     const left = { ...state, map: { ...state.map, drives } }
@@ -197,8 +240,12 @@ function takeIn(state: ClusterState, drive: NewDrive): ClusterState | undefined 
   const { drives } = state.map
   const isKnown = drives.some(({ id, uuid }) => id === drive.id || uuid === drive.uuid)
   if (isKnown || drive.id >= state.nextDriveId) return undefined
-  const { id, uuid, weight, path } = drive
-  const added: MapDrive = { id, uuid, weight, state: 'active', path }
+  const { id, uuid, weight, path, nodeId, zone } = drive
+  const added: MapDrive = {
+    ...{ id, uuid, weight, state: 'active', path },
+    ...(nodeId === undefined ? {} : { nodeId }),
+    ...(zone === undefined ? {} : { zone }),
+  }
   return { ...state, map: { ...state.map, drives: [...drives, added] } }
 }
 
@@ -210,9 +257,13 @@ function leave(state: ClusterState, driveId: number): ClusterState {
   }))
 }
 
-/** Undefined where too few drives would stay for the code: refused before by drive-edits.ts, in words. */
+/**
+ * Undefined where too few drives would stay for the code: refused before by drive-edits.ts, in words. A cluster that has no
+ * table yet gets none here (first-map.ts).
+ */
 function withNewSlots(state: ClusterState): ClusterState | undefined {
-  const { map } = state
+  const { map, cluster } = state
+  if (cluster !== undefined && !hasTable(map)) return state
   if (stayingDrives(map.drives).length < shardCount(map.code)) return undefined
   const slots = rebalance(map)
   const widestShards = shardsOfWidest(map)

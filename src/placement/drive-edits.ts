@@ -3,6 +3,7 @@
 import { type ErasureCode, nameCode, shardCount } from '../kit/erasure-code.ts'
 import type { ClusterMap, MapDrive } from './cluster-map.ts'
 import type { OrphanHold } from './coordinator.ts'
+import { fitToNodes, isSafeLayout, nodeOf } from './failure-domains.ts'
 import { fitCode, overheadOf } from './fit-code.ts'
 import { stayingDrives } from './rebalance.ts'
 
@@ -12,6 +13,8 @@ export interface DrainOptions {
   reEncode?: boolean
   /** Of the class REDUCED_REDUNDANCY, where somebody chose it: it has to fit as well, for nothing but a start changes it. */
   reducedCode?: ErasureCode | undefined
+  /** Who runs the cluster said that the loss of a node may lose data. */
+  allowsUnsafeLayout?: boolean | undefined
 }
 
 /** What a drain comes to. `code`: of new objects from then on. */
@@ -25,9 +28,26 @@ export function planDrain(map: ClusterMap, driveId: number, options: DrainOption
   if (!drive) return { kind: 'refused', sentence: unknownDrive(map, driveId) }
   if (drive.isLeaving)
     return { kind: 'refused', sentence: `drive ${driveId} is being emptied already.` }
-  const plan = planWithout(map, driveId, options)
+  const plan = planWithout(map, [driveId], options, drainOf(driveId))
   if (plan.kind === 'planned') return plan
   return { kind: 'refused', sentence: `drive ${driveId} can not be drained: ${plan.sentence}` }
+}
+
+/** How all drives of a node can be emptied, or why not. */
+export function planDrainNode(
+  map: ClusterMap,
+  nodeId: string,
+  options: DrainOptions = {},
+): DrainPlan {
+  const drives = map.drives.filter((drive) => drive.nodeId === nodeId)
+  if (drives.length === 0)
+    return { kind: 'refused', sentence: `no drive is known of node ${nodeId}.` }
+  const staying = stayingDrives(drives).map(({ id }) => id)
+  if (staying.length === 0)
+    return { kind: 'refused', sentence: `node ${nodeId} is being emptied already.` }
+  const plan = planWithout(map, staying, options, `kintsugi node drain ${nodeId}`)
+  if (plan.kind === 'planned') return plan
+  return { kind: 'refused', sentence: `node ${nodeId} can not be drained: ${plan.sentence}` }
 }
 
 /** Why a drive can not be emptied; undefined when it can. */
@@ -63,7 +83,7 @@ export function refuseRemove(
   map: ClusterMap,
   driveId: number,
   orphanHold?: OrphanHold,
-  reducedCode?: ErasureCode,
+  options: Pick<DrainOptions, 'reducedCode' | 'allowsUnsafeLayout'> = {},
 ): string | undefined {
   const drive = findDrive(map, driveId)
   if (!drive) return unknownDrive(map, driveId)
@@ -77,23 +97,55 @@ export function refuseRemove(
   }
   if (drive.isLeaving) return undefined
   // One that was only out was counted on until now.
-  const plan = planWithout(map, driveId, { reducedCode })
+  const plan = planWithout(map, [driveId], options, drainOf(driveId))
   if (plan.kind === 'planned') return undefined
   return `drive ${driveId} can not be removed: ${plan.sentence}`
 }
 
-/** The code on the drives that stay without one of them, or why none fits. */
-function planWithout(map: ClusterMap, driveId: number, options: DrainOptions): DrainPlan {
+/** The code on the drives that stay without some of them, or why none fits. `drain`: the command that empties those. */
+function planWithout(
+  map: ClusterMap,
+  driveIds: readonly number[],
+  options: DrainOptions,
+  drain: string,
+): DrainPlan {
   const { reEncode, reducedCode } = options
   const refused = (sentence: string): DrainPlan => ({ kind: 'refused', sentence })
-  const left = countWithout(map, driveId)
-  const code = fitCode(map.code, left.active)
-  if (code === undefined) return refused(sayTooFew(map.code, left))
-  if (code !== map.code && !reEncode)
-    return refused(`${sayMisfit(map.code, left)}. ${sayReEncode(map.code, code, driveId)}`)
+  const left = countWithout(map, driveIds)
+  const fitting = fitCode(map.code, left.active)
+  if (fitting === undefined) return refused(sayTooFew(map.code, left))
+  const code = fitNodesWithout(map, driveIds, fitting, options)
+  if (code === undefined || (code !== fitting && !reEncode))
+    return refused(sayUnsafe(map, driveIds, code, drain))
+  if (code !== map.code && !reEncode) {
+    const anew = sayReEncode(map.code, code, drain)
+    return refused(
+      `${sayMisfit(map.code, left)}. Add a drive first, or replace this one. Or ${anew}`,
+    )
+  }
   if (reducedCode !== undefined && shardCount(reducedCode) > left.active)
     return refused(sayReducedMisfit(reducedCode, left))
   return { kind: 'planned', code }
+}
+
+function drainOf(driveId: number): string {
+  return `kintsugi drive drain ${driveId}`
+}
+
+function stayingWithout(drives: readonly MapDrive[], driveIds: readonly number[]): MapDrive[] {
+  return stayingDrives(drives).filter(({ id }) => !driveIds.includes(id))
+}
+
+/** With fewer data shards where otherwise the loss of a node would lose data that it does not lose now. */
+function fitNodesWithout(
+  { drives, code: before }: ClusterMap,
+  driveIds: readonly number[],
+  code: ErasureCode,
+  { allowsUnsafeLayout }: DrainOptions,
+): ErasureCode | undefined {
+  const left = stayingWithout(drives, driveIds)
+  if (allowsUnsafeLayout || isSafeLayout(left, code)) return code
+  return isSafeLayout(stayingDrives(drives), before) ? fitToNodes(code, left) : code
 }
 
 /** Drives that would stay, and how many of them are in service. */
@@ -102,8 +154,8 @@ interface Left {
   out: number
 }
 
-function countWithout({ drives }: ClusterMap, driveId: number): Left {
-  const staying = stayingDrives(drives).filter(({ id }) => id !== driveId)
+function countWithout({ drives }: ClusterMap, driveIds: readonly number[]): Left {
+  const staying = stayingWithout(drives, driveIds)
   const active = staying.filter(({ state }) => state === 'active').length
   return { active, out: staying.length - active }
 }
@@ -117,11 +169,25 @@ function sayMisfit(code: ErasureCode, left: Left): string {
   return `${sayLeft(left)}, but the code of the store, ${nameCode(code)}, needs ${shardCount(code)}`
 }
 
-function sayReEncode(code: ErasureCode, fitting: ErasureCode, driveId: number): string {
+function sayReEncode(code: ErasureCode, fitting: ErasureCode, drain: string): string {
   const more = Math.round((overheadOf(fitting) / overheadOf(code) - 1) * 100)
   return (
-    `Add a drive first, or replace this one. Or kintsugi drive drain ${driveId} --re-encode: everything is written again ` +
+    `${drain} --re-encode: everything is written again ` +
     `as ${nameCode(fitting)} then, which takes ${more} % more space.`
+  )
+}
+
+function sayUnsafe(
+  { drives, code }: ClusterMap,
+  driveIds: readonly number[],
+  fitting: ErasureCode | undefined,
+  drain: string,
+): string {
+  const nodes = new Set(stayingWithout(drives, driveIds).map(nodeOf)).size
+  const anew = fitting ? ` Or ${sayReEncode(code, fitting, drain)}` : ''
+  return (
+    `on the ${nodes === 1 ? 'one node' : `${nodes} nodes`} that would be left the loss of one node would lose data: no node may ` +
+    `have more than ${code.parityCount} of the ${shardCount(code)} shards of an object. Add drives to other nodes first.${anew}`
   )
 }
 

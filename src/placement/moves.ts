@@ -1,5 +1,6 @@
 // What has to move: shards that are not on the drive that the table names, and shards on drives that are to be emptied.
 import type { ClusterMap, DriveState } from './cluster-map.ts'
+import { FailureDomains } from './failure-domains.ts'
 import type { PlacedBlob } from './spares.ts'
 
 /**
@@ -8,7 +9,7 @@ import type { PlacedBlob } from './spares.ts'
  * drives have just each other's they keep them.
  */
 export function chooseMoves(
-  map: Pick<ClusterMap, 'drives' | 'slots'>,
+  map: Pick<ClusterMap, 'drives' | 'slots' | 'code'>,
   { partition, drives }: PlacedBlob,
 ): Map<number, number> {
   const states = new Map<number, DriveState>(map.drives.map(({ id, state }) => [id, state]))
@@ -29,7 +30,10 @@ export function chooseMoves(
     if (states.get(current) !== 'draining' || moves.has(slot)) continue
     // The drive that the table names gives up its own shard of this blob first.
     if (moves.has(drives.indexOf(row[slot]!))) continue
-    const spare = row.find((driveId) => isActive(driveId) && !taken.has(driveId))
+    const free = row.filter((driveId) => isActive(driveId) && !taken.has(driveId))
+    const after = drives.map((driveId, at) => moves.get(at) ?? driveId)
+    const isRoomy = FailureDomains.of(map)?.gate(after, slot)
+    const spare = (isRoomy && free.find(isRoomy)) ?? free[0]
     if (spare !== undefined) move(slot, spare)
   }
   return moves

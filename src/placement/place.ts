@@ -3,7 +3,9 @@
 import { xxh64 } from '../digest/xxh64.ts'
 import { type ErasureCode, shardCount } from '../kit/erasure-code.ts'
 import { type BucketId, MISSING_SLOT } from '../metadata/records.ts'
-import type { ClusterMap } from './cluster-map.ts'
+import type { ClusterMap, MapDrive } from './cluster-map.ts'
+import { nodeOf } from './failure-domains.ts'
+import { quorumOf } from './quorum.ts'
 
 /** Data partition of a key: the upper bits of xxh64(bucketId, 0, key) under the cluster's secret seed. */
 export function partitionOfKey(map: ClusterMap, bucketId: BucketId, key: string): number {
@@ -30,7 +32,8 @@ export interface Placement {
 /**
  * Places a blob that wants `wanted`. Drives that are out are replaced by spares; where those do not suffice
  * the code keeps its parity and shrinks its data ("keep m, shrink k"); with m drives or fewer left there are
- * copies on all of them and empty slots that a repair row owes. undefined: no drive at all.
+ * copies on all of them and empty slots that a repair row owes. undefined: no drive at all. In a cluster no node
+ * gets more shards than the table gives one, and fewer copies than a write has to wait for are none.
  */
 export function placeBlob(
   map: ClusterMap,
@@ -38,19 +41,53 @@ export function placeBlob(
   wanted: ErasureCode,
 ): Placement | undefined {
   const home = map.slots[partition]!
-  const active = new Set(map.drives.filter((drive) => drive.state === 'active').map(({ id }) => id))
-  const live = home.filter((id) => active.has(id))
+  const live = liveDrives(map, home, wanted)
   if (live.length === 0) return undefined
-  if (live.length >= shardCount(wanted)) {
-    return { code: wanted, drives: withSpares(home.slice(0, shardCount(wanted)), live) }
+  const width = shardCount(wanted)
+  if (live.length >= width) {
+    return { code: wanted, drives: withSpares(home.slice(0, width), live) }
   }
   const dataCount = Math.max(1, live.length - wanted.parityCount)
   const code = { ...wanted, dataCount }
   const holes = Math.max(0, shardCount(code) - live.length)
+  if (holes > 0 && isTooFew(map, live, code)) return undefined
   return {
     code,
     drives: [...live.slice(0, shardCount(code)), ...Array<number>(holes).fill(MISSING_SLOT)],
   }
+}
+
+/** Those of a row that may be written to: what has its slot here, then spares of nodes that have not too much already. */
+function liveDrives(
+  { drives }: ClusterMap,
+  home: readonly number[],
+  wanted: ErasureCode,
+): number[] {
+  const active = new Map<number, MapDrive>()
+  for (const drive of drives) if (drive.state === 'active') active.set(drive.id, drive)
+  const live = home.filter((id) => active.has(id))
+  if (!live.some((id) => active.get(id)?.nodeId !== undefined)) return live
+  const width = shardCount(wanted)
+  const counts = new Map<string, number>()
+  const isOfRow = (id: number): boolean => home.indexOf(id) < width
+  // First who keeps its slot: a spare never takes the place of one.
+  const roomy = [...live.filter(isOfRow), ...live.filter((id) => !isOfRow(id))].filter((id) => {
+    const node = nodeOf(active.get(id)!)
+    const count = (counts.get(node) ?? 0) + 1
+    if (!isOfRow(id) && count > wanted.parityCount) return false
+    counts.set(node, count)
+    return true
+  })
+  return live.filter((id) => roomy.includes(id))
+}
+
+/** Copies of which one has to be enough, on one node or without the least that a write waits for (storage.md 4.4). */
+function isTooFew({ drives }: ClusterMap, live: readonly number[], code: ErasureCode): boolean {
+  const members = drives.filter(({ nodeId }) => nodeId !== undefined)
+  if (members.length === 0) return false
+  const all = new Set(members.map(nodeOf))
+  const nodes = new Set(members.filter(({ id }) => live.includes(id)).map(nodeOf))
+  return live.length < quorumOf(code) || (all.size > 1 && nodes.size < 2)
 }
 
 /** Slots stay where they are; a drive that is out is replaced by one that is live and not used yet. */

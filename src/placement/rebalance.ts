@@ -3,6 +3,7 @@
 import { assert } from '../kit/assert.ts'
 import { type ErasureCode, shardCount } from '../kit/erasure-code.ts'
 import type { ClusterMap, MapDrive } from './cluster-map.ts'
+import { FailureDomains } from './failure-domains.ts'
 import { best, score } from './rendezvous.ts'
 import { HOLE, SlotTable } from './slot-table.ts'
 
@@ -44,7 +45,9 @@ export function idealLoads(
   drives: readonly MapDrive[],
   partitionCount: number,
   width: number,
+  domains?: FailureDomains,
 ): Map<number, number> {
+  if (domains) return idealLoadsOf(drives, partitionCount, width, domains)
   const ideals = new Map<number, number>()
   let open = [...drives]
   let left = partitionCount * width
@@ -58,6 +61,37 @@ export function idealLoads(
     for (const { id } of full) ideals.set(id, partitionCount)
     left -= full.length * partitionCount
     open = open.filter((drive) => !full.includes(drive))
+  }
+  return ideals
+}
+
+/** As above, where nodes and zones may have only so many slots of a partition: all loads grow by weight until one is full. */
+function idealLoadsOf(
+  drives: readonly MapDrive[],
+  partitionCount: number,
+  width: number,
+  domains: FailureDomains,
+): Map<number, number> {
+  const ideals = new Map<number, number>()
+  const weights = new Map(drives.map(({ id, weight }) => [id, weight]))
+  const groups = [
+    ...drives.map(({ id }) => ({ ids: [id], most: 1 })),
+    ...domains.groups(drives, width),
+  ]
+  const weigh = (ids: readonly number[]): number =>
+    ids.reduce((sum, id) => sum + (ideals.has(id) ? 0 : weights.get(id)!), 0)
+  const given = (ids: readonly number[]): number =>
+    ids.reduce((sum, id) => sum + (ideals.get(id) ?? 0), 0)
+  const all = drives.map(({ id }) => id)
+  while (ideals.size < drives.length) {
+    const fair = (partitionCount * width - given(all)) / weigh(all)
+    const open = groups.filter(({ ids }) => ids.some((id) => !ideals.has(id)))
+    const fullAt = ({ ids, most }: (typeof groups)[number]): number =>
+      (partitionCount * most - given(ids)) / weigh(ids)
+    const first = best(open, (group) => -fullAt(group))
+    const perWeight = Math.min(fair, fullAt(first))
+    for (const id of perWeight < fair ? first.ids : all)
+      if (!ideals.has(id)) ideals.set(id, weights.get(id)! * perWeight)
   }
   return ideals
 }
@@ -94,6 +128,8 @@ class Edit {
   /** Slots at each position, in whole numbers. */
   readonly #shares: ReadonlyMap<number, readonly number[]>
   readonly #table: SlotTable
+  /** Undefined where drives fail one by one. */
+  readonly #domains: FailureDomains | undefined
   readonly #scores = new Map<number, number[]>()
 
   constructor(layout: Layout) {
@@ -103,10 +139,25 @@ class Edit {
     this.#members = stayingDrives(drives)
     assert(this.#members.length >= width, 'the code fits on the drives that stay')
     this.#takers = this.#members.filter(({ state }) => state === 'active')
-    this.#ideals = idealLoads(this.#members, slots.length, width)
+    this.#domains = FailureDomains.of(layout)
+    this.#ideals = idealLoads(this.#members, slots.length, width, this.#domains)
     this.#shares = positionShares(this.#ideals, width)
     const ids = new Set(this.#members.map(({ id }) => id))
     this.#table = new SlotTable(slots, width, (driveId) => ids.has(driveId))
+    this.#clearCrowds()
+  }
+
+  /** What a node or a zone has too much of, since drives or limits are others now, is given up. */
+  #clearCrowds(): void {
+    if (this.#domains === undefined) return
+    for (const [partition, row] of this.#table.rows.entries()) {
+      for (const [position, driveId] of row.entries()) {
+        if (driveId === HOLE) continue
+        const before = row.slice(0, position)
+        const isRoomy = this.#domains.gate(before, position, 'without-copies')
+        if (!isRoomy(driveId)) this.#table.give(partition, position, HOLE)
+      }
+    }
   }
 
   /** Position by position, so that each drive has its share of every one: small objects lie on the first few. */
@@ -141,7 +192,7 @@ class Edit {
     const load = ({ id, weight }: MapDrive): number => (spares.get(id) ?? 0) / weight
     for (let position = this.#table.width; position < width; position += 1) {
       for (const [partition, row] of rows.entries()) {
-        const free = this.#members.filter(({ id }) => !row.includes(id))
+        const free = this.#freeSpares(row)
         const least = Math.min(...free.map(load))
         const idle = free.filter((drive) => load(drive) <= least)
         const { id } = best(idle, (drive) => this.#score(drive, partition))
@@ -154,7 +205,7 @@ class Edit {
 
   /** For a position without a drive: who lacks that position most, and among those whom the partition likes best. */
   #chooseTaker(partition: number, position: number): MapDrive {
-    const free = this.#freeDrives(partition)
+    const free = this.#freeDrives(partition, position)
     const roomy = free.filter(({ id }) => this.#surplus(id) < 0)
     const spare = this.#findSpare(partition, position, roomy)
     if (spare) return spare
@@ -180,10 +231,32 @@ class Edit {
       .find((drive) => drive !== undefined)
   }
 
-  #freeDrives(partition: number): readonly MapDrive[] {
-    const isFree = ({ id }: MapDrive): boolean => !this.#table.has(partition, id)
-    const free = this.#takers.filter(isFree)
-    return free.length > 0 ? free : this.#members.filter(isFree)
+  /** Where there is a choice: drives that serve, of nodes and zones that have not too much of the partition. */
+  #freeDrives(partition: number, position: number): readonly MapDrive[] {
+    const row = this.#table.rows[partition]!
+    const isFree = ({ id }: MapDrive): boolean => !row.includes(id)
+    for (const drives of [this.#takers, this.#members]) {
+      for (const rule of ['with-copies', 'without-copies'] as const) {
+        const isRoomy = this.#domains?.gate(row, position, rule)
+        const free = drives.filter((drive) => isFree(drive) && (isRoomy?.(drive.id) ?? true))
+        if (free.length > 0) return free
+      }
+    }
+    return this.#members.filter(isFree)
+  }
+
+  #freeSpares(row: readonly number[]): readonly MapDrive[] {
+    const free = this.#members.filter(({ id }) => !row.includes(id))
+    const isRoomy = this.#domains?.gate(row, row.length)
+    const roomy = isRoomy ? free.filter(({ id }) => isRoomy(id)) : free
+    return roomy.length > 0 ? roomy : free
+  }
+
+  /** Whether a drive can take over what another has of a partition. */
+  #canTakeOver(row: readonly number[], from: MapDrive, to: MapDrive): boolean {
+    const position = row.indexOf(from.id)
+    if (position < 0 || row.includes(to.id)) return false
+    return this.#domains?.allows(row, position, to.id) ?? true
   }
 
   /** Drives from `giver` to `taker` of which each can give a slot to the next: usually just the two. */
@@ -202,21 +275,21 @@ class Edit {
   }
 
   #canPass(from: MapDrive, to: MapDrive): boolean {
-    return this.#table.rows.some((row) => row.includes(from.id) && !row.includes(to.id))
+    return this.#table.rows.some((row) => this.#canTakeOver(row, from, to))
   }
 
   /** Of the slots that `from` can give, the one of which it has most and `to` least; among those what `to` likes best. */
   #pass(from: MapDrive, to: MapDrive): void {
     let chosen: { partition: number; position: number; excess: number } | undefined
-    for (const partition of this.#table.rows.keys()) {
-      const position = this.#table.find(partition, from.id)
-      if (position < 0 || this.#table.has(partition, to.id)) continue
+    for (const [partition, row] of this.#table.rows.entries()) {
+      const position = row.indexOf(from.id)
+      if (position < 0 || row.includes(to.id)) continue
       const excess = this.#lackAt(to.id, position) - this.#lackAt(from.id, position)
       const isBetter =
         !chosen ||
         excess > chosen.excess ||
         (excess === chosen.excess && this.#score(to, partition) > this.#score(to, chosen.partition))
-      if (isBetter) chosen = { partition, position, excess }
+      if (isBetter && this.#canTakeOver(row, from, to)) chosen = { partition, position, excess }
     }
     assert(chosen !== undefined, 'a way consists of slots that can change hands')
     this.#table.give(chosen.partition, chosen.position, to.id)

@@ -36,17 +36,7 @@ export class SlotTable {
     return this.#held.get(driveId)?.[position] ?? 0
   }
 
-  /** The position that a drive has in a partition; -1 without one. */
-  find(partition: number, driveId: number): number {
-    return this.rows[partition]!.indexOf(driveId)
-  }
-
-  /** Whether a drive has a position of the partition: it never gets a second one. */
-  has(partition: number, driveId: number): boolean {
-    return this.rows[partition]!.includes(driveId)
-  }
-
-  /** The slot changes hands. */
+  /** The slot changes hands; to HOLE, it is given up. */
   give(partition: number, position: number, driveId: number): void {
     const row = this.rows[partition]!
     this.#count(row[position]!, position, -1)

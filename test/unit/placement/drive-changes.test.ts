@@ -240,7 +240,7 @@ t.test('the code of the reduced class has to fit as well, where somebody chose i
   t.equal(drainDrive(2, { reducedCode })(stateOf(8)), undefined)
   t.equal(refuseDrain(map, 2, { reducedCode: { ...reducedCode, dataCount: 6 } }), undefined)
   const dead = after(stateOf(8), markOut(2, 'a test'), dropReplicasOn(2), vacate(2))
-  t.match(refuseRemove(dead.map, 2, undefined, reducedCode), refusal)
+  t.match(refuseRemove(dead.map, 2, undefined, { reducedCode }), refusal)
 })
 
 t.test('which blobs are written anew: those with more shards than places', async (t) => {

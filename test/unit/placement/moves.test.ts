@@ -1,6 +1,7 @@
 // What has to move: as the table says, one shard of a blob on each drive, and never off a drive for nothing.
 import fc from 'fast-check'
 import t from 'tap'
+import { codeForDrives } from '../../../src/placement/build-map.ts'
 import type { DriveState } from '../../../src/placement/cluster-map.ts'
 import { chooseMoves } from '../../../src/placement/moves.ts'
 
@@ -15,6 +16,7 @@ function movesOf(
   const map = {
     drives: ids.map((id) => ({ id, uuid: `${id}`, weight: 1, state: states.get(id) ?? 'active' })),
     slots: [row],
+    code: codeForDrives(6),
   }
   return [...chooseMoves(map, { partition: 0, drives })]
 }

@@ -17,6 +17,7 @@ import {
   readLogLevel,
   readPort,
   readSeconds,
+  readSwitch,
   type Settings,
 } from './config-settings.ts'
 import type { ErasureCode } from './kit/erasure-code.ts'
@@ -73,6 +74,10 @@ export const CLUSTER_INIT_OPTIONS: readonly OptionSpec[] = [
     help: 'how many nodes the cluster begins with; so many tokens are made',
   },
   sameAs('code', { help: 'erasure code, as 4+2 (default: by the number of nodes and drives)' }),
+  {
+    name: 'allow-unsafe-layout',
+    help: 'take nodes that are too few: the loss of one of them may lose data then',
+  },
 ]
 
 /** Options of `kintsugi cluster token`. */
@@ -169,6 +174,7 @@ export interface EtcdConfig extends EtcdAccess {
 export interface ClusterInitConfig {
   etcd: EtcdConfig
   nodeCount: number
+  allowsUnsafeLayout: boolean
   code?: Pick<ErasureCode, 'dataCount' | 'parityCount'>
   rootCredentials?: Credentials
 }
@@ -216,6 +222,7 @@ export async function loadClusterInitConfig(sources: ConfigSources): Promise<Clu
   return Object.freeze({
     etcd: readEtcd(settings, sources),
     nodeCount: readNodeCount(settings.nodes?.[0]),
+    allowsUnsafeLayout: readSwitch('allow-unsafe-layout', settings['allow-unsafe-layout']?.[0]),
     ...(code ? { code: readCode('code', code) } : {}),
     ...(rootCredentials ? { rootCredentials } : {}),
   })

@@ -20,18 +20,11 @@ const EXCEPTIONS: readonly Exception[] = []
 
 /** Rooms of the cluster that are tested by themselves before a command uses them. Only ever shorter once one does. */
 const AWAITED: readonly string[] = [
-  'src/config-cluster.ts',
   'src/metadata/replication/partition-replica.ts',
   'src/objects/write-quorum.ts',
-  'src/placement/coordinator-etcd.ts',
   'src/storage-node/drives-of-nodes.ts',
   'src/metadata/replication/replica-id.ts',
   'src/storage-node/replicated/contract.ts',
-  'src/storage-node/rpc/node-server.ts',
-  'src/storage-node/rpc/peers.ts',
-  'src/storage-node/rpc/shard-service.ts',
-  'src/placement/etcd/node-registry.ts',
-  'src/placement/first-map.ts',
   'src/placement/etcd/restore-coordinator.ts',
 ]
 

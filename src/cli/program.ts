@@ -1,9 +1,9 @@
 // The command line: one command, one table of options, shared with environment and file (config.ts).
 import { Command, type CommanderError, Option } from 'commander'
 import { SERVE_OPTIONS } from '../config.ts'
-import { environmentName, type OptionSpec } from '../config-settings.ts'
-import { Exit } from '../exit.ts'
 import { VERSION } from '../version.ts'
+import { clusterCommand, nodeCommand } from './cluster-commands.ts'
+import { leaveFrom, namedOptions, optionOf, QUIET } from './command-line.ts'
 import { addDrive, drainDrive, listDrives, removeDrive, replaceDrive } from './drive.ts'
 import { heal } from './heal.ts'
 import { inspect } from './inspect.ts'
@@ -18,9 +18,13 @@ export function buildProgram(): Command {
   const program = new Command('kintsugi')
     .description('An S3-compatible object store that mends itself.')
     .version(VERSION)
+    // `node` and `node join` have options of the same names.
+    .enablePositionalOptions()
     .exitOverride(leave)
     .configureOutput(QUIET)
   program.addCommand(serveCommand())
+  program.addCommand(clusterCommand())
+  program.addCommand(nodeCommand())
   program.addCommand(newKeyCommand())
   program.addCommand(statusCommand())
   program.addCommand(healCommand())
@@ -205,35 +209,6 @@ the token for Vault where no file has it.
 
 Exit codes: 1 unexpected, 2 usage or configuration, 3 port or directory in use, 4 a foreign drive or too many missing.`
 
-function optionOf({ name, value, repeatable, fallback, help }: OptionSpec): Option {
-  const flags = value ? `--${name} <${value}>` : `--${name}`
-  const said = fallback === undefined ? help : `${help} (default: ${fallback})`
-  const option = new Option(flags, `${said} [${environmentName(name)}]`)
-  if (repeatable) option.argParser((text: string, before: string[] = []) => [...before, text])
-  return option
-}
-
-function namedOptions(command: Command): Record<string, string | string[] | boolean | undefined> {
-  return Object.fromEntries(
-    command.options.map((option) => [
-      option.long!.slice(2),
-      command.getOptionValue(option.attributeName()),
-    ]),
-  )
-}
-
-/** Errors are printed in one place, main.ts. */
-const QUIET = { writeErr: () => {} }
-
 function leave(error: CommanderError): never {
   return leaveFrom('serve', error)
-}
-
-/** Help and version end well; everything else that commander refuses is wrong usage of the command. */
-function leaveFrom(command: string, error: CommanderError): never {
-  if (error.exitCode === 0) process.exit(0)
-  if (error.code === 'commander.help')
-    throw new Exit(2, 'a command is missing: see kintsugi --help.')
-  const [sentence] = error.message.replace(/^error: /, '').split('\n')
-  throw new Exit(2, `${sentence}: see kintsugi ${command} --help.`)
 }

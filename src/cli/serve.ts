@@ -15,10 +15,8 @@ import { computedCounter, Registry } from '../kit/metrics.ts'
 import { realWorld, stayAlive, type World } from '../kit/world.ts'
 import { type Member, type MemberParts, openMember } from '../member.ts'
 import { createAdminServer } from './admin-server.ts'
+import { DRAIN_MS, endOnSignals } from './end-on-signals.ts'
 import { printWelcome } from './welcome.ts'
-
-/** SIGTERM drains within this time, so that everything is closed within ten seconds. */
-const DRAIN_MS = 8_000
 
 /** What the command line said. */
 export interface ServeWords {
@@ -46,7 +44,7 @@ export async function serve(words: ServeWords, { life, leash }: Guarded): Promis
   const member = await stayAlive(openMember(config, parts))
   const admin = createAdminServer(registry, () => member.readiness())
   const adminEndpoint = await listenAdmin(admin, config, member)
-  endOnSignals(member, admin, log)
+  endOnSignals({ what: 'the store', member, admin, log })
   const ports = { port: portOf(member.endpoint), adminPort: portOf(adminEndpoint) }
   await leash.tell({ ...ports, logLevel: config.logLevel, memory: await member.remember() })
   if (life.ports === undefined) printWelcome(member, config, adminEndpoint)
@@ -94,27 +92,6 @@ async function listenAdmin(
       address: config.address,
       port: config.adminPort,
       option: '--admin-port',
-    })
-  }
-}
-
-function endOnSignals(member: Member, admin: FastifyInstance, log: Log): void {
-  let ending = false
-  const end = async (signal: string): Promise<void> => {
-    if (ending) return
-    ending = true
-    log.info({ signal }, 'the store drains and closes')
-    await admin.close()
-    await member.close({ deadlineMs: DRAIN_MS })
-    log.info({}, 'the store is closed')
-    process.exit(0)
-  }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      end(signal).catch((error) => {
-        log.error({ error: String(error) }, 'the store did not close cleanly')
-        process.exit(1)
-      })
     })
   }
 }

@@ -24,12 +24,15 @@ import type { Tuning } from './tuning.ts'
 export interface LiveDriveParts {
   world: World
   log: Log
-  coordinator: FileCoordinator
+  coordinator: Pick<FileCoordinator, 'decide' | 'addDrive' | 'forgetDrive'>
   space: SpaceWatch
   tuning?: Tuning
   /** Sees what is done on drives, from before anything of them is opened. */
   observers: { watch(drive: Drive): unknown }
 }
+
+/** Who has replicas of metadata on the drives. */
+export type ReplicasOnDrives = Pick<MetadataHost, 'addDrive' | 'closeDrive' | 'driveFailed'>
 
 /** Who looks after drives that serve. */
 export interface DriveCarers {
@@ -67,7 +70,7 @@ export class LiveDrives {
   readonly #watch: DriveWatch
   /** Stores that are being compacted. */
   readonly #compacting = new Set<ShardStore>()
-  #host: MetadataHost | undefined
+  #host: ReplicasOnDrives | undefined
   #carers: DriveCarers | undefined
 
   /** Takes over drives that are locked and that the coordinator knows. */
@@ -100,7 +103,7 @@ export class LiveDrives {
   }
 
   /** Begins to watch over the drives. */
-  serve(host: MetadataHost, carers: DriveCarers): void {
+  serve(host: ReplicasOnDrives, carers: DriveCarers): void {
     this.#host = host
     this.#carers = carers
     for (const drive of this.list()) {

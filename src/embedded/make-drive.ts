@@ -39,7 +39,7 @@ export function randomHex({ random }: Pick<World, 'random'>, bytes: number): str
 }
 
 /** Makes a directory and what is missing above it, each durable in its parent. */
-async function makeDirectories(path: string, { disk }: Pick<World, 'disk'>): Promise<void> {
+export async function makeDirectories(path: string, { disk }: Pick<World, 'disk'>): Promise<void> {
   if (await disk.stat(path)) return
   const parent = resolve(path, '..')
   await makeDirectories(parent, { disk })

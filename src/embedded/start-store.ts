@@ -109,7 +109,7 @@ function inspectAll(paths: readonly string[], parts: StartParts): Promise<Inspec
 }
 
 /** A disk that answers with errors is one drive less: the others start without it. */
-async function inspectOne(path: string, world: World): Promise<Inspected['found']> {
+export async function inspectOne(path: string, world: World): Promise<Inspected['found']> {
   try {
     return await inspectDrive(world, path)
   } catch (error) {
@@ -180,7 +180,7 @@ async function lockDrives(
   return { drives, absent }
 }
 
-async function lockDrive(
+export async function lockDrive(
   { path, marker }: FoundDrive,
   { world, log, tuning, mayLack, absent }: StartParts & { mayLack: boolean } & Absent,
 ): Promise<Drive | undefined> {

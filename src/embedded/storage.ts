@@ -3,7 +3,7 @@ import type { ServeConfig } from '../config.ts'
 import type { KeyProvider } from '../encryption/key-provider.ts'
 import { Codec } from '../erasure/codec.ts'
 import { Exit } from '../exit.ts'
-import { asBuffer, mebibytes } from '../kit/bytes.ts'
+import { mebibytes } from '../kit/bytes.ts'
 import { ClosingStack } from '../kit/closing-stack.ts'
 import { CELL_BYTES, type ErasureCode } from '../kit/erasure-code.ts'
 import type { Log } from '../kit/log.ts'
@@ -42,6 +42,7 @@ import { openKeyProvider } from './encryption-keys.ts'
 import { openFileScrub } from './file-scrubbers.ts'
 import { type LastEvent, watchEvents } from './last-event.ts'
 import { LiveDrives } from './live-drives.ts'
+import { makeCredentials } from './new-credentials.ts'
 import { CareOfDrives, DriveObservers } from './open-care.ts'
 import { readinessOf } from './readiness.ts'
 import { askedReducedCode } from './reduced-code.ts'
@@ -393,15 +394,6 @@ async function keepOnNew(
   const drive = found.live.find(id)
   if (found.config.rootCredentials || drive === undefined) return
   await keepCredentials([drive], found.credentials, parts).catch(() => {}) // It said so.
-}
-
-/** 100 random bits of name, 240 of secret. */
-function makeCredentials({ random }: World): { accessKeyId: string; secretAccessKey: string } {
-  const name = asBuffer(random.bytes(10)).toString('hex').toUpperCase().slice(0, 18)
-  return {
-    accessKeyId: `KG${name}`,
-    secretAccessKey: asBuffer(random.bytes(30)).toString('base64url'),
-  }
 }
 
 async function shareDisk(drives: readonly Drive[], { disk }: World): Promise<boolean> {

@@ -24,6 +24,7 @@ t.test('a cluster that is made', async (t) => {
   t.same(config, {
     etcd: { endpoints: [ETCD, 'http://b:1/'], prefix: '/a/b/' },
     nodeCount: 6,
+    allowsUnsafeLayout: false,
     code: { dataCount: 4, parityCount: 2 },
   })
 })

@@ -1,0 +1,358 @@
+// Starts etcd, nodes and gateways on one machine as processes of their own, remembers them in DIR/cluster.json, and ends
+// them by their process ids. Everything lies under DIR. What is said of it to people: docs/guides/cluster.md.
+import { execFile, spawn } from 'node:child_process'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer } from 'node:net'
+import { dirname, join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs, promisify } from 'node:util'
+
+const KINTSUGI = join(dirname(fileURLToPath(import.meta.url)), '..', 'bin', 'kintsugi.cjs')
+const HOST = '127.0.0.1'
+const ETCD_READY_MS = 30_000
+const END_MS = 15_000
+
+const USAGE = `deploy/dev-cluster up --dir DIR [--nodes 6] [--gateways 2] [--drives 1] [--code K+M] [--timeout 120] [--json]
+deploy/dev-cluster add node|gateway --dir DIR [--json]
+deploy/dev-cluster down --dir DIR
+
+up starts what does not run, waits until the gateways serve and says how to use them. Everything lies under DIR.
+down ends the processes; the data stays, and up starts them again. KINTSUGI_ROOT_ACCESS_KEY_ID and
+KINTSUGI_ROOT_SECRET_ACCESS_KEY set the root key of a new cluster; without them one is made.
+`
+
+/** Said to people, in one sentence. */
+class Refusal extends Error {}
+
+try {
+  await main(process.argv.slice(2))
+} catch (error) {
+  if (!(error instanceof Refusal) && !String(error?.code).startsWith('ERR_PARSE_ARGS')) throw error
+  process.stderr.write(`dev-cluster: ${error.message}\n`)
+  process.exit(error instanceof Refusal ? 1 : 2)
+}
+
+async function main(words) {
+  const { values, positionals } = parseArgs({
+    args: words,
+    allowPositionals: true,
+    options: {
+      dir: { type: 'string' },
+      nodes: { type: 'string', default: '6' },
+      gateways: { type: 'string', default: '2' },
+      drives: { type: 'string', default: '1' },
+      code: { type: 'string' },
+      timeout: { type: 'string', default: '120' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  const [command, kind] = positionals
+  if (values.help || command === undefined) return process.stdout.write(USAGE)
+  if (values.dir === undefined) throw new Refusal('--dir names the directory of the cluster')
+  const directory = resolve(values.dir)
+  switch (command) {
+    case 'up':
+      return await up(directory, values)
+    case 'add':
+      return await add(directory, kind, values)
+    case 'down':
+      return await down(directory)
+    default:
+      throw new Refusal(`there is no command ${command}: up, add, down`)
+  }
+}
+
+async function up(directory, options) {
+  const untilMs = Date.now() + count('timeout', options.timeout) * 1000
+  const cluster = readCluster(directory) ?? (await makeCluster(directory, options))
+  await startEtcd(cluster)
+  if (cluster.accessKeyId === undefined) await initCluster(cluster, options)
+  await Promise.all(cluster.nodes.map((node) => startNode(cluster, node)))
+  for (const gateway of cluster.gateways) startGateway(cluster, gateway)
+  write(cluster)
+  await serves(cluster, [...cluster.nodes, ...cluster.gateways], untilMs)
+  say(cluster, options)
+}
+
+async function add(directory, kind, options) {
+  const untilMs = Date.now() + count('timeout', options.timeout) * 1000
+  const cluster = known(directory)
+  let added
+  if (kind === 'node') {
+    const drives = cluster.nodes[0]?.drives.length ?? 1
+    added = await newNode(cluster, drives)
+    cluster.nodes.push(added)
+    added.token = (await kintsugi(['cluster', 'token', '--etcd', cluster.etcd.url, '--json'])).token
+    await startNode(cluster, added)
+  } else if (kind === 'gateway') {
+    added = await newGateway(cluster)
+    cluster.gateways.push(added)
+    startGateway(cluster, added)
+  } else {
+    throw new Refusal('dev-cluster adds a node or a gateway')
+  }
+  write(cluster)
+  await serves(cluster, [added], untilMs)
+  const { id, pid, url } = added
+  if (options.json) print(JSON.stringify(kind === 'node' ? { id, pid } : { url, pid }))
+  else
+    print(
+      kind === 'node' ? `Node ${id} serves (process ${pid}).` : `${url} serves (process ${pid}).`,
+    )
+}
+
+async function down(directory) {
+  const cluster = known(directory)
+  await Promise.all([...cluster.gateways, ...cluster.nodes].map((one) => end(one)))
+  await end(cluster.etcd)
+  write(cluster)
+}
+
+// What a cluster is made of: names, ports and directories, chosen once.
+
+async function makeCluster(directory, { nodes, gateways, drives }) {
+  mkdirSync(join(directory, 'log'), { recursive: true })
+  const cluster = {
+    directory,
+    etcd: { name: 'etcd', url: `http://${HOST}:${await freePort()}`, peer: await freePort() },
+    nodes: [],
+    gateways: [],
+  }
+  for (let made = 0; made < count('nodes', nodes); made += 1) {
+    cluster.nodes.push(await newNode(cluster, count('drives', drives)))
+  }
+  for (let made = 0; made < count('gateways', gateways); made += 1) {
+    cluster.gateways.push(await newGateway(cluster))
+  }
+  return cluster
+}
+
+async function newNode({ directory, nodes }, drives) {
+  const name = `node-${nodes.length + 1}`
+  const paths = Array.from({ length: drives }, (_, at) => join(directory, name, `drive-${at + 1}`))
+  const state = join(directory, name, 'state')
+  return { name, state, drives: paths, port: await freePort(), adminPort: await freePort() }
+}
+
+async function newGateway({ directory, gateways }) {
+  const name = `gateway-${gateways.length + 1}`
+  const port = await freePort()
+  const url = `http://${HOST}:${port}`
+  return { name, state: join(directory, name), url, port, adminPort: await freePort() }
+}
+
+async function initCluster(cluster, { nodes, code }) {
+  const words = ['cluster', 'init', '--etcd', cluster.etcd.url, '--nodes', nodes, '--json']
+  // Two nodes are no cluster that bears the loss of one, but good enough for a look.
+  if (Number(nodes) < 3) words.push('--allow-unsafe-layout')
+  const made = await kintsugi([...words, ...(code === undefined ? [] : ['--code', code])])
+  cluster.nodes.forEach((node, at) => {
+    node.token = made.tokens[at]
+  })
+  cluster.accessKeyId = made.accessKeyId
+  cluster.credentials = join(cluster.directory, 'root-credentials')
+  const text = `[default]\naws_access_key_id = ${made.accessKeyId}\naws_secret_access_key = ${made.secretAccessKey}\n`
+  writeFileSync(cluster.credentials, text, { mode: 0o600 })
+  write(cluster)
+}
+
+// Processes.
+
+async function startEtcd({ directory, etcd }) {
+  if (isRunning(etcd)) return
+  const peer = `http://${HOST}:${etcd.peer}`
+  launch(directory, etcd, 'etcd', [
+    ...['--name', 'dev', '--data-dir', join(directory, 'etcd')],
+    ...['--listen-client-urls', etcd.url, '--advertise-client-urls', etcd.url],
+    ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
+    ...['--initial-cluster', `dev=${peer}`],
+  ])
+  await until(Date.now() + ETCD_READY_MS, etcd, directory, () => answers(`${etcd.url}/health`))
+}
+
+async function startNode(cluster, node) {
+  if (node.id === undefined) {
+    const { nodeId } = await kintsugi(['node', 'join', node.token, '--state', node.state, '--json'])
+    node.id = nodeId
+    node.token = undefined
+    write(cluster)
+  }
+  if (isRunning(node)) return
+  launch(cluster.directory, node, process.execPath, [
+    ...[KINTSUGI, 'node', ...node.drives, '--state', node.state],
+    ...['--listen', `${HOST}:${node.port}`, '--admin-port', `${node.adminPort}`],
+  ])
+}
+
+function startGateway(cluster, gateway) {
+  if (isRunning(gateway)) return
+  mkdirSync(gateway.state, { recursive: true })
+  launch(cluster.directory, gateway, process.execPath, [
+    ...[KINTSUGI, 'gateway', '--etcd', cluster.etcd.url, '--state', gateway.state],
+    ...['--port', `${gateway.port}`, '--admin-port', `${gateway.adminPort}`],
+  ])
+}
+
+/** Starts a program that outlives us; its output goes to a file. */
+function launch(directory, one, program, words) {
+  const log = openSync(logOf(directory, one), 'a')
+  const child = spawn(program, words, {
+    detached: true,
+    stdio: ['ignore', log, log],
+    // The root key is in etcd, and what is meant for one process would confuse another.
+    env: Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !name.startsWith('KINTSUGI_')),
+    ),
+  })
+  closeSync(log)
+  child.on('error', (error) => {
+    const hint = program === 'etcd' ? ' (Debian: apt install etcd-server)' : ''
+    process.stderr.write(`dev-cluster: ${program} can not be started${hint}: ${error.message}\n`)
+    process.exit(1)
+  })
+  child.unref()
+  one.pid = child.pid
+  one.startedAt = startOf(child.pid)
+}
+
+/** Whether the process that we started still runs: an id that was given to another one is not it. */
+function isRunning({ pid, startedAt }) {
+  return pid !== undefined && startedAt !== undefined && startOf(pid) === startedAt
+}
+
+/** When a process began, in ticks since the machine did; undefined for one that ended. */
+function startOf(pid) {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ')
+    // 3rd: its state, 22nd: its start.
+    return fields[0] === 'Z' ? undefined : fields[19]
+  } catch {
+    return undefined
+  }
+}
+
+async function end(one) {
+  if (!isRunning(one)) return
+  process.kill(one.pid, 'SIGTERM')
+  // What was stopped does not hear of it before it goes on.
+  process.kill(one.pid, 'SIGCONT')
+  const untilMs = Date.now() + END_MS
+  while (isRunning(one) && Date.now() < untilMs) await sleep(50)
+  if (isRunning(one)) process.kill(one.pid, 'SIGKILL')
+}
+
+async function serves({ directory }, members, untilMs) {
+  await Promise.all(
+    members.map((one) =>
+      until(untilMs, one, directory, () => answers(`http://${HOST}:${one.adminPort}/health/ready`)),
+    ),
+  )
+}
+
+async function until(untilMs, one, directory, isDone) {
+  while (!(await isDone())) {
+    const log = logOf(directory, one)
+    if (!isRunning(one)) throw new Refusal(`${one.name} ended: ${lastLines(log)}`)
+    if (Date.now() > untilMs) throw new Refusal(`${one.name} does not serve yet: see ${log}`)
+    await sleep(100)
+  }
+}
+
+async function answers(url) {
+  try {
+    return (await fetch(url, { signal: AbortSignal.timeout(2_000) })).ok
+  } catch {
+    return false
+  }
+}
+
+/** Runs a command that answers with JSON. */
+async function kintsugi(words) {
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, [KINTSUGI, ...words])
+    return JSON.parse(stdout)
+  } catch (error) {
+    throw new Refusal(error.stderr?.trim() || error.message)
+  }
+}
+
+// What is remembered and said.
+
+function readCluster(directory) {
+  const path = join(directory, 'cluster.json')
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined
+}
+
+function known(directory) {
+  const cluster = readCluster(directory)
+  if (cluster === undefined) throw new Refusal(`there is no cluster in ${directory}`)
+  return cluster
+}
+
+function write(cluster) {
+  const path = join(cluster.directory, 'cluster.json')
+  writeFileSync(`${path}.draft`, `${JSON.stringify(cluster, null, 2)}\n`, { mode: 0o600 })
+  renameSync(`${path}.draft`, path)
+}
+
+function say(cluster, { json }) {
+  const { directory, gateways, nodes, etcd, accessKeyId, credentials } = cluster
+  const urls = gateways.map(({ url }) => url)
+  if (json) {
+    const shown = nodes.map(({ id, pid }) => ({ id, pid }))
+    const pids = gateways.map(({ pid }) => pid)
+    const more = { accessKeyId, credentials, gatewayPids: pids }
+    print(JSON.stringify({ gateways: urls, nodes: shown, etcd: { pid: etcd.pid }, ...more }))
+    return
+  }
+  print(`S3 endpoints  ${urls.join(' ')}`)
+  print(`Nodes         ${nodes.map(({ id, pid }) => `${id} (process ${pid})`).join(', ')}`)
+  print(`etcd          ${etcd.url} (process ${etcd.pid})`)
+  print(`Access key    ${accessKeyId}`)
+  print(`Secret key    in ${credentials} (only its owner can read it)`)
+  print('\nTry it:')
+  print(`  export AWS_SHARED_CREDENTIALS_FILE=${credentials} AWS_DEFAULT_REGION=us-east-1`)
+  print(`  aws --endpoint-url ${urls[0]} s3 mb s3://my-bucket`)
+  print(`  aws --endpoint-url ${urls.at(-1)} s3 cp README.md s3://my-bucket/`)
+  print(`\nEnd it: deploy/dev-cluster down --dir ${directory}`)
+}
+
+function print(line) {
+  process.stdout.write(`${line}\n`)
+}
+
+function logOf(directory, { name }) {
+  return join(directory, 'log', `${name}.log`)
+}
+
+function lastLines(path) {
+  return readFileSync(path, 'utf8').trim().split('\n').slice(-5).join('\n')
+}
+
+function count(name, text) {
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text)
+  throw new Refusal(`--${name} takes a number from 1 to 9999, not "${text}"`)
+}
+
+function freePort() {
+  return new Promise((done, failed) => {
+    const server = createServer()
+    server.once('error', failed)
+    server.listen(0, HOST, () => {
+      const { port } = server.address()
+      server.close(() => done(port))
+    })
+  })
+}

@@ -1,0 +1,70 @@
+// The commands of a cluster of many machines, on the command line.
+import { Command } from 'commander'
+import {
+  CLUSTER_INIT_OPTIONS,
+  CLUSTER_TOKEN_OPTIONS,
+  NODE_JOIN_OPTIONS,
+  NODE_OPTIONS,
+} from '../config-cluster.ts'
+import type { OptionSpec } from '../config-settings.ts'
+import { leaveFrom, namedOptions, optionOf, QUIET } from './command-line.ts'
+
+/** kintsugi cluster … */
+export function clusterCommand(): Command {
+  const command = new Command('cluster')
+    .description('A cluster of many machines with etcd between them: init, token.')
+    .exitOverride((error) => leaveFrom('cluster', error))
+    .configureOutput(QUIET)
+  const init = tableCommand('init', 'cluster init', CLUSTER_INIT_OPTIONS)
+    .description('Makes a cluster in etcd: its id, its secrets, and a token for each of its nodes.')
+    .option('--json', 'answer for programs')
+  init.action(async () => {
+    const { initClusterCommand } = await import('./cluster.ts')
+    await initClusterCommand({ options: namedOptions(init), json: isJson(init) })
+  })
+  const token = tableCommand('token', 'cluster token', CLUSTER_TOKEN_OPTIONS)
+    .description('Makes a token with which one more node can join.')
+    .option('--json', 'answer for programs')
+  token.action(async () => {
+    const { clusterTokenCommand } = await import('./cluster.ts')
+    await clusterTokenCommand({ options: namedOptions(token), json: isJson(token) })
+  })
+  return command.addCommand(init).addCommand(token)
+}
+
+/** kintsugi node … */
+export function nodeCommand(): Command {
+  const command = tableCommand('node', 'node', NODE_OPTIONS)
+    .description(
+      'Serves local directories, one drive each, to the gateways and nodes of a cluster.',
+    )
+    .argument('[DIR...]', 'drive directories; empty ones become drives of the cluster')
+    // Options behind `join` are those of join.
+    .enablePositionalOptions()
+  command.action(async (directories: string[]) => {
+    const { nodeProcess } = await import('./node.ts')
+    await nodeProcess({ directories, options: namedOptions(command) })
+  })
+  const join = tableCommand('join', 'node join', NODE_JOIN_OPTIONS)
+    .description('Makes a directory the state of a new node of the cluster that the token is of.')
+    .argument('TOKEN', 'from kintsugi cluster init or kintsugi cluster token')
+    .option('--json', 'answer for programs')
+  join.action(async (token: string) => {
+    const { joinNodeCommand } = await import('./node.ts')
+    await joinNodeCommand(token, { options: namedOptions(join), json: isJson(join) })
+  })
+  return command.addCommand(join)
+}
+
+/** `fullName`: with that of the command it belongs to. */
+function tableCommand(name: string, fullName: string, specs: readonly OptionSpec[]): Command {
+  const command = new Command(name)
+    .exitOverride((error) => leaveFrom(fullName, error))
+    .configureOutput(QUIET)
+  for (const spec of specs) command.addOption(optionOf(spec))
+  return command
+}
+
+function isJson(command: Command): boolean {
+  return command.getOptionValue('json') === true
+}

@@ -1,0 +1,208 @@
+// The directories of a node: which of them are drives of the cluster, which become new ones, and what the map is told of
+// them. Until the map names a drive nothing depends on it; each step may be cut off by a crash and is done again.
+import { resolve } from 'node:path'
+import { weighDrives } from '../embedded/drive-weight.ts'
+import { makeDrive } from '../embedded/make-drive.ts'
+import { inspectOne, lockDrive } from '../embedded/start-store.ts'
+import type { Tuning } from '../embedded/tuning.ts'
+import { Exit } from '../exit.ts'
+import type { Log } from '../kit/log.ts'
+import type { World } from '../kit/world.ts'
+import type { MapDrive } from '../placement/cluster-map.ts'
+import type { Change, ClusterState, Coordinator } from '../placement/coordinator.ts'
+import {
+  addDrives,
+  markActive,
+  moveDrive,
+  type NewDrive,
+  reserveDriveId,
+} from '../placement/coordinator-changes.ts'
+import type { Drive } from '../storage-node/drive.ts'
+import type { DriveFound, DriveMarker } from '../storage-node/drive-format.ts'
+import { endJoining, isJoining } from '../storage-node/joining.ts'
+import type { FoundDrive } from '../storage-node/start-plan.ts'
+
+/** The node, as its drives are told apart by it. */
+export interface DriveHome {
+  nodeId: string
+  zone?: string | undefined
+}
+
+export interface NodeDriveParts {
+  coordinator: Coordinator
+  world: World
+  log: Log
+  tuning?: Tuning
+}
+
+/**
+ * Locks the drives in these directories; empty and missing ones become new drives. Without directories: those where drives
+ * of this node were last. Throws Exit for what is no drive of this cluster, and where none can be opened.
+ */
+export async function lockNodeDrives(
+  directories: readonly string[],
+  { nodeId }: DriveHome,
+  parts: NodeDriveParts,
+): Promise<Drive[]> {
+  const { map } = parts.coordinator.state
+  const known = map.drives.flatMap((drive) => (drive.nodeId === nodeId ? (drive.path ?? []) : []))
+  const paths = directories.length > 0 ? directories.map((path) => resolve(path)) : known
+  if (paths.length === 0)
+    throw new Exit(2, 'kintsugi node takes the directories of the drives that it is to serve.')
+  const twice = paths.find((path, index) => paths.indexOf(path) !== index)
+  if (twice) throw new Exit(2, `${twice} is given twice: every drive is a directory of its own.`)
+  const found = await findDrives(paths, { ...parts, nodeId })
+  const absent = new Map<number, string>()
+  const drives: Drive[] = []
+  try {
+    for (const one of found) {
+      const drive = await lockDrive(one, { ...parts, mayLack: true, absent })
+      if (drive !== undefined) drives.push(drive)
+    }
+    if (drives.length > 0) return drives
+    throw new Exit(4, `no drive can be opened (${[...absent.values()][0] ?? 'none is there'}).`)
+  } catch (error) {
+    await Promise.allSettled(drives.map((drive) => drive.close()))
+    throw error
+  }
+}
+
+async function findDrives(
+  paths: readonly string[],
+  { nodeId, ...parts }: NodeDriveParts & DriveHome,
+): Promise<FoundDrive[]> {
+  const drives: FoundDrive[] = []
+  for (const path of paths) {
+    const marker = await findDrive(path, await inspectOne(path, parts.world), { ...parts, nodeId })
+    if (marker !== undefined) drives.push({ path, marker })
+  }
+  return drives
+}
+
+async function findDrive(
+  path: string,
+  found: DriveFound,
+  parts: NodeDriveParts & DriveHome,
+): Promise<DriveMarker | undefined> {
+  switch (found.kind) {
+    case 'formatted':
+      await refuseStranger(path, found.marker, parts)
+      return found.marker
+    case 'empty':
+    case 'missing':
+      return await makeNew(path, found, parts)
+    case 'foreign':
+      throw new Exit(4, `${path} is neither empty nor a kintsugi drive: ${found.what}.`)
+    case 'wrong-format':
+      throw new Exit(4, `${path} was written in format ${found.format}, which is not read here.`)
+    case 'broken':
+      parts.log.error({ path, reason: found.what }, 'a drive is left out')
+      return undefined
+  }
+}
+
+async function refuseStranger(
+  path: string,
+  { clusterId, driveId, uuid }: DriveMarker,
+  { coordinator, world }: NodeDriveParts,
+): Promise<void> {
+  const { state } = coordinator
+  if (clusterId !== state.clusterId)
+    throw new Exit(4, `${path} is a drive of another cluster or store.`)
+  const known = state.map.drives.find(({ id }) => id === driveId)
+  if (known !== undefined && known.uuid !== uuid)
+    throw new Exit(4, `${path} calls itself drive ${driveId}, but is another one.`)
+  if (known === undefined && !(await isJoining(path, world)))
+    throw new Exit(4, `${path} was drive ${driveId}, which was removed and never comes back.`)
+}
+
+/** A directory where a drive of this node was is no new drive: its disk may only not be mounted. */
+async function makeNew(
+  path: string,
+  { kind }: DriveFound,
+  { coordinator, world, log, nodeId }: NodeDriveParts & DriveHome,
+): Promise<DriveMarker | undefined> {
+  const { clusterId, map } = coordinator.state
+  const lost = map.drives.find((drive) => drive.path === path && drive.nodeId === nodeId)
+  if (lost !== undefined) {
+    log.error({ path }, `the directory of drive ${lost.id} is ${kind}: it is not made a new drive`)
+    return undefined
+  }
+  const driveId = (await coordinator.decide(reserveDriveId())).nextDriveId - 1
+  try {
+    return await makeDrive(path, { clusterId, driveId, isJoining: true }, world)
+  } catch (error) {
+    const why = (error as Error).message
+    throw new Exit(2, `${path} can not be made a drive: ${why}`, { cause: error })
+  }
+}
+
+/**
+ * Tells the map of drives that it does not name, or that are elsewhere than it says. Those that can not be taken in as the
+ * map is now are given back: later it may be possible. Rejects with CoordinatorUnavailable.
+ */
+export async function enterMap(
+  drives: readonly Drive[],
+  home: DriveHome,
+  { coordinator, world }: Pick<NodeDriveParts, 'coordinator' | 'world'>,
+): Promise<Drive[]> {
+  const working = drives.filter(({ failure }) => failure === undefined)
+  if (!working.every((drive) => isAtHome(drive, home, coordinator.state))) {
+    const entries = await describeDrives(working, home, world)
+    await coordinator.decide(enterAll(entries))
+  }
+  const { map } = coordinator.state
+  const isNamed = ({ id }: Drive): boolean => map.drives.some((known) => known.id === id)
+  for (const drive of working.filter(isNamed)) await endJoining(drive.path, world)
+  return working.filter((drive) => !isNamed(drive))
+}
+
+/** These drives were out and serve again. Rejects with CoordinatorUnavailable. */
+export async function markServing(
+  driveIds: readonly number[],
+  { coordinator }: Pick<NodeDriveParts, 'coordinator'>,
+): Promise<void> {
+  const isOut = (id: number): boolean =>
+    coordinator.state.map.drives.some((drive) => drive.id === id && drive.state === 'out')
+  if (driveIds.some(isOut)) await coordinator.decide(inOrder(driveIds.map(markActive)))
+}
+
+function isAtHome(
+  { id, path }: Drive,
+  { nodeId, zone }: DriveHome,
+  { map }: Pick<ClusterState, 'map'>,
+): boolean {
+  const known: MapDrive | undefined = map.drives.find((drive) => drive.id === id)
+  return known?.nodeId === nodeId && known.zone === zone && known.path === path
+}
+
+async function describeDrives(
+  drives: readonly Drive[],
+  { nodeId, zone }: DriveHome,
+  world: World,
+): Promise<NewDrive[]> {
+  const weights = await weighDrives(
+    drives.map(({ path }) => path),
+    world,
+  )
+  return drives.map(({ id, marker: { uuid }, path }, index) => ({
+    ...{ id, uuid, path, weight: weights[index]!, nodeId },
+    ...(zone === undefined ? {} : { zone }),
+  }))
+}
+
+function enterAll(entries: readonly NewDrive[]): Change {
+  return inOrder([addDrives(entries), ...entries.map((entry) => moveDrive(entry.id, entry))])
+}
+
+/** One decision of several changes; those that change nothing are passed over. */
+function inOrder(changes: readonly Change[]): Change {
+  return (state) => {
+    let edited = state
+    for (const change of changes) {
+      const next = change(edited)
+      if (next !== undefined) edited = { ...next, epoch: state.epoch }
+    }
+    return edited === state ? undefined : edited
+  }
+}

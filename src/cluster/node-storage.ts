@@ -1,0 +1,131 @@
+// What a node has of its own: its drives, opened and cared for, with the shards on them. The map is told of them, and of
+// what happens to them, whenever etcd is there.
+
+import { LiveDrives, type ReplicasOnDrives } from '../embedded/live-drives.ts'
+import { CareOfDrives, DriveObservers } from '../embedded/open-care.ts'
+import { openSpaceWatch, startSpaceWatch } from '../embedded/space.ts'
+import type { Tuning } from '../embedded/tuning.ts'
+import type { ClosingStack } from '../kit/closing-stack.ts'
+import type { Log } from '../kit/log.ts'
+import type { Registry } from '../kit/metrics.ts'
+import { repeat } from '../kit/periodic.ts'
+import type { World } from '../kit/world.ts'
+import { type Coordinator, CoordinatorUnavailable } from '../placement/coordinator.ts'
+import { markOut } from '../placement/coordinator-changes.ts'
+import type { ShardLists, StorageNode } from '../storage-node/contract.ts'
+import type { Drive } from '../storage-node/drive.ts'
+import type { SpaceWatch } from '../storage-node/space/space-watch.ts'
+import { type DriveHome, enterMap, lockNodeDrives, markServing } from './node-drives.ts'
+
+/** Outside of a node's storage. */
+export interface NodeStorageParts {
+  world: World
+  log: Log
+  registry: Registry
+  coordinator: Coordinator
+  tuning?: Tuning
+}
+
+/** The drives of a node, opened. */
+export interface NodeStorage {
+  /** Shards on these drives; nobody waits for drives that hang. */
+  node: StorageNode
+  lists: ShardLists
+  drives: LiveDrives
+  space: SpaceWatch
+  care: CareOfDrives
+  /** As it was handed in, but that what is done on the drives is observed. */
+  world: World
+  /** Begins to watch over the drives, and to tell the map of them. */
+  serve(replicas: ReplicasOnDrives & { driveAside(driveId: number): void }): Promise<void>
+}
+
+/** So often the map is told what it does not know yet: drives that failed while etcd was away, or could not be taken in. */
+const TELL_EVERY_MS = 10_000
+
+/** Opens what is in the directories; what is to be closed goes on `opened`. Throws Exit. */
+export async function openNodeStorage(
+  directories: readonly string[],
+  home: DriveHome,
+  outside: NodeStorageParts,
+  opened: ClosingStack,
+): Promise<NodeStorage> {
+  const observers = new DriveObservers(outside.world, outside.tuning?.care)
+  const parts = { ...outside, world: observers.world }
+  const drives = await lockNodeDrives(directories, home, parts)
+  const space = openSpaceWatch(parts)
+  const coordinator = withoutFiles(outside.coordinator)
+  const live = new LiveDrives(drives, { ...parts, coordinator, observers, space })
+  opened.defer(() => live.close())
+  opened.defer(() => live.closeShards())
+  await live.openShards()
+  await startSpaceWatch(space, parts, opened)
+  const serving: { replicas?: { driveAside(driveId: number): void } } = {}
+  const leaveMetadata = (driveId: number): void => serving.replicas?.driveAside(driveId)
+  const care = new CareOfDrives({ ...parts, observers, coordinator, leaveMetadata })
+  opened.defer(() => care.close())
+  return {
+    node: observers.guard(live.node),
+    lists: live.lists,
+    drives: live,
+    ...{ space, care, world: observers.world },
+    serve: async (replicas) => {
+      serving.replicas = replicas
+      live.serve(replicas, care)
+      await startTelling({ live, home }, parts, opened)
+    },
+  }
+}
+
+/** Etcd remembers for the drives: they have no files of the coordinator. */
+function withoutFiles(coordinator: Coordinator) {
+  return {
+    get state() {
+      return coordinator.state
+    },
+    decide: (change: Parameters<Coordinator['decide']>[0]) => coordinator.decide(change),
+    addDrive: async () => {},
+    forgetDrive: async () => {},
+    putAside: async (driveId: number, reason: string) => {
+      await coordinator.decide(markOut(driveId, reason))
+    },
+  }
+}
+
+/** Tells the map of the drives now, and again for as long as there is something that it does not know. */
+async function startTelling(
+  { live, home }: { live: LiveDrives; home: DriveHome },
+  parts: NodeStorageParts,
+  opened: ClosingStack,
+): Promise<void> {
+  const { world, log } = parts
+  const here = live.list().filter(({ failure }) => failure === undefined)
+  const returning = new Set(here.map(({ id }) => id))
+  const tell = async (): Promise<void> => {
+    await enterMap(live.list(), home, parts)
+    // Only once: what is put aside later comes back by its care.
+    if (returning.size > 0) await markServing([...returning], parts)
+    returning.clear()
+    await tellFailures(live.list(), parts)
+  }
+  try {
+    await tell()
+  } catch (error) {
+    if (!(error instanceof CoordinatorUnavailable)) throw error
+    log.warn({ why: error.message }, 'the map can not be told of the drives yet')
+  }
+  const telling = repeat('tell-of-drives', TELL_EVERY_MS, tell, { clock: world.clock, log })
+  opened.defer(() => telling.stop())
+}
+
+async function tellFailures(
+  drives: readonly Drive[],
+  { coordinator }: Pick<NodeStorageParts, 'coordinator'>,
+): Promise<void> {
+  for (const { id, failure } of drives) {
+    const known = coordinator.state.map.drives.find((drive) => drive.id === id)
+    if (failure === undefined || known === undefined || known.state === 'out') continue
+    const reason = failure instanceof Error ? failure.message : String(failure)
+    await coordinator.decide(markOut(id, reason))
+  }
+}

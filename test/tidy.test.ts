@@ -20,11 +20,9 @@ const EXCEPTIONS: readonly Exception[] = []
 
 /** Rooms of the cluster that are tested by themselves before a command uses them. Only ever shorter once one does. */
 const AWAITED: readonly string[] = [
-  'src/metadata/replication/partition-replica.ts',
   'src/objects/write-quorum.ts',
   'src/storage-node/drives-of-nodes.ts',
-  'src/metadata/replication/replica-id.ts',
-  'src/storage-node/replicated/contract.ts',
+  'src/storage-node/replicated/replica-host.ts',
   'src/placement/etcd/restore-coordinator.ts',
 ]
 

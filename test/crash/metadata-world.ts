@@ -101,7 +101,7 @@ async function openDrives(machine: ForgetfulMachine): Promise<Map<number, Drive>
 }
 
 /** Short sleeps are over at the next turn of the loop; long ones never, until someone stops them. */
-function worldOf(machine: ForgetfulMachine): World {
+export function worldOf(machine: ForgetfulMachine): World {
   const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
       if (signal?.aborted) reject(signal.reason)
@@ -120,7 +120,7 @@ function worldOf(machine: ForgetfulMachine): World {
  * A forgetful LevelDB that can be flushed: compactRange() makes everything written before it durable, as LevelDB does
  * when it writes a table.
  */
-function flushable({ levels, disk }: ForgetfulMachine): OpenLevel {
+export function flushable({ levels, disk }: ForgetfulMachine): OpenLevel {
   return async (path, sizes) => {
     const level = await levels.openLevel(path, sizes)
     const compactRange = async (): Promise<void> => {

@@ -113,6 +113,21 @@ export class PartitionReplica {
   }
 
   /**
+   * Orders batches as propose() does, and sends them together. Gives the positions of those that were taken: of fewer when too much waits,
+   * of none when this replica does not serve.
+   */
+  proposeAll(batches: readonly Uint8Array[]): LogPosition[] {
+    const positions: LogPosition[] = []
+    for (const batch of batches) {
+      const answer = this.#reign?.propose(batch)
+      if (answer === undefined || 'kind' in answer) break
+      positions.push(answer)
+    }
+    this.#settle()
+    return positions
+  }
+
+  /**
    * Asks for a `read-ready` for `read`: once this replica surely was primary after the call, and rows hold everything
    * that was acknowledged before it, and the log up to `atLeast`. None comes after `deposed`.
    */

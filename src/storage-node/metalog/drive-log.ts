@@ -14,6 +14,7 @@ import {
   type LogRecord,
   RECORD_ALIGNMENT,
   RECORD_HEADER_BYTES,
+  RecordKind,
 } from './record.ts'
 import { type FileScan, parseLogFileName, type RecordPlace, scanFile } from './scan-file.ts'
 
@@ -23,6 +24,8 @@ export interface DriveLogOptions {
   fileBytes: number
   /** Old files stay until those after them hold this much, even when nobody needs them. */
   retainBytes: number
+  /** Files say at their ends that all of them was durable: for logs that alone can tell what was lost of them. */
+  isSealed?: boolean
 }
 
 /** An intact record found at the start, and where its batch is. */
@@ -59,6 +62,12 @@ const DIRECTORY = 'metalog'
 // One group: enough that a sync pays, little enough that nobody waits long for its end.
 const GROUP_BYTES = mebibytes(4)
 const GROUP_RECORDS = 512
+const SEAL_BYTES = RECORD_HEADER_BYTES
+// Of no partition and no replica.
+const SEAL: LogRecord = {
+  ...{ kind: RecordKind.Seal, partition: 0xffff, incarnation: '0000000000000000' },
+  ...{ epoch: 0, sequence: 0, prevEpoch: 0, committed: 0 },
+}
 // A file is at most this share of its drive, so that a small one is not eaten by its log.
 const DRIVE_SHARE = 512
 
@@ -79,6 +88,8 @@ export class DriveLog {
   #failure: unknown
   #isFull = false
   #mustLeave = false
+  /** A write of the current file failed for want of room: what lies behind its last record is not known. */
+  #isSoiled = false
   #reading: { path: string; bytes: Uint8Array } | undefined
 
   private constructor(parts: {
@@ -114,7 +125,7 @@ export class DriveLog {
     const directory = `${drive.path}/${DIRECTORY}`
     const place = { directory, number: lastNumber + 1, bytes: fileBytes }
     const current = await LogFile.create(place, parts)
-    const sizes = { fileBytes, retainBytes }
+    const sizes = { ...options, fileBytes, retainBytes }
     const log = new DriveLog({ world, drive, options: sizes, sealed, current })
     return { log, found, rotten }
   }
@@ -207,13 +218,26 @@ export class DriveLog {
   /** Waits for what was appended. */
   async close(): Promise<void> {
     await this.#running
+    const isWhole = this.#failure === undefined && this.#drive.failure === undefined
     this.#failure ??= new Error('the log is closed')
+    try {
+      if (isWhole) await this.#seal()
+    } finally {
+      await this.#closeFiles()
+    }
+  }
+
+  async #closeFiles(): Promise<void> {
     const spare = await this.#spare
     await this.#current.close()
-    if (spare === undefined) return
-    await spare.close()
+    if (spare !== undefined) await this.#discard(spare)
+  }
+
+  /** Of a file that holds no record. */
+  async #discard(file: LogFile): Promise<void> {
+    await file.close()
     if (this.#drive.failure === undefined) {
-      await this.#drive.run(() => this.#world.disk.remove(spare.path))
+      await this.#drive.run(() => this.#world.disk.remove(file.path))
     }
   }
 
@@ -235,11 +259,12 @@ export class DriveLog {
   async #writeGroup(): Promise<void> {
     await this.#makeRoom(this.#waiting[0]!.bytes)
     const group = this.#takeGroup()
-    const { salt } = this.#current
-    const records = group.map(({ record, batch }) => encodeRecord(record, batch, salt))
+    const { salt, used } = this.#current
+    const records = group.map(({ record, batch }) => encodeRecord(record, batch, salt, used))
     try {
       await this.#current.append(records)
     } catch (error) {
+      this.#isSoiled = this.#seals
       for (const { reject } of group) reject(error)
       throw error
     }
@@ -269,7 +294,7 @@ export class DriveLog {
     let bytes = 0
     let count = 0
     for (const { bytes: more } of this.#waiting) {
-      const fits = bytes + more <= this.#current.free
+      const fits = bytes + more <= this.#free
       if (!fits || count === GROUP_RECORDS || (count > 0 && bytes + more > GROUP_BYTES)) break
       bytes += more
       count += 1
@@ -280,14 +305,38 @@ export class DriveLog {
 
   async #makeRoom(bytes: number): Promise<void> {
     if (this.#current.free < this.#current.bytes / 2) this.#spare ??= this.#makeSpare()
-    if (this.#current.free < bytes) await this.#nextFile(bytes)
+    if (this.#isSoiled || this.#free < bytes) await this.#nextFile(bytes)
+  }
+
+  get #seals(): boolean {
+    return this.#options.isSealed ?? false
+  }
+
+  /** In the current file, but for its seal. */
+  get #free(): number {
+    return this.#current.free - (this.#seals ? SEAL_BYTES : 0)
+  }
+
+  /** Says in the current file that all before it is durable. */
+  async #seal(): Promise<void> {
+    const { used, salt } = this.#current
+    if (!this.#seals || used === 0) return
+    await this.#current.append([encodeRecord(SEAL, new Uint8Array(), salt, used)])
   }
 
   async #nextFile(bytes: number): Promise<void> {
     this.#mustLeave = false
     const spare = await this.#spare
-    const next = spare !== undefined && spare.bytes >= bytes ? spare : await this.#create(bytes)
+    const room = bytes + (this.#seals ? SEAL_BYTES : 0)
+    const next = spare !== undefined && spare.bytes >= room ? spare : await this.#create(room)
+    try {
+      await this.#seal()
+    } catch (error) {
+      if (next !== spare) await this.#discard(next)
+      throw error
+    }
     if (next === spare) this.#spare = undefined
+    this.#isSoiled = false
     const { path, bytes: sealedBytes } = this.#current
     await this.#current.close()
     this.#sealed.push({ path, bytes: sealedBytes, highest: this.#highest })

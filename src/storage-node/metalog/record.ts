@@ -4,11 +4,26 @@ import { assert } from '../../kit/assert.ts'
 import { asBuffer, mebibytes, roundUp } from '../../kit/bytes.ts'
 import type { EntryHead } from '../../metadata/log/entry.ts'
 
-/** An entry as one replica keeps it. */
+/** What a record holds. Numbers are never reused. */
+export const RecordKind = {
+  /** An entry that all in-sync replicas have. */
+  Entry: 0,
+  /** An entry of a log that majorities keep (replication.md). */
+  ReplicatedEntry: 1,
+  /** What such a replica promised and knows beside its entries. */
+  ReplicaState: 2,
+  /** The end of a file: all before it was durable. */
+  Seal: 3,
+} as const
+export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind]
+
+/** An entry, or what else one replica keeps. */
 export interface LogRecord extends EntryHead {
   partition: number
   /** Which replica: 16 hex digits, never used twice. */
   incarnation: string
+  /** An Entry where it is absent. */
+  kind?: RecordKind
 }
 
 /** Records begin at multiples of this, so that the next one is found behind a rotten one. */
@@ -23,18 +38,37 @@ export const RECORD_HEADER_BYTES = 64
 // "KMLR" read as a little-endian u32.
 const MAGIC = 0x524c4d4b
 const FORMAT = 1
+// Of every kind but Entry: what does not know kinds takes them for rotten, not for entries.
+const FORMAT_WITH_KIND = 2
 // The checksum comes first and covers everything behind it.
 const CHECKSUM_BYTES = 8
 
-/** A record with its batch, padded to the alignment. `salt` is that of the file: a record is valid only in its own. */
-export function encodeRecord(record: LogRecord, batch: Uint8Array, salt: bigint): Buffer {
+/** Files are shorter. */
+export const GROUP_AT_MAX = 0xffffff * RECORD_ALIGNMENT
+
+/**
+ * A record with its batch, padded to the alignment. `salt` is that of the file: a record is valid only in its own. `groupAt`: up to where
+ * the file was durable when this was written; not kept for an Entry.
+ */
+export function encodeRecord(
+  record: LogRecord,
+  batch: Uint8Array,
+  salt: bigint,
+  groupAt = 0,
+): Buffer {
   assert(batch.length <= MAX_BATCH_BYTES, 'a batch fits in a log record')
+  assert(groupAt % RECORD_ALIGNMENT === 0 && groupAt <= GROUP_AT_MAX, 'groups are aligned')
+  const kind = record.kind ?? RecordKind.Entry
   const used = RECORD_HEADER_BYTES + batch.length
   const target = Buffer.alloc(roundUp(used, RECORD_ALIGNMENT))
   target.writeUInt32LE(MAGIC, 8)
-  target.writeUInt16LE(FORMAT, 12)
+  target.writeUInt16LE(kind === RecordKind.Entry ? FORMAT : FORMAT_WITH_KIND, 12)
   target.writeUInt16LE(record.partition, 14)
   target.writeUInt32LE(batch.length, 16)
+  if (kind !== RecordKind.Entry) {
+    target.writeUInt8(kind, 20)
+    target.writeUIntLE(groupAt / RECORD_ALIGNMENT, 21, 3)
+  }
   target.write(record.incarnation, 24, 'hex')
   target.writeBigUInt64LE(BigInt(record.epoch), 32)
   target.writeBigUInt64LE(BigInt(record.sequence), 40)
@@ -47,7 +81,8 @@ export function encodeRecord(record: LogRecord, batch: Uint8Array, salt: bigint)
 
 /** What stands at a place in a file. */
 export type RecordFound =
-  | { kind: 'record'; record: LogRecord; batch: Uint8Array; bytes: number }
+  /** `groupAt`: everything before it in the file was durable when this was written. */
+  | { kind: 'record'; record: LogRecord; batch: Uint8Array; bytes: number; groupAt: number }
   /** Never written. */
   | { kind: 'nothing' }
   | { kind: 'rotten' }
@@ -64,19 +99,34 @@ export function decodeRecord(file: Uint8Array, at: number, salt: bigint): Record
   if (batchBytes > MAX_BATCH_BYTES || at + used > source.length) return { kind: 'rotten' }
   const bytes = source.subarray(at, at + used)
   const checksum = xxh64(bytes.subarray(CHECKSUM_BYTES), salt)
-  if (checksum !== bytes.readBigUInt64LE(0) || bytes.readUInt16LE(12) !== FORMAT) {
-    return { kind: 'rotten' }
-  }
+  const kind = checksum === bytes.readBigUInt64LE(0) ? readKind(bytes) : undefined
+  if (kind === undefined) return { kind: 'rotten' }
   return {
     kind: 'record',
-    record: readHead(bytes),
+    record: readHead(bytes, kind),
     batch: bytes.subarray(RECORD_HEADER_BYTES),
     bytes: roundUp(used, RECORD_ALIGNMENT),
+    groupAt: kind === RecordKind.Entry ? 0 : bytes.readUIntLE(21, 3) * RECORD_ALIGNMENT,
   }
 }
 
-function readHead(bytes: Buffer): LogRecord {
+const KINDS_BUT_ENTRY: readonly RecordKind[] = [
+  RecordKind.ReplicatedEntry,
+  RecordKind.ReplicaState,
+  RecordKind.Seal,
+]
+
+/** Undefined for one that is not known. */
+function readKind(bytes: Buffer): RecordKind | undefined {
+  const format = bytes.readUInt16LE(12)
+  if (format === FORMAT) return RecordKind.Entry
+  const number = bytes.readUInt8(20)
+  return format === FORMAT_WITH_KIND ? KINDS_BUT_ENTRY.find((kind) => kind === number) : undefined
+}
+
+function readHead(bytes: Buffer, kind: RecordKind): LogRecord {
   return {
+    ...(kind === RecordKind.Entry ? {} : { kind }),
     partition: bytes.readUInt16LE(14),
     incarnation: bytes.toString('hex', 24, 32),
     epoch: Number(bytes.readBigUInt64LE(32)),

@@ -1,0 +1,261 @@
+// The replicas on one drive: opened with it, ticked, marked, made anew, and closed with it.
+import type { Log } from '../../kit/log.ts'
+import { Turns } from '../../kit/turns.ts'
+import type { World } from '../../kit/world.ts'
+import { BEGINNING } from '../../metadata/log/entry.ts'
+import { type Decision, type ReplicaId, votersOf } from '../../metadata/replication/decision.ts'
+import { type Limits, NEW_REPLICA } from '../../metadata/replication/effects.ts'
+import { replicaIdOf } from '../../metadata/replication/replica-id.ts'
+import { noteClosed } from '../meta-rows/check.ts'
+import type { DriveLogOptions } from '../metalog/drive-log.ts'
+import type { MetaDrive } from '../metalog/meta-drive.ts'
+import { HostedReplica, type HostedReplicaParts } from './hosted-replica.ts'
+import {
+  type DamagedReplica,
+  type OpenDriveParts,
+  type OpenedDrive,
+  openDrive,
+} from './open-drive.ts'
+import type { ReplicaDrive } from './replica-drive.ts'
+import { newReplicaState } from './replica-state.ts'
+
+/** Sizes and times. */
+export interface ReplicaLimits extends DriveLogOptions {
+  protocol: Limits
+  /** A marker is written after so many bytes of changes, or after so many ticks. */
+  markerBytes: number
+  markerTicks: number
+  /** A replica that is in no set any more is deleted when nobody spoke with it for so many ticks. */
+  retireTicks: number
+}
+
+export interface DriveReplicasParts extends OpenDriveParts {
+  world: World
+  /** What replicas need beside their drive. */
+  replica: Omit<HostedReplicaParts, 'drive' | 'clock' | 'log' | 'onEnd' | 'copyRows'> & {
+    copyRows: (
+      source: ReplicaId,
+      partition: number,
+      signal: AbortSignal,
+    ) => ReturnType<HostedReplicaParts['copyRows']>
+  }
+  /** A replica ended for a reason that may go away when the drive is opened anew. */
+  onTrouble: (driveId: number) => void
+}
+
+/** A drive with its replicas. */
+export class DriveReplicas {
+  readonly drive: MetaDrive
+  readonly #host: ReplicaDrive
+  readonly #limits: ReplicaLimits
+  readonly #parts: DriveReplicasParts
+  readonly #log: Log
+  readonly #replicas = new Map<ReplicaId, HostedReplica>()
+  readonly #damaged = new Map<ReplicaId, DamagedReplica>()
+  readonly #making = new Turns()
+  readonly #marking = new Turns()
+  #ticksSinceMarker = 0
+  #isMarking = false
+  #isClosed = false
+
+  private constructor(opened: OpenedDrive, limits: ReplicaLimits, parts: DriveReplicasParts) {
+    this.drive = opened.host.drive
+    this.#host = opened.host
+    this.#limits = limits
+    this.#parts = parts
+    this.#log = parts.log.child({ drive: this.drive.id })
+    const driveId = this.drive.id
+    for (const damaged of opened.damaged) {
+      this.#damaged.set(replicaIdOf({ driveId, ...damaged }), damaged)
+    }
+    for (const found of opened.found) this.#begin(replicaIdOf({ driveId, ...found }), found)
+  }
+
+  /** Opens the metadata of a drive and begins its replicas. Rejects when it can not be opened: nothing was changed then. */
+  static async open(
+    drive: MetaDrive,
+    limits: ReplicaLimits,
+    parts: DriveReplicasParts,
+  ): Promise<DriveReplicas> {
+    return new DriveReplicas(await openDrive(drive, limits, parts), limits, parts)
+  }
+
+  /** Those that answer. */
+  get replicas(): ReadonlyMap<ReplicaId, HostedReplica> {
+    return this.#replicas
+  }
+
+  /** Whether there is or was such a replica here that can not answer any more. */
+  isDamaged(id: ReplicaId): boolean {
+    return this.#damaged.has(id)
+  }
+
+  /** Time passes. */
+  tick(): void {
+    for (const replica of this.#replicas.values()) {
+      replica.tick()
+      const decision = this.#parts.replica.decisions.get(replica.partition)
+      if (decision?.previous === undefined && decision !== undefined) {
+        this.#retireIfUnneeded(replica, decision)
+      }
+    }
+    this.#releaseDamaged()
+    this.#ticksSinceMarker += 1
+    const { markerBytes, markerTicks } = this.#limits
+    const isDue = this.#ticksSinceMarker >= markerTicks || this.#host.unmarkedBytes >= markerBytes
+    if (isDue && !this.#isMarking) void this.mark()
+  }
+
+  /** Makes rows durable, so that the log before them is not needed. A drive that has no room now is tried again later. */
+  async mark(): Promise<void> {
+    this.#isMarking = true
+    this.#ticksSinceMarker = 0
+    try {
+      await this.#marking.run(() => this.#mark())
+    } catch (error) {
+      if (!this.#isClosed) this.#log.warn({ error }, 'rows of metadata could not be made durable')
+    } finally {
+      this.#isMarking = false
+    }
+  }
+
+  /** The replica of a partition that lives here, or a new one, once it is durable. */
+  prepare(partition: number): Promise<ReplicaId> {
+    return this.#making.run(async () => {
+      for (const { id, partition: known } of this.#replicas.values()) {
+        if (known === partition) return id
+      }
+      const incarnation = Buffer.from(this.#parts.world.random.bytes(8)).toString('hex')
+      return await this.#make(partition, incarnation)
+    })
+  }
+
+  /** A replica under a name that the coordinator gave, unless it is here. Only for one that never lived. */
+  found(partition: number, incarnation: string): Promise<ReplicaId> {
+    return this.#making.run(async () => {
+      const id = replicaIdOf({ driveId: this.drive.id, incarnation })
+      if (this.#replicas.has(id)) return id
+      if (this.#damaged.has(id)) throw new Error(`replica ${id} is damaged`)
+      return await this.#make(partition, incarnation)
+    })
+  }
+
+  /** Ends all replicas, makes the rows durable and closes the drive. What hangs on a failed drive is left alone. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    const ending = [...this.#replicas.values()]
+    for (const replica of ending) replica.end(new Error('the drive is closed'))
+    const closed = this.#closeFiles(ending)
+    if (this.drive.failure === undefined) await closed
+  }
+
+  async #closeFiles(ending: readonly HostedReplica[]): Promise<void> {
+    await Promise.all([this.#making.ended(), this.#marking.ended()])
+    await Promise.all(ending.map((replica) => replica.closed()))
+    if (this.drive.failure === undefined)
+      await this.#markTwice().catch((error) => this.#said(error))
+    // Whatever happens to the rows: LevelDB would go on writing to a directory that another drive may take.
+    await this.#host.close().catch((error) => this.#said(error))
+    if (this.drive.failure !== undefined) return
+    const parts = { world: this.#parts.world, drive: this.drive }
+    await noteClosed(parts).catch((error) => this.#said(error))
+  }
+
+  /** So that the next start need not replay what the marker before last would ask for. */
+  async #markTwice(): Promise<void> {
+    for (let marker = 0; marker < 2; marker += 1) await this.#host.mark({ force: true })
+  }
+
+  #said(error: unknown): void {
+    this.#log.warn({ error }, 'the metadata of a drive was not closed cleanly')
+  }
+
+  async #mark(): Promise<void> {
+    if (this.#isClosed) return
+    const marked = await this.#host.mark()
+    if (marked === undefined) return
+    for (const replica of this.#replicas.values()) {
+      const sequence = marked.get(replica.incarnation)
+      if (sequence !== undefined) replica.rowsDurable(sequence)
+    }
+    await this.#keepStates()
+    await this.#host.trim()
+  }
+
+  async #keepStates(): Promise<void> {
+    await Promise.all([...this.#replicas.values()].map((replica) => replica.keepState()))
+  }
+
+  async #make(partition: number, incarnation: string): Promise<ReplicaId> {
+    const id = replicaIdOf({ driveId: this.drive.id, incarnation })
+    const slot = await this.#host.takeSlot(incarnation, BEGINNING)
+    this.#host.attach(incarnation, slot, BEGINNING)
+    const state = newReplicaState(slot)
+    const replica = this.#newReplica(id, { partition, state, durable: NEW_REPLICA })
+    // Before anybody hears its name.
+    await replica.keepState()
+    this.#replicas.set(id, replica)
+    this.#observe(replica)
+    return id
+  }
+
+  #begin(
+    id: ReplicaId,
+    found: Pick<OpenedDrive['found'][number], 'partition' | 'state' | 'durable'>,
+  ): void {
+    const replica = this.#newReplica(id, found)
+    this.#replicas.set(id, replica)
+    this.#observe(replica)
+  }
+
+  #newReplica(
+    id: ReplicaId,
+    found: Pick<OpenedDrive['found'][number], 'partition' | 'state' | 'durable'>,
+  ): HostedReplica {
+    const { world, replica } = this.#parts
+    const { partition } = found
+    return new HostedReplica(
+      { id, ...found, limits: this.#limits.protocol },
+      {
+        ...replica,
+        drive: this.#host,
+        clock: world.clock,
+        log: this.#log,
+        copyRows: (source, signal) => replica.copyRows(source, partition, signal),
+        onEnd: (error) => this.#ended(id, error),
+      },
+    )
+  }
+
+  #observe(replica: HostedReplica): void {
+    const decision = this.#parts.replica.decisions.get(replica.partition)
+    if (decision !== undefined) replica.observe(decision)
+  }
+
+  #ended(id: ReplicaId, error: unknown): void {
+    const replica = this.#replicas.get(id)
+    this.#replicas.delete(id)
+    if (replica !== undefined) this.#host.holdBack(replica.incarnation)
+    if (this.#isClosed) return
+    this.#log.error({ replica: id, error }, 'a replica of metadata ended')
+    if (this.drive.failure === undefined) this.#parts.onTrouble(this.drive.id)
+  }
+
+  #retireIfUnneeded(replica: HostedReplica, decision: Decision): void {
+    if (!replica.isRetired(decision, this.#limits.retireTicks)) return
+    this.#replicas.delete(replica.id)
+    this.#log.info({ replica: replica.id }, 'a replica of metadata is not needed any more')
+    void this.#making.run(() => replica.retire()).catch((error) => this.#said(error))
+  }
+
+  /** What is damaged is kept until the coordinator counts on others. */
+  #releaseDamaged(): void {
+    for (const [id, { partition, incarnation }] of this.#damaged) {
+      const decision = this.#parts.replica.decisions.get(partition)
+      if (decision === undefined || votersOf(decision).includes(id)) continue
+      this.#damaged.delete(id)
+      void this.#host.release(incarnation).catch((error) => this.#said(error))
+    }
+  }
+}

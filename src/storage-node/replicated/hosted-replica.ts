@@ -1,0 +1,325 @@
+// One replica on a drive of this node: does for the protocol what it asks to be done, and tells it what came of it.
+import { assert } from '../../kit/assert.ts'
+import type { Log } from '../../kit/log.ts'
+import type { World } from '../../kit/world.ts'
+import type { LogPosition } from '../../metadata/log/contract.ts'
+import { decodeBatch, type LogEntry } from '../../metadata/log/entry.ts'
+import { type Decision, type ReplicaId, votersOf } from '../../metadata/replication/decision.ts'
+import type { DurableState, Effect, Limits } from '../../metadata/replication/effects.ts'
+import { positionOf } from '../../metadata/replication/log-tail.ts'
+import type { Envelope, Message } from '../../metadata/replication/message.ts'
+import { PartitionReplica } from '../../metadata/replication/partition-replica.ts'
+import { parseReplicaId } from '../../metadata/replication/replica-id.ts'
+import { mayRetire } from '../../metadata/replication/replica-log.ts'
+import { MetadataUnavailable } from '../../metadata/unavailable.ts'
+import type { Decisions, Reigning, ReplicaStatus, RowsPage } from './contract.ts'
+import { copyRows } from './copy-rows.ts'
+import { HostedReign } from './hosted-reign.ts'
+import { ReignRows } from './reign-rows.ts'
+import type { ReplicaDrive } from './replica-drive.ts'
+import { ReplicaJournal } from './replica-journal.ts'
+import type { ReplicaState } from './replica-state.ts'
+import { RowsQueue } from './rows-queue.ts'
+import { readRows } from './serve-rows.ts'
+
+/** Who a replica is and what it begins with. */
+export interface HostedReplicaOptions {
+  id: ReplicaId
+  partition: number
+  state: ReplicaState
+  durable: DurableState
+  limits: Limits
+}
+
+export interface HostedReplicaParts {
+  drive: ReplicaDrive
+  clock: World['clock']
+  log: Log
+  decisions: Decisions
+  below: (below: number) => number
+  send: (envelope: Envelope) => void
+  copyRows: (source: ReplicaId, signal: AbortSignal) => AsyncIterable<RowsPage>
+  onReign: (reign: Reigning) => void
+  /** It does not answer any more, in this life of the process or for ever. */
+  onEnd: (error: unknown) => void
+}
+
+/** A replica that lives. */
+export class HostedReplica {
+  readonly id: ReplicaId
+  readonly partition: number
+  readonly drive: ReplicaDrive
+  readonly incarnation: string
+  readonly #parts: HostedReplicaParts
+  readonly #core: PartitionReplica
+  readonly #journal: ReplicaJournal
+  readonly #rows: RowsQueue
+  readonly #ending = new AbortController()
+  #slot: number
+  #reign: HostedReign | undefined
+  /** Slots of copies that were made and not yet put in place. */
+  readonly #copies = new Map<number, number>()
+  #lastCopy = 0
+  #idleTicks = 0
+
+  constructor(options: HostedReplicaOptions, parts: HostedReplicaParts) {
+    const { id, partition, state, durable, limits } = options
+    const name = parseReplicaId(id)
+    assert(name !== undefined, 'a replica has the name of a drive and an incarnation')
+    this.id = id
+    this.partition = partition
+    this.drive = parts.drive
+    this.incarnation = name.incarnation
+    this.#parts = parts
+    this.#slot = state.rows.slot
+    this.#journal = new ReplicaJournal(
+      { partition, incarnation: name.incarnation, state },
+      { log: parts.drive.log, clock: parts.clock, onFailure: (error) => this.end(error) },
+    )
+    this.#rows = new RowsQueue(
+      (entries) => this.#applyToRows(entries),
+      (error) => this.end(error),
+    )
+    this.#core = new PartitionReplica({ self: id, limits, state: durable }, { below: parts.below })
+    this.#carryOut()
+  }
+
+  get ended(): AbortSignal {
+    return this.#ending.signal
+  }
+
+  get slot(): number {
+    return this.#slot
+  }
+
+  /** The reign that may be asked now. */
+  get reign(): Reigning | undefined {
+    return this.#reign
+  }
+
+  get status(): ReplicaStatus {
+    const { id, partition } = this
+    const { decision, reign, log, isServing } = this.#core
+    const counts = decision !== undefined && votersOf(decision).includes(id)
+    const role = reign !== undefined ? 'primary' : counts ? 'replica' : 'learner'
+    const { sequence: applied } = this.drive.appliedIn(this.#slot)
+    const epoch = decision?.epoch ?? 0
+    const lag = log.committed - applied
+    return { partition, replica: id, role, isServing, epoch, applied, lag }
+  }
+
+  /** What the coordinator says. */
+  observe(decision: Decision): void {
+    this.#do(() => this.#core.observe(decision))
+  }
+
+  /** A message of another replica of the partition. */
+  receive(from: ReplicaId, message: Message): void {
+    this.#idleTicks = 0
+    this.#do(() => this.#core.receive(from, message))
+  }
+
+  /** Time passes: about 500 ms. */
+  tick(): void {
+    this.#idleTicks += 1
+    this.#reign?.tick()
+    this.#do(() => this.#core.tick())
+  }
+
+  /** Rows are durable up to here. */
+  rowsDurable(sequence: number): void {
+    this.#do(() => this.#core.rowsDurable(sequence))
+  }
+
+  /** Writes its state anew, so that older log files are not needed for it. */
+  async keepState(): Promise<void> {
+    if (!this.ended.aborted) await this.#journal.keepState()
+  }
+
+  /** All rows as of one position. */
+  serveRows(signal: AbortSignal): AsyncGenerator<RowsPage> {
+    const ended = AbortSignal.any([signal, this.ended])
+    const see = (look: () => void): void => this.#rows.see(look)
+    return readRows({ drive: this.drive, slot: () => this.#slot, see }, ended)
+  }
+
+  /** Whether nobody counts on it, and nobody spoke with it for so many ticks. */
+  isRetired(decision: Decision, idleTicks: number): boolean {
+    const { id } = this
+    if (this.#idleTicks < idleTicks || this.#core.reign !== undefined) return false
+    if (votersOf(this.#core.decision ?? decision).includes(id)) return false
+    return mayRetire({ promised: this.#core.log.promised, id }, decision)
+  }
+
+  /** Deletes it: it never answers again. */
+  async retire(): Promise<void> {
+    const gone = this.#journal.keepEnd()
+    this.#stop(new MetadataUnavailable('the replica is deleted'), { keepsJournal: true })
+    await gone
+    this.#journal.close()
+    await this.#rows.close()
+    this.drive.detach(this.incarnation)
+    await this.drive.freeSlot(this.#slot)
+  }
+
+  /** It does not answer any more; what it has stays as it is. */
+  end(error: unknown): void {
+    if (this.ended.aborted) return
+    this.#stop(error, { keepsJournal: false })
+    this.#parts.onEnd(error)
+  }
+
+  /** Resolves when nothing of it is under way. */
+  async closed(): Promise<void> {
+    await this.#rows.close()
+  }
+
+  #stop(error: unknown, { keepsJournal }: { keepsJournal: boolean }): void {
+    this.#ending.abort(error)
+    this.#endReign()
+    if (!keepsJournal) this.#journal.close()
+    void this.#rows.close()
+  }
+
+  /** What the protocol asserts and does not hold is the end of this replica: it must not go on in doubt. */
+  #do(work: () => void): void {
+    if (this.ended.aborted) return
+    try {
+      work()
+      this.#carryOut()
+    } catch (error) {
+      this.end(error)
+    }
+  }
+
+  #carryOut(): void {
+    for (const effect of this.#core.take()) {
+      if (this.ended.aborted) return
+      this.#carryOutOne(effect)
+    }
+  }
+
+  #carryOutOne(effect: Effect): void {
+    switch (effect.kind) {
+      case 'send':
+        this.#send(effect)
+        return
+      case 'write':
+        this.#write(effect)
+        return
+      case 'apply':
+        this.#rows.apply(effect.entries)
+        return
+      case 'read-ready': {
+        const reign = this.#reign
+        this.#rows.see(() => reign?.ready(effect.read))
+        return
+      }
+      case 'serving':
+        this.#rows.see(() => this.#do(() => this.#beginReign(effect.epoch)))
+        return
+      case 'deposed':
+        this.#endReign()
+        return
+      case 'decide':
+        void this.#decide(effect.from, effect.to)
+        return
+      case 'copy-rows':
+        void this.#copyRows(effect.source)
+        return
+    }
+  }
+
+  #send({ to, message }: Effect & { kind: 'send' }): void {
+    this.#parts.send({ partition: this.partition, from: this.id, to, message })
+  }
+
+  #write({ number, changes }: Effect & { kind: 'write' }): void {
+    const rows = changes.find((change) => change.kind === 'rows')
+    const slotOf = (copy: number): number => this.#copies.get(copy)!
+    this.#journal.write(changes, slotOf, () => {
+      if (rows !== undefined) this.#rows.see(() => this.#putInPlace(rows.copy, rows.position))
+      this.#do(() => this.#core.durable(number))
+    })
+  }
+
+  async #applyToRows(entries: readonly LogEntry[]): Promise<void> {
+    const applied = positionOf(entries.at(-1)!)
+    const batches = entries.map(({ batch }) => decodeBatch(batch))
+    const bytes = entries.reduce((sum, { batch }) => sum + batch.length, 0)
+    await this.drive.apply(this.#slot, { applied, batches, bytes })
+    this.#reign?.applied(entries)
+  }
+
+  #beginReign(epoch: number): void {
+    if (this.#core.reign !== epoch) return
+    const { partition, drive } = this
+    this.#reign = new HostedReign(
+      { partition, epoch },
+      {
+        core: this.#core,
+        carryOut: () => this.#do(() => undefined),
+        rows: (ended) =>
+          new ReignRows({
+            ...{ partition, drive, ended, slot: () => this.#slot },
+            onBadRow: (why) => this.end(new Error(`a row is damaged: ${why}`)),
+          }),
+      },
+    )
+    this.#parts.onReign(this.#reign)
+  }
+
+  #endReign(): void {
+    const reign = this.#reign
+    this.#reign = undefined
+    reign?.end()
+    if (reign !== undefined) this.#core.want([])
+  }
+
+  async #decide(from: Decision, to: Decision): Promise<void> {
+    const { decisions, log } = this.#parts
+    try {
+      await decisions.decide(this.partition, from, to)
+    } catch (error) {
+      const data = { partition: this.partition, error: String(error) }
+      log.info(data, 'the coordinator does not decide on a metadata partition: tried again later')
+    }
+    const decision = decisions.get(this.partition)
+    if (decision !== undefined) this.observe(decision)
+  }
+
+  async #copyRows(source: ReplicaId): Promise<void> {
+    const { log } = this.#parts
+    this.#lastCopy += 1
+    const copy = this.#lastCopy
+    const where = { partition: this.partition, source }
+    log.info(where, 'rows of a metadata partition are copied')
+    try {
+      const pages = this.#parts.copyRows(source, this.ended)
+      const parts = { drive: this.drive, clock: this.#parts.clock, signal: this.ended }
+      const copied = await copyRows(pages, this.incarnation, parts)
+      this.#copies.set(copy, copied.slot)
+      this.#do(() => this.#core.rowsCopied(copied.position, copy))
+      if (this.#journal.state.rows.slot !== copied.slot) await this.#forgetCopy(copy)
+    } catch (error) {
+      log.warn({ ...where, error: String(error) }, 'rows of a metadata partition were not copied')
+      this.#do(() => this.#core.rowsCopied(undefined, copy))
+    }
+  }
+
+  /** It was not wanted any more. */
+  async #forgetCopy(copy: number): Promise<void> {
+    const slot = this.#copies.get(copy)!
+    this.#copies.delete(copy)
+    await this.drive.freeSlot(slot)
+  }
+
+  /** Copied rows take the place of the rows, which the log says already. */
+  #putInPlace(copy: number, position: LogPosition): void {
+    const before = this.#slot
+    this.#slot = this.#copies.get(copy)!
+    this.#copies.delete(copy)
+    this.drive.attach(this.incarnation, this.#slot, position)
+    this.drive.freeSlot(before).catch((error) => this.end(error))
+  }
+}

@@ -1,0 +1,273 @@
+// The replicas of metadata partitions on the drives of one node: they keep logs with those of other nodes, and one of each
+// partition serves it. Protocol: docs/formats/replication.md.
+import { prepareDigests } from '../../digest/digest.ts'
+import { assert } from '../../kit/assert.ts'
+import { asBuffer, mebibytes } from '../../kit/bytes.ts'
+import type { Log } from '../../kit/log.ts'
+import type { World } from '../../kit/world.ts'
+import type { ReplicaId } from '../../metadata/replication/decision.ts'
+import { USUAL_LIMITS } from '../../metadata/replication/effects.ts'
+import {
+  BadMessage,
+  decodeMessage,
+  type Envelope,
+  encodeMessage,
+} from '../../metadata/replication/message.ts'
+import { parseReplicaId } from '../../metadata/replication/replica-id.ts'
+import type { OpenLevel } from '../drive-lock.ts'
+import { openRowsLevel } from '../meta-rows/open.ts'
+import type { MetaDrive } from '../metalog/meta-drive.ts'
+import type {
+  Decisions,
+  Reigning,
+  ReplicaStatus,
+  ReplicasOfNode,
+  ReplicaTransport,
+  RowsPage,
+} from './contract.ts'
+import { DriveReplicas, type ReplicaLimits } from './drive-replicas.ts'
+import type { HostedReplica } from './hosted-replica.ts'
+
+/** Where replicas live, and their sizes. */
+export interface ReplicaHostOptions {
+  /** The drives that are here and work. */
+  drives: ReadonlyMap<number, MetaDrive>
+  limits?: Partial<ReplicaLimits>
+}
+
+export interface ReplicaHostParts {
+  world: World
+  log: Log
+  decisions: Decisions
+  transport: ReplicaTransport
+  openLevel?: OpenLevel
+}
+
+const LIMITS: ReplicaLimits = {
+  fileBytes: mebibytes(8),
+  retainBytes: mebibytes(64),
+  // A node has replicas of many partitions.
+  protocol: { ...USUAL_LIMITS, retainBytes: mebibytes(1) },
+  markerBytes: mebibytes(8),
+  markerTicks: 20,
+  retireTicks: 1200,
+}
+
+const TICK_MS = 500
+const OBSERVE_TICKS = 4
+// A drive whose replicas ended is opened anew, and later and later when that does not help.
+const REOPEN_MS = 10_000
+const REOPEN_MS_MAX = 3_600_000
+
+/** All replicas of a node. */
+export class ReplicaHost implements ReplicasOfNode {
+  readonly #limits: ReplicaLimits
+  readonly #parts: ReplicaHostParts
+  readonly #drives = new Map<number, DriveReplicas>()
+  readonly #listeners = new Set<(reign: Reigning) => void>()
+  readonly #closing = new AbortController()
+  /** How long the last opening of a drive waited, and when that was asked for. */
+  readonly #reopened = new Map<number, { waitMs: number; atMs: number }>()
+  readonly #reopening = new Map<number, Promise<void>>()
+  #stopWatching: () => void = () => {}
+  #ticks = 0
+
+  private constructor(limits: ReplicaLimits, parts: ReplicaHostParts) {
+    this.#limits = limits
+    this.#parts = parts
+  }
+
+  /**
+   * Begins every replica that is whole on these drives. Nothing happens by itself before start(). A drive that can not be opened is logged, and
+   * its replicas do not answer.
+   */
+  static async open(options: ReplicaHostOptions, parts: ReplicaHostParts): Promise<ReplicaHost> {
+    await prepareDigests()
+    const host = new ReplicaHost({ ...LIMITS, ...options.limits }, parts)
+    await Promise.all([...options.drives.values()].map((drive) => host.addDrive(drive)))
+    host.#stopWatching = parts.decisions.watch((partition) => host.#observe(partition))
+    return host
+  }
+
+  /** Time passes from now on. */
+  start(): void {
+    void this.#run()
+  }
+
+  /** Time passes: every 500 ms, by start() or by a simulation. */
+  tick(): void {
+    this.#ticks += 1
+    // Watches have gaps.
+    if (this.#ticks % OBSERVE_TICKS === 0) {
+      for (const replica of this.#all()) this.#observe(replica.partition)
+    }
+    for (const drive of this.#drives.values()) drive.tick()
+  }
+
+  receive(bytes: Uint8Array): void {
+    try {
+      const { partition, from, to, message } = decodeMessage(bytes)
+      const replica = this.#find(to)
+      if (replica?.partition === partition) replica.receive(from, message)
+    } catch (error) {
+      if (!(error instanceof BadMessage)) throw error
+      this.#parts.log.warn({ error: error.message }, 'a message of a replica is not understood')
+    }
+  }
+
+  serveRows(source: ReplicaId, partition: number, signal: AbortSignal): AsyncIterable<RowsPage> {
+    const replica = this.#find(source)
+    if (replica?.partition !== partition) throw new Error(`replica ${source} does not live here`)
+    return replica.serveRows(signal)
+  }
+
+  async prepare(driveId: number, partition: number): Promise<ReplicaId> {
+    return await this.#driveOf(driveId).prepare(partition)
+  }
+
+  /** Makes a replica that the coordinator named, durably. Only for one that never lived: whose partition never had a primary. */
+  async found(id: ReplicaId, partition: number): Promise<void> {
+    const name = parseReplicaId(id)
+    assert(name !== undefined, 'the coordinator gives names of replicas')
+    await this.#driveOf(name.driveId).found(partition, name.incarnation)
+  }
+
+  onReign(listener: (reign: Reigning) => void): () => void {
+    this.#listeners.add(listener)
+    for (const { reign } of this.#all()) if (reign !== undefined) listener(reign)
+    return () => this.#listeners.delete(listener)
+  }
+
+  replicas(): ReplicaStatus[] {
+    return [...this.#all()].map(({ status }) => status)
+  }
+
+  /** Takes a drive in. One that can not be opened now is tried again. */
+  async addDrive(drive: MetaDrive): Promise<void> {
+    assert(!this.#drives.has(drive.id), 'a drive is closed before it is taken in again')
+    drive.onFailure(() => void this.driveFailed(drive.id))
+    await this.#openDrive(drive)
+  }
+
+  async driveFailed(driveId: number): Promise<void> {
+    const drive = this.#drives.get(driveId)
+    this.#drives.delete(driveId)
+    await drive?.close()
+  }
+
+  /** Ends all replicas and closes what is open on the drives. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    this.#stopWatching()
+    await Promise.all(this.#reopening.values())
+    const drives = [...this.#drives.values()]
+    this.#drives.clear()
+    await Promise.all(drives.map((drive) => drive.close()))
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#parts.world
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      // Aborted: it is time to stop.
+      await clock.sleep(TICK_MS, signal).catch(() => undefined)
+      if (!signal.aborted) this.tick()
+    }
+  }
+
+  async #openDrive(drive: MetaDrive): Promise<void> {
+    const { world, log, openLevel = openRowsLevel } = this.#parts
+    try {
+      const opened = await DriveReplicas.open(drive, this.#limits, {
+        ...{ world, log, openLevel, replica: this.#replicaParts() },
+        onTrouble: (driveId) => this.#reopen(driveId),
+      })
+      this.#drives.set(drive.id, opened)
+      if (drive.failure !== undefined || this.#closing.signal.aborted) {
+        await this.driveFailed(drive.id)
+      }
+    } catch (error) {
+      log.error({ drive: drive.id, error }, 'the metadata of a drive can not be opened')
+      if (drive.failure === undefined) this.#openLater(drive)
+    }
+  }
+
+  #replicaParts(): Parameters<typeof DriveReplicas.open>[2]['replica'] {
+    const { decisions, world } = this.#parts
+    return {
+      decisions,
+      below: (below) => asBuffer(world.random.bytes(4)).readUInt32LE(0) % below,
+      send: (envelope) => this.#send(envelope),
+      copyRows: (source, partition, signal) => this.#copyRows(source, partition, signal),
+      onReign: (reign) => {
+        for (const listener of this.#listeners) listener(reign)
+      },
+    }
+  }
+
+  /** It is closed first: what its replicas have under way there is over when they begin again. */
+  #reopen(driveId: number): void {
+    const closing = this.#drives.get(driveId)
+    if (closing === undefined) return
+    this.#drives.delete(driveId)
+    this.#openLater(closing.drive, closing.close())
+  }
+
+  #openLater(drive: MetaDrive, closed: Promise<void> = Promise.resolve()): void {
+    if (this.#reopening.has(drive.id)) return
+    const waitMs = this.#nextWait(drive.id)
+    const { signal } = this.#closing
+    const opened = async (): Promise<void> => {
+      await closed
+      await this.#parts.world.clock.sleep(waitMs, signal).catch(() => undefined)
+      this.#reopening.delete(drive.id)
+      if (!signal.aborted && drive.failure === undefined) await this.#openDrive(drive)
+    }
+    this.#reopening.set(drive.id, opened())
+  }
+
+  #nextWait(driveId: number): number {
+    const atMs = this.#parts.world.clock.monotonicMs()
+    const last = this.#reopened.get(driveId)
+    const isFirst = last === undefined || atMs - last.atMs > 2 * REOPEN_MS_MAX
+    const waitMs = isFirst ? REOPEN_MS : Math.min(2 * last.waitMs, REOPEN_MS_MAX)
+    this.#reopened.set(driveId, { waitMs, atMs })
+    return waitMs
+  }
+
+  #send(envelope: Envelope): void {
+    const { partition, from, to, message } = envelope
+    const here = this.#find(to)
+    if (here === undefined) this.#parts.transport.send(to, encodeMessage(envelope))
+    else if (here.partition === partition) queueMicrotask(() => here.receive(from, message))
+  }
+
+  #copyRows(source: ReplicaId, partition: number, signal: AbortSignal): AsyncIterable<RowsPage> {
+    const isHere = this.#find(source) !== undefined
+    if (isHere) return this.serveRows(source, partition, signal)
+    return this.#parts.transport.copyRows(source, partition, signal)
+  }
+
+  #observe(partition: number): void {
+    const decision = this.#parts.decisions.get(partition)
+    if (decision === undefined) return
+    for (const replica of this.#all()) {
+      if (replica.partition === partition) replica.observe(decision)
+    }
+  }
+
+  *#all(): Generator<HostedReplica> {
+    for (const { replicas } of this.#drives.values()) yield* replicas.values()
+  }
+
+  #find(id: ReplicaId): HostedReplica | undefined {
+    const driveId = parseReplicaId(id)?.driveId
+    return driveId === undefined ? undefined : this.#drives.get(driveId)?.replicas.get(id)
+  }
+
+  #driveOf(driveId: number): DriveReplicas {
+    const drive = this.#drives.get(driveId)
+    if (drive === undefined) throw new Error(`drive ${driveId} has no metadata here`)
+    return drive
+  }
+}

@@ -23,6 +23,8 @@ const AWAITED: readonly string[] = [
   'src/objects/write-quorum.ts',
   'src/storage-node/drives-of-nodes.ts',
   'src/storage-node/replicated/replica-host.ts',
+  'src/storage-node/rpc/partition-service.ts',
+  'src/storage-node/rpc/remote-partition.ts',
   'src/placement/etcd/restore-coordinator.ts',
 ]
 

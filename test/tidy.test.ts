@@ -22,9 +22,11 @@ const EXCEPTIONS: readonly Exception[] = []
 const AWAITED: readonly string[] = [
   'src/objects/write-quorum.ts',
   'src/storage-node/drives-of-nodes.ts',
-  'src/storage-node/replicated/replica-host.ts',
-  'src/storage-node/rpc/partition-service.ts',
-  'src/storage-node/rpc/remote-partition.ts',
+  'src/storage-node/replicated/founder.ts',
+  'src/storage-node/replicated/peer-transport.ts',
+  'src/storage-node/replicated/record-decisions.ts',
+  'src/storage-node/replicated/replica-keeper.ts',
+  'src/storage-node/replicated/replica-service.ts',
   'src/placement/etcd/restore-coordinator.ts',
 ]
 

@@ -38,8 +38,10 @@ export interface ReplicaTransport {
    * more that do not come.
    */
   copyRows(source: ReplicaId, partition: number, signal: AbortSignal): AsyncIterable<RowsPage>
-  /** A new replica on the drive of another node, durable there and empty, that counts for nothing yet. */
+  /** The replica of a partition on the drive of another node: the one that lives there, or a new one, durable and empty, that counts for nothing. */
   prepare(driveId: number, partition: number): Promise<ReplicaId>
+  /** Whether a replica on another node lives. Rejects when nobody knows. */
+  lives(replica: ReplicaId, partition: number): Promise<boolean>
 }
 
 /** The log of a partition that is served here. */
@@ -59,7 +61,7 @@ export interface Reigning {
   log: ReignLog
   /** Aborts when the reign is over. What was appended and not acknowledged by then rejects. */
   ended: AbortSignal
-  /** Where the replicas are wanted. One that is not there yet is made with ReplicaTransport.prepare() before. */
+  /** Where the replicas are wanted. One that is not there yet is made with ReplicasOfNode.make() before. */
   want(replicas: readonly ReplicaId[]): void
 }
 
@@ -85,6 +87,12 @@ export interface ReplicasOfNode {
   serveRows(source: ReplicaId, partition: number, signal: AbortSignal): AsyncIterable<RowsPage>
   /** The other side of ReplicaTransport.prepare(). */
   prepare(driveId: number, partition: number): Promise<ReplicaId>
+  /** The other side of ReplicaTransport.lives(). */
+  lives(replica: ReplicaId, partition: number): boolean
+  /** The replica of a partition on a drive, here or on another node: the one that lives there, or a new one. */
+  make(driveId: number, partition: number): Promise<ReplicaId>
+  /** Whether the metadata of a drive is open here. */
+  hasDrive(driveId: number): boolean
   /** Calls back for every reign that is ready to serve, at once for those that are; returns how to stop. */
   onReign(listener: (reign: Reigning) => void): () => void
   /** Every replica that lives here. */

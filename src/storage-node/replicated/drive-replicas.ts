@@ -122,9 +122,8 @@ export class DriveReplicas {
   /** The replica of a partition that lives here, or a new one, once it is durable. */
   prepare(partition: number): Promise<ReplicaId> {
     return this.#making.run(async () => {
-      for (const { id, partition: known } of this.#replicas.values()) {
-        if (known === partition) return id
-      }
+      const here = this.#oneOf(partition)
+      if (here !== undefined) return here.id
       const incarnation = Buffer.from(this.#parts.world.random.bytes(8)).toString('hex')
       return await this.#make(partition, incarnation)
     })
@@ -185,6 +184,13 @@ export class DriveReplicas {
 
   async #keepStates(): Promise<void> {
     await Promise.all([...this.#replicas.values()].map((replica) => replica.keepState()))
+  }
+
+  /** The one that counts, or else any. */
+  #oneOf(partition: number): HostedReplica | undefined {
+    const here = [...this.#replicas.values()].filter((one) => one.partition === partition)
+    const decision = this.#parts.replica.decisions.get(partition)
+    return here.find(({ id }) => decision && votersOf(decision).includes(id)) ?? here[0]
   }
 
   async #make(partition: number, incarnation: string): Promise<ReplicaId> {

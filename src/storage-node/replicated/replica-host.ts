@@ -125,6 +125,19 @@ export class ReplicaHost implements ReplicasOfNode {
     return await this.#driveOf(driveId).prepare(partition)
   }
 
+  lives(replica: ReplicaId, partition: number): boolean {
+    return this.#find(replica)?.partition === partition
+  }
+
+  async make(driveId: number, partition: number): Promise<ReplicaId> {
+    if (this.hasDrive(driveId)) return await this.prepare(driveId, partition)
+    return await this.#parts.transport.prepare(driveId, partition)
+  }
+
+  hasDrive(driveId: number): boolean {
+    return this.#drives.has(driveId)
+  }
+
   /** Makes a replica that the coordinator named, durably. Only for one that never lived: whose partition never had a primary. */
   async found(id: ReplicaId, partition: number): Promise<void> {
     const name = parseReplicaId(id)
@@ -150,6 +163,11 @@ export class ReplicaHost implements ReplicasOfNode {
   }
 
   async driveFailed(driveId: number): Promise<void> {
+    await this.closeDrive(driveId)
+  }
+
+  /** Ends the replicas of a drive and closes what is open on it. They begin again when it is taken in again. */
+  async closeDrive(driveId: number): Promise<void> {
     const drive = this.#drives.get(driveId)
     this.#drives.delete(driveId)
     await drive?.close()

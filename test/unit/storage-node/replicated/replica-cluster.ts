@@ -242,6 +242,8 @@ export class ReplicaCluster {
       },
       copyRows: (source, partition, signal) => this.#copyRows(id, { source, partition, signal }),
       prepare: async (driveId, partition) => await this.host(driveId).prepare(driveId, partition),
+      lives: async (replica, partition) =>
+        this.host(parseReplicaId(replica)!.driveId).lives(replica, partition),
     }
   }
 

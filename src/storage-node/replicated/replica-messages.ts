@@ -1,0 +1,137 @@
+// What hosts of replicas ask each other, as bytes and back. Layout: docs/formats/node-protocol.md.
+import type { ReplicaId } from '../../metadata/replication/decision.ts'
+import { parseReplicaId } from '../../metadata/replication/replica-id.ts'
+import { FieldReader, FieldWriter } from '../rpc/fields.ts'
+import { BadMessage } from '../rpc/trouble.ts'
+import type { CopiedRow, RowsPage } from './contract.ts'
+
+/** What one host asks another. */
+export type ReplicaRequest =
+  /** Messages of the replication protocol: no answer. */
+  | { kind: 'messages'; messages: readonly Uint8Array[] }
+  /** Answered by the name of a replica. */
+  | { kind: 'prepare'; driveId: number; partition: number }
+  /** Answered by yes or no. */
+  | { kind: 'lives'; replica: ReplicaId; partition: number }
+  /** Answered by a page of rows, or by the end. `copy` is a number that the asker draws by chance; pages are asked for in order. */
+  | { kind: 'page'; copy: number; index: number; source: ReplicaId; partition: number }
+  /** No more pages are wanted. */
+  | { kind: 'end-copy'; copy: number }
+
+const KINDS = { messages: 1, prepare: 2, lives: 3, page: 4, 'end-copy': 5 } as const
+
+/** Of one request, however small they are. */
+const MESSAGES_MAX = 4096
+const ROWS_MAX = 0x1_0000
+
+/** The bytes of a request. */
+export function encodeRequest(request: ReplicaRequest): Buffer {
+  const fields = new FieldWriter().u8(KINDS[request.kind])
+  switch (request.kind) {
+    case 'messages':
+      fields.u32(request.messages.length)
+      for (const message of request.messages) fields.bytes(message)
+      break
+    case 'prepare':
+      fields.u32(request.driveId).u32(request.partition)
+      break
+    case 'lives':
+      fields.text(request.replica).u32(request.partition)
+      break
+    case 'page':
+      fields.u64(request.copy).u32(request.index).text(request.source).u32(request.partition)
+      break
+    case 'end-copy':
+      fields.u64(request.copy)
+      break
+  }
+  return fields.end()
+}
+
+/** The request in the bytes. Throws BadMessage. */
+export function decodeRequest(bytes: Uint8Array): ReplicaRequest {
+  const fields = new FieldReader(bytes)
+  const request = readRequest(fields.u8(), fields)
+  fields.end()
+  return request
+}
+
+/** The name of a replica as an answer. */
+export function encodeReplica(replica: ReplicaId): Buffer {
+  return new FieldWriter().text(replica).end()
+}
+
+export function decodeReplica(bytes: Uint8Array): ReplicaId {
+  const fields = new FieldReader(bytes)
+  const replica = readReplica(fields)
+  fields.end()
+  return replica
+}
+
+/** Yes or no. */
+export function encodeFlag(flag: boolean): Buffer {
+  return new FieldWriter().u8(flag ? 1 : 0).end()
+}
+
+export function decodeFlag(bytes: Uint8Array): boolean {
+  const fields = new FieldReader(bytes)
+  const flag = fields.u8() === 1
+  fields.end()
+  return flag
+}
+
+/** A page, or the end of a copy. */
+export function encodePage(page: RowsPage | undefined): Buffer {
+  const fields = new FieldWriter().u8(page === undefined ? 0 : 1)
+  if (page === undefined) return fields.end()
+  fields.u64(page.position.epoch).u64(page.position.sequence).u32(page.rows.length)
+  for (const { key, value } of page.rows) fields.bytes(key).bytes(value)
+  return fields.end()
+}
+
+export function decodePage(bytes: Uint8Array): RowsPage | undefined {
+  const fields = new FieldReader(bytes)
+  const page = fields.u8() === 1 ? readPage(fields) : undefined
+  fields.end()
+  return page
+}
+
+function readRequest(kind: number, fields: FieldReader): ReplicaRequest {
+  switch (kind) {
+    case KINDS.messages:
+      return { kind: 'messages', messages: readMany(fields, MESSAGES_MAX, () => fields.bytes()) }
+    case KINDS.prepare:
+      return { kind: 'prepare', driveId: fields.u32(), partition: fields.u32() }
+    case KINDS.lives:
+      return { kind: 'lives', replica: readReplica(fields), partition: fields.u32() }
+    case KINDS.page: {
+      const [copy, index] = [fields.u64(), fields.u32()]
+      return { kind: 'page', copy, index, source: readReplica(fields), partition: fields.u32() }
+    }
+    case KINDS['end-copy']:
+      return { kind: 'end-copy', copy: fields.u64() }
+    default:
+      throw new BadMessage('a replica is asked for something that is not known')
+  }
+}
+
+function readPage(fields: FieldReader): RowsPage {
+  const position = { epoch: fields.u64(), sequence: fields.u64() }
+  const rows = readMany(fields, ROWS_MAX, (): CopiedRow => {
+    const key = fields.bytes()
+    return { key, value: fields.bytes() }
+  })
+  return { position, rows }
+}
+
+function readMany<T>(fields: FieldReader, most: number, read: () => T): T[] {
+  const count = fields.u32()
+  if (count > most) throw new BadMessage('a message has too many parts')
+  return Array.from({ length: count }, read)
+}
+
+function readReplica(fields: FieldReader): ReplicaId {
+  const text = fields.text()
+  if (parseReplicaId(text) === undefined) throw new BadMessage('no name of a replica')
+  return text as ReplicaId
+}

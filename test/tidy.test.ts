@@ -20,6 +20,7 @@ const EXCEPTIONS: readonly Exception[] = []
 
 /** Rooms of the cluster that are tested by themselves before a command uses them. Only ever shorter once one does. */
 const AWAITED: readonly string[] = [
+  'src/cluster/node-upkeep.ts',
   'src/objects/write-quorum.ts',
   'src/storage-node/drives-of-nodes.ts',
   'src/storage-node/replicated/founder.ts',

@@ -212,6 +212,14 @@ export class Healer {
     this.#mover.lookAgain()
   }
 
+  /** Other partitions are led here than before: of their blobs nothing is known. */
+  partitionsChanged(): void {
+    this.#isClean = false
+    this.#schedule.disturb(this.#nowMs())
+    this.#owed.tryAllAgain()
+    this.#mover.lookAgain()
+  }
+
   /** A drive has more room than before, or less: what waited for room may go on. */
   roomChanged(): void {
     const nowMs = this.#nowMs()

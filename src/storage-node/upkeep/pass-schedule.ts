@@ -1,5 +1,7 @@
 // When which pass over all blobs begins. Pure but for what it remembers: it is told the time.
+import { shardCount } from '../../kit/erasure-code.ts'
 import type { ClusterMap } from '../../placement/cluster-map.ts'
+import { hasNodes } from '../../placement/failure-domains.ts'
 import type { BlobWalk, PassKind } from './blob-walk.ts'
 
 /** Times of the schedule. */
@@ -42,6 +44,12 @@ export class PassSchedule {
   /** How often something happened so far that a pass under way can not vouch for. */
   get disturbances(): number {
     return this.#disturbances
+  }
+
+  /** What passes so far say is too little now. */
+  disturb(nowMs: number): void {
+    this.#disturbances += 1
+    this.wantCheck(nowMs)
   }
 
   /** Takes note of a decision of the coordinator. */
@@ -135,8 +143,24 @@ export class PassSchedule {
 
 /** How many more drives any blob of the usual code can lose. */
 export function redundancyLeft(map: ClusterMap): number {
+  if (hasNodes(map.drives)) return redundancyOfRows(map)
   const lost = map.drives.filter(({ state, isVacated }) => state === 'out' && !isVacated)
   return map.code.parityCount - lost.length
+}
+
+// Asked for at every step, of a map that stays the same.
+const leftOf = new WeakMap<ClusterMap, number>()
+
+/** Of many drives, a blob has a few: the row that lost most counts. */
+function redundancyOfRows(map: ClusterMap): number {
+  const known = leftOf.get(map)
+  if (known !== undefined) return known
+  const out = drivesOut(map)
+  const width = shardCount(map.code)
+  const lost = map.slots.map((row) => row.slice(0, width).filter((id) => out.has(id)).length)
+  const left = map.code.parityCount - Math.max(0, ...lost)
+  leftOf.set(map, left)
+  return left
 }
 
 /** Drives that are out and are not waited for. */

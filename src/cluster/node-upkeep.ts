@@ -1,0 +1,175 @@
+// Upkeep of a cluster, by the nodes: each mends, moves and scrubs the blobs of the partitions that it leads, collects their
+// garbage and forgets what expired. Shards are reached wherever they are.
+import { Codec } from '../erasure/codec.ts'
+import { mebibytes } from '../kit/bytes.ts'
+import type { ClosingStack } from '../kit/closing-stack.ts'
+import { CELL_BYTES, shardCount } from '../kit/erasure-code.ts'
+import type { Log } from '../kit/log.ts'
+import type { Registry } from '../kit/metrics.ts'
+import { type Periodic, repeat } from '../kit/periodic.ts'
+import type { Uid } from '../kit/uid.ts'
+import type { World } from '../kit/world.ts'
+import { hasTable } from '../placement/cluster-map.ts'
+import type { Coordinator } from '../placement/coordinator.ts'
+import { shardsOfWidest } from '../placement/fit-code.ts'
+import type { StorageNode } from '../storage-node/contract.ts'
+import type { FindLed } from '../storage-node/rpc/partition-seams.ts'
+import { BlobLatch } from '../storage-node/upkeep/blob-latch.ts'
+import { collectGarbage } from '../storage-node/upkeep/collect-garbage.ts'
+import { forgetExpired } from '../storage-node/upkeep/forget-expired.ts'
+import { type HealProgress, listHealMetrics } from '../storage-node/upkeep/heal-progress.ts'
+import { Healer, type HealerOptions } from '../storage-node/upkeep/healer.ts'
+import type { UnsettledWrites } from '../storage-node/upkeep/mover.ts'
+import { UpkeepPartition } from './upkeep-partition.ts'
+
+/** What people set. */
+export interface NodeUpkeepOptions {
+  scrubPeriodMs: number
+  mendDelayMs: number
+  garbageGraceMs: number
+  /** For tests. */
+  healing?: Partial<HealerOptions>
+}
+
+/** What upkeep is given. */
+export interface NodeUpkeepParts {
+  world: World
+  log: Log
+  registry: Registry
+  coordinator: Coordinator
+  /** The drives of the whole cluster; nobody waits for nodes that are away. */
+  node: StorageNode
+  /** Partitions that this process leads. */
+  findLed: FindLed
+}
+
+/** Upkeep that runs until what is on `opened` is closed. */
+export interface NodeUpkeep {
+  /** Undefined before the cluster has begun. */
+  progress(): HealProgress | undefined
+  /** Everything that can be mended is mended now. */
+  healNow(): void
+}
+
+// Stripes of the healer: of the blobs that it works on at once each has one, or waits for it.
+const HEALING_POOL_BYTES = mebibytes(16)
+
+/** The steward has waited for a node already; a drive that failed in one that lives hardly comes back. */
+const OUT_DELAY_MS = 60_000
+
+/** Shards on nodes that are away for a moment make a pass unsettled: the next one takes its time. */
+const HEAL_AGAIN_MS = 5 * 60_000
+
+const COLLECT_EVERY_MS = 5_000
+const FORGET_EVERY_MS = 60_000
+const BEGIN_EVERY_MS = 1_000
+const LOOK_EVERY_MS = 1_000
+
+/**
+ * Gateways write, and no node knows of all of them which blobs have no row yet. So no node finds by itself that nothing
+ * names a drive any more: it takes a count over the whole cluster.
+ */
+const NEVER_SETTLED: UnsettledWrites = { underWay: () => ['?' as Uid], has: () => true }
+
+/** Begins once the cluster has a table: before, nothing is stored. */
+export function startNodeUpkeep(
+  options: NodeUpkeepOptions,
+  parts: NodeUpkeepParts,
+  opened: ClosingStack,
+): NodeUpkeep {
+  const { coordinator, world, log } = parts
+  const running: { upkeep?: RunningUpkeep } = {}
+  const begin = async (): Promise<void> => {
+    if (running.upkeep !== undefined || !hasTable(coordinator.state.map)) return
+    running.upkeep = await RunningUpkeep.open(options, parts)
+  }
+  const beginning = repeat('begin-upkeep', BEGIN_EVERY_MS, begin, { clock: world.clock, log })
+  opened.defer(async () => {
+    await beginning.stop()
+    await running.upkeep?.stop()
+  })
+  listHealMetrics(() => running.upkeep?.healer.progress() ?? NOTHING_YET, parts.registry)
+  return {
+    progress: () => running.upkeep?.healer.progress(),
+    healNow: () => running.upkeep?.healer.healNow(),
+  }
+}
+
+/** The workers, side by side: they share the latch that keeps them off each other's blobs. */
+class RunningUpkeep {
+  readonly healer: Healer
+  readonly #workers: readonly Periodic[]
+
+  private constructor(healer: Healer, workers: readonly Periodic[]) {
+    this.healer = healer
+    this.#workers = workers
+  }
+
+  static async open(options: NodeUpkeepOptions, parts: NodeUpkeepParts): Promise<RunningUpkeep> {
+    const { coordinator, world, log, findLed } = parts
+    const { map } = coordinator.state
+    const ids = Array.from({ length: map.metaPartitionCount }, (_, id) => id)
+    const partitions = ids.map((id) => new UpkeepPartition(id, () => findLed(id)))
+    // Readers are in other processes: what they may be reading is kept for the time of grace.
+    const shared = { ...parts, partitions, latch: new BlobLatch(), isPinned: () => false }
+    const codec = await Codec.open({
+      maxShards: Math.max(shardCount(map.code), shardsOfWidest(map)),
+      cellBytes: CELL_BYTES,
+      poolBytes: HEALING_POOL_BYTES,
+    })
+    const { scrubPeriodMs, mendDelayMs: urgentDelayMs, garbageGraceMs: graceMs, healing } = options
+    const times = { outDelayMs: OUT_DELAY_MS, againMs: HEAL_AGAIN_MS, urgentDelayMs }
+    const healer = new Healer(
+      { ...times, scrubPeriodMs, graceMs, ...healing },
+      { ...shared, codec, writes: NEVER_SETTLED },
+    )
+    healer.start()
+    const led = new Map(ids.map((id) => [id, findLed(id)]))
+    const look = async (): Promise<void> => {
+      const changed = ids.filter((id) => led.get(id) !== findLed(id))
+      for (const id of changed) led.set(id, findLed(id))
+      if (changed.some((id) => led.get(id) !== undefined)) healer.partitionsChanged()
+    }
+    const collect = eachOf(partitions, (partition, signal) =>
+      collectGarbage({ ...shared, partitions: [partition] }, signal),
+    )
+    const forget = eachOf(partitions, (partition, signal) => forgetExpired([partition], signal))
+    const clockAndLog = { clock: world.clock, log }
+    return new RunningUpkeep(healer, [
+      repeat('look-who-leads', LOOK_EVERY_MS, look, clockAndLog),
+      repeat('collect-garbage', COLLECT_EVERY_MS, collect, clockAndLog),
+      repeat('forget-expired', FORGET_EVERY_MS, forget, clockAndLog),
+    ])
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.stop()))
+    await this.healer.stop()
+  }
+}
+
+/** A round over all of them: one that can not be asked now keeps none of the others waiting, and is heard of at the end. */
+function eachOf(
+  partitions: readonly UpkeepPartition[],
+  work: (partition: UpkeepPartition, signal: AbortSignal) => Promise<unknown>,
+): (signal: AbortSignal) => Promise<void> {
+  return async (signal) => {
+    const failed: unknown[] = []
+    for (const partition of partitions) {
+      if (signal.aborted) return
+      await work(partition, signal).catch((error: unknown) => failed.push(error))
+    }
+    if (failed.length > 0) throw failed[0]
+  }
+}
+
+const NOTHING_YET: HealProgress = {
+  ...{ queued: 0, passes: [], ended: { check: 0, scrub: 0 }, checkedBlobs: 0, mendedShards: 0 },
+  ...{ bytesRead: 0, bytesWritten: 0, checkedFiles: 0, damagedFiles: 0, waiting: 0 },
+  ...{ unrepairable: [], unrepairableCount: 0, complete: false, lastVerifiedMs: undefined },
+  moves: {
+    ...{ phase: 'idle', movedShards: 0, movedBytes: 0, anewBlobs: 0, remainingShards: undefined },
+    ...{ remainingBytes: undefined, remainingAnew: undefined, bytesPerSecond: undefined },
+    ...{ leftBehind: 0, leaving: [] },
+  },
+}

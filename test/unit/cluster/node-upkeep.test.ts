@@ -1,0 +1,120 @@
+// Upkeep by nodes: each works on the partitions that it leads, and goes on with those that come to it.
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { type NodeUpkeep, startNodeUpkeep } from '../../../src/cluster/node-upkeep.ts'
+import { UpkeepPartition } from '../../../src/cluster/upkeep-partition.ts'
+import { ClosingStack } from '../../../src/kit/closing-stack.ts'
+import { silentLog } from '../../../src/kit/log.ts'
+import { Registry } from '../../../src/kit/metrics.ts'
+import type { Clock } from '../../../src/kit/world.ts'
+import type { MetadataPartition } from '../../../src/metadata/contract.ts'
+import { metaPartitionOf } from '../../../src/placement/place.ts'
+import type { HealProgress } from '../../../src/storage-node/upkeep/heal-progress.ts'
+import { Seeded } from '../../support/seeded.ts'
+import { allBlobs, UpkeepFixture } from '../storage-node/upkeep/upkeep-fixture.ts'
+
+const random = new Seeded(83)
+const NEVER_MS = 1e12
+
+/** A node that leads the partitions in `led`. */
+function startNode(t: Test, { store }: UpkeepFixture, led: Set<number>, aheadMs = 0): NodeUpkeep {
+  const { world } = store.parts
+  const clock: Clock = {
+    now: () => world.clock.now() + aheadMs,
+    monotonicMs: () => world.clock.monotonicMs(),
+    sleep: (ms, signal) => world.clock.sleep(Math.min(ms, 20), signal),
+  }
+  const opened = new ClosingStack()
+  t.teardown(() => opened.close())
+  const healing = { againMs: 50 }
+  return startNodeUpkeep(
+    { scrubPeriodMs: NEVER_MS, mendDelayMs: 0, garbageGraceMs: 0, healing },
+    {
+      ...{ world: { ...world, clock }, log: silentLog, registry: new Registry() },
+      ...{ coordinator: store.coordinator, node: store.node },
+      findLed: (id) => (led.has(id) ? store.partitions[id] : undefined),
+    },
+    opened,
+  )
+}
+
+/** Waits until the progress is as wanted; the bound only ends a test that would fail. */
+async function until(node: NodeUpkeep, wanted: (now: HealProgress) => boolean): Promise<void> {
+  for (let round = 0; round < 4000; round += 1) {
+    const now = node.progress()
+    if (now && wanted(now)) return
+    await sleep(5)
+  }
+  throw new Error(`it never came to that: ${JSON.stringify(node.progress())}`)
+}
+
+t.test('nodes mend what they lead, and what comes to them', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  const ids = fixture.store.partitions.map(({ id }) => id)
+  for (let number = 0; number < 40; number += 1)
+    await fixture.put(`k${number}`, random.bytes(1 + random.below(20_000)))
+  const { map } = fixture.store.coordinator.state
+  const blobs = await allBlobs(fixture.store)
+  const partitionOf = (at: number): number => metaPartitionOf(map, blobs[at]!.blob.partition)
+  for (const { blob } of blobs) fixture.lose(blob, 1)
+  const half = ids.filter((id) => id % 2 === 0)
+  const led = [new Set(half), new Set<number>()]
+  const [one, other] = [startNode(t, fixture, led[0]!), startNode(t, fixture, led[1]!)]
+  await until(one, ({ complete }) => complete)
+  await until(other, ({ complete }) => complete)
+  t.equal(other.progress()?.checkedBlobs, 0, 'who leads nothing does nothing')
+  const isWhole = (at: number): boolean => !fixture.shardsOf(blobs[at]!.blob).includes(undefined)
+  for (const at of blobs.keys()) t.equal(isWhole(at), half.includes(partitionOf(at)), `blob ${at}`)
+  for (const id of ids) led[1]!.add(id)
+  led[0]!.clear()
+  await until(other, ({ complete, mendedShards }) => complete && mendedShards > 0)
+  for (const at of blobs.keys()) t.ok(isWhole(at), `blob ${at}`)
+  other.healNow()
+})
+
+t.test('garbage goes with the node that leads its partition', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  const { objects, bucket, partitions } = fixture.store
+  await fixture.put('k', random.bytes(5_000))
+  const { blob } = await fixture.reference('k')
+  await objects.delete(bucket, 'k', { conditions: {} })
+  const led = new Set<number>()
+  startNode(t, fixture, led, 3_600_000)
+  await sleep(100)
+  t.notOk(fixture.shardsOf(blob).includes(undefined), 'nobody leads it')
+  for (const { id } of partitions) led.add(id)
+  for (let round = 0; round < 4000 && fixture.shardsOf(blob).some(Boolean); round += 1)
+    await sleep(5)
+  t.ok(fixture.shardsOf(blob).every((shard) => shard === undefined))
+})
+
+t.test('what is not led here is not there to walk, and not missing either', async (t) => {
+  const fixture = await UpkeepFixture.open(4)
+  await fixture.put('k', random.bytes(500))
+  const reference = await fixture.reference('k')
+  const { map } = fixture.store.coordinator.state
+  const id = metaPartitionOf(map, reference.blob.partition)
+  let led: MetadataPartition | undefined
+  const partition = new UpkeepPartition(id, () => led)
+  t.same(await partition.scanBlobs(undefined, 10), {
+    references: [],
+    after: undefined,
+    more: false,
+  })
+  t.same(await partition.owedBlobs(10), [])
+  t.same(await partition.dueGarbage(NEVER_MS, 10), [])
+  t.equal(await partition.forgetExpired(), 0)
+  const owed = { bucketId: 1, key: 'k', blob: reference.blob }
+  await t.rejects(partition.findBlob(owed), { code: 'METADATA_UNAVAILABLE' })
+  await t.rejects(partition.settle(), { code: 'METADATA_UNAVAILABLE' })
+  await t.rejects(partition.countUploads(), { code: 'METADATA_UNAVAILABLE' })
+  const { promoted, owed: owedBefore } = partition.tally
+  led = fixture.store.partitions[id]
+  t.equal((await partition.scanBlobs(undefined, 10)).references.length, 1)
+  t.equal(partition.tally.promotedSince(promoted), undefined, 'what it missed nobody knows')
+  t.same(partition.tally.promotedSince(partition.tally.promoted), [])
+  t.not(partition.tally.owed, owedBefore)
+  const now = partition.tally.promoted
+  led = undefined
+  t.equal(partition.tally.promotedSince(now), undefined)
+})

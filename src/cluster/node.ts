@@ -15,9 +15,10 @@ import { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import { type NodeRegistration, NodeRegistry } from '../placement/etcd/node-registry.ts'
 import { DriveLocked, lockDrive, openLevelDb } from '../storage-node/drive-lock.ts'
 import { NodeServer } from '../storage-node/rpc/node-server.ts'
-import { joinServices, Peers } from '../storage-node/rpc/peers.ts'
+import { answerPings, joinServices, Peers } from '../storage-node/rpc/peers.ts'
 import { VERSIONS } from '../storage-node/rpc/session-format.ts'
 import { ShardService } from '../storage-node/rpc/shard-service.ts'
+import { startChores } from './chores.ts'
 import { openEtcd, readTlsFiles } from './etcd.ts'
 import { identityIn } from './identity.ts'
 import { type NodeFile, readNodeFile } from './node-file.ts'
@@ -82,11 +83,12 @@ async function openAll(
     driveFailed: async () => {},
     driveAside: () => {},
   })
-  const service = joinServices([shards])
+  const service = joinServices([shards, answerPings()])
   const server = new NodeServer({ identity, tls }, { world, log, service })
   const port = await listen(server, config)
   const origin = originOf(config, port, tls !== undefined)
   await register({ nodeId, origin, zone: config.zone }, { ...parts, nodes }, opened)
+  startChores({ ...parts, nodeId, coordinator, peers }, opened)
   return {
     ...{ nodeId, clusterId, origin },
     drives: storage.drives.list(),

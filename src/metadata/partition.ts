@@ -7,6 +7,7 @@ import { refusesQueries } from './commands/bucket-gate.ts'
 import type { GarbagePolicy } from './commands/decision.ts'
 import { type CommandPipeline, openPipeline, type PipelineParts } from './commands/pipeline.ts'
 import { rowsInOrder } from './commands/rows-in-order.ts'
+import { confirmedPartition } from './confirmed-partition.ts'
 import type {
   AnnotationScan,
   AnswerTo,
@@ -102,7 +103,9 @@ export async function openPartition(
   await prepareDigests()
   const { garbage = USUAL_GARBAGE, pendingMax = 1024, waitingMax = 8192 } = options
   const pipeline = await openPipeline({ garbage, pendingMax, waitingMax }, parts)
-  return new Partition(options, parts.log.rows, pipeline)
+  const partition = new Partition(options, parts.log.rows, pipeline)
+  const { log } = parts
+  return log.confirm ? confirmedPartition(partition, () => log.confirm!()) : partition
 }
 
 /** Queries read rows that are durable; a write whose fate is open is waited for where it could matter. */
@@ -136,9 +139,9 @@ class Partition implements MetadataPartition {
     this.tally = pipeline.tally
   }
 
-  async commit<C extends Command>(command: C): Promise<AnswerTo<C>> {
+  async commit<C extends Command>(command: C, isLate?: () => boolean): Promise<AnswerTo<C>> {
     this.#admit(command)
-    return await this.#inTime(this.#pipeline.commit(command))
+    return await this.#inTime(this.#pipeline.commit(command, isLate))
   }
 
   forgetExpired(): Promise<number> {

@@ -9,7 +9,7 @@ const from = Number(process.env.SIM_FROM ?? 1)
 const seeds = Number(process.env.SIM_SEEDS ?? 500)
 const program = fileURLToPath(new URL('./run.js', import.meta.url))
 
-t.test(`seeds ${from} to ${from + seeds - 1}`, { timeout: 360_000 }, async (t) => {
+t.test(`seeds ${from} to ${from + seeds - 1}`, { timeout: 1_200_000 }, async (t) => {
   const share = Math.ceil(seeds / PROCESSES)
   const slices = Array.from({ length: PROCESSES }, (_, index) => from + index * share)
   await Promise.all(

@@ -64,16 +64,19 @@ export class CommandPipeline {
     this.#turn = new Semaphore(1, { maxWaiting: options.pendingMax })
   }
 
-  /** Decides, appends, and answers once that is durable. */
-  async commit<C extends Command>(command: C): Promise<AnswerTo<C>> {
+  /** Decides, appends, and answers once that is durable. Appends nothing for a command once `isLate` says so. */
+  async commit<C extends Command>(command: C, isLate?: () => boolean): Promise<AnswerTo<C>> {
     await this.#places.acquire()
     try {
       for (;;) {
-        const { decision, fate } = await this.#decideInTurn(command)
+        const { decision, fate } = await this.#decideInTurn(command, isLate)
         // A refusal waits as well: it may rest on a write that is not durable yet.
         const failure = await fate
         if (failure) throw unavailable(failure)
-        if (decision.kind === 'answer') return decision.answer
+        if (decision.kind === 'more') continue
+        // Nothing of its own in the log makes sure that somebody else does not know better.
+        if (decision.batch.length === 0) await this.#parts.log.confirm?.()
+        return decision.answer
       }
     } finally {
       this.#places.release()
@@ -124,14 +127,19 @@ export class CommandPipeline {
 
   async #decideInTurn<C extends Command>(
     command: C,
+    isLate?: () => boolean,
   ): Promise<{ decision: Decision<AnswerTo<C>>; fate: Fate }> {
     await this.#turn.acquire()
     try {
       if (this.#failure) throw unavailable(this.#failure)
       const context = this.#newContext()
       const decision = await decide(command, context)
-      const batch = [...decision.batch, ...(await this.#sweepSometimes(context))]
+      const swept = await this.#sweepSometimes(context)
+      const isOver = decision.batch.length > 0 && isLate?.() === true
+      // What was swept is not looked at again.
+      const batch = isOver ? swept : [...decision.batch, ...swept]
       if (batch.length > 0) this.#append(batch, context.time)
+      if (isOver) throw new MetadataUnavailable('the time of the command was over')
       return { decision, fate: this.#lastFate }
     } finally {
       this.#turn.release()

@@ -46,4 +46,9 @@ export interface PartitionLog {
    * Rejects with MetadataUnavailable when that can not be reached: nothing more can be appended then.
    */
   append(batch: RowBatch): Promise<LogPosition>
+  /**
+   * Resolves when surely nobody else led the partition when it was called, so that rows show everything that was
+   * acknowledged before. Rejects with MetadataUnavailable. Absent where nobody else can lead it.
+   */
+  confirm?(): Promise<void>
 }

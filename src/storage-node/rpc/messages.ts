@@ -22,6 +22,8 @@ export const MessageType = {
   CommitCommand: 48,
   /** A question to a metadata partition. */
   AskQuestion: 49,
+  /** Nothing but whether the node answers. */
+  Ping: 64,
 } as const
 
 /** One request of a batch. `id` is of this batch only; `deadlineMs` on the clock of who is asked. */

@@ -9,6 +9,8 @@ import type { LaneRequest } from './lane.ts'
 export interface PrimaryHints {
   /** The id of the node; undefined where nobody is known to lead. */
   primaryOf(partition: MetaPartitionId): string | undefined
+  /** Nodes that have replicas of it, and may know who leads when who did is silent. Absent: not known. */
+  replicasOf?(partition: MetaPartitionId): readonly string[]
   /** Calls back when another node is heard to lead a partition, or none; returns how to stop. */
   watch(listener: (partition: MetaPartitionId) => void): () => void
 }
@@ -25,7 +27,7 @@ export interface PartitionTransport {
 /** Finds a partition that is led by this process now, and is ready to be asked. */
 export type FindLed = (partition: MetaPartitionId) => MetadataPartition | undefined
 
-/** `new RemotePartition({ id }, parts)`: a partition, asked wherever it is led. One for each id; all share the parts. */
+/** What `remotePartitions(count, parts)` needs: partitions that are asked wherever they are led. */
 export interface RemotePartitionParts {
   primaries: PrimaryHints
   /** Peers, or the network of a simulation. */

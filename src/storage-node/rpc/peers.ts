@@ -58,6 +58,12 @@ export class Peers implements MessageTransport, PartitionTransport {
     return await this.#peerOf(to).ask(lane, request, 'partitions')
   }
 
+  /** Whether a node answers: rejects as send() does. */
+  async ping(to: string, deadlineMs: number): Promise<void> {
+    const request = { type: MessageType.Ping, body: new Uint8Array(), deadlineMs }
+    await this.#peerOf(to).ask('pulse', request, 'metadata')
+  }
+
   /** Breaks off what is under way. */
   async close(): Promise<void> {
     await this.setOrigins(new Map())
@@ -83,6 +89,14 @@ export function answerMessages(
     messages: new Map([
       [MessageType.Metadata, (body, { from, deadlineMs }) => answer(from, body, deadlineMs)],
     ]),
+    streams: new Map(),
+  }
+}
+
+/** What a node answers to those who only want to know whether it does. */
+export function answerPings(): NodeService {
+  return {
+    messages: new Map([[MessageType.Ping, async () => new Uint8Array()]]),
     streams: new Map(),
   }
 }

@@ -47,6 +47,16 @@ export interface Fixture {
   store: Store
 }
 
+/** What a command that must not come rejects with: another process is told no more than that it failed. */
+export const WRONG = { name: /^(AssertionFailed|MetadataUnavailable)$/ }
+
+let reach = (partition: MetadataPartition): MetadataPartition => partition
+
+/** From now on tests ask partitions by what `wanted` makes of them. */
+export function reachPartitions(wanted: typeof reach): void {
+  reach = wanted
+}
+
 /** A partition over a new log in memory, or over `log`. */
 export async function openFixture(
   options: Partial<PartitionOptions> = {},
@@ -54,7 +64,7 @@ export async function openFixture(
   clock = new TestClock(),
 ): Promise<Fixture> {
   const garbage = { graceMs: 1000, bytesPerSecond: MIB }
-  const partition = await openPartition({ id: 0, garbage, ...options }, { log, clock })
+  const partition = reach(await openPartition({ id: 0, garbage, ...options }, { log, clock }))
   return { partition, log, clock, store: new Store(partition, clock) }
 }
 
@@ -300,7 +310,7 @@ export class Store {
     const page = await this.#partition.scanObjects({
       ...everything,
       bucket: this.bucket,
-      limit: 100_000,
+      limit: 10_000,
     })
     if (page === 'bucket-gone') throw new Error('the bucket is gone')
     return page.entries.map((entry) => (entry.kind === 'entry' ? entry.key : entry.prefix))

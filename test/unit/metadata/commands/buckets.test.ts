@@ -1,7 +1,7 @@
 // The life of a bucket as a partition sees it: frozen, thawed, dropped, and never written to again.
 import t from 'tap'
 import { KeyKind } from '../../../../src/metadata/rows/keys.ts'
-import { bucket, everything, listed, MIB, openFixture } from '../partition-fixture.ts'
+import { bucket, everything, listed, MIB, openFixture, WRONG } from '../partition-fixture.ts'
 
 const GONE = { kind: 'bucket-gone' }
 
@@ -110,9 +110,9 @@ t.test('a dropped bucket never comes back', async (t) => {
 
 t.test('only a frozen and empty bucket can be dropped', async (t) => {
   const { store } = await openFixture()
-  await t.rejects(store.dropBucket(1), { name: 'AssertionFailed' })
+  await t.rejects(store.dropBucket(1), WRONG)
   await store.put('k', 'a')
   await store.setBucket('frozen', 1)
-  await t.rejects(store.dropBucket(1), { name: 'AssertionFailed' })
+  await t.rejects(store.dropBucket(1), WRONG)
   t.match(await store.get('k'), { etag: 'a' })
 })

@@ -1,0 +1,24 @@
+// A partition that may have been deposed without knowing: no question is answered before its log is sure that it was not.
+import type { MetadataPartition } from './contract.ts'
+import { askQuestion, queriesThrough } from './questions.ts'
+
+/**
+ * `partition`, asked only once `confirm` has resolved, which was called after the question came (storage.md 2, Reads).
+ * Commands pass: an entry of their own makes sure, and the pipeline asks for the others.
+ */
+export function confirmedPartition(
+  partition: MetadataPartition,
+  confirm: () => Promise<void>,
+): MetadataPartition {
+  const queries = queriesThrough((async (name, asked) => {
+    await confirm()
+    return await askQuestion(partition, name, asked)
+  }) as Parameters<typeof queriesThrough>[0])
+  return {
+    ...queries,
+    id: partition.id,
+    tally: partition.tally,
+    commit: (command, isLate) => partition.commit(command, isLate),
+    forgetExpired: () => partition.forgetExpired(),
+  }
+}

@@ -1,0 +1,57 @@
+// What becomes of the drives of nodes that do not answer: taken off the map when it is one failure domain and enough is
+// left, and back when they answer again. Pure. A wrong guess must never cost more than some copying (storage.md 5).
+import type { ClusterMap, MapDrive } from './cluster-map.ts'
+import type { Change } from './coordinator.ts'
+import { markActive, markOut } from './coordinator-changes.ts'
+import { FailureDomains, nodeOf, zoneOf } from './failure-domains.ts'
+import { stayingDrives } from './rebalance.ts'
+
+/** Of drives that are out because their node was silent for too long: for people, and to know them again. */
+export const SILENT_REASON = 'its node does not answer'
+
+/** With less than so much of the drives in service, the rest is more likely cut off than dead, and has no room anyway. */
+const LEAST_SHARE = 0.75
+
+/** Drives of silent nodes that are to be out: none when nodes of two failure domains are silent, or too few would be left. */
+export function drivesToTakeOut(map: ClusterMap, isSilent: (nodeId: string) => boolean): number[] {
+  const silent = map.drives.filter(({ nodeId }) => nodeId !== undefined && isSilent(nodeId))
+  const taken = map.drives.filter(
+    ({ state, reason }) => state === 'out' && reason === SILENT_REASON,
+  )
+  const domainOf = wholeOf(map)
+  if (new Set([...silent, ...taken].map(domainOf)).size !== 1) return []
+  const ids = silent.filter(({ state }) => state !== 'out').map(({ id }) => id)
+  const staying = stayingDrives(map.drives)
+  const left = staying.filter(({ id, state }) => state === 'active' && !ids.includes(id))
+  return left.length < staying.length * LEAST_SHARE ? [] : ids
+}
+
+/** Drives that were taken out and whose nodes answer again. */
+export function drivesToTakeBack(map: ClusterMap, answers: (nodeId: string) => boolean): number[] {
+  return map.drives
+    .filter(({ state, reason }) => state === 'out' && reason === SILENT_REASON)
+    .filter(({ nodeId }) => nodeId !== undefined && answers(nodeId))
+    .map(({ id }) => id)
+}
+
+/** Both, by the map as it is when it is decided. */
+export function followNodes(
+  isSilent: (nodeId: string) => boolean,
+  answers: (nodeId: string) => boolean,
+): Change {
+  return (state) => {
+    const changes = [
+      ...drivesToTakeBack(state.map, answers).map((id) => markActive(id)),
+      ...drivesToTakeOut(state.map, isSilent).map((id) => markOut(id, SILENT_REASON)),
+    ]
+    let edited = state
+    for (const change of changes) edited = { ...(change(edited) ?? edited), epoch: state.epoch }
+    return edited === state ? undefined : edited
+  }
+}
+
+/** What is lost together with a drive: a zone where the table counts on zones, else a node. */
+function wholeOf(map: ClusterMap): (drive: MapDrive) => string {
+  const perZone = FailureDomains.of(map)?.limits.perZone ?? Number.POSITIVE_INFINITY
+  return Number.isFinite(perZone) ? zoneOf : nodeOf
+}

@@ -1,0 +1,185 @@
+// The shapes of metadata records as they travel between processes: those of metadata/records.ts, under their names.
+import { MatrixId } from '../../kit/erasure-code.ts'
+import {
+  type Annotation,
+  type AnyVersion,
+  type Blob,
+  type BucketRef,
+  CHECKSUM_ALGORITHMS,
+  type Checksum,
+  type DeleteMarker,
+  type Encryption,
+  type ObjectVersion,
+  type Part,
+  type Retention,
+  type SystemHeaders,
+  type Tag,
+  type Upload,
+} from '../../metadata/records.ts'
+import { versionIdBytes } from '../../metadata/rows/version-id.ts'
+import {
+  bytes,
+  choice,
+  count,
+  countUpTo,
+  flag,
+  hasField,
+  just,
+  list,
+  number,
+  optional,
+  record,
+  type Shape,
+  text,
+  texts,
+  uid,
+  variants,
+} from './shapes.ts'
+import { BadMessage } from './trouble.ts'
+
+const yes = just(true)
+
+/** Numbers of parts fit into 16 bits on disk. */
+export const partNumber = countUpTo(0xffff)
+
+/** The id of a version as rows have it. */
+export const versionId: Shape<string> = (found, unknownFields) => {
+  const id = text(found, unknownFields)
+  if (versionIdBytes(id) === undefined) throw new BadMessage('the id of a version is none')
+  return id
+}
+
+export const bucketRef = record<BucketRef>({
+  id: count,
+  revision: count,
+  versioning: choice(['unversioned', 'enabled', 'suspended']),
+})
+
+export const blob = record<Blob>({
+  uid,
+  origin: optional(uid),
+  part: partNumber,
+  bytes: count,
+  code: record<Blob['code']>({
+    dataCount: countUpTo(255),
+    parityCount: countUpTo(255),
+    matrix: choice(Object.values(MatrixId)),
+  }),
+  cellBytes: count,
+  partition: count,
+  drives: list(countUpTo(0xffff)),
+})
+
+export const checksum = record<Checksum>({
+  algorithm: choice(CHECKSUM_ALGORITHMS),
+  type: choice(['FULL_OBJECT', 'COMPOSITE']),
+  value: text,
+})
+
+export const tag = record<Tag>({ key: text, value: text })
+
+export const retention = record<Retention>({
+  mode: choice(['GOVERNANCE', 'COMPLIANCE']),
+  untilMs: number,
+})
+
+type EncryptionOf<Kind> = Extract<Encryption, { kind: Kind }>
+
+const encryption = variants<Encryption, 'kind'>('kind', {
+  'SSE-S3': record<EncryptionOf<'SSE-S3'>>({ kind: just('SSE-S3'), wrappedKey: bytes }),
+  'SSE-KMS': record<EncryptionOf<'SSE-KMS'>>({
+    kind: just('SSE-KMS'),
+    wrappedKey: bytes,
+    keyId: text,
+    context: optional(text),
+    bucketKey: optional(yes),
+  }),
+  'SSE-C': record<EncryptionOf<'SSE-C'>>({
+    kind: just('SSE-C'),
+    wrappedKey: bytes,
+    keyMd5: text,
+  }),
+})
+
+const attributes = {
+  headers: record<SystemHeaders>({
+    contentType: optional(text),
+    cacheControl: optional(text),
+    contentDisposition: optional(text),
+    contentEncoding: optional(text),
+    contentLanguage: optional(text),
+    expires: optional(text),
+    websiteRedirectLocation: optional(text),
+  }),
+  userMetadata: texts,
+  storageClass: text,
+  tags: optional(list(tag)),
+  retention: optional(retention),
+  legalHold: optional(flag),
+}
+
+/** The fields of a VersionName. */
+export const versionName = { versionId, versioned: optional(yes) }
+
+/** What of a version does not come from the log. */
+export const versionFields = {
+  ...attributes,
+  bytes: count,
+  etag: text,
+  checksum: optional(checksum),
+  blob: optional(blob),
+  manifest: optional(record<NonNullable<ObjectVersion['manifest']>>({ uid, partCount: count })),
+  annotationsId: optional(versionId),
+  encryption: optional(encryption),
+}
+
+export const objectVersion = record<ObjectVersion>({
+  ...versionName,
+  ...versionFields,
+  modifiedMs: number,
+  editId: optional(uid),
+  unconfirmed: optional(yes),
+})
+
+export const deleteMarker = record<DeleteMarker>({
+  ...versionName,
+  deleteMarker: yes,
+  modifiedMs: number,
+})
+
+export const anyVersion: Shape<AnyVersion> = (found, unknownFields) => {
+  const isMarker = hasField(found, 'deleteMarker')
+  return isMarker ? deleteMarker(found, unknownFields) : objectVersion(found, unknownFields)
+}
+
+/** What of an annotation does not come from the log. */
+export const annotationFields = {
+  name: text,
+  bytes: count,
+  etag: text,
+  checksum: optional(checksum),
+  blob: optional(blob),
+}
+
+export const annotation = record<Annotation>({ ...annotationFields, modifiedMs: number })
+
+/** What of an upload does not come from the log. */
+export const uploadFields = {
+  ...attributes,
+  uploadId: uid,
+  checksumAlgorithm: optional(choice(CHECKSUM_ALGORITHMS)),
+  checksumType: optional(choice(['FULL_OBJECT', 'COMPOSITE'])),
+  encryption: optional(encryption),
+}
+
+export const upload = record<Upload>({ ...uploadFields, initiatedMs: number })
+
+/** What of a part comes neither from the log nor from its place. */
+export const partFields = {
+  bytes: count,
+  etag: text,
+  checksum: optional(checksum),
+  blob: optional(blob),
+}
+
+export const part = record<Part>({ ...partFields, number: partNumber, modifiedMs: number })

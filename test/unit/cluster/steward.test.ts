@@ -1,0 +1,257 @@
+// What a node does for the whole cluster: it sees who answers, begins the cluster, and takes the drives of dead nodes off the map.
+import t from 'tap'
+import { awaitBeginning, beginCluster } from '../../../src/cluster/begin-cluster.ts'
+import { NodePulse } from '../../../src/cluster/node-pulse.ts'
+import { ReplicaPlacer } from '../../../src/cluster/place-replicas.ts'
+import { Steward } from '../../../src/cluster/steward.ts'
+import { prepareDigests } from '../../../src/digest/prepare.ts'
+import { silentLog } from '../../../src/kit/log.ts'
+import type { Clock } from '../../../src/kit/world.ts'
+import type { ReplicaId } from '../../../src/metadata/replication/decision.ts'
+import { hasTable } from '../../../src/placement/cluster-map.ts'
+import type { Change, ClusterState } from '../../../src/placement/coordinator.ts'
+import { addDrives, drainDrive, type NewDrive } from '../../../src/placement/coordinator-changes.ts'
+import { EtcdCoordinator } from '../../../src/placement/coordinator-etcd.ts'
+import { EtcdClient } from '../../../src/placement/etcd/etcd-client.ts'
+import { PartitionRecords } from '../../../src/placement/etcd/partition-records.ts'
+import { emptyClusterMap, planFirstMap } from '../../../src/placement/first-map.ts'
+import { replicaDrives } from '../../../src/placement/replica-drives.ts'
+import type { Reigning } from '../../../src/storage-node/replicated/contract.ts'
+import { NodeRefused, NodeUnreachable } from '../../../src/storage-node/rpc/trouble.ts'
+import { membersOf } from '../../contracts/etcd-coordinator.contract.ts'
+import { openEtcdInMemory } from '../../support/etcd-in-memory.ts'
+
+await prepareDigests()
+
+// Timers of the store keep no process alive.
+const alive = setInterval(() => {}, 1_000)
+t.teardown(() => clearInterval(alive))
+
+function stateOf(nodes: number): ClusterState {
+  return {
+    ...{ clusterId: 'c', epoch: 1, metaPartitions: [], buckets: {}, nextBucketId: 1 },
+    nextDriveId: 100,
+    map: emptyClusterMap('7', { partitionCount: 64, metaPartitionCount: 8 }),
+    cluster: { nodesExpected: nodes, secret: '00' },
+  }
+}
+
+function drivesOf(nodes: number): NewDrive[] {
+  return Array.from({ length: nodes }, (_, at) => ({
+    ...{ id: at + 1, uuid: `drive-${at + 1}`, weight: 1000, path: '/d', nodeId: `n${at + 1}` },
+  }))
+}
+
+/** A state with its table, and who changes it. */
+function startedCluster(nodes: number) {
+  const added = addDrives(drivesOf(nodes))(stateOf(nodes))!
+  const plan = planFirstMap({ ...added, epoch: 2 })
+  if (plan.kind !== 'possible') throw new Error(plan.kind)
+  const coordinator = {
+    state: { ...added, epoch: 3, map: plan.map } as ClusterState,
+    decide: async (change: Change) => {
+      const next = change(coordinator.state)
+      if (next) coordinator.state = { ...next, epoch: coordinator.state.epoch + 1 }
+      return coordinator.state
+    },
+    watch: () => () => {},
+  }
+  return coordinator
+}
+
+class ClockByHand implements Clock {
+  ms = 0
+  now(): number {
+    return this.ms
+  }
+  monotonicMs(): number {
+    return this.ms
+  }
+  sleep(): Promise<void> {
+    return new Promise(() => {})
+  }
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+function pulseOf(nodes: readonly string[]) {
+  const clock = new ClockByHand()
+  const dead = new Map<string, () => Error>()
+  const ping = async (id: string): Promise<void> => {
+    const trouble = dead.get(id)
+    if (trouble) throw trouble()
+  }
+  const pulse = new NodePulse({ world: { clock }, log: silentLog, nodes: () => nodes, ping })
+  const pass = async (seconds: number): Promise<void> => {
+    for (let second = 0; second < seconds; second += 1) {
+      clock.ms += 1_000
+      pulse.look()
+      await turn()
+    }
+  }
+  return { pulse, clock, dead, pass }
+}
+
+const unreachable = (): Error => new NodeUnreachable('nothing came', 'unknown')
+
+t.test('a node is away after three seconds, and there with its first answer', async (t) => {
+  const { pulse, dead, pass } = pulseOf(['a', 'b'])
+  t.notOk(pulse.isAway('a') || pulse.answers('a'), 'nobody knows yet')
+  await pass(2)
+  t.ok(pulse.answers('a'))
+  dead.set('a', unreachable)
+  await pass(2)
+  t.notOk(pulse.isAway('a'))
+  await pass(2)
+  t.ok(pulse.isAway('a') && !pulse.answers('a'))
+  t.ok(pulse.answers('b'))
+  dead.set('a', () => new NodeRefused('it does not know that', 'unknown-request'))
+  await pass(1)
+  t.ok(pulse.answers('a'), 'who refuses is there')
+})
+
+t.test('who was stopped does not take the others for dead', async (t) => {
+  const { pulse, clock, dead, pass } = pulseOf(['a'])
+  await pass(2)
+  clock.ms += 3_600_000
+  dead.set('a', unreachable)
+  await pass(1)
+  t.ok(pulse.silentMs('a') <= 5_000)
+})
+
+t.test('a question that is not answered is not asked again beside', async (t) => {
+  let asked = 0
+  const clock = new ClockByHand()
+  const ping = (): Promise<void> => {
+    asked += 1
+    return new Promise(() => {})
+  }
+  const pulse = new NodePulse({ world: { clock }, log: silentLog, nodes: () => ['a'], ping })
+  for (let second = 0; second < 10; second += 1) {
+    clock.ms += 1_000
+    pulse.look()
+  }
+  t.equal(asked, 1)
+  t.ok(pulse.isAway('a'))
+})
+
+t.test('after 15 minutes the drives of a dead node are out; with it they are back', async (t) => {
+  const coordinator = startedCluster(6)
+  const { pulse, clock, dead, pass } = pulseOf(['n2', 'n3', 'n4', 'n5', 'n6'])
+  let isInCharge = true
+  const parts = { world: { clock }, log: silentLog, coordinator, pulse, nodeId: 'n1' }
+  const steward = new Steward({ ...parts, isInCharge: () => isInCharge })
+  const outs = (): number[] =>
+    coordinator.state.map.drives.filter(({ state }) => state === 'out').map(({ id }) => id)
+  await pass(2)
+  dead.set('n3', unreachable)
+  await pass(890)
+  await steward.look()
+  t.same(outs(), [])
+  await pass(20)
+  isInCharge = false
+  await steward.look()
+  t.same(outs(), [], 'only who is in charge decides')
+  isInCharge = true
+  await steward.look()
+  t.same(outs(), [3])
+  const { epoch } = coordinator.state
+  await steward.look()
+  t.equal(coordinator.state.epoch, epoch, 'nothing more to decide')
+  dead.delete('n3')
+  await pass(1)
+  await steward.look()
+  t.same(outs(), [])
+})
+
+t.test('two nodes begin a cluster at the same time: one table, one record each', async (t) => {
+  const opened = await openEtcdInMemory()
+  const etcd = new EtcdClient({ endpoints: [opened.endpoint] }, opened.world)
+  await EtcdCoordinator.create(stateOf(3), { etcd, world: opened.world })
+  const { start } = await membersOf(t, opened)
+  const members = await Promise.all([start(), start()])
+  const begins = members.map(({ coordinator }) => {
+    const records = new PartitionRecords(coordinator.mirror, opened.world)
+    return { world: opened.world, log: silentLog, coordinator, records }
+  })
+  t.match(await beginCluster(begins[0]!), /0 of 3 nodes/)
+  for (const drive of drivesOf(3))
+    await members[drive.id % 2]!.coordinator.decide(addDrives([drive]))
+  for (const { coordinator } of members) await coordinator.decide(() => undefined)
+  const all = await Promise.all(begins.map((parts) => beginCluster(parts)))
+  t.same(all, [undefined, undefined])
+  const states = await Promise.all(
+    members.map(({ coordinator }) => coordinator.decide(() => undefined)),
+  )
+  t.ok(hasTable(states[0]!.map))
+  t.same(states[0]!.map, states[1]!.map)
+  const [one, other] = begins.map(({ records }) =>
+    Array.from({ length: 8 }, (_, id) => records.get(id)),
+  )
+  t.same(one, other)
+  t.ok(one!.every((record) => record?.replicas.length === 3 && record.primary === undefined))
+  const before = opened.etcd.backup()
+  await beginCluster(begins[0]!)
+  t.equal(opened.etcd.backup().revision, before.revision, 'it begins once')
+  const beginning = awaitBeginning(begins[0]!)
+  await beginning.stop()
+})
+
+t.test('replicas are made where the map wants them before others leave', async (t) => {
+  const coordinator = startedCluster(6)
+  const clock = new ClockByHand()
+  const ended = new AbortController()
+  const wishes: ReplicaId[][] = []
+  const wanted = replicaDrives(coordinator.state.map, 0, [])
+  const current = wanted.slice(0, 3).map((id) => `${id}-0123456789abcdef` as ReplicaId)
+  const decision = { epoch: 4, primary: current[0]!, replicas: current, previous: undefined }
+  const reign = {
+    ...{ partition: 0, epoch: 4, ended: ended.signal },
+    want: (replicas: readonly ReplicaId[]) => wishes.push([...replicas]),
+  } as unknown as Reigning
+  const prepared: number[] = []
+  const refuses = new Set<number>()
+  const placer = new ReplicaPlacer({
+    ...{ world: { clock }, log: silentLog, coordinator },
+    decisions: { get: () => decision },
+    replicas: {
+      onReign: (listener) => {
+        listener(reign)
+        return () => {}
+      },
+    },
+    prepare: async (driveId) => {
+      if (refuses.has(driveId)) throw new Error('it is full')
+      prepared.push(driveId)
+      return `${driveId}-fedcba9876543210` as ReplicaId
+    },
+  })
+  placer.start()
+  await placer.look()
+  t.equal(prepared.length, 2, 'five are wanted')
+  t.equal(wishes.at(-1)!.length, 5)
+  await placer.look()
+  t.equal(prepared.length, 2, 'what was made is not made again')
+  const added = wishes.at(-1)!.filter((id) => !current.includes(id))
+  decision.replicas = [...current, ...added]
+  const count = wishes.length
+  await placer.look()
+  t.equal(wishes.length, count, 'all are where they are wanted')
+  const sixth = [1, 2, 3, 4, 5, 6].find(
+    (id) => !wishes.at(-1)!.some((one) => one.startsWith(`${id}-`)),
+  )!
+  refuses.add(sixth)
+  await coordinator.decide(drainDrive(wanted[1]!, { reEncode: true }))
+  await placer.look()
+  t.equal(wishes.at(-1)!.length, 5, 'nobody leaves while no other is there')
+  refuses.clear()
+  await placer.look()
+  t.notOk(prepared.includes(sixth), 'who refused is left alone for a while')
+  clock.ms += 60_000
+  await placer.look()
+  t.ok(prepared.includes(sixth))
+  t.ok(wishes.at(-1)!.some((id) => id.startsWith(`${sixth}-`)))
+  t.notOk(wishes.at(-1)!.includes(current[1]!))
+  ended.abort()
+  await placer.look()
+})

@@ -1,5 +1,6 @@
 // Turns whatever was thrown into an S3 error, and that into the reply the client gets.
 import type { DriveUnavailable } from '../kit/drive-unavailable.ts'
+import type { CoordinatorUnavailable } from '../objects/object-store.ts'
 import type { Reply } from './call.ts'
 import { S3Error } from './s3-error.ts'
 import { errorDocument } from './xml/error-document.ts'
@@ -23,8 +24,9 @@ export function asS3Error(error: unknown): S3Error {
   switch ((error as { code?: unknown } | undefined)?.code) {
     case 'OVERLOADED':
       return slowDown() // Without a cause it is not logged: a flood must not flood the log.
-    case 'METADATA_UNAVAILABLE':
     case 'COORDINATOR_UNAVAILABLE':
+      return undecided(error as CoordinatorUnavailable)
+    case 'METADATA_UNAVAILABLE':
     case 'TOO_FEW_DRIVES':
       return slowDown(cause)
     case 'STORE_FULL':
@@ -47,6 +49,23 @@ export function asS3Error(error: unknown): S3Error {
     default:
       return new S3Error('InternalError', {}, { cause })
   }
+}
+
+/** What every gateway of a cluster agrees on, such as buckets, is decided in etcd; objects need none of it. */
+function undecided(cause: CoordinatorUnavailable): S3Error {
+  const message = WHY_UNDECIDED[cause.why ?? 'contended']
+  if (message === undefined) return slowDown(cause)
+  return new S3Error('ServiceUnavailable', {}, { cause, message, headers: { 'retry-after': '1' } })
+}
+
+/** What a client is told; where it says nothing, coming again is enough. */
+const WHY_UNDECIDED: Record<NonNullable<CoordinatorUnavailable['why']>, string | undefined> = {
+  away: 'Nothing was changed: etcd, which decides about buckets and their settings, does not answer.',
+  open: 'etcd went away: what was asked for may have been done, or may be done yet.',
+  restored:
+    'Nothing was changed: etcd was restored from a backup. See kintsugi cluster restore-coordinator.',
+  refused: 'Nothing was changed: etcd refuses, or its state can not be read.',
+  contended: undefined,
 }
 
 /** Overload and lost quorums pass: the client shall come again (pitfall 58). */

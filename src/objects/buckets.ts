@@ -2,10 +2,12 @@
 //
 // Deleting freezes the bucket in every metadata partition first; only when all of them answer "empty" is
 // it dropped. A write that comes in between is refused and, if the deletion is undone, sent again.
+// In a cluster others change the same buckets: whoever changed one last goes on, the others begin again (shared-buckets.ts).
 import { newUid } from '../kit/uid.ts'
 import type { BucketRef } from '../metadata/records.ts'
 import type { Bucket, BucketSettings, ClusterState } from '../placement/coordinator.ts'
 import { BucketGone, type ChangeBucketOutcome } from './object-store.ts'
+import { contended, SharedBuckets } from './shared-buckets.ts'
 import type { StoreParts } from './store-parts.ts'
 
 /** A bucket as commands and queries name it. */
@@ -19,11 +21,13 @@ export type SettingsChange = { [Name in keyof BucketSettings]: BucketSettings[Na
 /** The registry, as the object store uses it. */
 export class Buckets {
   readonly #parts: StoreParts
+  readonly #shared: SharedBuckets
   /** Changes and deletions under way, by name: a write that meets one waits for its end. */
   readonly #changes = new Map<string, Promise<unknown>>()
 
   constructor(parts: StoreParts) {
     this.#parts = parts
+    this.#shared = new SharedBuckets(parts)
   }
 
   /** In order of name. */
@@ -36,9 +40,24 @@ export class Buckets {
     return Object.hasOwn(this.#state.buckets, name) ? this.#state.buckets[name] : undefined
   }
 
+  /** As all know it who were told so far, and where nobody here was, as it is. Rejects with CoordinatorUnavailable. */
+  async lookUp(name: string): Promise<Bucket | undefined> {
+    const known = this.find(name)
+    if (known === undefined) await this.#parts.coordinator.refresh?.()
+    return known ?? this.find(name)
+  }
+
+  /** All of them, as they are; as they are known here when nobody can be asked. */
+  async lookUpAll(): Promise<Bucket[]> {
+    await this.#parts.coordinator.refresh?.().catch(() => undefined)
+    return this.list()
+  }
+
   /** What to ask again with after `refused` was: the same bucket after the change that is under way, if it is still there. */
   async settled(refused: Bucket): Promise<Bucket | undefined> {
     await this.#changes.get(refused.name)
+    await this.#parts.coordinator.refresh?.()
+    await this.#shared.othersEnded(refused)
     const current = this.#same(refused)
     if (current?.state !== 'live' || current.revision !== refused.revision) return current
     // A deletion was undone, but a crash or an overload kept that from a partition: it is still frozen.
@@ -143,14 +162,18 @@ export class Buckets {
   }
 
   async #deleteNow(name: string): Promise<{ kind: 'deleted' | 'missing' | 'not-empty' }> {
-    const deleting = await this.#setState(name, 'deleting')
+    await this.#shared.othersEnded({ name })
+    const deleting = await this.#setState({ name }, 'deleting')
     if (!deleting) return { kind: 'missing' }
-    if (!(await this.#freeze(deleting))) {
-      await this.#thaw(name)
-      return { kind: 'not-empty' }
+    if (!deleting.isEmpty) {
+      if (!(await this.#freeze(deleting))) {
+        await this.#thaw(deleting)
+        return { kind: 'not-empty' }
+      }
+      await this.#shared.settleEmpty(deleting)
     }
     await this.#dropEverywhere(deleting)
-    await this.#forget(name)
+    await this.#forget(deleting)
     return { kind: 'deleted' }
   }
 
@@ -159,7 +182,7 @@ export class Buckets {
     try {
       return await this.#setEverywhere(deleting, 'frozen')
     } catch (error) {
-      await this.#thaw(deleting.name).catch((trouble) => {
+      await this.#thaw(deleting).catch((trouble) => {
         const { log } = this.#parts
         log.error(
           { bucket: deleting.name, error: String(trouble) },
@@ -170,19 +193,29 @@ export class Buckets {
     }
   }
 
-  async #thaw(name: string): Promise<void> {
-    const live = await this.#setState(name, 'live')
+  async #thaw(deleting: Bucket): Promise<void> {
+    const live = await this.#setState(deleting, 'live')
     if (live) await this.#setEverywhere(live, 'live')
   }
 
-  /** Gives the bucket a state and the next revision; undefined when there is no such bucket. */
-  async #setState(name: string, state: Bucket['state']): Promise<Bucket | undefined> {
+  /**
+   * Gives the bucket a state and the next revision; undefined when there is no such bucket. Where a revision is given it is
+   * still that one, or somebody else goes on with it: CoordinatorUnavailable.
+   */
+  async #setState(
+    from: { name: string; revision?: number },
+    state: Bucket['state'],
+  ): Promise<Bucket | undefined> {
+    const { name, revision } = from
+    let isOurs = true
     const after = await this.#parts.coordinator.decide((before) => {
       const bucket = before.buckets[name]
-      if (!bucket) return undefined
+      isOurs = revision === undefined || bucket === undefined || bucket.revision === revision
+      if (!bucket || bucket.isEmpty || !isOurs) return undefined
       const changed = { ...bucket, state, revision: bucket.revision + 1 }
       return { ...before, buckets: { ...before.buckets, [name]: changed } }
     })
+    if (!isOurs) throw contended(name)
     return after.buckets[name]
   }
 
@@ -213,8 +246,9 @@ export class Buckets {
     )
   }
 
-  async #forget(name: string): Promise<void> {
+  async #forget({ name, id }: Bucket): Promise<void> {
     await this.#parts.coordinator.decide((before) => {
+      if (before.buckets[name]?.id !== id) return undefined
       const { [name]: _gone, ...buckets } = before.buckets
       return { ...before, buckets }
     })

@@ -33,6 +33,7 @@ import type {
   BucketEncryption,
   BucketLock,
   BucketSettings,
+  CoordinatorUnavailable,
 } from '../placement/coordinator.ts'
 
 export type { ChecksumAlgorithm, ChecksumType, SystemHeaders } from '../metadata/records.ts'
@@ -52,6 +53,7 @@ export type {
   Checksum,
   CompleteRefused,
   ConditionName,
+  CoordinatorUnavailable,
   DeleteMarker,
   Encryption,
   ListedPart,
@@ -259,6 +261,10 @@ export interface ObjectStore {
   /** In order of name. */
   listBuckets(): Bucket[]
   findBucket(name: string): Bucket | undefined
+  /** Likewise, but whoever decides is asked: it knows of every bucket that was made before, by whomever. */
+  lookUpBucket(name: string): Promise<Bucket | undefined>
+  /** Likewise all of them; what is known here while nobody can be asked. */
+  lookUpBuckets(): Promise<Bucket[]>
   createBucket(
     name: string,
     region: string,

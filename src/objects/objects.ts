@@ -76,6 +76,14 @@ export class Objects implements ObjectStore {
     return this.#buckets.find(name)
   }
 
+  lookUpBucket(name: string): Promise<Bucket | undefined> {
+    return this.#buckets.lookUp(name)
+  }
+
+  lookUpBuckets(): Promise<Bucket[]> {
+    return this.#buckets.lookUpAll()
+  }
+
   createBucket(
     name: string,
     region: string,

@@ -55,6 +55,8 @@ export class EtcdCoordinator implements Coordinator {
   readonly #listeners = new Set<(state: ClusterState) => void>()
   #agreed: Agreed
   readonly #turns = new Turns()
+  readonly #readings = new Turns()
+  #nextReading: Promise<ClusterState> | undefined
 
   private constructor(mirror: EtcdMirror, agreed: Agreed, world: MirrorParts['world'], ms: number) {
     this.mirror = mirror
@@ -107,6 +109,16 @@ export class EtcdCoordinator implements Coordinator {
   /** Changes of this process queue up; those of others make it compute its change again. */
   decide(change: Change): Promise<ClusterState> {
     return this.#turns.run(() => this.#decide(change))
+  }
+
+  /** Those who ask while one reads share the next one. */
+  refresh(): Promise<ClusterState> {
+    this.#nextReading ??= this.#readings.run(async () => {
+      this.#nextReading = undefined
+      await this.mirror.refresh()
+      return this.state
+    })
+    return this.#nextReading
   }
 
   watch(listener: (state: ClusterState) => void): () => void {

@@ -50,6 +50,8 @@ export interface Bucket {
   /** Grows with every change of the bucket; partitions refuse lower ones. */
   revision: number
   state: 'live' | 'deleting'
+  /** Clusters: every partition found it empty and took nothing more. The deletion is only ever gone on with. */
+  isEmpty?: true
   settings?: BucketSettings
 }
 
@@ -124,6 +126,11 @@ export interface Coordinator {
    * implementation promises. Rejects with CoordinatorUnavailable.
    */
   decide(change: Change): Promise<ClusterState>
+  /**
+   * Resolves with a state that has every decision that was acknowledged before the call, whoever asked for it; absent where
+   * `state` always has them. Rejects with CoordinatorUnavailable.
+   */
+  refresh?(): Promise<ClusterState>
   /** Calls back after every decision; returns how to stop. */
   watch(listener: (state: ClusterState) => void): () => void
 }

@@ -8,7 +8,7 @@ import { findBucket } from './steps/find-bucket.ts'
 import { refusal } from './steps/refuse.ts'
 
 export async function abortMultipartUpload(call: Call): Promise<Reply> {
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const uploadId = parseUploadId(call.query)
   const initiated = parseInitiated(call.headers)
   const outcome = await call.objects.abortUpload(bucket, call.key, uploadId, initiated)

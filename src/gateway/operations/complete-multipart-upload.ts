@@ -24,7 +24,7 @@ type Claimed = Parameters<Call['objects']['completeUpload']>[0]['claimed']
 
 export async function completeMultipartUpload(call: Call): Promise<Reply> {
   const { key, headers, objects } = call
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const uploadId = parseUploadId(call.query)
   refuseHeaders(headers)
   const conditions = parseWriteConditions(headers, call.strict)

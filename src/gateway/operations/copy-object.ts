@@ -21,7 +21,7 @@ import { PUT_BYTES_MAX } from './steps/refuse-size.ts'
 
 export async function copyObject(call: Call): Promise<Reply> {
   const { key, headers, objects, signal } = call
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   refuseHeaders(headers)
   const source = parseSource(call)
   const directives = parseDirectives(headers)

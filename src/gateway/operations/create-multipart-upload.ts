@@ -11,7 +11,7 @@ import { describeNewUpload } from './steps/new-object.ts'
 
 export async function createMultipartUpload(call: Call): Promise<Reply> {
   const { key, headers, objects } = call
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   refuseHeaders(headers)
   const checksum = parseUploadChecksum(headers)
   const { attributes, encryption } = describeNewUpload(call, bucket)

@@ -6,7 +6,7 @@ import { noContent } from '../reply.ts'
 import { findBucket } from './steps/find-bucket.ts'
 
 export async function deleteBucketEncryption(call: Call): Promise<Reply> {
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   if (bucket.settings?.encryption) {
     const { kind } = await call.objects.changeBucket(bucket, { encryption: undefined })
     assert(kind === 'changed', 'encryption conflicts with no other setting')

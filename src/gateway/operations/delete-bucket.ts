@@ -7,7 +7,7 @@ import { S3Error } from '../s3-error.ts'
 import { findBucket, noSuchBucket } from './steps/find-bucket.ts'
 
 export async function deleteBucket(call: Call): Promise<Reply> {
-  const { settings } = findBucket(call)
+  const { settings } = await findBucket(call)
   const { kind } = await call.objects.deleteBucket(call.bucket)
   switch (kind) {
     case 'deleted':

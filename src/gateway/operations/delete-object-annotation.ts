@@ -10,7 +10,7 @@ import { refusal } from './steps/refuse.ts'
 
 export async function deleteObjectAnnotation(call: Call): Promise<Reply> {
   const { key, headers, query, objects } = call
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const name = parseAnnotationName(query)
   const ifMatch = parseObjectIfMatch(headers)
   const { version } = await findObject(call, bucket)

@@ -6,7 +6,7 @@ import { editVersion } from './steps/edit-version.ts'
 import { findBucket } from './steps/find-bucket.ts'
 
 export async function deleteObjectTagging(call: Call): Promise<Reply> {
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const version = await editVersion(call, bucket, { what: 'tags', tags: [] })
   return { status: 204, headers: versionField(bucket, version) }
 }

@@ -8,7 +8,7 @@ import { deleteVersion } from './steps/delete-version.ts'
 import { findBucket } from './steps/find-bucket.ts'
 
 export async function deleteObject(call: Call): Promise<Reply> {
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   refuseMfa(call.headers)
   const { marker, versionId } = await deleteVersion(call, bucket, {
     key: call.key,

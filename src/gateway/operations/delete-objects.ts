@@ -18,7 +18,7 @@ const KEY_BYTES_MAX = 1024
 const DELETES_AT_ONCE = 32
 
 export async function deleteObjects(call: Call): Promise<Reply> {
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   refuseMfa(call.headers)
   // Here conditions stand with the keys.
   refuseConditions(call.headers)

@@ -7,7 +7,7 @@ import { bucketEncryptionDocument } from '../xml/documents/bucket-encryption.ts'
 import { findBucket } from './steps/find-bucket.ts'
 
 export async function getBucketEncryption(call: Call): Promise<Reply> {
-  const { name, settings } = findBucket(call)
+  const { name, settings } = await findBucket(call)
   if (settings?.encryption) return xmlReply(bucketEncryptionDocument(settings.encryption))
   throw new S3Error('ServerSideEncryptionConfigurationNotFoundError', { BucketName: name })
 }

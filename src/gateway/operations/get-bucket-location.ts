@@ -6,5 +6,5 @@ import { bucketLocationDocument } from '../xml/documents/bucket-location.ts'
 import { findBucket } from './steps/find-bucket.ts'
 
 export async function getBucketLocation(call: Call): Promise<Reply> {
-  return xmlReply(bucketLocationDocument(findBucket(call).region))
+  return xmlReply(bucketLocationDocument((await findBucket(call)).region))
 }

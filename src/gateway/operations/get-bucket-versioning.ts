@@ -6,5 +6,5 @@ import { versioningDocument } from '../xml/documents/versioning.ts'
 import { findBucket } from './steps/find-bucket.ts'
 
 export async function getBucketVersioning(call: Call): Promise<Reply> {
-  return xmlReply(versioningDocument(findBucket(call).settings?.versioning))
+  return xmlReply(versioningDocument((await findBucket(call)).settings?.versioning))
 }

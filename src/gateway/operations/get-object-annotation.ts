@@ -11,7 +11,7 @@ import { findBucket } from './steps/find-bucket.ts'
 import { findObject } from './steps/find-object.ts'
 
 export async function getObjectAnnotation(call: Call): Promise<Reply> {
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const name = parseAnnotationName(call.query)
   const object = await findObject(call, bucket)
   const found = await object.findAnnotation(name)

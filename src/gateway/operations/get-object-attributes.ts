@@ -22,7 +22,7 @@ export async function getObjectAttributes(call: Call): Promise<Reply> {
   refuseHeaders(headers)
   const wanted = parseWanted(headers['x-amz-object-attributes'])
   const page = parsePage(headers)
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const object = await findObject(call, bucket)
   const { version } = object
   customerKeyFor(call, version.encryption)

@@ -9,7 +9,7 @@ import { findBucket } from './steps/find-bucket.ts'
 import { findObject } from './steps/find-object.ts'
 
 export async function getObjectLegalHold(call: Call): Promise<Reply> {
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const { version } = await findObject(call, bucket)
   requireLock(bucket)
   if (version.legalHold === undefined)

@@ -7,7 +7,7 @@ import { lockConfigurationDocument } from '../xml/documents/object-lock.ts'
 import { findBucket } from './steps/find-bucket.ts'
 
 export async function getObjectLockConfiguration(call: Call): Promise<Reply> {
-  const { name, settings } = findBucket(call)
+  const { name, settings } = await findBucket(call)
   if (!settings?.objectLock)
     throw new S3Error('ObjectLockConfigurationNotFoundError', { BucketName: name })
   return xmlReply(lockConfigurationDocument(settings.objectLock))

@@ -9,7 +9,7 @@ import { findBucket } from './steps/find-bucket.ts'
 import { findObject } from './steps/find-object.ts'
 
 export async function getObjectRetention(call: Call): Promise<Reply> {
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const { version } = await findObject(call, bucket)
   requireLock(bucket)
   if (!version.retention) throw new S3Error('NoSuchObjectLockConfiguration', { Key: call.key })

@@ -7,7 +7,7 @@ import { findBucket } from './steps/find-bucket.ts'
 import { findObject } from './steps/find-object.ts'
 
 export async function getObjectTagging(call: Call): Promise<Reply> {
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const { version } = await findObject(call, bucket)
   return xmlReply(taggingDocument(version.tags ?? []), versionField(bucket, version))
 }

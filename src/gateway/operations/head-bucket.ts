@@ -4,7 +4,7 @@ import type { Call, Reply } from '../call.ts'
 import { findBucket } from './steps/find-bucket.ts'
 
 export async function headBucket(call: Call): Promise<Reply> {
-  const { region } = findBucket(call)
+  const { region } = await findBucket(call)
   return {
     status: 200,
     headers: { 'x-amz-bucket-region': region, 'x-amz-access-point-alias': 'false' },

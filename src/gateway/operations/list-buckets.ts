@@ -14,8 +14,7 @@ export async function listBuckets({ objects, query }: Call): Promise<Reply> {
   const after = token ? readToken(token) : ''
   const region = query['bucket-region']
   const limit = parseLimit(parseInteger(query, 'max-buckets'))
-  const matching = objects
-    .listBuckets()
+  const matching = (await objects.lookUpBuckets())
     .filter(({ name }) => name > after && name.startsWith(prefix ?? ''))
     .filter((bucket) => !region || bucket.region === region)
   const buckets = matching.slice(0, limit)

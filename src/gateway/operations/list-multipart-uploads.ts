@@ -9,7 +9,7 @@ import { findBucket } from './steps/find-bucket.ts'
 
 export async function listMultipartUploads(call: Call): Promise<Reply> {
   const { query } = call
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const { prefix, delimiter, encoding } = parseListParameters(query)
   const maxUploads = parseCount(query, 'max-uploads')
   const keyMarker = query['key-marker'] ?? ''

@@ -11,7 +11,7 @@ import { findObject } from './steps/find-object.ts'
 
 export async function listObjectAnnotations(call: Call): Promise<Reply> {
   const { key, query } = call
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const prefix = parseAnnotationPrefix(query)
   const limit = parseCount(query, 'max-annotation-results')
   const token = query['continuation-token'] || undefined

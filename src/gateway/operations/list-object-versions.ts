@@ -12,7 +12,7 @@ const VERSION_ID_MARKER = 'version-id-marker'
 
 export async function listObjectVersions(call: Call): Promise<Reply> {
   const { query } = call
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const { prefix, delimiter, encoding } = parseListParameters(query)
   const maxKeys = parseCount(query, 'max-keys')
   const keyMarker = query['key-marker'] ?? ''

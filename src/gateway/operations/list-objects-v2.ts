@@ -10,7 +10,7 @@ import { listPage } from './steps/list-page.ts'
 
 export async function listObjectsV2(call: Call): Promise<Reply> {
   const { query } = call
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const { prefix, delimiter, encoding } = parseListParameters(query)
   const maxKeys = parseCount(query, 'max-keys')
   const continuationToken = query['continuation-token']

@@ -8,7 +8,7 @@ import { findBucket } from './steps/find-bucket.ts'
 import { listPage } from './steps/list-page.ts'
 
 export async function listObjects(call: Call): Promise<Reply> {
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const { prefix, delimiter, encoding } = parseListParameters(call.query)
   const maxKeys = parseCount(call.query, 'max-keys')
   const marker = call.query.marker ?? ''

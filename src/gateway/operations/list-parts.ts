@@ -10,7 +10,7 @@ import { findUpload } from './steps/find-upload.ts'
 
 export async function listParts(call: Call): Promise<Reply> {
   const { key, query, objects } = call
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const uploadId = parseUploadId(query)
   const maxParts = parseCount(query, 'max-parts')
   const marker = parseInteger(query, 'part-number-marker') ?? 0

@@ -34,7 +34,7 @@ export async function postObject(call: Call): Promise<Reply> {
     call.authenticateForm(form.fields)
     const key = findKey(form)
     const range = checkForm({ ...call, key }, form.fields)
-    const bucket = findBucket(call)
+    const bucket = await findBucket(call)
     const posted = { ...call, key, headers: headersOfForm(form.fields) }
     const version = await storeFile(posted, bucket, form, { requestBytes: bytes, range })
     return describePosted(posted, bucket, form.fields, version)

@@ -8,7 +8,7 @@ import { findBucket } from './steps/find-bucket.ts'
 const BODY_BYTES_MAX = 64 * 1024
 
 export async function putBucketEncryption(call: Call): Promise<Reply> {
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const encryption = readBucketEncryption(await call.body.text(BODY_BYTES_MAX))
   const { kind } = await call.objects.changeBucket(bucket, { encryption })
   assert(kind === 'changed', 'encryption conflicts with no other setting')

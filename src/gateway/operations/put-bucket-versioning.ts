@@ -9,7 +9,7 @@ import { findBucket } from './steps/find-bucket.ts'
 const BODY_BYTES_MAX = 64 * 1024
 
 export async function putBucketVersioning(call: Call): Promise<Reply> {
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   refuseMfa(call.headers)
   const versioning = readVersioning(await call.body.text(BODY_BYTES_MAX))
   const outcome = await call.objects.changeBucket(bucket, { versioning })

@@ -21,7 +21,7 @@ const TEXT_BYTES_MAX = 1024 * 1024
 
 export async function putObjectAnnotation(call: Call): Promise<Reply> {
   const { key, headers, query, body, objects, signal } = call
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   refuseHeaders(headers)
   const name = parseAnnotationName(query)
   const ifMatch = parseObjectIfMatch(headers)

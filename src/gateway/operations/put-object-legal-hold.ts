@@ -10,7 +10,7 @@ import { findBucket } from './steps/find-bucket.ts'
 const BODY_BYTES_MAX = 64 * 1024
 
 export async function putObjectLegalHold(call: Call): Promise<Reply> {
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const on = readLegalHold(await call.body.text(BODY_BYTES_MAX))
   requireLock(bucket)
   const version = await editVersion(call, bucket, { what: 'legal-hold', on })

@@ -8,7 +8,7 @@ import { findBucket } from './steps/find-bucket.ts'
 const BODY_BYTES_MAX = 64 * 1024
 
 export async function putObjectLockConfiguration(call: Call): Promise<Reply> {
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const objectLock = readLockConfiguration(await call.body.text(BODY_BYTES_MAX), call.strict)
   const outcome = await call.objects.changeBucket(bucket, { objectLock })
   if (outcome.kind === 'changed') return { status: 200 }

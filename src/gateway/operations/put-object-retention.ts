@@ -10,7 +10,7 @@ import { findBucket } from './steps/find-bucket.ts'
 const BODY_BYTES_MAX = 64 * 1024
 
 export async function putObjectRetention(call: Call): Promise<Reply> {
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const asked = readRetention(await call.body.text(BODY_BYTES_MAX))
   if (asked) refusePast(asked.untilMs, call.receivedMs, 'RetainUntilDate', asked.until)
   requireLock(bucket)

@@ -10,7 +10,7 @@ import { findBucket } from './steps/find-bucket.ts'
 const BODY_BYTES_MAX = 128 * 1024
 
 export async function putObjectTagging(call: Call): Promise<Reply> {
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const tags = readTagging(await call.body.text(BODY_BYTES_MAX))
   checkTags(tags)
   const version = await editVersion(call, bucket, { what: 'tags', tags })

@@ -22,7 +22,7 @@ import { refuseTooLarge } from './steps/refuse-size.ts'
 
 export async function putObject(call: Call): Promise<Reply> {
   const { key, headers, body, objects, signal } = call
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   refuseHeaders(withoutWriteOffset(headers))
   const offset = parseWriteOffset(headers)
   const described = describeNewObject(call, bucket)

@@ -33,7 +33,7 @@ const recent = new RecentRenames()
 
 export async function renameObject(call: Call): Promise<Reply> {
   const { key, headers, receivedMs } = call
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   refuseHeaders(headers)
   refuseAttributes(headers, ['x-amz-server-side-encryption'])
   const said = parseRenameSource(headers)

@@ -41,7 +41,7 @@ export const notImplemented: Operation = async (call) => {
 
 async function findResource(call: Call): Promise<void> {
   if (call.bucket === '') return
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   if (call.key !== '' && !WITHOUT_OBJECT.has(call.operation)) await findObject(call, bucket)
 }
 

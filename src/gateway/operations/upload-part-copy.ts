@@ -19,7 +19,7 @@ import { refuseTooLarge } from './steps/refuse-size.ts'
 
 export async function uploadPartCopy(call: Call): Promise<Reply> {
   const { key, headers, objects, signal } = call
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const source = parseSource(call)
   const number = parsePartNumber(call.query)
   const uploadId = parseUploadId(call.query)

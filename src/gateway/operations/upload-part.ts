@@ -17,7 +17,7 @@ import { refuseTooLarge } from './steps/refuse-size.ts'
 
 export async function uploadPart(call: Call): Promise<Reply> {
   const { key, headers, body, objects, signal } = call
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const number = parsePartNumber(call.query)
   const uploadId = parseUploadId(call.query)
   refuseHeaders(headers)

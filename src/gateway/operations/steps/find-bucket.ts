@@ -5,12 +5,12 @@ import { S3Error } from '../../s3-error.ts'
 import { OWNER } from '../../xml/owner.ts'
 
 /** The bucket of the call, or NoSuchBucket. */
-export function findBucket(call: Call): Bucket {
+export function findBucket(call: Call): Promise<Bucket> {
   return findBucketNamed(call, call.bucket, 'x-amz-expected-bucket-owner')
 }
 
 /** The bucket that a copy reads from. */
-export function findSourceBucket(call: Call, name: string): Bucket {
+export function findSourceBucket(call: Call, name: string): Promise<Bucket> {
   return findBucketNamed(call, name, 'x-amz-source-expected-bucket-owner')
 }
 
@@ -18,8 +18,12 @@ export function noSuchBucket(name: string): S3Error {
   return new S3Error('NoSuchBucket', { BucketName: name })
 }
 
-function findBucketNamed({ objects, headers }: Call, name: string, ownerHeader: string): Bucket {
-  const bucket = objects.findBucket(name)
+async function findBucketNamed(
+  { objects, headers }: Call,
+  name: string,
+  ownerHeader: string,
+): Promise<Bucket> {
+  const bucket = objects.findBucket(name) ?? (await objects.lookUpBucket(name))
   if (!bucket) throw noSuchBucket(name)
   // A client that expects another owner must not write into this bucket (pitfall 120).
   const expected = headers[ownerHeader]

@@ -32,7 +32,7 @@ export async function planRead(call: Call): Promise<ReadPlan> {
   refuseHeaders(headers)
   const overrides = parseResponseOverrides(query, call.identity)
   refusePart(call)
-  const bucket = findBucket(call)
+  const bucket = await findBucket(call)
   const object = await findObject(call, bucket)
   const { version } = object
   const customerKey = customerKeyFor(call, version.encryption)

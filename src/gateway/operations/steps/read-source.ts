@@ -26,7 +26,7 @@ export function parseSource({ headers }: Call): CopySource {
 
 /** The source object. Conditions on it that fail are 412, never 304 (pitfall 63). */
 export async function findSource(call: Call, source: CopySource): Promise<FoundSource> {
-  const bucket = findSourceBucket(call, source.bucket)
+  const bucket = await findSourceBucket(call, source.bucket)
   const found = await findVersion(call, bucket, source)
   if (found.kind === 'delete-marker') throw refuseMarker(source)
   const { version } = found.object

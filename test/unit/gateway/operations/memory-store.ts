@@ -72,6 +72,8 @@ export function memoryStore(region = 'us-east-1'): MemoryStore {
     completedWith: undefined,
     listBuckets: () => [...buckets.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     findBucket: (name) => buckets.get(name),
+    lookUpBucket: async (name) => buckets.get(name),
+    lookUpBuckets: async () => store.listBuckets(),
     async createBucket(name, inRegion, settings) {
       const existing = buckets.get(name)
       if (existing) return { kind: 'exists', bucket: existing }

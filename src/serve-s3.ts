@@ -17,7 +17,8 @@ import type { ObjectStore } from './objects/object-store.ts'
 export interface ServedStore {
   objects: ObjectStore
   credentials: { accessKeyId: string; secretAccessKey: string }
-  admin: AdminApi
+  /** Absent where nothing is told but S3. */
+  admin?: AdminApi
 }
 
 export interface ServeParts {
@@ -50,7 +51,7 @@ export async function serveS3(
       strict: config.strictS3,
       ...(tls ? { tls } : {}),
     },
-    { world, log, objects, operations, registry, admin },
+    { world, log, objects, operations, registry, ...(admin ? { admin } : {}) },
   )
   if (config.tls && tls) {
     const watching = watchTlsFiles(config.tls, tls, (keys) => gateway.reloadTls(keys), {

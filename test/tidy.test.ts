@@ -21,10 +21,7 @@ const EXCEPTIONS: readonly Exception[] = []
 /** Rooms of the cluster that are tested by themselves before a command uses them. Only ever shorter once one does. */
 const AWAITED: readonly string[] = [
   'src/cluster/node-upkeep.ts',
-  'src/objects/write-quorum.ts',
-  'src/storage-node/drives-of-nodes.ts',
   'src/storage-node/rpc/partition-service.ts',
-  'src/storage-node/rpc/remote-partition.ts',
   'src/storage-node/replicated/founder.ts',
   'src/storage-node/replicated/peer-transport.ts',
   'src/storage-node/replicated/record-decisions.ts',

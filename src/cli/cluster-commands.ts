@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import {
   CLUSTER_INIT_OPTIONS,
   CLUSTER_TOKEN_OPTIONS,
+  GATEWAY_OPTIONS,
   NODE_JOIN_OPTIONS,
   NODE_OPTIONS,
 } from '../config-cluster.ts'
@@ -54,6 +55,18 @@ export function nodeCommand(): Command {
     await joinNodeCommand(token, { options: namedOptions(join), json: isJson(join) })
   })
   return command.addCommand(join)
+}
+
+/** kintsugi gateway */
+export function gatewayCommand(): Command {
+  const command = tableCommand('gateway', 'gateway', GATEWAY_OPTIONS).description(
+    'Serves S3 over the nodes of a cluster. Any number of gateways serve the same objects.',
+  )
+  command.action(async () => {
+    const { gatewayProcess } = await import('./gateway.ts')
+    await gatewayProcess({ options: namedOptions(command) })
+  })
+  return command
 }
 
 /** `fullName`: with that of the command it belongs to. */

@@ -2,7 +2,7 @@
 import { Command, type CommanderError, Option } from 'commander'
 import { SERVE_OPTIONS } from '../config.ts'
 import { VERSION } from '../version.ts'
-import { clusterCommand, nodeCommand } from './cluster-commands.ts'
+import { clusterCommand, gatewayCommand, nodeCommand } from './cluster-commands.ts'
 import { leaveFrom, namedOptions, optionOf, QUIET } from './command-line.ts'
 import { addDrive, drainDrive, listDrives, removeDrive, replaceDrive } from './drive.ts'
 import { heal } from './heal.ts'
@@ -25,6 +25,7 @@ export function buildProgram(): Command {
   program.addCommand(serveCommand())
   program.addCommand(clusterCommand())
   program.addCommand(nodeCommand())
+  program.addCommand(gatewayCommand())
   program.addCommand(newKeyCommand())
   program.addCommand(statusCommand())
   program.addCommand(healCommand())

@@ -58,9 +58,13 @@ async function ownKeys(
   { coordinator, world }: KeyParts,
 ): Promise<WrappingKey[]> {
   const made = newStored(world)
-  const { wrappingKeys = [] } = await coordinator.decide((state) =>
-    isProvided || state.wrappingKeys ? undefined : { ...state, wrappingKeys: [made] },
-  )
+  const hasEnough = (state: ClusterState): boolean => isProvided || state.wrappingKeys !== undefined
+  // Where nothing is to be decided nobody need be asked: a gateway starts while etcd is away.
+  const { wrappingKeys = [] } = hasEnough(coordinator.state)
+    ? coordinator.state
+    : await coordinator.decide((state) =>
+        hasEnough(state) ? undefined : { ...state, wrappingKeys: [made] },
+      )
   return wrappingKeys.map(({ id, key }) => ({ id, key: Buffer.from(key, 'base64') }))
 }
 

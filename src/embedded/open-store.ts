@@ -6,7 +6,7 @@ import type { ClosingStack } from '../kit/closing-stack.ts'
 import { type Periodic, repeat } from '../kit/periodic.ts'
 import { Semaphore } from '../kit/semaphore.ts'
 import type { Uid } from '../kit/uid.ts'
-import { abortAbandoned } from '../objects/abandoned-uploads.ts'
+import { abortRegularly } from '../objects/abandoned-uploads.ts'
 import { Objects } from '../objects/objects.ts'
 import { openCodec, openStoreParts } from '../objects/open-parts.ts'
 import { type StoreParts, WRITE_BUDGET_UNIT } from '../objects/store-parts.ts'
@@ -28,9 +28,6 @@ const COLLECT_EVERY_MS = 5_000
 
 /** How often a partition is told to forget what expired, should no command have done it. */
 const FORGET_EVERY_MS = 60_000
-
-/** How often uploads are looked through for abandoned ones, at most. */
-const ABORT_EVERY_MS = 60 * 60_000
 
 /** An open store. */
 export interface OpenedStore {
@@ -59,7 +56,9 @@ export async function openStore(
   opened.defer(() => orphans.stop())
   if (config.abandonedUploadMs !== undefined) {
     const { coordinator } = storage
-    const aborting = startAborting(config.abandonedUploadMs, { objects, coordinator }, parts)
+    const { clock } = parts.world
+    const aborted = { objects, coordinator, clock, log: parts.log }
+    const aborting = abortRegularly(config.abandonedUploadMs, aborted)
     opened.defer(() => aborting.stop())
   }
   return { storage, objects, orphans }
@@ -133,19 +132,4 @@ function startCollector(
 function startForgetting({ router }: EmbeddedStorage, { world, log }: EmbeddedParts): Periodic {
   const round = (signal: AbortSignal): Promise<number> => forgetExpired(router.partitions, signal)
   return repeat('forget-expired', FORGET_EVERY_MS, round, { clock: world.clock, log })
-}
-
-function startAborting(
-  afterMs: number,
-  { objects, coordinator }: Pick<StoreParts, 'coordinator'> & { objects: Objects },
-  parts: EmbeddedParts,
-): Periodic {
-  const everyMs = Math.min(ABORT_EVERY_MS, afterMs)
-  const { clock } = parts.world
-  const abort = async (signal: AbortSignal): Promise<void> => {
-    // After a recovery an upload that was completed may be under way again: its parts are the object.
-    if (coordinator.state.orphanHold) return
-    await abortAbandoned(afterMs, { objects, clock, log: parts.log }, signal)
-  }
-  return repeat('abort-uploads', everyMs, abort, { clock, log: parts.log })
 }

@@ -1,8 +1,10 @@
 // Uploads that nobody goes on with: their parts take room and are in no listing of objects. S3 keeps them for ever, so
 // they are aborted only where somebody asked for it, by the same command as a client's.
 import type { Log } from '../kit/log.ts'
+import { type Periodic, repeat } from '../kit/periodic.ts'
 import type { Clock } from '../kit/world.ts'
 import type { Upload } from '../metadata/records.ts'
+import type { Coordinator } from '../placement/coordinator.ts'
 import type { Bucket } from './object-store.ts'
 import type { Objects } from './objects.ts'
 
@@ -13,6 +15,26 @@ export interface AbandonedParts {
   objects: Pick<Objects, 'listBuckets' | 'listUploads' | 'listParts' | 'abortIdleUpload'>
   clock: Pick<Clock, 'now'>
   log: Log
+}
+
+/** How often uploads are looked through, at most. */
+const ABORT_EVERY_MS = 60 * 60_000
+
+/** Aborts abandoned uploads from time to time. */
+export function abortRegularly(
+  afterMs: number,
+  {
+    coordinator,
+    ...parts
+  }: AbandonedParts & { clock: Clock; coordinator: Pick<Coordinator, 'state'> },
+): Periodic {
+  const everyMs = Math.min(ABORT_EVERY_MS, afterMs)
+  const abort = async (signal: AbortSignal): Promise<void> => {
+    // After a recovery an upload that was completed may be under way again: its parts are the object.
+    if (coordinator.state.orphanHold) return
+    await abortAbandoned(afterMs, parts, signal)
+  }
+  return repeat('abort-uploads', everyMs, abort, parts)
 }
 
 /** Aborts every upload that neither began nor got a part for `afterMs`; returns how many. */

@@ -3,6 +3,7 @@
 import { type ErasureCode, shardCount } from '../kit/erasure-code.ts'
 import type { Clock } from '../kit/world.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
+import { quorumOf } from '../placement/quorum.ts'
 import type { DriveId } from '../storage-node/contract.ts'
 import type { WriteRule } from './write-rule.ts'
 
@@ -44,12 +45,6 @@ export function writeQuorum({ clock, coordinator, nodeOf, isAway }: WriteQuorumP
     // The missing slot in the row is on record with the commit itself.
     doWithout: async () => {},
   }
-}
-
-/** W: shards that are durable at least. */
-export function quorumOf(code: ErasureCode): number {
-  const { dataCount, parityCount } = code
-  return Math.min(shardCount(code), dataCount + Math.max(1, Math.floor(parityCount / 2)))
 }
 
 /** Whether k shards are left whichever node goes. */

@@ -27,7 +27,8 @@ export const ARROWS: Record<string, readonly string[]> = {
     ...['placement', 'storage-node', 'objects', 'gateway/admin-api.ts'],
   ],
   cluster: [
-    ...['config.ts', 'config-cluster.ts', 'exit.ts', 'embedded', 'kit', 'digest', 'encryption'],
+    ...['config.ts', 'config-cluster.ts', 'exit.ts', 'serve-s3.ts', 'embedded', 'kit', 'digest'],
+    'encryption',
     ...['erasure', 'metadata', 'placement', 'storage-node', 'objects', 'gateway', 'version.ts'],
   ],
   'serve-s3.ts': ['config.ts', 'exit.ts', 'kit', 'gateway', 'objects/object-store.ts'],

@@ -19,8 +19,8 @@ import { readAgreed } from './state-keys.ts'
 export interface MirrorOptions {
   /** Ends in a slash; `/kintsugi/` when left out. */
   prefix?: string
-  /** A directory of this process alone; it is there. */
-  directory: string
+  /** A directory of this process alone; it is there. Without one nothing is remembered from start to start. */
+  directory?: string
   /** Everything is read again so often, whatever the watch says. */
   rereadMs?: number
 }
@@ -82,10 +82,7 @@ export class EtcdMirror {
   /** From etcd, or from what was known when it is away. Rejects with CoordinatorUnavailable when there is neither. */
   static async open(options: MirrorOptions, parts: MirrorParts): Promise<EtcdMirror> {
     const mirror = new EtcdMirror(options, parts)
-    const copy = await readKnownCopy(parts.world, options.directory)
-    if (copy.kind === 'found') mirror.#image = copy.image
-    if (copy.kind === 'damaged')
-      parts.log.error({ path: copy.path }, 'the last known state can not be read: etcd is believed')
+    await mirror.#recall()
     try {
       await mirror.refresh()
     } catch (error) {
@@ -189,10 +186,22 @@ export class EtcdMirror {
     for (const listener of this.#listeners) listener(image)
   }
 
+  async #recall(): Promise<void> {
+    const { directory } = this.#options
+    if (directory === undefined) return
+    const { world, log } = this.#parts
+    const copy = await readKnownCopy(world, directory)
+    if (copy.kind === 'found') this.#image = copy.image
+    if (copy.kind === 'damaged')
+      log.error({ path: copy.path }, 'the last known state can not be read: etcd is believed')
+  }
+
   async #remember(image: KeyImage): Promise<void> {
+    const { directory } = this.#options
+    if (directory === undefined) return
     const { world, log } = this.#parts
     try {
-      await writeKnownCopy(world, this.#options.directory, image)
+      await writeKnownCopy(world, directory, image)
     } catch (error) {
       // A full disk must not keep a process from following the map: it only forgets more when it ends.
       log.error({ error: String(error) }, 'what etcd says can not be remembered on disk')

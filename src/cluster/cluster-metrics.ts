@@ -1,0 +1,40 @@
+// What a gateway counts of its cluster, for Prometheus.
+import { computedGauge, Gauge, type Registry } from '../kit/metrics.ts'
+import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
+import type { NodeCare } from './node-care.ts'
+
+/** Puts it on the registry; it is computed when it is asked for. */
+export function listClusterMetrics({
+  coordinator,
+  care,
+  registry,
+}: {
+  coordinator: Pick<EtcdCoordinator, 'state' | 'standing'>
+  care: Pick<NodeCare, 'nodesAway'>
+  registry: Registry
+}): void {
+  new Gauge({
+    name: 'kintsugi_drives',
+    help: 'Drives of the store by state',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      const { drives } = coordinator.state.map
+      for (const state of ['active', 'draining', 'out'] as const) {
+        this.set({ state }, drives.filter((drive) => drive.state === state).length)
+      }
+    },
+  })
+  const away = {
+    name: 'kintsugi_nodes_away',
+    help: 'Nodes that do not answer this process',
+    value: () => care.nodesAway.length,
+  }
+  computedGauge(away, registry)
+  const current = {
+    name: 'kintsugi_etcd_current',
+    help: '1 while etcd answers and is believed, 0 otherwise',
+    value: () => (coordinator.standing.kind === 'current' ? 1 : 0),
+  }
+  computedGauge(current, registry)
+}

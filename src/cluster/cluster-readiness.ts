@@ -1,0 +1,45 @@
+// Whether a gateway can serve, and what its cluster lacks as far as it knows: for /health/ready.
+import type { Coordinator } from '../placement/coordinator.ts'
+import type { Standing } from '../placement/etcd/mirror.ts'
+import { isDispensable, nameDrive } from '../storage-node/start-plan.ts'
+import type { NodeCare } from './node-care.ts'
+
+/** One sentence for each thing that is missing. */
+export interface ClusterReadiness {
+  ready: boolean
+  degraded: readonly string[]
+}
+
+/** Not ready when the half of the nodes does not answer: somebody else may reach them. */
+export function readinessOfCluster(
+  { state, standing }: Pick<Coordinator, 'state'> & { standing: Standing },
+  { nodesAway }: Pick<NodeCare, 'nodesAway'>,
+): ClusterReadiness {
+  const nodes = new Set(state.map.drives.flatMap(({ nodeId }) => nodeId ?? []))
+  const out = state.map.drives.filter((drive) => drive.state === 'out' && !isDispensable(drive))
+  const degraded = [
+    ...(nodesAway.length === 0
+      ? []
+      : [`${nodesAway.length} of ${nodes.size} nodes do not answer (${nodesAway.join(', ')}).`]),
+    ...(out.length === 0
+      ? []
+      : [
+          `${out.length} of ${state.map.drives.length} drives are out (${out.map(nameDrive).join(', ')}).`,
+        ]),
+    ...sayStanding(standing),
+  ]
+  return { ready: nodesAway.length * 2 < nodes.size, degraded }
+}
+
+function sayStanding(standing: Standing): string[] {
+  switch (standing.kind) {
+    case 'away':
+      return [
+        'etcd does not answer: objects are served, but buckets and drives can not be changed.',
+      ]
+    case 'restored':
+      return [`etcd was restored from a backup and is not believed: ${standing.why}.`]
+    default:
+      return []
+  }
+}

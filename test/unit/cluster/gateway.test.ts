@@ -1,0 +1,192 @@
+// Gateways over nodes on loopback: every one serves every key, nodes may go, etcd may be away.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Test, test } from 'tap'
+import { openClusterGateway } from '../../../src/cluster/gateway.ts'
+import { loadGatewayConfig } from '../../../src/config-cluster.ts'
+import { mebibytes } from '../../../src/kit/bytes.ts'
+import { silentLog } from '../../../src/kit/log.ts'
+import { Registry } from '../../../src/kit/metrics.ts'
+import { stayAlive } from '../../../src/kit/world.ts'
+import { metaPartitionOf, partitionOfKey } from '../../../src/placement/place.ts'
+import { S3Client } from '../../support/s3.ts'
+import { Seeded } from '../../support/seeded.ts'
+import { openSmallCluster, type SmallCluster } from '../../support/small-cluster.ts'
+
+const random = new Seeded(77)
+const SMALL = random.bytes(5_000)
+const LARGE = random.bytes(3_000_000)
+
+async function openGateway(t: Test, cluster: SmallCluster, state?: string) {
+  const options = {
+    etcd: cluster.endpoint,
+    port: '0',
+    ...(state === undefined ? {} : { state }),
+  }
+  const readFile = async (): Promise<string> => ''
+  const config = await loadGatewayConfig({ directories: [], options, environment: {}, readFile })
+  const { world } = cluster
+  const gateway = await stayAlive(
+    openClusterGateway(config, {
+      ...{ world, log: silentLog, registry: new Registry(), poolBytes: mebibytes(8) },
+    }),
+  )
+  const client = new S3Client(gateway.endpoint)
+  let isClosed = false
+  const close = async (): Promise<void> => {
+    if (isClosed) return
+    isClosed = true
+    client.close()
+    await gateway.close({ deadlineMs: 1_000 })
+  }
+  t.teardown(close)
+  return { gateway, client, close }
+}
+
+async function makeBucket({ client }: { client: S3Client }, name: string): Promise<void> {
+  const { status, body } = await client.send({ method: 'PUT', path: `/${name}` })
+  if (status !== 200) throw new Error(`${status} ${body}`)
+}
+
+test('what one gateway stores another gives back', async (t) => {
+  const cluster = await openSmallCluster(t)
+  const [one, two] = [await openGateway(t, cluster), await openGateway(t, cluster)]
+  await makeBucket(one, 'photos')
+  for (const [key, bytes] of [
+    ['small', SMALL],
+    ['large', LARGE],
+    ['empty', Buffer.alloc(0)],
+  ] as const) {
+    const put = await one.client.put('photos', key, bytes)
+    t.equal(put.status, 200, `put ${key}: ${put.body}`)
+    const got = await two.client.get('photos', key)
+    t.equal(got.status, 200, `get ${key}`)
+    t.ok(got.body.equals(bytes), key)
+  }
+  t.same(await two.client.listAll('photos'), ['empty', 'large', 'small'])
+  t.equal((await two.client.delete('photos', 'small')).status, 204)
+  t.equal((await one.client.get('photos', 'small')).status, 404)
+})
+
+test('a node that is gone costs neither reads nor writes', async (t) => {
+  const cluster = await openSmallCluster(t)
+  // Its partitions go with it: nobody else leads them here.
+  const { node, keyOf } = spareNode(cluster)
+  const { client } = await openGateway(t, cluster)
+  await client.send({ method: 'PUT', path: '/bucket' })
+  const key = keyOf('k')
+  t.equal((await client.put('bucket', key, LARGE)).status, 200)
+  await node.stop()
+  const got = await client.get('bucket', key)
+  t.equal(got.status, 200)
+  t.ok(got.body.equals(LARGE))
+  t.equal((await client.put('bucket', key, SMALL)).status, 200)
+  t.ok((await client.get('bucket', key)).body.equals(SMALL))
+})
+
+test('a node that hangs is not waited for once it is known', async (t) => {
+  const cluster = await openSmallCluster(t)
+  const { node, keyOf } = spareNode(cluster)
+  const { gateway, client } = await openGateway(t, cluster)
+  await client.send({ method: 'PUT', path: '/bucket' })
+  const key = keyOf('k')
+  t.equal((await client.put('bucket', key, LARGE)).status, 200)
+  const goOn = node.hang()
+  while (gateway.readiness().degraded.length === 0) await sleep(50)
+  t.match(gateway.readiness(), { ready: true, degraded: [/1 of 6 nodes do not answer/] })
+  const asked = node.shards.drives.get(node.driveId)?.size ?? 0
+  t.equal((await client.put('bucket', key, LARGE)).status, 200)
+  t.ok((await client.get('bucket', key)).body.equals(LARGE))
+  goOn()
+  while (gateway.readiness().degraded.length > 0) await sleep(50)
+  t.equal(node.shards.drives.get(node.driveId)?.size ?? 0, asked, 'nothing new went there')
+})
+
+test('buckets are the same everywhere at once', async (t) => {
+  const cluster = await openSmallCluster(t)
+  const [one, two] = [await openGateway(t, cluster), await openGateway(t, cluster)]
+  for (let round = 0; round < 4; round += 1) {
+    const name = `bucket-${round}`
+    const listed = async (): Promise<boolean> =>
+      (await two.client.send({ method: 'GET', path: '/' })).body.includes(`<Name>${name}<`)
+    await makeBucket(one, name)
+    t.equal((await two.client.put(name, 'k', SMALL)).status, 200, 'made through another')
+    t.ok(await listed())
+    const query = { versioning: '' }
+    const body = Buffer.from(
+      '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>',
+    )
+    const set = await one.client.send({ method: 'PUT', path: `/${name}`, query, body })
+    t.equal(set.status, 200, set.body.toString())
+    const put = await two.client.put(name, 'versioned', SMALL)
+    t.ok(put.headers['x-amz-version-id'], 'versioned from then on')
+    t.equal((await one.client.send({ method: 'DELETE', path: `/${name}` })).status, 409)
+    t.equal((await two.client.put(name, 'k', LARGE)).status, 200, 'not empty: it goes on')
+  }
+})
+
+test('deletions and writes through several gateways leave nothing half done', async (t) => {
+  const cluster = await openSmallCluster(t)
+  const gateways = [await openGateway(t, cluster), await openGateway(t, cluster)]
+  for (let round = 0; round < 8; round += 1) {
+    await makeBucket(gateways[0]!, 'bucket')
+    const [first, second] = await Promise.all(
+      gateways.map(async ({ client }) => {
+        await sleep(random.below(10))
+        return await client.send({ method: 'DELETE', path: '/bucket' })
+      }),
+    )
+    const statuses = [first!.status, second!.status].sort()
+    t.ok(statuses.includes(204), `${statuses}`)
+    t.ok([204, 404].includes(statuses[1]!), `${statuses}`)
+    t.equal((await gateways[1]!.client.put('bucket', 'k', SMALL)).status, 404)
+  }
+  await makeBucket(gateways[0]!, 'bucket')
+  const [deleted, put] = await Promise.all([
+    gateways[0]!.client.send({ method: 'DELETE', path: '/bucket' }),
+    gateways[1]!.client.put('bucket', 'k', SMALL),
+  ])
+  const after = await gateways[1]!.client.get('bucket', 'k')
+  if (deleted.status === 204) t.equal(after.status, 404)
+  else t.equal(after.status, put.status === 200 ? 200 : 404, `${deleted.status} ${put.status}`)
+})
+
+test('while etcd is away objects are served, also by a gateway that starts then', async (t) => {
+  const cluster = await openSmallCluster(t)
+  const state = mkdtempSync(join(tmpdir(), 'gateway-'))
+  t.teardown(() => rmSync(state, { recursive: true }))
+  const first = await openGateway(t, cluster, state)
+  await makeBucket(first, 'bucket')
+  t.equal((await first.client.put('bucket', 'k', SMALL)).status, 200)
+  await first.close()
+  cluster.etcd.mood = 'away'
+  cluster.etcd.breakWatches()
+  const { gateway, client } = await openGateway(t, cluster, state)
+  t.ok((await client.get('bucket', 'k')).body.equals(SMALL))
+  t.equal((await client.put('bucket', 'l', LARGE)).status, 200)
+  t.same(await client.listAll('bucket'), ['k', 'l'])
+  t.match(gateway.readiness(), { ready: true, degraded: [/etcd does not answer/] })
+  const refused = await client.send({ method: 'PUT', path: '/another' })
+  t.equal(refused.status, 503)
+  t.match(refused.body.toString(), /<Code>ServiceUnavailable<.*etcd.* does not answer/)
+  const unknown = await client.get('nowhere', 'k')
+  t.equal(unknown.status, 503, 'nobody knows whether there is such a bucket')
+  await t.rejects(openGateway(t, cluster), /etcd at http:\/\/etcd.test:2379/, 'without a state')
+})
+
+/** A node that leads no partition that a test asks: keys that others lead. */
+function spareNode({ nodes, coordinator }: SmallCluster) {
+  const node = nodes[5]!
+  const bucketId = coordinator.state.nextBucketId
+  const keyOf = (name: string): string => {
+    for (let number = 0; ; number += 1) {
+      const key = `${name}${number}`
+      const { map } = coordinator.state
+      const partition = metaPartitionOf(map, partitionOfKey(map, bucketId, key))
+      if (partition % nodes.length !== 5) return key
+    }
+  }
+  return { node, keyOf }
+}

@@ -1,7 +1,7 @@
 // Nodes that lead metadata partitions and a network between them and who asks, all in one process, for tests.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { silentLog } from '../../src/kit/log.ts'
-import { realWorld } from '../../src/kit/world.ts'
+import { type Clock, realWorld } from '../../src/kit/world.ts'
 import type { MetadataPartition } from '../../src/metadata/contract.ts'
 import type { LaneRequest } from '../../src/storage-node/rpc/lane.ts'
 import { decodeAnswer, encodeDone, encodeFailed } from '../../src/storage-node/rpc/messages.ts'
@@ -32,7 +32,6 @@ export const PATIENT_WORLD = {
     },
   },
 }
-const { clock } = PATIENT_WORLD
 
 /** Nodes by name; each leads what a test says. Also the coordinator that all of them ask who leads. */
 export class PartitionNodes implements PartitionTransport, PrimaryHints {
@@ -42,6 +41,11 @@ export class PartitionNodes implements PartitionTransport, PrimaryHints {
   readonly #services = new Map<string, PartitionService>()
   readonly #listeners = new Set<(partition: number) => void>()
   readonly #primaries = new Map<number, string>()
+  readonly #clock: Clock
+
+  constructor(clock: Clock = PATIENT_WORLD.clock) {
+    this.#clock = clock
+  }
 
   /** A node that leads what `findLed` finds. `redirect`: whom it names to those who come to the wrong one. */
   add(
@@ -50,7 +54,7 @@ export class PartitionNodes implements PartitionTransport, PrimaryHints {
     redirect = (partition: number): string | undefined => this.primaryOf(partition),
   ): void {
     const primaries = { primaryOf: redirect }
-    const service = new PartitionService({ findLed, primaries, clock, log: silentLog })
+    const service = new PartitionService({ findLed, primaries, clock: this.#clock, log: silentLog })
     this.#services.set(name, service)
   }
 
@@ -96,7 +100,8 @@ export class PartitionNodes implements PartitionTransport, PrimaryHints {
     signal: AbortSignal,
   ): Promise<Uint8Array> {
     const checkDeadline = (): void => {
-      if (clock.monotonicMs() >= deadlineMs) throw new NodeRefused('the deadline is over', 'late')
+      if (this.#clock.monotonicMs() >= deadlineMs)
+        throw new NodeRefused('the deadline is over', 'late')
     }
     const context = { from: 'g1', deadlineMs, signal, checkDeadline, holdAnswer: async () => {} }
     try {

@@ -75,7 +75,7 @@ export class CommandPipeline {
         if (failure) throw unavailable(failure)
         if (decision.kind === 'more') continue
         // Nothing of its own in the log makes sure that somebody else does not know better.
-        if (decision.batch.length === 0) await this.#parts.log.confirm?.()
+        if (decision.batch.length === 0) await this.#parts.log.confirm?.().catch(unconfirmed)
         return decision.answer
       }
     } finally {
@@ -218,6 +218,12 @@ export class CommandPipeline {
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error))
+}
+
+/** Whatever it was: a command that was sent again may have been done before. */
+function unconfirmed(cause: unknown): never {
+  if (cause instanceof MetadataUnavailable) throw cause
+  throw new MetadataUnavailable('nobody is sure who leads the partition', { cause })
 }
 
 function unavailable(cause: Error): MetadataUnavailable {

@@ -1,4 +1,5 @@
 // One exchange at the node that is asked: its frames, its deadline, and its answers, in whatever order they are ready.
+import { setMaxListeners } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../../kit/world.ts'
 import {
@@ -42,6 +43,8 @@ export class Exchange {
       new FrameReader(keys.request, payloadBytesMax),
       room,
     )
+    // Every message of a batch may wait for it.
+    setMaxListeners(0, this.#ended.signal)
     response.once('close', () => this.#ended.abort(GONE))
     // An answer that nobody reads any more is no error of ours.
     response.on('error', () => undefined)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { silentLog } from '../../../../src/kit/log.ts'
 import { realWorld } from '../../../../src/kit/world.ts'
+import { replicaIdOf } from '../../../../src/metadata/replication/replica-id.ts'
 import { firstRecord, type PartitionRecord } from '../../../../src/placement/etcd/leadership.ts'
 import type { PartitionRecords } from '../../../../src/placement/etcd/partition-records.ts'
 import { Drive } from '../../../../src/storage-node/drive.ts'
@@ -14,7 +15,6 @@ import { Founder } from '../../../../src/storage-node/replicated/founder.ts'
 import { PeerTransport } from '../../../../src/storage-node/replicated/peer-transport.ts'
 import { RecordDecisions } from '../../../../src/storage-node/replicated/record-decisions.ts'
 import { ReplicaHost } from '../../../../src/storage-node/replicated/replica-host.ts'
-import { ReplicaKeeper } from '../../../../src/storage-node/replicated/replica-keeper.ts'
 import { ReplicaService } from '../../../../src/storage-node/replicated/replica-service.ts'
 import { Peers } from '../../../../src/storage-node/rpc/peers.ts'
 import { identityOf, startNode } from '../../../support/node-pair.ts'
@@ -58,7 +58,6 @@ class RecordsInMemory implements Pick<PartitionRecords, 'get' | 'watch' | 'chang
 interface Node {
   host: ReplicaHost
   reigns: Map<number, Reigning>
-  keeper: ReplicaKeeper
   stop(): Promise<void>
 }
 
@@ -74,7 +73,7 @@ async function startNodes(t: Test, count: number) {
     await rm(root, { recursive: true })
   })
   const start = async (id: number): Promise<void> => {
-    const node = await startOne(t, id, { root, records, allPeers, count })
+    const node = await startOne(t, id, { root, records, allPeers })
     origins.set(`n${id}`, node.origin)
     await Promise.all(allPeers.map((peers) => peers.setOrigins(origins)))
     nodes.set(id, node)
@@ -92,7 +91,7 @@ async function startNodes(t: Test, count: number) {
 async function startOne(
   t: Test,
   id: number,
-  parts: { root: string; records: RecordsInMemory; allPeers: Peers[]; count: number },
+  parts: { root: string; records: RecordsInMemory; allPeers: Peers[] },
 ): Promise<Node & { origin: string }> {
   const { root, records, allPeers } = parts
   const marker = { clusterId: 'test', driveId: id, uuid: `u${id}`, createdMs: 1 }
@@ -114,14 +113,11 @@ async function startOne(
   const founder = new Founder({
     ...{ world, log, records, host, transport, partitionCount: () => PARTITIONS },
   })
-  const wantedDrives = (): number[] => (parts.count === 3 ? [1, 2, 3] : [1, 2, 4])
-  const keeper = new ReplicaKeeper({ world, log, decisions, host, wantedDrives })
   const reigns = new Map<number, Reigning>()
   host.onReign((reign) => reigns.set(reign.partition, reign))
   host.start()
   founder.start()
   const stop = async (): Promise<void> => {
-    await keeper.close()
     await founder.close()
     await host.close()
     service.close()
@@ -130,7 +126,7 @@ async function startOne(
     await peers.close()
     await drive.close()
   }
-  return { host, reigns, keeper, stop, origin }
+  return { host, reigns, stop, origin }
 }
 
 function reignOf(nodes: ReadonlyMap<number, Node>, partition: number): Reigning | undefined {
@@ -200,8 +196,12 @@ t.test('a replica is made on another node, which copies rows', async (t) => {
     )
     await Promise.all(writes)
   }
+  const leader = [...nodes.values()].find(({ reigns }) => reigns.get(0) === reign)!
+  const [one, two] = records.get(0)!.replicas.map(replicaIdOf)
+  const four = await leader.host.make(4, 0)
+  t.equal(await leader.host.make(4, 0), four, 'once')
   await until('it is there', nodes, () => {
-    for (const { keeper } of nodes.values()) void keeper.round()
+    for (const { reigns } of nodes.values()) reigns.get(0)?.want([one!, two!, four])
     const record = records.get(0)!
     const drives = record.replicas.map(({ driveId }) => driveId).sort()
     return record.previous === undefined && drives.join() === '1,2,4' ? record : undefined

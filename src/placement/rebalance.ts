@@ -13,6 +13,9 @@ const SPARE_SLOTS = 2
 /** A drive may have so much more or less than its share: correcting further would move data for nothing. */
 const TOLERANCE = 0.02
 
+/** So many idle drives of a cluster are asked which of them a row likes best as its spare. */
+const SPARES_ASKED = 8
+
 /** What a table follows from: the drives, the code, and the table before. */
 export type Layout = Pick<ClusterMap, 'drives' | 'code' | 'seed' | 'slots'>
 
@@ -195,7 +198,7 @@ class Edit {
         const free = this.#freeSpares(row)
         const least = Math.min(...free.map(load))
         const idle = free.filter((drive) => load(drive) <= least)
-        const { id } = best(idle, (drive) => this.#score(drive, partition))
+        const { id } = best(this.#fewOf(idle, partition), (drive) => this.#score(drive, partition))
         row.push(id)
         spares.set(id, (spares.get(id) ?? 0) + 1)
       }
@@ -252,6 +255,13 @@ class Edit {
     return roomy.length > 0 ? roomy : free
   }
 
+  /** In a cluster, to ask all of a thousand drives for every row would take seconds, and any that is idle will do. */
+  #fewOf(idle: readonly MapDrive[], partition: number): readonly MapDrive[] {
+    if (this.#domains === undefined || idle.length <= SPARES_ASKED) return idle
+    const first = (partition * SPARES_ASKED) % idle.length
+    return Array.from({ length: SPARES_ASKED }, (_, at) => idle[(first + at) % idle.length]!)
+  }
+
   /** Whether a drive can take over what another has of a partition. */
   #canTakeOver(row: readonly number[], from: MapDrive, to: MapDrive): boolean {
     const position = row.indexOf(from.id)
@@ -275,15 +285,18 @@ class Edit {
   }
 
   #canPass(from: MapDrive, to: MapDrive): boolean {
-    return this.#table.rows.some((row) => this.#canTakeOver(row, from, to))
+    for (const partition of this.#table.partitionsOf(from.id))
+      if (this.#canTakeOver(this.#table.rows[partition]!, from, to)) return true
+    return false
   }
 
   /** Of the slots that `from` can give, the one of which it has most and `to` least; among those what `to` likes best. */
   #pass(from: MapDrive, to: MapDrive): void {
     let chosen: { partition: number; position: number; excess: number } | undefined
-    for (const [partition, row] of this.#table.rows.entries()) {
+    for (const partition of this.#table.partitionsOf(from.id)) {
+      const row = this.#table.rows[partition]!
+      if (row.includes(to.id)) continue
       const position = row.indexOf(from.id)
-      if (position < 0 || row.includes(to.id)) continue
       const excess = this.#lackAt(to.id, position) - this.#lackAt(from.id, position)
       const isBetter =
         !chosen ||
@@ -309,11 +322,10 @@ class Edit {
   }
 
   #score(drive: MapDrive, partition: number): number {
-    const known =
-      this.#scores.get(drive.id) ??
-      this.#layout.slots.map((_, at) => score(drive, at, this.#layout.seed))
+    const known = this.#scores.get(drive.id) ?? []
     this.#scores.set(drive.id, known)
-    return known[partition]!
+    known[partition] ??= score(drive, partition, this.#layout.seed)
+    return known[partition]
   }
 }
 

@@ -9,7 +9,8 @@ export class SlotTable {
   readonly rows: number[][]
   /** By drive: how many slots of each position it holds. */
   readonly #held = new Map<number, number[]>()
-  readonly #loads = new Map<number, number>()
+  /** By drive: the partitions in which it holds a slot. */
+  readonly #partitions = new Map<number, Set<number>>()
 
   /** Positions that a row does not have, or whose drive does not stay, are holes. */
   constructor(
@@ -28,7 +29,7 @@ export class SlotTable {
 
   /** Slots of a drive. */
   load(driveId: number): number {
-    return this.#loads.get(driveId) ?? 0
+    return this.#partitions.get(driveId)?.size ?? 0
   }
 
   /** Slots of a drive at one position. */
@@ -36,12 +37,23 @@ export class SlotTable {
     return this.#held.get(driveId)?.[position] ?? 0
   }
 
+  /** Where a drive holds a slot. */
+  partitionsOf(driveId: number): Iterable<number> {
+    return this.#partitions.get(driveId) ?? []
+  }
+
   /** The slot changes hands; to HOLE, it is given up. */
   give(partition: number, position: number, driveId: number): void {
     const row = this.rows[partition]!
-    this.#count(row[position]!, position, -1)
+    const before = row[position]!
+    this.#count(before, position, -1)
+    this.#partitions.get(before)?.delete(partition)
     row[position] = driveId
     this.#count(driveId, position, 1)
+    if (driveId === HOLE) return
+    const partitions = this.#partitions.get(driveId) ?? new Set()
+    partitions.add(partition)
+    this.#partitions.set(driveId, partitions)
   }
 
   #count(driveId: number, position: number, change: number): void {
@@ -49,6 +61,5 @@ export class SlotTable {
     const held = this.#held.get(driveId) ?? Array<number>(this.width).fill(0)
     held[position]! += change
     this.#held.set(driveId, held)
-    this.#loads.set(driveId, this.load(driveId) + change)
   }
 }

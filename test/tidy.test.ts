@@ -25,6 +25,7 @@ const AWAITED: readonly string[] = [
   'src/storage-node/replicated/founder.ts',
   'src/storage-node/replicated/peer-transport.ts',
   'src/storage-node/replicated/record-decisions.ts',
+  'src/storage-node/replicated/replica-keeper.ts',
   'src/storage-node/replicated/replica-service.ts',
   'src/placement/etcd/restore-coordinator.ts',
 ]

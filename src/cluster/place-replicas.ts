@@ -1,6 +1,5 @@
 // Brings the replicas of metadata partitions that are led here to the drives where the map wants them: drives that came, left
-// or were lost, and makes those anew that their drives do not have any more. A new replica is made first, then the primary takes
-// it in step by step.
+// or were lost. A new replica is made first, then the primary takes it in step by step.
 import type { Log } from '../kit/log.ts'
 import { type Periodic, repeat } from '../kit/periodic.ts'
 import type { World } from '../kit/world.ts'
@@ -18,7 +17,7 @@ export interface PlaceReplicasParts {
   coordinator: Pick<Coordinator, 'state'>
   decisions: Pick<Decisions, 'get'>
   replicas: Pick<ReplicasOfNode, 'onReign'>
-  /** The replica on any drive of the cluster: the one that lives there, or a new one, durable there. */
+  /** A new replica on any drive of the cluster, durable there. */
   prepare(driveId: number, partition: number): Promise<ReplicaId>
 }
 
@@ -27,14 +26,9 @@ const LOOK_EVERY_MS = 5_000
 /** A drive that could not take a replica is asked again so much later. */
 const AGAIN_MS = 30_000
 
-/** So often drives are asked whether they still have the replicas that count. */
-const CHECK_EVERY_MS = 30_000
-
 /** A reign and what was made for it. */
 interface Placed {
   reign: Reigning
-  /** When drives were asked for the replicas that count. */
-  checkedMs: number
   /** By drive: replicas that were made and are not in the set yet. */
   made: Map<number, ReplicaId>
   /** Until when a drive is not asked again. */
@@ -57,8 +51,7 @@ export class ReplicaPlacer {
   start(): void {
     const { replicas, world, log } = this.#parts
     this.#unwatch = replicas.onReign((reign) => {
-      const checkedMs = world.clock.monotonicMs()
-      this.#placed.set(reign.partition, { reign, checkedMs, made: new Map(), refused: new Map() })
+      this.#placed.set(reign.partition, { reign, made: new Map(), refused: new Map() })
     })
     const parts = { clock: world.clock, log }
     this.#looking = repeat('place-replicas', LOOK_EVERY_MS, () => this.look(), parts)
@@ -88,14 +81,12 @@ export class ReplicaPlacer {
     const known = new Map(
       decision.replicas.map((id) => [parseReplicaId(id)?.driveId ?? Number.NaN, id]),
     )
-    for (const [driveId, id] of made) if (decision.replicas.includes(id)) made.delete(driveId)
+    for (const driveId of known.keys()) made.delete(driveId)
     const drives = replicaDrives(coordinator.state.map, partition, [...known.keys()])
-    await this.#remakeLost(placed, known)
-    const isAsWanted = drives.every((id) => known.has(id) && !made.has(id))
-    if (drives.length === known.size && isAsWanted) return
+    if (drives.length === known.size && drives.every((id) => known.has(id))) return
     const wanted: ReplicaId[] = []
     for (const driveId of drives) {
-      const replica = made.get(driveId) ?? known.get(driveId)
+      const replica = known.get(driveId) ?? made.get(driveId)
       const found = replica ?? (await this.#prepare(driveId, partition, refused))
       if (found === undefined) continue
       if (replica === undefined) made.set(driveId, found)
@@ -111,18 +102,6 @@ export class ReplicaPlacer {
       log.info({ partition, wanted }, 'a metadata partition gets other replicas')
     placed.said = wanted.join()
     reign.want(wanted)
-  }
-
-  /** A drive that is there and has lost the replica that counts makes another one. One that is silent may have it still. */
-  async #remakeLost(placed: Placed, known: ReadonlyMap<number, ReplicaId>): Promise<void> {
-    const { prepare, world } = this.#parts
-    const nowMs = world.clock.monotonicMs()
-    if (nowMs - placed.checkedMs < CHECK_EVERY_MS) return
-    placed.checkedMs = nowMs
-    for (const [driveId, counted] of known) {
-      const living = await prepare(driveId, placed.reign.partition).catch(() => counted)
-      if (living !== counted) placed.made.set(driveId, living)
-    }
   }
 
   async #prepare(

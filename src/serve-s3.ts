@@ -2,7 +2,7 @@
 import type { GatewaySettings } from './config.ts'
 import { Exit, portTaken } from './exit.ts'
 import { isBucketName } from './gateway/address.ts'
-import type { AdminApi } from './gateway/admin-api.ts'
+import type { AdminApi, ClusterApi } from './gateway/admin-api.ts'
 import { rootCredentials } from './gateway/auth/credentials.ts'
 import { operations } from './gateway/operations.ts'
 import { createGateway, type Gateway } from './gateway/server.ts'
@@ -18,7 +18,7 @@ export interface ServedStore {
   objects: ObjectStore
   credentials: { accessKeyId: string; secretAccessKey: string }
   /** Absent where nothing is told but S3. */
-  admin?: AdminApi
+  admin?: AdminApi | ClusterApi
 }
 
 export interface ServeParts {

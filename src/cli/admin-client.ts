@@ -4,6 +4,7 @@ import { Exit } from '../exit.ts'
 import {
   ADMIN_PREFIX,
   type AddDrive,
+  type ClusterStatus,
   type DrainDrive,
   type DriveDone,
   type DriveList,
@@ -65,7 +66,7 @@ export interface AdminAsked {
 
 /** A running store. */
 export interface AdminClient {
-  status(): Promise<StoreStatus>
+  status(): Promise<StoreStatus | ClusterStatus>
   healing(): Promise<HealingStatus>
   beginHeal(): Promise<HealBegun>
   releaseOrphans(): Promise<OrphansReleased>
@@ -90,7 +91,8 @@ export async function openAdminClient(
     return await send(signRequest(asked, { origin, credentials, region, nowMs }), origin, world)
   }
   return {
-    status: async () => (await ask({ method: 'GET', resource: 'status' })) as StoreStatus,
+    status: async () =>
+      (await ask({ method: 'GET', resource: 'status' })) as StoreStatus | ClusterStatus,
     healing: async () => (await ask({ method: 'GET', resource: 'heal' })) as HealingStatus,
     beginHeal: async () => (await ask({ method: 'POST', resource: 'heal' })) as HealBegun,
     releaseOrphans: async () =>

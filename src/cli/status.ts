@@ -9,13 +9,15 @@ import { showBytes } from '../kit/bytes.ts'
 import { realWorld } from '../kit/world.ts'
 import { type AdminOptions, openAdminClient } from './admin-client.ts'
 import { alignColumns, showTime } from './amounts.ts'
+import { showCluster } from './show-cluster.ts'
 import { showMoving, showWalked } from './show-drives.ts'
 
-/** Prints the status of the store. Throws Exit. */
+/** Prints the status of the store, or of the cluster. Throws Exit. */
 export async function status(options: AdminOptions): Promise<void> {
   const client = await openAdminClient(options, realWorld())
   const found = await client.status()
-  const text = options.json ? JSON.stringify(found, undefined, 2) : showStatus(found).join('\n')
+  const lines = (): string[] => ('kind' in found ? showCluster(found) : showStatus(found))
+  const text = options.json ? JSON.stringify(found, undefined, 2) : lines().join('\n')
   process.stdout.write(`${text}\n`)
 }
 

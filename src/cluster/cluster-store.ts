@@ -36,6 +36,15 @@ export interface ClusterStoreParts {
   poolBytes?: number
 }
 
+/** The store of a gateway. */
+export interface ClusterStore {
+  objects: Objects
+  /** Its drives, as it reads and writes them. */
+  node: StorageNode
+  /** Of new objects of the class REDUCED_REDUNDANCY. */
+  reducedCode(): ErasureCode
+}
+
 /** Puts it together. Throws Exit when the configuration asks for a code that can not be. */
 export async function openClusterStore(
   config: Pick<GatewaySettings, 'reducedRedundancyCode'>,
@@ -50,7 +59,7 @@ export async function openClusterStore(
     keys,
     poolBytes,
   }: ClusterStoreParts,
-): Promise<Objects> {
+): Promise<ClusterStore> {
   const nodeOf = nodesOfDrives(coordinator)
   const drives = new DrivesOfNodes((driveId) => {
     const nodeId = nodeOf(driveId)
@@ -58,11 +67,13 @@ export async function openClusterStore(
   })
   const { clock } = world
   const damage = new DamageLog(log, registry)
+  const node = care.guard(drives)
+  const reducedCode = reducedCodeOf(config, coordinator)
   const parts = await openStoreParts({
     ...{ world, log, registry, coordinator, keys },
-    node: care.guard(drives),
+    node,
     router: new Router(coordinator, partitions),
-    reducedCode: reducedCodeOf(config, coordinator),
+    reducedCode,
     // Nodes know nothing of readers here: what nothing names any more stays for as long as the slowest of them may take.
     pins: new Pins(),
     writes: new WritesUnderWay(world),
@@ -74,7 +85,7 @@ export async function openClusterStore(
     reportDamage: (report) => damage.report(report),
     poolBytes,
   })
-  return new Objects(parts)
+  return { objects: new Objects(parts), node, reducedCode }
 }
 
 /** It fitted at the start; the code of the store may change meanwhile. */

@@ -16,11 +16,12 @@ import { LeftDeletions } from '../objects/shared-buckets.ts'
 import { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import { NodeRegistry } from '../placement/etcd/node-registry.ts'
 import { PartitionRecords } from '../placement/etcd/partition-records.ts'
-import { createBuckets, type ServedS3, serveS3 } from '../serve-s3.ts'
+import { createBuckets, serveS3 } from '../serve-s3.ts'
 import { Peers } from '../storage-node/rpc/peers.ts'
 import { remotePartitions } from '../storage-node/rpc/remote-partition.ts'
 import { listClusterMetrics } from './cluster-metrics.ts'
 import { type ClusterReadiness, readinessOfCluster } from './cluster-readiness.ts'
+import { openClusterApi } from './cluster-status.ts'
 import { openClusterStore } from './cluster-store.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
 import { openEtcd, readTlsFiles } from './etcd.ts'
@@ -69,12 +70,14 @@ async function openAll(
   const coordinator = await openCoordinator(config, parts)
   opened.defer(() => coordinator.close())
   await waitForMap(coordinator, parts)
-  const { peers, care, partitions } = await openWays(config, coordinator, { ...parts, opened })
+  const ways = await openWays(config, coordinator, { ...parts, opened })
+  const { peers, care, partitions } = ways
   const keys = await openKeyProvider(config, { ...parts, coordinator, opened })
-  const objects = await openClusterStore(config, {
+  const store = await openClusterStore(config, {
     ...parts,
     ...{ coordinator, nodes: peers, care, partitions, keys },
   })
+  const { objects } = store
   const { clock } = world
   await createBuckets(objects, config)
   watchUploads({ objects, registry, clock, log })
@@ -87,7 +90,8 @@ async function openAll(
   const ending = repeat('left-deletions', LOOK_AT_DELETIONS_MS, () => left.look(), { clock, log })
   opened.defer(() => ending.stop())
   const credentials = credentialsOf(config, coordinator)
-  const served: ServedS3 = await serveS3(config, { objects, credentials }, { ...parts, opened })
+  const admin = openClusterApi({ ...ways, coordinator, store, clock })
+  const served = await serveS3(config, { objects, credentials, admin }, { ...parts, opened })
   return {
     endpoint: served.endpoint,
     clusterId: coordinator.state.clusterId,
@@ -139,8 +143,8 @@ async function openWays(
   const peers = new Peers({ identity, ...(tls ? { tls } : {}) }, world)
   opened.defer(() => peers.close())
   const { mirror } = coordinator
-  const nodes = new NodeRegistry(mirror, { world, log })
-  const unfollow = followOrigins({ nodes, mirror, peers })
+  const registry = new NodeRegistry(mirror, { world, log })
+  const unfollow = followOrigins({ nodes: registry, mirror, peers })
   opened.defer(async () => unfollow())
   const ping = (nodeId: string, deadlineMs: number): Promise<void> => peers.ping(nodeId, deadlineMs)
   const inMap = (): string[] => [
@@ -151,11 +155,12 @@ async function openWays(
   opened.defer(() => pulse.stop())
   const care = new NodeCare({ world, log, coordinator, pulse })
   opened.defer(() => care.stop())
-  const primaries = primaryHints(new PartitionRecords(mirror, world), nodesOfDrives(coordinator))
+  const records = new PartitionRecords(mirror, world)
+  const primaries = primaryHints(records, nodesOfDrives(coordinator))
   const { metaPartitionCount } = coordinator.state.map
   const remote = remotePartitions(metaPartitionCount, { primaries, transport: peers, world })
   opened.defer(async () => remote.close())
-  return { peers, care, partitions: remote.partitions }
+  return { peers, care, registry, records, partitions: remote.partitions }
 }
 
 /** As a node has one; gateways are not registered, and take another with every start. */

@@ -291,3 +291,61 @@ export interface AdminApi {
   inspect(request: InspectRequest, signal: AbortSignal): Promise<InspectOutcome>
   drives: DrivesApi
 }
+
+/** A node of a cluster, as the gateway that is asked sees it. */
+export interface ClusterNodeStatus {
+  id: string
+  zone?: string
+  /** Where it said it is; absent for one that never registered. */
+  address?: string
+  answers: boolean
+  /** Its drives that are not out. */
+  drives: number
+  /** Metadata partitions that it leads. */
+  leads: number
+}
+
+/** A drive of a cluster. */
+export interface ClusterDriveStatus {
+  id: number
+  nodeId?: string
+  state: 'active' | 'draining' | 'out'
+  reason?: string
+  /** Share of the data, relative to the others. */
+  weight: number
+  isLeaving: boolean
+}
+
+/** Who leads a metadata partition, and who has it: ids of drives. */
+export interface ClusterPartitionStatus {
+  id: number
+  epoch: number
+  primary?: number
+  replicas: readonly number[]
+  /** Another set of replicas takes over: both count until it is done. */
+  isChanging: boolean
+}
+
+/** How a cluster stands, as far as one gateway knows. */
+export interface ClusterStatus {
+  kind: 'cluster'
+  /** `degraded`: something does not answer, is out, or has fewer replicas than it is to have. */
+  health: 'serving' | 'degraded'
+  /** One sentence each. */
+  reasons: readonly string[]
+  clusterId: string
+  code: string
+  reducedCode: string
+  etcd: { kind: 'current' | 'away' | 'restored'; sinceMs?: number; why?: string }
+  nodes: readonly ClusterNodeStatus[]
+  drives: readonly ClusterDriveStatus[]
+  /** Replicas that each partition is to have. */
+  replicas: number
+  partitions: readonly ClusterPartitionStatus[]
+}
+
+/** A cluster as its root sees it through a gateway. */
+export interface ClusterApi {
+  clusterStatus(): Promise<ClusterStatus>
+  inspect: AdminApi['inspect']
+}

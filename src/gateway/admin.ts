@@ -4,6 +4,7 @@ import { type Address, parseAddress } from './address.ts'
 import {
   ADMIN_PREFIX,
   type AdminApi,
+  type ClusterApi,
   type InspectedObject,
   type InspectRequest,
 } from './admin-api.ts'
@@ -25,21 +26,29 @@ export interface AdminRequest {
 }
 
 /** What an action is given. */
-interface AdminCall {
-  api: AdminApi
+interface AdminCall<Api> {
+  api: Api
   query: Query
   signal: AbortSignal
 }
 
-type Action = (call: AdminCall) => Promise<unknown>
+type Action<Api> = (call: AdminCall<Api>) => Promise<unknown>
 
 /** One thing that can be asked: its methods, and the parameters that it takes. */
-interface AdminResource {
+interface AdminResource<Api> {
   parameters: readonly string[]
-  methods: Readonly<Record<string, Action>>
+  methods: Readonly<Record<string, Action<Api>>>
 }
 
-const RESOURCES: ReadonlyMap<string, AdminResource> = new Map<string, AdminResource>([
+type Resources<Api> = ReadonlyMap<string, AdminResource<Api>>
+
+const INSPECT: AdminResource<Pick<AdminApi, 'inspect'>> = {
+  parameters: ['bucket', 'key', 'versionId', 'afterPart'],
+  methods: { GET: inspect },
+}
+
+/** Of a store in one process. */
+const RESOURCES: Resources<AdminApi> = new Map<string, AdminResource<AdminApi>>([
   ['status', { parameters: [], methods: { GET: async ({ api }) => api.status() } }],
   [
     'heal',
@@ -55,18 +64,21 @@ const RESOURCES: ReadonlyMap<string, AdminResource> = new Map<string, AdminResou
     'orphans/release',
     { parameters: [], methods: { POST: async ({ api }) => api.releaseOrphans() } },
   ],
-  [
-    'inspect',
-    { parameters: ['bucket', 'key', 'versionId', 'afterPart'], methods: { GET: inspect } },
-  ],
+  ['inspect', INSPECT],
   ['drives', { parameters: [], methods: { GET: async ({ api }) => api.drives.list() } }],
-  ...Object.entries(DRIVE_COMMANDS).map(([name, command]): [string, AdminResource] => [
+  ...Object.entries(DRIVE_COMMANDS).map(([name, command]): [string, AdminResource<AdminApi>] => [
     `drives/${name}`,
     {
       parameters: command.parameters,
       methods: { POST: ({ api, query }) => runDriveCommand(command, api.drives, query) },
     },
   ]),
+])
+
+/** Of a cluster, through any gateway. */
+const CLUSTER_RESOURCES: Resources<ClusterApi> = new Map<string, AdminResource<ClusterApi>>([
+  ['status', { parameters: [], methods: { GET: async ({ api }) => api.clusterStatus() } }],
+  ['inspect', INSPECT],
 ])
 
 /** The address of an admin request; undefined for what is S3's. A bucket in the Host makes any path a key. */
@@ -98,12 +110,22 @@ function refuseBody(headers: Headers): void {
 }
 
 /** Does what the root asks. */
-export async function runAdmin(
-  { method, address }: AdminRequest,
-  api: AdminApi,
+export function runAdmin(
+  request: AdminRequest,
+  api: AdminApi | ClusterApi,
   signal: AbortSignal,
 ): Promise<Reply> {
-  const resource = RESOURCES.get(address.rawPath.slice(ADMIN_PREFIX.length))
+  return 'clusterStatus' in api
+    ? runIn(CLUSTER_RESOURCES, request, { api, signal })
+    : runIn(RESOURCES, request, { api, signal })
+}
+
+async function runIn<Api>(
+  resources: Resources<Api>,
+  { method, address }: AdminRequest,
+  { api, signal }: { api: Api; signal: AbortSignal },
+): Promise<Reply> {
+  const resource = resources.get(address.rawPath.slice(ADMIN_PREFIX.length))
   if (resource === undefined) {
     throw new S3Error('InvalidURI', {}, { message: `There is no ${address.rawPath}.` })
   }
@@ -139,7 +161,11 @@ function jsonReply(status: number, value: unknown): Reply {
   }
 }
 
-async function inspect({ api, query, signal }: AdminCall): Promise<InspectedObject> {
+async function inspect({
+  api,
+  query,
+  signal,
+}: AdminCall<Pick<AdminApi, 'inspect'>>): Promise<InspectedObject> {
   const outcome = await api.inspect(parseInspect(query), signal)
   switch (outcome.kind) {
     case 'inspected':

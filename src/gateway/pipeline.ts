@@ -7,7 +7,7 @@ import type { World } from '../kit/world.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
 import { type AccessRecord, CLIENT_GONE, logAccess } from './access-log.ts'
 import { adminErrorReply, authenticateAdmin, findAdminAddress, runAdmin } from './admin.ts'
-import type { AdminApi } from './admin-api.ts'
+import type { AdminApi, ClusterApi } from './admin-api.ts'
 import type { Authenticated, AuthParts } from './auth/auth-request.ts'
 import { authenticate } from './auth/authenticate.ts'
 import type { Credentials } from './auth/credentials.ts'
@@ -59,7 +59,7 @@ export interface PipelineParts {
   operations: Readonly<Record<OperationName, Operation>>
   metrics: GatewayMetrics
   /** Without one /_kintsugi/ is a bucket that can not be. */
-  admin?: AdminApi | undefined
+  admin?: AdminApi | ClusterApi | undefined
 }
 
 /** What runs a request once it is admitted. */

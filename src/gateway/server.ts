@@ -9,7 +9,7 @@ import type { Log } from '../kit/log.ts'
 import type { Registry } from '../kit/metrics.ts'
 import type { World } from '../kit/world.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
-import type { AdminApi } from './admin-api.ts'
+import type { AdminApi, ClusterApi } from './admin-api.ts'
 import type { Credentials } from './auth/credentials.ts'
 import type { Operation } from './call.ts'
 import { answerParserError } from './client-error.ts'
@@ -64,7 +64,7 @@ export interface GatewayParts {
   operations: Readonly<Record<OperationName, Operation>>
   registry?: Registry | undefined
   /** Serves /_kintsugi/v1/ when given. */
-  admin?: AdminApi | undefined
+  admin?: AdminApi | ClusterApi | undefined
 }
 
 /** A gateway that serves S3 once it listens. */

@@ -4,15 +4,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Test, test } from 'tap'
+import { signRequest } from '../../../src/cli/admin-client.ts'
+import { showCluster } from '../../../src/cli/show-cluster.ts'
 import { openClusterGateway } from '../../../src/cluster/gateway.ts'
 import { loadGatewayConfig } from '../../../src/config-cluster.ts'
+import type { ClusterStatus } from '../../../src/gateway/admin-api.ts'
 import { mebibytes } from '../../../src/kit/bytes.ts'
 import { silentLog } from '../../../src/kit/log.ts'
 import { Registry } from '../../../src/kit/metrics.ts'
 import { stayAlive } from '../../../src/kit/world.ts'
+import { markOut } from '../../../src/placement/coordinator-changes.ts'
 import { metaPartitionOf, partitionOfKey } from '../../../src/placement/place.ts'
 import { S3Client } from '../../support/s3.ts'
 import { Seeded } from '../../support/seeded.ts'
+import { TEST_KEYS } from '../../support/server.ts'
 import { openSmallCluster, type SmallCluster } from '../../support/small-cluster.ts'
 
 const random = new Seeded(77)
@@ -190,3 +195,36 @@ function spareNode({ nodes, coordinator }: SmallCluster) {
   }
   return { node, keyOf }
 }
+
+test('a gateway says how the cluster stands, and where an object lies', async (t) => {
+  const cluster = await openSmallCluster(t)
+  const { gateway, client } = await openGateway(t, cluster)
+  await makeBucket({ client }, 'bucket')
+  t.equal((await client.put('bucket', 'k', LARGE)).status, 200)
+  const asked = async (resource: string, query = {}): Promise<unknown> => {
+    const origin = new URL(gateway.endpoint)
+    const signer = { origin, credentials: TEST_KEYS, region: 'us-east-1', nowMs: Date.now() }
+    const { url, headers } = signRequest({ method: 'GET', resource, query }, signer)
+    return await (await fetch(url, { headers })).json()
+  }
+  const whole = (await asked('status')) as ClusterStatus
+  t.match(whole, { kind: 'cluster', clusterId: 'small', etcd: { kind: 'current' }, replicas: 5 })
+  t.equal(whole.nodes.length, 6)
+  t.ok(whole.nodes.every(({ answers, address, drives }) => answers && address && drives === 1))
+  t.equal(whole.partitions.length, 8)
+  t.same(whole.partitions[3], { id: 3, epoch: 2, primary: 4, replicas: [4], isChanging: false })
+  const lines = showCluster(whole).join('\n')
+  t.match(lines, /^Health {4}degraded\n {10}8 metadata partitions have fewer than 5 replicas\.$/m)
+  t.match(lines, /^Nodes {5}6 of 6 answer$/m)
+  t.match(lines, /8 of 8 partitions are led/)
+  const found = await asked('inspect', { bucket: 'bucket', key: 'k' })
+  t.match(found, { parts: [{ code: '4+2', health: 'whole' }] })
+  const { drives } = cluster.coordinator.state.map
+  await cluster.coordinator.decide(markOut(drives[1]!.id, 'a test'))
+  cluster.etcd.mood = 'away'
+  cluster.etcd.breakWatches()
+  while (gateway.readiness().degraded.length < 2) await sleep(20)
+  const broken = showCluster((await asked('status')) as ClusterStatus).join('\n')
+  t.match(broken, /^ +2 +0{15}2 +out \(a test\) +weight 1$/m)
+  t.match(broken, /^etcd {6}does not answer since /m)
+})

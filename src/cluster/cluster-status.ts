@@ -1,0 +1,120 @@
+// How a cluster stands, as far as a gateway knows: from the map, from etcd as it was last read, and from who answers.
+import { inspectObject } from '../embedded/inspect-object.ts'
+import type {
+  ClusterApi,
+  ClusterDriveStatus,
+  ClusterNodeStatus,
+  ClusterPartitionStatus,
+  ClusterStatus,
+} from '../gateway/admin-api.ts'
+import { nameCode } from '../kit/erasure-code.ts'
+import type { Clock } from '../kit/world.ts'
+import type { MapDrive } from '../placement/cluster-map.ts'
+import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
+import type { NodeRegistry } from '../placement/etcd/node-registry.ts'
+import type { PartitionRecords } from '../placement/etcd/partition-records.ts'
+import { replicaCountFor } from '../placement/replica-drives.ts'
+import { readinessOfCluster } from './cluster-readiness.ts'
+import type { ClusterStore } from './cluster-store.ts'
+import type { NodeCare } from './node-care.ts'
+
+/** What the answers are made of. */
+export interface ClusterStatusParts {
+  coordinator: Pick<EtcdCoordinator, 'state' | 'standing' | 'decide' | 'watch'>
+  registry: Pick<NodeRegistry, 'list'>
+  records: Pick<PartitionRecords, 'get'>
+  care: Pick<NodeCare, 'nodesAway'>
+  store: ClusterStore
+  clock: Pick<Clock, 'now'>
+}
+
+/** What the root of a cluster can ask of a gateway. */
+export function openClusterApi(parts: ClusterStatusParts): ClusterApi {
+  const { coordinator, store, clock } = parts
+  const storage = { node: store.node, coordinator, drives: { find: () => undefined } }
+  const inspecting = { storage, objects: store.objects, clock }
+  return {
+    clusterStatus: async () => clusterStatusOf(parts),
+    inspect: (request, signal) => inspectObject(request, inspecting, signal),
+  }
+}
+
+function clusterStatusOf(parts: ClusterStatusParts): ClusterStatus {
+  const { coordinator, care, store } = parts
+  const { clusterId, map } = coordinator.state
+  const partitions = partitionsOf(parts)
+  const replicas = replicaCountFor(map)
+  const reasons = [
+    ...readinessOfCluster(coordinator, care).degraded,
+    ...sayPartitions(partitions, replicas),
+  ]
+  return {
+    kind: 'cluster',
+    health: reasons.length === 0 ? 'serving' : 'degraded',
+    ...{ reasons, clusterId },
+    code: nameCode(map.code),
+    reducedCode: nameCode(store.reducedCode()),
+    etcd: coordinator.standing,
+    nodes: nodesOf(parts, partitions),
+    drives: map.drives.map(describeDrive),
+    ...{ replicas, partitions },
+  }
+}
+
+function partitionsOf({ coordinator, records }: ClusterStatusParts): ClusterPartitionStatus[] {
+  const { metaPartitionCount } = coordinator.state.map
+  return Array.from({ length: metaPartitionCount }, (_, id) => {
+    const { epoch = 0, primary, replicas = [], previous } = records.get(id) ?? {}
+    return {
+      ...{ id, epoch },
+      ...(primary ? { primary: primary.driveId } : {}),
+      replicas: replicas.map(({ driveId }) => driveId),
+      isChanging: previous !== undefined,
+    }
+  })
+}
+
+function sayPartitions(partitions: readonly ClusterPartitionStatus[], replicas: number): string[] {
+  const lost = partitions.filter(({ primary }) => primary === undefined).length
+  const lacking = partitions.filter((one) => one.replicas.length < replicas).length
+  return [
+    ...(lost === 0 ? [] : [`${lost} metadata partitions are led by nobody.`]),
+    ...(lacking === 0
+      ? []
+      : [`${lacking} metadata partitions have fewer than ${replicas} replicas.`]),
+  ]
+}
+
+function nodesOf(
+  { coordinator, registry, care }: ClusterStatusParts,
+  partitions: readonly ClusterPartitionStatus[],
+): ClusterNodeStatus[] {
+  const { drives } = coordinator.state.map
+  const registered = new Map(registry.list().map((node) => [node.id, node]))
+  const ids = new Set([...registered.keys(), ...drives.flatMap(({ nodeId }) => nodeId ?? [])])
+  const away = new Set(care.nodesAway)
+  return [...ids].sort().map((id) => {
+    const own = drives.filter(({ nodeId }) => nodeId === id)
+    const ownIds = new Set(own.map((drive) => drive.id))
+    const zone = own[0]?.zone ?? registered.get(id)?.zone
+    const address = registered.get(id)?.address
+    return {
+      id,
+      ...(zone === undefined ? {} : { zone }),
+      ...(address === undefined ? {} : { address }),
+      answers: !away.has(id),
+      drives: own.filter(({ state }) => state !== 'out').length,
+      leads: partitions.filter(({ primary }) => primary !== undefined && ownIds.has(primary))
+        .length,
+    }
+  })
+}
+
+function describeDrive(drive: MapDrive): ClusterDriveStatus {
+  const { id, nodeId, state, reason, weight, isLeaving } = drive
+  return {
+    ...{ id, state, weight, isLeaving: isLeaving === true },
+    ...(nodeId === undefined ? {} : { nodeId }),
+    ...(reason === undefined ? {} : { reason }),
+  }
+}

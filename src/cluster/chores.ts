@@ -5,16 +5,13 @@ import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import { PartitionRecords } from '../placement/etcd/partition-records.ts'
-import type {
-  Decisions,
-  Reigning,
-  ReplicasOfNode,
-  ReplicaTransport,
-} from '../storage-node/replicated/contract.ts'
+import { replicaDrives } from '../placement/replica-drives.ts'
+import type { Decisions, Reigning, ReplicasOfNode } from '../storage-node/replicated/contract.ts'
+import { ReplicaKeeper } from '../storage-node/replicated/replica-keeper.ts'
 import type { Peers } from '../storage-node/rpc/peers.ts'
 import { awaitBeginning } from './begin-cluster.ts'
+import { nodesOfDrives } from './drive-nodes.ts'
 import { NodePulse } from './node-pulse.ts'
-import { ReplicaPlacer } from './place-replicas.ts'
 import { STEWARD_PARTITION, Steward } from './steward.ts'
 
 /** What the chores are given. */
@@ -29,8 +26,7 @@ export interface ChoreParts {
 /** Of a node that leads partitions. */
 export interface LeadingParts {
   decisions: Pick<Decisions, 'get'>
-  replicas: Pick<ReplicasOfNode, 'onReign'>
-  transport: Pick<ReplicaTransport, 'prepare'>
+  host: Pick<ReplicasOfNode, 'onReign' | 'make'>
 }
 
 /** The chores of a node, until what is on `opened` is closed. */
@@ -47,14 +43,25 @@ export function startChores(parts: ChoreParts, opened: ClosingStack): Chores {
   const records = new PartitionRecords(coordinator.mirror, world)
   const beginning = awaitBeginning({ ...parts, records })
   opened.defer(() => beginning.stop())
-  const lead = ({ decisions, replicas, transport }: LeadingParts): void => {
-    const prepare: ReplicaTransport['prepare'] = (driveId, partition) =>
-      transport.prepare(driveId, partition)
-    const placer = new ReplicaPlacer({ ...parts, decisions, replicas, prepare })
-    placer.start()
-    opened.defer(() => placer.stop())
+  const nodeOf = nodesOfDrives(coordinator)
+  const lead = ({ decisions, host }: LeadingParts): void => {
+    const keeper = new ReplicaKeeper({
+      ...{ ...parts, decisions },
+      host: {
+        onReign: (listener) => host.onReign(listener),
+        // Others wait behind it.
+        make: async (driveId, partition) => {
+          if (!pulse.isAway(nodeOf(driveId) ?? '')) return await host.make(driveId, partition)
+          throw new Error(`the node of drive ${driveId} does not answer`)
+        },
+      },
+      wantedDrives: (partition, current) =>
+        replicaDrives(coordinator.state.map, partition, current),
+    })
+    keeper.start()
+    opened.defer(() => keeper.close())
     let charge: Reigning | undefined
-    const unwatch = replicas.onReign((reign) => {
+    const unwatch = host.onReign((reign) => {
       if (reign.partition === STEWARD_PARTITION) charge = reign
     })
     opened.defer(async () => unwatch())

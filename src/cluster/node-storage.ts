@@ -14,6 +14,7 @@ import { type Coordinator, CoordinatorUnavailable } from '../placement/coordinat
 import { markOut } from '../placement/coordinator-changes.ts'
 import type { ShardLists, StorageNode } from '../storage-node/contract.ts'
 import type { Drive } from '../storage-node/drive.ts'
+import type { ReplicaHost } from '../storage-node/replicated/replica-host.ts'
 import type { SpaceWatch } from '../storage-node/space/space-watch.ts'
 import { type DriveHome, enterMap, lockNodeDrives, markServing } from './node-drives.ts'
 
@@ -37,7 +38,7 @@ export interface NodeStorage {
   /** As it was handed in, but that what is done on the drives is observed. */
   world: World
   /** Begins to watch over the drives, and to tell the map of them. */
-  serve(replicas: ReplicasOnDrives & { driveAside(driveId: number): void }): Promise<void>
+  serve(replicas: Pick<ReplicaHost, 'addDrive' | 'driveFailed'>): Promise<void>
 }
 
 /** So often the map is told what it does not know yet: drives that failed while etcd was away, or could not be taken in. */
@@ -60,8 +61,8 @@ export async function openNodeStorage(
   opened.defer(() => live.closeShards())
   await live.openShards()
   await startSpaceWatch(space, parts, opened)
-  const serving: { replicas?: { driveAside(driveId: number): void } } = {}
-  const leaveMetadata = (driveId: number): void => serving.replicas?.driveAside(driveId)
+  // Replicas on a drive that hangs are too late for a majority of others, and the map wants them elsewhere once it is out.
+  const leaveMetadata = (): void => {}
   const care = new CareOfDrives({ ...parts, observers, coordinator, leaveMetadata })
   opened.defer(() => care.close())
   return {
@@ -70,10 +71,18 @@ export async function openNodeStorage(
     drives: live,
     ...{ space, care, world: observers.world },
     serve: async (replicas) => {
-      serving.replicas = replicas
-      live.serve(replicas, care)
+      live.serve(replicasOn(replicas), care)
       await startTelling({ live, home }, parts, opened)
     },
+  }
+}
+
+/** A drive that leaves is to its replicas as one that failed. */
+function replicasOn(replicas: Pick<ReplicaHost, 'addDrive' | 'driveFailed'>): ReplicasOnDrives {
+  return {
+    addDrive: (drive) => replicas.addDrive(drive),
+    closeDrive: (driveId) => replicas.driveFailed(driveId),
+    driveFailed: (driveId) => replicas.driveFailed(driveId),
   }
 }
 

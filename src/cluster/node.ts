@@ -13,16 +13,23 @@ import type { World } from '../kit/world.ts'
 import { CoordinatorUnavailable } from '../placement/coordinator.ts'
 import { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import { type NodeRegistration, NodeRegistry } from '../placement/etcd/node-registry.ts'
+import type { StorageNode } from '../storage-node/contract.ts'
 import { DriveLocked, lockDrive, openLevelDb } from '../storage-node/drive-lock.ts'
+import { DrivesOfNodes } from '../storage-node/drives-of-nodes.ts'
 import { NodeServer } from '../storage-node/rpc/node-server.ts'
 import { answerPings, joinServices, Peers } from '../storage-node/rpc/peers.ts'
 import { VERSIONS } from '../storage-node/rpc/session-format.ts'
 import { ShardService } from '../storage-node/rpc/shard-service.ts'
-import { startChores } from './chores.ts'
+import { type Chores, startChores } from './chores.ts'
+import { nodesOfDrives } from './drive-nodes.ts'
 import { openEtcd, readTlsFiles } from './etcd.ts'
 import { identityIn } from './identity.ts'
+import { NodeCare } from './node-care.ts'
 import { type NodeFile, readNodeFile } from './node-file.ts'
+import { openNodeMetadata } from './node-metadata.ts'
+import { readinessOfNode } from './node-readiness.ts'
 import { openNodeStorage } from './node-storage.ts'
+import { startNodeUpkeep } from './node-upkeep.ts'
 import { followOrigins } from './origins.ts'
 
 /** What the outside of a node is made of. */
@@ -77,27 +84,65 @@ async function openAll(
   opened.defer(async () => stopFollowing())
   const shards = new ShardService(storage.node, { clock: world.clock, log })
   opened.defer(() => shards.close())
-  await storage.serve({
-    addDrive: async () => {},
-    closeDrive: async () => {},
-    driveFailed: async () => {},
-    driveAside: () => {},
-  })
-  const service = joinServices([shards, answerPings()])
+  const metadata = await openNodeMetadata(
+    { ...parts, coordinator, storage, peers, graceMs: config.garbageGraceMs },
+    opened,
+  )
+  await storage.serve(metadata.host)
+  const service = joinServices([shards, answerPings(), ...metadata.services])
   const server = new NodeServer({ identity, tls }, { world, log, service })
   const port = await listen(server, config)
   const origin = originOf(config, port, tls !== undefined)
   await register({ nodeId, origin, zone: config.zone }, { ...parts, nodes }, opened)
-  startChores({ ...parts, nodeId, coordinator, peers }, opened)
+  metadata.start()
+  const chores = startChores({ ...parts, nodeId, coordinator, peers }, opened)
+  chores.lead(metadata)
+  startNodeUpkeep(
+    config,
+    {
+      ...{ ...parts, coordinator },
+      node: drivesOfCluster(storage.node, { ...parts, nodeId, coordinator, peers, chores }, opened),
+      findLed: (id) => metadata.led.find(id),
+    },
+    opened,
+  )
   return {
     ...{ nodeId, clusterId, origin },
     drives: storage.drives.list(),
-    readiness: () => ({ ready: true, degraded: [] }),
+    readiness: () => readinessOfNode(storage.drives.list(), coordinator),
     close: async ({ deadlineMs }) => {
       await server.close({ deadlineMs })
       await opened.close()
     },
   }
+}
+
+/** All drives of the cluster; those of this node without a detour. Nobody waits for nodes that are away. */
+function drivesOfCluster(
+  own: StorageNode,
+  {
+    nodeId,
+    coordinator,
+    peers,
+    chores,
+    ...parts
+  }: Pick<NodeParts, 'world' | 'log'> & {
+    nodeId: string
+    coordinator: EtcdCoordinator
+    peers: Peers
+    chores: Chores
+  },
+  opened: ClosingStack,
+): StorageNode {
+  const nodeOf = nodesOfDrives(coordinator)
+  const drives = new DrivesOfNodes((driveId) => {
+    const home = nodeOf(driveId)
+    if (home === nodeId) return own
+    return home === undefined ? undefined : peers.nodeOf(home)
+  })
+  const care = new NodeCare({ ...parts, coordinator, pulse: chores.pulse })
+  opened.defer(() => care.stop())
+  return care.guard(drives)
 }
 
 async function readIdentity({ stateDirectory }: NodeConfig, world: World): Promise<NodeFile> {

@@ -49,13 +49,18 @@ const GROWING: ReadonlySet<Command['kind']> = new Set<Command['kind']>([
   'put-part',
 ])
 
+/** Whether a command adds rows for a client. */
+export function isGrowing({ kind }: Command): boolean {
+  return GROWING.has(kind)
+}
+
 /** Throws StoreFull for what adds rows while a drive with a replica of partition `id` has no room for them. */
 export function refuseWhenFull(
   id: number,
   { coordinator, space }: { coordinator: Coordinator; space: SpaceWatch },
 ): (command: Command) => void {
-  return ({ kind }) => {
-    if (!GROWING.has(kind)) return
+  return (command) => {
+    if (!isGrowing(command)) return
     const { inSync } = coordinator.state.metaPartitions[id]!
     const full = inSync.find(({ driveId }) => !hasRoomForRows(space, driveId))
     if (full !== undefined) throw new StoreFull(`drive ${full.driveId} has no room for metadata`)

@@ -2,21 +2,17 @@
 import t from 'tap'
 import { awaitBeginning, beginCluster } from '../../../src/cluster/begin-cluster.ts'
 import { NodePulse } from '../../../src/cluster/node-pulse.ts'
-import { ReplicaPlacer } from '../../../src/cluster/place-replicas.ts'
 import { Steward } from '../../../src/cluster/steward.ts'
 import { prepareDigests } from '../../../src/digest/prepare.ts'
 import { silentLog } from '../../../src/kit/log.ts'
 import type { Clock } from '../../../src/kit/world.ts'
-import type { ReplicaId } from '../../../src/metadata/replication/decision.ts'
 import { hasTable } from '../../../src/placement/cluster-map.ts'
 import type { Change, ClusterState } from '../../../src/placement/coordinator.ts'
-import { addDrives, drainDrive, type NewDrive } from '../../../src/placement/coordinator-changes.ts'
+import { addDrives, type NewDrive } from '../../../src/placement/coordinator-changes.ts'
 import { EtcdCoordinator } from '../../../src/placement/coordinator-etcd.ts'
 import { EtcdClient } from '../../../src/placement/etcd/etcd-client.ts'
 import { PartitionRecords } from '../../../src/placement/etcd/partition-records.ts'
 import { emptyClusterMap, planFirstMap } from '../../../src/placement/first-map.ts'
-import { replicaDrives } from '../../../src/placement/replica-drives.ts'
-import type { Reigning } from '../../../src/storage-node/replicated/contract.ts'
 import { NodeRefused, NodeUnreachable } from '../../../src/storage-node/rpc/trouble.ts'
 import { membersOf } from '../../contracts/etcd-coordinator.contract.ts'
 import { openEtcdInMemory } from '../../support/etcd-in-memory.ts'
@@ -195,63 +191,4 @@ t.test('two nodes begin a cluster at the same time: one table, one record each',
   t.equal(opened.etcd.backup().revision, before.revision, 'it begins once')
   const beginning = awaitBeginning(begins[0]!)
   await beginning.stop()
-})
-
-t.test('replicas are made where the map wants them before others leave', async (t) => {
-  const coordinator = startedCluster(6)
-  const clock = new ClockByHand()
-  const ended = new AbortController()
-  const wishes: ReplicaId[][] = []
-  const wanted = replicaDrives(coordinator.state.map, 0, [])
-  const current = wanted.slice(0, 3).map((id) => `${id}-0123456789abcdef` as ReplicaId)
-  const decision = { epoch: 4, primary: current[0]!, replicas: current, previous: undefined }
-  const reign = {
-    ...{ partition: 0, epoch: 4, ended: ended.signal },
-    want: (replicas: readonly ReplicaId[]) => wishes.push([...replicas]),
-  } as unknown as Reigning
-  const prepared: number[] = []
-  const refuses = new Set<number>()
-  const placer = new ReplicaPlacer({
-    ...{ world: { clock }, log: silentLog, coordinator },
-    decisions: { get: () => decision },
-    replicas: {
-      onReign: (listener) => {
-        listener(reign)
-        return () => {}
-      },
-    },
-    prepare: async (driveId) => {
-      if (refuses.has(driveId)) throw new Error('it is full')
-      prepared.push(driveId)
-      return `${driveId}-fedcba9876543210` as ReplicaId
-    },
-  })
-  placer.start()
-  await placer.look()
-  t.equal(prepared.length, 2, 'five are wanted')
-  t.equal(wishes.at(-1)!.length, 5)
-  await placer.look()
-  t.equal(prepared.length, 2, 'what was made is not made again')
-  const added = wishes.at(-1)!.filter((id) => !current.includes(id))
-  decision.replicas = [...current, ...added]
-  const count = wishes.length
-  await placer.look()
-  t.equal(wishes.length, count, 'all are where they are wanted')
-  const sixth = [1, 2, 3, 4, 5, 6].find(
-    (id) => !wishes.at(-1)!.some((one) => one.startsWith(`${id}-`)),
-  )!
-  refuses.add(sixth)
-  await coordinator.decide(drainDrive(wanted[1]!, { reEncode: true }))
-  await placer.look()
-  t.equal(wishes.at(-1)!.length, 5, 'nobody leaves while no other is there')
-  refuses.clear()
-  await placer.look()
-  t.notOk(prepared.includes(sixth), 'who refused is left alone for a while')
-  clock.ms += 60_000
-  await placer.look()
-  t.ok(prepared.includes(sixth))
-  t.ok(wishes.at(-1)!.some((id) => id.startsWith(`${sixth}-`)))
-  t.notOk(wishes.at(-1)!.includes(current[1]!))
-  ended.abort()
-  await placer.look()
 })

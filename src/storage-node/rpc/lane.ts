@@ -26,6 +26,10 @@ export type SendBatch = (
 /** Bounds of a lane. */
 export interface LaneLimits {
   batchesUnderWay: number
+  /** A batch that takes longer makes room for another: for requests that must not wait for others of their lane. */
+  slowMs: number
+  /** Batches under way, slow ones too. */
+  batchesMax: number
   batchRequests: number
   batchBytes: number
   waitingRequests: number
@@ -33,6 +37,8 @@ export interface LaneLimits {
 
 const LIMITS: LaneLimits = {
   batchesUnderWay: 2,
+  slowMs: Number.POSITIVE_INFINITY,
+  batchesMax: 2,
   batchRequests: 64,
   batchBytes: 1024 * 1024,
   waitingRequests: 1024,
@@ -59,6 +65,8 @@ export class Lane {
   #wake = new AbortController()
   #wakeMs = Number.POSITIVE_INFINITY
   #underWay = 0
+  /** Of those under way. */
+  #slow = 0
   #isPumping = false
 
   constructor(send: SendBatch, clock: Clock, limits: Partial<LaneLimits> = {}) {
@@ -132,10 +140,15 @@ export class Lane {
     this.#isPumping = true
     queueMicrotask(() => {
       this.#isPumping = false
-      while (this.#waiting.length > 0 && this.#underWay < this.#limits.batchesUnderWay) {
+      while (this.#waiting.length > 0 && this.#hasPlace) {
         void this.#sendBatch(this.#nextBatch())
       }
     })
+  }
+
+  get #hasPlace(): boolean {
+    const { batchesUnderWay, batchesMax } = this.#limits
+    return this.#underWay < batchesMax && this.#underWay - this.#slow < batchesUnderWay
   }
 
   #nextBatch(): Pending[] {
@@ -150,6 +163,28 @@ export class Lane {
     return this.#waiting.splice(0, count)
   }
 
+  /** Counts a batch among the slow ones from when it is slow until its end. */
+  #watchSlow(): { end(): void } {
+    const { slowMs } = this.#limits
+    if (slowMs === Number.POSITIVE_INFINITY) return { end: () => {} }
+    const over = new AbortController()
+    let isSlow = false
+    this.#clock.sleep(slowMs, over.signal).then(
+      () => {
+        isSlow = true
+        this.#slow += 1
+        this.#pump()
+      },
+      () => undefined, // It was quick.
+    )
+    return {
+      end: () => {
+        over.abort(NOT_NEEDED)
+        if (isSlow) this.#slow -= 1
+      },
+    }
+  }
+
   async #sendBatch(batch: Pending[]): Promise<void> {
     this.#underWay += 1
     const over = new AbortController()
@@ -162,6 +197,7 @@ export class Lane {
         if (open === 0) over.abort(NOT_NEEDED)
       }
     }
+    const watch = this.#watchSlow()
     const onAnswer = (answer: Answer): void => {
       const pending = batch[answer.id]
       if (pending === undefined) return
@@ -174,6 +210,7 @@ export class Lane {
       settleAll(batch, error instanceof Error ? error : new NodeFailed(String(error)))
     } finally {
       this.#underWay -= 1
+      watch.end()
       this.#pump()
     }
   }

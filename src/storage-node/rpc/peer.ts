@@ -8,7 +8,7 @@ import { Overloaded, Semaphore } from '../../kit/semaphore.ts'
 import type { World } from '../../kit/world.ts'
 import { type BegunExchange, type ClientSession, ClientSessions } from './client-session.ts'
 import { FrameKind, type HeldFrame, readFrames } from './frames.ts'
-import { Lane, type LaneRequest } from './lane.ts'
+import { Lane, type LaneLimits, type LaneRequest } from './lane.ts'
 import { type Answer, decodeAnswer, encodeMessage } from './messages.ts'
 import type { NodeTls } from './node-server.ts'
 import { MESSAGES_PATH } from './node-service.ts'
@@ -71,6 +71,16 @@ const NOT_SENT = new Set([
 
 /** The other node did not take the exchange: it has forgotten the session. */
 class SessionForgotten extends Error {}
+
+/**
+ * Partitions that a node leads share lanes, for what many gateways ask of it costs less together; one that hangs must not hold
+ * up the others.
+ */
+const LANE_LIMITS: { [Kind in LaneKind]: Partial<LaneLimits> } = {
+  shards: {},
+  metadata: {},
+  partitions: { slowMs: 50, batchesMax: 16, waitingRequests: 8192 },
+}
 
 /** What a lane is about. */
 export type LaneKind = 'shards' | 'metadata' | 'partitions'
@@ -185,7 +195,7 @@ export class Peer {
     }
     const send: ConstructorParameters<typeof Lane>[0] = (requests, onAnswer, signal) =>
       this.#sendBatch(this.#messages[kind], { requests, onAnswer, signal })
-    const lane = new Lane(send, this.#world.clock)
+    const lane = new Lane(send, this.#world.clock, LANE_LIMITS[kind])
     this.#lanes.set(name, lane)
     return lane
   }

@@ -12,8 +12,9 @@ export class PrimaryGuess {
   /** Did not answer when it was asked last. */
   #silent: string | undefined
   #turn = 0
-  /** Requests under way to nodes, and how to give them up. */
-  readonly #underWay = new Map<() => void, string>()
+  /** Requests under way to nodes, the oldest first, by how to give them up. */
+  readonly #underWay = new Map<() => void, { node: string; begunMs: number }>()
+  #isTroubled = false
   readonly #pauses = new Set<AbortController>()
 
   constructor(
@@ -37,6 +38,18 @@ export class PrimaryGuess {
     return nodes[this.#turn % nodes.length]
   }
 
+  /** Whether the last answer was none, or one is late: nobody else shall wait for this partition. */
+  isTroubled(nowMs: number): boolean {
+    const [oldest] = this.#underWay.values()
+    return this.#isTroubled || (oldest !== undefined && nowMs - oldest.begunMs > LATE_MS)
+  }
+
+  /** The node has answered. */
+  answered(node: string): void {
+    this.#isTroubled = false
+    this.tell(node)
+  }
+
   /** The node leads, by its own word or by that of another. */
   tell(node: string): void {
     this.#told = node
@@ -45,6 +58,7 @@ export class PrimaryGuess {
 
   /** The node was asked in vain. */
   doubt(node: string, { isSilent }: { isSilent: boolean }): void {
+    this.#isTroubled = true
     if (this.#told === node) this.#told = undefined
     if (isSilent) this.#silent = node
   }
@@ -55,7 +69,7 @@ export class PrimaryGuess {
     if (primary === undefined) return
     this.#told = undefined
     this.#silent = undefined
-    for (const [giveUp, node] of [...this.#underWay]) if (node !== primary) giveUp()
+    for (const [giveUp, { node }] of [...this.#underWay]) if (node !== primary) giveUp()
     for (const pause of [...this.#pauses]) pause.abort(HEARD)
   }
 
@@ -70,7 +84,7 @@ export class PrimaryGuess {
         this.#underWay.delete(giveUp)
         resolve(moved)
       }
-      this.#underWay.set(giveUp, node)
+      this.#underWay.set(giveUp, { node, begunMs: this.#clock.monotonicMs() })
       work.then(resolve, reject).finally(() => this.#underWay.delete(giveUp))
     })
   }
@@ -84,6 +98,9 @@ export class PrimaryGuess {
     this.#pauses.delete(pause)
   }
 }
+
+// A little more than a disk takes for a sync when it is busy.
+const LATE_MS = 300
 
 // Made once: an error would cost its stack.
 const HEARD = 'another node leads'

@@ -55,8 +55,8 @@ const REDIRECTS_MAX = 3
 /** Answers that will be the same next time, such as that a request is not known. */
 const FAILURES_MAX = 3
 
-/** Partitions that hang hold up their own lane. A node has 256 lanes for all that is asked of it. */
-const LANES = 32
+/** Lanes of partitions that hang. A node has 256 lanes for all that is asked of it. */
+const TROUBLED_LANES = 32
 
 /** Partitions 0 to `count` - 1. They listen to the hints until close(). */
 export function remotePartitions(
@@ -146,7 +146,7 @@ class PartitionAsker {
   async commit<C extends Command>(command: C): Promise<AnswerTo<C>> {
     const { commitMs, attemptMs } = this.#waits
     const pursuit = new Pursuit({
-      lane: `commit ${this.id % LANES}`,
+      lane: 'commit',
       type: MessageType.CommitCommand,
       body: encodeCommit(this.id, command),
       attemptMs,
@@ -170,7 +170,7 @@ class PartitionAsker {
     const isLong = isWalk(name)
     const pursuit = new Pursuit({
       // Walks of all partitions of a node go together: a page of a listing is one request to each node.
-      lane: isLong ? 'walk' : `ask ${this.id % LANES}`,
+      lane: isLong ? 'walk' : 'ask',
       type: MessageType.AskQuestion,
       body: encodeQuestion(this.id, { name, asked }),
       attemptMs: isLong ? walkAttemptMs : attemptMs,
@@ -191,7 +191,7 @@ class PartitionAsker {
       if (node !== undefined) {
         const outcome = await this.#attempt(node, pursuit)
         if (outcome.kind === 'answered') {
-          this.#guess.tell(node)
+          this.#guess.answered(node)
           return outcome.answer
         }
         if (this.#noteAndGoOn(node, outcome, pursuit)) continue
@@ -207,8 +207,10 @@ class PartitionAsker {
     const { lane, type, body, attemptMs, endMs } = pursuit.request
     pursuit.sentMs = this.#nowMs
     const deadlineMs = Math.min(pursuit.sentMs + attemptMs, endMs)
+    const isTroubled = this.#guess.isTroubled(pursuit.sentMs)
+    const ownLane = isTroubled ? `${lane} ${this.id % TROUBLED_LANES}` : lane
     const attempt = this.#parts.transport
-      .askPartition(node, lane, { type, body, deadlineMs })
+      .askPartition(node, ownLane, { type, body, deadlineMs })
       .then((reply) => outcomeOf(reply, node))
       .catch((error) => outcomeOfError(error))
     const outcome = await this.#guess.unlessMoved(node, attempt, MOVED)

@@ -1,6 +1,6 @@
 // npm run bench: every bench once, printed and kept as JSON in bench/results/ with the processor's name.
 // `npm run bench -- codec`, `-- digests`, `-- store` or `-- nodes` runs one of them; `--short` takes a tenth of the operations.
-// `-- mend` and `-- grow` run only when they are named: a quarter of an hour each, and `mend` takes 20 GB of disk.
+// `-- scale`, `-- mend` and `-- grow` run only when they are named: two minutes, then a quarter of an hour each, and `mend` takes 20 GB of disk.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
@@ -11,6 +11,7 @@ import { benchGrow } from './grow.bench.ts'
 import { benchMend } from './mend.bench.ts'
 import { benchNodeProtocol } from './node-protocol.bench.ts'
 import { benchPutGetList } from './put-get-list.bench.ts'
+import { benchScale } from './scale.bench.ts'
 
 const RESULTS = fileURLToPath(new URL('../../bench/results/', import.meta.url))
 
@@ -29,6 +30,7 @@ if (isWanted('store')) result.store = await benchPutGetList(wanted.includes('--s
 if (isWanted('nodes')) result.nodes = await benchNodeProtocol()
 if (wanted.includes('mend'))
   result.mend = await benchMend(wanted.includes('--short') ? 400 : 20_000)
+if (wanted.includes('scale')) result.scale = await benchScale()
 if (wanted.includes('grow')) result.grow = await benchGrow(wanted.includes('--short') ? 200 : 2_000)
 
 mkdirSync(RESULTS, { recursive: true })

@@ -3,6 +3,7 @@
 import type { ClosingStack } from '../kit/closing-stack.ts'
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
+import { hasTable } from '../placement/cluster-map.ts'
 import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import { PartitionRecords } from '../placement/etcd/partition-records.ts'
 import { replicaDrives } from '../placement/replica-drives.ts'
@@ -55,8 +56,10 @@ export function startChores(parts: ChoreParts, opened: ClosingStack): Chores {
           throw new Error(`the node of drive ${driveId} does not answer`)
         },
       },
-      wantedDrives: (partition, current) =>
-        replicaDrives(coordinator.state.map, partition, current),
+      wantedDrives: (partition, current) => {
+        const { map } = coordinator.state
+        return hasTable(map) ? replicaDrives(map, partition, current) : current
+      },
     })
     keeper.start()
     opened.defer(() => keeper.close())

@@ -3,8 +3,8 @@
 import { hasRoomForRows, isGrowing } from '../embedded/space.ts'
 import type { ClosingStack } from '../kit/closing-stack.ts'
 import type { Log } from '../kit/log.ts'
+import { Overloaded } from '../kit/semaphore.ts'
 import type { World } from '../kit/world.ts'
-import { MetadataUnavailable } from '../metadata/unavailable.ts'
 import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import { PartitionRecords } from '../placement/etcd/partition-records.ts'
 import { Founder } from '../storage-node/replicated/founder.ts'
@@ -68,7 +68,8 @@ export async function openNodeMetadata(
       const driveId = records.get(partition)?.primary?.driveId
       if (driveId === undefined || !isGrowing(command) || hasRoomForRows(storage.space, driveId))
         return
-      throw new MetadataUnavailable(`drive ${driveId} has no room for metadata`)
+      // Whoever asked may be sure that nothing was done, and need not ask again and again.
+      throw new Overloaded(`drive ${driveId} has no room for metadata`)
     },
   })
   opened.defer(async () => led.close())

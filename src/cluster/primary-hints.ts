@@ -23,6 +23,10 @@ export function primaryHints(
       const driveId = driveOf(partition)
       return driveId === undefined ? undefined : nodeOf(driveId)
     },
+    replicasOf: (partition) => {
+      const replicas = records.get(partition)?.replicas ?? []
+      return replicas.flatMap(({ driveId }) => nodeOf(driveId) ?? [])
+    },
     watch: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)

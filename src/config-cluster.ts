@@ -13,7 +13,6 @@ import {
   type OptionSpec,
   readCode,
   readDays,
-  readHours,
   readLogLevel,
   readPort,
   readSeconds,
@@ -122,8 +121,6 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
   sameAs('garbage-grace', { fallback: '900' }),
   sameAs('mend-delay', { fallback: '900' }),
   sameAs('scrub-days'),
-  sameAs('dump-days'),
-  sameAs('orphan-hours'),
   sameAs('log-level'),
   ...NODE_TLS_OPTIONS,
   ...etcdAccessOptions(),
@@ -147,8 +144,7 @@ export const GATEWAY_OPTIONS: readonly OptionSpec[] = [
   ...NODE_TLS_OPTIONS,
 ]
 
-const MS_PER_HOUR = 60 * 60 * 1000
-const MS_PER_DAY = 24 * MS_PER_HOUR
+const MS_PER_DAY = 24 * 60 * 60 * 1000
 
 /** Files with PEM. */
 export interface TlsFiles {
@@ -199,8 +195,6 @@ export interface NodeConfig {
   garbageGraceMs: number
   mendDelayMs: number
   scrubPeriodMs: number
-  dumpPeriodMs: number
-  orphanAgeMs: number
   logLevel: LogLevel
   /** All three files: nodes speak TLS with each other. */
   nodeTls?: Required<TlsFiles>
@@ -262,8 +256,6 @@ export async function loadNodeConfig(sources: ConfigSources): Promise<NodeConfig
     garbageGraceMs: readSeconds('garbage-grace', settings['garbage-grace']![0]!) * 1000,
     mendDelayMs: readSeconds('mend-delay', settings['mend-delay']![0]!) * 1000,
     scrubPeriodMs: readDays('scrub-days', settings['scrub-days']![0]!) * MS_PER_DAY,
-    dumpPeriodMs: readDays('dump-days', settings['dump-days']![0]!) * MS_PER_DAY,
-    orphanAgeMs: readHours('orphan-hours', settings['orphan-hours']![0]!) * MS_PER_HOUR,
     logLevel: readLogLevel(settings['log-level']![0]!),
     ...(nodeTls ? { nodeTls } : {}),
     etcdAccess: readEtcdAccess(settings, sources),

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { SERVE_OPTIONS } from '../src/config.ts'
+import { CLUSTER_INIT_OPTIONS, GATEWAY_OPTIONS, NODE_OPTIONS } from '../src/config-cluster.ts'
 import { checkArrows } from './tidy/arrows.ts'
 import { checkCycles } from './tidy/cycles.ts'
 import { checkDoors, type Exception } from './tidy/doors.ts'
@@ -164,6 +165,10 @@ t.test('options', async (t) => {
   ])
   const readme = files.find(({ path }) => path === 'README.md')?.text ?? ''
   isTidy(t, checkOptions(readme, SERVE_OPTIONS))
+  const guide = files.find(({ path }) => path === 'docs/guides/cluster.md')?.text ?? ''
+  const ofServe = new Set(SERVE_OPTIONS.map(({ name }) => name))
+  const ofGateways = GATEWAY_OPTIONS.filter(({ name }) => !ofServe.has(name))
+  isTidy(t, checkOptions(guide, [...CLUSTER_INIT_OPTIONS, ...NODE_OPTIONS, ...ofGateways]))
 })
 
 t.test('packages', async (t) => {

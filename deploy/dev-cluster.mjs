@@ -1,6 +1,7 @@
 // Starts etcd, nodes and gateways on one machine as processes of their own, remembers them in DIR/cluster.json, and ends
 // them by their process ids. Everything lies under DIR. What is said of it to people: docs/guides/cluster.md.
 import { execFile, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import {
   closeSync,
   existsSync,
@@ -20,6 +21,9 @@ const KINTSUGI = join(dirname(fileURLToPath(import.meta.url)), '..', 'bin', 'kin
 const HOST = '127.0.0.1'
 const ETCD_READY_MS = 30_000
 const END_MS = 15_000
+const PORTS = { first: 10_000, last: 32_000 }
+// Nobody listens on them yet, and they are somebody's already.
+const chosenPorts = new Set()
 
 const USAGE = `deploy/dev-cluster up --dir DIR [--nodes 6] [--gateways 2] [--drives 1] [--code K+M] [--timeout 120] [--json]
 deploy/dev-cluster add node|gateway --dir DIR [--json]
@@ -346,13 +350,20 @@ function count(name, text) {
   throw new Refusal(`--${name} takes a number from 1 to 9999, not "${text}"`)
 }
 
-function freePort() {
-  return new Promise((done, failed) => {
+/** Below those that the system gives to connections on their way out: one of these may have it when a process starts again. */
+async function freePort() {
+  for (;;) {
+    const port = randomInt(PORTS.first, PORTS.last)
+    if (chosenPorts.has(port) || !(await isFree(port))) continue
+    chosenPorts.add(port)
+    return port
+  }
+}
+
+function isFree(port) {
+  return new Promise((done) => {
     const server = createServer()
-    server.once('error', failed)
-    server.listen(0, HOST, () => {
-      const { port } = server.address()
-      server.close(() => done(port))
-    })
+    server.once('error', () => done(false))
+    server.listen(port, HOST, () => server.close(() => done(true)))
   })
 }

@@ -40,14 +40,23 @@ export function emptyClusterMap(
   return { drives: [], code: NO_CODE, seed, ...counts, slots }
 }
 
+/** Whether the drives of so many nodes are known as are expected. */
+export function hasAllNodes({ map, cluster }: ClusterState): boolean {
+  return nodesIn(map.drives).size >= (cluster?.nodesExpected ?? 0)
+}
+
+function nodesIn(drives: readonly MapDrive[]): Set<string> {
+  return new Set(drives.filter(({ isLeaving }) => !isLeaving).map(nodeOf))
+}
+
 /** What comes of the drives that are known. The same in every process: it does not matter who decides it. */
 export function planFirstMap(state: ClusterState): FirstMap {
   const { map, cluster } = state
   if (hasTable(map) || cluster === undefined) return { kind: 'made' }
   const drives = map.drives.filter(({ isLeaving }) => !isLeaving)
-  const nodes = new Set(drives.map(nodeOf)).size
+  const nodes = nodesIn(drives).size
   const { nodesExpected, allowsUnsafeLayout = false } = cluster
-  if (nodes < nodesExpected || drives.length === 0) {
+  if (!hasAllNodes(state) || drives.length === 0) {
     const sentence = `the drives of ${nodes} of ${nodesExpected} nodes are known: the cluster begins to serve with the last of them.`
     return { kind: 'awaited', sentence }
   }

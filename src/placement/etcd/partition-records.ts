@@ -64,6 +64,20 @@ export class PartitionRecords {
     return await this.#swap(partitionId, record, revisionIn(image, partitionId))
   }
 
+  /**
+   * Writes the first records of a cluster in one transaction, where none of them is there yet; false when one is, or nobody knows. At most
+   * as many as etcd takes in a transaction. Rejects with CoordinatorUnavailable.
+   */
+  async createAll(records: ReadonlyMap<number, NextRecord>): Promise<boolean> {
+    const changes = [...records].map(([partitionId, record]) => {
+      const id = asBuffer(this.#world.random.bytes(8)).toString('hex')
+      const value = toJson({ ...record, id })
+      return { kind: 'put', key: keyOf(partitionId), value } as const
+    })
+    const compare = changes.map(({ key }) => ({ key, modRevision: 0 }))
+    return (await this.#mirror.commit({ compare, changes })) === 'made'
+  }
+
   async #swap(
     partitionId: number,
     record: PartitionRecord,

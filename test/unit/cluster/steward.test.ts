@@ -189,6 +189,6 @@ t.test('two nodes begin a cluster at the same time: one table, one record each',
   const before = opened.etcd.backup()
   await beginCluster(begins[0]!)
   t.equal(opened.etcd.backup().revision, before.revision, 'it begins once')
-  const beginning = awaitBeginning(begins[0]!)
+  const beginning = awaitBeginning({ ...begins[0]!, nodeId: 'n1' })
   await beginning.stop()
 })

@@ -101,7 +101,7 @@ async function openDrives(machine: ForgetfulMachine): Promise<Map<number, Drive>
 }
 
 /** Short sleeps are over at the next turn of the loop; long ones never, until someone stops them. */
-export function worldOf(machine: ForgetfulMachine): World {
+function worldOf(machine: ForgetfulMachine): World {
   const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
       if (signal?.aborted) reject(signal.reason)

@@ -4,6 +4,7 @@ import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'
 import type { LogPosition } from '../../metadata/log/contract.ts'
 import type { DurableState } from '../../metadata/replication/effects.ts'
+import { positionOf } from '../../metadata/replication/log-tail.ts'
 import type { OpenLevel } from '../drive-lock.ts'
 import { checkRows, noteServing } from '../meta-rows/check.ts'
 import type { MetaRows } from '../meta-rows/meta-rows.ts'
@@ -109,7 +110,10 @@ async function conclude(
     if (state === undefined || state.isGone) continue
     const remains = remainsOf(replica, state, found)
     if (remains.kind === 'whole') {
-      begin.push({ partition, incarnation, state, durable: remains.durable })
+      const { durable } = remains
+      // Entries were written since the state was.
+      const last = positionOf(durable.entries.at(-1) ?? durable.base)
+      begin.push({ partition, incarnation, state: { ...state, last }, durable })
     } else {
       heldBack.set(incarnation, state.rows.slot)
       damaged.push({ partition, incarnation })

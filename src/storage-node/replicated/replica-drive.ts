@@ -174,6 +174,8 @@ export class ReplicaDrive {
   #nextMarker(): Marker {
     return [...this.#slots].map(([slot, { incarnation, base, applied }]) => {
       const before = findMarked(this.#marker, slot, incarnation)
+      // Since a start not everything was applied again that the marker had before: it stays.
+      if (before !== undefined && applied.sequence < before.current.sequence) return before
       return {
         partition: slot,
         incarnation,
@@ -193,7 +195,8 @@ export class ReplicaDrive {
     const marked = new Map<string, number>()
     for (const [incarnation, slot] of this.#slotOf) {
       const found = findMarked(this.#marker, slot, incarnation)
-      if (found !== undefined) marked.set(incarnation, found.current.sequence)
+      const { sequence } = this.appliedIn(slot)
+      if (found !== undefined) marked.set(incarnation, Math.min(found.current.sequence, sequence))
     }
     return marked
   }

@@ -2,7 +2,8 @@
 // Time passes only in step(), so that nothing depends on how fast the test runs.
 import { setImmediate } from 'node:timers/promises'
 import { prepareDigests } from '../../../../src/digest/prepare.ts'
-import { silentLog } from '../../../../src/kit/log.ts'
+import { type Log, silentLog } from '../../../../src/kit/log.ts'
+import type { Clock } from '../../../../src/kit/world.ts'
 import type { Decision, ReplicaId } from '../../../../src/metadata/replication/decision.ts'
 import { isNewer } from '../../../../src/metadata/replication/decision.ts'
 import { USUAL_LIMITS } from '../../../../src/metadata/replication/effects.ts'
@@ -18,7 +19,7 @@ import type {
 import { ReplicaHost } from '../../../../src/storage-node/replicated/replica-host.ts'
 import { ForgetfulMachine } from '../../../crash/forgetful-machine.ts'
 import type { Survival } from '../../../crash/forgetful-node.ts'
-import { flushable, worldOf } from '../../../crash/metadata-world.ts'
+import { flushable } from '../../../crash/metadata-world.ts'
 import { Seeded } from '../../../support/seeded.ts'
 
 const PATH = '/drive'
@@ -29,6 +30,40 @@ const LIMITS = {
   retainBytes: 0,
   markerTicks: 5,
   protocol: { ...USUAL_LIMITS, retainEntries: 8, retainBytes: 4096 },
+}
+
+/** A clock that goes on by steps. */
+class StepClock implements Clock {
+  #nowMs = 1_700_000_000_000
+  #sleeping: { untilMs: number; wake: () => void }[] = []
+
+  now(): number {
+    return this.#nowMs
+  }
+
+  monotonicMs(): number {
+    return this.#nowMs
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) reject(signal.reason)
+      const leave = (): void => reject(signal?.reason)
+      const wake = (): void => {
+        signal?.removeEventListener('abort', leave)
+        resolve()
+      }
+      this.#sleeping.push({ untilMs: this.#nowMs + ms, wake })
+      signal?.addEventListener('abort', leave, { once: true })
+    })
+  }
+
+  pass(ms: number): void {
+    this.#nowMs += ms
+    const due = this.#sleeping.filter(({ untilMs }) => untilMs <= this.#nowMs)
+    this.#sleeping = this.#sleeping.filter(({ untilMs }) => untilMs > this.#nowMs)
+    for (const { wake } of due) wake()
+  }
 }
 
 /** Decisions in memory, which are changed by comparing. */
@@ -83,7 +118,12 @@ export class ReplicaCluster {
   readonly cut = new Set<number>()
   /** One of so many messages is lost; 0: none. */
   lossIn = 0
+  /** Reigns of nodes that lost their power: nobody hears of their end. */
+  readonly dead = new Set<Reigning>()
+  /** What nodes complained of. */
+  readonly complaints: { data: object; sentence: string }[] = []
   readonly #seeded: Seeded
+  readonly #clock = new StepClock()
   #travelling: Travelling[] = []
 
   private constructor(seed: number) {
@@ -149,7 +189,7 @@ export class ReplicaCluster {
   async start(id: number): Promise<void> {
     const node = this.node(id)
     const { machine } = node
-    const world = worldOf(machine)
+    const world = { ...machine.world, clock: this.#clock }
     const found = await inspectDrive(world, PATH)
     if (found.kind !== 'formatted') throw new Error(`drive ${id} is ${found.kind}`)
     const { openLevel } = machine.levels
@@ -158,7 +198,7 @@ export class ReplicaCluster {
     const host = await ReplicaHost.open(
       { drives: new Map([[id, drive]]), limits: LIMITS },
       {
-        ...{ world: world, log: silentLog, decisions: this.decisions },
+        ...{ world: world, log: this.#log, decisions: this.decisions },
         ...{ openLevel: flushable(machine), transport: this.#transportOf(node) },
       },
     )
@@ -177,6 +217,7 @@ export class ReplicaCluster {
   /** The power goes off. */
   crash(id: number, survives: Survival): void {
     const node = this.node(id)
+    for (const reign of node.life?.reigns.values() ?? []) this.dead.add(reign)
     node.life = undefined
     node.machine.disk.powerOffAfter(0)
     node.machine = node.machine.crash(survives, this.#seeded.below(1 << 30) + 1)
@@ -185,6 +226,7 @@ export class ReplicaCluster {
   /** Some time passes, and what was sent arrives. */
   async step(times = 1): Promise<void> {
     for (let time = 0; time < times; time += 1) {
+      this.#clock.pass(500)
       for (const { life } of this.nodes.values()) life?.host.tick()
       await this.settle()
     }
@@ -224,6 +266,14 @@ export class ReplicaCluster {
 
   async close(): Promise<void> {
     for (const id of this.nodes.keys()) await this.stop(id)
+  }
+
+  get #log(): Log {
+    return {
+      ...silentLog,
+      error: (data, sentence) => this.complaints.push({ data, sentence }),
+      child: () => this.#log,
+    }
   }
 
   #deliver({ from, to, bytes }: Travelling): void {

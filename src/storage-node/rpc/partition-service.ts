@@ -16,13 +16,11 @@ import {
   type PartitionReply,
 } from './partition-messages.ts'
 import type { PartitionServiceParts } from './partition-seams.ts'
-import { BadMessage, NodeFailed, NodeRefused } from './trouble.ts'
+import { NodeFailed, NodeRefused } from './trouble.ts'
 
 // One walk takes the event loop for milliseconds: more at once would only make each of them later (storage.md 3).
 const WALKS = 64
 const WALKS_WAITING = 1024
-
-type Answer = Uint8Array | readonly Uint8Array[]
 
 /** Serves the partitions that are led here. */
 export class PartitionService implements NodeService {
@@ -39,7 +37,7 @@ export class PartitionService implements NodeService {
     ])
   }
 
-  #commit(body: Uint8Array, context: RequestContext): Promise<Answer> {
+  #commit(body: Uint8Array, context: RequestContext): Promise<readonly Uint8Array[]> {
     const { partition, command } = decodeCommit(body)
     const { clock } = this.#parts
     const isLate = (): boolean =>
@@ -47,10 +45,10 @@ export class PartitionService implements NodeService {
     return this.#answer(partition, context, (led) => led.commit(command, isLate))
   }
 
-  #ask(body: Uint8Array, context: RequestContext): Promise<Answer> {
+  async #ask(body: Uint8Array, context: RequestContext): Promise<readonly Uint8Array[]> {
     const { partition, question } = decodeQuestion(body)
     const { name, asked } = question
-    return this.#answer(partition, context, async (led) => {
+    const answer = await this.#answer(partition, context, async (led) => {
       if (!isWalk(name)) return await askQuestion(led, name, asked)
       await this.#walks.acquire(1, context.signal)
       try {
@@ -60,25 +58,26 @@ export class PartitionService implements NodeService {
         this.#walks.release()
       }
     })
+    // Not for commands: that there is no room for an answer must not be taken for a command that was not done.
+    await context.holdAnswer(answer.reduce((sum, { length }) => sum + length, 0))
+    return answer
   }
 
   async #answer(
     partition: MetaPartitionId,
     context: RequestContext,
     ask: (led: MetadataPartition) => Promise<unknown>,
-  ): Promise<Answer> {
+  ): Promise<readonly Uint8Array[]> {
     const led = this.#parts.findLed(partition)
     if (led === undefined) {
       const primary = this.#parts.primaries.primaryOf(partition)
-      return encodeReply({ kind: 'elsewhere', primary })
+      return [encodeReply({ kind: 'elsewhere', primary })]
     }
     try {
       // What hangs goes on behind the back of who asked, and keeps nothing of the room for messages.
-      const answer = encodeAnswered(await unlessAborted(ask(led), context.signal))
-      await context.holdAnswer(answer.reduce((sum, { length }) => sum + length, 0))
-      return answer
+      return encodeAnswered(await unlessAborted(ask(led), context.signal))
     } catch (error) {
-      return encodeReply(this.#replyTo(error, partition))
+      return [encodeReply(this.#replyTo(error, partition))]
     }
   }
 
@@ -86,7 +85,9 @@ export class PartitionService implements NodeService {
   #replyTo(error: unknown, partition: number): Exclude<PartitionReply, { kind: 'answered' }> {
     if (error instanceof MetadataUnavailable) return { kind: 'unavailable', reason: error.message }
     if (error instanceof SearchTooLong) return { kind: 'search-too-long', reason: error.message }
-    if ([Overloaded, BadMessage, NodeRefused].some((kind) => error instanceof kind)) throw error
+    // Its asker has gone, or its time was over while it was under way: a command may be done yet.
+    if (error instanceof NodeRefused) return { kind: 'unavailable', reason: error.message }
+    if (error instanceof Overloaded) throw error
     this.#parts.log.error(
       { partition, error: String(error) },
       'a metadata partition could not answer',

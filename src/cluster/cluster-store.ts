@@ -36,6 +36,9 @@ export interface ClusterStoreParts {
   poolBytes?: number
 }
 
+/** The widest code that a cluster may be told to have (16+4): gateways run on while it gets one. */
+const SHARDS_OF_WIDEST = 20
+
 /** The store of a gateway. */
 export interface ClusterStore {
   objects: Objects
@@ -84,6 +87,7 @@ export async function openClusterStore(
     }),
     reportDamage: (report) => damage.report(report),
     poolBytes,
+    shardsAtLeast: SHARDS_OF_WIDEST,
   })
   return { objects: new Objects(parts), node, reducedCode }
 }

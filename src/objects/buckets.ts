@@ -58,7 +58,7 @@ export class Buckets {
     await this.#changes.get(refused.name)
     await this.#parts.coordinator.refresh?.()
     await this.#shared.othersEnded(refused)
-    const current = this.#same(refused)
+    const current = this.#shared.afterDeletion(this.#same(refused))
     if (current?.state !== 'live' || current.revision !== refused.revision) return current
     // A deletion was undone, but a crash or an overload kept that from a partition: it is still frozen.
     await this.#inTurn(current.name, () => this.#tellAgain(refused))

@@ -27,6 +27,8 @@ export interface GivenParts extends Omit<StoreParts, Made> {
   advice: DriveAdvice
   /** Of each pool of stripes; as much as is usual when left out. */
   poolBytes?: number | undefined
+  /** Shards of the widest code that may come while this process runs, where that is not decided by a start. */
+  shardsAtLeast?: number
 }
 
 /** Puts a store together. Its hedged reads are counted on the registry. */
@@ -34,9 +36,12 @@ export async function openStoreParts({
   registry,
   advice,
   poolBytes,
+  shardsAtLeast,
   ...given
 }: GivenParts): Promise<StoreParts> {
-  const codec = await openCodec(poolBytes ?? STRIPE_POOL_BYTES, given)
+  const { coordinator } = given
+  const width = { coordinator, ...(shardsAtLeast ? { shardsAtLeast } : {}) }
+  const codec = await openCodec(poolBytes ?? STRIPE_POOL_BYTES, width)
   if (codec.kernel === 'javascript') {
     given.log.warn(
       { trouble: String(codec.kernelTrouble) },
@@ -48,7 +53,7 @@ export async function openStoreParts({
   return {
     ...given,
     codec,
-    mendingCodec: await openCodec(poolBytes ?? MENDING_POOL_BYTES, given),
+    mendingCodec: await openCodec(poolBytes ?? MENDING_POOL_BYTES, width),
     hedging,
     writeBudget: new Semaphore(WRITE_BUDGET_BYTES / WRITE_BUDGET_UNIT),
   }
@@ -57,8 +62,11 @@ export async function openStoreParts({
 /** A blob may be of any code that ever fitted a partition, so a stripe has a cell for every drive of one. */
 export function openCodec(
   poolBytes: number,
-  { coordinator }: { coordinator: Pick<Coordinator, 'state'> },
+  {
+    coordinator,
+    shardsAtLeast = 0,
+  }: { coordinator: Pick<Coordinator, 'state'>; shardsAtLeast?: number },
 ): Promise<Codec> {
-  const maxShards = shardsOfWidest(coordinator.state.map)
+  const maxShards = Math.max(shardsAtLeast, shardsOfWidest(coordinator.state.map))
   return Codec.open({ maxShards, cellBytes: CELL_BYTES, poolBytes })
 }

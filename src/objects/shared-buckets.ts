@@ -26,7 +26,7 @@ export class SharedBuckets {
   async othersEnded({ name }: Pick<Bucket, 'name'>): Promise<void> {
     if (!this.#isShared) return
     const begun = this.#find(name)
-    if (begun?.state !== 'deleting') return
+    if (begun?.state !== 'deleting' || begun.isEmpty) return
     const isOver = new AbortController()
     const unwatch = this.#parts.coordinator.watch(() => {
       if (this.#find(name)?.revision !== begun.revision) isOver.abort()
@@ -34,6 +34,13 @@ export class SharedBuckets {
     // It ends early when the deletion does.
     await this.#parts.world.clock.sleep(OTHERS_MS, isOver.signal).catch(() => undefined)
     unwatch()
+  }
+
+  /** What a write that met a deletion is sent again with; undefined when the bucket is as good as gone. Rejects while nobody knows. */
+  afterDeletion(bucket: Bucket | undefined): Bucket | undefined {
+    if (!this.#isShared || bucket?.state !== 'deleting') return bucket
+    if (bucket.isEmpty) return undefined
+    throw contended(bucket.name)
   }
 
   /**

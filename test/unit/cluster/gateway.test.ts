@@ -228,3 +228,25 @@ test('a gateway says how the cluster stands, and where an object lies', async (t
   t.match(broken, /^ +2 +0{15}2 +out \(a test\) +weight 1$/m)
   t.match(broken, /^etcd {6}does not answer since /m)
 })
+
+test('of many who create a key through several gateways one wins', async (t) => {
+  const cluster = await openSmallCluster(t)
+  const gateways = await Promise.all([1, 2, 3].map(() => openGateway(t, cluster)))
+  await makeBucket(gateways[0]!, 'bucket')
+  for (let round = 0; round < 5; round += 1) {
+    const key = `k${round}`
+    const answers = await Promise.all(
+      Array.from({ length: 32 }, async (_, number) => {
+        const { client } = gateways[number % 3]!
+        const body = Buffer.from(String(number))
+        const { status } = await client.put('bucket', key, body, { 'if-none-match': '*' })
+        return { number, status }
+      }),
+    )
+    const winners = answers.filter(({ status }) => status === 200)
+    t.equal(winners.length, 1)
+    t.ok(answers.every(({ status }) => [200, 409, 412].includes(status)))
+    const { body } = await gateways[round % 3]!.client.get('bucket', key)
+    t.equal(body.toString(), String(winners[0]?.number))
+  }
+})

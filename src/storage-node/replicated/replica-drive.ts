@@ -166,7 +166,12 @@ export class ReplicaDrive {
     this.#unmarkedBytes = 0
     this.#isUnmarked = false
     const next = this.#nextMarker()
-    await this.#rows.checkpoint(next)
+    try {
+      await this.#rows.checkpoint(next)
+    } catch (error) {
+      this.#isUnmarked = true
+      throw error
+    }
     this.#olderMarker = this.#marker
     this.#marker = next
   }

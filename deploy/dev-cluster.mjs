@@ -25,7 +25,7 @@ const PORTS = { first: 10_000, last: 32_000 }
 // Nobody listens on them yet, and they are somebody's already.
 const chosenPorts = new Set()
 
-const USAGE = `deploy/dev-cluster up --dir DIR [--nodes 6] [--gateways 2] [--drives 1] [--code K+M] [--timeout 120] [--json]
+const USAGE = `deploy/dev-cluster up --dir DIR [--nodes 6] [--gateways 2] [--drives 1] [--code K+M] [--timeout 300] [--json]
 deploy/dev-cluster add node|gateway --dir DIR [--json]
 deploy/dev-cluster down --dir DIR
 
@@ -55,7 +55,7 @@ async function main(words) {
       gateways: { type: 'string', default: '2' },
       drives: { type: 'string', default: '1' },
       code: { type: 'string' },
-      timeout: { type: 'string', default: '120' },
+      timeout: { type: 'string', default: '300' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },

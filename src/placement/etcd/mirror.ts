@@ -246,7 +246,8 @@ export class EtcdMirror {
       // Errors are in the standing, and the next round comes.
       await this.refresh({ whole: true }).catch(() => undefined)
       if (this.#image?.keys !== before) this.#watching.abort()
-      else if (this.#image && this.#standing.kind === 'current') await this.#remember(this.#image)
+      else if (this.#standing.kind === 'current')
+        await this.#turns.run(() => this.#remember(this.image))
     }
   }
 

@@ -14,10 +14,12 @@ const LEAST_SHARE = 0.75
 
 /** Drives of silent nodes that are to be out: none when nodes of two failure domains are silent, or too few would be left. */
 export function drivesToTakeOut(map: ClusterMap, isSilent: (nodeId: string) => boolean): number[] {
-  const silent = map.drives.filter(({ nodeId }) => nodeId !== undefined && isSilent(nodeId))
-  const taken = map.drives.filter(
-    ({ state, reason }) => state === 'out' && reason === SILENT_REASON,
-  )
+  // Drives that somebody drains, or that nothing names any more, are mended around already.
+  const isGivenUp = ({ state, isLeaving, isVacated }: MapDrive): boolean =>
+    state === 'out' && (isLeaving === true || isVacated === true)
+  const counted = map.drives.filter((drive) => !isGivenUp(drive))
+  const silent = counted.filter(({ nodeId }) => nodeId !== undefined && isSilent(nodeId))
+  const taken = counted.filter(({ state, reason }) => state === 'out' && reason === SILENT_REASON)
   const domainOf = wholeOf(map)
   if (new Set([...silent, ...taken].map(domainOf)).size !== 1) return []
   const ids = silent.filter(({ state }) => state !== 'out').map(({ id }) => id)

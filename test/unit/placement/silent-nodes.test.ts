@@ -4,7 +4,7 @@ import { prepareDigests } from '../../../src/digest/prepare.ts'
 import { buildMap, codeForDrives } from '../../../src/placement/build-map.ts'
 import type { ClusterMap } from '../../../src/placement/cluster-map.ts'
 import type { ClusterState } from '../../../src/placement/coordinator.ts'
-import { markOut } from '../../../src/placement/coordinator-changes.ts'
+import { drainNode, markOut } from '../../../src/placement/coordinator-changes.ts'
 import {
   drivesToTakeBack,
   drivesToTakeOut,
@@ -42,6 +42,8 @@ t.test('the drives of one silent node go out, those of two stay', async (t) => {
   t.match(out.map.drives[2], { state: 'out', reason: SILENT_REASON })
   t.same(drivesToTakeOut(out.map, silent('n2', 'n3')), [])
   t.same(drivesToTakeOut(out.map, silent('n3')), [], 'one after the other is two as well')
+  const drained = { ...out, ...drainNode('n2', { reEncode: true })(out) }
+  t.same(drivesToTakeOut(drained.map, silent('n2', 'n3')), [4, 10], 'the first is given up')
   const failed = { ...stateOf(map), ...markOut(5, 'it failed')(stateOf(map)) }
   t.same(drivesToTakeOut(failed.map, silent('n2')), [3, 9], 'a drive that failed is no node')
 })

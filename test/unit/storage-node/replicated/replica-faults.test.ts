@@ -126,6 +126,7 @@ class Faults {
     this.#cluster.decisions.isAway = false
     for (const { machine } of this.#cluster.nodes.values()) {
       machine.disk.capacityBytes = 1024 ** 4
+      if (!machine.disk.isOff) machine.disk.powerOffAfter(Number.POSITIVE_INFINITY)
     }
     for (const id of [...this.#down]) await this.#start(id)
   }

@@ -1,0 +1,117 @@
+// Directories of a node: what becomes a drive of the cluster, what is refused, and what the map is told of it all.
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { initCluster } from '../../../src/cluster/init.ts'
+import { enterMap, lockNodeDrives, markServing } from '../../../src/cluster/node-drives.ts'
+import { readinessOfNode } from '../../../src/cluster/node-readiness.ts'
+import { silentLog } from '../../../src/kit/log.ts'
+import { markOut } from '../../../src/placement/coordinator-changes.ts'
+import { EtcdCoordinator } from '../../../src/placement/coordinator-etcd.ts'
+import { EtcdClient } from '../../../src/placement/etcd/etcd-client.ts'
+import type { Drive } from '../../../src/storage-node/drive.ts'
+import { openEtcdInMemory } from '../../support/etcd-in-memory.ts'
+
+// Timers of the store keep no process alive.
+const alive = setInterval(() => {}, 1_000)
+t.teardown(() => clearInterval(alive))
+
+const HOME = { nodeId: '0123456789abcdef', zone: 'a' }
+
+async function openCluster(t: Test) {
+  const place = await mkdtemp(join(tmpdir(), 'node-drives-'))
+  t.teardown(() => rm(place, { recursive: true, force: true }))
+  const { endpoint, world } = await openEtcdInMemory()
+  const where = { endpoints: [endpoint], prefix: '/test/' }
+  const etcd = new EtcdClient(where, world)
+  await initCluster({ etcd: where, nodeCount: 2, allowsUnsafeLayout: false }, { etcd, world })
+  const options = { prefix: where.prefix, directory: place }
+  const coordinator = await EtcdCoordinator.open(options, { etcd, world, log: silentLog })
+  t.teardown(() => coordinator.close())
+  const parts = { coordinator, world, log: silentLog }
+  const lock = async (...names: string[]): Promise<Drive[]> => {
+    const paths = names.map((name) => join(place, name))
+    const drives = await lockNodeDrives(paths, HOME, parts)
+    t.teardown(() => Promise.all(drives.map((drive) => drive.close())))
+    return drives
+  }
+  return { place, coordinator, world, parts, lock }
+}
+
+t.test('empty directories become drives, and are found again', async (t) => {
+  const { coordinator, parts, place, lock } = await openCluster(t)
+  const drives = await lock('one', 'two')
+  t.same(
+    drives.map(({ id }) => id),
+    [1, 2],
+  )
+  t.same(coordinator.state.map.drives, [], 'the map knows nothing of them yet')
+  t.same(await enterMap(drives, HOME, parts), [])
+  t.match(coordinator.state.map.drives, [
+    { id: 1, ...HOME, path: join(place, 'one'), state: 'active' },
+    { id: 2, ...HOME, path: join(place, 'two') },
+  ])
+  const { epoch } = coordinator.state
+  await enterMap(drives, HOME, parts)
+  t.equal(coordinator.state.epoch, epoch, 'what is known is not decided again')
+  await enterMap(drives, { nodeId: HOME.nodeId }, parts)
+  t.equal(coordinator.state.map.drives[0]?.zone, undefined, 'the node is in no zone any more')
+
+  await t.rejects(lock('one'), { message: /in use/ }, 'a drive is locked once')
+  for (const drive of drives) await drive.close()
+  const again = await lock()
+  t.same(
+    again.map(({ path }) => path),
+    [join(place, 'one'), join(place, 'two')],
+    'where they were last, when nobody names them',
+  )
+  await coordinator.decide(markOut(1, 'its node does not answer'))
+  await markServing([1, 2], parts)
+  t.equal(coordinator.state.map.drives[0]?.state, 'active')
+})
+
+t.test('what is no drive of this node is refused', async (t) => {
+  const { coordinator, parts, place, lock } = await openCluster(t)
+  await t.rejects(
+    lock(),
+    { message: /takes the directories/ },
+    'nothing is named and nothing known',
+  )
+  await t.rejects(lock('one', 'one'), { message: /twice/ })
+  await mkdir(join(place, 'foreign'))
+  await writeFile(join(place, 'foreign', 'letter.txt'), 'of somebody')
+  await t.rejects(lock('foreign'), { message: /letter.txt/ })
+
+  const drives = await lock('one')
+  await enterMap(drives, HOME, parts)
+  for (const drive of drives) await drive.close()
+  const other = await openCluster(t)
+  const paths = [join(place, 'one')]
+  await t.rejects(lockNodeDrives(paths, HOME, other.parts), { message: /another/ })
+
+  await rm(join(place, 'one'), { recursive: true })
+  await t.rejects(
+    lock('one'),
+    { message: /no drive can be opened/ },
+    'an empty mount is not made a new drive',
+  )
+  t.equal(coordinator.state.nextDriveId, 2)
+  t.same(
+    (await lock('one', 'two')).map(({ id }) => id),
+    [2],
+    'the others serve without it',
+  )
+})
+
+t.test('a node is ready once the cluster has begun and knows its drives', async (t) => {
+  const { coordinator, parts, lock } = await openCluster(t)
+  const drives = await lock('one')
+  const readiness = () => readinessOfNode(drives, coordinator)
+  t.match(readiness(), { ready: false, degraded: [/0 of 2 nodes/, /not part of the cluster yet/] })
+  await enterMap(drives, HOME, parts)
+  t.match(readiness(), { ready: false, degraded: [/1 of 2 nodes/] })
+  t.equal(readiness().degraded.length, 1)
+  drives[0]!.fail(new Error('it burns'))
+  t.match(readiness().degraded, [/1 of 2/, /drive 1 failed: it burns/])
+})

@@ -28,7 +28,7 @@ const BUCKET = 'cluster'
 const SIZES = [0, 1, 3_000, 200_000, 3_000_000]
 
 /** A partition is led again within five seconds of the death of its node; a machine that does much else takes longer. */
-const FAILOVER_MS = 30_000
+const FAILOVER_MS = 180_000
 
 t.test('a cluster goes on without a node, and without etcd', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'dev-cluster-'))

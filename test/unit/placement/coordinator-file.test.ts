@@ -293,9 +293,10 @@ for (const hung of ['sync', 'rename'] as const) {
         world: { clock, disk: disk.usual },
         drives,
       })
+      const others = watchRuns(drives.slice(1))
       disk.hangs = true
       const deciding = coordinator.decide(addBucket('late'))
-      await clock.pass(() => drives[0]!.failure !== undefined)
+      await clock.pass(() => drives[0]!.failure !== undefined, others)
       disk.hangs = false
       const { epoch } = await deciding
       const [back] = again(drives)
@@ -355,13 +356,32 @@ class Deadlines {
   now = (): number => 0
   monotonicMs = (): number => 0
 
-  /** Lets seconds pass until something has happened; others get time to do what they do in less than a second. */
-  async pass(until: () => boolean): Promise<void> {
+  /** Lets seconds pass until something has happened. None of them is over before the others have done what they are at. */
+  async pass(until: () => boolean, others: { underWay: number }): Promise<void> {
     for (let second = 0; second < 1000 && !until(); second += 1) {
       for (const wake of [...this.#sleepers]) wake()
-      for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate)
+      for (let quiet = 0; quiet < 20; quiet = others.underWay > 0 ? 0 : quiet + 1) {
+        await new Promise(setImmediate)
+      }
     }
   }
+}
+
+/** Counts what is under way on these drives. */
+function watchRuns(drives: readonly TestDrive[]): { underWay: number } {
+  const others = { underWay: 0 }
+  for (const drive of drives) {
+    const run = drive.run.bind(drive)
+    drive.run = async (operation) => {
+      others.underWay += 1
+      try {
+        return await run(operation)
+      } finally {
+        others.underWay -= 1
+      }
+    }
+  }
+  return others
 }
 
 /** The disk, on which an operation below `path` hangs while it is told to. */

@@ -82,6 +82,15 @@ export const CLUSTER_INIT_OPTIONS: readonly OptionSpec[] = [
 /** Options of `kintsugi cluster token`. */
 export const CLUSTER_TOKEN_OPTIONS: readonly OptionSpec[] = ETCD_OPTIONS
 
+/** Options of `kintsugi cluster restore-coordinator`. */
+export const CLUSTER_RESTORE_OPTIONS: readonly OptionSpec[] = [
+  ...ETCD_OPTIONS,
+  {
+    name: 'forsake-etcd',
+    help: 'give up what was decided in the restored etcd by those who did not know better',
+  },
+]
+
 /** Options of `kintsugi node join`. */
 export const NODE_JOIN_OPTIONS: readonly OptionSpec[] = [
   {
@@ -175,6 +184,14 @@ export interface ClusterInitConfig {
   rootCredentials?: Credentials
 }
 
+/** Everything that `kintsugi cluster restore-coordinator` was told. */
+export interface ClusterRestoreConfig {
+  etcd: EtcdConfig
+  /** State directories of nodes and gateways, or copies of them. */
+  directories: readonly string[]
+  forsakesEtcd: boolean
+}
+
 /** Everything that `kintsugi node join` was told. */
 export interface NodeJoinConfig {
   stateDirectory: string
@@ -228,6 +245,18 @@ export async function loadClusterTokenConfig(
 ): Promise<{ etcd: EtcdConfig }> {
   const settings = await composeSettings(CLUSTER_TOKEN_OPTIONS, sources)
   return Object.freeze({ etcd: readEtcd(settings, sources) })
+}
+
+/** Throws ConfigError. */
+export async function loadClusterRestoreConfig(
+  sources: ConfigSources,
+): Promise<ClusterRestoreConfig> {
+  const settings = await composeSettings(CLUSTER_RESTORE_OPTIONS, sources)
+  return Object.freeze({
+    etcd: readEtcd(settings, sources),
+    directories: sources.directories,
+    forsakesEtcd: readSwitch('forsake-etcd', settings['forsake-etcd']?.[0]),
+  })
 }
 
 /** Throws ConfigError. */

@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import {
   CLUSTER_INIT_OPTIONS,
+  CLUSTER_RESTORE_OPTIONS,
   CLUSTER_TOKEN_OPTIONS,
   GATEWAY_OPTIONS,
   NODE_JOIN_OPTIONS,
@@ -13,7 +14,9 @@ import { leaveFrom, namedOptions, optionOf, QUIET } from './command-line.ts'
 /** kintsugi cluster … */
 export function clusterCommand(): Command {
   const command = new Command('cluster')
-    .description('A cluster of many machines with etcd between them: init, token.')
+    .description(
+      'A cluster of many machines with etcd between them: init, token, restore-coordinator.',
+    )
     .exitOverride((error) => leaveFrom('cluster', error))
     .configureOutput(QUIET)
   const init = tableCommand('init', 'cluster init', CLUSTER_INIT_OPTIONS)
@@ -30,7 +33,26 @@ export function clusterCommand(): Command {
     const { clusterTokenCommand } = await import('./cluster.ts')
     await clusterTokenCommand({ options: namedOptions(token), json: isJson(token) })
   })
-  return command.addCommand(init).addCommand(token)
+  return command.addCommand(init).addCommand(token).addCommand(restoreCommand())
+}
+
+function restoreCommand(): Command {
+  const command = tableCommand(
+    'restore-coordinator',
+    'cluster restore-coordinator',
+    CLUSTER_RESTORE_OPTIONS,
+  )
+    .description(
+      'After etcd was lost, or restored from a backup: writes to it what nodes and gateways remember.',
+    )
+    .argument('DIR...', 'state directories of as many nodes and gateways as can be had, or copies')
+    .option('--json', 'answer for programs')
+  command.action(async (directories: string[]) => {
+    const { restoreCoordinatorCommand } = await import('./restore-coordinator.ts')
+    const words = { directories, options: namedOptions(command), json: isJson(command) }
+    await restoreCoordinatorCommand(words)
+  })
+  return command
 }
 
 /** kintsugi node … */

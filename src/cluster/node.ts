@@ -222,11 +222,11 @@ async function register(
     ...(zone === undefined ? {} : { zone }),
     bootId: asBuffer(world.random.bytes(8)).toString('hex'),
   }
-  let isTold = false
+  const { bootId } = node
+  // An etcd that was restored may have forgotten it.
   const tell = async (): Promise<void> => {
-    if (isTold) return
-    await nodes.register(node)
-    isTold = true
+    const isTold = nodes.list().some((known) => known.id === nodeId && known.bootId === bootId)
+    if (!isTold) await nodes.register(node)
   }
   await tell().catch((error) => {
     if (!(error instanceof CoordinatorUnavailable)) throw error

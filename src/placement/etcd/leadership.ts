@@ -19,6 +19,11 @@ export interface PartitionRecord {
    * over a chain of sets none of which was activated.
    */
   previous?: Replica[]
+  /**
+   * Its epoch before etcd was restored (restore-coordinator.ts), until somebody leads again. Its replicas have lived: one that
+   * is missing is lost, and is not made anew under its name.
+   */
+  restoredFrom?: number
 }
 
 /** What is left out has to be given by who writes the record. */

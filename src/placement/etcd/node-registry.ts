@@ -19,7 +19,8 @@ export interface NodeRegistration {
   bootId: string
 }
 
-const NODE_KEYS = 'node/'
+/** Keys behind the prefix. */
+export const NODE_KEYS = 'node/'
 const HINTS = 'alive/'
 
 /** Hints stay so long after the last sign. */

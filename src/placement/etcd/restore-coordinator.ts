@@ -9,6 +9,7 @@ import { leadsTo } from './history.ts'
 import { type ImageValue, type KeyImage, readWhole } from './key-image.ts'
 import type { PartitionRecord } from './leadership.ts'
 import { DEFAULT_PREFIX, IMAGE } from './mirror.ts'
+import { NODE_KEYS } from './node-registry.ts'
 import { PARTITION_KEYS } from './partition-records.ts'
 import {
   type Agreed,
@@ -55,9 +56,6 @@ interface Source {
   agreed: Agreed
 }
 
-/** A record as a restore writes it; the next change of it leaves the last field out. */
-type RestoredRecord = PartitionRecord & { restoredFrom?: number }
-
 // Ids that were given by decisions which nobody who was asked remembers are passed over.
 const SPARE_BUCKET_IDS = 1_000
 const SPARE_DRIVE_IDS = 16
@@ -92,7 +90,11 @@ export async function restoreCoordinator(
   const state = restoredState(newest.agreed.state, head, { evidence, sources })
   const images = [...sources.map(({ image }) => image), present]
   const records = newestRecords(images, attemptsIn(present))
-  const wanted = [...changedKeys(undefined, state, head), ...recordChanges(records, head)]
+  const wanted = [
+    ...changedKeys(undefined, state, head),
+    ...recordChanges(records, head),
+    ...lostAddresses(newest.image, present),
+  ]
   await writeAnew({ prefix, present, wanted }, etcd)
   const doubts = doubtsOf(newest, records, evidence)
   return { kind: 'restored', epoch: head.epoch, from: newest.name, doubts }
@@ -170,7 +172,7 @@ function newestRecords(
     for (const [key, { value }] of keys) {
       if (!key.startsWith(PARTITION_KEYS)) continue
       const id = Number(key.slice(PARTITION_KEYS.length))
-      const record = asBefore(fromJson(value) as RestoredRecord, attempts)
+      const record = asBefore(fromJson(value) as PartitionRecord, attempts)
       const known = newest.get(id)
       if (known === undefined || isNewer(record, known)) newest.set(id, record)
     }
@@ -179,7 +181,7 @@ function newestRecords(
 }
 
 /** What an attempt that was cut short wrote stands for what it was made of: it may have known less than we do. */
-function asBefore(record: RestoredRecord, attempts: readonly string[]): PartitionRecord {
+function asBefore(record: PartitionRecord, attempts: readonly string[]): PartitionRecord {
   const { restoredFrom, ...rest } = record
   if (restoredFrom === undefined || !attempts.includes(record.id)) return rest
   return { ...rest, epoch: restoredFrom }
@@ -200,7 +202,7 @@ function isNewer(record: PartitionRecord, known: PartitionRecord): boolean {
 /** Nobody leads until he was elected in the new generation. */
 function recordChanges(records: ReadonlyMap<number, PartitionRecord>, head: Head): Change[] {
   return [...records].map(([partitionId, { primary: _primary, id: _id, ...record }]) => {
-    const restored: RestoredRecord = {
+    const restored: PartitionRecord = {
       ...record,
       epoch: epochIn(head.generation, record.epoch),
       id: head.id,
@@ -209,6 +211,13 @@ function recordChanges(records: ReadonlyMap<number, PartitionRecord>, head: Head
     const value = toJson(restored)
     return { kind: 'put', key: `${PARTITION_KEYS}${partitionId}`, value }
   })
+}
+
+/** Where nodes are that said so to an etcd which is no more: they say it again, but others look for them before. */
+function lostAddresses({ keys }: KeyImage, present: KeyImage): Change[] {
+  return [...keys]
+    .filter(([key]) => key.startsWith(NODE_KEYS) && !present.keys.has(key))
+    .map(([key, { value }]) => ({ kind: 'put', key, value }))
 }
 
 /** The head first, so that nobody believes the rest; the head last, so that everybody does. */

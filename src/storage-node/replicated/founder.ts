@@ -1,5 +1,6 @@
 // The beginning of metadata partitions: their records name replicas that nobody made yet, and nobody leads them.
 // Only then may a replica be made under a name that the coordinator gave: once there was a primary, one that is missing is lost.
+// After etcd was restored nobody leads them either, and replicas that are there take the lead in the same way.
 import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'
 import { replicaIdOf } from '../../metadata/replication/replica-id.ts'
@@ -70,9 +71,9 @@ export class Founder {
     return isNew
   }
 
-  /** The replica that is to be here, of a partition that nobody ever led. */
-  #ownIn({ primary, previous, replicas }: PartitionRecord): Replica | undefined {
-    if (primary !== undefined || previous !== undefined) return undefined
+  /** The replica that is to be here, of a partition that nobody leads. */
+  #ownIn({ primary, replicas }: PartitionRecord): Replica | undefined {
+    if (primary !== undefined) return undefined
     return replicas.find(({ driveId }) => this.#parts.host.hasDrive(driveId))
   }
 
@@ -92,7 +93,8 @@ export class Founder {
     const found = read.kind === 'unchanged' ? read.found : undefined
     const own = found && this.#ownIn(found)
     if (found === undefined || own === undefined) return
-    await host.found(replicaIdOf(own), partition)
+    if (neverLed(found)) await host.found(replicaIdOf(own), partition)
+    else if (!host.lives(replicaIdOf(own), partition)) return
     if (!(await this.#isOurTurn(partition, found, own))) return
     const { kind } = await records.change(partition, (now) =>
       now?.primary === undefined && now?.id === found.id ? takeLead(now, own) : undefined,
@@ -125,4 +127,9 @@ export class Founder {
       return false // Nobody knows: it is not counted on.
     }
   }
+}
+
+/** Nothing can have been committed, so a replica that is missing has never been. */
+function neverLed({ primary, previous, restoredFrom }: PartitionRecord): boolean {
+  return primary === undefined && previous === undefined && restoredFrom === undefined
 }

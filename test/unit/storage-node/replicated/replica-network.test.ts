@@ -218,3 +218,31 @@ t.test('a replica is made on another node, which copies rows', async (t) => {
   t.equal(await read(last, 'k0 0'), 'x'.repeat(1000))
   t.equal(await read(last, 'last'), '1')
 })
+
+t.test(
+  'after etcd was restored those who live lead again, and nobody takes the name of a lost one',
+  async (t) => {
+    const { records, nodes } = await startNodes(t, 3)
+    const replicas = [1, 2, 3].map((driveId) => ({ driveId, incarnation: `${driveId}`.repeat(16) }))
+    await records.change(0, () => firstRecord(replicas, 1))
+    const reign = await until('a reign', nodes, () => reignOf(nodes, 0))
+    await reign.log.append(put('k', 'v'))
+    const lost = { driveId: 3, incarnation: 'f'.repeat(16) }
+    await records.change(0, (found) => {
+      if (found === undefined) return undefined
+      const left = found.replicas.filter(({ driveId }) => driveId !== 3)
+      const epoch = found.epoch + 2 ** 32
+      return { epoch, replicas: [...left, lost], restoredFrom: found.epoch }
+    })
+    const again = await until('another reign', nodes, () =>
+      [...nodes.values()].flatMap(({ reigns }) => reigns.get(0) ?? []).find((one) => one !== reign),
+    )
+    t.equal(await read(again, 'k'), 'v')
+    const there = [...nodes.values()].flatMap(({ host }) => host.replicas())
+    t.same(
+      there.filter(({ replica }) => replica === replicaIdOf(lost)),
+      [],
+    )
+    t.notOk(records.get(0)?.restoredFrom)
+  },
+)

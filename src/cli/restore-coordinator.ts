@@ -1,0 +1,36 @@
+// kintsugi cluster restore-coordinator: what nodes and gateways remember takes the place of what etcd lost.
+
+import { openEtcd } from '../cluster/etcd.ts'
+import { type RestoreOutcome, restoreFrom } from '../cluster/restore.ts'
+import { loadClusterRestoreConfig } from '../config-cluster.ts'
+import { Exit } from '../exit.ts'
+import { realWorld, stayAlive } from '../kit/world.ts'
+import { type CommandWords, loadConfig, orExit } from './cluster-words.ts'
+
+/** Restores and says what nobody remembers. Throws Exit. */
+export async function restoreCoordinatorCommand(words: CommandWords): Promise<void> {
+  const world = realWorld()
+  const config = await loadConfig(words, loadClusterRestoreConfig, world)
+  const etcd = await openEtcd(config.etcd, world)
+  const outcome = await stayAlive(orExit(restoreFrom(config, { etcd, world })))
+  if (outcome.kind !== 'restored') throw refusal(outcome)
+  process.stdout.write(words.json ? `${JSON.stringify(outcome)}\n` : describe(outcome))
+}
+
+function refusal(outcome: Exclude<RestoreOutcome, { kind: 'restored' }>): Exit {
+  if (outcome.kind === 'nothing')
+    return new Exit(4, 'none of these directories remembers a cluster.')
+  const { from, other } = outcome
+  return new Exit(
+    4,
+    `${from} and ${other} remember different decisions, and both may have been acted upon: where one of them is etcd, --forsake-etcd gives up what was decided there.`,
+  )
+}
+
+function describe({ epoch, from, doubts }: RestoreOutcome & { kind: 'restored' }): string {
+  const lines = [
+    `etcd has what ${from} remembers, as epoch ${epoch}. Nodes and gateways go on by themselves.`,
+    ...doubts.map((doubt) => `Not known any more: ${doubt}.`),
+  ]
+  return `${lines.join('\n')}\n`
+}

@@ -1,0 +1,89 @@
+// kintsugi cluster restore-coordinator: what state directories remember is in etcd again, and what was asked for by mistake is refused.
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { initCluster } from '../../../src/cluster/init.ts'
+import { restoreFrom } from '../../../src/cluster/restore.ts'
+import { prepareDigests } from '../../../src/digest/prepare.ts'
+import { silentLog } from '../../../src/kit/log.ts'
+import { EtcdCoordinator } from '../../../src/placement/coordinator-etcd.ts'
+import { EtcdClient } from '../../../src/placement/etcd/etcd-client.ts'
+import { firstRecord, takeLead } from '../../../src/placement/etcd/leadership.ts'
+import { NodeRegistry } from '../../../src/placement/etcd/node-registry.ts'
+import { PartitionRecords } from '../../../src/placement/etcd/partition-records.ts'
+import { openEtcdInMemory } from '../../support/etcd-in-memory.ts'
+
+await prepareDigests()
+
+// Timers of the store keep no process alive.
+const alive = setInterval(() => {}, 1_000)
+t.teardown(() => clearInterval(alive))
+
+const PREFIX = '/test/'
+const REPLICAS = [1, 2, 3].map((driveId) => ({ driveId, incarnation: `${driveId}`.repeat(16) }))
+
+/** A cluster with a bucket, a node and a partition that is led, as a process with a state directory knows it. */
+async function makeCluster(t: Test) {
+  const memory = await openEtcdInMemory()
+  const { endpoint, world } = memory
+  const where = { endpoints: [endpoint], prefix: PREFIX }
+  const etcd = new EtcdClient(where, world)
+  const config = { etcd: where, nodeCount: 3, allowsUnsafeLayout: false }
+  await initCluster(config, { etcd, world })
+  const directory = await mkdtemp(join(tmpdir(), 'restore-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  const coordinator = await EtcdCoordinator.open(
+    { prefix: PREFIX, directory },
+    { etcd, world, log: silentLog },
+  )
+  t.teardown(() => coordinator.close())
+  const records = new PartitionRecords(coordinator.mirror, world)
+  const nodes = new NodeRegistry(coordinator.mirror, { world, log: silentLog })
+  const restore = (directories: readonly string[], forsakesEtcd = false) =>
+    restoreFrom({ etcd: where, directories, forsakesEtcd }, { etcd, world })
+  return { ...memory, coordinator, records, nodes, directory, restore }
+}
+
+t.test('of an etcd that was lost nodes, buckets and partitions are there again', async (t) => {
+  const cluster = await makeCluster(t)
+  const { coordinator, records, nodes, directory, restore } = cluster
+  await cluster.backUp()
+  const address = 'http://10.0.0.1:9100'
+  await nodes.register({ id: 'n1', address, protocol: 1, bootId: 'b' })
+  await records.change(0, () => firstRecord(REPLICAS, 1))
+  await records.change(0, (found) => found && takeLead(found, REPLICAS[0]!))
+  await coordinator.decide((state) => ({ ...state, nextBucketId: 7 }))
+  await cluster.restoreBackup()
+  await t.rejects(
+    coordinator.decide((state) => ({ ...state })),
+    { code: 'COORDINATOR_UNAVAILABLE', why: 'restored' },
+  )
+  t.match(await restore([directory]), { kind: 'restored', from: directory, doubts: [] })
+  const state = await coordinator.decide(() => undefined)
+  t.ok(state.nextBucketId > 7)
+  t.match(nodes.list(), [{ id: 'n1', address }])
+  const record = records.get(0)
+  t.match(record, { replicas: REPLICAS, restoredFrom: 2 })
+  t.notOk(record?.primary)
+  const led = await records.change(0, (found) => found && takeLead(found, REPLICAS[1]!))
+  t.equal(led.kind, 'changed')
+  t.notOk(records.get(0)?.restoredFrom, 'it was led again')
+})
+
+t.test('directories that say nothing are refused', async (t) => {
+  const { directory, restore } = await makeCluster(t)
+  await t.rejects(restore([directory, tmpdir()]), { exitCode: 4, message: /no state directory/ })
+  const known = join(directory, 'known')
+  const bytes = await readFile(known)
+  await writeFile(known, bytes.subarray(0, bytes.length - 2))
+  await t.rejects(restore([directory]), { exitCode: 4, message: /damaged/ })
+})
+
+t.test('directories of two clusters are refused', async (t) => {
+  const [one, other] = [await makeCluster(t), await makeCluster(t)]
+  await t.rejects(one.restore([one.directory, other.directory]), {
+    exitCode: 4,
+    message: /different clusters/,
+  })
+})

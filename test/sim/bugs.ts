@@ -148,8 +148,8 @@ export const BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'storage-node/metalog/record.js',
-        text: 'if (checksum !== bytes.readBigUInt64LE(0) || bytes',
-        by: 'if (bytes',
+        text: 'checksum === bytes.readBigUInt64LE(0) ? readKind(bytes) : undefined',
+        by: 'readKind(bytes)',
       },
     ],
   },

@@ -6,7 +6,8 @@ import { encodeJoinToken } from '../cluster/join-token.ts'
 import { clusterIdIn, makeTokens } from '../cluster/tokens.ts'
 import { loadClusterInitConfig, loadClusterTokenConfig } from '../config-cluster.ts'
 import { realWorld, stayAlive } from '../kit/world.ts'
-import { type CommandWords, loadConfig, orExit } from './cluster-words.ts'
+import { orExit } from './etcd-exit.ts'
+import { type CommandWords, loadConfig } from './load-config.ts'
 
 /** Makes a cluster and says what is needed from then on. Throws Exit. */
 export async function initClusterCommand(words: CommandWords): Promise<void> {

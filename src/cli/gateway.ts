@@ -8,8 +8,9 @@ import { openLog } from '../kit/log.ts'
 import { Registry } from '../kit/metrics.ts'
 import { realWorld, stayAlive } from '../kit/world.ts'
 import { createAdminServer, type Readiness } from './admin-server.ts'
-import { type CommandWords, loadConfig, orExit } from './cluster-words.ts'
 import { endOnSignals } from './end-on-signals.ts'
+import { orExit } from './etcd-exit.ts'
+import { type CommandWords, loadConfig } from './load-config.ts'
 
 /** Serves until SIGTERM or SIGINT. Throws Exit when it can not start. */
 export async function gatewayProcess(words: CommandWords): Promise<void> {

@@ -15,8 +15,9 @@ import { openLog } from '../kit/log.ts'
 import { Registry } from '../kit/metrics.ts'
 import { realWorld, stayAlive } from '../kit/world.ts'
 import { createAdminServer } from './admin-server.ts'
-import { type CommandWords, loadConfig, orExit } from './cluster-words.ts'
 import { DRAIN_MS, endOnSignals } from './end-on-signals.ts'
+import { orExit } from './etcd-exit.ts'
+import { type CommandWords, loadConfig } from './load-config.ts'
 
 /** Serves until SIGTERM or SIGINT. Throws Exit when it can not start. */
 export async function nodeProcess(words: CommandWords): Promise<void> {

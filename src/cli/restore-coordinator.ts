@@ -5,7 +5,8 @@ import { type RestoreOutcome, restoreFrom } from '../cluster/restore.ts'
 import { loadClusterRestoreConfig } from '../config-cluster.ts'
 import { Exit } from '../exit.ts'
 import { realWorld, stayAlive } from '../kit/world.ts'
-import { type CommandWords, loadConfig, orExit } from './cluster-words.ts'
+import { orExit } from './etcd-exit.ts'
+import { type CommandWords, loadConfig } from './load-config.ts'
 
 /** Restores and says what nobody remembers. Throws Exit. */
 export async function restoreCoordinatorCommand(words: CommandWords): Promise<void> {

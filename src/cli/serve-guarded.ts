@@ -3,10 +3,10 @@ import { GUARD_VARIABLE, processEnvironment } from '../config.ts'
 import { holdLeash } from '../guard/leash.ts'
 import { readLife } from '../guard/life.ts'
 import { assert } from '../kit/assert.ts'
-import type { ServeWords } from './serve.ts'
+import type { CommandWords } from './load-config.ts'
 
 /** Runs until SIGTERM or SIGINT, or until the guard is gone. Throws Exit. */
-export async function serveGuarded(words: ServeWords): Promise<void> {
+export async function serveGuarded(words: CommandWords): Promise<void> {
   const told = processEnvironment()[GUARD_VARIABLE]
   assert(told !== undefined, 'a server has a guard')
   const leash = holdLeash()

@@ -6,23 +6,17 @@ import {
   type ServeConfig,
   unknownVariables,
 } from '../config.ts'
-import { ConfigError } from '../config-settings.ts'
-import { Exit, portTaken } from '../exit.ts'
+import { portTaken } from '../exit.ts'
 import type { Leash } from '../guard/leash.ts'
 import type { Life } from '../guard/life.ts'
 import { type Log, openLog } from '../kit/log.ts'
 import { computedCounter, Registry } from '../kit/metrics.ts'
-import { realWorld, stayAlive, type World } from '../kit/world.ts'
+import { realWorld, stayAlive } from '../kit/world.ts'
 import { type Member, type MemberParts, openMember } from '../member.ts'
 import { createAdminServer } from './admin-server.ts'
 import { DRAIN_MS, endOnSignals } from './end-on-signals.ts'
+import { type CommandWords, loadConfig } from './load-config.ts'
 import { printWelcome } from './welcome.ts'
-
-/** What the command line said. */
-export interface ServeWords {
-  directories: readonly string[]
-  options: Record<string, string | string[] | boolean | undefined>
-}
 
 /** What the guard told, and the way to tell it something. */
 interface Guarded {
@@ -31,10 +25,10 @@ interface Guarded {
 }
 
 /** Runs until SIGTERM or SIGINT; throws Exit when it can not start. */
-export async function serve(words: ServeWords, { life, leash }: Guarded): Promise<void> {
+export async function serve(words: CommandWords, { life, leash }: Guarded): Promise<void> {
   const world = realWorld()
   // Who was given a free port once keeps it.
-  const config = { ...(await loadConfig(words, world)), ...life.ports }
+  const config = { ...(await loadConfig(words, loadServeConfig, world)), ...life.ports }
   const log = openLog(config.logLevel)
   warnOfUnknownVariables(log)
   const registry = new Registry()
@@ -60,23 +54,6 @@ function countRestarts({ restarts }: Life, registry: Registry): void {
 /** Of an endpoint; ours always say their port. */
 function portOf(endpoint: string): number {
   return Number(/:(\d+)$/.exec(endpoint)?.[1])
-}
-
-async function loadConfig(
-  { directories, options }: ServeWords,
-  { disk }: World,
-): Promise<ServeConfig> {
-  try {
-    return await loadServeConfig({
-      directories,
-      options,
-      environment: processEnvironment(),
-      readFile: async (path) => Buffer.from(await disk.readFile(path)).toString('utf8'),
-    })
-  } catch (error) {
-    if (error instanceof ConfigError) throw new Exit(2, error.message)
-    throw error
-  }
 }
 
 async function listenAdmin(

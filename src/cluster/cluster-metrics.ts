@@ -1,5 +1,6 @@
 // What a gateway counts of its cluster, for Prometheus.
-import { computedGauge, Gauge, type Registry } from '../kit/metrics.ts'
+import { listDriveStates } from '../embedded/drive-metrics.ts'
+import { computedGauge, type Registry } from '../kit/metrics.ts'
 import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import type { NodeCare } from './node-care.ts'
 
@@ -13,18 +14,7 @@ export function listClusterMetrics({
   care: Pick<NodeCare, 'nodesAway'>
   registry: Registry
 }): void {
-  new Gauge({
-    name: 'kintsugi_drives',
-    help: 'Drives of the store by state',
-    labelNames: ['state'],
-    registers: [registry],
-    collect() {
-      const { drives } = coordinator.state.map
-      for (const state of ['active', 'draining', 'out'] as const) {
-        this.set({ state }, drives.filter((drive) => drive.state === state).length)
-      }
-    },
-  })
+  listDriveStates(coordinator, registry)
   const away = {
     name: 'kintsugi_nodes_away',
     help: 'Nodes that do not answer this process',

@@ -5,6 +5,7 @@ import type { ClosingStack } from '../kit/closing-stack.ts'
 import type { Log } from '../kit/log.ts'
 import { Overloaded } from '../kit/semaphore.ts'
 import type { World } from '../kit/world.ts'
+import { parseReplicaId } from '../metadata/replication/replica-id.ts'
 import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import { PartitionRecords } from '../placement/etcd/partition-records.ts'
 import { Founder } from '../storage-node/replicated/founder.ts'
@@ -65,9 +66,9 @@ export async function openNodeMetadata(
   const led = new LedPartitions({
     ...{ world, log, replicas: host, graceMs },
     admit: (partition, command) => {
-      const driveId = records.get(partition)?.primary?.driveId
-      if (driveId === undefined || !isGrowing(command) || hasRoomForRows(storage.space, driveId))
-        return
+      if (!isGrowing(command)) return
+      const driveId = parseReplicaId(decisions.get(partition)?.primary ?? '')?.driveId
+      if (driveId === undefined || hasRoomForRows(storage.space, driveId)) return
       // Whoever asked may be sure that nothing was done, and need not ask again and again.
       throw new Overloaded(`drive ${driveId} has no room for metadata`)
     },

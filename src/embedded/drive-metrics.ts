@@ -1,5 +1,6 @@
 // What the store counts of the health of its drives, for Prometheus.
 import { Gauge, type Registry } from '../kit/metrics.ts'
+import type { Coordinator } from '../placement/coordinator.ts'
 import { OPERATION_KINDS } from '../storage-node/drive-care/drive-health.ts'
 import type { DriveCare } from './drive-care.ts'
 
@@ -56,6 +57,22 @@ export function listDriveMetrics(care: DriveCare, registry: Registry): void {
         const actual = care.conditionOf(drive)
         for (const condition of CONDITIONS)
           this.set({ drive, condition }, condition === actual ? 1 : 0)
+      }
+    },
+  })
+}
+
+/** Puts the count of drives by their states in the map on the registry. */
+export function listDriveStates(coordinator: Pick<Coordinator, 'state'>, registry: Registry): void {
+  new Gauge({
+    name: 'kintsugi_drives',
+    help: 'Drives of the store by state',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      for (const state of ['active', 'draining', 'out'] as const) {
+        const { drives } = coordinator.state.map
+        this.set({ state }, drives.filter((drive) => drive.state === state).length)
       }
     },
   })

@@ -7,7 +7,7 @@ import { mebibytes } from '../kit/bytes.ts'
 import { ClosingStack } from '../kit/closing-stack.ts'
 import { CELL_BYTES, type ErasureCode } from '../kit/erasure-code.ts'
 import type { Log } from '../kit/log.ts'
-import { Gauge, type Registry } from '../kit/metrics.ts'
+import type { Registry } from '../kit/metrics.ts'
 import { repeat } from '../kit/periodic.ts'
 import { steadyClock } from '../kit/steady-clock.ts'
 import type { Uid } from '../kit/uid.ts'
@@ -38,6 +38,7 @@ import { Healer } from '../storage-node/upkeep/healer.ts'
 import { ScrubPositions } from '../storage-node/upkeep/scrub-position.ts'
 import { refuseForRoom } from './drain-room.ts'
 import { DriveCommands } from './drive-commands.ts'
+import { listDriveStates } from './drive-metrics.ts'
 import { openKeyProvider } from './encryption-keys.ts'
 import { openFileScrub } from './file-scrubbers.ts'
 import { type LastEvent, watchEvents } from './last-event.ts'
@@ -192,7 +193,7 @@ async function openAll(
   })
   const returning = watchReturns({ ...parts, drives: live, commands })
   opened.defer(() => returning.stop())
-  listMetrics(coordinator, parts.registry)
+  listDriveStates(coordinator, parts.registry)
   return {
     node,
     lists: live.lists,
@@ -399,19 +400,4 @@ async function keepOnNew(
 async function shareDisk(drives: readonly Drive[], { disk }: World): Promise<boolean> {
   const stats = await Promise.all(drives.map(({ path }) => disk.stat(path)))
   return drives.length > 1 && new Set(stats.map((stat) => stat?.device)).size < drives.length
-}
-
-function listMetrics(coordinator: Coordinator, registry: Registry): void {
-  new Gauge({
-    name: 'kintsugi_drives',
-    help: 'Drives of the store by state',
-    labelNames: ['state'],
-    registers: [registry],
-    collect() {
-      for (const state of ['active', 'draining', 'out'] as const) {
-        const { drives } = coordinator.state.map
-        this.set({ state }, drives.filter((drive) => drive.state === state).length)
-      }
-    },
-  })
 }

@@ -1,4 +1,4 @@
-// What the commands of a cluster share: how they read their configuration, and what etcd does to them in one sentence.
+// What a command was told, and the configuration that comes of it.
 import { processEnvironment } from '../config.ts'
 import { ConfigError, type ConfigSources } from '../config-settings.ts'
 import { Exit } from '../exit.ts'
@@ -28,18 +28,5 @@ export async function loadConfig<Config>(
   } catch (error) {
     if (error instanceof ConfigError) throw new Exit(2, error.message)
     throw error
-  }
-}
-
-const OF_ETCD = new Set(['ETCD_UNAVAILABLE', 'ETCD_REFUSED', 'COORDINATOR_UNAVAILABLE'])
-
-/** What etcd did not do becomes an Exit with its sentence. */
-export async function orExit<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work
-  } catch (error) {
-    const { code, message } = error as { code?: string; message: string }
-    if (!OF_ETCD.has(code ?? '')) throw error
-    throw new Exit(1, `${message}.`, { cause: error })
   }
 }

@@ -9,11 +9,12 @@ import { PartitionRecords } from '../placement/etcd/partition-records.ts'
 import { replicaDrives } from '../placement/replica-drives.ts'
 import type { Decisions, Reigning, ReplicasOfNode } from '../storage-node/replicated/contract.ts'
 import { ReplicaKeeper } from '../storage-node/replicated/replica-keeper.ts'
-import type { Peers } from '../storage-node/rpc/peers.ts'
+import type { NodePeers } from '../storage-node/rpc/peers.ts'
 import { awaitBeginning } from './begin-cluster.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
 import { NodePulse } from './node-pulse.ts'
-import { STEWARD_PARTITION, Steward } from './steward.ts'
+import type { NodeTuning } from './node-tuning.ts'
+import { STEWARD_PARTITION, Steward, USUAL_STEWARD } from './steward.ts'
 
 /** What the chores are given. */
 export interface ChoreParts {
@@ -21,7 +22,8 @@ export interface ChoreParts {
   world: World
   log: Log
   coordinator: EtcdCoordinator
-  peers: Pick<Peers, 'ping'>
+  peers: Pick<NodePeers, 'ping'>
+  tuning?: NodeTuning
 }
 
 /** Of a node that leads partitions. */
@@ -69,7 +71,8 @@ export function startChores(parts: ChoreParts, opened: ClosingStack): Chores {
     })
     opened.defer(async () => unwatch())
     const isInCharge = (): boolean => charge !== undefined && !charge.ended.aborted
-    const steward = new Steward({ ...parts, nodeId, pulse, isInCharge })
+    const times = { ...USUAL_STEWARD, ...parts.tuning?.steward }
+    const steward = new Steward({ ...parts, nodeId, pulse, isInCharge }, times)
     steward.start()
     opened.defer(() => steward.stop())
   }
@@ -85,7 +88,7 @@ export function startPulse(
     const ids = coordinator.state.map.drives.flatMap((drive) => drive.nodeId ?? [])
     return [...new Set(ids)].filter((id) => id !== nodeId)
   }
-  const ping: Peers['ping'] = (to, deadlineMs) => peers.ping(to, deadlineMs)
+  const ping: NodePeers['ping'] = (to, deadlineMs) => peers.ping(to, deadlineMs)
   const pulse = new NodePulse({ world, log, nodes, ping })
   pulse.start()
   opened.defer(() => pulse.stop())

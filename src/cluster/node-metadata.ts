@@ -15,10 +15,11 @@ import { ReplicaHost } from '../storage-node/replicated/replica-host.ts'
 import { ReplicaService } from '../storage-node/replicated/replica-service.ts'
 import type { NodeService } from '../storage-node/rpc/node-service.ts'
 import { PartitionService } from '../storage-node/rpc/partition-service.ts'
-import type { Peers } from '../storage-node/rpc/peers.ts'
+import type { NodePeers } from '../storage-node/rpc/peers.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
 import { LedPartitions } from './led-partitions.ts'
 import type { NodeStorage } from './node-storage.ts'
+import type { NodeTuning } from './node-tuning.ts'
 import { primaryHints } from './primary-hints.ts'
 
 /** What it is opened with. */
@@ -27,9 +28,10 @@ export interface NodeMetadataParts {
   log: Log
   coordinator: EtcdCoordinator
   storage: NodeStorage
-  peers: Peers
+  peers: NodePeers
   /** Bytes of deleted objects are kept for so long at least. */
   graceMs: number
+  tuning?: NodeTuning
 }
 
 /** Replicas and partitions of a node. */
@@ -46,7 +48,7 @@ export interface NodeMetadata {
 
 /** Opens the replicas on the drives that work; what is to be closed goes on `opened`. */
 export async function openNodeMetadata(
-  { world, log, coordinator, storage, peers, graceMs }: NodeMetadataParts,
+  { world, log, coordinator, storage, peers, graceMs, tuning }: NodeMetadataParts,
   opened: ClosingStack,
 ): Promise<NodeMetadata> {
   const records = new PartitionRecords(coordinator.mirror, world)
@@ -57,8 +59,11 @@ export async function openNodeMetadata(
   const working = storage.drives.list().filter(({ failure }) => failure === undefined)
   const drives = new Map(working.map((drive) => [drive.id, drive]))
   const host = await ReplicaHost.open(
-    { drives },
-    { world: storage.world, log, decisions, transport },
+    { drives, ...(tuning?.replicas ? { limits: tuning.replicas } : {}) },
+    {
+      ...{ world: storage.world, log, decisions, transport },
+      ...(tuning?.openLevel ? { openLevel: tuning.openLevel } : {}),
+    },
   )
   opened.defer(() => host.close())
   const replicas = new ReplicaService({ host, world })

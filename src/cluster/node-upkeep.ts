@@ -1,5 +1,6 @@
 // Upkeep of a cluster, by the nodes: each mends, moves and scrubs the blobs of the partitions that it leads, collects their
 // garbage and forgets what expired. Shards are reached wherever they are.
+import type { Tuning } from '../embedded/tuning.ts'
 import { Codec } from '../erasure/codec.ts'
 import { mebibytes } from '../kit/bytes.ts'
 import type { ClosingStack } from '../kit/closing-stack.ts'
@@ -41,6 +42,7 @@ export interface NodeUpkeepParts {
   node: StorageNode
   /** Partitions that this process leads. */
   findLed: FindLed
+  tuning?: Pick<Tuning, 'poolBytes'>
 }
 
 /** Upkeep that runs until what is on `opened` is closed. */
@@ -115,7 +117,7 @@ class RunningUpkeep {
     const codec = await Codec.open({
       maxShards: Math.max(shardCount(map.code), shardsOfWidest(map)),
       cellBytes: CELL_BYTES,
-      poolBytes: HEALING_POOL_BYTES,
+      poolBytes: parts.tuning?.poolBytes ?? HEALING_POOL_BYTES,
     })
     const { scrubPeriodMs, mendDelayMs: urgentDelayMs, garbageGraceMs: graceMs, healing } = options
     const times = { outDelayMs: OUT_DELAY_MS, againMs: HEAL_AGAIN_MS, urgentDelayMs }

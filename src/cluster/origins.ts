@@ -1,11 +1,11 @@
 // Where the nodes of a cluster are, as this process asks them: the registry in etcd, followed.
 import type { EtcdMirror } from '../placement/etcd/mirror.ts'
 import type { NodeRegistry } from '../placement/etcd/node-registry.ts'
-import type { Peers } from '../storage-node/rpc/peers.ts'
+import type { NodePeers } from '../storage-node/rpc/peers.ts'
 
 /** Tells `peers` of every node from now on, and of every change; returns how to stop. `except`: this process itself. */
 export function followOrigins(
-  { nodes, mirror, peers }: { nodes: NodeRegistry; mirror: EtcdMirror; peers: Peers },
+  { nodes, mirror, peers }: { nodes: NodeRegistry; mirror: EtcdMirror; peers: NodePeers },
   except?: string,
 ): () => void {
   const tell = (): void => {

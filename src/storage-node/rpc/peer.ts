@@ -91,6 +91,9 @@ interface Batch {
   signal: AbortSignal
 }
 
+/** What is asked of one node, and how: a Peer, or one of a simulation. */
+export type AskedPeer = Pick<Peer, 'to' | 'nowMs' | 'ask' | 'stream'>
+
 /** Asks one node. */
 export class Peer {
   readonly #options: PeerOptions

@@ -19,6 +19,12 @@ interface Known {
   node: RemoteNode
 }
 
+/** All ways to the other nodes: Peers, or the network of a simulation. */
+export type NodePeers = Pick<
+  Peers,
+  'setOrigins' | 'nodeOf' | 'send' | 'askPartition' | 'ping' | 'close'
+>
+
 /** The other nodes. */
 export class Peers implements MessageTransport, PartitionTransport {
   readonly #options: Pick<PeerOptions, 'identity' | 'limits' | 'tls'>

@@ -14,7 +14,7 @@ import type {
 import { cellLength, layoutShard, type RecordLayout } from '../segment/record-format.ts'
 import { FullDrives } from './full-drives.ts'
 import { MessageType } from './messages.ts'
-import type { Peer } from './peer.ts'
+import type { AskedPeer } from './peer.ts'
 import { RemoteReader } from './remote-reader.ts'
 import {
   type BeginRequest,
@@ -37,14 +37,14 @@ const MESSAGE_SHARD_BYTES = 128 * 1024
 
 /** Shards on the drives of another node. */
 export class RemoteNode implements StorageNode {
-  readonly #peer: Peer
+  readonly #peer: AskedPeer
   readonly #world: Pick<World, 'clock'>
   readonly #waits: StreamWaits
   readonly #messageShardBytes: number
   readonly #full: FullDrives
   #readers = 0
 
-  constructor(peer: Peer, world: Pick<World, 'clock'>, options: RemoteNodeOptions = {}) {
+  constructor(peer: AskedPeer, world: Pick<World, 'clock'>, options: RemoteNodeOptions = {}) {
     this.#peer = peer
     this.#world = world
     this.#waits = { ...WAITS, ...options }

@@ -8,7 +8,7 @@ import { FieldWriter } from './fields.ts'
 import { FrameKind } from './frames.ts'
 import { decodeFailure } from './messages.ts'
 import { WRITE_SHARD_PATH } from './node-service.ts'
-import type { Peer } from './peer.ts'
+import type { AskedPeer } from './peer.ts'
 import { BadMessage, NodeUnreachable } from './trouble.ts'
 
 /** How long a stream is waited for. */
@@ -50,7 +50,7 @@ interface Way {
 
 /** A stream under way. */
 export class ShardStream {
-  readonly #peer: Peer
+  readonly #peer: AskedPeer
   readonly #waits: StreamWaits
   readonly #world: Pick<World, 'clock'>
   readonly #stop = new AbortController()
@@ -60,7 +60,7 @@ export class ShardStream {
   #way: Way | undefined
   #trouble: unknown
 
-  private constructor(peer: Peer, waits: StreamWaits, world: Pick<World, 'clock'>) {
+  private constructor(peer: AskedPeer, waits: StreamWaits, world: Pick<World, 'clock'>) {
     this.#peer = peer
     this.#waits = waits
     this.#world = world
@@ -68,7 +68,7 @@ export class ShardStream {
 
   /** Resolves when the other node has begun the shard that `beginning` describes, with room kept for it. */
   static async open(
-    peer: Peer,
+    peer: AskedPeer,
     beginning: Uint8Array,
     { waits, world }: { waits: StreamWaits; world: Pick<World, 'clock'> },
   ): Promise<ShardStream> {

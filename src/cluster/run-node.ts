@@ -1,0 +1,157 @@
+// What a node of a cluster does once it knows who it is, has etcd and can be reached: it opens its drives and its replicas,
+// serves them, and does its share of the chores. Sockets are of node.ts; a simulation has a network of its own.
+import type { NodeConfig } from '../config-cluster.ts'
+import { asBuffer } from '../kit/bytes.ts'
+import type { ClosingStack } from '../kit/closing-stack.ts'
+import type { Log } from '../kit/log.ts'
+import type { Registry } from '../kit/metrics.ts'
+import { repeat } from '../kit/periodic.ts'
+import type { World } from '../kit/world.ts'
+import { CoordinatorUnavailable } from '../placement/coordinator.ts'
+import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
+import { type NodeRegistration, NodeRegistry } from '../placement/etcd/node-registry.ts'
+import type { StorageNode } from '../storage-node/contract.ts'
+import { DrivesOfNodes } from '../storage-node/drives-of-nodes.ts'
+import type { NodeService } from '../storage-node/rpc/node-service.ts'
+import { answerPings, joinServices, type NodePeers } from '../storage-node/rpc/peers.ts'
+import { VERSIONS } from '../storage-node/rpc/session-format.ts'
+import { ShardService } from '../storage-node/rpc/shard-service.ts'
+import { type Chores, startChores } from './chores.ts'
+import { nodesOfDrives } from './drive-nodes.ts'
+import { NodeCare } from './node-care.ts'
+import { openNodeMetadata } from './node-metadata.ts'
+import { readinessOfNode } from './node-readiness.ts'
+import { openNodeStorage } from './node-storage.ts'
+import type { NodeTuning } from './node-tuning.ts'
+import { type NodeUpkeepOptions, startNodeUpkeep } from './node-upkeep.ts'
+import { followOrigins } from './origins.ts'
+
+/** What people set of a node that runs. */
+export interface RunNodeOptions extends NodeUpkeepOptions, Pick<NodeConfig, 'directories'> {
+  zone?: string | undefined
+}
+
+/** What a node runs on. */
+export interface RunNodeParts {
+  world: World
+  log: Log
+  registry: Registry
+  tuning?: NodeTuning
+  nodeId: string
+  coordinator: EtcdCoordinator
+  /** The ways to the other nodes. */
+  openPeers(): NodePeers
+  /** Others reach `service` from now on; gives where: `http://10.0.0.7:9100`. Who closes it is who calls runNode(). */
+  listen(service: NodeService): Promise<string>
+}
+
+/** A node that serves. */
+export interface RunningNode {
+  /** Where the others reach it. */
+  origin: string
+  drives: readonly { id: number; path: string }[]
+  readiness(): { ready: boolean; degraded: readonly string[] }
+}
+
+/** An address is told again so often until etcd has it. */
+const REGISTER_EVERY_MS = 5_000
+
+/** Runs until what is on `opened` is closed. Throws Exit with a sentence when the drives can not be served. */
+export async function runNode(
+  options: RunNodeOptions,
+  parts: RunNodeParts,
+  opened: ClosingStack,
+): Promise<RunningNode> {
+  const { world, log, coordinator, nodeId } = parts
+  const { zone } = options
+  const storage = await openNodeStorage(options.directories, { nodeId, zone }, parts, opened)
+  const nodes = new NodeRegistry(coordinator.mirror, parts)
+  const peers = parts.openPeers()
+  opened.defer(() => peers.close())
+  const stopFollowing = followOrigins({ nodes, mirror: coordinator.mirror, peers }, nodeId)
+  opened.defer(async () => stopFollowing())
+  const shards = new ShardService(storage.node, { clock: world.clock, log })
+  opened.defer(() => shards.close())
+  const metadata = await openNodeMetadata(
+    { ...parts, storage, peers, graceMs: options.garbageGraceMs },
+    opened,
+  )
+  await storage.serve(metadata.host)
+  const service = joinServices([shards, answerPings(), ...metadata.services])
+  const origin = await parts.listen(service)
+  await register({ nodeId, origin, zone }, { ...parts, nodes }, opened)
+  metadata.start()
+  const chores = startChores({ ...parts, peers }, opened)
+  chores.lead(metadata)
+  startNodeUpkeep(
+    options,
+    {
+      ...parts,
+      node: drivesOfCluster(storage.node, { ...parts, peers, chores }, opened),
+      findLed: (id) => metadata.led.find(id),
+    },
+    opened,
+  )
+  return {
+    origin,
+    drives: storage.drives.list(),
+    readiness: () => readinessOfNode(storage.drives.list(), coordinator),
+  }
+}
+
+/** All drives of the cluster; those of this node without a detour. Nobody waits for nodes that are away. */
+function drivesOfCluster(
+  own: StorageNode,
+  {
+    nodeId,
+    coordinator,
+    peers,
+    chores,
+    ...parts
+  }: Pick<RunNodeParts, 'world' | 'log' | 'nodeId' | 'coordinator'> & {
+    peers: NodePeers
+    chores: Chores
+  },
+  opened: ClosingStack,
+): StorageNode {
+  const nodeOf = nodesOfDrives(coordinator)
+  const drives = new DrivesOfNodes((driveId) => {
+    const home = nodeOf(driveId)
+    if (home === nodeId) return own
+    return home === undefined ? undefined : peers.nodeOf(home)
+  })
+  const care = new NodeCare({ ...parts, coordinator, pulse: chores.pulse })
+  opened.defer(() => care.stop())
+  return care.guard(drives)
+}
+
+/** Tells etcd where the node is; while etcd is away, the others go by what was told before. */
+async function register(
+  { nodeId, origin, zone }: { nodeId: string; origin: string; zone: string | undefined },
+  { nodes, world, log }: Pick<RunNodeParts, 'world' | 'log'> & { nodes: NodeRegistry },
+  opened: ClosingStack,
+): Promise<void> {
+  const node: NodeRegistration = {
+    ...{ id: nodeId, address: origin, protocol: VERSIONS.newest },
+    ...(zone === undefined ? {} : { zone }),
+    bootId: asBuffer(world.random.bytes(8)).toString('hex'),
+  }
+  const { bootId } = node
+  // An etcd that was restored may have forgotten it.
+  const tell = async (): Promise<void> => {
+    const isTold = nodes.list().some((known) => known.id === nodeId && known.bootId === bootId)
+    if (!isTold) await nodes.register(node)
+  }
+  await tell().catch((error) => {
+    if (!(error instanceof CoordinatorUnavailable)) throw error
+    log.warn({ why: error.message }, 'etcd can not be told yet where this node is')
+  })
+  const telling = repeat('register', REGISTER_EVERY_MS, tell, { clock: world.clock, log })
+  opened.defer(() => telling.stop())
+  const ending = new AbortController()
+  const signs = nodes.showSigns(nodeId, ending.signal)
+  opened.defer(async () => {
+    ending.abort()
+    await signs
+  })
+}

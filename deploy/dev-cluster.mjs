@@ -16,6 +16,14 @@ import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
+import {
+  askForNames,
+  etcdAccessWords,
+  etcdPassword,
+  etcdTlsWords,
+  makeTls,
+  nodeTlsWords,
+} from './dev-cluster-tls.mjs'
 
 const KINTSUGI = join(dirname(fileURLToPath(import.meta.url)), '..', 'bin', 'kintsugi.cjs')
 const HOST = '127.0.0.1'
@@ -25,13 +33,15 @@ const PORTS = { first: 10_000, last: 32_000 }
 // Nobody listens on them yet, and they are somebody's already.
 const chosenPorts = new Set()
 
-const USAGE = `deploy/dev-cluster up --dir DIR [--nodes 6] [--gateways 2] [--drives 1] [--code K+M] [--timeout 300] [--json]
+const USAGE = `deploy/dev-cluster up --dir DIR [--nodes 6] [--gateways 2] [--drives 1] [--code K+M] [--zones 3] [--tls] [--timeout 300] [--json]
 deploy/dev-cluster add node|gateway --dir DIR [--json]
 deploy/dev-cluster down --dir DIR
 
 up starts what does not run, waits until the gateways serve and says how to use them. Everything lies under DIR.
 down ends the processes; the data stays, and up starts them again. KINTSUGI_ROOT_ACCESS_KEY_ID and
 KINTSUGI_ROOT_SECRET_ACCESS_KEY set the root key of a new cluster; without them one is made.
+--zones spreads the nodes over so many zones. --tls makes certificates: nodes and gateways speak TLS with each other and with
+etcd, which asks for a name and a password as well. S3 stays plain HTTP.
 `
 
 /** Said to people, in one sentence. */
@@ -55,6 +65,8 @@ async function main(words) {
       gateways: { type: 'string', default: '2' },
       drives: { type: 'string', default: '1' },
       code: { type: 'string' },
+      zones: { type: 'string' },
+      tls: { type: 'boolean', default: false },
       timeout: { type: 'string', default: '300' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -96,7 +108,9 @@ async function add(directory, kind, options) {
     const drives = cluster.nodes[0]?.drives.length ?? 1
     added = await newNode(cluster, drives)
     cluster.nodes.push(added)
-    added.token = (await kintsugi(['cluster', 'token', '--etcd', cluster.etcd.url, '--json'])).token
+    added.token = (
+      await kintsugi(['cluster', 'token', ...etcdWords(cluster), '--json'], cluster)
+    ).token
     await startNode(cluster, added)
   } else if (kind === 'gateway') {
     added = await newGateway(cluster)
@@ -124,11 +138,13 @@ async function down(directory) {
 
 // What a cluster is made of: names, ports and directories, chosen once.
 
-async function makeCluster(directory, { nodes, gateways, drives }) {
+async function makeCluster(directory, { nodes, gateways, drives, zones, tls }) {
   mkdirSync(join(directory, 'log'), { recursive: true })
   const cluster = {
     directory,
-    etcd: { name: 'etcd', url: `http://${HOST}:${await freePort()}`, peer: await freePort() },
+    etcd: await newEtcd(tls),
+    ...(tls ? { tls: makeTls(directory) } : {}),
+    ...(zones === undefined ? {} : { zones: count('zones', zones) }),
     nodes: [],
     gateways: [],
   }
@@ -141,11 +157,20 @@ async function makeCluster(directory, { nodes, gateways, drives }) {
   return cluster
 }
 
-async function newNode({ directory, nodes }, drives) {
+/** It says how it does on a port of its own: that of its clients asks for certificates. */
+async function newEtcd(isTls) {
+  const url = `${isTls ? 'https' : 'http'}://${HOST}:${await freePort()}`
+  const health = `http://${HOST}:${await freePort()}`
+  return { name: 'etcd', url, health, peer: await freePort() }
+}
+
+async function newNode({ directory, nodes, zones }, drives) {
   const name = `node-${nodes.length + 1}`
+  const zone = zones && `zone-${(nodes.length % zones) + 1}`
   const paths = Array.from({ length: drives }, (_, at) => join(directory, name, `drive-${at + 1}`))
   const state = join(directory, name, 'state')
-  return { name, state, drives: paths, port: await freePort(), adminPort: await freePort() }
+  const ports = { port: await freePort(), adminPort: await freePort() }
+  return { name, state, drives: paths, ...(zone ? { zone } : {}), ...ports }
 }
 
 async function newGateway({ directory, gateways }) {
@@ -156,10 +181,10 @@ async function newGateway({ directory, gateways }) {
 }
 
 async function initCluster(cluster, { nodes, code }) {
-  const words = ['cluster', 'init', '--etcd', cluster.etcd.url, '--nodes', nodes, '--json']
+  const words = ['cluster', 'init', ...etcdWords(cluster), '--nodes', nodes, '--json']
   // Two nodes are no cluster that bears the loss of one, but good enough for a look.
   if (Number(nodes) < 3) words.push('--allow-unsafe-layout')
-  const made = await kintsugi([...words, ...(code === undefined ? [] : ['--code', code])])
+  const made = await kintsugi([...words, ...(code === undefined ? [] : ['--code', code])], cluster)
   cluster.nodes.forEach((node, at) => {
     node.token = made.tokens[at]
   })
@@ -172,51 +197,77 @@ async function initCluster(cluster, { nodes, code }) {
 
 // Processes.
 
-async function startEtcd({ directory, etcd }) {
+async function startEtcd(cluster) {
+  const { directory, etcd, tls } = cluster
   if (isRunning(etcd)) return
   const peer = `http://${HOST}:${etcd.peer}`
-  launch(directory, etcd, 'etcd', [
+  launch(cluster, etcd, 'etcd', [
     ...['--name', 'dev', '--data-dir', join(directory, 'etcd')],
     ...['--listen-client-urls', etcd.url, '--advertise-client-urls', etcd.url],
+    ...['--listen-metrics-urls', etcd.health, ...(tls ? etcdTlsWords(tls) : [])],
     ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
     ...['--initial-cluster', `dev=${peer}`],
   ])
-  await until(Date.now() + ETCD_READY_MS, etcd, directory, () => answers(`${etcd.url}/health`))
+  await until(Date.now() + ETCD_READY_MS, etcd, directory, () => answers(`${etcd.health}/health`))
+  if (!tls || etcd.asksForNames) return
+  await askForNames(etcd.url, tls)
+  etcd.asksForNames = true
+  write(cluster)
 }
 
 async function startNode(cluster, node) {
   if (node.id === undefined) {
-    const { nodeId } = await kintsugi(['node', 'join', node.token, '--state', node.state, '--json'])
+    const words = ['node', 'join', node.token, '--state', node.state, ...accessWords(cluster)]
+    const { nodeId } = await kintsugi([...words, '--json'], cluster)
     node.id = nodeId
     node.token = undefined
     write(cluster)
   }
   if (isRunning(node)) return
-  launch(cluster.directory, node, process.execPath, [
+  launch(cluster, node, process.execPath, [
     ...[KINTSUGI, 'node', ...node.drives, '--state', node.state],
     ...['--listen', `${HOST}:${node.port}`, '--admin-port', `${node.adminPort}`],
+    ...(node.zone === undefined ? [] : ['--zone', node.zone]),
+    ...[...accessWords(cluster), ...memberWords(cluster)],
   ])
 }
 
 function startGateway(cluster, gateway) {
   if (isRunning(gateway)) return
   mkdirSync(gateway.state, { recursive: true })
-  launch(cluster.directory, gateway, process.execPath, [
-    ...[KINTSUGI, 'gateway', '--etcd', cluster.etcd.url, '--state', gateway.state],
+  launch(cluster, gateway, process.execPath, [
+    ...[KINTSUGI, 'gateway', ...etcdWords(cluster), '--state', gateway.state],
     ...['--port', `${gateway.port}`, '--admin-port', `${gateway.adminPort}`],
+    ...memberWords(cluster),
   ])
 }
 
+/** Where etcd is, and who we are to it. */
+function etcdWords(cluster) {
+  return ['--etcd', cluster.etcd.url, ...accessWords(cluster)]
+}
+
+function accessWords({ tls }) {
+  return tls ? etcdAccessWords(tls) : []
+}
+
+function memberWords({ tls }) {
+  return tls ? nodeTlsWords(tls) : []
+}
+
 /** Starts a program that outlives us; its output goes to a file. */
-function launch(directory, one, program, words) {
+function launch({ directory, tls }, one, program, words) {
   const log = openSync(logOf(directory, one), 'a')
   const child = spawn(program, words, {
     detached: true,
     stdio: ['ignore', log, log],
     // The root key is in etcd, and what is meant for one process would confuse another.
-    env: Object.fromEntries(
-      Object.entries(process.env).filter(([name]) => !name.startsWith('KINTSUGI_')),
-    ),
+    env: {
+      ...Object.fromEntries(
+        Object.entries(process.env).filter(([name]) => !name.startsWith('KINTSUGI_')),
+      ),
+      ...(tls ? etcdPassword(tls) : {}),
+    },
   })
   closeSync(log)
   child.on('error', (error) => {
@@ -283,9 +334,10 @@ async function answers(url) {
 }
 
 /** Runs a command that answers with JSON. */
-async function kintsugi(words) {
+async function kintsugi(words, { tls }) {
+  const env = { ...process.env, ...(tls ? etcdPassword(tls) : {}) }
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, [KINTSUGI, ...words])
+    const { stdout } = await promisify(execFile)(process.execPath, [KINTSUGI, ...words], { env })
     return JSON.parse(stdout)
   } catch (error) {
     throw new Refusal(error.stderr?.trim() || error.message)

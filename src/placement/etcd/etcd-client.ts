@@ -40,6 +40,9 @@ export interface Lease extends EtcdHeader {
 
 const TIMEOUT_MS = 2_000
 
+// Of an answer that is not understood, for messages.
+const SAID_MAX = 200
+
 // Values have at most 1.5 MiB and pages 128 keys; base64 adds a third.
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024
 
@@ -227,7 +230,8 @@ function refusal(status: number, text: string): Error {
   try {
     return errorOf(JSON.parse(text) as WireError)
   } catch {
-    return new Error(`an answer that is none of etcd's, status ${status}`)
+    const said = text.trim().slice(0, SAID_MAX)
+    return new Error(`an answer that is none of etcd's, status ${status}${said && `: ${said}`}`)
   }
 }
 

@@ -51,6 +51,9 @@ interface Pending extends LaneRequest {
   onSettled: () => void
 }
 
+/** What answered everything has only to say that it is over, and its connection can be used again. */
+const END_MS = 5_000
+
 // Without a reason of its own every abort would make an error with its stack, at some cost.
 const NOT_NEEDED = 'not needed any more'
 
@@ -189,30 +192,44 @@ export class Lane {
     this.#underWay += 1
     const over = new AbortController()
     let open = batch.length
+    let answered = 0
     for (const pending of batch) {
       pending.isSent = true
       pending.onSettled = () => {
         open -= 1
+        if (open > 0) return
         // Nobody waits for the rest of it.
-        if (open === 0) over.abort(NOT_NEEDED)
+        if (answered < batch.length) over.abort(NOT_NEEDED)
+        else this.#awaitEnd(over)
       }
     }
     const watch = this.#watchSlow()
     const onAnswer = (answer: Answer): void => {
       const pending = batch[answer.id]
       if (pending === undefined) return
+      answered += 1
       pending.settle(answer.kind === 'done' ? { body: answer.body } : { error: answer.failure })
     }
     try {
       await this.#send(batch, onAnswer, over.signal)
-      settleAll(batch, new NodeFailed('a node left a request without an answer'))
+      // Errors cost their stacks, and mostly all are answered.
+      if (open > 0) settleAll(batch, new NodeFailed('a node left a request without an answer'))
     } catch (error) {
       settleAll(batch, error instanceof Error ? error : new NodeFailed(String(error)))
     } finally {
+      over.abort(NOT_NEEDED)
       this.#underWay -= 1
       watch.end()
       this.#pump()
     }
+  }
+
+  /** To break it off would cost its connection, with every batch: what is about to end may. */
+  #awaitEnd(over: AbortController): void {
+    this.#clock.sleep(END_MS, over.signal).then(
+      () => over.abort(NOT_NEEDED),
+      () => undefined, // It has ended.
+    )
   }
 }
 

@@ -12,6 +12,7 @@ import { WritesUnderWay } from '../metadata/writes-under-way.ts'
 import { Objects } from '../objects/objects.ts'
 import { openStoreParts } from '../objects/open-parts.ts'
 import { Pins } from '../objects/pins.ts'
+import type { DamageReport } from '../objects/store-parts.ts'
 import { writeQuorum } from '../objects/write-quorum.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import { Router } from '../placement/router.ts'
@@ -32,6 +33,8 @@ export interface ClusterStoreParts {
   /** All of them, by their ids. */
   partitions: readonly ReachablePartition[]
   keys: KeyProvider
+  /** Hears what readers find damaged. */
+  reportDamage(report: DamageReport): void
   /** Of each pool of stripes, where it is not what is usual. */
   poolBytes?: number
 }
@@ -60,6 +63,7 @@ export async function openClusterStore(
     care,
     partitions,
     keys,
+    reportDamage,
     poolBytes,
   }: ClusterStoreParts,
 ): Promise<ClusterStore> {
@@ -85,7 +89,10 @@ export async function openClusterStore(
       ...{ clock, coordinator, nodeOf },
       isAway: (driveId) => care.isAway(driveId),
     }),
-    reportDamage: (report) => damage.report(report),
+    reportDamage: (report) => {
+      damage.report(report)
+      reportDamage(report)
+    },
     poolBytes,
     shardsAtLeast: SHARDS_OF_WIDEST,
   })

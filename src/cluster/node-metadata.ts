@@ -14,6 +14,7 @@ import { RecordDecisions } from '../storage-node/replicated/record-decisions.ts'
 import { ReplicaHost } from '../storage-node/replicated/replica-host.ts'
 import { ReplicaService } from '../storage-node/replicated/replica-service.ts'
 import type { NodeService } from '../storage-node/rpc/node-service.ts'
+import type { PrimaryHints } from '../storage-node/rpc/partition-seams.ts'
 import { PartitionService } from '../storage-node/rpc/partition-service.ts'
 import type { NodePeers } from '../storage-node/rpc/peers.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
@@ -40,6 +41,8 @@ export interface NodeMetadata {
   led: LedPartitions
   decisions: RecordDecisions
   transport: PeerTransport
+  /** Who leads partitions, as last heard. */
+  primaries: PrimaryHints
   /** What others may ask. */
   services: readonly NodeService[]
   /** Begins, once others can reach this node. */
@@ -79,16 +82,16 @@ export async function openNodeMetadata(
     },
   })
   opened.defer(async () => led.close())
+  const primaries = primaryHints(records, nodeOf)
   const partitions = new PartitionService({
     findLed: (id) => led.find(id),
-    primaries: primaryHints(records, nodeOf),
-    ...{ clock: world.clock, log },
+    ...{ primaries, clock: world.clock, log },
   })
   const partitionCount = (): number => coordinator.state.map.metaPartitionCount
   const founder = new Founder({ world, log, records, host, transport, partitionCount })
   opened.defer(() => founder.close())
   return {
-    ...{ host, led, decisions, transport, services: [replicas, partitions] },
+    ...{ host, led, decisions, transport, primaries, services: [replicas, partitions] },
     start: () => {
       host.start()
       founder.start()

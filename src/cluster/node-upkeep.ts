@@ -8,13 +8,17 @@ import { CELL_BYTES, shardCount } from '../kit/erasure-code.ts'
 import type { Log } from '../kit/log.ts'
 import type { Registry } from '../kit/metrics.ts'
 import { type Periodic, repeat } from '../kit/periodic.ts'
+import { Overloaded } from '../kit/semaphore.ts'
 import type { Uid } from '../kit/uid.ts'
 import type { World } from '../kit/world.ts'
+import type { MetaPartitionId } from '../metadata/contract.ts'
 import { hasTable } from '../placement/cluster-map.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import { shardsOfWidest } from '../placement/fit-code.ts'
+import { metaPartitionOf } from '../placement/place.ts'
 import type { StorageNode } from '../storage-node/contract.ts'
 import type { FindLed } from '../storage-node/rpc/partition-seams.ts'
+import type { BlobReport, NodeUpkeepStatus } from '../storage-node/rpc/upkeep-messages.ts'
 import { BlobLatch } from '../storage-node/upkeep/blob-latch.ts'
 import { collectGarbage } from '../storage-node/upkeep/collect-garbage.ts'
 import { forgetExpired } from '../storage-node/upkeep/forget-expired.ts'
@@ -22,6 +26,7 @@ import { type HealProgress, listHealMetrics } from '../storage-node/upkeep/heal-
 import { Healer, type HealerOptions } from '../storage-node/upkeep/healer.ts'
 import type { UnsettledWrites } from '../storage-node/upkeep/mover.ts'
 import { UpkeepPartition } from './upkeep-partition.ts'
+import { NO_STATUS, upkeepStatus } from './upkeep-status.ts'
 
 /** What people set. */
 export interface NodeUpkeepOptions {
@@ -49,8 +54,12 @@ export interface NodeUpkeepParts {
 export interface NodeUpkeep {
   /** Undefined before the cluster has begun. */
   progress(): HealProgress | undefined
+  /** For others. */
+  status(): NodeUpkeepStatus
   /** Everything that can be mended is mended now. */
   healNow(): void
+  /** Looks at what others say of blobs of a partition that is led here. Throws Overloaded when it is too much. */
+  take(partition: MetaPartitionId, report: BlobReport): void
 }
 
 // Stripes of the healer: of the blobs that it works on at once each has one, or waits for it.
@@ -93,7 +102,12 @@ export function startNodeUpkeep(
   listHealMetrics(() => running.upkeep?.healer.progress() ?? NOTHING_YET, parts.registry)
   return {
     progress: () => running.upkeep?.healer.progress(),
+    status: () => running.upkeep?.status() ?? NO_STATUS,
     healNow: () => running.upkeep?.healer.healNow(),
+    take: (partition, report) => {
+      if (running.upkeep === undefined) throw new Overloaded('upkeep has not begun here')
+      running.upkeep.take(partition, report)
+    },
   }
 }
 
@@ -101,10 +115,20 @@ export function startNodeUpkeep(
 class RunningUpkeep {
   readonly healer: Healer
   readonly #workers: readonly Periodic[]
+  readonly #coordinator: Pick<Coordinator, 'state'>
+  /** As it was last looked at. */
+  readonly #led: ReadonlyMap<MetaPartitionId, unknown>
 
-  private constructor(healer: Healer, workers: readonly Periodic[]) {
-    this.healer = healer
-    this.#workers = workers
+  private constructor(parts: {
+    healer: Healer
+    workers: readonly Periodic[]
+    coordinator: Pick<Coordinator, 'state'>
+    led: ReadonlyMap<MetaPartitionId, unknown>
+  }) {
+    this.healer = parts.healer
+    this.#workers = parts.workers
+    this.#coordinator = parts.coordinator
+    this.#led = parts.led
   }
 
   static async open(options: NodeUpkeepOptions, parts: NodeUpkeepParts): Promise<RunningUpkeep> {
@@ -123,7 +147,7 @@ class RunningUpkeep {
     const times = { outDelayMs: OUT_DELAY_MS, againMs: HEAL_AGAIN_MS, urgentDelayMs }
     const healer = new Healer(
       { ...times, scrubPeriodMs, graceMs, ...healing },
-      { ...shared, codec, writes: NEVER_SETTLED },
+      { ...shared, codec, writes: NEVER_SETTLED, isMine: (id) => findLed(id) !== undefined },
     )
     healer.start()
     const led = new Map(ids.map((id) => [id, findLed(id)]))
@@ -137,11 +161,32 @@ class RunningUpkeep {
     )
     const forget = eachOf(partitions, (partition, signal) => forgetExpired([partition], signal))
     const clockAndLog = { clock: world.clock, log }
-    return new RunningUpkeep(healer, [
+    const workers = [
       repeat('look-who-leads', LOOK_EVERY_MS, look, clockAndLog),
       repeat('collect-garbage', COLLECT_EVERY_MS, collect, clockAndLog),
       repeat('forget-expired', FORGET_EVERY_MS, forget, clockAndLog),
-    ])
+    ]
+    return new RunningUpkeep({ healer, workers, coordinator, led })
+  }
+
+  status(): NodeUpkeepStatus {
+    const led = [...this.#led].filter(([, partition]) => partition !== undefined)
+    const orphans = { deleted: 0, deletedBytes: 0 }
+    return upkeepStatus(
+      led.map(([id]) => id),
+      this.healer.progress(),
+      orphans,
+    )
+  }
+
+  /** Only what is of that partition by the map: the rest is nobody's. */
+  take(partition: MetaPartitionId, report: BlobReport): void {
+    if (report.kind !== 'damage') return
+    const { map } = this.#coordinator.state
+    for (const blob of report.blobs) {
+      const isOfIt = metaPartitionOf(map, blob.partition) === partition
+      if (isOfIt) this.healer.report({ blob, kind: 'corrupt' })
+    }
   }
 
   async stop(): Promise<void> {

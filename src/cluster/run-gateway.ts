@@ -19,6 +19,7 @@ import { remotePartitions } from '../storage-node/rpc/remote-partition.ts'
 import { startPulse } from './chores.ts'
 import { listClusterMetrics } from './cluster-metrics.ts'
 import { openClusterStore } from './cluster-store.ts'
+import { DamageReports } from './damage-reports.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
 import { NodeCare } from './node-care.ts'
 import { followOrigins } from './origins.ts'
@@ -60,10 +61,13 @@ export async function runGateway(
   await waitForMap(coordinator, parts)
   const ways = openWays({ ...parts, opened })
   const { peers, care, partitions } = ways
+  const damage = new DamageReports({ ...parts, clock: world.clock, report: ways.report })
+  opened.defer(() => damage.stop())
   const keys = await openKeyProvider(options, { ...parts, opened })
   const store = await openClusterStore(options, {
     ...parts,
     ...{ nodes: peers, care, partitions, keys },
+    reportDamage: (report) => damage.add(report),
   })
   const { objects } = store
   const { clock } = world
@@ -102,5 +106,6 @@ function openWays({
   const { metaPartitionCount } = coordinator.state.map
   const remote = remotePartitions(metaPartitionCount, { primaries, transport: peers, world })
   opened.defer(async () => remote.close())
-  return { peers, care, registry, records, partitions: remote.partitions }
+  const { partitions, report } = remote
+  return { peers, care, registry, records, partitions, report }
 }

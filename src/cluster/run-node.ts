@@ -25,6 +25,7 @@ import { openNodeStorage } from './node-storage.ts'
 import type { NodeTuning } from './node-tuning.ts'
 import { type NodeUpkeepOptions, startNodeUpkeep } from './node-upkeep.ts'
 import { followOrigins } from './origins.ts'
+import { UpkeepDoor } from './upkeep-door.ts'
 
 /** What people set of a node that runs. */
 export interface RunNodeOptions extends NodeUpkeepOptions, Pick<NodeConfig, 'directories'> {
@@ -77,13 +78,18 @@ export async function runNode(
     opened,
   )
   await storage.serve(metadata.host)
-  const service = joinServices([shards, answerPings(), ...metadata.services])
+  const upkeep = new UpkeepDoor({
+    findLed: (id) => metadata.led.find(id),
+    primaries: metadata.primaries,
+  })
+  const services = [shards, answerPings(), ...metadata.services, upkeep.service]
+  const service = joinServices(services)
   const origin = await parts.listen(service)
   await register({ nodeId, origin, zone }, { ...parts, nodes }, opened)
   metadata.start()
   const chores = startChores({ ...parts, peers }, opened)
   chores.lead(metadata)
-  startNodeUpkeep(
+  const running = startNodeUpkeep(
     options,
     {
       ...parts,
@@ -92,6 +98,7 @@ export async function runNode(
     },
     opened,
   )
+  upkeep.open(running)
   return {
     origin,
     drives: storage.drives.list(),

@@ -1,6 +1,7 @@
 // A cluster in one process: an etcd in memory, nodes that serve shards and lead partitions in memory over real sockets
 // on loopback. Gateways and whoever else is tested talk to them as to any node.
 import type { Test } from 'tap'
+import { NO_STATUS } from '../../src/cluster/upkeep-status.ts'
 import { prepareDigests } from '../../src/digest/digest.ts'
 import { silentLog } from '../../src/kit/log.ts'
 import type { World } from '../../src/kit/world.ts'
@@ -18,6 +19,8 @@ import type { NodeService } from '../../src/storage-node/rpc/node-service.ts'
 import { PartitionService } from '../../src/storage-node/rpc/partition-service.ts'
 import { answerPings, joinServices } from '../../src/storage-node/rpc/peers.ts'
 import { ShardService } from '../../src/storage-node/rpc/shard-service.ts'
+import type { BlobReport } from '../../src/storage-node/rpc/upkeep-messages.ts'
+import { UpkeepService } from '../../src/storage-node/rpc/upkeep-service.ts'
 import { MemoryLog } from '../unit/metadata/memory-log.ts'
 import { MemoryNode } from '../unit/objects/memory-store.ts'
 import { openEtcdInMemory } from './etcd-in-memory.ts'
@@ -46,6 +49,8 @@ export interface SmallCluster {
   coordinator: EtcdCoordinator
   nodes: readonly SmallNode[]
   partitions: readonly MetadataPartition[]
+  /** What nodes were told of blobs of partitions that they lead. */
+  reports: { node: string; partition: number; report: BlobReport }[]
 }
 
 /** Nodes with one drive each; node number p modulo their count leads partition p. */
@@ -66,17 +71,19 @@ export async function openSmallCluster(t: Test, nodeCount = 6): Promise<SmallClu
     await records.change(id, () => ({ epoch: 2, primary, replicas: [primary] }))
   }
   const registry = new NodeRegistry(coordinator.mirror, parts)
+  const reports: SmallCluster['reports'] = []
   const nodes = await Promise.all(
     drives.map(async ({ id: driveId, nodeId }, index) => {
       const led = partitions.filter(({ id }) => id % nodeCount === index)
-      const { origin, node } = await startNode(t, { id: nodeId!, driveId, led }, world)
+      const { origin, node } = await startNode(t, { id: nodeId!, driveId, led, reports }, world)
       return { origin, node }
     }),
   )
   for (const { origin, node } of nodes) {
     await registry.register({ id: node.id, address: origin, protocol: 1, bootId: 'b' })
   }
-  return { world, etcd, endpoint, coordinator, partitions, nodes: nodes.map(({ node }) => node) }
+  const started = nodes.map(({ node }) => node)
+  return { world, etcd, endpoint, coordinator, partitions, nodes: started, reports }
 }
 
 function newDrive(id: number): MapDrive {
@@ -113,23 +120,34 @@ interface NodeToStart {
   id: string
   driveId: number
   led: readonly MetadataPartition[]
+  reports: SmallCluster['reports']
 }
 
 async function startNode(
   t: Test,
-  { id, driveId, led }: NodeToStart,
+  { id, driveId, led, reports }: NodeToStart,
   world: World,
 ): Promise<{ origin: string; node: SmallNode }> {
   const shards = new MemoryNode()
   const shardService = new ShardService(shards, { clock: world.clock, log: silentLog })
-  const partitionService = new PartitionService({
-    findLed: (partition) => led.find((one) => one.id === partition),
+  const partitionParts = {
+    findLed: (partition: number) => led.find((one) => one.id === partition),
     primaries: { primaryOf: () => undefined },
+  }
+  const partitionService = new PartitionService({
+    ...partitionParts,
     clock: world.clock,
     log: silentLog,
   })
+  const upkeepService = new UpkeepService({
+    ...partitionParts,
+    take: (partition, report) => reports.push({ node: id, partition, report }),
+    status: () => NO_STATUS,
+    mendNow: () => {},
+  })
+  const services = [shardService, partitionService, upkeepService, answerPings()]
   let gate: Promise<void> | undefined
-  const service = behind(() => gate, joinServices([shardService, partitionService, answerPings()]))
+  const service = behind(() => gate, joinServices(services))
   const identity = { clusterId: 'small', nodeId: id, secrets: () => [SECRET] }
   const server = new NodeServer({ identity }, { world, log: silentLog, service })
   const { port } = await server.listen({ address: '127.0.0.1', port: 0 })

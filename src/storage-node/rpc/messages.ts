@@ -22,8 +22,14 @@ export const MessageType = {
   CommitCommand: 48,
   /** A question to a metadata partition. */
   AskQuestion: 49,
+  /** Something about blobs that who leads their partition should look at. */
+  ReportBlobs: 50,
   /** Nothing but whether the node answers. */
   Ping: 64,
+  /** How a node's upkeep stands. */
+  AskUpkeep: 65,
+  /** Everything that can be mended is to be mended now. */
+  MendNow: 66,
 } as const
 
 /** One request of a batch. `id` is of this batch only; `deadlineMs` on the clock of who is asked. */

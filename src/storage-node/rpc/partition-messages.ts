@@ -9,7 +9,7 @@ import type { Shape, UnknownFields } from './shapes.ts'
 import { BadMessage } from './trouble.ts'
 
 /** Maps come back as Map, so that a name of user metadata may be any. */
-const cbor = new Encoder({
+export const cbor = new Encoder({
   useRecords: false,
   mapsAsObjects: false,
   variableMapSize: true,
@@ -138,7 +138,8 @@ function encodeReason(status: number, reason: string): Buffer {
   return new FieldWriter().u8(status).text(reason.slice(0, REASON_LENGTH_MAX)).end()
 }
 
-function unpack<Value>(
+/** What the CBOR in `bytes` holds, of that shape. Throws BadMessage. */
+export function unpack<Value>(
   bytes: Uint8Array,
   shape: Shape<Value>,
   unknownFields: UnknownFields,

@@ -23,6 +23,7 @@ import {
 import type { RemotePartitionParts } from './partition-seams.ts'
 import { PrimaryGuess } from './primary-guess.ts'
 import { NodeRefused, NodeUnreachable, VersionsTooFarApart } from './trouble.ts'
+import { type BlobReport, encodeReport } from './upkeep-messages.ts'
 
 /** How long requests go on, in milliseconds. */
 export interface PartitionWaits {
@@ -58,18 +59,30 @@ const FAILURES_MAX = 3
 /** Lanes of partitions that hang. A node has 256 lanes for all that is asked of it. */
 const TROUBLED_LANES = 32
 
+/** Partitions wherever they are led. */
+export interface RemotePartitions {
+  partitions: readonly ReachablePartition[]
+  /** Tells whoever leads the partition of blobs. Rejects with MetadataUnavailable when nobody heard it, with Overloaded when they are too many now. */
+  report(partition: MetaPartitionId, report: BlobReport): Promise<void>
+  close(): void
+}
+
 /** Partitions 0 to `count` - 1. They listen to the hints until close(). */
 export function remotePartitions(
   count: number,
   parts: RemotePartitionParts,
   waits: Partial<PartitionWaits> = {},
-): { partitions: readonly ReachablePartition[]; close: () => void } {
+): RemotePartitions {
   const askers = Array.from(
     { length: count },
     (_, id) => new PartitionAsker(id, parts, { ...WAITS, ...waits }),
   )
   const close = parts.primaries.watch((id) => askers[id]?.hear())
-  return { partitions: askers.map((asker) => partitionBehind(asker)), close }
+  return {
+    partitions: askers.map((asker) => partitionBehind(asker)),
+    report: (partition, report) => askers[partition]!.report(report),
+    close,
+  }
 }
 
 function partitionBehind(asker: PartitionAsker): ReachablePartition {
@@ -178,6 +191,18 @@ class PartitionAsker {
     })
     const answer = await this.#pursue(pursuit)
     return this.#read(pursuit, answer, (bytes) => readAnswered(name, bytes))
+  }
+
+  async report(report: BlobReport): Promise<void> {
+    const { questionMs, attemptMs } = this.#waits
+    const pursuit = new Pursuit({
+      lane: 'report',
+      type: MessageType.ReportBlobs,
+      body: encodeReport(this.id, report),
+      attemptMs,
+      endMs: this.#nowMs + questionMs,
+    })
+    await this.#pursue(pursuit)
   }
 
   get #nowMs(): number {

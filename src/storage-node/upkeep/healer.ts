@@ -1,7 +1,7 @@
 // The worker that mends: first what readers reported, then what rows say to be owed, then passes over all blobs.
 // It rests in proportion to what it worked, and no trouble with one blob keeps it from the others.
 import { beforeDeadline } from '../../kit/before-deadline.ts'
-import type { BlobReference, MetadataPartition } from '../../metadata/contract.ts'
+import type { BlobReference, MetadataPartition, MetaPartitionId } from '../../metadata/contract.ts'
 import type { Blob } from '../../metadata/records.ts'
 import { whereaboutsOf } from '../../metadata/rows/blob-rows.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
@@ -36,6 +36,8 @@ export interface HealerParts
     Pick<MoverParts, 'writes'>,
     ClearingParts {
   partitions: readonly MetadataPartition[]
+  /** Whether this process looks after the blobs of a partition now; absent where it does after all. */
+  isMine?(partition: MetaPartitionId): boolean
   /** What a scrub reads beside the blobs; absent where there is nothing else. */
   files?: Pick<FileScrub, 'run' | 'isClean' | 'counts' | 'takeOver'>
   /** Where it is kept how far the scrub has come; absent where that need not outlive the process. */
@@ -314,6 +316,10 @@ export class Healer {
   async #mendReported(): Promise<boolean> {
     const damaged = this.#damage.next(this.#nowMs())
     if (!damaged) return false
+    if (!this.#isMine(damaged.blob)) {
+      this.#damage.done(damaged)
+      return true
+    }
     try {
       const found = await this.#findReported(damaged.blob)
       const outcome = found === 'gone' ? DELETED : found && (await this.#heal(found))
@@ -324,6 +330,12 @@ export class Healer {
       throw error
     }
     return true
+  }
+
+  /** Whoever leads its partition by now is told by the next reader. */
+  #isMine({ partition }: Blob): boolean {
+    const { isMine, coordinator } = this.#parts
+    return isMine?.(metaPartitionOf(coordinator.state.map, partition)) ?? true
   }
 
   #retry(damaged: Parameters<DamageQueue['failed']>[0]): void {

@@ -250,3 +250,26 @@ test('of many who create a key through several gateways one wins', async (t) => 
     t.equal(body.toString(), String(winners[0]?.number))
   }
 })
+
+test('who leads the partition of a damaged blob is told of it, once', async (t) => {
+  const cluster = await openSmallCluster(t)
+  const { client } = await openGateway(t, cluster)
+  await client.send({ method: 'PUT', path: '/bucket' })
+  t.equal((await client.put('bucket', 'k', LARGE)).status, 200)
+  for (const { shards, driveId } of cluster.nodes.slice(0, 2))
+    for (const cells of shards.drives.get(driveId)?.values() ?? [])
+      for (const cell of cells) shards.rottenCells.add(cell)
+  for (let round = 0; round < 3; round += 1)
+    t.ok((await client.get('bucket', 'k')).body.equals(LARGE), 'read around it')
+  while (cluster.reports.length === 0) await sleep(20)
+  const { map } = cluster.coordinator.state
+  const [told] = cluster.reports
+  if (told?.report.kind !== 'damage') throw new Error('it is damage')
+  t.equal(told.report.blobs.length, 1)
+  const partition = metaPartitionOf(map, told.report.blobs[0]!.partition)
+  t.equal(told.partition, partition)
+  t.equal(told.node, cluster.nodes[partition % cluster.nodes.length]!.id, 'who leads it')
+  await client.get('bucket', 'k')
+  await sleep(1200)
+  t.equal(cluster.reports.length, 1)
+})

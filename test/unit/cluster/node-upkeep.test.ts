@@ -72,6 +72,31 @@ t.test('nodes mend what they lead, and what comes to them', async (t) => {
   other.healNow()
 })
 
+t.test('damage that others found is mended by who leads its partition', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  await fixture.put('k', random.bytes(20_000))
+  const { blob } = await fixture.reference('k')
+  const { map } = fixture.store.coordinator.state
+  const id = metaPartitionOf(map, blob.partition)
+  const led = new Set([id])
+  const node = startNode(t, fixture, led)
+  await until(node, ({ complete }) => complete)
+  t.match(node.status(), { partitions: [id], complete: true, queued: 0 })
+  fixture.rot(blob, 1)
+  const report = { kind: 'damage' as const, blobs: [blob] }
+  node.take(id + 1, report)
+  t.equal(node.status().queued, 0, 'it is of another partition by the map')
+  node.take(id, report)
+  t.match(node.status(), { complete: false, queued: 1 })
+  await until(node, ({ complete, mendedShards }) => complete && mendedShards === 1)
+  t.notOk((await fixture.check('k')).some((health) => health !== 'whole'))
+  led.clear()
+  fixture.rot(blob, 2)
+  node.take(id, report)
+  await until(node, ({ queued }) => queued === 0)
+  t.equal(node.status().mendedShards, 1, 'another one leads it by now')
+})
+
 t.test('garbage goes with the node that leads its partition', async (t) => {
   const fixture = await UpkeepFixture.open(6)
   const { objects, bucket, partitions } = fixture.store

@@ -2,6 +2,7 @@
 // them. Until the map names a drive nothing depends on it; each step may be cut off by a crash and is done again.
 import { resolve } from 'node:path'
 import { weighDrives } from '../embedded/drive-weight.ts'
+import type { Absent } from '../embedded/gather-drives.ts'
 import { makeDrive } from '../embedded/make-drive.ts'
 import { inspectOne, lockDrive } from '../embedded/start-store.ts'
 import type { Tuning } from '../embedded/tuning.ts'
@@ -52,7 +53,7 @@ export async function lockNodeDrives(
   const twice = paths.find((path, index) => paths.indexOf(path) !== index)
   if (twice) throw new Exit(2, `${twice} is given twice: every drive is a directory of its own.`)
   const found = await findDrives(paths, { ...parts, nodeId })
-  const absent = new Map<number, string>()
+  const absent: Absent['absent'] = new Map()
   const drives: Drive[] = []
   try {
     for (const one of found) {
@@ -60,7 +61,10 @@ export async function lockNodeDrives(
       if (drive !== undefined) drives.push(drive)
     }
     if (drives.length > 0) return drives
-    throw new Exit(4, `no drive can be opened (${[...absent.values()][0] ?? 'none is there'}).`)
+    throw new Exit(
+      4,
+      `no drive can be opened (${[...absent.values()][0]?.sentence ?? 'none is there'}).`,
+    )
   } catch (error) {
     await Promise.allSettled(drives.map((drive) => drive.close()))
     throw error

@@ -11,7 +11,7 @@ import {
   type History,
   readHistory,
 } from '../placement/coordinator-history.ts'
-import type { Drive } from '../storage-node/drive.ts'
+import { type Drive, saysNoSpace } from '../storage-node/drive.ts'
 import { type DriveMarker, inspectDrive } from '../storage-node/drive-format.ts'
 import { isJoining } from '../storage-node/joining.ts'
 import { type FoundDrive, nameDrive } from '../storage-node/start-plan.ts'
@@ -26,7 +26,13 @@ export interface GatherParts extends Absent {
 
 /** Why drives can not be used that were found, by their ids. */
 export interface Absent {
-  absent: Map<number, string>
+  absent: Map<number, Reason>
+}
+
+/** `isFull`: with some room on the drive there would be nothing wrong. */
+export interface Reason {
+  sentence: string
+  isFull: boolean
 }
 
 /** What was found. */
@@ -83,7 +89,7 @@ async function readOne(
     opened.push({ drive, history: await readHistory(world, drive.path) })
   } catch (error) {
     const reason = `its decisions can not be read: ${deepestMessage(error)}`
-    absent.set(drive.id, reason)
+    absent.set(drive.id, { sentence: reason, isFull: saysNoSpace(error) })
     drive.fail(new Error(reason))
     log.error({ path: drive.path, reason }, `drive ${drive.id} is left out`)
   }

@@ -155,9 +155,8 @@ async function formatOne(
 }
 
 /** Drives that were locked, and why the others of the store could not be, by their ids. */
-interface LockedDrives {
+interface LockedDrives extends Absent {
   drives: Drive[]
-  absent: Map<number, string>
 }
 
 /** Locks what can be. A drive in use stops the start; one that is read-only or broken is one drive less where that may be. */
@@ -166,7 +165,7 @@ async function lockDrives(
   parts: StartParts & { mayLack: boolean },
 ): Promise<LockedDrives> {
   const drives: Drive[] = []
-  const absent = new Map<number, string>()
+  const absent: Absent['absent'] = new Map()
   try {
     for (const one of found) {
       const drive = await lockDrive(one, { ...parts, absent })
@@ -176,7 +175,9 @@ async function lockDrives(
     await closeDrives(drives)
     throw error
   }
-  if (drives.length === 0) throw new Exit(4, `no drive can be opened (${[...absent.values()][0]}).`)
+  if (drives.length === 0 && isSomeFull(absent)) throw new Exit(1, NO_ROOM_TO_START)
+  if (drives.length === 0)
+    throw new Exit(4, `no drive can be opened (${[...absent.values()][0]?.sentence}).`)
   return { drives, absent }
 }
 
@@ -193,7 +194,7 @@ export async function lockDrive(
     if (!mayLack && saysNoSpace(error)) throw new Exit(1, NO_ROOM_TO_START, { cause: error })
     if (!mayLack) throw error
     const reason = `it can not be opened: ${deepestMessage(error)}`
-    absent.set(marker.driveId, reason)
+    absent.set(marker.driveId, { sentence: reason, isFull: saysNoSpace(error) })
     log.error({ path, reason }, `drive ${marker.driveId} is left out`)
     return undefined
   }
@@ -233,13 +234,37 @@ async function openCoordinator(
     lockDrive(found, { ...parts, mayLack: true })
   const { decision, members } = await gatherDrives(drives, { ...parts, lock })
   refuseMisfits(config, decision.state.map, { members, log: parts.log })
-  const check = checkDrives(decision.state, members)
-  if (check.kind === 'refuse') throw new Exit(4, check.sentence)
-  const coordinator = await FileCoordinator.open(decision, { ...parts, drives: members })
+  refuseTooFew(decision.state, members, isSomeFull(parts.absent))
+  const coordinator = await FileCoordinator.open(decision, {
+    ...{ ...parts, drives: members },
+    absent: sentencesOf(parts.absent),
+  })
   await welcomeBack(coordinator, members, parts.log)
   await rememberPaths(coordinator, members)
   for (const drive of members) await settleIn(drive, parts)
   return coordinator
+}
+
+function sentencesOf(absent: Absent['absent']): Map<number, string> {
+  return new Map([...absent].map(([id, { sentence }]) => [id, sentence]))
+}
+
+function isSomeFull(absent: Absent['absent']): boolean {
+  return [...absent.values()].some(({ isFull }) => isFull)
+}
+
+/**
+ * Throws Exit where more drives are missing than the code can do without: what is acknowledged could not be read.
+ * `isSomeFull`: some only lack room, so there is something better to say than that they are missing.
+ */
+export function refuseTooFew(
+  state: ClusterState,
+  drives: readonly FoundDrive[],
+  isSomeFull: boolean,
+): void {
+  const check = checkDrives(state, drives)
+  if (check.kind === 'refuse')
+    throw isSomeFull ? new Exit(1, NO_ROOM_TO_START) : new Exit(4, check.sentence)
 }
 
 /** The map names it. A drive that can not be written to keeps its file: it is judged later, and the next start settles it. */

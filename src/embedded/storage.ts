@@ -50,7 +50,7 @@ import { askedReducedCode } from './reduced-code.ts'
 import type { RememberedDrive } from './remembered-drives.ts'
 import { watchReturns } from './returning-drives.ts'
 import { hasRoomForRows, openSpaceWatch, refuseWhenFull, startSpaceWatch } from './space.ts'
-import { NO_ROOM_TO_START, startStore } from './start-store.ts'
+import { NO_ROOM_TO_START, refuseTooFew, startStore } from './start-store.ts'
 import type { Tuning } from './tuning.ts'
 
 /** Outside of the storage. */
@@ -136,6 +136,7 @@ async function openAll(
   opened.defer(() => live.closeShards())
   await live.openShards()
   await startSpaceWatch(space, parts, opened)
+  refuseUnopened(coordinator, drives)
   // Records drives that failed so far as out.
   await coordinator.decide(() => undefined)
   const working = drives.filter(({ failure }) => failure === undefined)
@@ -149,6 +150,7 @@ async function openAll(
     { world: parts.world, ...openLevelOf(parts) },
   )
   opened.defer(() => host.close())
+  refuseUnopened(coordinator, drives)
   refuseLost(host, drives, space)
   const leaveMetadata = (driveId: number): void => host.driveAside(driveId)
   const care = new CareOfDrives({ ...parts, observers, coordinator, leaveMetadata })
@@ -289,6 +291,13 @@ async function startHealer(
   healer.start()
   opened.defer(() => healer.stop())
   return healer
+}
+
+/** Drives that were found and did not open count as those that were not found: nothing is on record about them yet. */
+function refuseUnopened({ state }: Coordinator, drives: readonly Drive[]): void {
+  const isSomeFull = drives.some(({ failure }) => saysNoSpace(failure))
+  const working = drives.filter(({ failure }) => failure === undefined)
+  refuseTooFew(state, working, isSomeFull)
 }
 
 /** Serving the rest would answer 503 to every listing, and nobody would know why. */

@@ -155,7 +155,7 @@ t.test('a drive that is no use at the start is one drive less', { timeout: 120_0
   await writeFile(`${directories[4]}/lock`, 'no directory any more')
   const disk = new SickDisk(realWorld().disk)
   disk.infect(directories[1]!, { kind: 'read-only' })
-  const again = await openSickStore(directories, SOON, disk)
+  const again = await openSickStore(directories, SOON, { disk })
   t.match(stateOf(again, 5), { state: 'out', reason: /can not be opened/ })
   t.match(stateOf(again, 2), { state: 'out', reason: /EROFS/ })
   await load.checkAll(again)

@@ -8,6 +8,7 @@ import type { ServeConfig } from '../../src/config.ts'
 import { newDigest, prepareDigests } from '../../src/digest/digest.ts'
 import type { CareTuning } from '../../src/embedded/open-care.ts'
 import { type OpenedStore, openStore } from '../../src/embedded/open-store.ts'
+import type { Tuning } from '../../src/embedded/tuning.ts'
 import { ClosingStack } from '../../src/kit/closing-stack.ts'
 import { silentLog } from '../../src/kit/log.ts'
 import { realWorld } from '../../src/kit/world.ts'
@@ -34,11 +35,16 @@ export async function newDirectories(
   return { directories, remove: () => rm(root, { recursive: true, force: true }) }
 }
 
-/** Makes or opens a 4+2 store. */
+/** What a test puts in the place of the real things. */
+export interface SickParts extends Pick<Tuning, 'openLevel'> {
+  disk?: SickDisk
+}
+
+/** Makes or opens a 4+2 store; `openLevel` stands for LevelDB where it is given. */
 export async function openSickStore(
   directories: string[],
   care: CareTuning = {},
-  disk = new SickDisk(realWorld().disk),
+  { disk = new SickDisk(realWorld().disk), ...levels }: SickParts = {},
 ): Promise<SickStore> {
   await prepareDigests()
   const registry = new Registry()
@@ -46,7 +52,7 @@ export async function openSickStore(
   const world = { ...realWorld(), disk }
   // All lie on one disk here, and stand for disks of their own.
   const limits = { sharedFactor: 1, ...care.limits }
-  const tuning = { care: { ...care, limits }, poolBytes: 64 * 2 ** 20 }
+  const tuning = { care: { ...care, limits }, poolBytes: 64 * 2 ** 20, ...levels }
   const parts = { world, log: silentLog, registry, tuning }
   const store = await opened.guard(() => openStore(configOf(directories), parts, opened))
   const { bucket } = await store.objects.createBucket('bucket', 'us-east-1')
@@ -100,6 +106,11 @@ export class SickLoad {
 
   stop(): void {
     this.#stopping = true
+  }
+
+  /** So many objects, one after the other. */
+  async putSome(count: number): Promise<void> {
+    for (let number = 0; number < count; number += 1) await this.#put(`some/k${number}`)
   }
 
   /** Reads everything that was acknowledged, perhaps from a store that was opened again. */

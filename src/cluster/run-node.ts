@@ -19,11 +19,11 @@ import { ShardService } from '../storage-node/rpc/shard-service.ts'
 import { type Chores, startChores } from './chores.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
 import { NodeCare } from './node-care.ts'
-import { openNodeMetadata } from './node-metadata.ts'
+import { type NodeMetadata, openNodeMetadata } from './node-metadata.ts'
 import { readinessOfNode } from './node-readiness.ts'
 import { openNodeStorage } from './node-storage.ts'
 import type { NodeTuning } from './node-tuning.ts'
-import { type NodeUpkeepOptions, startNodeUpkeep } from './node-upkeep.ts'
+import { type NodeUpkeep, type NodeUpkeepOptions, startNodeUpkeep } from './node-upkeep.ts'
 import { followOrigins } from './origins.ts'
 import { UpkeepDoor } from './upkeep-door.ts'
 
@@ -52,6 +52,8 @@ export interface RunningNode {
   origin: string
   drives: readonly { id: number; path: string }[]
   readiness(): { ready: boolean; degraded: readonly string[] }
+  metadata: NodeMetadata
+  upkeep: NodeUpkeep
 }
 
 /** An address is told again so often until etcd has it. */
@@ -78,18 +80,18 @@ export async function runNode(
     opened,
   )
   await storage.serve(metadata.host)
-  const upkeep = new UpkeepDoor({
+  const door = new UpkeepDoor({
     findLed: (id) => metadata.led.find(id),
     primaries: metadata.primaries,
   })
-  const services = [shards, answerPings(), ...metadata.services, upkeep.service]
+  const services = [shards, answerPings(), ...metadata.services, door.service]
   const service = joinServices(services)
   const origin = await parts.listen(service)
   await register({ nodeId, origin, zone }, { ...parts, nodes }, opened)
   metadata.start()
   const chores = startChores({ ...parts, peers }, opened)
   chores.lead(metadata)
-  const running = startNodeUpkeep(
+  const upkeep = startNodeUpkeep(
     options,
     {
       ...parts,
@@ -98,11 +100,12 @@ export async function runNode(
     },
     opened,
   )
-  upkeep.open(running)
+  door.open(upkeep)
   return {
     origin,
     drives: storage.drives.list(),
     readiness: () => readinessOfNode(storage.drives.list(), coordinator),
+    ...{ metadata, upkeep },
   }
 }
 

@@ -2,6 +2,7 @@
 
 import type { WriteConditions } from '../../src/metadata/contract.ts'
 import type { Bucket, FindOutcome, ObjectVersion } from '../../src/objects/object-store.ts'
+import type { Objects } from '../../src/objects/objects.ts'
 import type { Seeded } from '../support/seeded.ts'
 import {
   bodyOf,
@@ -19,7 +20,6 @@ import {
   KeyHistory,
   type Label,
 } from './history.ts'
-import type { Serving, SimStore } from './store.ts'
 import type { SimTime } from './time.ts'
 
 const KEYS = ['a', 'b/1', 'b/2', 'c', 'd']
@@ -49,10 +49,24 @@ export interface Mix {
 
 type Asked = keyof Omit<Mix, 'striped' | 'pauseMs' | 'keys'>
 
+/** Objects as a process serves them that may end. */
+export interface Serving {
+  objects: Objects
+  process: { ended: Promise<void> }
+}
+
+/** The store over many processes. */
+export interface ServedStore {
+  /** Who serves now, where that is one process. */
+  serving: Serving | undefined
+  /** Who serves now, or the next one that will. */
+  served(): Promise<Serving>
+}
+
 /** What clients are given. */
 export interface ClientParts {
   time: SimTime
-  store: SimStore
+  store: ServedStore
   complain: (trouble: string) => void
   say: (line: string) => void
   /** Whether no drive is damaged and no clock was ever set. */
@@ -560,7 +574,7 @@ function conditionsOf(condition: Condition): WriteConditions {
 /** Errors that say that the store is wrong rather than that something outside is. */
 function isOurFault(error: unknown): boolean {
   if (!(error instanceof Error)) return true
-  return ['AssertionError', 'TypeError', 'RangeError', 'ReferenceError'].includes(error.name)
+  return ['AssertionFailed', 'TypeError', 'RangeError', 'ReferenceError'].includes(error.name)
 }
 
 function isTooFew(error: unknown): boolean {

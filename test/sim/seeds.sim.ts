@@ -1,26 +1,4 @@
 // Hundreds of seeds, in as many processes as there are cores: `SIM_FROM` and `SIM_SEEDS` choose others.
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import t from 'tap'
+import { runSlices } from './slice-runs.ts'
 
-const PROCESSES = 2
-const from = Number(process.env.SIM_FROM ?? 1)
-const seeds = Number(process.env.SIM_SEEDS ?? 500)
-const program = fileURLToPath(new URL('./run.js', import.meta.url))
-
-t.test(`seeds ${from} to ${from + seeds - 1}`, { timeout: 1_200_000 }, async (t) => {
-  const share = Math.ceil(seeds / PROCESSES)
-  const slices = Array.from({ length: PROCESSES }, (_, index) => from + index * share)
-  await Promise.all(
-    slices.map(async (first) => {
-      const count = Math.min(share, from + seeds - first)
-      const slice = ['--from', String(first), '--seeds', String(count)]
-      const { stdout } = await promisify(execFile)(process.execPath, [program, ...slice]).catch(
-        (error: { stdout: string }) => error,
-      )
-      t.comment(stdout)
-      t.match(stdout, /failures 0, histories undecided 0,/, slice.join(' '))
-    }),
-  )
-})
+runSlices('run.js')

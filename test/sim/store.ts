@@ -171,7 +171,7 @@ export class SimStore {
       if (!process.isAlive) return
       const text = `${level}: ${sentence} ${describe(data)}`
       this.#machine.say(text)
-      if (text.includes('AssertionError')) this.#complain(text)
+      if (text.includes('AssertionFailed')) this.#complain(text)
     }
     const log: Log = {
       debug: () => {},

@@ -1,0 +1,144 @@
+// One seed of a whole cluster: clients ask while its processes, its network and its etcd break; then peace, in which
+// everything becomes whole, and a look at everything.
+import { createHash } from 'node:crypto'
+import { prepareDigests } from '../../../src/digest/prepare.ts'
+import type { Seeded } from '../../support/seeded.ts'
+import { Clients, type Mix } from '../clients.ts'
+import { randomsFor } from '../randoms.ts'
+import type { SeedResult } from '../simulate.ts'
+import { SimTime } from '../time.ts'
+import { Breaker } from './breaker.ts'
+import { awaitWhole } from './peace.ts'
+import { type ClusterShape, ClusterWorld } from './world.ts'
+
+const SHAPES: readonly Pick<ClusterShape, 'nodes' | 'code'>[] = [
+  { nodes: 3, code: { dataCount: 1, parityCount: 1 } },
+  { nodes: 4, code: { dataCount: 2, parityCount: 1 } },
+  { nodes: 4, code: { dataCount: 2, parityCount: 1 } },
+  { nodes: 5, code: { dataCount: 2, parityCount: 2 } },
+  { nodes: 6, code: { dataCount: 4, parityCount: 2 } },
+]
+
+/** Nothing lasts longer, in virtual time. */
+const DEADLINE_MS = 3_600_000
+
+/** Runs a seed. The same seed does the same, to the byte of its log. */
+export async function simulateCluster(seed: number): Promise<SeedResult> {
+  await prepareDigests()
+  const simulation = new Simulation(seed)
+  const { time, failures, log } = simulation
+  try {
+    await time.drive(simulation.run(), DEADLINE_MS)
+  } catch (error) {
+    failures.push(`I7: it does not end: ${error instanceof Error ? error.stack : String(error)}`)
+  }
+  for (const failure of failures) log.push(`FAILURE ${failure}`)
+  const hash = createHash('sha256').update(log.join('\n')).digest('hex')
+  return { seed, failures, hash, log, counts: simulation.counts() }
+}
+
+class Simulation {
+  readonly time = new SimTime()
+  readonly failures: string[] = []
+  readonly log: string[] = []
+  readonly #seed: number
+  readonly #random: Seeded
+  #world: ClusterWorld | undefined
+  #clients: Clients | undefined
+  #breaker: Breaker | undefined
+
+  constructor(seed: number) {
+    this.#seed = seed
+    this.#random = randomsFor(seed, 'cluster')
+  }
+
+  counts(): Record<string, number> {
+    const machines = this.#world?.members ?? []
+    return {
+      ...this.#clients?.counts,
+      ...this.#breaker?.counts,
+      ...this.#world?.network.counts,
+      reigns: this.#world?.witness.reigns ?? 0,
+      operations: machines.reduce((sum, { machine }) => sum + machine.operations, 0),
+      events: this.time.ticks,
+      virtualMs: Math.round(this.time.nowMs),
+    }
+  }
+
+  async run(): Promise<void> {
+    const random = this.#random
+    const shape: ClusterShape = {
+      ...random.pick(SHAPES),
+      gateways: 2,
+      metaPartitions: random.pick([1, 2]),
+      garbageGraceMs: random.pick([500, 2_000]),
+    }
+    this.#say(JSON.stringify(shape))
+    const parts = { time: this.time, complain: this.#complain, say: this.#say }
+    const world = new ClusterWorld(this.#seed, shape, parts)
+    this.#world = world
+    const clients = new Clients({
+      ...{ ...parts, store: world, graceMs: shape.garbageGraceMs },
+      // A gateway that can not reach enough nodes says so, whatever is on their drives.
+      isFine: () => false,
+      answered: () => this.#breaker?.answered(),
+    })
+    this.#clients = clients
+    await world.begin()
+    await clients.makeBuckets()
+    await world.knowBuckets(2)
+    this.#say('the cluster serves')
+    const breaker = new Breaker(world, randomsFor(this.#seed, 'breaker'), this.#say)
+    this.#breaker = breaker
+    await this.#trouble(clients, breaker)
+    await breaker.mend()
+    await awaitWhole(world, parts)
+    if (this.failures.length > 0) return
+    await clients.readAll()
+    clients.check()
+  }
+
+  async #trouble(clients: Clients, breaker: Breaker): Promise<void> {
+    const random = this.#random
+    const mix = drawMix(random)
+    this.#say(JSON.stringify(mix))
+    const count = 8 + random.below(12)
+    const working = [1, 2, 3].map((number) =>
+      clients.run(count, randomsFor(this.#seed, `client ${number}`), mix),
+    )
+    const breaking = breaker.run(2 + random.below(5))
+    await Promise.all(working)
+    breaker.isOver = true
+    await breaking
+  }
+
+  readonly #say = (line: string): void => {
+    this.log.push(`${this.time.nowMs.toFixed(3)} ${line}`)
+  }
+
+  readonly #complain = (trouble: string): void => {
+    this.failures.push(trouble)
+    this.#say(`COMPLAINT ${trouble}`)
+  }
+}
+
+/** Each seed has its own mix: what is rare elsewhere is common in some. */
+function drawMix(random: Seeded): Mix {
+  const weight = (): number => random.pick([0, 1, 1, 3])
+  return {
+    put: 4 + weight(),
+    get: 2 + weight(),
+    range: weight(),
+    delete: 1 + weight(),
+    conditional: 1 + weight(),
+    multipart: random.pick([0, 0, 1]),
+    list: 1 + weight(),
+    copy: random.pick([0, 0, 1]),
+    version: random.pick([0, 0, 1]),
+    late: 0,
+    race: random.pick([0, 1]),
+    striped: random.pick([0, 0, 10]),
+    pauseMs: random.pick([30, 600, 1_500]),
+    keys: random.pick([1, 2, 3]),
+  }
+}

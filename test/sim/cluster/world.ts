@@ -1,0 +1,141 @@
+// A simulated cluster: an etcd, nodes with drives, gateways, and the network between them, all from one seed.
+import { MatrixId } from '../../../src/kit/erasure-code.ts'
+import type { ClusterState } from '../../../src/placement/coordinator.ts'
+import { EtcdCoordinator } from '../../../src/placement/coordinator-etcd.ts'
+import { EtcdClient } from '../../../src/placement/etcd/etcd-client.ts'
+import { emptyClusterMap } from '../../../src/placement/first-map.ts'
+import type { Seeded } from '../../support/seeded.ts'
+import { SimulatedEtcd } from '../../support/simulated-etcd.ts'
+import type { ServedStore, Serving } from '../clients.ts'
+import { randomsFor } from '../randoms.ts'
+import type { SimTime } from '../time.ts'
+import { EtcdWays } from './etcd-way.ts'
+import { SimGateway, SimNode, type Surroundings } from './members.ts'
+import { SimNetwork } from './network.ts'
+import { Witness } from './witness.ts'
+
+/** How a cluster is made. */
+export interface ClusterShape {
+  nodes: number
+  gateways: number
+  code: { dataCount: number; parityCount: number }
+  metaPartitions: number
+  garbageGraceMs: number
+}
+
+export interface ClusterWorldParts {
+  time: SimTime
+  complain: (trouble: string) => void
+  say: (line: string) => void
+}
+
+const EPOCH_MS = 1_700_000_000_000
+
+/** The cluster. */
+export class ClusterWorld implements ServedStore {
+  readonly shape: ClusterShape
+  readonly time: SimTime
+  readonly etcd: SimulatedEtcd
+  readonly etcdWays: EtcdWays
+  readonly network: SimNetwork
+  readonly nodes: SimNode[]
+  readonly gateways: SimGateway[]
+  readonly witness: Witness
+  readonly #seed: number
+  readonly #chance: Seeded
+
+  constructor(seed: number, shape: ClusterShape, { time, complain, say }: ClusterWorldParts) {
+    this.#seed = seed
+    this.shape = shape
+    this.time = time
+    const clock = { monotonicMs: () => time.nowMs, sleep: (ms: number) => time.sleep(ms) }
+    this.etcd = new SimulatedEtcd(clock)
+    this.etcdWays = new EtcdWays(this.etcd, time, randomsFor(seed, 'ways to etcd'))
+    this.network = new SimNetwork(time, randomsFor(seed, 'network'))
+    this.#chance = randomsFor(seed, 'which gateway')
+    this.witness = new Witness(complain)
+    const around: Surroundings = {
+      ...{ seed, time, network: this.network, etcd: this.etcdWays, complain, say },
+      random: randomsFor(seed, 'crashes'),
+      garbageGraceMs: shape.garbageGraceMs,
+      opened: (coordinator, process) => this.witness.watchState(coordinator, process),
+      serving: (node, name, process) => this.witness.watchReigns(node, name, process),
+    }
+    this.nodes = upTo(shape.nodes).map((number) => new SimNode(number, [number], around))
+    this.gateways = upTo(shape.gateways).map((number) => new SimGateway(number, around))
+  }
+
+  /** Resolves when the cluster serves. */
+  async begin(): Promise<void> {
+    await this.#create()
+    for (const node of this.nodes) await node.begin()
+    for (const gateway of this.gateways) await gateway.begin()
+    while (this.gateways.some(({ served }) => served === undefined)) await this.time.sleep(500)
+  }
+
+  /** Of many gateways clients do not know which. */
+  readonly serving: undefined
+
+  /** One of the gateways that serve, as a balancer chooses it. */
+  async served(): Promise<Serving> {
+    for (;;) {
+      const up = this.gateways.filter(({ served }) => served !== undefined)
+      if (up.length > 0) {
+        const { served, process } = this.#chance.pick(up)
+        return { objects: served!.store.objects, process: process! }
+      }
+      await this.time.sleep(100)
+    }
+  }
+
+  /** Resolves when every gateway knows so many buckets. */
+  async knowBuckets(count: number): Promise<void> {
+    const known = ({ coordinator }: SimGateway): number =>
+      Object.keys(coordinator?.state.buckets ?? {}).length
+    while (this.gateways.some((gateway) => known(gateway) < count)) await this.time.sleep(100)
+  }
+
+  get members(): (SimNode | SimGateway)[] {
+    return [...this.nodes, ...this.gateways]
+  }
+
+  async #create(): Promise<void> {
+    const random = randomsFor(this.#seed, 'made')
+    const world = {
+      random: { bytes: (count: number) => random.bytes(count) },
+      clock: {
+        now: () => EPOCH_MS,
+        monotonicMs: () => this.time.nowMs,
+        sleep: (ms: number) => this.time.sleep(ms),
+      },
+      http: this.etcd.http,
+    }
+    const etcd = new EtcdClient({ endpoints: ['http://etcd:2379'] }, world)
+    // No disk is used to make it.
+    const parts = { etcd, world } as unknown as Parameters<typeof EtcdCoordinator.create>[1]
+    await EtcdCoordinator.create(this.#firstState(random), parts)
+  }
+
+  #firstState(random: Seeded): Omit<ClusterState, 'epoch'> {
+    const { nodes, code, metaPartitions } = this.shape
+    const counts = { partitionCount: 4 * metaPartitions, metaPartitionCount: metaPartitions }
+    return {
+      clusterId: random.bytes(16).toString('hex'),
+      map: emptyClusterMap('42', counts),
+      metaPartitions: [],
+      buckets: {},
+      nextBucketId: 1,
+      nextDriveId: 1,
+      cluster: {
+        nodesExpected: nodes,
+        code: { ...code, matrix: MatrixId.CentredVandermonde },
+        secret: random.bytes(32).toString('hex'),
+        allowsUnsafeLayout: true,
+      },
+    }
+  }
+}
+
+function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index + 1)
+}

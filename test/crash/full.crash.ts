@@ -80,6 +80,17 @@ class SmallStore {
     await this.#server?.kill()
   }
 
+  /**
+   * Somebody else takes every byte or inode that is free. The server stands still meanwhile: ballast that it gives up is for it,
+   * and not for who is still writing.
+   */
+  async takeAll(take: (drive: string) => void | Promise<void>): Promise<void> {
+    const pid = this.#server!.serverPid()
+    process.kill(pid, 'SIGSTOP')
+    for (const drive of this.drives) await take(drive)
+    process.kill(pid, 'SIGCONT')
+  }
+
   /** One PUT; false when it was refused. Anything but a clear refusal is kept for the test to see. */
   async put(size: number): Promise<boolean> {
     this.#written += 1
@@ -205,7 +216,7 @@ t.test('filled by somebody else', TIMEOUT, async (t) => {
   if (store === undefined) return
   while (store.acknowledged.size < 60) await store.put(random.pick(SIZES))
   await store.untilBallasted()
-  for (const drive of store.drives) takeAllRoom(drive)
+  await store.takeAll(takeAllRoom)
   await store.fill()
   for (const name of store.refusals.keys()) t.match(name, /^50[37] /, 'refused clearly')
   t.same(await store.findTroubles(), [], 'what was acknowledged is read at 100 %')
@@ -247,7 +258,7 @@ t.test('no inodes left', TIMEOUT, async (t) => {
   if (store === undefined) return
   await store.untilBallasted()
   await store.fill()
-  for (const drive of store.drives) await takeAllInodes(drive)
+  await store.takeAll(takeAllInodes)
   await store.fill()
   for (const name of store.refusals.keys()) t.match(name, /^50[37] /, 'refused clearly')
   t.same(await store.findTroubles(), [])

@@ -25,6 +25,7 @@ import { forgetExpired } from '../storage-node/upkeep/forget-expired.ts'
 import { type HealProgress, listHealMetrics } from '../storage-node/upkeep/heal-progress.ts'
 import { Healer, type HealerOptions } from '../storage-node/upkeep/healer.ts'
 import type { UnsettledWrites } from '../storage-node/upkeep/mover.ts'
+import type { NodeFiles } from './node-files.ts'
 import { UpkeepPartition } from './upkeep-partition.ts'
 import { NO_STATUS, upkeepStatus } from './upkeep-status.ts'
 
@@ -47,6 +48,8 @@ export interface NodeUpkeepParts {
   node: StorageNode
   /** Partitions that this process leads. */
   findLed: FindLed
+  /** What a scrub reads beside the blobs; absent where there is nothing else. */
+  files?: NodeFiles
   tuning?: Pick<Tuning, 'poolBytes'>
 }
 
@@ -97,6 +100,7 @@ export function startNodeUpkeep(
   const beginning = repeat('begin-upkeep', BEGIN_EVERY_MS, begin, { clock: world.clock, log })
   opened.defer(async () => {
     await beginning.stop()
+    parts.files?.end()
     await running.upkeep?.stop()
   })
   listHealMetrics(() => running.upkeep?.healer.progress() ?? NOTHING_YET, parts.registry)
@@ -132,12 +136,14 @@ class RunningUpkeep {
   }
 
   static async open(options: NodeUpkeepOptions, parts: NodeUpkeepParts): Promise<RunningUpkeep> {
-    const { coordinator, world, log, findLed } = parts
+    const { files, ...rest } = parts
+    const { coordinator, world, log, findLed } = rest
+    const isMine = (id: MetaPartitionId): boolean => findLed(id) !== undefined
     const { map } = coordinator.state
     const ids = Array.from({ length: map.metaPartitionCount }, (_, id) => id)
     const partitions = ids.map((id) => new UpkeepPartition(id, () => findLed(id)))
     // Readers are in other processes: what they may be reading is kept for the time of grace.
-    const shared = { ...parts, partitions, latch: new BlobLatch(), isPinned: () => false }
+    const shared = { ...rest, partitions, latch: new BlobLatch(), isPinned: () => false }
     const codec = await Codec.open({
       maxShards: Math.max(shardCount(map.code), shardsOfWidest(map)),
       cellBytes: CELL_BYTES,
@@ -147,7 +153,7 @@ class RunningUpkeep {
     const times = { outDelayMs: OUT_DELAY_MS, againMs: HEAL_AGAIN_MS, urgentDelayMs }
     const healer = new Healer(
       { ...times, scrubPeriodMs, graceMs, ...healing },
-      { ...shared, codec, writes: NEVER_SETTLED, isMine: (id) => findLed(id) !== undefined },
+      { ...shared, codec, writes: NEVER_SETTLED, isMine, ...(files && { files: files.scrub }) },
     )
     healer.start()
     const led = new Map(ids.map((id) => [id, findLed(id)]))

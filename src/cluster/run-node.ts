@@ -7,6 +7,7 @@ import type { Log } from '../kit/log.ts'
 import type { Registry } from '../kit/metrics.ts'
 import { repeat } from '../kit/periodic.ts'
 import type { World } from '../kit/world.ts'
+import type { ClusterMap } from '../placement/cluster-map.ts'
 import { CoordinatorUnavailable } from '../placement/coordinator.ts'
 import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import { type NodeRegistration, NodeRegistry } from '../placement/etcd/node-registry.ts'
@@ -19,6 +20,7 @@ import { ShardService } from '../storage-node/rpc/shard-service.ts'
 import { type Chores, startChores } from './chores.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
 import { NodeCare } from './node-care.ts'
+import { openNodeFiles } from './node-files.ts'
 import { type NodeMetadata, openNodeMetadata } from './node-metadata.ts'
 import { readinessOfNode } from './node-readiness.ts'
 import { openNodeStorage } from './node-storage.ts'
@@ -97,6 +99,10 @@ export async function runNode(
       ...parts,
       node: drivesOfCluster(storage.node, { ...parts, peers, chores }, opened),
       findLed: (id) => metadata.led.find(id),
+      files: openNodeFiles({
+        ...{ ...parts, ...metadata, world: storage.world, drives: storage.drives },
+        partitions: () => metadataPartitions(coordinator.state.map),
+      }),
     },
     opened,
   )
@@ -107,6 +113,10 @@ export async function runNode(
     readiness: () => readinessOfNode(storage.drives.list(), coordinator),
     ...{ metadata, upkeep },
   }
+}
+
+function metadataPartitions({ metaPartitionCount }: ClusterMap): number[] {
+  return Array.from({ length: metaPartitionCount }, (_, id) => id)
 }
 
 /** All drives of the cluster; those of this node without a detour. Nobody waits for nodes that are away. */

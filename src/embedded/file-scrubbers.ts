@@ -42,7 +42,8 @@ export function openFileScrub(owners: FileOwners): FileScrub {
   return new FileScrub(scrubbers, { log, damageElsewhere: () => host.damageCount })
 }
 
-async function lookAtMarkers({ drives }: FileOwners): Promise<FilesLook> {
+/** Of each drive: who it is. */
+export async function lookAtMarkers({ drives }: Pick<FileOwners, 'drives'>): Promise<FilesLook> {
   const look = { files: 0, damaged: 0 }
   for (const drive of drives.list()) {
     if (drive.failure !== undefined) continue
@@ -52,8 +53,9 @@ async function lookAtMarkers({ drives }: FileOwners): Promise<FilesLook> {
   return look
 }
 
-async function lookAtIndexes(
-  { drives }: FileOwners,
+/** Which shards a drive has, and where. */
+export async function lookAtIndexes(
+  { drives }: Pick<FileOwners, 'drives'>,
   pace: () => Promise<void>,
 ): Promise<FilesLook> {
   const look = { files: 0, damaged: 0 }

@@ -73,7 +73,9 @@ export class ForgetfulLevels {
     const batches = this.#batches.get(this.#disk.inodeOf(path) ?? -1) ?? []
     const level = await filled(batches)
     const keys = await level.keys({ limit: count }).all()
-    batches.push({ operations: keys.map((key) => ({ type: 'del', key })), synced: true })
+    const operations: Operations = keys.map((key) => ({ type: 'del', key }))
+    batches.push({ operations, synced: true })
+    await this.#open.get(this.#disk.inodeOf(path) ?? -1)?.(operations)
   }
 
   /** Opens the LevelDB in a directory of the forgetful disk, which is made when it is missing. */

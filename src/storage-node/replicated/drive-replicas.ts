@@ -9,6 +9,7 @@ import { replicaIdOf } from '../../metadata/replication/replica-id.ts'
 import { noteClosed } from '../meta-rows/check.ts'
 import type { DriveLogOptions } from '../metalog/drive-log.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
+import type { FilesLook } from '../upkeep/file-scrub.ts'
 import { HostedReplica, type HostedReplicaParts } from './hosted-replica.ts'
 import {
   type DamagedReplica,
@@ -117,6 +118,26 @@ export class DriveReplicas {
     } finally {
       this.#isMarking = false
     }
+  }
+
+  /** Reads all files of the log. What rotted is replaced: rows are made durable, states written anew, and the files deleted. */
+  async scrubLog(pace: () => Promise<void>): Promise<FilesLook> {
+    if (this.#isClosed || this.drive.failure !== undefined) return { files: 0, damaged: 0 }
+    const { files, rotten } = await this.#host.log.findRotten(pace)
+    if (rotten.length > 0) {
+      this.#log.error({ files: rotten }, 'a metadata log is damaged, and is replaced')
+      await this.#marking.run(() => this.#replaceLog(rotten))
+    }
+    return { files, damaged: rotten.length }
+  }
+
+  async #replaceLog(rotten: readonly string[]): Promise<void> {
+    if (this.#isClosed) return
+    await this.#host.log.leaveFile(rotten)
+    // Files stay that the marker before last may need, and what it says was said by the one before.
+    for (let marker = 0; marker < 3; marker += 1) await this.#host.mark({ force: true })
+    await this.#keepStates()
+    await this.#host.dropFiles(rotten)
   }
 
   /** The replica of a partition that lives here, or a new one, once it is durable. */

@@ -12,15 +12,19 @@ import { PartitionReplica } from '../../metadata/replication/partition-replica.t
 import { parseReplicaId } from '../../metadata/replication/replica-id.ts'
 import { mayRetire } from '../../metadata/replication/replica-log.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
+import { Pacer } from '../upkeep/pacer.ts'
 import type { Decisions, Reigning, ReplicaStatus, RowsPage } from './contract.ts'
 import { copyRows } from './copy-rows.ts'
 import { HostedReign } from './hosted-reign.ts'
 import { ReignRows } from './reign-rows.ts'
+import { RowsRenewal } from './renew-rows.ts'
 import type { ReplicaDrive } from './replica-drive.ts'
 import { ReplicaJournal } from './replica-journal.ts'
 import type { ReplicaState } from './replica-state.ts'
+import { DigestJob } from './rows-digest.ts'
 import { RowsQueue } from './rows-queue.ts'
 import { readRows } from './serve-rows.ts'
+import type { Suspects, Suspicion } from './suspects.ts'
 
 /** Who a replica is and what it begins with. */
 export interface HostedReplicaOptions {
@@ -40,9 +44,16 @@ export interface HostedReplicaParts {
   send: (envelope: Envelope) => void
   copyRows: (source: ReplicaId, signal: AbortSignal) => AsyncIterable<RowsPage>
   onReign: (reign: Reigning) => void
+  suspects: Suspects
   /** It does not answer any more, in this life of the process or for ever. */
   onEnd: (error: unknown) => void
 }
+
+// Who could not renew its rows tries again after so many ticks.
+const RENEW_TICKS = 20
+
+// Digests rest twice as long as they read.
+const DIGEST_TRANQUILITY = 2
 
 /** A replica that lives. */
 export class HostedReplica {
@@ -61,6 +72,8 @@ export class HostedReplica {
   readonly #copies = new Map<number, number>()
   #lastCopy = 0
   #idleTicks = 0
+  #renewal: RowsRenewal | undefined
+  #renewTicks = 0
 
   constructor(options: HostedReplicaOptions, parts: HostedReplicaParts) {
     const { id, partition, state, durable, limits } = options
@@ -124,6 +137,45 @@ export class HostedReplica {
     this.#idleTicks += 1
     this.#reign?.tick()
     this.#do(() => this.#core.tick())
+    this.#renewIfSuspected()
+  }
+
+  /** What its rows come to as of exactly `sequence`; ends with the signal. */
+  startDigest(sequence: number, signal: AbortSignal): DigestJob {
+    const ended = AbortSignal.any([signal, this.ended])
+    const pacer = new Pacer(this.#parts.clock, () => DIGEST_TRANQUILITY)
+    const source = {
+      ...{ drive: this.drive, slot: () => this.#slot, pace: () => pacer.rest(ended) },
+      see: (look: () => void) => this.#rows.see(look),
+      seeAt: (at: number, look: () => void) => this.#rows.seeAt(at, look),
+    }
+    return new DigestJob(source, sequence)
+  }
+
+  /** Makes its rows anew from those of another replica, while it goes on. Throws when that can not be now. */
+  async renewRows(source: ReplicaId): Promise<void> {
+    if (this.#reign !== undefined || source === this.id) throw new Error('a primary has the rows')
+    if (this.#renewal !== undefined) throw new Error('rows are made anew already')
+    const { log, suspects, copyRows } = this.#parts
+    const { partition, drive, incarnation, ended } = this
+    const where = { partition, source }
+    log.warn(where, 'rows of a metadata partition are made anew: they are not as they should be')
+    const renewal = new RowsRenewal({
+      ...{ incarnation, drive, clock: this.#parts.clock, ended, slot: () => this.#slot },
+      ...{ journal: this.#journal, rows: this.#rows },
+      moveTo: (slot, position) => {
+        this.#slot = slot
+        drive.attach(incarnation, slot, position)
+      },
+    })
+    this.#renewal = renewal
+    try {
+      await renewal.run(copyRows(source, ended))
+      suspects.clear(this.id)
+      log.info(where, 'rows of a metadata partition were made anew')
+    } finally {
+      this.#renewal = undefined
+    }
   }
 
   /** Rows are durable up to here. */
@@ -167,6 +219,12 @@ export class HostedReplica {
     if (this.ended.aborted) return
     this.#stop(error, { keepsJournal: false })
     this.#parts.onEnd(error)
+  }
+
+  /** Its rows are not to be trusted: somebody else leads, and then they are made anew. */
+  suspect(suspicion: Suspicion, why: string): void {
+    this.#parts.suspects.note(this.id, suspicion)
+    this.end(new Error(`a row is damaged: ${why}`))
   }
 
   /** Resolves when nothing of it is under way. */
@@ -248,11 +306,16 @@ export class HostedReplica {
     const batches = entries.map(({ batch }) => decodeBatch(batch))
     const bytes = entries.reduce((sum, { batch }) => sum + batch.length, 0)
     await this.drive.apply(this.#slot, { applied, batches, bytes })
+    this.#renewal?.applied(entries)
     this.#reign?.applied(entries)
   }
 
   #beginReign(epoch: number): void {
     if (this.#core.reign !== epoch) return
+    if (this.#parts.suspects.get(this.id) === 'differs') {
+      this.end(new Error('its rows are not those of the others'))
+      return
+    }
     const { partition, drive } = this
     this.#reign = new HostedReign(
       { partition, epoch },
@@ -262,7 +325,7 @@ export class HostedReplica {
         rows: (ended) =>
           new ReignRows({
             ...{ partition, drive, ended, slot: () => this.#slot },
-            onBadRow: (why) => this.end(new Error(`a row is damaged: ${why}`)),
+            onBadRow: (why) => this.suspect('rotten', why),
           }),
       },
     )
@@ -276,8 +339,25 @@ export class HostedReplica {
     if (reign !== undefined) this.#core.want([])
   }
 
+  /** From whoever leads, which others count on. */
+  #renewIfSuspected(): void {
+    const { suspects, log } = this.#parts
+    if (suspects.get(this.id) === undefined || this.#renewal !== undefined) return
+    this.#renewTicks += 1
+    const primary = this.#core.decision?.primary
+    const isDue = this.#renewTicks % RENEW_TICKS === 1
+    if (!isDue || primary === undefined || primary === this.id) return
+    this.renewRows(primary).catch((error) => {
+      const data = { partition: this.partition, error: String(error) }
+      log.info(data, 'rows of a metadata partition could not be made anew: tried again later')
+    })
+  }
+
   async #decide(from: Decision, to: Decision): Promise<void> {
-    const { decisions, log } = this.#parts
+    const { decisions, log, suspects } = this.#parts
+    // Others have the rows.
+    const takesOver = to.primary === this.id && from.primary !== this.id
+    if (takesOver && suspects.get(this.id) === 'differs') return
     try {
       await decisions.decide(this.partition, from, to)
     } catch (error) {

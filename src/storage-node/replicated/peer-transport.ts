@@ -5,14 +5,19 @@ import type { ReplicaId } from '../../metadata/replication/decision.ts'
 import { parseReplicaId } from '../../metadata/replication/replica-id.ts'
 import type { MessageTransport } from '../rpc/transport.ts'
 import { NodeUnreachable } from '../rpc/trouble.ts'
+import type { RowsTransport } from './compare-replicas.ts'
 import type { ReplicaTransport, RowsPage } from './contract.ts'
 import {
+  decodeDigest,
   decodeFlag,
   decodePage,
+  decodeRenewal,
   decodeReplica,
   encodeRequest,
   type ReplicaRequest,
 } from './replica-messages.ts'
+import type { RenewalState } from './row-jobs.ts'
+import type { DigestState } from './rows-digest.ts'
 
 export interface PeerTransportParts {
   world: Pick<World, 'clock' | 'random'>
@@ -27,7 +32,7 @@ const PAGE_MS = 25_000
 const END_MS = 5_000
 
 /** What the replicas of a node say to others. */
-export class PeerTransport implements ReplicaTransport {
+export class PeerTransport implements ReplicaTransport, RowsTransport {
   readonly #parts: PeerTransportParts
   readonly #outboxes = new Map<string, Outbox>()
 
@@ -76,6 +81,19 @@ export class PeerTransport implements ReplicaTransport {
     const request = { kind: 'lives', replica, partition } as const
     const node = this.#needNode(replica)
     return decodeFlag(await this.#ask(node, request, ASK_MS, 'replicas asked'))
+  }
+
+  async digest(
+    replica: ReplicaId,
+    request: { ask: number; partition: number; sequence: number },
+  ): Promise<DigestState> {
+    const whole = { kind: 'digest', replica, ...request } as const
+    return decodeDigest(await this.#ask(this.#needNode(replica), whole, ASK_MS, 'digests'))
+  }
+
+  async renew(replica: ReplicaId, partition: number, source: ReplicaId): Promise<RenewalState> {
+    const request = { kind: 'renew', replica, partition, source } as const
+    return decodeRenewal(await this.#ask(this.#needNode(replica), request, ASK_MS, 'digests'))
   }
 
   async #sendAll(node: string, messages: readonly Uint8Array[]): Promise<void> {

@@ -152,6 +152,14 @@ export class ReplicaDrive {
     return this.#checkpoints.run(() => this.log.trim((record) => this.#needs(record)))
   }
 
+  /** Deletes those of these log files that no marker needs, and all before them that none needs. As trim(). */
+  dropFiles(paths: readonly string[]): Promise<void> {
+    return this.#checkpoints.run(async () => {
+      await this.log.trim((record) => this.#needs(record), { retainBytes: 0 })
+      await this.log.dropFiles(paths, (record) => this.#needs(record))
+    })
+  }
+
   /** Closes log and rows. What was not marked is found again in the log. */
   async close(): Promise<void> {
     await this.#checkpoints.ended()

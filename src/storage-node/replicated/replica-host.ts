@@ -17,6 +17,7 @@ import { parseReplicaId } from '../../metadata/replication/replica-id.ts'
 import type { OpenLevel } from '../drive-lock.ts'
 import { openRowsLevel } from '../meta-rows/open.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
+import type { FilesLook } from '../upkeep/file-scrub.ts'
 import type {
   Decisions,
   Reigning,
@@ -27,6 +28,8 @@ import type {
 } from './contract.ts'
 import { DriveReplicas, type ReplicaLimits } from './drive-replicas.ts'
 import type { HostedReplica } from './hosted-replica.ts'
+import type { DigestJob } from './rows-digest.ts'
+import { Suspects, type Suspicion } from './suspects.ts'
 
 /** Where replicas live, and their sizes. */
 export interface ReplicaHostOptions {
@@ -69,6 +72,7 @@ export class ReplicaHost implements ReplicasOfNode {
   /** How long the last opening of a drive waited, and when that was asked for. */
   readonly #reopened = new Map<number, { waitMs: number; atMs: number }>()
   readonly #reopening = new Map<number, Promise<void>>()
+  readonly #suspects = new Suspects()
   #stopWatching: () => void = () => {}
   #ticks = 0
 
@@ -116,9 +120,7 @@ export class ReplicaHost implements ReplicasOfNode {
   }
 
   serveRows(source: ReplicaId, partition: number, signal: AbortSignal): AsyncIterable<RowsPage> {
-    const replica = this.#find(source)
-    if (replica?.partition !== partition) throw new Error(`replica ${source} does not live here`)
-    return replica.serveRows(signal)
+    return this.#need(source, partition).serveRows(signal)
   }
 
   async prepare(driveId: number, partition: number): Promise<ReplicaId> {
@@ -143,6 +145,41 @@ export class ReplicaHost implements ReplicasOfNode {
     const name = parseReplicaId(id)
     assert(name !== undefined, 'the coordinator gives names of replicas')
     await this.#driveOf(name.driveId).found(partition, name.incarnation)
+  }
+
+  /** What the rows of a replica that lives here come to, as of exactly `sequence`; ends with the signal. Throws when it does not live here. */
+  startDigest(
+    id: ReplicaId,
+    partition: number,
+    at: { sequence: number; signal: AbortSignal },
+  ): DigestJob {
+    return this.#need(id, partition).startDigest(at.sequence, at.signal)
+  }
+
+  /** Makes the rows of a replica that lives here anew from those of another one. Throws when that can not be now. */
+  async renewRows(id: ReplicaId, partition: number, source: ReplicaId): Promise<void> {
+    await this.#need(id, partition).renewRows(source)
+  }
+
+  /** The rows of a replica that lives here are not to be trusted. */
+  suspect(id: ReplicaId, partition: number, suspicion: Suspicion): void {
+    this.#need(id, partition).suspect(suspicion, 'the other replicas have it otherwise')
+  }
+
+  /** How often rows were met that are not as they should be. */
+  get damageCount(): number {
+    return this.#suspects.count
+  }
+
+  /** Reads the logs of all drives, and replaces what rotted in them by what replicas have in memory and in their rows. */
+  async scrubLogs(pace: () => Promise<void>): Promise<FilesLook> {
+    const look = { files: 0, damaged: 0 }
+    for (const drive of [...this.#drives.values()]) {
+      const { files, damaged } = await drive.scrubLog(pace)
+      look.files += files
+      look.damaged += damaged
+    }
+    return look
   }
 
   onReign(listener: (reign: Reigning) => void): () => void {
@@ -214,6 +251,7 @@ export class ReplicaHost implements ReplicasOfNode {
     const { decisions, world } = this.#parts
     return {
       decisions,
+      suspects: this.#suspects,
       below: (below) => asBuffer(world.random.bytes(4)).readUInt32LE(0) % below,
       send: (envelope) => this.#send(envelope),
       copyRows: (source, partition, signal) => this.#copyRows(source, partition, signal),
@@ -281,6 +319,12 @@ export class ReplicaHost implements ReplicasOfNode {
   #find(id: ReplicaId): HostedReplica | undefined {
     const driveId = parseReplicaId(id)?.driveId
     return driveId === undefined ? undefined : this.#drives.get(driveId)?.replicas.get(id)
+  }
+
+  #need(id: ReplicaId, partition: number): HostedReplica {
+    const replica = this.#find(id)
+    if (replica?.partition !== partition) throw new Error(`replica ${id} does not live here`)
+    return replica
   }
 
   #driveOf(driveId: number): DriveReplicas {

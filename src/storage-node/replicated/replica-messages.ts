@@ -4,6 +4,8 @@ import { parseReplicaId } from '../../metadata/replication/replica-id.ts'
 import { FieldReader, FieldWriter } from '../rpc/fields.ts'
 import { BadMessage } from '../rpc/trouble.ts'
 import type { CopiedRow, RowsPage } from './contract.ts'
+import type { RenewalState } from './row-jobs.ts'
+import type { DigestState } from './rows-digest.ts'
 
 /** What one host asks another. */
 export type ReplicaRequest =
@@ -17,8 +19,18 @@ export type ReplicaRequest =
   | { kind: 'page'; copy: number; index: number; source: ReplicaId; partition: number }
   /** No more pages are wanted. */
   | { kind: 'end-copy'; copy: number }
+  /** Answered by how a digest stands. `ask` is a number that the asker draws by chance. */
+  | { kind: 'digest'; ask: number; replica: ReplicaId; partition: number; sequence: number }
+  /** Answered by how it is with the rows of `replica`, which are to be made anew from those of `source`. */
+  | { kind: 'renew'; replica: ReplicaId; partition: number; source: ReplicaId }
 
-const KINDS = { messages: 1, prepare: 2, lives: 3, page: 4, 'end-copy': 5 } as const
+const KINDS = {
+  ...{ messages: 1, prepare: 2, lives: 3, page: 4, 'end-copy': 5, digest: 6, renew: 7 },
+} as const
+
+// Numbers are never reused.
+const DIGEST_KINDS = ['waiting', 'reading', 'passed', 'digest', 'rotten'] as const
+const RENEWAL_STATES = ['running', 'done', 'failed'] as const
 
 /** Of one request, however small they are. */
 const MESSAGES_MAX = 4096
@@ -43,6 +55,12 @@ export function encodeRequest(request: ReplicaRequest): Buffer {
       break
     case 'end-copy':
       fields.u64(request.copy)
+      break
+    case 'digest':
+      fields.u64(request.ask).text(request.replica).u32(request.partition).u64(request.sequence)
+      break
+    case 'renew':
+      fields.text(request.replica).u32(request.partition).text(request.source)
       break
   }
   return fields.end()
@@ -96,6 +114,38 @@ export function decodePage(bytes: Uint8Array): RowsPage | undefined {
   return page
 }
 
+/** How a digest stands. */
+export function encodeDigest(state: DigestState): Buffer {
+  const fields = new FieldWriter().u8(DIGEST_KINDS.indexOf(state.kind))
+  if (state.kind === 'digest') fields.u64(state.epoch).u64(state.rows).text(state.digest)
+  return fields.end()
+}
+
+export function decodeDigest(bytes: Uint8Array): DigestState {
+  const fields = new FieldReader(bytes)
+  const kind = DIGEST_KINDS[fields.u8()]
+  if (kind === undefined) throw new BadMessage('a digest stands as nobody knows')
+  const state =
+    kind === 'digest'
+      ? { kind, epoch: fields.u64(), rows: fields.u64(), digest: fields.text() }
+      : { kind }
+  fields.end()
+  return state
+}
+
+/** How it is with rows that are made anew. */
+export function encodeRenewal(state: RenewalState): Buffer {
+  return new FieldWriter().u8(RENEWAL_STATES.indexOf(state)).end()
+}
+
+export function decodeRenewal(bytes: Uint8Array): RenewalState {
+  const fields = new FieldReader(bytes)
+  const state = RENEWAL_STATES[fields.u8()]
+  if (state === undefined) throw new BadMessage('rows are made anew as nobody knows')
+  fields.end()
+  return state
+}
+
 function readRequest(kind: number, fields: FieldReader): ReplicaRequest {
   switch (kind) {
     case KINDS.messages:
@@ -110,6 +160,14 @@ function readRequest(kind: number, fields: FieldReader): ReplicaRequest {
     }
     case KINDS['end-copy']:
       return { kind: 'end-copy', copy: fields.u64() }
+    case KINDS.digest: {
+      const [ask, replica] = [fields.u64(), readReplica(fields)]
+      return { kind: 'digest', ask, replica, partition: fields.u32(), sequence: fields.u64() }
+    }
+    case KINDS.renew: {
+      const [replica, partition] = [readReplica(fields), fields.u32()]
+      return { kind: 'renew', replica, partition, source: readReplica(fields) }
+    }
     default:
       throw new BadMessage('a replica is asked for something that is not known')
   }

@@ -7,14 +7,17 @@ import { BadMessage } from '../rpc/trouble.ts'
 import type { ReplicasOfNode, RowsPage } from './contract.ts'
 import {
   decodeRequest,
+  encodeDigest,
   encodeFlag,
   encodePage,
+  encodeRenewal,
   encodeReplica,
   type ReplicaRequest,
 } from './replica-messages.ts'
+import { type RowJobParts, RowJobs } from './row-jobs.ts'
 
 export interface ReplicaServiceParts {
-  host: Pick<ReplicasOfNode, 'receive' | 'serveRows' | 'prepare' | 'lives'>
+  host: Pick<ReplicasOfNode, 'receive' | 'serveRows' | 'prepare' | 'lives'> & RowJobParts['host']
   world: Pick<World, 'clock'>
 }
 
@@ -39,9 +42,11 @@ export class ReplicaService implements NodeService {
   readonly streams: NodeService['streams'] = new Map()
   readonly #parts: ReplicaServiceParts
   readonly #copies = new Map<string, Copy>()
+  readonly #jobs: RowJobs
 
   constructor(parts: ReplicaServiceParts) {
     this.#parts = parts
+    this.#jobs = new RowJobs(parts)
     this.messages = new Map([
       [MessageType.Metadata, (body, context) => this.#answer(decodeRequest(body), context)],
     ])
@@ -50,6 +55,7 @@ export class ReplicaService implements NodeService {
   /** Ends copies that are under way. */
   close(): void {
     for (const name of [...this.#copies.keys()]) this.#end(name)
+    this.#jobs.close()
   }
 
   async #answer(request: ReplicaRequest, context: RequestContext): Promise<Uint8Array> {
@@ -68,6 +74,12 @@ export class ReplicaService implements NodeService {
       case 'end-copy':
         this.#end(`${context.from} ${request.copy}`)
         return new Uint8Array()
+      case 'digest':
+        return encodeDigest(
+          this.#jobs.digest(`${context.from} ${request.ask} ${request.replica}`, request),
+        )
+      case 'renew':
+        return encodeRenewal(this.#jobs.renew(request.replica, request.partition, request.source))
     }
   }
 

@@ -268,6 +268,11 @@ export class ReplicaCluster {
     for (const id of this.nodes.keys()) await this.stop(id)
   }
 
+  /** As all nodes have it. */
+  get clock(): Clock {
+    return this.#clock
+  }
+
   get #log(): Log {
     return {
       ...silentLog,

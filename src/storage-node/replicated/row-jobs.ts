@@ -1,0 +1,84 @@
+// Work on rows of replicas here that other nodes asked for, and ask after until it is done: digests, and rows made anew.
+import { Overloaded } from '../../kit/semaphore.ts'
+import type { World } from '../../kit/world.ts'
+import type { ReplicaId } from '../../metadata/replication/decision.ts'
+import type { ReplicaHost } from './replica-host.ts'
+import type { DigestJob, DigestState } from './rows-digest.ts'
+
+/** How rows that are made anew stand. */
+export type RenewalState = 'running' | 'done' | 'failed'
+
+export interface RowJobParts {
+  host: Pick<ReplicaHost, 'startDigest' | 'renewRows'>
+  world: Pick<World, 'clock'>
+}
+
+interface Digest {
+  job: DigestJob
+  ending: AbortController
+  askedMs: number
+}
+
+const DIGESTS_MAX = 32
+const RENEWALS_MAX = 4
+
+/** Who does not ask after a digest for so long has gone. */
+const IDLE_MS = 20_000
+
+/** The work under way, bounded. */
+export class RowJobs {
+  readonly #parts: RowJobParts
+  readonly #digests = new Map<string, Digest>()
+  readonly #renewals = new Map<string, RenewalState>()
+
+  constructor(parts: RowJobParts) {
+    this.#parts = parts
+  }
+
+  /** How the digest of this name is; begins it when it is new. */
+  digest(
+    name: string,
+    { replica, partition, sequence }: { replica: ReplicaId; partition: number; sequence: number },
+  ): DigestState {
+    const nowMs = this.#parts.world.clock.monotonicMs()
+    this.#forgetIdle(nowMs)
+    const known = this.#digests.get(name)
+    if (known !== undefined) {
+      known.askedMs = nowMs
+      return known.job.state
+    }
+    if (this.#digests.size >= DIGESTS_MAX) throw new Overloaded('too many digests of rows are made')
+    const ending = new AbortController()
+    const at = { sequence, signal: ending.signal }
+    const job = this.#parts.host.startDigest(replica, partition, at)
+    this.#digests.set(name, { job, ending, askedMs: nowMs })
+    return job.state
+  }
+
+  /** How it is with the rows of a replica that are to be made anew; begins when that is not under way. What has ended is told once. */
+  renew(replica: ReplicaId, partition: number, source: ReplicaId): RenewalState {
+    const known = this.#renewals.get(replica)
+    if (known === 'running') return known
+    this.#renewals.delete(replica)
+    if (known !== undefined) return known
+    if (this.#renewals.size >= RENEWALS_MAX) throw new Overloaded('too many rows are made anew')
+    this.#renewals.set(replica, 'running')
+    const end = (state: RenewalState) => (): void => void this.#renewals.set(replica, state)
+    this.#parts.host.renewRows(replica, partition, source).then(end('done'), end('failed'))
+    return 'running'
+  }
+
+  /** Ends the digests. */
+  close(): void {
+    for (const name of [...this.#digests.keys()]) this.#end(name)
+  }
+
+  #forgetIdle(nowMs: number): void {
+    for (const [name, { askedMs }] of this.#digests) if (nowMs - askedMs >= IDLE_MS) this.#end(name)
+  }
+
+  #end(name: string): void {
+    this.#digests.get(name)?.ending.abort(new Error('nobody waits for the digest'))
+    this.#digests.delete(name)
+  }
+}

@@ -45,9 +45,15 @@ export interface ClientSessionOptions {
 // Two monotonic clocks drift apart by some 100 ms in that time.
 const RENEW_MS = 20 * 60_000
 
+// A welcome that was long on its way says less of the other's clock: deadlines seem to be over there before they are, some before
+// they were sent. Such a session is used only until there is a better one.
+const LONG_HELLO_MS = 500
+const RENEW_AFTER_LONG_HELLO_MS = 1_000
+
 /** A session that was begun. */
 export class ClientSession {
-  readonly begunMs: number
+  /** On our clock: from then on another one is better. */
+  readonly untilMs: number
   readonly #welcome: Welcome
   readonly #key: Uint8Array
   readonly #payloadBytesMax: number
@@ -57,9 +63,15 @@ export class ClientSession {
 
   constructor(
     welcome: Welcome,
-    { key, nowMs, payloadBytesMax }: { key: Uint8Array; nowMs: number; payloadBytesMax: number },
+    {
+      key,
+      saidMs,
+      nowMs,
+      payloadBytesMax,
+    }: { key: Uint8Array; saidMs: number; nowMs: number; payloadBytesMax: number },
   ) {
-    this.begunMs = nowMs
+    const wasLong = nowMs - saidMs > LONG_HELLO_MS
+    this.untilMs = nowMs + (wasLong ? RENEW_AFTER_LONG_HELLO_MS : RENEW_MS)
     this.#welcome = welcome
     this.#key = key
     this.#payloadBytesMax = payloadBytesMax
@@ -110,7 +122,7 @@ export class ClientSessions {
   /** The session; says hello first where there is none, once for all who wait. */
   async get(): Promise<ClientSession> {
     const current = this.#current
-    if (current !== undefined && this.#now() - current.begunMs < RENEW_MS) return current
+    if (current !== undefined && this.#now() < current.untilMs) return current
     this.#opening ??= this.#open().finally(() => {
       this.#opening = undefined
     })
@@ -142,12 +154,13 @@ export class ClientSessions {
       ...{ from, to, versions: versions ?? VERSIONS, secret: nameSecret(secret) },
       nonce: asBuffer(this.#world.random.bytes(16)).toString('hex'),
     }
+    const saidMs = this.#now()
     const headers = await this.#sayHello(writeHello(hello, pair))
     const welcome = headers && readWelcome(headers, hello, pair)
     if (welcome === undefined) return undefined
     if (welcome.version === 0) throw tooFarApart(to, hello.versions, welcome.versions)
     const key = sessionKey(pair, hello, welcome)
-    return new ClientSession(welcome, { key, nowMs: this.#now(), payloadBytesMax })
+    return new ClientSession(welcome, { key, saidMs, nowMs: this.#now(), payloadBytesMax })
   }
 
   #now(): number {

@@ -202,3 +202,30 @@ t.test('a deadline is never later on the other clock', async (t) => {
   t.ok(theirs <= 2000 + 7_000_000.25)
   t.ok(theirs >= 2000 + 7_000_000.25 - 6, 'and at most as much earlier as the answer took')
 })
+
+t.test('a session whose hello took long is used only until there is a better one', async (t) => {
+  const now = { ms: 1000 }
+  let wayMs = 2_500
+  const { random } = realWorld()
+  const world = { random, clock: { ...realWorld().clock, monotonicMs: () => now.ms } }
+  const sessions = new Sessions(identityOf('n1'), world)
+  const asked = new ClientSessions(
+    { identity: identityOf('g1'), to: 'n1', payloadBytesMax: 1000 },
+    world,
+    async (headers) => {
+      const answer = sessions.welcome(headers)
+      now.ms += wayMs
+      return answer
+    },
+  )
+  const hasty = await asked.get()
+  t.ok(hasty.theirMs(now.ms + 2_000) < now.ms, 'what has two seconds seems to be late there')
+  t.equal(await asked.get(), hasty)
+  now.ms += 1_000
+  wayMs = 5
+  const better = await asked.get()
+  t.not(better, hasty)
+  t.ok(better.theirMs(now.ms + 2_000) >= now.ms + 1_990)
+  now.ms += 60_000
+  t.equal(await asked.get(), better)
+})

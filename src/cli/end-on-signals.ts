@@ -1,6 +1,7 @@
 // How a process that serves ends when it is asked to: it drains, closes, and says so.
 import type { FastifyInstance } from 'fastify'
 import type { Log } from '../kit/log.ts'
+import { stayAlive } from '../kit/world.ts'
 
 /** SIGTERM drains within this time, so that everything is closed within ten seconds. */
 export const DRAIN_MS = 8_000
@@ -28,7 +29,8 @@ export function endOnSignals({ what, member, admin, log }: EndingParts): void {
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      end(signal).catch((error) => {
+      // Nothing else may keep the process while the last of it waits for a timer: it would end before it is closed.
+      stayAlive(end(signal)).catch((error) => {
         log.error({ error: String(error) }, `${what} did not close cleanly`)
         process.exit(1)
       })

@@ -12,6 +12,7 @@ import { ReplicaKeeper } from '../storage-node/replicated/replica-keeper.ts'
 import type { NodePeers } from '../storage-node/rpc/peers.ts'
 import { awaitBeginning } from './begin-cluster.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
+import { Leadership } from './leadership.ts'
 import { NodePulse } from './node-pulse.ts'
 import type { NodeTuning } from './node-tuning.ts'
 import { STEWARD_PARTITION, Steward, USUAL_STEWARD } from './steward.ts'
@@ -35,8 +36,8 @@ export interface LeadingParts {
 /** The chores of a node, until what is on `opened` is closed. */
 export interface Chores {
   pulse: NodePulse
-  /** Begins with what takes replicas. */
-  lead(parts: LeadingParts): void
+  /** Begins with what takes replicas; gives how to let others lead. */
+  lead(parts: LeadingParts): Pick<Leadership, 'handOver'>
 }
 
 /** Begins with what takes no replicas. */
@@ -47,7 +48,7 @@ export function startChores(parts: ChoreParts, opened: ClosingStack): Chores {
   const beginning = awaitBeginning({ ...parts, records })
   opened.defer(() => beginning.stop())
   const nodeOf = nodesOfDrives(coordinator)
-  const lead = ({ decisions, host }: LeadingParts): void => {
+  const lead = ({ decisions, host }: LeadingParts): Pick<Leadership, 'handOver'> => {
     const keeper = new ReplicaKeeper({
       ...{ ...parts, decisions },
       host: {
@@ -75,8 +76,23 @@ export function startChores(parts: ChoreParts, opened: ClosingStack): Chores {
     const steward = new Steward({ ...parts, nodeId, pulse, isInCharge }, times)
     steward.start()
     opened.defer(() => steward.stop())
+    const leadership = new Leadership({
+      ...{ ...parts, decisions, host, nodeOf },
+      fitNodes: () =>
+        nodesInService(coordinator).filter((id) => id === nodeId || pulse.answers(id)),
+      partitionCount: () => coordinator.state.map.metaPartitionCount,
+    })
+    leadership.start()
+    opened.defer(() => leadership.stop())
+    return leadership
   }
   return { pulse, lead }
+}
+
+/** Nodes with a drive that works and is to stay. */
+function nodesInService({ state }: Pick<EtcdCoordinator, 'state'>): string[] {
+  const working = state.map.drives.filter((drive) => drive.state === 'active' && !drive.isLeaving)
+  return [...new Set(working.flatMap((drive) => drive.nodeId ?? []))]
 }
 
 /** Asks all other nodes that have drives whether they are there. A gateway is no node, and asks all. */

@@ -37,6 +37,9 @@ export interface ClusterNode {
   close(options: { deadlineMs: number }): Promise<void>
 }
 
+// A compare-and-swap for each partition that is led, all at once. With etcd away it is in vain: then others miss this node, later.
+const HAND_OVER_MS = 3_000
+
 /** Opens the drives and serves them. Throws Exit with a sentence when that can not be. */
 export async function openNode(config: NodeConfig, parts: NodeParts): Promise<ClusterNode> {
   await prepareDigests()
@@ -75,7 +78,9 @@ async function openAll(
     ...node,
     ...{ nodeId, clusterId },
     close: async ({ deadlineMs }) => {
-      await server?.close({ deadlineMs })
+      const untilMs = world.clock.monotonicMs() + deadlineMs
+      await node.handOver({ deadlineMs: Math.min(deadlineMs, HAND_OVER_MS) })
+      await server?.close({ deadlineMs: Math.max(0, untilMs - world.clock.monotonicMs()) })
       await opened.close()
     },
   }

@@ -56,6 +56,8 @@ export interface RunningNode {
   readiness(): { ready: boolean; degraded: readonly string[] }
   metadata: NodeMetadata
   upkeep: NodeUpkeep
+  /** Lets other nodes lead what this one leads, while it can still be asked. Resolves when they do, or when the time is over. */
+  handOver(options: { deadlineMs: number }): Promise<void>
 }
 
 /** An address is told again so often until etcd has it. */
@@ -92,7 +94,7 @@ export async function runNode(
   await register({ nodeId, origin, zone }, { ...parts, nodes }, opened)
   metadata.start()
   const chores = startChores({ ...parts, peers }, opened)
-  chores.lead(metadata)
+  const leadership = chores.lead(metadata)
   const upkeep = startNodeUpkeep(
     options,
     {
@@ -112,6 +114,7 @@ export async function runNode(
     drives: storage.drives.list(),
     readiness: () => readinessOfNode(storage.drives.list(), coordinator),
     ...{ metadata, upkeep },
+    handOver: (options) => leadership.handOver(options),
   }
 }
 

@@ -102,6 +102,17 @@ export class PartitionReplica {
   }
 
   /**
+   * Asks the coordinator to let the first of these lead that could soon. False when none could, or this replica does not serve. It serves
+   * on until somebody else was decided.
+   */
+  handOver(heirs: readonly ReplicaId[]): boolean {
+    const heir = this.#reign?.heirAmong(heirs)
+    if (heir === undefined || this.#decision === undefined) return false
+    this.#decide(takeOver(this.#decision, heir))
+    return true
+  }
+
+  /**
    * Orders a batch: it is committed when an `apply` has it at the position that is returned. Applied with another epoch
    * at that sequence, it never happened. Nothing may be concluded from a time that passes.
    */

@@ -141,6 +141,14 @@ export class Reign {
     return step
   }
 
+  /** The first of these that could lead soon: it counts, is heard, and lacks little or nothing. */
+  heirAmong(ids: readonly ReplicaId[]): ReplicaId | undefined {
+    if (!this.#isServing) return undefined
+    const { replicas } = this.#decision
+    const others = ids.filter((id) => id !== this.#parts.self && replicas.includes(id))
+    return others.find((id) => this.#hasLearned(id))
+  }
+
   #hasLearned(id: ReplicaId): boolean {
     const follower = this.#followers.get(id)
     if (follower === undefined || follower.matched === 0) return false

@@ -63,6 +63,11 @@ export interface Reigning {
   ended: AbortSignal
   /** Where the replicas are wanted. One that is not there yet is made with ReplicasOfNode.make() before. */
   want(replicas: readonly ReplicaId[]): void
+  /**
+   * Asks the coordinator to let the first of these lead instead that counts and lacks little or nothing. False when there is none. This
+   * reign ends when that was decided, and goes on when it was not.
+   */
+  handOver(heirs: readonly ReplicaId[]): boolean
 }
 
 /** How a replica does, for a status. */

@@ -32,7 +32,7 @@ export interface HostedReignOptions {
 }
 
 export interface HostedReignParts {
-  core: Pick<PartitionReplica, 'proposeAll' | 'read' | 'want'>
+  core: Pick<PartitionReplica, 'proposeAll' | 'read' | 'want' | 'handOver'>
   rows: (ended: AbortSignal) => RowReader
   /** Does what the core wants to be done after it was asked for something. */
   carryOut: () => void
@@ -73,6 +73,13 @@ export class HostedReign implements Reigning {
 
   want(replicas: readonly ReplicaId[]): void {
     if (!this.ended.aborted) this.#parts.core.want(replicas)
+  }
+
+  handOver(heirs: readonly ReplicaId[]): boolean {
+    if (this.ended.aborted) return false
+    const isAsked = this.#parts.core.handOver(heirs)
+    this.#parts.carryOut()
+    return isAsked
   }
 
   /** Entries are in the rows. */

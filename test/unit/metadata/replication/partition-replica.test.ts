@@ -168,6 +168,21 @@ t.test('too much is refused', async (t) => {
   t.same(primary.read(0), { kind: 'busy' })
 })
 
+t.test('a primary hands over to who is heard and lacks little', async (t) => {
+  const primary = serving()
+  t.notOk(primary.handOver([]))
+  t.notOk(primary.handOver([a, 'd' as ReplicaId]), 'neither to itself nor to a stranger')
+  t.notOk(primary.handOver([c]), 'nor to one that is silent')
+  t.same(settle(primary), [])
+  t.ok(primary.handOver([c, b]))
+  const to = { ...decision, epoch: 2, primary: b }
+  t.same(settle(primary), [{ kind: 'decide', from: decision, to }])
+  t.ok(primary.isServing, 'until it is decided')
+  primary.observe(to)
+  t.match(settle(primary), [{ kind: 'write' }, { kind: 'deposed', epoch: first }])
+  t.notOk(primary.handOver([b]), 'what it does not lead')
+})
+
 t.test('a silent primary is replaced once a majority misses it', async (t) => {
   const replica = open(b)
   replica.observe(decision)

@@ -33,13 +33,15 @@ const PORTS = { first: 10_000, last: 32_000 }
 // Nobody listens on them yet, and they are somebody's already.
 const chosenPorts = new Set()
 
-const USAGE = `deploy/dev-cluster up --dir DIR [--nodes 6] [--gateways 2] [--drives 1] [--code K+M] [--zones 3] [--tls] [--timeout 300] [--json]
+const USAGE = `deploy/dev-cluster up --dir DIR [--nodes 6] [--gateways 2] [--drives 1] [--code K+M] [--zones 3] [--tls] [--garbage-grace 900] [--timeout 300] [--json]
 deploy/dev-cluster add node|gateway --dir DIR [--json]
+deploy/dev-cluster forget ID --dir DIR
 deploy/dev-cluster down --dir DIR
 
 up starts what does not run, waits until the gateways serve and says how to use them. Everything lies under DIR.
 down ends the processes; the data stays, and up starts them again. KINTSUGI_ROOT_ACCESS_KEY_ID and
 KINTSUGI_ROOT_SECRET_ACCESS_KEY set the root key of a new cluster; without them one is made.
+forget ends the process of a node that kintsugi node remove took out, and starts it no more.
 --zones spreads the nodes over so many zones. --tls makes certificates: nodes and gateways speak TLS with each other and with
 etcd, which asks for a name and a password as well. S3 stays plain HTTP.
 `
@@ -67,6 +69,7 @@ async function main(words) {
       code: { type: 'string' },
       zones: { type: 'string' },
       tls: { type: 'boolean', default: false },
+      'garbage-grace': { type: 'string' },
       timeout: { type: 'string', default: '300' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -81,10 +84,12 @@ async function main(words) {
       return await up(directory, values)
     case 'add':
       return await add(directory, kind, values)
+    case 'forget':
+      return await forget(directory, kind)
     case 'down':
       return await down(directory)
     default:
-      throw new Refusal(`there is no command ${command}: up, add, down`)
+      throw new Refusal(`there is no command ${command}: up, add, forget, down`)
   }
 }
 
@@ -129,6 +134,17 @@ async function add(directory, kind, options) {
     )
 }
 
+async function forget(directory, id) {
+  const cluster = known(directory)
+  const node = cluster.nodes.find((one) => one.id === id)
+  if (node === undefined) throw new Refusal(`there is no node ${id} in ${directory}`)
+  await end(node)
+  cluster.nodes = cluster.nodes.filter((one) => one !== node)
+  // Its directories stay, and are no other node's.
+  cluster.forgotten = (cluster.forgotten ?? 0) + 1
+  write(cluster)
+}
+
 async function down(directory) {
   const cluster = known(directory)
   await Promise.all([...cluster.gateways, ...cluster.nodes].map((one) => end(one)))
@@ -138,13 +154,15 @@ async function down(directory) {
 
 // What a cluster is made of: names, ports and directories, chosen once.
 
-async function makeCluster(directory, { nodes, gateways, drives, zones, tls }) {
+async function makeCluster(directory, { nodes, gateways, drives, zones, tls, ...more }) {
+  const grace = more['garbage-grace']
   mkdirSync(join(directory, 'log'), { recursive: true })
   const cluster = {
     directory,
     etcd: await newEtcd(tls),
     ...(tls ? { tls: makeTls(directory) } : {}),
     ...(zones === undefined ? {} : { zones: count('zones', zones) }),
+    ...(grace === undefined ? {} : { garbageGrace: count('garbage-grace', grace) }),
     nodes: [],
     gateways: [],
   }
@@ -164,9 +182,10 @@ async function newEtcd(isTls) {
   return { name: 'etcd', url, health, peer: await freePort() }
 }
 
-async function newNode({ directory, nodes, zones }, drives) {
-  const name = `node-${nodes.length + 1}`
-  const zone = zones && `zone-${(nodes.length % zones) + 1}`
+async function newNode({ directory, nodes, zones, forgotten = 0 }, drives) {
+  const number = nodes.length + forgotten + 1
+  const name = `node-${number}`
+  const zone = zones && `zone-${((number - 1) % zones) + 1}`
   const paths = Array.from({ length: drives }, (_, at) => join(directory, name, `drive-${at + 1}`))
   const state = join(directory, name, 'state')
   const ports = { port: await freePort(), adminPort: await freePort() }
@@ -228,6 +247,7 @@ async function startNode(cluster, node) {
     ...[KINTSUGI, 'node', ...node.drives, '--state', node.state],
     ...['--listen', `${HOST}:${node.port}`, '--admin-port', `${node.adminPort}`],
     ...(node.zone === undefined ? [] : ['--zone', node.zone]),
+    ...(cluster.garbageGrace === undefined ? [] : ['--garbage-grace', `${cluster.garbageGrace}`]),
     ...[...accessWords(cluster), ...memberWords(cluster)],
   ])
 }

@@ -6,15 +6,19 @@ import {
   type AddDrive,
   type ClusterStatus,
   type DrainDrive,
+  type DrainNode,
   type DriveDone,
   type DriveList,
   type HealBegun,
   type HealingStatus,
   type InspectedObject,
   type InspectRequest,
+  type MapView,
+  type NodeDone,
   type OrphansReleased,
   type ReplaceDrive,
   type StoreStatus,
+  type WeighDrive,
 } from '../gateway/admin-api.ts'
 import {
   ALGORITHM,
@@ -75,7 +79,12 @@ export interface AdminClient {
   addDrive(request: AddDrive): Promise<DriveDone>
   replaceDrive(request: ReplaceDrive): Promise<DriveDone>
   drainDrive(request: DrainDrive): Promise<DriveDone>
+  weighDrive(request: WeighDrive): Promise<DriveDone>
   removeDrive(driveId: number): Promise<DriveDone>
+  /** Of clusters only, as what follows. */
+  map(options: { withTable: boolean }): Promise<MapView>
+  drainNode(request: DrainNode): Promise<NodeDone>
+  removeNode(nodeId: string): Promise<NodeDone>
 }
 
 /** A client with the credentials of the environment. Throws Exit. */
@@ -107,27 +116,50 @@ export async function openAdminClient(
       const resource = `drives/${command}`
       return (await ask({ method: 'POST', resource, query })) as DriveDone
     }),
+    map: async ({ withTable }) => {
+      const query: Record<string, string> = withTable ? { table: '' } : {}
+      return (await ask({ method: 'GET', resource: 'map', query })) as MapView
+    },
+    drainNode: async ({ nodeId, isCancelled, reEncode, isLost }) => {
+      const lost = isLost ? { lost: '' } : {}
+      const query = { node: nodeId, ...drainQuery({ isCancelled, reEncode }), ...lost }
+      return (await ask({ method: 'POST', resource: 'nodes/drain', query })) as NodeDone
+    },
+    removeNode: async (node) => {
+      const asked = { method: 'POST', resource: 'nodes/remove', query: { node } } as const
+      return (await ask(asked)) as NodeDone
+    },
   }
 }
 
 function driveCommands(
   run: (command: string, query: Record<string, string>) => Promise<DriveDone>,
-): Pick<AdminClient, 'addDrive' | 'replaceDrive' | 'drainDrive' | 'removeDrive'> {
+): Pick<AdminClient, 'addDrive' | 'replaceDrive' | 'drainDrive' | 'weighDrive' | 'removeDrive'> {
   return {
     addDrive: (place) => run('add', placeQuery(place)),
     replaceDrive: ({ driveId, ...place }) =>
       run('replace', { drive: String(driveId), ...placeQuery(place) }),
-    drainDrive: ({ driveId, isCancelled, reEncode }) => {
-      const cancel = isCancelled ? { cancel: '' } : {}
-      const again = reEncode ? { 're-encode': '' } : {}
-      return run('drain', { drive: String(driveId), ...cancel, ...again })
-    },
+    drainDrive: ({ driveId, ...how }) =>
+      run('drain', { drive: String(driveId), ...drainQuery(how) }),
+    weighDrive: ({ driveId, weight }) =>
+      run('weight', { drive: String(driveId), weight: String(weight) }),
     removeDrive: (driveId) => run('remove', { drive: String(driveId) }),
   }
 }
 
-function placeQuery({ path, weight }: AddDrive): Record<string, string> {
-  return weight === undefined ? { path } : { path, weight: String(weight) }
+function placeQuery({ path, weight, nodeId }: AddDrive): Record<string, string> {
+  return {
+    path,
+    ...(weight === undefined ? {} : { weight: String(weight) }),
+    ...(nodeId === undefined ? {} : { node: nodeId }),
+  }
+}
+
+function drainQuery({
+  isCancelled,
+  reEncode,
+}: Pick<DrainDrive, 'isCancelled' | 'reEncode'>): Record<string, string> {
+  return { ...(isCancelled ? { cancel: '' } : {}), ...(reEncode ? { 're-encode': '' } : {}) }
 }
 
 /** Scheme, host and port of an endpoint. Throws Exit for anything else. */

@@ -1,7 +1,7 @@
 // kintsugi drive: the drives of a running store, and what can be done with them while it serves.
 import { resolve } from 'node:path'
 import { Exit } from '../exit.ts'
-import type { DriveDetails, DriveDone, HealingStatus } from '../gateway/admin-api.ts'
+import type { AddDrive, DriveDetails, DriveDone, HealingStatus } from '../gateway/admin-api.ts'
 import { realWorld, stayAlive } from '../kit/world.ts'
 import {
   type AdminClient,
@@ -15,6 +15,8 @@ import { DrainProgress, showDrives } from './show-drives.ts'
 
 /** Options of `add` and `replace`. */
 export interface PlaceOptions extends AdminOptions {
+  /** Clusters: whose directory it is. */
+  node?: string
   weight?: string
 }
 
@@ -103,6 +105,13 @@ async function waitAndSay(
   print(json ? JSON.stringify({ driveId, sentence, drive }) : sentence)
 }
 
+/** A drive gets another share of the data. Throws Exit. */
+export async function weighDrive(id: string, weight: string, options: AdminOptions): Promise<void> {
+  const request = { driveId: parseId(id), weight: parseWeight(weight, 'WEIGHT') }
+  const client = await openAdminClient(options, realWorld())
+  say(await client.weighDrive(request), options)
+}
+
 /** A drive leaves the store. Throws Exit. */
 export async function removeDrive(id: string, options: RemoveOptions): Promise<void> {
   const { drain = false, reEncode = false, wait = false } = options
@@ -186,20 +195,34 @@ function countPasses({ ended }: { ended: { check: number; scrub: number } }): nu
 }
 
 /** A path of the machine that the store runs on. Relative ones mean something only where that is this machine. */
-function parsePlace(
-  directory: string,
-  { endpoint, weight }: PlaceOptions,
-): { path: string; weight?: number } {
+function parsePlace(directory: string, { endpoint, weight, node }: PlaceOptions): AddDrive {
   const path = directory.startsWith('/') || isHere(endpoint) ? resolve(directory) : directory
   if (!path.startsWith('/'))
     throw new Exit(
       2,
       `${directory} is a path of another machine: give it from the root on, as /mnt/g.`,
     )
-  if (weight === undefined) return { path }
-  if (!/^\d{1,9}$/.test(weight) || Number(weight) < 1)
-    throw new Exit(2, `--weight ${weight} is not a whole number from 1 on.`)
-  return { path, weight: Number(weight) }
+  return {
+    path,
+    ...(weight === undefined ? {} : { weight: parseWeight(weight, '--weight') }),
+    ...(node === undefined ? {} : { nodeId: parseNodeId(node) }),
+  }
+}
+
+function parseWeight(text: string, name: string): number {
+  if (/^\d{1,9}$/.test(text) && Number(text) >= 1) return Number(text)
+  throw new Exit(2, `${name} ${text} is not a whole number from 1 on.`)
+}
+
+/** The id of a node. Throws Exit. */
+export function parseNodeId(text: string): string {
+  if (isNodeId(text)) return text
+  throw new Exit(2, `${text} is not the id of a node: kintsugi status shows them.`)
+}
+
+/** Whether a text is the id of a node: drives have short numbers. */
+export function isNodeId(text: string): boolean {
+  return /^[0-9a-f]{16}$/.test(text)
 }
 
 function isHere(endpoint: string): boolean {
@@ -212,7 +235,8 @@ function parseId(text: string): number {
   throw new Exit(2, `${text} is not the number of a drive: kintsugi drive list shows them.`)
 }
 
-function parseTimeout(text: string): number {
+/** Seconds in milliseconds. Throws Exit. */
+export function parseTimeout(text: string): number {
   const seconds = Number(text)
   if (/^\d{1,9}$/.test(text) && seconds > 0) return seconds * 1000
   throw new Exit(2, `--timeout ${text} is not a number of seconds.`)

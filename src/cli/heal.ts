@@ -87,13 +87,22 @@ export async function waitForHealing(
 /** What follows from how it stands. A pass that began before it was asked for proves nothing. */
 function judgePass(
   healing: HealingStatus,
-  { askedMs, scrubsEnded }: HealBegun,
+  { askedMs, scrubsEnded, nodes }: HealBegun,
 ): HealEnd['kind'] | 'under-way' | 'again' {
   const { ended, verified, lastVerifiedMs = 0, unrepairableCount, waiting } = healing
-  if (ended.scrub < scrubsEnded) return 'under-way'
-  if (verified && lastVerifiedMs >= askedMs) return 'verified'
+  if (nodes ? !haveAllEnded(healing, nodes) : ended.scrub < scrubsEnded) return 'under-way'
+  // Nodes have clocks of their own: the numbers of their passes have said already that these began later.
+  if (verified && (nodes !== undefined || lastVerifiedMs >= askedMs)) return 'verified'
   if (unrepairableCount > 0) return 'unrepairable'
   return waiting > 0 ? 'waiting-for-drives' : 'again'
+}
+
+/** Whether every node has ended as many scrubs as it was to. One that says nothing has not. */
+function haveAllEnded(
+  { endedScrubs = {} }: HealingStatus,
+  nodes: NonNullable<HealBegun['nodes']>,
+): boolean {
+  return Object.entries(nodes).every(([id, wanted]) => (endedScrubs[id] ?? 0) >= wanted)
 }
 
 function report({ kind, healing }: HealEnd, { json, timeout }: HealOptions): void {

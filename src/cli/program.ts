@@ -4,9 +4,11 @@ import { SERVE_OPTIONS } from '../config.ts'
 import { VERSION } from '../version.ts'
 import { clusterCommand, gatewayCommand, nodeCommand } from './cluster-commands.ts'
 import { leaveFrom, namedOptions, optionOf, QUIET } from './command-line.ts'
-import { addDrive, drainDrive, listDrives, removeDrive, replaceDrive } from './drive.ts'
+import { addDrive, drainDrive, listDrives, removeDrive, replaceDrive, weighDrive } from './drive.ts'
 import { heal } from './heal.ts'
 import { inspect } from './inspect.ts'
+import { drain, removeNode } from './leave.ts'
+import { showMapOf } from './map.ts'
 import { newKey } from './new-key.ts'
 import { recoverCommand } from './recover.ts'
 import { releaseOrphansCommand } from './release-orphans.ts'
@@ -24,7 +26,7 @@ export function buildProgram(): Command {
     .configureOutput(QUIET)
   program.addCommand(serveCommand())
   program.addCommand(clusterCommand())
-  program.addCommand(nodeCommand())
+  program.addCommand(nodeCommand().addCommand(removeNodeCommand()))
   program.addCommand(gatewayCommand())
   program.addCommand(newKeyCommand())
   program.addCommand(statusCommand())
@@ -32,6 +34,8 @@ export function buildProgram(): Command {
   program.addCommand(inspectCommand())
   program.addCommand(recoverCommandLine())
   program.addCommand(driveCommand())
+  program.addCommand(drainCommand())
+  program.addCommand(mapCommand())
   program.addCommand(releaseOrphansCommandLine())
   return program
 }
@@ -126,19 +130,26 @@ function driveCommand(): Command {
       .description('Makes an empty or missing directory a drive; or takes back one that was away.')
       .argument('DIR', 'a directory of the machine that the store runs on')
       .addOption(weightOption())
+      .addOption(homeOption())
       .action(addDrive),
     adminCommand('replace', 'drive replace')
       .description('Makes a directory the drive in place of another one, which is then emptied.')
       .argument('ID', 'the drive that goes')
       .argument('DIR', 'a directory of the machine that the store runs on')
       .addOption(weightOption())
+      .addOption(homeOption())
       .option('--wait', 'end only when nothing names the drive that goes any more')
       .addOption(timeoutOption())
       .action(replaceDrive),
+    adminCommand('weight', 'drive weight')
+      .description('Gives a drive another share of the data: what has to move follows.')
+      .argument('ID')
+      .argument('WEIGHT', 'relative to the other drives, which have GiB of their file systems')
+      .action(weighDrive),
     ...leavingCommands(),
   ]
   const command = new Command('drive')
-    .description('The drives of a running store: list, add, replace, drain, remove.')
+    .description('The drives of a running store: list, add, replace, weight, drain, remove.')
     .exitOverride((error) => leaveFrom('drive', error))
     .configureOutput(QUIET)
   for (const one of commands) command.addCommand(one)
@@ -166,11 +177,47 @@ function leavingCommands(): Command[] {
   ]
 }
 
+function drainCommand(): Command {
+  return adminCommand('drain')
+    .description(
+      'Empties a drive, or all drives of a node: what is on them moves to the others, while the store serves.',
+    )
+    .argument('ID', 'of a drive or of a node')
+    .option('--wait', 'end only when nothing names the drives any more')
+    .option('--cancel', 'leave off: they stay and get their share again')
+    .addOption(reEncodeOption())
+    .addOption(timeoutOption())
+    .action(drain)
+}
+
+function removeNodeCommand(): Command {
+  return adminCommand('remove', 'node remove')
+    .description('Takes a node out of the cluster, for ever, once nothing names its drives.')
+    .argument('ID')
+    .option('--drain', 'empty it first')
+    .option('--lost', 'it never comes back: make what it had again from the others')
+    .option('--wait', 'with --drain or --lost: wait until nothing names its drives')
+    .addOption(reEncodeOption())
+    .addOption(timeoutOption())
+    .action(removeNode)
+}
+
+function mapCommand(): Command {
+  return adminCommand('map')
+    .description('Shows what lies where in a cluster: slots by drive, replicas, and what moves.')
+    .option('--table', 'with the drives of every data partition')
+    .action(showMapOf)
+}
+
 function weightOption(): Option {
   return new Option(
     '--weight <N>',
     'its share of the data, relative to the others (default: GiB of its file system)',
   )
+}
+
+function homeOption(): Option {
+  return new Option('--node <ID>', 'of a cluster: the node that has the directory')
 }
 
 function reEncodeOption(): Option {

@@ -6,13 +6,18 @@ import { Countdown, showBar } from './progress.ts'
 
 const HEAD = ['Drive', 'State', 'Weight', 'Free', 'Metadata', 'Directory'] as const
 
+/** Of a cluster. */
+const HEAD_OF_NODES = ['Drive', 'Node', ...HEAD.slice(1)]
+
 /** All drives, and what is under way. `passes`: what is made again of drives that are gone is made by a check. */
 export function showDrives(
   { drives, moving }: DriveList,
   passes: readonly PassStatus[] = [],
 ): string[] {
+  const isOfNodes = drives.some(({ nodeId }) => nodeId !== undefined)
   const rows = drives.map((drive) => [
     String(drive.id),
+    ...(isOfNodes ? [drive.nodeId ?? ''] : []),
     showState(drive),
     showCount(drive.weight),
     showSpace(drive),
@@ -22,7 +27,7 @@ export function showDrives(
   const isMending = drives.some(({ state, isVacated }) => state === 'out' && !isVacated)
   const checks = isMending ? passes.filter(({ kind }) => kind === 'check') : []
   return [
-    ...alignColumns([HEAD, ...rows]),
+    ...alignColumns([isOfNodes ? HEAD_OF_NODES : HEAD, ...rows]),
     ...checks.map((check) => `Mending   ${showPass(check)}`),
     ...(moving === undefined ? [] : showMoving(moving)),
   ]

@@ -2,6 +2,7 @@
 // partitions brings their replicas where they are wanted, and does the chores of all if it leads the first.
 import type { ClosingStack } from '../kit/closing-stack.ts'
 import type { Log } from '../kit/log.ts'
+import { repeat } from '../kit/periodic.ts'
 import type { World } from '../kit/world.ts'
 import { hasTable } from '../placement/cluster-map.ts'
 import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
@@ -11,6 +12,7 @@ import type { Decisions, Reigning, ReplicasOfNode } from '../storage-node/replic
 import { ReplicaKeeper } from '../storage-node/replicated/replica-keeper.ts'
 import type { NodePeers } from '../storage-node/rpc/peers.ts'
 import { awaitBeginning } from './begin-cluster.ts'
+import { type DepartureParts, seeDrivesOut } from './departures.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
 import { Leadership } from './leadership.ts'
 import { NodePulse } from './node-pulse.ts'
@@ -30,6 +32,7 @@ export interface ChoreParts {
 /** Of a node that leads partitions. */
 export interface LeadingParts {
   decisions: Pick<Decisions, 'get'>
+  describe: DepartureParts['describe']
   host: Pick<ReplicasOfNode, 'onReign' | 'make'>
 }
 
@@ -48,7 +51,7 @@ export function startChores(parts: ChoreParts, opened: ClosingStack): Chores {
   const beginning = awaitBeginning({ ...parts, records })
   opened.defer(() => beginning.stop())
   const nodeOf = nodesOfDrives(coordinator)
-  const lead = ({ decisions, host }: LeadingParts): Pick<Leadership, 'handOver'> => {
+  const lead = ({ decisions, host, describe }: LeadingParts): Pick<Leadership, 'handOver'> => {
     const keeper = new ReplicaKeeper({
       ...{ ...parts, decisions },
       host: {
@@ -76,6 +79,12 @@ export function startChores(parts: ChoreParts, opened: ClosingStack): Chores {
     const steward = new Steward({ ...parts, nodeId, pulse, isInCharge }, times)
     steward.start()
     opened.defer(() => steward.stop())
+    const seeOut = async (): Promise<void> => {
+      if (isInCharge()) await seeDrivesOut({ ...parts, records, nodeOf, describe })
+    }
+    const { everyMs } = times
+    const seeing = repeat('see-drives-out', everyMs, seeOut, { clock: world.clock, log: parts.log })
+    opened.defer(() => seeing.stop())
     const leadership = new Leadership({
       ...{ ...parts, decisions, host, nodeOf },
       fitNodes: () =>

@@ -6,6 +6,7 @@ import type {
   ClusterNodeStatus,
   ClusterPartitionStatus,
   ClusterStatus,
+  MoveStatus,
 } from '../gateway/admin-api.ts'
 import { nameCode } from '../kit/erasure-code.ts'
 import type { Clock } from '../kit/world.ts'
@@ -14,29 +15,54 @@ import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import type { NodeRegistry } from '../placement/etcd/node-registry.ts'
 import type { PartitionRecords } from '../placement/etcd/partition-records.ts'
 import { replicaCountFor } from '../placement/replica-drives.ts'
+import type { NodePeers } from '../storage-node/rpc/peers.ts'
+import { ClusterDrives, type Described, sumMoves } from './cluster-drives.ts'
+import { beginClusterHeal, clusterHealing } from './cluster-healing.ts'
 import { readinessOfCluster } from './cluster-readiness.ts'
 import type { ClusterStore } from './cluster-store.ts'
+import { viewMap } from './map-view.ts'
 import type { NodeCare } from './node-care.ts'
 
 /** What the answers are made of. */
 export interface ClusterStatusParts {
   coordinator: Pick<EtcdCoordinator, 'state' | 'standing' | 'decide' | 'watch'>
-  registry: Pick<NodeRegistry, 'list'>
+  registry: Pick<NodeRegistry, 'list' | 'forget'>
+  peers: Pick<NodePeers, 'ask'>
   records: Pick<PartitionRecords, 'get'>
   care: Pick<NodeCare, 'nodesAway'>
   store: ClusterStore
-  clock: Pick<Clock, 'now'>
+  clock: Pick<Clock, 'now' | 'monotonicMs'>
 }
 
 /** What the root of a cluster can ask of a gateway. */
 export function openClusterApi(parts: ClusterStatusParts): ClusterApi {
   const { coordinator, store, clock } = parts
   const storage = { node: store.node, coordinator, drives: { find: () => undefined } }
+  const drives = new ClusterDrives(parts)
   const inspecting = { storage, objects: store.objects, clock }
   return {
     clusterStatus: async () => clusterStatusOf(parts),
     inspect: (request, signal) => inspectObject(request, inspecting, signal),
+    healing: async () => ({
+      ...(await clusterHealing(parts)),
+      ...movingOf(await drives.describe()),
+    }),
+    beginHeal: () => beginClusterHeal(parts),
+    map: async ({ withTable }) => {
+      const described = await drives.describe()
+      return viewMap({
+        ...{ state: coordinator.state, withTable, moving: sumMoves(described) },
+        recordOf: (partition) => parts.records.get(partition),
+        detailsOf: (drive) => drives.detailsOf(drive, described),
+      })
+    },
+    ...{ drives, nodes: drives.nodes },
   }
+}
+
+function movingOf(described: Described): { moves?: MoveStatus } {
+  const moves = sumMoves(described)
+  return moves === undefined ? {} : { moves }
 }
 
 function clusterStatusOf(parts: ClusterStatusParts): ClusterStatus {

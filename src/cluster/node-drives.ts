@@ -13,6 +13,7 @@ import type { MapDrive } from '../placement/cluster-map.ts'
 import type { Change, ClusterState, Coordinator } from '../placement/coordinator.ts'
 import {
   addDrives,
+  inOrder,
   markActive,
   moveDrive,
   type NewDrive,
@@ -197,16 +198,4 @@ async function describeDrives(
 
 function enterAll(entries: readonly NewDrive[]): Change {
   return inOrder([addDrives(entries), ...entries.map((entry) => moveDrive(entry.id, entry))])
-}
-
-/** One decision of several changes; those that change nothing are passed over. */
-function inOrder(changes: readonly Change[]): Change {
-  return (state) => {
-    let edited = state
-    for (const change of changes) {
-      const next = change(edited)
-      if (next !== undefined) edited = { ...next, epoch: state.epoch }
-    }
-    return edited === state ? undefined : edited
-  }
 }

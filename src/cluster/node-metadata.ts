@@ -17,6 +17,7 @@ import type { NodeService } from '../storage-node/rpc/node-service.ts'
 import type { PrimaryHints } from '../storage-node/rpc/partition-seams.ts'
 import { PartitionService } from '../storage-node/rpc/partition-service.ts'
 import type { NodePeers } from '../storage-node/rpc/peers.ts'
+import { closedDriveNamedBy } from './closed-drives.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
 import { LedPartitions } from './led-partitions.ts'
 import type { NodeStorage } from './node-storage.ts'
@@ -40,6 +41,7 @@ export interface NodeMetadata {
   host: ReplicaHost
   led: LedPartitions
   decisions: RecordDecisions
+  records: PartitionRecords
   transport: PeerTransport
   /** Who leads partitions, as last heard. */
   primaries: PrimaryHints
@@ -74,6 +76,8 @@ export async function openNodeMetadata(
   const led = new LedPartitions({
     ...{ world, log, replicas: host, graceMs },
     admit: (partition, command) => {
+      const closed = closedDriveNamedBy(coordinator.state.map, command)
+      if (closed !== undefined) throw new Overloaded(`drive ${closed} is leaving the cluster`)
       if (!isGrowing(command)) return
       const driveId = parseReplicaId(decisions.get(partition)?.primary ?? '')?.driveId
       if (driveId === undefined || hasRoomForRows(storage.space, driveId)) return
@@ -91,7 +95,8 @@ export async function openNodeMetadata(
   const founder = new Founder({ world, log, records, host, transport, partitionCount })
   opened.defer(() => founder.close())
   return {
-    ...{ host, led, decisions, transport, primaries, services: [replicas, partitions] },
+    ...{ host, led, decisions, records, transport, primaries },
+    services: [replicas, partitions],
     start: () => {
       host.start()
       founder.start()

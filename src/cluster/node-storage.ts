@@ -9,6 +9,7 @@ import type { ClosingStack } from '../kit/closing-stack.ts'
 import type { Log } from '../kit/log.ts'
 import type { Registry } from '../kit/metrics.ts'
 import { repeat } from '../kit/periodic.ts'
+import { Turns } from '../kit/turns.ts'
 import type { World } from '../kit/world.ts'
 import { type Coordinator, CoordinatorUnavailable } from '../placement/coordinator.ts'
 import { markOut } from '../placement/coordinator-changes.ts'
@@ -35,6 +36,8 @@ export interface NodeStorage {
   drives: LiveDrives
   space: SpaceWatch
   care: CareOfDrives
+  /** Whoever tells the map of drives, or makes new ones, takes turns. */
+  entering: Turns
   /** As it was handed in, but that what is done on the drives is observed. */
   world: World
   /** Begins to watch over the drives, and to tell the map of them. */
@@ -63,16 +66,17 @@ export async function openNodeStorage(
   await startSpaceWatch(space, parts, opened)
   // Replicas on a drive that hangs are too late for a majority of others, and the map wants them elsewhere once it is out.
   const leaveMetadata = (): void => {}
+  const entering = new Turns()
   const care = new CareOfDrives({ ...parts, observers, coordinator, leaveMetadata })
   opened.defer(() => care.close())
   return {
     node: observers.guard(live.node),
     lists: live.lists,
     drives: live,
-    ...{ space, care, world: observers.world },
+    ...{ space, care, entering, world: observers.world },
     serve: async (replicas) => {
       live.serve(replicasOn(replicas), care)
-      await startTelling({ live, home }, parts, opened)
+      await startTelling({ live, home, entering }, parts, opened)
     },
   }
 }
@@ -103,20 +107,22 @@ function withoutFiles(coordinator: Coordinator) {
 
 /** Tells the map of the drives now, and again for as long as there is something that it does not know. */
 async function startTelling(
-  { live, home }: { live: LiveDrives; home: DriveHome },
+  { live, home, entering }: { live: LiveDrives; home: DriveHome; entering: Turns },
   parts: NodeStorageParts,
   opened: ClosingStack,
 ): Promise<void> {
   const { world, log } = parts
   const here = live.list().filter(({ failure }) => failure === undefined)
   const returning = new Set(here.map(({ id }) => id))
-  const tell = async (): Promise<void> => {
+  const tellAll = async (): Promise<void> => {
+    await leaveRemoved(live, parts)
     await enterMap(live.list(), home, parts)
     // Only once: what is put aside later comes back by its care.
     if (returning.size > 0) await markServing([...returning], parts)
     returning.clear()
     await tellFailures(live.list(), parts)
   }
+  const tell = (): Promise<void> => entering.run(tellAll)
   try {
     await tell()
   } catch (error) {
@@ -125,6 +131,19 @@ async function startTelling(
   }
   const telling = repeat('tell-of-drives', TELL_EVERY_MS, tell, { clock: world.clock, log })
   opened.defer(() => telling.stop())
+}
+
+/** Drives that were removed from the cluster are closed, and can be taken away. */
+async function leaveRemoved(
+  live: LiveDrives,
+  { coordinator, log }: Pick<NodeStorageParts, 'coordinator' | 'log'>,
+): Promise<void> {
+  const { removed = [] } = coordinator.state.map
+  for (const { id, path } of live.list()) {
+    if (!removed.includes(id)) continue
+    await live.leave(id)
+    log.info({ drive: id, path }, 'a drive was removed from the cluster and is closed here')
+  }
 }
 
 async function tellFailures(

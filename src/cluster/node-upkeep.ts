@@ -63,6 +63,8 @@ export interface NodeUpkeep {
   healNow(): void
   /** Looks at what others say of blobs of a partition that is led here. Throws Overloaded when it is too much. */
   take(partition: MetaPartitionId, report: BlobReport): void
+  /** Rows name drives that are to leave: what has to move is counted again soon. */
+  moveAgain(): void
 }
 
 // Stripes of the healer: of the blobs that it works on at once each has one, or waits for it.
@@ -112,6 +114,7 @@ export function startNodeUpkeep(
       if (running.upkeep === undefined) throw new Overloaded('upkeep has not begun here')
       running.upkeep.take(partition, report)
     },
+    moveAgain: () => running.upkeep?.healer.moveAgain(),
   }
 }
 

@@ -18,8 +18,11 @@ import { answerPings, joinServices, type NodePeers } from '../storage-node/rpc/p
 import { VERSIONS } from '../storage-node/rpc/session-format.ts'
 import { ShardService } from '../storage-node/rpc/shard-service.ts'
 import { type Chores, startChores } from './chores.ts'
+import { DepartureCounts } from './departure-counts.ts'
+import { describeDrivesOf } from './departures.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
 import { NodeCare } from './node-care.ts'
+import { NodeDriveService } from './node-drive-service.ts'
 import { openNodeFiles } from './node-files.ts'
 import { type NodeMetadata, openNodeMetadata } from './node-metadata.ts'
 import { readinessOfNode } from './node-readiness.ts'
@@ -88,13 +91,32 @@ export async function runNode(
     findLed: (id) => metadata.led.find(id),
     primaries: metadata.primaries,
   })
-  const services = [shards, answerPings(), ...metadata.services, door.service]
+  let running: NodeUpkeep | undefined
+  const counts = new DepartureCounts({
+    ...{ ...parts, ...metadata },
+    onNamed: () => running?.moveAgain(),
+  })
+  opened.defer(() => counts.stop())
+  const drives = new NodeDriveService({
+    ...{ ...parts, storage, home: { nodeId, zone } },
+    moves: () => running?.progress()?.moves,
+    counts: () => counts.counts,
+  })
+  const services = [shards, answerPings(), ...metadata.services, door.service, drives]
   const service = joinServices(services)
   const origin = await parts.listen(service)
-  await register({ nodeId, origin, zone }, { ...parts, nodes }, opened)
+  const isRemoved = ({ id }: { id: number }): boolean =>
+    coordinator.state.map.removed?.includes(id) === true
+  const isGone = (): boolean => storage.drives.list().every(isRemoved)
+  await register({ nodeId, origin, zone }, { ...parts, nodes, isGone }, opened)
   metadata.start()
   const chores = startChores({ ...parts, peers }, opened)
-  const leadership = chores.lead(metadata)
+  const leadership = chores.lead({
+    ...metadata,
+    describe: (to, deadlineMs) =>
+      to === nodeId ? drives.describe() : describeDrivesOf(to, { peers, deadlineMs }),
+  })
+  drives.watch(opened)
   const upkeep = startNodeUpkeep(
     options,
     {
@@ -108,6 +130,7 @@ export async function runNode(
     },
     opened,
   )
+  running = upkeep
   door.open(upkeep)
   return {
     origin,
@@ -151,7 +174,12 @@ function drivesOfCluster(
 /** Tells etcd where the node is; while etcd is away, the others go by what was told before. */
 async function register(
   { nodeId, origin, zone }: { nodeId: string; origin: string; zone: string | undefined },
-  { nodes, world, log }: Pick<RunNodeParts, 'world' | 'log'> & { nodes: NodeRegistry },
+  {
+    nodes,
+    world,
+    log,
+    isGone,
+  }: Pick<RunNodeParts, 'world' | 'log'> & { nodes: NodeRegistry; isGone(): boolean },
   opened: ClosingStack,
 ): Promise<void> {
   const node: NodeRegistration = {
@@ -162,6 +190,8 @@ async function register(
   const { bootId } = node
   // An etcd that was restored may have forgotten it.
   const tell = async (): Promise<void> => {
+    // A node whose drives were all removed is one no more.
+    if (isGone()) return
     const isTold = nodes.list().some((known) => known.id === nodeId && known.bootId === bootId)
     if (!isTold) await nodes.register(node)
   }

@@ -1,7 +1,9 @@
 // The drives of the store as its root sees them, and the commands about them.
 import type {
+  AddDrive,
   DriveDetails,
   DriveList,
+  DriveOutcome,
   DriveStatus,
   DrivesApi,
   MoveStatus,
@@ -18,11 +20,20 @@ export function openDriveAdmin(storage: EmbeddedStorage): DrivesApi {
   const { commands } = storage
   return {
     list: () => listDrives(storage),
-    add: (request) => commands.add(request),
-    replace: (request) => commands.replace(request),
+    add: (request) => onThisMachine(request, () => commands.add(request)),
+    replace: (request) => onThisMachine(request, () => commands.replace(request)),
     drain: (request) => commands.drain(request),
+    weigh: (request) => commands.weigh(request),
     remove: (driveId) => commands.remove(driveId),
   }
+}
+
+async function onThisMachine(
+  { nodeId }: AddDrive,
+  work: () => Promise<DriveOutcome>,
+): Promise<DriveOutcome> {
+  if (nodeId === undefined) return await work()
+  return { kind: 'refused', sentence: 'this store runs on one machine and has no nodes.' }
 }
 
 /** Every drive of the map, in words of people. */

@@ -2,7 +2,13 @@
 // cut off at any step by a crash and given again: until the map names a drive nothing depends on it, and from then on
 // every start finds it.
 import { isAbsolute, resolve } from 'node:path'
-import type { AddDrive, DrainDrive, DriveOutcome, ReplaceDrive } from '../gateway/admin-api.ts'
+import type {
+  AddDrive,
+  DrainDrive,
+  DriveOutcome,
+  ReplaceDrive,
+  WeighDrive,
+} from '../gateway/admin-api.ts'
 import { type ErasureCode, nameCode } from '../kit/erasure-code.ts'
 import { Semaphore } from '../kit/semaphore.ts'
 import type { World } from '../kit/world.ts'
@@ -12,11 +18,12 @@ import {
   addDrive,
   drainDrive,
   markActive,
+  moveDrive,
   type NewDrive,
   removeDrive,
   replaceDrive,
   reserveDriveId,
-  setPath,
+  setWeight,
   undrainDrive,
 } from '../placement/coordinator-changes.ts'
 import {
@@ -25,6 +32,7 @@ import {
   refuseRemove,
   refuseReplace,
   refuseUndrain,
+  refuseWeight,
 } from '../placement/drive-edits.ts'
 import { type DriveMarker, inspectDrive } from '../storage-node/drive-format.ts'
 import { endJoining, isJoining } from '../storage-node/joining.ts'
@@ -43,6 +51,8 @@ export interface DriveCommandParts {
   reducedCode?: ErasureCode | undefined
   /** Why what has to move once the map is `after` does not fit on the drives that stay; undefined where it may. */
   refuseForRoom(driveId: number, after: ClusterState['map']): Promise<string | undefined>
+  /** Where its drives are at home, of the node of a cluster. */
+  home?: { nodeId: string; zone?: string | undefined }
   /** Keeps on a new drive what every drive keeps. */
   welcome(drive: { id: number; path: string }): Promise<void>
 }
@@ -107,6 +117,16 @@ export class DriveCommands {
     })
   }
 
+  /** A drive gets another share of the data. */
+  weigh({ driveId, weight }: WeighDrive): Promise<DriveOutcome> {
+    return this.#inTurn(`drive ${driveId}`, async () => {
+      const { map } = this.#parts.coordinator.state
+      refuse(refuseWeight(map, driveId))
+      await this.#decide(setWeight(driveId, weight), () => this.#find(driveId)?.weight === weight)
+      return done(driveId, `drive ${driveId} weighs ${weight} now: its share of the data follows.`)
+    })
+  }
+
   /** A drive that nothing names any more leaves the store for ever. */
   remove(driveId: number): Promise<DriveOutcome> {
     return this.#inTurn(`drive ${driveId}`, async () => {
@@ -123,6 +143,11 @@ export class DriveCommands {
 
   get #map(): ClusterState['map'] {
     return this.#parts.coordinator.state.map
+  }
+
+  get #home(): Pick<MapDrive, 'nodeId' | 'zone'> {
+    const { nodeId, zone } = this.#parts.home ?? {}
+    return { ...(nodeId === undefined ? {} : { nodeId }), ...(zone === undefined ? {} : { zone }) }
   }
 
   #find(driveId: number): MapDrive | undefined {
@@ -211,7 +236,7 @@ export class DriveCommands {
     await this.#parts.drives.join({ path, marker })
     await this.#parts.welcome({ id: marker.driveId, path })
     const { driveId: id, uuid } = marker
-    return { id, uuid, weight: weight ?? (await this.#weigh(path)), path }
+    return { id, uuid, weight: weight ?? (await this.#weigh(path)), path, ...this.#home }
   }
 
   async #make(path: string): Promise<DriveMarker> {
@@ -262,7 +287,7 @@ export class DriveCommands {
     const { id } = drive
     await this.#parts.drives.join({ path, marker })
     try {
-      await this.#decide(back(id, path), () => this.#find(id)?.state !== 'out')
+      await this.#decide(back(id, { path, ...this.#home }), () => this.#find(id)?.state !== 'out')
     } catch (error) {
       if (this.#find(id)?.state === 'out') await this.#parts.drives.leave(id)
       throw error
@@ -298,11 +323,11 @@ export class DriveCommands {
   }
 }
 
-function back(driveId: number, path: string): Change {
+function back(driveId: number, place: Parameters<typeof moveDrive>[1]): Change {
   return (state) => {
     const active = markActive(driveId)(state)
     const there = { ...state, ...active }
-    return setPath(driveId, path)(there) ?? active
+    return moveDrive(driveId, place)(there) ?? active
   }
 }
 

@@ -77,6 +77,8 @@ export interface SpaceStatus {
 
 /** A drive as `kintsugi drive list` shows it. */
 export interface DriveDetails extends DriveStatus {
+  /** Clusters: the node that has it. */
+  nodeId?: string
   /** Share of the data, relative to the others: GiB of its file system. */
   weight: number
   /** It is to be emptied. */
@@ -113,8 +115,10 @@ export interface DriveList {
   moving?: MoveStatus
 }
 
-/** A directory of the machine that the store runs on is to be a drive. */
+/** A directory of the machine that the store runs on, or of a node, is to be a drive. */
 export interface AddDrive {
+  /** Clusters: the node whose directory it is. */
+  nodeId?: string
   /** Absolute. */
   path: string
   /** By the size of its file system when absent. */
@@ -135,6 +139,12 @@ export interface DrainDrive {
   reEncode: boolean
 }
 
+/** A drive is to have another share of the data. */
+export interface WeighDrive {
+  driveId: number
+  weight: number
+}
+
 /** A command about drives was carried out. Sentences are for people. */
 export interface DriveDone {
   driveId: number
@@ -151,7 +161,61 @@ export interface DrivesApi {
   add(request: AddDrive): Promise<DriveOutcome>
   replace(request: ReplaceDrive): Promise<DriveOutcome>
   drain(request: DrainDrive): Promise<DriveOutcome>
+  weigh(request: WeighDrive): Promise<DriveOutcome>
   remove(driveId: number): Promise<DriveOutcome>
+}
+
+/** All drives of a node are to be emptied, or not any more. */
+export interface DrainNode {
+  nodeId: string
+  isCancelled: boolean
+  reEncode: boolean
+  /** It never comes back: what it had is made again from the others. Refused while it answers. */
+  isLost: boolean
+}
+
+/** A command about a node was carried out. Sentences are for people. */
+export interface NodeDone {
+  nodeId: string
+  sentence: string
+}
+
+/** What a command about a node gave. */
+export type NodeOutcome = ({ kind: 'done' } & NodeDone) | { kind: 'refused'; sentence: string }
+
+/** What can be done with the nodes of a cluster while it serves. */
+export interface NodesApi {
+  drain(request: DrainNode): Promise<NodeOutcome>
+  remove(nodeId: string): Promise<NodeOutcome>
+}
+
+/** A drive as `kintsugi map` shows it: what the table of slots gives it, and what it still has. */
+export interface MappedDrive extends DriveDetails {
+  zone?: string
+  /** Of the data partitions, how many have a slot of theirs on it, and how many should by weight. */
+  slots: number
+  idealSlots: number
+  /** Partitions whose spare it is. */
+  spares: number
+  /** Metadata partitions that it leads. */
+  leads: number
+}
+
+/** Where everything lies in a cluster, and what moves. */
+export interface MapView {
+  /** Of the decision that made it so. */
+  epoch: number
+  code: string
+  partitions: number
+  metaPartitions: number
+  drives: readonly MappedDrive[]
+  moving?: MoveStatus
+  /** Metadata partitions whose replicas are changing. */
+  changing: readonly number[]
+  /** Ids of drives that were removed. */
+  removed: readonly number[]
+  /** By data partition: the drives of its slots in order, spares behind. Only when it was asked for. */
+  table?: readonly (readonly number[])[]
 }
 
 /** How many partitions of metadata have all their replicas. */
@@ -190,13 +254,15 @@ export interface HealingStatus {
   /** A scrub that began after the last event left nothing owed, and nothing is known to be owed now. */
   verified: boolean
   lastVerifiedMs?: number
-  /** The last start, change of a drive or damage that a reader found. */
+  /** The last start, change of a drive or damage that a reader found. Clusters: 0, they have many. */
   lastEventMs: number
   queued: number
   /** Blobs that owe shards for which there is no drive. */
   waiting: number
   passes: readonly PassStatus[]
   ended: { check: number; scrub: number }
+  /** Clusters: scrubs that ended, by node; one that does not answer is not among them. */
+  endedScrubs?: Readonly<Record<string, number>>
   /** What moves because drives came or leave. */
   moves?: MoveStatus
   checkedBlobs: number
@@ -216,6 +282,8 @@ export interface HealBegun {
   askedMs: number
   /** It is over when so many scrubs have ended. */
   scrubsEnded: number
+  /** Clusters: by node; it is over when each of them has ended so many. */
+  nodes?: Readonly<Record<string, number>>
 }
 
 /** Which object to look at; parts with numbers above `afterPart`. */
@@ -348,4 +416,10 @@ export interface ClusterStatus {
 export interface ClusterApi {
   clusterStatus(): Promise<ClusterStatus>
   inspect: AdminApi['inspect']
+  healing(): Promise<HealingStatus>
+  /** As AdminApi.beginHeal(), by all nodes. */
+  beginHeal(): Promise<HealBegun>
+  map(options: { withTable: boolean }): Promise<MapView>
+  drives: DrivesApi
+  nodes: NodesApi
 }

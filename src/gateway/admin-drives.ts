@@ -1,5 +1,13 @@
-// What the admin API is asked about drives: /_kintsugi/v1/drives and the commands below it.
-import type { AddDrive, DriveDone, DriveOutcome, DrivesApi } from './admin-api.ts'
+// What the admin API is asked about drives and nodes: /_kintsugi/v1/drives, nodes, and the commands below them.
+import type {
+  AddDrive,
+  DriveDone,
+  DriveOutcome,
+  DrivesApi,
+  NodeDone,
+  NodeOutcome,
+  NodesApi,
+} from './admin-api.ts'
 import type { Query } from './call.ts'
 import { S3Error } from './s3-error.ts'
 
@@ -18,11 +26,11 @@ export interface DriveCommand {
 /** The commands by the last part of their path; all of them are POST. */
 export const DRIVE_COMMANDS: Readonly<Record<string, DriveCommand>> = {
   add: {
-    parameters: ['path', 'weight'],
+    parameters: ['path', 'weight', 'node'],
     run: (api, query) => api.add(parsePlace(query)),
   },
   replace: {
-    parameters: ['drive', 'path', 'weight'],
+    parameters: ['drive', 'path', 'weight', 'node'],
     run: (api, query) => api.replace({ driveId: parseDrive(query), ...parsePlace(query) }),
   },
   drain: {
@@ -34,10 +42,54 @@ export const DRIVE_COMMANDS: Readonly<Record<string, DriveCommand>> = {
         reEncode: query['re-encode'] !== undefined,
       }),
   },
+  weight: {
+    parameters: ['drive', 'weight'],
+    run: (api, query) => {
+      const weight = parseWeight(query)
+      if (weight === undefined) throw wrongArgument('weight', 'is missing')
+      return api.weigh({ driveId: parseDrive(query), weight })
+    },
+  },
   remove: {
     parameters: ['drive'],
     run: (api, query) => api.remove(parseDrive(query)),
   },
+}
+
+/** One command about a node. */
+export interface NodeCommand {
+  parameters: readonly string[]
+  run(api: NodesApi, query: Query): Promise<NodeOutcome>
+}
+
+/** The commands about nodes by the last part of their path; all of them are POST. */
+export const NODE_COMMANDS: Readonly<Record<string, NodeCommand>> = {
+  drain: {
+    parameters: ['node', 'cancel', 're-encode', 'lost'],
+    run: (api, query) =>
+      api.drain({
+        nodeId: parseNode(query),
+        isCancelled: query.cancel !== undefined,
+        reEncode: query['re-encode'] !== undefined,
+        isLost: query.lost !== undefined,
+      }),
+  },
+  remove: {
+    parameters: ['node'],
+    run: (api, query) => api.remove(parseNode(query)),
+  },
+}
+
+/** What was done. Throws DriveRefusal. */
+export async function runNodeCommand(
+  { run }: NodeCommand,
+  api: NodesApi,
+  query: Query,
+): Promise<NodeDone> {
+  const outcome = await run(api, query)
+  if (outcome.kind === 'refused') throw new DriveRefusal(outcome.sentence)
+  const { kind: _, ...done } = outcome
+  return done
 }
 
 /** What was done. Throws DriveRefusal. */
@@ -52,12 +104,27 @@ export async function runDriveCommand(
   return done
 }
 
-function parsePlace({ path, weight }: Query): AddDrive {
+function parsePlace(query: Query): AddDrive {
+  const { path } = query
   if (!path) throw wrongArgument('path', 'is missing')
-  if (weight === undefined) return { path }
+  const weight = parseWeight(query)
+  return {
+    path,
+    ...(weight === undefined ? {} : { weight }),
+    ...(query.node === undefined ? {} : { nodeId: parseNode(query) }),
+  }
+}
+
+function parseWeight({ weight }: Query): number | undefined {
+  if (weight === undefined) return undefined
   if (!/^\d{1,9}$/.test(weight) || Number(weight) < 1)
     throw wrongArgument('weight', 'is not a whole number from 1 on')
-  return { path, weight: Number(weight) }
+  return Number(weight)
+}
+
+function parseNode({ node = '' }: Query): string {
+  if (!/^[0-9a-f]{16}$/.test(node)) throw wrongArgument('node', 'is not the id of a node')
+  return node
 }
 
 function parseDrive({ drive = '' }: Query): number {

@@ -8,7 +8,13 @@ import {
   type InspectedObject,
   type InspectRequest,
 } from './admin-api.ts'
-import { DRIVE_COMMANDS, DriveRefusal, runDriveCommand } from './admin-drives.ts'
+import {
+  DRIVE_COMMANDS,
+  DriveRefusal,
+  NODE_COMMANDS,
+  runDriveCommand,
+  runNodeCommand,
+} from './admin-drives.ts'
 import type { AuthParts } from './auth/auth-request.ts'
 import { authenticateHeader } from './auth/header-v4.ts'
 import { ALGORITHM, EMPTY_SHA256 } from './auth/sigv4.ts'
@@ -65,21 +71,52 @@ const RESOURCES: Resources<AdminApi> = new Map<string, AdminResource<AdminApi>>(
     { parameters: [], methods: { POST: async ({ api }) => api.releaseOrphans() } },
   ],
   ['inspect', INSPECT],
-  ['drives', { parameters: [], methods: { GET: async ({ api }) => api.drives.list() } }],
-  ...Object.entries(DRIVE_COMMANDS).map(([name, command]): [string, AdminResource<AdminApi>] => [
-    `drives/${name}`,
-    {
-      parameters: command.parameters,
-      methods: { POST: ({ api, query }) => runDriveCommand(command, api.drives, query) },
-    },
-  ]),
+  ...driveResources(),
 ])
 
 /** Of a cluster, through any gateway. */
 const CLUSTER_RESOURCES: Resources<ClusterApi> = new Map<string, AdminResource<ClusterApi>>([
   ['status', { parameters: [], methods: { GET: async ({ api }) => api.clusterStatus() } }],
   ['inspect', INSPECT],
+  [
+    'heal',
+    {
+      parameters: [],
+      methods: { GET: ({ api }) => api.healing(), POST: ({ api }) => api.beginHeal() },
+    },
+  ],
+  [
+    'map',
+    {
+      parameters: ['table'],
+      methods: { GET: ({ api, query }) => api.map({ withTable: query.table !== undefined }) },
+    },
+  ],
+  ...driveResources(),
+  ...Object.entries(NODE_COMMANDS).map(([name, command]): [string, AdminResource<ClusterApi>] => [
+    `nodes/${name}`,
+    {
+      parameters: command.parameters,
+      methods: { POST: ({ api, query }) => runNodeCommand(command, api.nodes, query) },
+    },
+  ]),
 ])
+
+function driveResources(): [string, AdminResource<Pick<AdminApi, 'drives'>>][] {
+  const list: Action<Pick<AdminApi, 'drives'>> = async ({ api }) => api.drives.list()
+  return [
+    ['drives', { parameters: [], methods: { GET: list } }],
+    ...Object.entries(DRIVE_COMMANDS).map(
+      ([name, command]): [string, AdminResource<Pick<AdminApi, 'drives'>>] => [
+        `drives/${name}`,
+        {
+          parameters: command.parameters,
+          methods: { POST: ({ api, query }) => runDriveCommand(command, api.drives, query) },
+        },
+      ],
+    ),
+  ]
+}
 
 /** The address of an admin request; undefined for what is S3's. A bucket in the Host makes any path a key. */
 export function findAdminAddress(

@@ -20,6 +20,11 @@ export interface MapDrive {
   isLeaving?: true
   /** A verified pass found no row and no replica of metadata that names it. Never of a drive that is active. */
   isVacated?: true
+  /**
+   * Clusters: the epoch of the decision from which on no row may come to name it: who leads a partition and knows of it takes
+   * no command that would. Never of a drive that is active (departure.ts).
+   */
+  closedEpoch?: number
   /** Where it was last found: looked at when nobody names its directory. Absolute. */
   path?: string
   /** Clusters: the node that has it, 16 hex digits. Nodes may be lost as a whole. Absent embedded. */
@@ -41,6 +46,8 @@ export interface ClusterMap {
   slots: number[][]
   /** Shards of the widest code that blobs may still have, since a row of the table was longer once. */
   widestShards?: number
+  /** Clusters: ids of drives that were removed, in order. They never come back. Absent: none. */
+  removed?: number[]
   /** Seed of the key hash: secret, so that nobody can aim keys at one partition. Decimal u64. */
   seed: string
 }

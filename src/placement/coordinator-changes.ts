@@ -27,7 +27,7 @@ export function markActive(driveId: number): Change {
   return (state) => {
     const drive = findDrive(state, driveId)
     if (drive?.state !== 'out') return undefined
-    const back = editDrive(state, driveId, ({ reason: _reason, isVacated: _, ...found }) =>
+    const back = editDrive(reopened(state, driveId), driveId, ({ reason: _reason, ...found }) =>
       found.isLeaving ? { ...found, state: 'draining' } : { ...found, state: 'active' },
     )
     // One whose draining was called off while it was out has nothing yet.
@@ -107,7 +107,7 @@ export function undrainDrive(driveId: number): Change {
     const drive = findDrive(state, driveId)
     if (!drive?.isLeaving) return undefined
     return withNewSlots(
-      editDrive(state, driveId, ({ isLeaving: _leaving, isVacated: _vacated, ...found }) => ({
+      editDrive(reopened(state, driveId), driveId, ({ isLeaving: _leaving, ...found }) => ({
         ...found,
         state: found.state === 'out' ? 'out' : 'active',
       })),
@@ -135,13 +135,15 @@ export function removeDrive(driveId: number): Change {
       return undefined
     if (isReplicaOn(state, driveId)) return undefined
     const drives = state.map.drives.filter(({ id }) => id !== driveId)
-    const left = { ...state, map: { ...state.map, drives } }
+    // Embedded the drives themselves know it: a marker that no map names is one of a drive that was removed.
+    const removed = state.cluster ? { removed: withRemoved(state.map, driveId) } : {}
+    const left = { ...state, map: { ...state.map, drives, ...removed } }
     // A drive that was only out has its slots still.
     return state.map.slots.some((row) => row.includes(driveId)) ? withNewSlots(left) : left
   }
 }
 
-/** A verified pass found nothing that names a drive which is out or draining. */
+/** Embedded: a verified pass found nothing that names a drive which is out or draining. Clusters: departure.ts. */
 export function vacate(driveId: number): Change {
   return (state) => {
     const drive = findDrive(state, driveId)
@@ -235,6 +237,18 @@ export function startPartitions(whole: ReadonlyMap<number, readonly Replica[]>):
   }
 }
 
+/** One decision of several changes; those that change nothing are passed over. */
+export function inOrder(changes: readonly Change[]): Change {
+  return (state) => {
+    let edited = state
+    for (const change of changes) {
+      const next = change(edited)
+      if (next !== undefined) edited = { ...next, epoch: state.epoch }
+    }
+    return edited === state ? undefined : edited
+  }
+}
+
 /** Active, unless there is such a drive or its id was never reserved. */
 function takeIn(state: ClusterState, drive: NewDrive): ClusterState | undefined {
   const { drives } = state.map
@@ -247,6 +261,19 @@ function takeIn(state: ClusterState, drive: NewDrive): ClusterState | undefined 
     ...(zone === undefined ? {} : { zone }),
   }
   return { ...state, map: { ...state.map, drives: [...drives, added] } }
+}
+
+/** Rows may come to name it again. */
+function reopened(state: ClusterState, driveId: number): ClusterState {
+  return editDrive(
+    state,
+    driveId,
+    ({ isVacated: _vacated, closedEpoch: _closed, ...found }) => found,
+  )
+}
+
+function withRemoved({ removed = [] }: ClusterState['map'], driveId: number): number[] {
+  return [...removed, driveId].sort((left, right) => left - right)
 }
 
 function leave(state: ClusterState, driveId: number): ClusterState {

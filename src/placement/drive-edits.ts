@@ -45,7 +45,7 @@ export function planDrainNode(
   const staying = stayingDrives(drives).map(({ id }) => id)
   if (staying.length === 0)
     return { kind: 'refused', sentence: `node ${nodeId} is being emptied already.` }
-  const plan = planWithout(map, staying, options, `kintsugi node drain ${nodeId}`)
+  const plan = planWithout(map, staying, options, `kintsugi drain ${nodeId}`)
   if (plan.kind === 'planned') return plan
   return { kind: 'refused', sentence: `node ${nodeId} can not be drained: ${plan.sentence}` }
 }
@@ -75,6 +75,14 @@ export function refuseReplace(map: ClusterMap, driveId: number): string | undefi
   if (drive.isLeaving) {
     return `drive ${driveId} is being emptied already, and its slots are others' by now: add the new drive instead.`
   }
+  return undefined
+}
+
+/** Why a drive can not get another weight; undefined when it can. */
+export function refuseWeight(map: ClusterMap, driveId: number): string | undefined {
+  const drive = findDrive(map, driveId)
+  if (!drive) return unknownDrive(map, driveId)
+  if (drive.isLeaving) return `drive ${driveId} is being emptied: it gets no share any more.`
   return undefined
 }
 

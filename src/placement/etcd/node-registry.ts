@@ -72,6 +72,16 @@ export class NodeRegistry {
     throw new Error(`another node registered as ${node.id} in the same moment`)
   }
 
+  /** Forgets a node that was removed. Rejects with CoordinatorUnavailable. */
+  async forget(nodeId: string): Promise<void> {
+    const key = `${NODE_KEYS}${nodeId}`
+    const { keys } = await this.#mirror.refresh()
+    const known = keys.get(key)
+    if (known === undefined) return
+    const compare = [{ key, modRevision: known.modRevision }]
+    await this.#mirror.commit({ compare, changes: [{ kind: 'delete', key }] })
+  }
+
   /** Shows signs of life until `signal` is aborted, then takes the hint away. Goes on by itself when etcd comes back. */
   async showSigns(nodeId: string, signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts.world

@@ -3,10 +3,12 @@
 import { asBuffer } from '../../kit/bytes.ts'
 import type { World } from '../../kit/world.ts'
 import { CoordinatorUnavailable } from '../coordinator.ts'
+import { isClosedToRows } from '../departure.ts'
+import type { Compare } from './etcd-wire.ts'
 import type { KeyImage } from './key-image.ts'
-import type { NextRecord, PartitionRecord } from './leadership.ts'
+import { holds, type NextRecord, type PartitionRecord } from './leadership.ts'
 import type { EtcdMirror } from './mirror.ts'
-import { fromJson, toJson } from './state-keys.ts'
+import { fromJson, HEAD_KEY, readAgreed, toJson } from './state-keys.ts'
 
 /** What became of a change. `lost`: another one was quicker. `unchanged`: the change itself wanted nothing. */
 export type RecordChange =
@@ -60,8 +62,17 @@ export class PartitionRecords {
     const found = recordIn(image, partitionId)
     const next = change(found)
     if (next === undefined) return { kind: 'unchanged', found }
+    const added = next.replicas.filter((replica) => !holds(found?.replicas ?? [], replica))
+    // What is closed by the map that it is compared with gets no replica: a drive leaves on that (departure.ts).
+    const isGrowing = found !== undefined && added.length > 0
+    if (isGrowing && added.some(({ driveId }) => isClosedIn(image, driveId)))
+      return { kind: 'unchanged', found }
     const record = { ...next, id: asBuffer(this.#world.random.bytes(8)).toString('hex') }
-    return await this.#swap(partitionId, record, revisionIn(image, partitionId))
+    const compare = [
+      { key: keyOf(partitionId), modRevision: revisionIn(image, partitionId) },
+      ...(isGrowing ? [{ key: HEAD_KEY, modRevision: headRevisionIn(image) }] : []),
+    ]
+    return await this.#swap(partitionId, record, compare)
   }
 
   /**
@@ -81,11 +92,11 @@ export class PartitionRecords {
   async #swap(
     partitionId: number,
     record: PartitionRecord,
-    onRevision: number,
+    compare: readonly Compare[],
   ): Promise<RecordChange> {
     const key = keyOf(partitionId)
     const commit = {
-      compare: [{ key, modRevision: onRevision }],
+      compare,
       changes: [{ kind: 'put', key, value: toJson(record) } as const],
     }
     let open: unknown
@@ -119,6 +130,15 @@ export function recordIn(
 
 function revisionIn({ keys }: KeyImage, partitionId: number): number {
   return keys.get(keyOf(partitionId))?.modRevision ?? 0
+}
+
+function headRevisionIn({ keys }: KeyImage): number {
+  return keys.get(HEAD_KEY)?.modRevision ?? 0
+}
+
+function isClosedIn(image: KeyImage, driveId: number): boolean {
+  const map = readAgreed(image)?.state.map
+  return map !== undefined && isClosedToRows(map, driveId)
 }
 
 function keyOf(partitionId: number): string {

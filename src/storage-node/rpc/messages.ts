@@ -30,6 +30,10 @@ export const MessageType = {
   AskUpkeep: 65,
   /** Everything that can be mended is to be mended now. */
   MendNow: 66,
+  /** How the drives of a node stand. */
+  DescribeDrives: 72,
+  /** A directory of the node is to become a drive. */
+  EnterDrive: 73,
 } as const
 
 /** One request of a batch. `id` is of this batch only; `deadlineMs` on the clock of who is asked. */

@@ -22,7 +22,7 @@ interface Known {
 /** All ways to the other nodes: Peers, or the network of a simulation. */
 export type NodePeers = Pick<
   Peers,
-  'setOrigins' | 'nodeOf' | 'send' | 'askPartition' | 'ping' | 'close'
+  'setOrigins' | 'nodeOf' | 'send' | 'askPartition' | 'ask' | 'ping' | 'close'
 >
 
 /** The other nodes. */
@@ -62,6 +62,11 @@ export class Peers implements MessageTransport, PartitionTransport {
 
   async askPartition(to: string, lane: string, request: LaneRequest): Promise<Uint8Array> {
     return await this.#peerOf(to).ask(lane, request, 'partitions')
+  }
+
+  /** Asks a node something small that is not about shards or partitions. Rejects as send() does. */
+  async ask(to: string, request: LaneRequest): Promise<Uint8Array> {
+    return await this.#peerOf(to).ask('upkeep', request, 'metadata')
   }
 
   /** Whether a node answers: rejects as send() does. */

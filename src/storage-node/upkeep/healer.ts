@@ -222,6 +222,11 @@ export class Healer {
     this.#mover.lookAgain()
   }
 
+  /** Something may have to move that was not counted: it is counted again soon. */
+  moveAgain(): void {
+    this.#mover.lookAgain()
+  }
+
   /** A drive has more room than before, or less: what waited for room may go on. */
   roomChanged(): void {
     const nowMs = this.#nowMs()

@@ -167,7 +167,8 @@ export class Mover {
       remainingShards: shards && Math.max(0, shards - this.#moved.shards),
       remainingBytes: bytes && Math.max(0, bytes - this.#moved.bytes),
       remainingAnew: anew && Math.max(0, anew - this.#moved.anew),
-      bytesPerSecond: this.#phase?.kind === 'moving' ? this.#moved.bytes / seconds : undefined,
+      bytesPerSecond:
+        this.#phase?.kind === 'moving' && seconds > 0 ? this.#moved.bytes / seconds : undefined,
       leftBehind: this.#parts.leftBehind.size,
       leaving: idleDrives(this.#map).map(({ id: driveId }) => ({
         driveId,

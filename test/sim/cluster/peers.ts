@@ -47,6 +47,10 @@ export class SimPeers implements NodePeers {
     return await this.#peerOf(to).ask(lane, request, 'partitions')
   }
 
+  async ask(to: string, request: LaneRequest): Promise<Uint8Array> {
+    return await this.#peerOf(to).ask('upkeep', request, 'metadata')
+  }
+
   async ping(to: string, deadlineMs: number): Promise<void> {
     const request = { type: MessageType.Ping, body: new Uint8Array(), deadlineMs }
     await this.#peerOf(to).ask('pulse', request, 'metadata')

@@ -1,0 +1,359 @@
+// The drives and nodes of a cluster as its root sees them through a gateway, and what can be done with them. Gateways decide
+// by themselves what is a change of the map; what happens on a drive is done by its node.
+import type {
+  AddDrive,
+  DrainDrive,
+  DrainNode,
+  DriveDetails,
+  DriveList,
+  DriveOutcome,
+  DrivesApi,
+  MoveStatus,
+  NodeOutcome,
+  NodesApi,
+  ReplaceDrive,
+  WeighDrive,
+} from '../gateway/admin-api.ts'
+import { type ErasureCode, nameCode } from '../kit/erasure-code.ts'
+import type { Clock } from '../kit/world.ts'
+import type { MapDrive } from '../placement/cluster-map.ts'
+import {
+  type Change,
+  type ClusterState,
+  type Coordinator,
+  CoordinatorUnavailable,
+} from '../placement/coordinator.ts'
+import {
+  drainDrive,
+  drainNode,
+  inOrder,
+  markOut,
+  removeDrive,
+  setWeight,
+  undrainDrive,
+} from '../placement/coordinator-changes.ts'
+import { holdsReplica } from '../placement/departure.ts'
+import {
+  planDrain,
+  planDrainNode,
+  refuseRemove,
+  refuseReplace,
+  refuseUndrain,
+  refuseWeight,
+} from '../placement/drive-edits.ts'
+import type { NodeRegistry } from '../placement/etcd/node-registry.ts'
+import type { PartitionRecords } from '../placement/etcd/partition-records.ts'
+import {
+  type DrivesOfNode,
+  decodeDriveEntered,
+  type EnterDrive,
+  encodeEnterDrive,
+} from '../storage-node/rpc/drive-messages.ts'
+import { MessageType } from '../storage-node/rpc/messages.ts'
+import type { NodePeers } from '../storage-node/rpc/peers.ts'
+import { describeDrivesOf } from './departures.ts'
+
+/** What the commands act upon. */
+export interface ClusterDriveParts {
+  coordinator: Pick<Coordinator, 'state' | 'decide'>
+  records: Pick<PartitionRecords, 'get'>
+  registry: Pick<NodeRegistry, 'list' | 'forget'>
+  peers: Pick<NodePeers, 'ask'>
+  care: { nodesAway: readonly string[] }
+  clock: Pick<Clock, 'monotonicMs'>
+}
+
+/** Of drives whose node never comes back. */
+export const LOST_REASON = 'its node is lost for good'
+
+/** A node that says nothing for so long is shown without what only it knows. */
+const DESCRIBE_MS = 3_000
+
+/** Opening a drive reads all that is on it. */
+const ENTER_MS = 120_000
+
+/** Thrown by a command that does nothing; its message is for people. */
+class Refused extends Error {
+  override readonly name = 'Refused'
+}
+
+/** What the nodes of the map say of their drives; undefined for one that does not answer. */
+export type Described = ReadonlyMap<string, DrivesOfNode | undefined>
+
+/** The drives of a cluster. */
+export class ClusterDrives implements DrivesApi {
+  readonly nodes: NodesApi
+  readonly #parts: ClusterDriveParts
+
+  constructor(parts: ClusterDriveParts) {
+    this.#parts = parts
+    this.nodes = {
+      drain: (request) => this.#drainNode(request),
+      remove: (nodeId) => this.#removeNode(nodeId),
+    }
+  }
+
+  async list(): Promise<DriveList> {
+    const described = await this.describe()
+    const drives = this.#map.drives.map((drive) => this.detailsOf(drive, described))
+    const moving = sumMoves(described)
+    return { drives, ...(moving === undefined ? {} : { moving }) }
+  }
+
+  /** Asks every node of the map. */
+  async describe(): Promise<Described> {
+    const { peers, clock } = this.#parts
+    const nodes = new Set(this.#map.drives.flatMap(({ nodeId }) => nodeId ?? []))
+    const deadlineMs = clock.monotonicMs() + DESCRIBE_MS
+    const asked = [...nodes].map(async (nodeId) => {
+      // What it would have said is shown as unknown.
+      const found = await describeDrivesOf(nodeId, { peers, deadlineMs }).catch(() => undefined)
+      return [nodeId, found] as const
+    })
+    return new Map(await Promise.all(asked))
+  }
+
+  /** One drive of the map, by what was described. */
+  detailsOf(drive: MapDrive, described: Described): DriveDetails {
+    const { id, nodeId, state, weight } = drive
+    const here = described.get(nodeId ?? '')?.drives.find(({ driveId }) => driveId === id)
+    const isFailing = state !== 'out' && here?.failure !== undefined
+    const reason = isFailing ? here.failure : drive.reason
+    const path = here?.path ?? drive.path
+    return {
+      ...{ id, weight, state: isFailing ? 'failed' : state },
+      ...{ isLeaving: drive.isLeaving === true, isVacated: drive.isVacated === true },
+      ...(nodeId === undefined ? {} : { nodeId }),
+      ...(path === undefined ? {} : { path }),
+      ...(reason === undefined ? {} : { reason }),
+      ...(here?.totalBytes === undefined ? {} : { totalBytes: here.totalBytes }),
+      ...(here?.freeBytes === undefined ? {} : { freeBytes: here.freeBytes }),
+      metadataReplicas: this.#replicasOn(id),
+      ...(state === 'active' ? {} : leftOn(id, described)),
+    }
+  }
+
+  async add({ nodeId, path, weight }: AddDrive): Promise<DriveOutcome> {
+    return await refusing('drive', async () => {
+      if (nodeId === undefined)
+        throw new Refused(
+          'say of which node the directory is: --node, as kintsugi status shows it.',
+        )
+      return await this.#enter(nodeId, { kind: 'add', path, ...weightOf(weight) })
+    })
+  }
+
+  async replace({ driveId, nodeId, path, weight }: ReplaceDrive): Promise<DriveOutcome> {
+    return await refusing('drive', async () => {
+      refuse(refuseReplace(this.#map, driveId))
+      const home = nodeId ?? this.#find(driveId)?.nodeId
+      if (home === undefined) throw new Refused(`drive ${driveId} is of no node: say --node.`)
+      return await this.#enter(home, { kind: 'replace', driveId, path, ...weightOf(weight) })
+    })
+  }
+
+  async drain({ driveId, isCancelled, reEncode }: DrainDrive): Promise<DriveOutcome> {
+    return await refusing('drive', async () => {
+      if (isCancelled) {
+        refuse(refuseUndrain(this.#map, driveId))
+        await this.#decide(undrainDrive(driveId), () => !this.#find(driveId)?.isLeaving)
+        return done(driveId, `drive ${driveId} stays, and gets its share of the data again.`)
+      }
+      const { isLeaving, isVacated } = this.#find(driveId) ?? {}
+      if (isLeaving && isVacated)
+        return done(driveId, `drive ${driveId} is empty already: kintsugi drive remove ${driveId}.`)
+      if (isLeaving) return done(driveId, `drive ${driveId} is being emptied already.`)
+      const options = { reEncode, allowsUnsafeLayout: this.#allowsUnsafeLayout }
+      const plan = planDrain(this.#map, driveId, options)
+      if (plan.kind === 'refused') throw new Refused(plan.sentence)
+      const anew = this.#sayCode(plan.code)
+      await this.#decide(drainDrive(driveId, options), () => !!this.#find(driveId)?.isLeaving)
+      const sentence = `drive ${driveId} is being emptied: kintsugi drive list shows how far.`
+      return done(driveId, `${sentence}${anew}`)
+    })
+  }
+
+  async weigh({ driveId, weight }: WeighDrive): Promise<DriveOutcome> {
+    return await refusing('drive', async () => {
+      refuse(refuseWeight(this.#map, driveId))
+      const isSo = (): boolean => this.#find(driveId)?.weight === weight
+      await this.#decide(setWeight(driveId, weight), isSo)
+      return done(driveId, `drive ${driveId} weighs ${weight} now: its share of the data follows.`)
+    })
+  }
+
+  async remove(driveId: number): Promise<DriveOutcome> {
+    return await refusing('drive', async () => {
+      refuse(this.#refuseRemove(driveId))
+      const { path, nodeId } = this.#find(driveId) ?? {}
+      await this.#decide(removeDrive(driveId), () => this.#find(driveId) === undefined)
+      const where = path === undefined ? '' : `: ${path} of node ${nodeId} can be taken away`
+      return done(driveId, `drive ${driveId} is no part of the cluster any more${where}.`)
+    })
+  }
+
+  async #drainNode(request: DrainNode): Promise<NodeOutcome> {
+    const { nodeId, isCancelled, reEncode, isLost } = request
+    return await refusing('node', async () => {
+      if (isCancelled) return await this.#undrainNode(nodeId)
+      if (isLost && !this.#parts.care.nodesAway.includes(nodeId))
+        throw new Refused(`node ${nodeId} answers, so it is not lost: kintsugi drain ${nodeId}.`)
+      const own = this.#drivesOf(nodeId)
+      if (own.length > 0 && own.every(({ isLeaving }) => isLeaving))
+        return { kind: 'done', nodeId, sentence: `node ${nodeId} is being emptied already.` }
+      const options = { reEncode, allowsUnsafeLayout: this.#allowsUnsafeLayout }
+      const plan = planDrainNode(this.#map, nodeId, options)
+      if (plan.kind === 'refused') throw new Refused(plan.sentence)
+      const anew = this.#sayCode(plan.code)
+      const out = isLost ? own.map(({ id }) => markOut(id, LOST_REASON)) : []
+      await this.#decide(inOrder([...out, drainNode(nodeId, options)]), () =>
+        this.#drivesOf(nodeId).every(({ isLeaving }) => isLeaving),
+      )
+      const how = isLost ? 'is given up: what it had is made again' : 'is being emptied'
+      const sentence = `node ${nodeId} ${how}: kintsugi drive list shows how far.${anew}`
+      return { kind: 'done', nodeId, sentence }
+    })
+  }
+
+  async #undrainNode(nodeId: string): Promise<NodeOutcome> {
+    const leaving = this.#drivesOf(nodeId).filter(({ isLeaving }) => isLeaving)
+    if (leaving.length === 0) throw new Refused(`node ${nodeId} is not being emptied.`)
+    await this.#decide(inOrder(leaving.map(({ id }) => undrainDrive(id))), () =>
+      this.#drivesOf(nodeId).every(({ isLeaving }) => !isLeaving),
+    )
+    const sentence = `node ${nodeId} stays, and gets its share of the data again.`
+    return { kind: 'done', nodeId, sentence }
+  }
+
+  async #removeNode(nodeId: string): Promise<NodeOutcome> {
+    return await refusing('node', async () => {
+      const { registry } = this.#parts
+      const own = this.#drivesOf(nodeId)
+      if (own.length === 0 && !registry.list().some(({ id }) => id === nodeId))
+        throw new Refused(`there is no node ${nodeId}: kintsugi status shows them.`)
+      for (const { id } of own) refuse(this.#refuseRemove(id))
+      if (own.length > 0)
+        await this.#decide(inOrder(own.map(({ id }) => removeDrive(id))), () =>
+          own.every(({ id }) => this.#find(id) === undefined),
+        )
+      await registry.forget(nodeId)
+      const sentence = `node ${nodeId} is no part of the cluster any more: its process can be ended.`
+      return { kind: 'done', nodeId, sentence }
+    })
+  }
+
+  get #map(): ClusterState['map'] {
+    return this.#parts.coordinator.state.map
+  }
+
+  get #allowsUnsafeLayout(): boolean | undefined {
+    return this.#parts.coordinator.state.cluster?.allowsUnsafeLayout
+  }
+
+  #find(driveId: number): MapDrive | undefined {
+    return this.#map.drives.find(({ id }) => id === driveId)
+  }
+
+  #drivesOf(nodeId: string): MapDrive[] {
+    return this.#map.drives.filter((drive) => drive.nodeId === nodeId)
+  }
+
+  #refuseRemove(driveId: number): string | undefined {
+    const { map, orphanHold } = this.#parts.coordinator.state
+    const allowsUnsafeLayout = this.#allowsUnsafeLayout
+    return refuseRemove(map, driveId, orphanHold, { allowsUnsafeLayout })
+  }
+
+  #replicasOn(driveId: number): number {
+    const ids = Array.from({ length: this.#map.metaPartitionCount }, (_, id) => id)
+    const records = ids.flatMap((id) => this.#parts.records.get(id) ?? [])
+    return records.filter((record) => holdsReplica(record, driveId)).length
+  }
+
+  #sayCode({ dataCount, parityCount, matrix }: ErasureCode): string {
+    if (dataCount === this.#map.code.dataCount) return ''
+    const name = nameCode({ dataCount, parityCount, matrix })
+    return ` New objects are of code ${name}, and all others are written again with it.`
+  }
+
+  async #enter(nodeId: string, asked: EnterDrive): Promise<DriveOutcome> {
+    const { peers, clock } = this.#parts
+    const deadlineMs = clock.monotonicMs() + ENTER_MS
+    const request = { type: MessageType.EnterDrive, body: encodeEnterDrive(asked), deadlineMs }
+    try {
+      return decodeDriveEntered(await peers.ask(nodeId, request))
+    } catch (error) {
+      const why = (error as Error).message
+      const sentence = `node ${nodeId} did not say that it was done (${why}): look with kintsugi drive list, and try again.`
+      throw new Refused(sentence, { cause: error })
+    }
+  }
+
+  async #decide(change: Change, isSo: () => boolean): Promise<void> {
+    await this.#parts.coordinator.decide(change)
+    if (!isSo())
+      throw new Refused('the drives of the cluster changed meanwhile: look and try again.')
+  }
+}
+
+/** What all nodes move together; undefined when none was heard. */
+export function sumMoves(described: Described): MoveStatus | undefined {
+  const all = [...described.values()].flatMap((found) => found?.moves ?? [])
+  if (all.length === 0) return undefined
+  const sum = (of: (one: (typeof all)[number]) => number | undefined): number =>
+    all.reduce((total, one) => total + (of(one) ?? 0), 0)
+  const phases = all.map(({ phase }) => phase)
+  const phase = (['moving', 'counting'] as const).find((one) => phases.includes(one)) ?? 'idle'
+  const bytesPerSecond = sum((one) => one.bytesPerSecond)
+  return {
+    ...{ phase, movedShards: sum((one) => one.movedShards) },
+    ...{ movedBytes: sum((one) => one.movedBytes), reEncodedBlobs: sum((one) => one.anewBlobs) },
+    ...{ remainingReEncodes: sum((one) => one.remainingAnew) },
+    ...{ remainingShards: sum((one) => one.remainingShards) },
+    ...{ remainingBytes: sum((one) => one.remainingBytes) },
+    ...(bytesPerSecond > 0 ? { bytesPerSecond } : {}),
+  }
+}
+
+/** Blobs that name a drive, counted by those who lead partitions: unknown while one of them says nothing. */
+function leftOn(driveId: number, described: Described): Pick<DriveDetails, 'blobs' | 'oldCopies'> {
+  const found = [...described.values()].flatMap((one) => one ?? [])
+  const left = found.map(({ leaving }) => leaving.find((one) => one.driveId === driveId))
+  const oldCopies = left.reduce((sum, one) => sum + (one?.oldCopies ?? 0), 0)
+  if (left.length === 0 || left.some((one) => one?.blobs === undefined)) return { oldCopies }
+  return { blobs: left.reduce((sum, one) => sum + (one?.blobs ?? 0), 0), oldCopies }
+}
+
+/** What `work` gives; a refusal in a sentence. */
+async function refusing<Outcome extends DriveOutcome | NodeOutcome>(
+  of: 'drive' | 'node',
+  work: () => Promise<Outcome>,
+): Promise<Outcome | { kind: 'refused'; sentence: string }> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof Refused) return { kind: 'refused', sentence: error.message }
+    if (!(error instanceof CoordinatorUnavailable)) throw error
+    const what = of === 'drive' ? 'The drives' : 'The nodes'
+    const fate =
+      error.why === 'open'
+        ? 'it may have been decided or not: look, and try again'
+        : 'nothing was changed'
+    return {
+      kind: 'refused',
+      sentence: `etcd can not decide it now (${error.message}). ${what}: ${fate}.`,
+    }
+  }
+}
+
+function done(driveId: number, sentence: string): DriveOutcome & { kind: 'done' } {
+  return { kind: 'done', driveId, sentence, warnings: [] }
+}
+
+function refuse(sentence: string | undefined): void {
+  if (sentence !== undefined) throw new Refused(sentence)
+}
+
+function weightOf(weight: number | undefined): { weight?: number } {
+  return weight === undefined ? {} : { weight }
+}

@@ -113,7 +113,8 @@ export class NodeServer {
       () => this.#server.closeAllConnections(),
       () => undefined, // All was over before.
     )
-    await Promise.allSettled([...this.#underWay])
+    // What goes on after that has nobody to answer to: it ends with what it waits for.
+    await Promise.race([Promise.allSettled([...this.#underWay]), cut])
     this.#server.closeIdleConnections()
     await Promise.race([closed, cut])
     drained.abort()

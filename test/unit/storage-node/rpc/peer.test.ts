@@ -262,6 +262,24 @@ t.test('a node that is closing says so, and lets what is under way end', async (
   await t.rejects(ask(peer, 'after'), { code: 'NODE_UNREACHABLE', outcome: 'not-sent' })
 })
 
+t.test('what never ends is not waited for by a node that closes', async (t) => {
+  let begin = (): void => {}
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve
+  })
+  const { origin, server } = await startNode(
+    t,
+    answering(() => {
+      begin()
+      return new Promise(() => {})
+    }),
+  )
+  const asked = t.rejects(ask(openPeer(t, { origin }), 'for ever'), { code: 'NODE_UNREACHABLE' })
+  await begun
+  await server.close({ deadlineMs: 10 })
+  await asked
+})
+
 t.test('another cluster, another node, other versions', async (t) => {
   const { origin } = await startNode(t, answering(echo), { versions: { oldest: 3, newest: 5 } })
   const far = openPeer(t, { origin })

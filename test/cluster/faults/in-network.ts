@@ -50,7 +50,7 @@ async function runIn(
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   // Whoever ends this ends the program, and everything is taken away all the same.
-  const end = (): void => void child.kill('SIGKILL')
+  const end = (): void => void network.endProcesses()
   for (const signal of ENDINGS) process.once(signal, end)
   const ended = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject)

@@ -1,33 +1,64 @@
-// npm run faults -- [--length short] [--clients 8] [--seed S] [--only NAME] [--keep]: the faults of run.ts by hand, as root. Ends with 1 when
-// anything was wrong.
+// npm run faults, as root: the faults of run.ts by hand, or, with --program creators, the clients of creators.ts. Ends with 1 when
+// anything was wrong. Options: CONTRIBUTING.md.
 import { parseArgs } from 'node:util'
+import type { CreatorsReport } from './creators.ts'
 import { runInNetwork } from './in-network.ts'
 import type { FaultsReport } from './run.ts'
 
 const { values } = parseArgs({
   options: {
+    program: { type: 'string', default: 'faults' },
     length: { type: 'string', default: 'long' },
     clients: { type: 'string', default: '8' },
     pause: { type: 'string', default: '0.02' },
     seed: { type: 'string', default: String(Date.now()) },
     only: { type: 'string', default: '' },
     keep: { type: 'boolean', default: false },
+    rounds: { type: 'string', default: '1000' },
+    puts: { type: 'string', default: '100000' },
   },
 })
-const report = await runInNetwork<FaultsReport>({
-  program: 'run.js',
-  size: { nodes: 6, gateways: 2 },
-  options: {
-    ...{ length: values.length, seed: values.seed, only: values.only },
-    ...{ clients: Number(values.clients), pauseSeconds: Number(values.pause) },
-  },
-  onLine: (line) => console.log(line),
-  keep: values.keep,
-})
-for (const { fault, why } of report.rows) for (const one of why) console.log(`${fault}: ${one}`)
-const { requests, keys, violations, undecided } = report
-for (const violation of violations) console.log(violation)
-console.log(
-  `${requests} requests of ${keys} keys, ${violations.length} violations, ${undecided.length} undecided`,
-)
-process.exitCode = violations.length === 0 ? 0 : 1
+const violations = values.program === 'creators' ? await runCreators() : await runFaults()
+process.exitCode = violations === 0 ? 0 : 1
+
+async function runFaults(): Promise<number> {
+  const report = await runInNetwork<FaultsReport>({
+    program: 'run.js',
+    size: { nodes: 6, gateways: 2 },
+    options: {
+      ...{ length: values.length, seed: values.seed, only: values.only },
+      ...{ clients: Number(values.clients), pauseSeconds: Number(values.pause) },
+    },
+    onLine: say,
+    keep: values.keep,
+  })
+  for (const { fault, why } of report.rows) for (const one of why) say(`${fault}: ${one}`)
+  for (const violation of report.violations) say(violation)
+  const { requests, keys, violations, undecided } = report
+  say(
+    `${requests} requests of ${keys} keys, ${violations.length} violations, ${undecided.length} undecided`,
+  )
+  return violations.length
+}
+
+async function runCreators(): Promise<number> {
+  const { violations, etcdKeys, ...found } = await runInNetwork<CreatorsReport>({
+    program: 'creators.js',
+    size: { nodes: 6, gateways: 3 },
+    options: {
+      ...{ creators: 32, rounds: Number(values.rounds), roundsOfNode: 25 },
+      puts: Number(values.puts),
+    },
+    onLine: say,
+    keep: values.keep,
+  })
+  for (const violation of violations) say(violation)
+  const { before, after, puts, seconds } = etcdKeys
+  say(`${puts} objects in ${seconds.toFixed(0)} s: ${before} keys in etcd before, ${after} after`)
+  say(`${JSON.stringify(found)}, ${violations.length} violations`)
+  return violations.length + Math.max(0, after - before)
+}
+
+function say(line: string): void {
+  console.log(line)
+}

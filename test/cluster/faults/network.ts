@@ -108,14 +108,18 @@ export class Network {
     )
   }
 
-  /** Ends whatever runs on them, and takes them away. */
-  async remove(): Promise<void> {
-    for (const name of [...this.#names, HUB]) {
-      const space = this.#space(name)
-      const { stdout } = await ip(['netns', 'pids', space])
+  /** Ends whatever runs on them. */
+  async endProcesses(): Promise<void> {
+    for (const name of [HUB, ...this.#names]) {
+      const { stdout } = await ip(['netns', 'pids', this.#space(name)])
       for (const pid of stdout.split('\n').filter((line) => line !== '')) end(Number(pid))
-      await ip(['netns', 'del', space])
     }
+  }
+
+  /** Takes them away, and ends what runs on them. */
+  async remove(): Promise<void> {
+    await this.endProcesses()
+    for (const name of [...this.#names, HUB]) await ip(['netns', 'del', this.#space(name)])
   }
 
   async #plugIn(name: string): Promise<void> {

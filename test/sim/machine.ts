@@ -46,6 +46,10 @@ export class SimMachine {
   logged: readonly SimDrive[] = []
   /** Of the wall clock, against the time that passed. */
   clockOffsetMs = 0
+  /** What its monotonic clock said at the beginning, and how fast it is. */
+  monotonic = { offsetMs: 0, speed: 1 }
+  /** Its process does nothing before, and does not know: as when it is stopped by a signal. */
+  pausedUntilMs = 0
   /** Called when the power goes off at an operation. */
   onFuse: () => void = () => {}
   readonly say: (line: string) => void
@@ -106,8 +110,9 @@ export class SimMachine {
       if (isChange) this.#inFlight.add(act)
       const attempt = (): void => {
         if (!process.isAlive) return
-        if (drive.stalledUntilMs > this.time.nowMs) {
-          this.time.after(drive.stalledUntilMs - this.time.nowMs + this.#draw(1), attempt)
+        const waitsUntilMs = Math.max(drive.stalledUntilMs, this.pausedUntilMs)
+        if (waitsUntilMs > this.time.nowMs) {
+          this.time.after(waitsUntilMs - this.time.nowMs + this.#draw(1), attempt)
           return
         }
         this.operations += 1
@@ -165,6 +170,14 @@ export class SimProcess {
     }
   }
 
+  /** Runs `run` now, or when the process goes on; never once it has ended. */
+  whenAwake(run: () => void): void {
+    const { time, pausedUntilMs } = this.#machine
+    if (!this.isAlive) return
+    if (pausedUntilMs <= time.nowMs) run()
+    else time.after(pausedUntilMs - time.nowMs, () => this.whenAwake(run))
+  }
+
   /** Nothing that it waits for comes any more. */
   end(): void {
     this.isAlive = false
@@ -216,17 +229,19 @@ export class SimProcess {
     const { time } = machine
     return {
       now: () => Math.floor(EPOCH_MS + time.nowMs + machine.clockOffsetMs),
-      monotonicMs: () => time.nowMs,
+      monotonicMs: () => machine.monotonic.offsetMs + time.nowMs * machine.monotonic.speed,
       sleep: (ms, signal) =>
         new Promise((resolve, reject) => {
           signal?.throwIfAborted()
           const leave = (): void => reject(signal?.reason)
           signal?.addEventListener('abort', leave, { once: true })
-          time.after(ms, () => {
-            if (!this.isAlive || signal?.aborted) return
-            signal?.removeEventListener('abort', leave)
-            resolve()
-          })
+          time.after(ms / machine.monotonic.speed, () =>
+            this.whenAwake(() => {
+              if (signal?.aborted) return
+              signal?.removeEventListener('abort', leave)
+              resolve()
+            }),
+          )
         }),
     }
   }

@@ -1,30 +1,33 @@
-// The one who breaks a simulated cluster: processes, power, the network, etcd. Everything is mended in the end.
+// The one who breaks a simulated cluster: processes, power, clocks, the network, etcd, and the map. All is mended in the end.
+import type { Change } from '../../../src/placement/coordinator.ts'
+import { drainDrive, setWeight, undrainDrive } from '../../../src/placement/coordinator-changes.ts'
 import type { Seeded } from '../../support/seeded.ts'
 import { type Cruelty, EVERYTHING, NOTHING } from '../machine.ts'
+import type { SimNode } from './members.ts'
+import { CALM } from './network.ts'
 import type { ClusterWorld } from './world.ts'
 
-type Trouble =
-  | 'kill'
-  | 'power'
-  | 'blackout'
-  | 'gateway'
-  | 'cut'
-  | 'one-way'
-  | 'isolate'
-  | 'weather'
-  | 'etcd'
-
-const WEIGHTS: { [Name in Trouble]: number } = {
+/** What breaks, and how often beside the others. */
+const WEIGHTS = {
   kill: 4,
   power: 3,
   blackout: 1,
+  answer: 3,
   gateway: 1,
+  pause: 2,
+  stall: 1,
   cut: 2,
-  'one-way': 2,
+  'one-way': 3,
   isolate: 2,
-  weather: 2,
+  usurp: 4,
+  weather: 3,
   etcd: 2,
+  silence: 1,
+  leases: 1,
+  map: 3,
 }
+
+type Trouble = keyof typeof WEIGHTS
 
 /** Breaks and mends. */
 export class Breaker {
@@ -33,6 +36,8 @@ export class Breaker {
   readonly #world: ClusterWorld
   readonly #random: Seeded
   readonly #say: (line: string) => void
+  /** The power of all nodes goes off at the answer after so many more; 0: it does not. */
+  #answersLeft = 0
 
   constructor(world: ClusterWorld, random: Seeded, say: (line: string) => void) {
     this.#world = world
@@ -41,12 +46,16 @@ export class Breaker {
   }
 
   /** A client was told that its write is done. */
-  answered(): void {}
+  answered(): void {
+    if (this.#answersLeft === 0) return
+    this.#answersLeft -= 1
+    if (this.#answersLeft === 0) void this.#blackout(() => NOTHING)
+  }
 
-  /** Breaks `count` things, one after the other; some last while the next ones come. */
-  async run(count: number): Promise<void> {
+  /** Breaks `count` things, one after the other, with at most `pauseMs` between them; some last while the next ones come. */
+  async run(count: number, pauseMs: number): Promise<void> {
     for (let number = 0; number < count && !this.isOver; number += 1) {
-      await this.#world.time.sleep(this.#random.below(4_000))
+      await this.#world.time.sleep(this.#random.below(pauseMs))
       if (this.isOver) return
       this.counts.troubles += 1
       await this.#one(pickBy(this.#random, WEIGHTS))
@@ -57,18 +66,26 @@ export class Breaker {
   async mend(): Promise<void> {
     const { network, etcd, etcdWays, members } = this.#world
     this.#say('everything is mended')
+    this.isOver = true
+    this.#answersLeft = 0
     network.mend()
-    network.weather = { lost: 0, broken: 0, repeated: 0, slow: 0 }
+    network.weather = CALM
     etcd.mood = 'well'
+    etcd.isSilent = false
     etcdWays.mend()
-    for (const member of members) member.start()
+    for (const member of members) {
+      member.machine.pausedUntilMs = 0
+      for (const drive of member.machine.drives) drive.stalledUntilMs = 0
+      member.start()
+    }
   }
 
   async #one(trouble: Trouble): Promise<void> {
-    const { nodes, gateways, network, etcd } = this.#world
+    const { nodes, gateways, network, etcd, etcdWays, members, time } = this.#world
     const random = this.#random
-    const node = random.pick(nodes)
-    this.#say(`trouble: ${trouble} ${node.name}`)
+    const node = this.#victim()
+    const other = random.pick(members)
+    this.#say(`trouble: ${trouble} ${node.name} ${other.name}`)
     switch (trouble) {
       case 'kill':
         await node.kill(EVERYTHING)
@@ -77,32 +94,38 @@ export class Breaker {
         await node.kill(crueltyOf(random))
         return this.#startLater(node)
       case 'blackout':
-        for (const each of nodes) await each.kill(crueltyOf(random))
-        for (const each of nodes) this.#startLater(each)
+        return await this.#blackout(() => crueltyOf(random))
+      case 'answer':
+        // Whatever is not durable when a client hears of it is lost.
+        this.#answersLeft = 1 + random.below(8)
         return
       case 'gateway': {
         const gateway = random.pick(gateways)
         await gateway.kill(EVERYTHING)
         return this.#startLater(gateway)
       }
-      case 'cut': {
-        const other = random.pick(this.#world.members)
-        network.cut(node.name, other.name)
-        network.cut(other.name, node.name)
+      case 'pause':
+        other.machine.pausedUntilMs = time.nowMs + random.pick([800, 5_000, 15_000])
+        return
+      case 'stall':
+        for (const drive of node.drives)
+          drive.stalledUntilMs = time.nowMs + random.pick([500, 3_000, 12_000])
+        return
+      case 'cut':
+        this.#cutBoth(node.name, other.name)
         return this.#mendLater()
-      }
-      case 'one-way': {
-        const other = random.pick(this.#world.members)
+      case 'one-way':
+        // What only one of two hears is what most rules of replication are for.
         network.cut(node.name, other.name)
+        if (random.below(2) === 0)
+          for (const third of nodes) if (third !== node) network.cut(node.name, third.name)
         return this.#mendLater()
-      }
       case 'isolate':
-        for (const other of this.#world.members) {
-          if (other === node) continue
-          network.cut(node.name, other.name)
-          network.cut(other.name, node.name)
-        }
-        if (random.below(2) === 0) this.#world.etcdWays.cut(node.name)
+        for (const each of members) if (each !== node) this.#cutBoth(node.name, each.name)
+        if (random.below(2) === 0) etcdWays.cut(node.name)
+        return this.#mendLater()
+      case 'usurp':
+        this.#usurp(node)
         return this.#mendLater()
       case 'weather':
         network.weather = {
@@ -114,16 +137,63 @@ export class Breaker {
         return
       case 'etcd':
         etcd.mood = random.pick(['away', 'losing answers'] as const)
-        etcd.breakWatches()
-        this.#world.time.after(random.below(20_000), () => {
+        if (etcd.mood === 'away') etcd.breakWatches()
+        return time.after(random.below(20_000), () => {
           etcd.mood = 'well'
         })
-        return
+      case 'silence':
+        etcd.isSilent = true
+        return time.after(random.below(10_000), () => {
+          etcd.isSilent = false
+        })
+      case 'leases':
+        return etcd.expireAll()
+      case 'map':
+        return await this.#changeMap()
     }
   }
 
+  /** All nodes at the same moment. */
+  async #blackout(cruelty: () => Cruelty): Promise<void> {
+    const { nodes } = this.#world
+    this.#say('the power goes off everywhere')
+    await Promise.all(nodes.map((node) => node.kill(cruelty())))
+    const together = this.#random.below(4_000)
+    for (const node of nodes) {
+      const apart = this.#random.below(3) === 0 ? this.#random.below(8_000) : 0
+      this.#world.time.after(together + apart, () => node.start())
+    }
+  }
+
+  /** Who leads something is worth more trouble. */
+  #victim(): SimNode {
+    const { nodes } = this.#world
+    const leaders = nodes.filter(({ served }) => (served?.metadata.led.list().length ?? 0) > 0)
+    const mayLead = leaders.length > 0 && this.#random.below(3) > 0
+    return this.#random.pick(mayLead ? leaders : nodes)
+  }
+
+  /** A node does not hear of the others, nor one gateway of who leads now: that gateway goes on asking it. */
+  #usurp(node: SimNode): void {
+    const { nodes, gateways, network, etcdWays } = this.#world
+    const isHeard = this.#random.below(3) === 0
+    for (const other of nodes) {
+      if (other === node) continue
+      network.cut(other.name, node.name)
+      if (!isHeard) network.cut(node.name, other.name)
+    }
+    etcdWays.cut(node.name)
+    etcdWays.cut(this.#random.pick(gateways).name)
+  }
+
+  #cutBoth(left: string, right: string): void {
+    this.#world.network.cut(left, right)
+    this.#world.network.cut(right, left)
+  }
+
   #startLater(member: { start(): void }): void {
-    this.#world.time.after(this.#random.below(12_000), () => member.start())
+    const ms = this.#random.below(this.#random.pick([500, 12_000, 12_000, 40_000]))
+    this.#world.time.after(ms, () => member.start())
   }
 
   #mendLater(): void {
@@ -131,6 +201,28 @@ export class Breaker {
       this.#world.network.mend()
       this.#world.etcdWays.mend()
     })
+  }
+
+  /** As an operator does it, through a gateway; what is refused is left. */
+  async #changeMap(): Promise<void> {
+    const coordinator = this.#random.pick(this.#world.gateways).coordinator
+    if (coordinator === undefined) return
+    const drive = this.#random.pick(coordinator.state.map.drives)
+    const change = this.#drawChange(drive.id)
+    const decided = coordinator.decide(change).catch((error) => this.#say(`refused: ${error}`))
+    // Nobody waits for a gateway that was killed meanwhile.
+    await Promise.race([decided, this.#world.time.sleep(5_000)])
+  }
+
+  #drawChange(driveId: number): Change {
+    switch (this.#random.below(4)) {
+      case 0:
+        return setWeight(driveId, 1 + this.#random.below(4))
+      case 1:
+        return undrainDrive(driveId)
+      default:
+        return drainDrive(driveId)
+    }
   }
 }
 

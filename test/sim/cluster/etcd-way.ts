@@ -46,9 +46,7 @@ export class EtcdWays {
   #send(end: End, request: HttpRequest): ReturnType<Http['send']> {
     return new Promise((resolve, reject) => {
       const hear = (say: () => void): void => {
-        this.#time.after(this.#wayMs(), () => {
-          if (end.process.isAlive) say()
-        })
+        this.#time.after(this.#wayMs(), () => end.process.whenAwake(say))
       }
       this.#time.after(this.#wayMs(), () => {
         if (!end.process.isAlive && this.#random.below(2) === 0) return
@@ -79,6 +77,9 @@ export class EtcdWays {
   async *#heard(end: End, lines: AsyncIterable<string>): AsyncGenerator<string> {
     for await (const line of lines) {
       await this.#time.sleep(this.#wayMs())
+      await new Promise<void>((resolve) => {
+        end.process.whenAwake(resolve)
+      })
       // Nothing comes through, and nothing says so.
       if (!this.#cut.has(end.machine)) yield line
     }

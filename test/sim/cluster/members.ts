@@ -102,6 +102,10 @@ abstract class Member<Served> {
       ...{ time, latencies, say },
       drives: [...drives, this.#stateDrive],
     })
+    const chance = randomsFor(seed, 'clocks')
+    this.machine.clockOffsetMs = chance.pick([0, 0, 700, -700, 100_000, -100_000])
+    const speed = chance.pick([1, 1, 0.999, 1.001])
+    this.machine.monotonic = { offsetMs: chance.below(1_000_000), speed }
   }
 
   /** What serves now. */

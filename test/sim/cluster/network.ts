@@ -123,6 +123,9 @@ export class SimNetwork {
     if (this.#happens(this.weather.broken)) {
       crossing.break('unknown')
       if (this.#random.below(2) === 0) return
+      // What was on its way comes all the same, perhaps behind what is asked again.
+      await this.#time.sleep(this.#random.below(SLOW_MS))
+      if (!target.process.isAlive) return
     }
     if (!isRepeated) return this.#arrive(crossing, target, batch)
     this.counts.repeated += 1
@@ -153,13 +156,15 @@ export class SimNetwork {
     await this.#send(crossing, to, batch)
   }
 
-  #arrive(crossing: Crossing, target: Listener, [requests, onAnswer, signal]: Batch): void {
+  #arrive(crossing: Crossing, target: Listener, batch: Batch): void {
+    target.process.whenAwake(() => this.#takeIn(crossing, target, batch))
+  }
+
+  #takeIn(crossing: Crossing, target: Listener, [requests, onAnswer, signal]: Batch): void {
     const gone = new AbortController()
     // What the other end is told when nobody waits any more.
     crossing.onOver(() =>
-      this.#time.after(this.#wayMs(), () => {
-        if (target.process.isAlive) gone.abort(GONE)
-      }),
+      this.#time.after(this.#wayMs(), () => target.process.whenAwake(() => gone.abort(GONE))),
     )
     if (signal.aborted) crossing.giveUp()
     void target.process.ended.then(() => {
@@ -175,9 +180,11 @@ export class SimNetwork {
           if (!target.process.isAlive) return
           this.#time.after(this.#wayMs(), () => {
             if (this.isCut(target.machine, from.machine) || this.#happens(this.weather.lost)) return
-            crossing.tell(() => onAnswer(decodeAnswer(bytes)))
-            open -= 1
-            if (open === 0) crossing.end()
+            from.process.whenAwake(() => {
+              crossing.tell(() => onAnswer(decodeAnswer(bytes)))
+              open -= 1
+              if (open === 0) crossing.end()
+            })
           })
         },
       )

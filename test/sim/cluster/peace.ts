@@ -63,8 +63,8 @@ function ledPartitions({
 
 function lacksOfMap({ gateways, nodes }: ClusterWorld): string[] {
   const { map } = gateways[0]!.coordinator!.state
-  const out = map.drives.filter(({ state }) => state !== 'active')
-  if (out.length > 0) return [`drives ${out.map(({ id }) => id).join()} are not active`]
+  const out = map.drives.filter(({ state }) => state === 'out')
+  if (out.length > 0) return [`drives ${out.map(({ id }) => id).join()} are out`]
   const behind = nodes.filter(({ served }) => {
     const mine = served?.upkeep.progress()
     return mine === undefined || mine.unrepairableCount > 0
@@ -83,10 +83,16 @@ async function lacksOfPartition(
   if (due.length > 0) lacks.push(`partition ${partition.id} has ${due.length} blobs of garbage`)
   if (lacks.length > 0) return lacks
   const { node } = world.gateways[0]!.served!.store
+  const { map } = world.gateways[0]!.coordinator!.state
+  const leaving = new Set(map.drives.flatMap(({ id, state }) => (state === 'draining' ? id : [])))
   let after: Uint8Array | undefined
   do {
     const page = await partition.scanBlobs(after, 100)
-    for (const { blob } of page.references) lacks.push(...(await lacksOfBlob(blob, node)))
+    for (const { blob } of page.references) {
+      lacks.push(...(await lacksOfBlob(blob, node)))
+      const left = blob.drives.filter((id) => leaving.has(id))
+      if (left.length > 0) lacks.push(`blob ${blob.uid} is on draining drives ${left.join()}`)
+    }
     after = page.more ? page.after : undefined
   } while (after !== undefined)
   return lacks

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { prepareDigests } from '../../../src/digest/prepare.ts'
 import type { Seeded } from '../../support/seeded.ts'
 import { Clients, type Mix } from '../clients.ts'
+import { NOTHING } from '../machine.ts'
 import { randomsFor } from '../randoms.ts'
 import type { SeedResult } from '../simulate.ts'
 import { SimTime } from '../time.ts'
@@ -20,7 +21,7 @@ const SHAPES: readonly Pick<ClusterShape, 'nodes' | 'code'>[] = [
 ]
 
 /** Nothing lasts longer, in virtual time. */
-const DEADLINE_MS = 3_600_000
+const DEADLINE_MS = 1_800_000
 
 /** Runs a seed. The same seed does the same, to the byte of its log. */
 export async function simulateCluster(seed: number): Promise<SeedResult> {
@@ -95,6 +96,8 @@ class Simulation {
     await awaitWhole(world, parts)
     if (this.failures.length > 0) return
     await clients.readAll()
+    await this.#loss(world)
+    await clients.readAll()
     clients.check()
   }
 
@@ -102,14 +105,33 @@ class Simulation {
     const random = this.#random
     const mix = drawMix(random)
     this.#say(JSON.stringify(mix))
-    const count = 8 + random.below(12)
+    const count = 10 + random.below(15)
     const working = [1, 2, 3].map((number) =>
       clients.run(count, randomsFor(this.#seed, `client ${number}`), mix),
     )
-    const breaking = breaker.run(2 + random.below(5))
+    // Clients that hurry are done soon.
+    const breaking = breaker.run(3 + random.below(6), mix.pauseMs < 200 ? 800 : 4_000)
     await Promise.all(working)
     breaker.isOver = true
     await breaking
+  }
+
+  /** As many nodes as the cluster can do without are lost, and the power of all others fails: everything is there still. */
+  async #loss(world: ClusterWorld): Promise<void> {
+    const { nodes, shape } = world
+    const left = [...nodes]
+    const { decisions } = nodes[0]!.served!.metadata
+    // A minority of the replicas of any partition.
+    const most = Array.from({ length: shape.metaPartitions }, (_, id) =>
+      Math.floor(((decisions.get(id)?.replicas.length ?? 1) - 1) / 2),
+    )
+    for (const node of nodes) await node.kill(NOTHING)
+    for (let lost = 0; lost < Math.min(shape.code.parityCount, ...most); lost += 1) {
+      const [gone] = left.splice(this.#random.below(left.length), 1)
+      this.#say(`${gone!.name} is lost`)
+    }
+    for (const node of left) node.start()
+    await this.time.sleep(15_000)
   }
 
   readonly #say = (line: string): void => {
@@ -130,7 +152,7 @@ function drawMix(random: Seeded): Mix {
     get: 2 + weight(),
     range: weight(),
     delete: 1 + weight(),
-    conditional: 1 + weight(),
+    conditional: 2 + weight(),
     multipart: random.pick([0, 0, 1]),
     list: 1 + weight(),
     copy: random.pick([0, 0, 1]),
@@ -138,7 +160,7 @@ function drawMix(random: Seeded): Mix {
     late: 0,
     race: random.pick([0, 1]),
     striped: random.pick([0, 0, 10]),
-    pauseMs: random.pick([30, 600, 1_500]),
+    pauseMs: random.pick([150, 600, 1_500]),
     keys: random.pick([1, 2, 3]),
   }
 }

@@ -29,6 +29,9 @@ export interface ClusterWorldParts {
   say: (line: string) => void
 }
 
+/** Of a cluster in which nothing is broken yet. */
+const BEGUN_WITHIN_MS = 120_000
+
 const EPOCH_MS = 1_700_000_000_000
 
 /** The cluster. */
@@ -70,7 +73,10 @@ export class ClusterWorld implements ServedStore {
     await this.#create()
     for (const node of this.nodes) await node.begin()
     for (const gateway of this.gateways) await gateway.begin()
-    while (this.gateways.some(({ served }) => served === undefined)) await this.time.sleep(500)
+    while (this.gateways.some(({ served }) => served === undefined)) {
+      await this.time.sleep(500)
+      if (this.time.nowMs > BEGUN_WITHIN_MS) throw new Error('the cluster does not begin to serve')
+    }
   }
 
   /** Of many gateways clients do not know which. */

@@ -1,0 +1,178 @@
+// What a gateway does with drives and nodes for the root of a cluster, and how it sums up what nodes say.
+import t from 'tap'
+import { ClusterDrives, LOST_REASON, sumMoves } from '../../../src/cluster/cluster-drives.ts'
+import { sumUpkeep } from '../../../src/cluster/cluster-healing.ts'
+import { NO_STATUS } from '../../../src/cluster/upkeep-status.ts'
+import { prepareDigests } from '../../../src/digest/prepare.ts'
+import { MatrixId } from '../../../src/kit/erasure-code.ts'
+import { buildMap } from '../../../src/placement/build-map.ts'
+import type { MapDrive } from '../../../src/placement/cluster-map.ts'
+import {
+  type Change,
+  type ClusterState,
+  CoordinatorUnavailable,
+} from '../../../src/placement/coordinator.ts'
+import { closeDrive, vacateClosed } from '../../../src/placement/departure.ts'
+import {
+  type DrivesOfNode,
+  decodeEnterDrive,
+  encodeDriveEntered,
+  encodeDrivesOfNode,
+} from '../../../src/storage-node/rpc/drive-messages.ts'
+import { MessageType } from '../../../src/storage-node/rpc/messages.ts'
+import { NodeUnreachable } from '../../../src/storage-node/rpc/trouble.ts'
+
+await prepareDigests()
+
+const idOf = (drive: number): string => drive.toString(16).padStart(16, '0')
+
+/** Six nodes with a drive each, code 2+2; node 6 says nothing. */
+function openCluster() {
+  const drives: MapDrive[] = Array.from({ length: 6 }, (_, at) => ({
+    ...{ id: at + 1, uuid: `drive-${at + 1}`, weight: 10, state: 'active', nodeId: idOf(at + 1) },
+  }))
+  const code = { dataCount: 2, parityCount: 2, matrix: MatrixId.CentredVandermonde }
+  const counts = { partitionCount: 32, metaPartitionCount: 4 }
+  const world = { isAway: false, away: [idOf(6)] }
+  const coordinator = {
+    state: {
+      ...{ clusterId: 'c', epoch: 3, map: buildMap(drives, code, '42', counts) },
+      ...{ metaPartitions: [], buckets: {}, nextBucketId: 1, nextDriveId: 7 },
+      cluster: { nodesExpected: 6, secret: '00' },
+    } as ClusterState,
+    decide: async (change: Change) => {
+      if (world.isAway) throw new CoordinatorUnavailable('it is away', { why: 'away' })
+      const next = change(coordinator.state)
+      if (next) coordinator.state = { ...next, epoch: coordinator.state.epoch + 1 }
+      return coordinator.state
+    },
+  }
+  const told: DrivesOfNode = {
+    ...{ epoch: 3, counts: [], leaving: [{ driveId: 5, blobs: 2, oldCopies: 1 }] },
+    drives: [{ driveId: 1, path: '/one', freeBytes: 3, totalBytes: 9 }],
+    moves: { phase: 'moving', movedShards: 2, movedBytes: 30, anewBlobs: 0, remainingShards: 4 },
+  }
+  const forgotten: string[] = []
+  const drivesApi = new ClusterDrives({
+    coordinator,
+    records: { get: () => undefined },
+    registry: {
+      list: () => [],
+      forget: async (nodeId) => {
+        forgotten.push(nodeId)
+      },
+    },
+    peers: {
+      ask: async (to, { type, body }) => {
+        if (world.away.includes(to)) throw new NodeUnreachable('silent', 'not-sent')
+        if (type === MessageType.DescribeDrives) return encodeDrivesOfNode(told)
+        const { path } = decodeEnterDrive(body)
+        return encodeDriveEntered({ kind: 'done', driveId: 7, sentence: path, warnings: [] })
+      },
+    },
+    care: { nodesAway: world.away },
+    clock: { monotonicMs: () => 0 },
+  })
+  const find = (id: number) => coordinator.state.map.drives.find((drive) => drive.id === id)
+  const vacate = async (id: number): Promise<void> => {
+    await coordinator.decide(closeDrive(id))
+    await coordinator.decide(vacateClosed(id, coordinator.state.epoch))
+  }
+  return { api: drivesApi, coordinator, world, forgotten, find, vacate }
+}
+
+t.test('a drive is weighed, emptied, called off, and removed once it is vacated', async (t) => {
+  const { api, find, vacate, coordinator, world } = openCluster()
+  t.match(await api.weigh({ driveId: 2, weight: 30 }), { kind: 'done', driveId: 2 })
+  t.equal(find(2)?.weight, 30)
+  t.match(await api.remove(5), { kind: 'refused', sentence: /in service: drain it first/ })
+  const drain = { driveId: 5, isCancelled: false, reEncode: false }
+  t.match(await api.drain(drain), { kind: 'done' })
+  t.match(await api.drain(drain), { kind: 'done', sentence: /being emptied already/ })
+  t.match(await api.drain({ ...drain, isCancelled: true }), { kind: 'done', sentence: /stays/ })
+  t.match(find(5), { state: 'active' })
+  await api.drain(drain)
+  t.match(await api.remove(5), { kind: 'refused', sentence: /not verified/ })
+  await vacate(5)
+  t.match(await api.remove(5), { kind: 'done' })
+  t.same(coordinator.state.map.removed, [5])
+  world.isAway = true
+  t.match(await api.weigh({ driveId: 2, weight: 10 }), { kind: 'refused', sentence: /it is away/ })
+})
+
+t.test('a node is emptied and removed; only one that is silent is lost', async (t) => {
+  const { api, find, vacate, forgotten } = openCluster()
+  const request = { isCancelled: false, reEncode: false, isLost: false }
+  const [five, six] = [idOf(5), idOf(6)]
+  t.match(await api.nodes.remove(five), { kind: 'refused' })
+  t.match(await api.nodes.remove('ffffffffffffffff'), { kind: 'refused', sentence: /no node/ })
+  const lost = { ...request, isLost: true }
+  t.match(await api.nodes.drain({ ...lost, nodeId: five }), {
+    kind: 'refused',
+    sentence: /answers/,
+  })
+  t.match(await api.nodes.drain({ ...request, nodeId: five }), { kind: 'done' })
+  t.match(find(5), { state: 'draining', isLeaving: true })
+  const cancelled = { ...request, nodeId: five, isCancelled: true }
+  t.match(await api.nodes.drain(cancelled), { kind: 'done' })
+  t.match(find(5), { state: 'active' })
+  t.match(await api.nodes.drain({ ...lost, nodeId: six }), { kind: 'done' })
+  t.match(find(6), { state: 'out', reason: LOST_REASON, isLeaving: true })
+  await vacate(6)
+  t.match(await api.nodes.remove(six), { kind: 'done' })
+  t.same(forgotten, [six])
+  t.equal(find(6), undefined)
+})
+
+t.test('what nodes say is shown, and what one does not say is not made up', async (t) => {
+  const { api, world } = openCluster()
+  await api.drain({ driveId: 5, isCancelled: false, reEncode: false })
+  const { drives, moving } = await api.list()
+  t.match(drives[0], { path: '/one', freeBytes: 3, totalBytes: 9 })
+  t.match(drives[4], { state: 'draining', blobs: 10, oldCopies: 5 })
+  t.equal(drives[5]?.freeBytes, undefined)
+  t.match(moving, { phase: 'moving', movedShards: 10, remainingShards: 20 })
+  t.equal(sumMoves(new Map([[idOf(6), undefined]])), undefined)
+  t.match(await api.add({ path: '/new' }), { kind: 'refused', sentence: /--node/ })
+  t.match(await api.add({ path: '/new', nodeId: idOf(1) }), { kind: 'done', sentence: '/new' })
+  t.match(await api.replace({ driveId: 2, path: '/b' }), { kind: 'done', sentence: '/b' })
+  world.away.push(idOf(3))
+  t.match(await api.replace({ driveId: 3, path: '/b' }), { kind: 'refused', sentence: /silent/ })
+})
+
+t.test('a cluster is verified when all who lead have verified all there is', async (t) => {
+  const whole = { ...NO_STATUS, complete: true, lastVerifiedMs: 50, endedScrubs: 1 }
+  const cluster = { partitions: 4, buckets: {} }
+  const one = { ...whole, partitions: [0, 1] }
+  const two = { ...whole, partitions: [2, 3], lastVerifiedMs: 40 }
+  const idle = { ...NO_STATUS, endedScrubs: 3 }
+  const all = new Map([
+    ['a', one],
+    ['b', two],
+    ['c', idle],
+  ])
+  const found = sumUpkeep(all, cluster)
+  t.match(found, { verified: true, lastVerifiedMs: 40, endedScrubs: { a: 1, b: 1, c: 3 } })
+  t.equal(found.ended.scrub, 5)
+  t.notOk(sumUpkeep(new Map([['a', one]]), cluster).verified, 'one does not answer')
+  const owing = { ...two, complete: false }
+  t.notOk(
+    sumUpkeep(
+      new Map([
+        ['a', one],
+        ['b', owing],
+      ]),
+      cluster,
+    ).verified,
+  )
+  const { lastVerifiedMs: _, ...never } = two
+  t.notOk(
+    sumUpkeep(
+      new Map([
+        ['a', one],
+        ['b', never],
+      ]),
+      cluster,
+    ).verified,
+  )
+})

@@ -8,7 +8,7 @@ import { showCount } from './amounts.ts'
 import { isStartedAnew, type OutageParts, Outages } from './outages.ts'
 import { drawLine, endDrawing, sayBeside } from './progress.ts'
 import { showPass } from './show-drives.ts'
-import { showLost } from './status.ts'
+import { showLost } from './show-lost.ts'
 
 /** Options of the command. */
 export interface HealOptions extends AdminOptions {

@@ -1,6 +1,8 @@
 // How a cluster stands, in lines for people.
-import type { ClusterDriveStatus, ClusterStatus } from '../gateway/admin-api.ts'
-import { alignColumns, showCount, showTime } from './amounts.ts'
+import type { ClusterDriveStatus, ClusterStatus, PassStatus } from '../gateway/admin-api.ts'
+import { alignColumns, showCount, showDuration, showTime } from './amounts.ts'
+import { showMoving } from './show-drives.ts'
+import { showLost } from './show-lost.ts'
 
 /** The status of a cluster in lines. */
 export function showCluster(found: ClusterStatus): string[] {
@@ -8,7 +10,7 @@ export function showCluster(found: ClusterStatus): string[] {
   const answering = nodes.filter(({ answers }) => answers).length
   const active = drives.filter(({ state }) => state === 'active').length
   return [
-    `Health    ${health}`,
+    `Health    ${HEALTH_WORDS[health]}`,
     ...reasons.map((reason) => `          ${reason}`),
     `Cluster   ${clusterId}`,
     `Code      ${code}, reduced ${reducedCode}`,
@@ -29,6 +31,44 @@ export function showCluster(found: ClusterStatus): string[] {
       ]),
     ),
     ...showPartitions(found),
+    ...showHealing(found),
+  ]
+}
+
+const HEALTH_WORDS = {
+  healthy: 'healthy: the nodes that lead have read every byte, and nothing has been owed since',
+  serving: 'serving, not verified',
+  mending: 'mending',
+  degraded: 'degraded',
+  damaged: 'damaged',
+} as const satisfies Record<ClusterStatus['health'], string>
+
+/** How long what is under way takes: nodes work side by side, so the slowest of them counts. */
+function showHealing({ healing }: ClusterStatus): string[] {
+  const { queued, waiting, unrepairableCount, lastVerifiedMs, checkedBlobs, mendedShards } = healing
+  const { checkedFiles, damagedFiles } = healing
+  const indent = '          '
+  return [
+    `Healing   ${queued} queued, ${waiting} waiting for a drive, ${unrepairableCount} unrepairable`,
+    `${indent}since their starts nodes checked ${showNumber(checkedBlobs, 'blob')} and mended ${showNumber(mendedShards, 'shard')}`,
+    `${indent}${checkedFiles} other files checked, ${damagedFiles} were damaged`,
+    ...(['check', 'scrub'] as const).flatMap((kind) => showPasses(healing.passes, kind)),
+    ...(healing.moves === undefined ? [] : showMoving(healing.moves)),
+    `Verified  ${lastVerifiedMs === undefined ? 'not by all nodes that lead now' : showTime(lastVerifiedMs)}`,
+    ...showLost(healing),
+  ]
+}
+
+/** Those of one kind together. */
+function showPasses(passes: readonly PassStatus[], kind: PassStatus['kind']): string[] {
+  const own = passes.filter((pass) => pass.kind === kind)
+  if (own.length === 0) return []
+  const blobs = own.reduce((sum, pass) => sum + pass.blobs, 0)
+  const left = own.map(({ leftMs }) => leftMs)
+  const isKnown = left.every((ms) => ms !== undefined)
+  const toGo = isKnown ? `, about ${showDuration(Math.max(...left))} to go` : ''
+  return [
+    `          ${kind} by ${showNumber(own.length, 'node')}: ${showNumber(blobs, 'blob')} seen${toGo}`,
   ]
 }
 

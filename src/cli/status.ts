@@ -1,16 +1,12 @@
 // kintsugi status: how a running store stands, for people or as JSON.
-import type {
-  HealingStatus,
-  SpaceStatus,
-  StoreStatus,
-  UnrepairableStatus,
-} from '../gateway/admin-api.ts'
+import type { HealingStatus, SpaceStatus, StoreStatus } from '../gateway/admin-api.ts'
 import { showBytes } from '../kit/bytes.ts'
 import { realWorld } from '../kit/world.ts'
 import { type AdminOptions, openAdminClient } from './admin-client.ts'
 import { alignColumns, showTime } from './amounts.ts'
 import { showCluster } from './show-cluster.ts'
 import { showMoving, showWalked } from './show-drives.ts'
+import { showLost } from './show-lost.ts'
 
 /** Prints the status of the store, or of the cluster. Throws Exit. */
 export async function status(options: AdminOptions): Promise<void> {
@@ -125,32 +121,4 @@ function showPasses({ passes }: HealingStatus): string[] {
     const share = blobsExpected ? `${Math.floor((100 * blobs) / blobsExpected)} %, ` : ''
     return `${kind} since ${showTime(startedMs)}: ${share}${showWalked(pass)}`
   })
-}
-
-/** Names listed for people; --json has more. */
-const LOST_MAX = 10
-
-/** What can not be mended, by name where it has one. */
-export function showLost({
-  unrepairable,
-  unrepairableCount,
-}: Pick<HealingStatus, 'unrepairable' | 'unrepairableCount'>): string[] {
-  if (unrepairableCount === 0) return []
-  const shown = unrepairable.slice(0, LOST_MAX)
-  const left = unrepairableCount - shown.length
-  return [
-    'Unrepairable:',
-    ...shown.map((blob) => `  ${nameBlob(blob)}: ${explain(blob)}`),
-    ...(left > 0 ? [`  and ${left} more`] : []),
-  ]
-}
-
-function nameBlob({ bucket, key, uid, part }: UnrepairableStatus): string {
-  const blob = part === 0 ? `blob ${uid}` : `blob ${uid}, part ${part}`
-  return bucket === undefined || key === undefined ? blob : `s3://${bucket}/${key} (${blob})`
-}
-
-function explain({ good, needed, error }: UnrepairableStatus): string {
-  if (error !== undefined) return error
-  return `${good ?? 'too few'} of ${needed ?? 'the'} shards that are needed are left`
 }

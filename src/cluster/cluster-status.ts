@@ -6,6 +6,7 @@ import type {
   ClusterNodeStatus,
   ClusterPartitionStatus,
   ClusterStatus,
+  HealingStatus,
   MoveStatus,
 } from '../gateway/admin-api.ts'
 import { nameCode } from '../kit/erasure-code.ts'
@@ -18,6 +19,7 @@ import { replicaCountFor } from '../placement/replica-drives.ts'
 import type { NodePeers } from '../storage-node/rpc/peers.ts'
 import { ClusterDrives, type Described, sumMoves } from './cluster-drives.ts'
 import { beginClusterHeal, clusterHealing } from './cluster-healing.ts'
+import { judgeCluster } from './cluster-health.ts'
 import { readinessOfCluster } from './cluster-readiness.ts'
 import type { ClusterStore } from './cluster-store.ts'
 import { viewMap } from './map-view.ts'
@@ -41,7 +43,10 @@ export function openClusterApi(parts: ClusterStatusParts): ClusterApi {
   const drives = new ClusterDrives(parts)
   const inspecting = { storage, objects: store.objects, clock }
   return {
-    clusterStatus: async () => clusterStatusOf(parts),
+    clusterStatus: async () => {
+      const [healing, described] = await Promise.all([clusterHealing(parts), drives.describe()])
+      return clusterStatusOf({ ...healing, ...movingOf(described) }, parts)
+    },
     inspect: (request, signal) => inspectObject(request, inspecting, signal),
     healing: async () => ({
       ...(await clusterHealing(parts)),
@@ -65,19 +70,19 @@ function movingOf(described: Described): { moves?: MoveStatus } {
   return moves === undefined ? {} : { moves }
 }
 
-function clusterStatusOf(parts: ClusterStatusParts): ClusterStatus {
+function clusterStatusOf(healing: HealingStatus, parts: ClusterStatusParts): ClusterStatus {
   const { coordinator, care, store } = parts
   const { clusterId, map } = coordinator.state
   const partitions = partitionsOf(parts)
   const replicas = replicaCountFor(map)
-  const reasons = [
+  const degraded = [
     ...readinessOfCluster(coordinator, care).degraded,
     ...sayPartitions(partitions, replicas),
   ]
   return {
     kind: 'cluster',
-    health: reasons.length === 0 ? 'serving' : 'degraded',
-    ...{ reasons, clusterId },
+    ...judgeCluster(degraded, healing),
+    ...{ clusterId, healing },
     code: nameCode(map.code),
     reducedCode: nameCode(store.reducedCode()),
     etcd: coordinator.standing,

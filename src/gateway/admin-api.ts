@@ -394,11 +394,17 @@ export interface ClusterPartitionStatus {
   isChanging: boolean
 }
 
+/**
+ * The worst that is true. `healthy` is only said when every partition is led by a node that answers and that found every
+ * blob whole, each byte having been read since it leads it. `serving`: nothing is known to be wrong, but not everything was
+ * looked at. `degraded`: something does not answer, is out, or has fewer replicas than it is to have.
+ */
+export type ClusterHealth = 'healthy' | 'serving' | 'mending' | 'degraded' | 'damaged'
+
 /** How a cluster stands, as far as one gateway knows. */
 export interface ClusterStatus {
   kind: 'cluster'
-  /** `degraded`: something does not answer, is out, or has fewer replicas than it is to have. */
-  health: 'serving' | 'degraded'
+  health: ClusterHealth
   /** One sentence each. */
   reasons: readonly string[]
   clusterId: string
@@ -410,6 +416,8 @@ export interface ClusterStatus {
   /** Replicas that each partition is to have. */
   replicas: number
   partitions: readonly ClusterPartitionStatus[]
+  /** Of all nodes that answer. */
+  healing: HealingStatus
 }
 
 /** A cluster as its root sees it through a gateway. */

@@ -52,6 +52,8 @@ interface Pass {
   sinceMs: number
   /** A scrub that somebody waits for. */
   isHurried: boolean
+  /** How often partitions had come here when it began: it may have missed those that came since. */
+  comings: number
   /** How it is with the files that are no shards: undefined while they are read. */
   filesClean: boolean | undefined
 }
@@ -114,6 +116,7 @@ export class Healer {
   #scrubBytes = 0
   #lastBlobs: number | undefined
   #waiting = 0
+  #comings = 0
   #isClean = false
   #lastVerifiedMs: number | undefined
   /** When the last scrub that ended was begun. */
@@ -217,6 +220,9 @@ export class Healer {
   /** Other partitions are led here than before: of their blobs nothing is known. */
   partitionsChanged(): void {
     this.#isClean = false
+    // Whoever had them may have read them: nobody knows here.
+    this.#lastVerifiedMs = undefined
+    this.#comings += 1
     this.#schedule.disturb(this.#nowMs())
     this.#owed.tryAllAgain()
     this.#mover.lookAgain()
@@ -419,7 +425,8 @@ export class Healer {
     const walk = new BlobWalk(kind, this.#parts.partitions, from)
     const { disturbances } = this.#schedule
     const filesClean = kind === 'check' || undefined
-    const pass: Pass = { walk, disturbances, sinceMs: nowMs, isHurried, filesClean }
+    const comings = this.#comings
+    const pass: Pass = { walk, disturbances, sinceMs: nowMs, isHurried, comings, filesClean }
     this.#passes[kind] = pass
     if (kind === 'scrub') this.#scrubbing = this.#scrubFiles(pass, this.#scrubbing)
     this.#schedule.began(kind, nowMs)
@@ -460,7 +467,8 @@ export class Healer {
     this.#rot.forgetUnseen(startedMs)
     const leftNothing = walk.leftNothing && pass.filesClean === true
     this.#conclude(pass)
-    if (kind === 'scrub' && leftNothing) this.#lastVerifiedMs = startedMs
+    const sawAll = pass.comings === this.#comings
+    if (kind === 'scrub' && leftNothing && sawAll) this.#lastVerifiedMs = startedMs
     if (kind === 'scrub') {
       this.#endedStartedMs = startedMs
       this.#save()

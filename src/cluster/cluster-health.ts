@@ -1,0 +1,35 @@
+// From what is known of a cluster to what may be said of it: its health in one word, with reasons. Pure.
+import type { ClusterHealth, HealingStatus } from '../gateway/admin-api.ts'
+
+/** The worst that is true. `degraded`: sentences about what is not there. Nothing is healthy because nothing is known to be wrong. */
+export function judgeCluster(
+  degraded: readonly string[],
+  healing: Pick<
+    HealingStatus,
+    'verified' | 'queued' | 'waiting' | 'unrepairableCount' | 'passes' | 'moves'
+  >,
+): { health: ClusterHealth; reasons: string[] } {
+  const { queued, waiting, unrepairableCount, moves } = healing
+  const findings: [ClusterHealth, string][] = []
+  const find = (health: ClusterHealth, isSo: boolean, reason: string): void => {
+    if (isSo) findings.push([health, reason])
+  }
+  find('damaged', unrepairableCount > 0, `${count(unrepairableCount, 'blob')} can not be mended.`)
+  for (const reason of degraded) find('degraded', true, reason)
+  find('degraded', waiting > 0, `${count(waiting, 'blob')} wait for a drive to put shards on.`)
+  find('mending', queued > 0, `${count(queued, 'blob')} are to be mended.`)
+  const remaining = moves?.remainingShards ?? 0
+  find('mending', remaining > 0, `${count(remaining, 'shard')} are to be moved.`)
+  find('serving', !healing.verified, sayUnverified(healing))
+  return { health: findings[0]?.[0] ?? 'healthy', reasons: findings.map(([, reason]) => reason) }
+}
+
+function sayUnverified({ passes }: Pick<HealingStatus, 'passes'>): string {
+  return passes.some(({ kind }) => kind === 'scrub')
+    ? 'Not every byte was verified by the nodes that lead now; a pass is under way.'
+    : 'Not every byte was verified by the nodes that lead now: kintsugi heal begins a pass.'
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`
+}

@@ -91,13 +91,17 @@ async function digestAt(
     signal: AbortSignal.any([signal, ending.signal]),
   })
   const beganMs = world.clock.monotonicMs()
+  const ended = new Map<ReplicaId, DigestState>()
+  const stateOf = async (id: ReplicaId): Promise<DigestState> => {
+    const known = ended.get(id)
+    if (known !== undefined) return known
+    const state = id === self ? job.state : await transport.digest(id, { ask, partition, sequence })
+    if (state.kind !== 'waiting' && state.kind !== 'reading') ended.set(id, state)
+    return state
+  }
   try {
     for (;;) {
-      const states = await Promise.all(
-        decision.replicas.map(async (id) =>
-          id === self ? job.state : await transport.digest(id, { ask, partition, sequence }),
-        ),
-      )
+      const states = await Promise.all(decision.replicas.map(stateOf))
       const kinds = new Set(states.map(({ kind }) => kind))
       const tookMs = world.clock.monotonicMs() - beganMs
       if (kinds.has('passed') || (kinds.has('waiting') && tookMs > REACH_MS)) return undefined

@@ -19,7 +19,7 @@ interface Digest {
   askedMs: number
 }
 
-const DIGESTS_MAX = 32
+const DIGESTS_MAX = 128
 const RENEWALS_MAX = 4
 
 /** Who does not ask after a digest for so long has gone. */
@@ -45,7 +45,10 @@ export class RowJobs {
     const known = this.#digests.get(name)
     if (known !== undefined) {
       known.askedMs = nowMs
-      return known.job.state
+      const { state } = known.job
+      // What has ended is told once: who asks again begins anew.
+      if (state.kind !== 'waiting' && state.kind !== 'reading') this.#end(name)
+      return state
     }
     if (this.#digests.size >= DIGESTS_MAX) throw new Overloaded('too many digests of rows are made')
     const ending = new AbortController()

@@ -1,6 +1,6 @@
 // kintsugi cluster: init makes a cluster in etcd, token lets one more node join.
 
-import { openEtcd } from '../cluster/etcd.ts'
+import { openEtcdForCommand } from '../cluster/etcd.ts'
 import { initCluster, type MadeCluster } from '../cluster/init.ts'
 import { encodeJoinToken } from '../cluster/join-token.ts'
 import { clusterIdIn, makeTokens } from '../cluster/tokens.ts'
@@ -13,7 +13,7 @@ import { type CommandWords, loadConfig } from './load-config.ts'
 export async function initClusterCommand(words: CommandWords): Promise<void> {
   const world = realWorld()
   const config = await loadConfig(words, loadClusterInitConfig, world)
-  const etcd = await openEtcd(config.etcd, world)
+  const etcd = await openEtcdForCommand(config.etcd, world)
   const made = await stayAlive(orExit(initCluster(config, { etcd, world })))
   const isGiven = config.rootCredentials !== undefined
   process.stdout.write(words.json ? `${asJson(made)}\n` : describe(made, { isGiven }))
@@ -23,7 +23,7 @@ export async function initClusterCommand(words: CommandWords): Promise<void> {
 export async function clusterTokenCommand(words: CommandWords): Promise<void> {
   const world = realWorld()
   const { etcd: where } = await loadConfig(words, loadClusterTokenConfig, world)
-  const etcd = await openEtcd(where, world)
+  const etcd = await openEtcdForCommand(where, world)
   const token = await stayAlive(
     orExit(
       (async () => {

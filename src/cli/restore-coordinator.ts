@@ -1,6 +1,6 @@
 // kintsugi cluster restore-coordinator: what nodes and gateways remember takes the place of what etcd lost.
 
-import { openEtcd } from '../cluster/etcd.ts'
+import { openEtcdForCommand } from '../cluster/etcd.ts'
 import { type RestoreOutcome, restoreFrom } from '../cluster/restore.ts'
 import { loadClusterRestoreConfig } from '../config-cluster.ts'
 import { Exit } from '../exit.ts'
@@ -12,7 +12,7 @@ import { type CommandWords, loadConfig } from './load-config.ts'
 export async function restoreCoordinatorCommand(words: CommandWords): Promise<void> {
   const world = realWorld()
   const config = await loadConfig(words, loadClusterRestoreConfig, world)
-  const etcd = await openEtcd(config.etcd, world)
+  const etcd = await openEtcdForCommand(config.etcd, world)
   const outcome = await stayAlive(orExit(restoreFrom(config, { etcd, world })))
   if (outcome.kind !== 'restored') throw refusal(outcome)
   process.stdout.write(words.json ? `${JSON.stringify(outcome)}\n` : describe(outcome))

@@ -25,7 +25,7 @@ export interface ChoreParts {
   world: World
   log: Log
   coordinator: EtcdCoordinator
-  peers: Pick<NodePeers, 'ping'>
+  peers: Pick<NodePeers, 'ping' | 'heardMs'>
   tuning?: NodeTuning
 }
 
@@ -104,17 +104,20 @@ function nodesInService({ state }: Pick<EtcdCoordinator, 'state'>): string[] {
   return [...new Set(working.flatMap((drive) => drive.nodeId ?? []))]
 }
 
+/** Ids of the nodes that have drives. */
+export function nodesOfMap({ state }: Pick<EtcdCoordinator, 'state'>): string[] {
+  return [...new Set(state.map.drives.flatMap((drive) => drive.nodeId ?? []))]
+}
+
 /** Asks all other nodes that have drives whether they are there. A gateway is no node, and asks all. */
 export function startPulse(
   { coordinator, peers, world, log, nodeId }: Omit<ChoreParts, 'nodeId'> & { nodeId?: string },
   opened: ClosingStack,
 ): NodePulse {
-  const nodes = (): string[] => {
-    const ids = coordinator.state.map.drives.flatMap((drive) => drive.nodeId ?? [])
-    return [...new Set(ids)].filter((id) => id !== nodeId)
-  }
+  const nodes = (): string[] => nodesOfMap(coordinator).filter((id) => id !== nodeId)
   const ping: NodePeers['ping'] = (to, deadlineMs) => peers.ping(to, deadlineMs)
-  const pulse = new NodePulse({ world, log, nodes, ping })
+  const heardMs = (id: string): number | undefined => peers.heardMs?.(id)
+  const pulse = new NodePulse({ world, log, nodes, ping, heardMs })
   pulse.start()
   opened.defer(() => pulse.stop())
   return pulse

@@ -2,6 +2,7 @@
 import type { Coordinator } from '../placement/coordinator.ts'
 import type { Standing } from '../placement/etcd/mirror.ts'
 import { isDispensable, nameDrive } from '../storage-node/start-plan.ts'
+import type { ClockWatch } from './clock-watch.ts'
 import type { NodeCare } from './node-care.ts'
 
 /** One sentence for each thing that is missing. */
@@ -14,6 +15,7 @@ export interface ClusterReadiness {
 export function readinessOfCluster(
   { state, standing }: Pick<Coordinator, 'state'> & { standing: Standing },
   { nodesAway }: Pick<NodeCare, 'nodesAway'>,
+  { sentence: ofClock }: Pick<ClockWatch, 'sentence'>,
 ): ClusterReadiness {
   const nodes = new Set(state.map.drives.flatMap(({ nodeId }) => nodeId ?? []))
   const out = state.map.drives.filter((drive) => drive.state === 'out' && !isDispensable(drive))
@@ -27,6 +29,7 @@ export function readinessOfCluster(
           `${out.length} of ${state.map.drives.length} drives are out (${out.map(nameDrive).join(', ')}).`,
         ]),
     ...sayStanding(standing),
+    ...(ofClock === undefined ? [] : [ofClock]),
   ]
   return { ready: nodesAway.length * 2 < nodes.size, degraded }
 }

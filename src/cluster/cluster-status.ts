@@ -17,6 +17,7 @@ import type { NodeRegistry } from '../placement/etcd/node-registry.ts'
 import type { PartitionRecords } from '../placement/etcd/partition-records.ts'
 import { replicaCountFor } from '../placement/replica-drives.ts'
 import type { NodePeers } from '../storage-node/rpc/peers.ts'
+import type { ClockWatch } from './clock-watch.ts'
 import { ClusterDrives, type Described, sumMoves } from './cluster-drives.ts'
 import { beginClusterHeal, clusterHealing } from './cluster-healing.ts'
 import { judgeCluster } from './cluster-health.ts'
@@ -32,6 +33,7 @@ export interface ClusterStatusParts {
   peers: Pick<NodePeers, 'ask'>
   records: Pick<PartitionRecords, 'get'>
   care: Pick<NodeCare, 'nodesAway'>
+  clocks: Pick<ClockWatch, 'sentence'>
   store: ClusterStore
   clock: Pick<Clock, 'now' | 'monotonicMs'>
 }
@@ -76,7 +78,7 @@ function clusterStatusOf(healing: HealingStatus, parts: ClusterStatusParts): Clu
   const partitions = partitionsOf(parts)
   const replicas = replicaCountFor(map)
   const degraded = [
-    ...readinessOfCluster(coordinator, care).degraded,
+    ...readinessOfCluster(coordinator, care, parts.clocks).degraded,
     ...sayPartitions(partitions, replicas),
   ]
   return {

@@ -5,16 +5,26 @@ import type { ClientTls } from '../kit/http-exchange.ts'
 import type { World } from '../kit/world.ts'
 import { EtcdClient } from '../placement/etcd/etcd-client.ts'
 
+/** Of a command, for which somebody waits: an answer that comes late is better than none. */
+const COMMAND_MS = 15_000
+
 /** Throws Exit when a certificate can not be read. Asks etcd nothing yet. */
 export async function openEtcd(
   { endpoints, tls, user }: EtcdAccess & { endpoints: readonly string[] },
   world: Pick<World, 'disk' | 'http'>,
+  options: { timeoutMs?: number } = {},
 ): Promise<EtcdClient> {
   const certificates = tls && (await readTlsFiles(tls, world))
-  return new EtcdClient(
-    { endpoints, ...(certificates ? { tls: certificates } : {}), ...(user ? { user } : {}) },
-    world,
-  )
+  const who = { ...(certificates ? { tls: certificates } : {}), ...(user ? { user } : {}) }
+  return new EtcdClient({ endpoints, ...who, ...options }, world)
+}
+
+/** As openEtcd(), for a command that is run once. */
+export async function openEtcdForCommand(
+  access: Parameters<typeof openEtcd>[0],
+  world: Pick<World, 'disk' | 'http'>,
+): Promise<EtcdClient> {
+  return await openEtcd(access, world, { timeoutMs: COMMAND_MS })
 }
 
 /** The files of one side. Throws Exit that names the file. */

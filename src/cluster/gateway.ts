@@ -11,10 +11,12 @@ import type { World } from '../kit/world.ts'
 import { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import { serveS3 } from '../serve-s3.ts'
 import { Peers } from '../storage-node/rpc/peers.ts'
+import { awaitEtcd } from './await-etcd.ts'
 import { type ClusterReadiness, readinessOfCluster } from './cluster-readiness.ts'
 import { openClusterApi } from './cluster-status.ts'
 import { openEtcd, readTlsFiles } from './etcd.ts'
 import { identityIn } from './identity.ts'
+import { lockState } from './lock-state.ts'
 import { runGateway } from './run-gateway.ts'
 
 /** What the outside of a gateway is made of. */
@@ -50,13 +52,18 @@ async function openAll(
   opened: ClosingStack,
 ): Promise<ClusterGateway> {
   const { world } = parts
+  const { stateDirectory } = config
+  if (stateDirectory !== undefined) {
+    await makeStateDirectory(stateDirectory, world)
+    await lockState(stateDirectory, { what: 'gateway', world, opened })
+  }
   const coordinator = await openCoordinator(config, parts)
   opened.defer(() => coordinator.close())
   const tls = config.nodeTls && (await readTlsFiles(config.nodeTls, world))
   const identity = identityIn(coordinator, newGatewayId(world))
   const openPeers = (): Peers => new Peers({ identity, ...(tls ? { tls } : {}) }, world)
   const running = await runGateway(config, { ...parts, coordinator, openPeers }, opened)
-  const { care, store } = running
+  const { care, clocks, store } = running
   const credentials = credentialsOf(config, coordinator)
   const admin = openClusterApi({ ...running, coordinator, clock: world.clock })
   const served = await serveS3(
@@ -67,7 +74,7 @@ async function openAll(
   return {
     endpoint: served.endpoint,
     clusterId: coordinator.state.clusterId,
-    readiness: () => readinessOfCluster(coordinator, care),
+    readiness: () => readinessOfCluster(coordinator, care, clocks),
     close: async ({ deadlineMs }) => {
       await served.close({ deadlineMs })
       await opened.close()
@@ -80,13 +87,13 @@ async function openCoordinator(
   { etcd, stateDirectory }: GatewayConfig,
   { world, log }: GatewayParts,
 ): Promise<EtcdCoordinator> {
-  if (stateDirectory !== undefined) await makeStateDirectory(stateDirectory, world)
   const options = {
     prefix: etcd.prefix,
     ...(stateDirectory === undefined ? {} : { directory: stateDirectory }),
   }
   try {
-    return await EtcdCoordinator.open(options, { world, log, etcd: await openEtcd(etcd, world) })
+    const parts = { world, log, etcd: await openEtcd(etcd, world) }
+    return await awaitEtcd(() => EtcdCoordinator.open(options, parts), parts)
   } catch (error) {
     if ((error as { code?: string }).code !== 'COORDINATOR_UNAVAILABLE') throw error
     const sentence = `etcd at ${etcd.endpoints.join(', ')}: ${(error as Error).message}.`

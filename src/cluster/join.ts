@@ -3,7 +3,7 @@ import type { NodeJoinConfig } from '../config-cluster.ts'
 import { makeDirectories } from '../embedded/make-drive.ts'
 import { Exit } from '../exit.ts'
 import type { World } from '../kit/world.ts'
-import { openEtcd } from './etcd.ts'
+import { openEtcdForCommand } from './etcd.ts'
 import type { JoinToken } from './join-token.ts'
 import { type NodeFile, newNodeId, readNodeFile, writeNodeFile } from './node-file.ts'
 import { useToken } from './tokens.ts'
@@ -20,7 +20,7 @@ export async function joinNode(
   }
   await makeDirectories(stateDirectory, world)
   const { endpoints, prefix, clusterId } = token
-  const etcd = await openEtcd({ endpoints, ...etcdAccess }, world)
+  const etcd = await openEtcdForCommand({ endpoints, ...etcdAccess }, world)
   const nodeId = newNodeId(world)
   const outcome = await useToken(token, nodeId, { etcd, world })
   if (outcome === 'unknown')

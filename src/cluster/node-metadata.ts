@@ -71,7 +71,8 @@ export async function openNodeMetadata(
     },
   )
   opened.defer(() => host.close())
-  const replicas = new ReplicaService({ host, world })
+  transport.hear((message) => host.receive(message))
+  const replicas = new ReplicaService({ host, world, transport })
   opened.defer(async () => replicas.close())
   const led = new LedPartitions({
     ...{ world, log, replicas: host, graceMs },

@@ -13,10 +13,14 @@ export interface PulseParts {
   nodes(): readonly string[]
   /** Resolves when the node answered. */
   ping(nodeId: string, deadlineMs: number): Promise<void>
+  /** When a node last answered anything, on the monotonic clock: who just did need not be asked. */
+  heardMs?(nodeId: string): number | undefined
 }
 
 const EVERY_MS = 1_000
 const DEADLINE_MS = 2_000
+// Replicas of metadata say something every second (replica-host.ts): mostly nobody has to be asked.
+const JUST_NOW_MS = EVERY_MS
 
 /** A node that has been silent for so long is away, as far as writes and reads are concerned. */
 export const AWAY_MS = 3_000
@@ -81,6 +85,11 @@ export class NodePulse {
       const known = this.#pulses.get(nodeId)
       const pulse = known ?? { silentMs: 0, hasAnswered: false, isAsked: false }
       this.#pulses.set(nodeId, pulse)
+      const quietMs = nowMs - (this.#parts.heardMs?.(nodeId) ?? Number.NEGATIVE_INFINITY)
+      if (quietMs <= JUST_NOW_MS) {
+        heard(pulse)
+        continue
+      }
       if (known) pulse.silentMs += stepMs
       if (!pulse.isAsked) void this.#ask(nodeId, pulse, nowMs + DEADLINE_MS)
     }

@@ -80,6 +80,7 @@ const COLLECT_EVERY_MS = 5_000
 const FORGET_EVERY_MS = 60_000
 const BEGIN_EVERY_MS = 1_000
 const LOOK_EVERY_MS = 1_000
+const PARTITIONS_AT_ONCE = 16
 
 /**
  * Gateways write, and no node knows of all of them which blobs have no row yet. So no node finds by itself that nothing
@@ -204,17 +205,24 @@ class RunningUpkeep {
   }
 }
 
-/** A round over all of them: one that can not be asked now keeps none of the others waiting, and is heard of at the end. */
+/**
+ * A round over all of them, several at a time, so that their rounds of questions to other replicas go together. One that can not be asked
+ * now keeps none of the others waiting, and is heard of at the end.
+ */
 function eachOf(
   partitions: readonly UpkeepPartition[],
   work: (partition: UpkeepPartition, signal: AbortSignal) => Promise<unknown>,
 ): (signal: AbortSignal) => Promise<void> {
   return async (signal) => {
     const failed: unknown[] = []
-    for (const partition of partitions) {
-      if (signal.aborted) return
-      await work(partition, signal).catch((error: unknown) => failed.push(error))
+    const left = partitions[Symbol.iterator]()
+    const workOn = async (): Promise<void> => {
+      for (const partition of left) {
+        if (signal.aborted) return
+        await work(partition, signal).catch((error: unknown) => failed.push(error))
+      }
     }
+    await Promise.all(Array.from({ length: PARTITIONS_AT_ONCE }, workOn))
     if (failed.length > 0) throw failed[0]
   }
 }

@@ -9,11 +9,12 @@ import type { Registry } from '../kit/metrics.ts'
 import type { World } from '../kit/world.ts'
 import { CoordinatorUnavailable } from '../placement/coordinator.ts'
 import { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
-import { DriveLocked, lockDrive, openLevelDb } from '../storage-node/drive-lock.ts'
 import { NodeServer } from '../storage-node/rpc/node-server.ts'
 import { Peers } from '../storage-node/rpc/peers.ts'
+import { awaitEtcd } from './await-etcd.ts'
 import { openEtcd, readTlsFiles } from './etcd.ts'
 import { identityIn } from './identity.ts'
+import { lockState } from './lock-state.ts'
 import { type NodeFile, readNodeFile } from './node-file.ts'
 import type { NodeTuning } from './node-tuning.ts'
 import { runNode } from './run-node.ts'
@@ -55,7 +56,7 @@ async function openAll(
   const { world, log } = parts
   refuseVague(config)
   const file = await readIdentity(config, world)
-  await lockState(config.stateDirectory, world, opened)
+  await lockState(config.stateDirectory, { what: 'node', world, opened })
   const coordinator = await openCoordinator(file, config, parts)
   opened.defer(() => coordinator.close())
   const { nodeId, clusterId } = file
@@ -97,17 +98,6 @@ async function readIdentity({ stateDirectory }: NodeConfig, world: World): Promi
   )
 }
 
-/** Two processes with one name would answer for each other. */
-async function lockState(directory: string, world: World, opened: ClosingStack): Promise<void> {
-  try {
-    const lock = await lockDrive(world, directory, openLevelDb)
-    opened.defer(() => lock.close())
-  } catch (error) {
-    if (!(error instanceof DriveLocked)) throw error
-    throw new Exit(3, `the node of ${directory} runs already.`, { cause: error })
-  }
-}
-
 async function openCoordinator(
   { etcd: where, clusterId }: NodeFile,
   { stateDirectory, etcdAccess }: NodeConfig,
@@ -115,7 +105,8 @@ async function openCoordinator(
 ): Promise<EtcdCoordinator> {
   const etcd = await openEtcd({ ...where, ...etcdAccess }, world)
   const options = { prefix: where.prefix, directory: stateDirectory }
-  const coordinator = await EtcdCoordinator.open(options, { world, log, etcd }).catch((error) => {
+  const open = () => EtcdCoordinator.open(options, { world, log, etcd })
+  const coordinator = await awaitEtcd(open, { world, log }).catch((error) => {
     if (!(error instanceof CoordinatorUnavailable)) throw error
     throw new Exit(1, `${error.message}.`, { cause: error })
   })

@@ -1,6 +1,7 @@
 // What nodes and gateways remember of etcd, read from their state directories, as evidence for a restore.
 
 import type { ClusterRestoreConfig } from '../config-cluster.ts'
+import { prepareDigests } from '../digest/prepare.ts'
 import { Exit } from '../exit.ts'
 import type { World } from '../kit/world.ts'
 import type { EtcdClient } from '../placement/etcd/etcd-client.ts'
@@ -24,6 +25,7 @@ export async function restoreFrom(
   { etcd: { prefix }, directories, forsakesEtcd }: ClusterRestoreConfig,
   { etcd, world }: RestoreParts,
 ): Promise<RestoreOutcome> {
+  await prepareDigests()
   const evidence: Evidence[] = []
   for (const directory of directories) evidence.push(await evidenceIn(directory, world))
   refuseStrangers(evidence)

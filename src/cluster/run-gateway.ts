@@ -16,7 +16,8 @@ import { PartitionRecords } from '../placement/etcd/partition-records.ts'
 import { createBuckets } from '../serve-s3.ts'
 import type { NodePeers } from '../storage-node/rpc/peers.ts'
 import { remotePartitions } from '../storage-node/rpc/remote-partition.ts'
-import { startPulse } from './chores.ts'
+import { nodesOfMap, startPulse } from './chores.ts'
+import { ClockWatch } from './clock-watch.ts'
 import { listClusterMetrics } from './cluster-metrics.ts'
 import { openClusterStore } from './cluster-store.ts'
 import { DamageReports } from './damage-reports.ts'
@@ -101,11 +102,16 @@ function openWays({
   const pulse = startPulse({ world, log, coordinator, peers }, opened)
   const care = new NodeCare({ world, log, coordinator, pulse })
   opened.defer(() => care.stop())
+  const clocks = new ClockWatch({
+    ...{ world, log, nodes: () => nodesOfMap(coordinator) },
+    askClock: async (id, deadlineMs) => await peers.askClock?.(id, deadlineMs),
+  })
+  opened.defer(() => clocks.stop())
   const records = new PartitionRecords(mirror, world)
   const primaries = primaryHints(records, nodesOfDrives(coordinator))
   const { metaPartitionCount } = coordinator.state.map
   const remote = remotePartitions(metaPartitionCount, { primaries, transport: peers, world })
   opened.defer(async () => remote.close())
   const { partitions, report } = remote
-  return { peers, care, registry, records, partitions, report }
+  return { peers, care, clocks, registry, records, partitions, report }
 }

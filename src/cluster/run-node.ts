@@ -102,7 +102,7 @@ export async function runNode(
     moves: () => running?.progress()?.moves,
     counts: () => counts.counts,
   })
-  const services = [shards, answerPings(), ...metadata.services, door.service, drives]
+  const services = [shards, answerPings(world.clock), ...metadata.services, door.service, drives]
   const service = joinServices(services)
   const origin = await parts.listen(service)
   const isRemoved = ({ id }: { id: number }): boolean =>

@@ -76,7 +76,12 @@ export class FailureDomains {
   }
 
   /** The same of one drive: whoever asks that of every row has no time to count all of them. */
-  allows(row: readonly number[], position: number, driveId: number): boolean {
+  allows(
+    row: readonly number[],
+    position: number,
+    driveId: number,
+    rule: 'with-copies' | 'without-copies' = 'with-copies',
+  ): boolean {
     const { perNode, perZone, perNodeOfCopies } = this.limits
     const node = this.#nodes[driveId]
     const zone = this.#zones[driveId]
@@ -90,7 +95,7 @@ export class FailureDomains {
       if (at < this.copies) copies += 1
     }
     if (inNode >= perNode || inZone >= perZone) return false
-    return position >= this.copies || copies < perNodeOfCopies
+    return rule === 'without-copies' || position >= this.copies || copies < perNodeOfCopies
   }
 }
 

@@ -6,6 +6,7 @@ import type { ClusterMap, MapDrive } from './cluster-map.ts'
 import { FailureDomains } from './failure-domains.ts'
 import { best, score } from './rendezvous.ts'
 import { HOLE, SlotTable } from './slot-table.ts'
+import { SpareQueue } from './spare-queue.ts'
 
 /** Positions behind those of the code, for drives that are out. */
 const SPARE_SLOTS = 2
@@ -157,8 +158,8 @@ class Edit {
       for (const [position, driveId] of row.entries()) {
         if (driveId === HOLE) continue
         const before = row.slice(0, position)
-        const isRoomy = this.#domains.gate(before, position, 'without-copies')
-        if (!isRoomy(driveId)) this.#table.give(partition, position, HOLE)
+        const isRoomy = this.#domains.allows(before, position, driveId, 'without-copies')
+        if (!isRoomy) this.#table.give(partition, position, HOLE)
       }
     }
   }
@@ -191,16 +192,39 @@ class Edit {
   withSpares(): number[][] {
     const rows = this.#table.rows.map((row) => [...row])
     const width = slotCountFor(this.#members.length, this.#layout.code)
+    return this.#domains === undefined
+      ? this.#withBestSpares(rows, width)
+      : this.#withIdleSpares(rows, width, this.#domains)
+  }
+
+  #withBestSpares(rows: number[][], width: number): number[][] {
     const spares = new Map<number, number>()
     const load = ({ id, weight }: MapDrive): number => (spares.get(id) ?? 0) / weight
     for (let position = this.#table.width; position < width; position += 1) {
       for (const [partition, row] of rows.entries()) {
-        const free = this.#freeSpares(row)
+        const free = this.#members.filter(({ id }) => !row.includes(id))
         const least = Math.min(...free.map(load))
         const idle = free.filter((drive) => load(drive) <= least)
-        const { id } = best(this.#fewOf(idle, partition), (drive) => this.#score(drive, partition))
+        const { id } = best(idle, (drive) => this.#score(drive, partition))
         row.push(id)
         spares.set(id, (spares.get(id) ?? 0) + 1)
+      }
+    }
+    return rows
+  }
+
+  /** In a cluster, to ask all of a thousand drives for every row would take seconds, and any that is idle will do. */
+  #withIdleSpares(rows: number[][], width: number, domains: FailureDomains): number[][] {
+    const queue = new SpareQueue(this.#members)
+    for (let position = this.#table.width; position < width; position += 1) {
+      for (const [partition, row] of rows.entries()) {
+        const isRoomy = domains.gate(row, row.length)
+        const isFree = ({ id }: MapDrive): boolean => !row.includes(id)
+        const roomy = queue.first(SPARES_ASKED, (drive) => isRoomy(drive.id) && isFree(drive))
+        const asked = roomy.length > 0 ? roomy : queue.first(SPARES_ASKED, isFree)
+        const chosen = best(asked, (drive) => this.#score(drive, partition))
+        row.push(chosen.id)
+        queue.use(chosen)
       }
     }
     return rows
@@ -246,20 +270,6 @@ class Edit {
       }
     }
     return this.#members.filter(isFree)
-  }
-
-  #freeSpares(row: readonly number[]): readonly MapDrive[] {
-    const free = this.#members.filter(({ id }) => !row.includes(id))
-    const isRoomy = this.#domains?.gate(row, row.length)
-    const roomy = isRoomy ? free.filter(({ id }) => isRoomy(id)) : free
-    return roomy.length > 0 ? roomy : free
-  }
-
-  /** In a cluster, to ask all of a thousand drives for every row would take seconds, and any that is idle will do. */
-  #fewOf(idle: readonly MapDrive[], partition: number): readonly MapDrive[] {
-    if (this.#domains === undefined || idle.length <= SPARES_ASKED) return idle
-    const first = (partition * SPARES_ASKED) % idle.length
-    return Array.from({ length: SPARES_ASKED }, (_, at) => idle[(first + at) % idle.length]!)
   }
 
   /** Whether a drive can take over what another has of a partition. */

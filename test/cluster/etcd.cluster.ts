@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { prepareDigests } from '../../src/digest/prepare.ts'
+import { realWorld } from '../../src/kit/world.ts'
 import { EtcdClient } from '../../src/placement/etcd/etcd-client.ts'
 import { etcdClientContract } from '../contracts/etcd-client.contract.ts'
 import { etcdClusterContract } from '../contracts/etcd-cluster.contract.ts'
@@ -29,22 +30,10 @@ t.test('leadership, nodes, restoring', async (t) => {
 
 t.test('users, and tokens that end', async (t) => {
   const { endpoint, world } = await startEtcd(t, ['--auth-token-ttl', '2'])
-  const call = (path: string, body: object) =>
-    world.http.send({
-      method: 'POST',
-      url: `${endpoint}/v3/${path}`,
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-      timeoutMs: 5_000,
-      maxBytes: 100_000,
-    })
   const user = { name: 'root', password: 'secret' }
   const client = new EtcdClient({ endpoints: [endpoint], user }, world)
   t.same((await client.range({ key: 'k' })).count, 0, 'before anyone asks for names')
-  await call('auth/user/add', user)
-  await call('auth/role/add', { name: 'root' })
-  await call('auth/user/grant', { user: 'root', role: 'root' })
-  await call('auth/enable', {})
+  await askForNames(endpoint, user)
   const put = { kind: 'put', key: 'k', value: Buffer.from('v') } as const
   t.ok((await client.txn({ compare: [], changes: [put] })).succeeded)
   await world.clock.sleep(4_000)
@@ -58,6 +47,22 @@ t.test('users, and tokens that end', async (t) => {
   const watch = client.watch({ key: 'k', fromRevision: 1 }, stopping.signal)
   t.same((await watch.next()).value?.events, [])
   stopping.abort()
+})
+
+t.test('a token of what a restored etcd has forgotten', async (t) => {
+  const { endpoint, world, backUp, restoreBackup } = await startEtcd(t)
+  const user = { name: 'root', password: 'secret' }
+  await askForNames(endpoint, user)
+  await backUp()
+  const put = { kind: 'put', key: 'k', value: Buffer.from('v') } as const
+  const early = new EtcdClient({ endpoints: [endpoint], user }, world)
+  for (let count = 0; count < 20; count += 1) await early.txn({ compare: [], changes: [put] })
+  const client = new EtcdClient({ endpoints: [endpoint], user }, world)
+  t.equal((await client.range({ key: 'k' })).count, 1)
+  await restoreBackup()
+  // etcd waits for what it will never apply before it says that it does not know the token.
+  await client.range({ key: 'k' }).catch(() => undefined)
+  t.equal((await client.range({ key: 'k' })).count, 0)
 })
 
 t.test('certificates of both sides', async (t) => {
@@ -89,6 +94,25 @@ t.test('certificates of both sides', async (t) => {
   const trusting = new EtcdClient({ endpoints: [endpoint] }, world)
   await t.rejects(trusting.range({ key: 'k' }), { code: 'ETCD_UNAVAILABLE' })
 })
+
+/** From now on etcd lets nobody in but this root. */
+async function askForNames(
+  endpoint: string,
+  root: { name: string; password: string },
+): Promise<void> {
+  const { http } = realWorld()
+  const call = async (path: string, body: object): Promise<void> => {
+    await http.send({
+      ...{ method: 'POST', url: `${endpoint}/v3/auth/${path}`, body: JSON.stringify(body) },
+      headers: { 'content-type': 'application/json' },
+      ...{ timeoutMs: 20_000, maxBytes: 100_000 },
+    })
+  }
+  await call('user/add', root)
+  await call('role/add', { name: root.name })
+  await call('user/grant', { user: root.name, role: root.name })
+  await call('enable', {})
+}
 
 /** One authority, and one certificate for both sides. */
 function makeCertificates(directory: string): void {

@@ -145,7 +145,7 @@ async function startNode(
     status: () => NO_STATUS,
     mendNow: () => {},
   })
-  const services = [shardService, partitionService, upkeepService, answerPings()]
+  const services = [shardService, partitionService, upkeepService, answerPings(world.clock)]
   let gate: Promise<void> | undefined
   const service = behind(() => gate, joinServices(services))
   const identity = { clusterId: 'small', nodeId: id, secrets: () => [SECRET] }

@@ -173,18 +173,21 @@ export class PartitionReplica {
     this.#log.rowsDurable(sequence)
   }
 
-  /** Time passes: about every 500 ms. Late or missing ticks make things slow, never wrong. */
-  tick(): void {
+  /**
+   * Time passes: about every 500 ms. Late or missing ticks make things slow, never wrong. Where nothing happens a primary gives signs of
+   * life only in ticks that are beats.
+   */
+  tick(isBeat = true): void {
     const isLate = this.#log.isWriting && this.#log.durableWrites === this.#seenWrites
     this.#seenWrites = this.#log.durableWrites
     if (this.#waitTicks > 0) this.#waitTicks -= 1
     if (this.#reign === undefined) this.#watchPrimary()
-    else this.#rule(this.#reign, isLate)
+    else this.#rule(this.#reign, { isLate, isBeat })
     this.#settle()
   }
 
-  #rule(reign: Reign, isLate: boolean): void {
-    reign.tick(isLate)
+  #rule(reign: Reign, tick: { isLate: boolean; isBeat: boolean }): void {
+    reign.tick(tick)
     if (this.#waitTicks > 0) return
     const step = reign.changeTowards(this.#wanted)
     if (step.kind === 'decide') this.#decide(step.to)

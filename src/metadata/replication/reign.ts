@@ -93,14 +93,15 @@ export class Reign {
     if (answer.kind === 'confirmed') this.#reads.confirm(from, answer.round, this.#decision)
   }
 
-  /** Time passes. `isLate`: a write of the own drive did not end meanwhile. */
-  tick(isLate: boolean): void {
+  /** Time passes. `isLate`: a write of the own drive did not end meanwhile. `isBeat`: those who have everything hear of us, too. */
+  tick({ isLate, isBeat }: { isLate: boolean; isBeat: boolean }): void {
     this.#lateTicks = isLate ? this.#lateTicks + 1 : 0
     if (!this.#recovery.isDone) this.#recovery.tick()
     const { tail } = this.#parts.log
     for (const [id, follower] of this.#followers) {
       follower.tick(tail.last.sequence)
-      this.#sendAppend(id, follower.place(tail), [])
+      const isQuiet = follower.matched === tail.last.sequence && follower.silentTicks <= 1
+      if (isBeat || !isQuiet) this.#sendAppend(id, follower.place(tail), [])
     }
     if (this.#reads.open !== undefined) this.#askAll(this.#reads.open)
   }

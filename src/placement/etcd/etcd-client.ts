@@ -40,6 +40,9 @@ export interface Lease extends EtcdHeader {
 
 const TIMEOUT_MS = 2_000
 
+// Of a password, which etcd takes its time to compare.
+const AUTHENTICATE_MS = 10_000
+
 // Of an answer that is not understood, for messages.
 const SAID_MAX = 200
 
@@ -142,7 +145,10 @@ export class EtcdClient {
     return this.#authenticated(() => this.#callWithToken(path, body))
   }
 
-  /** Tokens end after minutes, and whenever users or roles change: then there is a new one, once. */
+  /**
+   * Tokens end after minutes, and whenever users or roles change: then there is a new one, once. A token of later than all that etcd has
+   * applied, as after it was restored from a backup, gets no answer at all: without an answer the next call has a new one, too.
+   */
   async #authenticated<T>(work: () => Promise<T>): Promise<T> {
     const { user } = this.#options
     if (user === undefined) return await work()
@@ -151,16 +157,24 @@ export class EtcdClient {
     try {
       return await work()
     } catch (error) {
-      if (!isStaleToken(error)) throw error
+      if (!isStaleToken(error)) {
+        if (!isOurs(error) || error instanceof EtcdUnavailable) this.#forget(token)
+        throw error
+      }
       if (this.#token === token) await this.#authenticate(user)
       return await work()
     }
   }
 
+  #forget(token: string | undefined): void {
+    if (this.#token === token) this.#token = undefined
+  }
+
   async #authenticate(user: { name: string; password: string }): Promise<void> {
     this.#token = undefined
     try {
-      this.#token = (await this.#callWithToken('auth/authenticate', user)).token ?? ''
+      const answer = await this.#callWithToken('auth/authenticate', user, AUTHENTICATE_MS)
+      this.#token = answer.token ?? ''
     } catch (error) {
       // Authentication is not switched on: then nobody asks for a token either.
       if (!(error instanceof EtcdRefused && error.grpcCode === FAILED_PRECONDITION)) throw error
@@ -168,9 +182,11 @@ export class EtcdClient {
     }
   }
 
-  #callWithToken(path: string, body: object): Promise<WireAnswer> {
+  #callWithToken(path: string, body: object, timeoutMsAtLeast = 0): Promise<WireAnswer> {
     return this.#atEach(async (endpoint) => {
-      const { status, text } = await this.#http.send(this.#request(endpoint, path, body))
+      const request = this.#request(endpoint, path, body)
+      const timeoutMs = Math.max(request.timeoutMs, timeoutMsAtLeast)
+      const { status, text } = await this.#http.send({ ...request, timeoutMs })
       if (status !== 200) throw refusal(status, text)
       const answer = JSON.parse(text) as WireAnswer & { result?: WireAnswer }
       // What is a stream to gRPC has one answer here, in an envelope.

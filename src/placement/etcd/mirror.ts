@@ -231,8 +231,10 @@ export class EtcdMirror {
     const prefix = `${this.prefix}${IMAGE}`
     const span = { key: prefix, rangeEnd: endOfPrefix(prefix) }
     const fromRevision = this.image.revision + 1
-    for await (const { events } of this.etcd.watch({ ...span, fromRevision }, signal)) {
-      if (events.length > 0) await this.refresh()
+    for await (const { events, revision } of this.etcd.watch({ ...span, fromRevision }, signal)) {
+      // In a storm of elections one reading sees what many events tell.
+      const isSeen = revision <= this.image.revision && this.#standing.kind === 'current'
+      if (events.length > 0 && !isSeen) await this.refresh()
     }
   }
 

@@ -92,9 +92,9 @@ export class DriveReplicas {
   }
 
   /** Time passes. */
-  tick(): void {
+  tick(isBeat: boolean): void {
     for (const replica of this.#replicas.values()) {
-      replica.tick()
+      replica.tick(isBeat)
       const decision = this.#parts.replica.decisions.get(replica.partition)
       if (decision?.previous === undefined && decision !== undefined) {
         this.#retireIfUnneeded(replica, decision)

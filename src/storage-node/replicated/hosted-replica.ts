@@ -132,11 +132,11 @@ export class HostedReplica {
     this.#do(() => this.#core.receive(from, message))
   }
 
-  /** Time passes: about 500 ms. */
-  tick(): void {
+  /** Time passes: about 500 ms. `isBeat`: the same for all replicas, so that their signs of life go together. */
+  tick(isBeat: boolean): void {
     this.#idleTicks += 1
     this.#reign?.tick()
-    this.#do(() => this.#core.tick())
+    this.#do(() => this.#core.tick(isBeat))
     this.#renewIfSuspected()
   }
 

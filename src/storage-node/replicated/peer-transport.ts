@@ -10,6 +10,7 @@ import type { ReplicaTransport, RowsPage } from './contract.ts'
 import {
   decodeDigest,
   decodeFlag,
+  decodeMessages,
   decodePage,
   decodeRenewal,
   decodeReplica,
@@ -35,9 +36,20 @@ const END_MS = 5_000
 export class PeerTransport implements ReplicaTransport, RowsTransport {
   readonly #parts: PeerTransportParts
   readonly #outboxes = new Map<string, Outbox>()
+  #receive: (message: Uint8Array) => void = () => {}
 
   constructor(parts: PeerTransportParts) {
     this.#parts = parts
+  }
+
+  /** Messages that come as answers go to `receive` from now on; those before are lost, as any may be. */
+  hear(receive: (message: Uint8Array) => void): void {
+    this.#receive = receive
+  }
+
+  /** What waits to be sent to a node, for who is about to answer it: it need not be sent then. */
+  takeFor(node: string): readonly Uint8Array[] {
+    return this.#outboxes.get(node)?.take() ?? []
   }
 
   send(to: ReplicaId, bytes: Uint8Array): void {
@@ -97,7 +109,8 @@ export class PeerTransport implements ReplicaTransport, RowsTransport {
   }
 
   async #sendAll(node: string, messages: readonly Uint8Array[]): Promise<void> {
-    await this.#ask(node, { kind: 'messages', messages }, MESSAGE_MS, 'replicas')
+    const answer = await this.#ask(node, { kind: 'messages', messages }, MESSAGE_MS, 'replicas')
+    for (const message of decodeMessages(answer)) this.#receive(message)
   }
 
   async #ask(
@@ -155,9 +168,22 @@ class Outbox {
     })
   }
 
+  /** As many as go together. */
+  take(): Uint8Array[] {
+    let bytes = 0
+    let count = 0
+    for (const { length } of this.#waiting) {
+      if (count > 0 && (count >= TOGETHER_MAX || bytes + length > TOGETHER_BYTES)) break
+      bytes += length
+      count += 1
+    }
+    this.#waitingBytes -= bytes
+    return this.#waiting.splice(0, count)
+  }
+
   #flush(): void {
     while (this.#waiting.length > 0 && this.#underWay < UNDER_WAY_MAX) {
-      void this.#sendSome(this.#take())
+      void this.#sendSome(this.take())
     }
   }
 
@@ -173,17 +199,5 @@ class Outbox {
       this.#underWay -= 1
       this.#flush()
     }
-  }
-
-  #take(): Uint8Array[] {
-    let bytes = 0
-    let count = 0
-    for (const { length } of this.#waiting) {
-      if (count > 0 && (count >= TOGETHER_MAX || bytes + length > TOGETHER_BYTES)) break
-      bytes += length
-      count += 1
-    }
-    this.#waitingBytes -= bytes
-    return this.#waiting.splice(0, count)
   }
 }

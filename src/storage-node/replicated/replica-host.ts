@@ -58,6 +58,8 @@ const LIMITS: ReplicaLimits = {
 
 const TICK_MS = 500
 const OBSERVE_TICKS = 4
+// Six ticks without a sign of life are suspicious (USUAL_LIMITS): three of them may be lost.
+const BEAT_TICKS = 2
 // A drive whose replicas ended is opened anew, and later and later when that does not help.
 const REOPEN_MS = 10_000
 const REOPEN_MS_MAX = 3_600_000
@@ -105,7 +107,8 @@ export class ReplicaHost implements ReplicasOfNode {
     if (this.#ticks % OBSERVE_TICKS === 0) {
       for (const replica of this.#all()) this.#observe(replica.partition)
     }
-    for (const drive of this.#drives.values()) drive.tick()
+    const isBeat = this.#ticks % BEAT_TICKS === 0
+    for (const drive of this.#drives.values()) drive.tick(isBeat)
   }
 
   receive(bytes: Uint8Array): void {

@@ -44,8 +44,10 @@ export class ReplicaKeeper {
   async round(): Promise<void> {
     for (const [partition, reign] of this.#reigns) {
       if (reign.ended.aborted) this.#reigns.delete(partition)
-      else if (!this.#closing.signal.aborted) await this.#keep(reign)
     }
+    if (this.#closing.signal.aborted) return
+    // All at once: questions to one node go together.
+    await Promise.all([...this.#reigns.values()].map((reign) => this.#keep(reign)))
   }
 
   async #run(): Promise<void> {

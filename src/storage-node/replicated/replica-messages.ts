@@ -9,7 +9,7 @@ import type { DigestState } from './rows-digest.ts'
 
 /** What one host asks another. */
 export type ReplicaRequest =
-  /** Messages of the replication protocol: no answer. */
+  /** Messages of the replication protocol. Answered by those that happen to be there for the asker just then. */
   | { kind: 'messages'; messages: readonly Uint8Array[] }
   /** Answered by the name of a replica. */
   | { kind: 'prepare'; driveId: number; partition: number }
@@ -41,8 +41,7 @@ export function encodeRequest(request: ReplicaRequest): Buffer {
   const fields = new FieldWriter().u8(KINDS[request.kind])
   switch (request.kind) {
     case 'messages':
-      fields.u32(request.messages.length)
-      for (const message of request.messages) fields.bytes(message)
+      writeMessages(request.messages, fields)
       break
     case 'prepare':
       fields.u32(request.driveId).u32(request.partition)
@@ -72,6 +71,21 @@ export function decodeRequest(bytes: Uint8Array): ReplicaRequest {
   const request = readRequest(fields.u8(), fields)
   fields.end()
   return request
+}
+
+/** Messages as an answer: none are no bytes. */
+export function encodeMessages(messages: readonly Uint8Array[]): Buffer {
+  const fields = new FieldWriter()
+  if (messages.length > 0) writeMessages(messages, fields)
+  return fields.end()
+}
+
+export function decodeMessages(bytes: Uint8Array): Uint8Array[] {
+  if (bytes.length === 0) return []
+  const fields = new FieldReader(bytes)
+  const messages = readMessages(fields)
+  fields.end()
+  return messages
 }
 
 /** The name of a replica as an answer. */
@@ -149,7 +163,7 @@ export function decodeRenewal(bytes: Uint8Array): RenewalState {
 function readRequest(kind: number, fields: FieldReader): ReplicaRequest {
   switch (kind) {
     case KINDS.messages:
-      return { kind: 'messages', messages: readMany(fields, MESSAGES_MAX, () => fields.bytes()) }
+      return { kind: 'messages', messages: readMessages(fields) }
     case KINDS.prepare:
       return { kind: 'prepare', driveId: fields.u32(), partition: fields.u32() }
     case KINDS.lives:
@@ -171,6 +185,15 @@ function readRequest(kind: number, fields: FieldReader): ReplicaRequest {
     default:
       throw new BadMessage('a replica is asked for something that is not known')
   }
+}
+
+function writeMessages(messages: readonly Uint8Array[], fields: FieldWriter): void {
+  fields.u32(messages.length)
+  for (const message of messages) fields.bytes(message)
+}
+
+function readMessages(fields: FieldReader): Uint8Array[] {
+  return readMany(fields, MESSAGES_MAX, () => fields.bytes())
 }
 
 function readPage(fields: FieldReader): RowsPage {

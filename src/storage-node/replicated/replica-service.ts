@@ -5,10 +5,12 @@ import { MessageType } from '../rpc/messages.ts'
 import type { NodeService, RequestContext } from '../rpc/node-service.ts'
 import { BadMessage } from '../rpc/trouble.ts'
 import type { ReplicasOfNode, RowsPage } from './contract.ts'
+import type { PeerTransport } from './peer-transport.ts'
 import {
   decodeRequest,
   encodeDigest,
   encodeFlag,
+  encodeMessages,
   encodePage,
   encodeRenewal,
   encodeReplica,
@@ -19,6 +21,7 @@ import { type RowJobParts, RowJobs } from './row-jobs.ts'
 export interface ReplicaServiceParts {
   host: Pick<ReplicasOfNode, 'receive' | 'serveRows' | 'prepare' | 'lives'> & RowJobParts['host']
   world: Pick<World, 'clock'>
+  transport: Pick<PeerTransport, 'takeFor'>
 }
 
 /** Rows that are being copied away. */
@@ -63,7 +66,7 @@ export class ReplicaService implements NodeService {
     switch (request.kind) {
       case 'messages':
         for (const message of request.messages) host.receive(message)
-        return new Uint8Array()
+        return await this.#answersFor(context)
       case 'prepare':
         return encodeReplica(await host.prepare(request.driveId, request.partition))
       case 'lives':
@@ -81,6 +84,14 @@ export class ReplicaService implements NodeService {
       case 'renew':
         return encodeRenewal(this.#jobs.renew(request.replica, request.partition, request.source))
     }
+  }
+
+  /** Most of what is said can be answered at once: that saves a request of our own. */
+  async #answersFor({ from, holdAnswer }: RequestContext): Promise<Uint8Array> {
+    const messages = this.#parts.transport.takeFor(from)
+    const bytes = messages.reduce((sum, { length }) => sum + length, 0)
+    if (bytes > 0) await holdAnswer(bytes)
+    return encodeMessages(messages)
   }
 
   async #page(

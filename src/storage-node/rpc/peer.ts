@@ -105,6 +105,7 @@ export class Peer {
   readonly #sessions: ClientSessions
   readonly #lanes = new Map<string, Lane>()
   #requestBytes = 0
+  #heardMs: number | undefined
 
   constructor(options: PeerOptions, world: Pick<World, 'clock' | 'random'>) {
     this.#options = options
@@ -129,6 +130,11 @@ export class Peer {
   /** The node's id. */
   get to(): string {
     return this.#options.to
+  }
+
+  /** When it last answered a small request; undefined when it never did. */
+  get heardMs(): number | undefined {
+    return this.#heardMs
   }
 
   /** Now, on the clock of all deadlines here. */
@@ -212,7 +218,9 @@ export class Peer {
       this.#batchIn(session, pool, { requests, signal }),
     )
     for await (const { kind, payload } of frames) {
-      if (kind === FrameKind.Answer) onAnswer(decodeAnswer(payload))
+      if (kind !== FrameKind.Answer) continue
+      this.#heardMs = this.nowMs
+      onAnswer(decodeAnswer(payload))
     }
   }
 

@@ -1,6 +1,7 @@
 // All other nodes of a cluster, as this process asks them: one Peer for each that it has an address of.
-import type { World } from '../../kit/world.ts'
+import type { Clock, World } from '../../kit/world.ts'
 import type { StorageNode } from '../contract.ts'
+import { FieldReader, FieldWriter } from './fields.ts'
 import type { LaneRequest } from './lane.ts'
 import { MessageType } from './messages.ts'
 import type { NodeService } from './node-service.ts'
@@ -23,7 +24,8 @@ interface Known {
 export type NodePeers = Pick<
   Peers,
   'setOrigins' | 'nodeOf' | 'send' | 'askPartition' | 'ask' | 'ping' | 'close'
->
+> &
+  Partial<Pick<Peers, 'heardMs' | 'askClock'>>
 
 /** The other nodes. */
 export class Peers implements MessageTransport, PartitionTransport {
@@ -71,8 +73,19 @@ export class Peers implements MessageTransport, PartitionTransport {
 
   /** Whether a node answers: rejects as send() does. */
   async ping(to: string, deadlineMs: number): Promise<void> {
+    await this.askClock(to, deadlineMs)
+  }
+
+  /** As ping(): what the clock of the node says, in milliseconds since 1970; undefined of one that does not tell. */
+  async askClock(to: string, deadlineMs: number): Promise<number | undefined> {
     const request = { type: MessageType.Ping, body: new Uint8Array(), deadlineMs }
-    await this.#peerOf(to).ask('pulse', request, 'metadata')
+    const answer = await this.#peerOf(to).ask('pulse', request, 'metadata')
+    return answer.length === 0 ? undefined : new FieldReader(answer).u64()
+  }
+
+  /** When a node last answered a small request, whatever it was, on the monotonic clock; undefined when it never did. */
+  heardMs(of: string): number | undefined {
+    return this.#known.get(of)?.peer.heardMs
   }
 
   /** Breaks off what is under way. */
@@ -104,10 +117,11 @@ export function answerMessages(
   }
 }
 
-/** What a node answers to those who only want to know whether it does. */
-export function answerPings(): NodeService {
+/** What a node answers to those who only want to know whether it does: what its clock says. */
+export function answerPings({ now }: Pick<Clock, 'now'>): NodeService {
+  const answer = async (): Promise<Uint8Array> => new FieldWriter().u64(Math.floor(now())).end()
   return {
-    messages: new Map([[MessageType.Ping, async () => new Uint8Array()]]),
+    messages: new Map([[MessageType.Ping, answer]]),
     streams: new Map(),
   }
 }

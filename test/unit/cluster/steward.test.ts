@@ -115,6 +115,32 @@ t.test('who was stopped does not take the others for dead', async (t) => {
   t.ok(pulse.silentMs('a') <= 5_000)
 })
 
+t.test('who has answered something else just now is not asked', async (t) => {
+  let asked = 0
+  const clock = new ClockByHand()
+  const ping = async (): Promise<void> => {
+    asked += 1
+    throw unreachable()
+  }
+  let heardMs = 0
+  const parts = { world: { clock }, log: silentLog, nodes: () => ['a'], ping }
+  const pulse = new NodePulse({ ...parts, heardMs: () => heardMs })
+  const pass = async (): Promise<void> => {
+    clock.ms += 1_000
+    pulse.look()
+    await turn()
+  }
+  for (let second = 0; second < 5; second += 1) {
+    heardMs = clock.ms + 600
+    await pass()
+  }
+  t.equal(asked, 0)
+  t.ok(pulse.answers('a'))
+  for (let second = 0; second < 3; second += 1) await pass()
+  t.equal(asked, 3)
+  t.ok(pulse.isAway('a'), 'it says nothing any more')
+})
+
 t.test('a question that is not answered is not asked again beside', async (t) => {
   let asked = 0
   const clock = new ClockByHand()

@@ -26,7 +26,7 @@ function comparer(cluster: ReplicaCluster): () => Promise<Compared | undefined> 
     const host = cluster.host(id)
     const known = services.get(id)
     if (known?.host === host) return known.service
-    const service = new ReplicaService({ host, world })
+    const service = new ReplicaService({ host, world, transport: { takeFor: () => [] } })
     services.set(id, { host, service })
     return service
   }

@@ -108,7 +108,8 @@ async function startOne(
     { drives: new Map([[id, drive]]) },
     { world, log, decisions, transport },
   )
-  const service = new ReplicaService({ host, world })
+  transport.hear((message) => host.receive(message))
+  const service = new ReplicaService({ host, world, transport })
   const { origin, server } = await startNode(t, service, { identity })
   const founder = new Founder({
     ...{ world, log, records, host, transport, partitionCount: () => PARTITIONS },

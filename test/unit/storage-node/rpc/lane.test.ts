@@ -2,6 +2,15 @@
 import t from 'tap'
 import { Lane, type LaneRequest, type SendBatch } from '../../../../src/storage-node/rpc/lane.ts'
 
+interface SentBatch {
+  requests: readonly LaneRequest[]
+  /** All of it, and its end. */
+  answer: () => void
+  answerAll: () => void
+  end: () => void
+  signal: AbortSignal
+}
+
 const LIMITS = { batchesUnderWay: 2, batchesMax: 4, slowMs: 50 }
 
 /** A lane with batches that end when the test says so, and a clock of its own. */
@@ -21,16 +30,19 @@ function openLane(limits: ConstructorParameters<typeof Lane>[2]) {
         })
       }),
   }
-  const batches: { requests: readonly LaneRequest[]; answer: () => void }[] = []
-  const send: SendBatch = (requests, onAnswer) =>
-    new Promise((resolve) => {
-      const answer = (): void => {
+  const batches: SentBatch[] = []
+  const send: SendBatch = (requests, onAnswer, signal) =>
+    new Promise((end) => {
+      const answerAll = (): void => {
         requests.forEach((_, id) => {
           onAnswer({ kind: 'done', id, body: new Uint8Array(0) })
         })
-        resolve()
       }
-      batches.push({ requests, answer })
+      const answer = (): void => {
+        answerAll()
+        end()
+      }
+      batches.push({ requests, answer, answerAll, end, signal })
     })
   const lane = new Lane(send, clock, limits)
   const ask = (): Promise<Uint8Array> =>
@@ -96,4 +108,29 @@ t.test('without it slow batches are waited for', async (t) => {
   }
   await pass(10_000)
   t.equal(batches.length, 2)
+})
+
+t.test('a batch that is answered may end, for its connection is used again', async (t) => {
+  const { batches, ask, pass } = openLane({})
+  const asked = ask()
+  await turn()
+  batches[0]!.answerAll()
+  await asked
+  await pass(1_000)
+  t.notOk(batches[0]!.signal.aborted, 'its end is waited for')
+  batches[0]!.end()
+  const another = ask()
+  await turn()
+  batches[1]!.answerAll()
+  await another
+  await pass(5_000)
+  t.ok(batches[1]!.signal.aborted, 'not for ever')
+})
+
+t.test('a batch that nobody waits for any more is broken off', async (t) => {
+  const { batches, ask, pass } = openLane({})
+  const asked = ask()
+  await turn()
+  await Promise.all([t.rejects(asked, { name: 'NodeUnreachable' }), pass(60_000)])
+  t.ok(batches[0]!.signal.aborted)
 })

@@ -74,15 +74,6 @@ t.test('many requests at once are answered, each with its own', async (t) => {
   t.ok(large.equals(back))
 })
 
-t.test('a connection is used again: no batch ends its own', async (t) => {
-  const { port } = await startNode(t, answering(echo))
-  const way = await openWay(t, port)
-  const peer = openPeer(t, { origin: way.origin })
-  for (let at = 0; at < 20; at += 1) t.equal(await ask(peer, `request ${at}`), `request ${at}`)
-  // The hello has one of its own, and two batches may overlap for a moment.
-  t.ok(way.count() <= 3, `${way.count()} connections`)
-})
-
 t.test('what is asked while batches are under way goes together', async (t) => {
   const { origin, port } = await startNode(t, answering(echo))
   const way = await openWay(t, port)

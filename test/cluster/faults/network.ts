@@ -1,7 +1,7 @@
 // Machines of a test: network namespaces on one bridge, each with an address of its own. What sends nothing to whom is said by
 // neighbours that do not exist, so that packets are lost in silence and in one direction, with no firewall and no module of the
 // kernel. The bridge and the clients are in a namespace as well: nothing of this machine's own network is touched.
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { promisify } from 'node:util'
 
 /** Where the bridge and the clients are. */
@@ -34,13 +34,17 @@ export class Network {
   static trouble(): string | undefined {
     if (process.getuid?.() !== 0) return 'network namespaces take root'
     const name = `kt${process.pid}-try`
-    try {
-      execFileSync('ip', ['netns', 'add', name], { stdio: 'pipe' })
-      execFileSync('ip', ['netns', 'del', name], { stdio: 'pipe' })
-      return undefined
-    } catch (error) {
-      return `ip netns add does not work here: ${String((error as { stderr?: Buffer }).stderr ?? error).trim()}`
+    const tries = [
+      ['netns', 'add', name],
+      ['-n', name, 'link', 'add', 'br0', 'type', 'bridge'],
+      ['-n', name, 'link', 'add', DEVICE, 'type', 'veth', 'peer', 'name', 'other'],
+      ['netns', 'del', name],
+    ]
+    for (const words of tries) {
+      const { status, stderr } = spawnSync('ip', words, { encoding: 'utf8' })
+      if (status !== 0) return `ip ${words.join(' ')} does not work here: ${stderr}`.trim()
     }
+    return undefined
   }
 
   /** Makes them, with all ways open. */

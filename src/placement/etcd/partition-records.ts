@@ -62,7 +62,9 @@ export class PartitionRecords {
     const found = recordIn(image, partitionId)
     const next = change(found)
     if (next === undefined) return { kind: 'unchanged', found }
-    const added = next.replicas.filter((replica) => !holds(found?.replicas ?? [], replica))
+    // An abandoned change brings back what counted all the time.
+    const counting = [...(found?.replicas ?? []), ...(found?.previous ?? [])]
+    const added = next.replicas.filter((replica) => !holds(counting, replica))
     // What is closed by the map that it is compared with gets no replica: a drive leaves on that (departure.ts).
     const isGrowing = found !== undefined && added.length > 0
     if (isGrowing && added.some(({ driveId }) => isClosedIn(image, driveId)))

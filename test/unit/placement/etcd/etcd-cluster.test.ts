@@ -2,6 +2,8 @@
 import t, { type Test } from 'tap'
 import { prepareDigests } from '../../../../src/digest/prepare.ts'
 import { silentLog } from '../../../../src/kit/log.ts'
+import type { MapDrive } from '../../../../src/placement/cluster-map.ts'
+import { closeDrive } from '../../../../src/placement/departure.ts'
 import { EtcdClient } from '../../../../src/placement/etcd/etcd-client.ts'
 import { changeReplicas, firstRecord, takeLead } from '../../../../src/placement/etcd/leadership.ts'
 import { NodeRegistry } from '../../../../src/placement/etcd/node-registry.ts'
@@ -44,6 +46,28 @@ t.test('an election whose answer was lost is won once', async (t) => {
   t.match(records.get(0), { epoch: 2 }, 'what is open is not known')
   opened.etcd.mood = 'well'
   t.match(await records.change(0, () => undefined), { found: { epoch: 3 } })
+})
+
+t.test('an abandoned change brings a replica back whose drive is closed by now', async (t) => {
+  const opened = await openEtcdInMemory()
+  await makeCluster(opened)
+  const { start } = await membersOf(t, opened)
+  const { coordinator } = await start()
+  const records = new PartitionRecords(coordinator.mirror, opened.world)
+  await records.change(0, () => firstRecord(REPLICAS, 1))
+  const fewer = REPLICAS.slice(0, 2)
+  await records.change(0, (found) => found && changeReplicas(found, fewer))
+  await coordinator.decide((state) => {
+    const drain = (drive: MapDrive): MapDrive => ({ ...drive, state: 'draining' })
+    const drives = state.map.drives.map((drive) => (drive.id === 3 ? drain(drive) : drive))
+    return { ...state, map: { ...state.map, drives } }
+  })
+  await coordinator.decide(closeDrive(3))
+  const made = [...fewer, { driveId: 3, incarnation: 'made anew' }]
+  const refused = await records.change(0, (found) => found && changeReplicas(found, made))
+  t.equal(refused.kind, 'unchanged', 'it gets no other one')
+  const back = await records.change(0, (found) => found && changeReplicas(found, REPLICAS))
+  t.match(back, { kind: 'changed', record: { replicas: REPLICAS } })
 })
 
 t.test('two timelines that differ in one record at one revision are told apart', async (t) => {

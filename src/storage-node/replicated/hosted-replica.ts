@@ -145,7 +145,7 @@ export class HostedReplica {
     const ended = AbortSignal.any([signal, this.ended])
     const pacer = new Pacer(this.#parts.clock, () => DIGEST_TRANQUILITY)
     const source = {
-      ...{ drive: this.drive, slot: () => this.#slot, pace: () => pacer.rest(ended) },
+      ...{ drive: this.drive, slot: () => this.#slot, pace: () => pacer.rest(ended), ended },
       see: (look: () => void) => this.#rows.see(look),
       seeAt: (at: number, look: () => void) => this.#rows.seeAt(at, look),
     }

@@ -12,9 +12,9 @@ import type { RowsQueue } from './rows-queue.ts'
 /** The replica, as far as its rows go. */
 export interface RenewedReplica {
   incarnation: string
-  drive: ReplicaDrive
+  drive: Pick<ReplicaDrive, 'takeSlot' | 'freeSlot' | 'apply' | 'appliedIn' | 'mark'>
   clock: Parameters<typeof copyRows>[2]['clock']
-  journal: ReplicaJournal
+  journal: Pick<ReplicaJournal, 'state' | 'write'>
   rows: RowsQueue
   slot: () => number
   /** The rows are in this slot from now on. */
@@ -22,7 +22,7 @@ export interface RenewedReplica {
   ended: AbortSignal
 }
 
-/** More than this is not remembered while rows are copied: then it is tried again. */
+/** More than this is not remembered while rows are copied: it is given up then, and tried again. */
 const REMEMBERED_BYTES = 32 * 1024 * 1024
 
 // A replica that does not come so far in this time lacks more than rows.
@@ -34,7 +34,8 @@ export class RowsRenewal {
   readonly #slot: number
   #entries: LogEntry[] = []
   #bytes = 0
-  #isOver = false
+  /** Aborts when there is no use in going on. */
+  readonly #givingUp = new AbortController()
   /** The new rows may be those that a start finds. */
   #isKept = false
 
@@ -45,21 +46,25 @@ export class RowsRenewal {
 
   /** Entries were applied to the rows. */
   applied(entries: readonly LogEntry[]): void {
+    if (this.#givingUp.signal.aborted) return
     for (const entry of entries) {
       this.#entries.push(entry)
       this.#bytes += entry.batch.length
     }
-    if (this.#bytes > REMEMBERED_BYTES) this.#isOver = true
+    if (this.#bytes <= REMEMBERED_BYTES) return
+    this.#entries = []
+    this.#givingUp.abort(new Error('too much was written while rows were copied'))
   }
 
   /** Copies, catches up and takes the place of the old rows. Throws, and leaves the old ones, when that can not be. */
   async run(pages: AsyncIterable<RowsPage>): Promise<void> {
     const { incarnation, drive, clock, ended } = this.#replica
     const from = drive.appliedIn(this.#slot)
-    const copied = await copyRows(pages, incarnation, { drive, clock, signal: ended })
+    const signal = AbortSignal.any([ended, this.#givingUp.signal])
+    const copied = await copyRows(pages, incarnation, { drive, clock, signal })
     try {
       if (copied.position.sequence < from.sequence) throw new Error('the other rows are older')
-      await this.#reach(copied.position.sequence)
+      await this.#reach(copied.position.sequence, signal)
       await this.#takePlace(copied)
     } catch (error) {
       if (!this.#isKept) await drive.freeSlot(copied.slot)
@@ -68,23 +73,31 @@ export class RowsRenewal {
   }
 
   /** The old rows come to where the copy is: from there on the same entries lead both on. */
-  #reach(sequence: number): Promise<void> {
-    const { drive, rows, clock, ended } = this.#replica
+  #reach(sequence: number, over: AbortSignal): Promise<void> {
+    const { drive, rows, clock } = this.#replica
     return new Promise((resolve, reject) => {
       const waiting = new AbortController()
-      const signal = AbortSignal.any([ended, waiting.signal])
+      const signal = AbortSignal.any([over, waiting.signal])
       const there = (): void => {
-        waiting.abort()
         resolve()
+        waiting.abort()
       }
       const late = (): void => reject(new Error('the log did not come to where the copy is'))
-      // Aborted: it came, or the replica has ended.
-      clock.sleep(REACH_MS, signal).then(late, () => reject(new Error('the replica has ended')))
+      // Aborted: it came, or nobody waits for it.
+      clock.sleep(REACH_MS, signal).then(late, () => reject(signal.reason))
       rows.see(() => {
-        if (drive.appliedIn(this.#slot).sequence >= sequence) there()
+        // The slot may be free by now: nothing is known of it.
+        if (!this.#isAlone()) waiting.abort(replacedMeanwhile())
+        else if (drive.appliedIn(this.#slot).sequence >= sequence) there()
         else rows.seeAt(sequence, there)
       })
     })
+  }
+
+  /** Whether the old rows are those of the replica still, and will be after everything that was asked for. */
+  #isAlone(): boolean {
+    const { slot, journal } = this.#replica
+    return slot() === this.#slot && journal.state.rows.slot === this.#slot
   }
 
   #takePlace(copied: Copied): Promise<void> {
@@ -96,14 +109,16 @@ export class RowsRenewal {
   }
 
   async #takePlaceNow({ slot, position }: Copied): Promise<void> {
-    const { drive, journal, ended } = this.#replica
+    const { drive, ended } = this.#replica
     ended.throwIfAborted()
-    const isAlone = this.#replica.slot() === this.#slot && journal.state.rows.slot === this.#slot
-    if (!isAlone || this.#isOver) throw new Error('rows were copied for another reason meanwhile')
+    this.#givingUp.signal.throwIfAborted()
+    if (!this.#isAlone()) throw replacedMeanwhile()
     await this.#catchUp(slot, position.sequence)
     // The log need not have anything before this any more.
     await drive.mark({ force: true })
     const reached = drive.appliedIn(slot)
+    // The protocol may have put other rows in place, whose log goes on from there: that is said already, and holds.
+    if (!this.#isAlone()) throw replacedMeanwhile()
     this.#isKept = true
     await this.#keep(slot, reached)
     ended.throwIfAborted()
@@ -129,6 +144,10 @@ export class RowsRenewal {
     const change = { kind: 'rows', copy: 0, position, keepsTail: true } as const
     return orEnded(ended, (resolve) => journal.write([change], () => slot, resolve))
   }
+}
+
+function replacedMeanwhile(): Error {
+  return new Error('rows were copied for another reason meanwhile')
 }
 
 /** What hangs when the replica ends is not waited for. */

@@ -19,17 +19,23 @@ interface Digest {
   askedMs: number
 }
 
+interface Renewal {
+  state: RenewalState
+  /** When it began, or ended. */
+  sinceMs: number
+}
+
 const DIGESTS_MAX = 128
 const RENEWALS_MAX = 4
 
-/** Who does not ask after a digest for so long has gone. */
+/** Who does not ask after a digest, or after what ended, for so long has gone. */
 const IDLE_MS = 20_000
 
 /** The work under way, bounded. */
 export class RowJobs {
   readonly #parts: RowJobParts
   readonly #digests = new Map<string, Digest>()
-  readonly #renewals = new Map<string, RenewalState>()
+  readonly #renewals = new Map<ReplicaId, Renewal>()
 
   constructor(parts: RowJobParts) {
     this.#parts = parts
@@ -60,14 +66,21 @@ export class RowJobs {
 
   /** How it is with the rows of a replica that are to be made anew; begins when that is not under way. What has ended is told once. */
   renew(replica: ReplicaId, partition: number, source: ReplicaId): RenewalState {
-    const known = this.#renewals.get(replica)
+    const { clock } = this.#parts.world
+    this.#forgetEnded(clock.monotonicMs())
+    const known = this.#renewals.get(replica)?.state
     if (known === 'running') return known
     this.#renewals.delete(replica)
     if (known !== undefined) return known
-    if (this.#renewals.size >= RENEWALS_MAX) throw new Overloaded('too many rows are made anew')
-    this.#renewals.set(replica, 'running')
-    const end = (state: RenewalState) => (): void => void this.#renewals.set(replica, state)
-    this.#parts.host.renewRows(replica, partition, source).then(end('done'), end('failed'))
+    const running = [...this.#renewals.values()].filter(({ state }) => state === 'running')
+    if (running.length >= RENEWALS_MAX) throw new Overloaded('too many rows are made anew')
+    const note = (state: RenewalState): void =>
+      void this.#renewals.set(replica, { state, sinceMs: clock.monotonicMs() })
+    note('running')
+    this.#parts.host.renewRows(replica, partition, source).then(
+      () => note('done'),
+      () => note('failed'),
+    )
     return 'running'
   }
 
@@ -78,6 +91,12 @@ export class RowJobs {
 
   #forgetIdle(nowMs: number): void {
     for (const [name, { askedMs }] of this.#digests) if (nowMs - askedMs >= IDLE_MS) this.#end(name)
+  }
+
+  #forgetEnded(nowMs: number): void {
+    for (const [replica, { state, sinceMs }] of this.#renewals) {
+      if (state !== 'running' && nowMs - sinceMs >= IDLE_MS) this.#renewals.delete(replica)
+    }
   }
 
   #end(name: string): void {

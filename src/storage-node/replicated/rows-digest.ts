@@ -1,12 +1,13 @@
 // What the rows of a replica come to, as of exactly one position: two replicas with the same entries have the same digest, or
 // one of them lost something that no checksum shows.
 import { xxh64 } from '../../digest/xxh64.ts'
+import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
 import { openStoredRow, type StoredCursor } from '../meta-rows/meta-rows.ts'
 import type { ReplicaDrive } from './replica-drive.ts'
 
 /** How far a digest is. */
 export type DigestState =
-  /** The rows are not there yet. */
+  /** The rows are not there yet, or nothing comes of it any more. */
   | { kind: 'waiting' }
   | { kind: 'reading' }
   /** The rows were further already. */
@@ -26,6 +27,8 @@ export interface DigestSource {
   seeAt: (sequence: number, look: () => void) => void
   /** Rests between two portions; throws when nobody waits any more. */
   pace: () => Promise<void>
+  /** Once it aborts, what can not be read says nothing of the rows. */
+  ended: AbortSignal
 }
 
 const PORTION_ROWS = 256
@@ -57,9 +60,10 @@ export class DigestJob {
       .then((found) => {
         this.#state = found === undefined ? { kind: 'rotten' } : { kind: 'digest', epoch, ...found }
       })
-      // LevelDB could not read on, or nobody waits: whoever asks again is told in a new one.
-      .catch(() => {
-        this.#state = { kind: 'rotten' }
+      // LevelDB could not read on. Or the drive is closed or fails, or nobody waits: then nothing is known of the rows.
+      .catch((error) => {
+        const isBrokenOff = source.ended.aborted || error instanceof DriveUnavailable
+        this.#state = { kind: isBrokenOff ? 'waiting' : 'rotten' }
       })
   }
 }

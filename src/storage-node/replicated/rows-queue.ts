@@ -31,7 +31,7 @@ export class RowsQueue {
   #isClosed = false
   #running: Promise<void> = Promise.resolve()
 
-  /** `apply` makes changes; when it fails nothing comes after it, and `onFailure` is told. */
+  /** `apply` makes changes; when it or anything else here fails nothing comes after it, and `onFailure` is told. */
   constructor(
     apply: (entries: readonly LogEntry[]) => Promise<void>,
     onFailure: (error: unknown) => void,
@@ -83,12 +83,12 @@ export class RowsQueue {
 
   async #step(): Promise<void> {
     const next = this.#waiting[0]!
-    if (next.kind === 'see') {
-      this.#waiting.shift()
-      next.look()
-      return
-    }
     try {
+      if (next.kind === 'see') {
+        this.#waiting.shift()
+        next.look()
+        return
+      }
       if (next.kind === 'hold') {
         this.#waiting.shift()
         await next.work()

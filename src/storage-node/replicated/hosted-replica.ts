@@ -52,6 +52,9 @@ export interface HostedReplicaParts {
 // Who could not renew its rows tries again after so many ticks.
 const RENEW_TICKS = 20
 
+// Who is not to lead asks for that again after so many ticks.
+const HAND_OVER_TICKS = 4
+
 // Digests rest twice as long as they read.
 const DIGEST_TRANQUILITY = 2
 
@@ -68,6 +71,9 @@ export class HostedReplica {
   readonly #ending = new AbortController()
   #slot: number
   #reign: HostedReign | undefined
+  /** The epoch of a reign that nobody hears of, or hears of any more: it serves nothing, and another one is to lead. */
+  #withheld: number | undefined
+  #withheldTicks = 0
   /** Slots of copies that were made and not yet put in place. */
   readonly #copies = new Map<number, number>()
   #lastCopy = 0
@@ -85,6 +91,7 @@ export class HostedReplica {
     this.incarnation = name.incarnation
     this.#parts = parts
     this.#slot = state.rows.slot
+    if (state.suspicion !== undefined) parts.suspects.recall(id, state.suspicion)
     this.#journal = new ReplicaJournal(
       { partition, incarnation: name.incarnation, state },
       { log: parts.drive.log, clock: parts.clock, onFailure: (error) => this.end(error) },
@@ -94,6 +101,9 @@ export class HostedReplica {
       (error) => this.end(error),
     )
     this.#core = new PartitionReplica({ self: id, limits, state: durable }, { below: parts.below })
+    // What was found while the drive was being closed is not in the state yet.
+    const suspicion = parts.suspects.get(id)
+    if (suspicion !== undefined) this.#journal.suspect(suspicion)
     this.#carryOut()
   }
 
@@ -112,7 +122,8 @@ export class HostedReplica {
 
   get status(): ReplicaStatus {
     const { id, partition } = this
-    const { decision, reign, log, isServing } = this.#core
+    const { decision, reign, log } = this.#core
+    const isServing = this.#core.isServing && this.#reign !== undefined
     const counts = decision !== undefined && votersOf(decision).includes(id)
     const role = reign !== undefined ? 'primary' : counts ? 'replica' : 'learner'
     const { sequence: applied } = this.drive.appliedIn(this.#slot)
@@ -137,6 +148,7 @@ export class HostedReplica {
     this.#idleTicks += 1
     this.#reign?.tick()
     this.#do(() => this.#core.tick(isBeat))
+    this.#do(() => this.#handOverIfWithheld())
     this.#renewIfSuspected()
   }
 
@@ -154,24 +166,21 @@ export class HostedReplica {
 
   /** Makes its rows anew from those of another replica, while it goes on. Throws when that can not be now. */
   async renewRows(source: ReplicaId): Promise<void> {
-    if (this.#reign !== undefined || source === this.id) throw new Error('a primary has the rows')
+    const mayMove = (): boolean => this.#core.reign === undefined
+    if (!mayMove() || source === this.id) throw new Error('a primary has the rows')
     if (this.#renewal !== undefined) throw new Error('rows are made anew already')
-    const { log, suspects, copyRows } = this.#parts
+    const { log, copyRows } = this.#parts
     const { partition, drive, incarnation, ended } = this
     const where = { partition, source }
     log.warn(where, 'rows of a metadata partition are made anew: they are not as they should be')
     const renewal = new RowsRenewal({
       ...{ incarnation, drive, clock: this.#parts.clock, ended, slot: () => this.#slot },
-      ...{ journal: this.#journal, rows: this.#rows },
-      moveTo: (slot, position) => {
-        this.#slot = slot
-        drive.attach(incarnation, slot, position)
-      },
+      ...{ journal: this.#journal, rows: this.#rows, mayMove },
+      moveTo: (slot, position) => this.#moveTo(slot, position),
     })
     this.#renewal = renewal
     try {
       await renewal.run(copyRows(source, ended))
-      suspects.clear(this.id)
       log.info(where, 'rows of a metadata partition were made anew')
     } finally {
       this.#renewal = undefined
@@ -188,8 +197,9 @@ export class HostedReplica {
     if (!this.ended.aborted) await this.#journal.keepState()
   }
 
-  /** All rows as of one position. */
+  /** All rows as of one position. Throws when they are not those of the others. */
   serveRows(signal: AbortSignal): AsyncGenerator<RowsPage> {
+    if (this.#differs) throw new Error('these rows are not those of the others')
     const ended = AbortSignal.any([signal, this.ended])
     const see = (look: () => void): void => this.#rows.see(look)
     return readRows({ drive: this.drive, slot: () => this.#slot, see }, ended)
@@ -221,10 +231,18 @@ export class HostedReplica {
     this.#parts.onEnd(error)
   }
 
-  /** Its rows are not to be trusted: somebody else leads, and then they are made anew. */
+  /**
+   * Its rows are not to be trusted: somebody else leads, and then they are made anew. Where they differ its log is as good as before, and
+   * it goes on; where one can not be read its drive is opened anew, which looks at them first.
+   */
   suspect(suspicion: Suspicion, why: string): void {
     this.#parts.suspects.note(this.id, suspicion)
-    this.end(new Error(`a row is damaged: ${why}`))
+    this.#journal.suspect(suspicion)
+    if (suspicion === 'rotten') this.end(new Error(`a row is damaged: ${why}`))
+    else if (this.#reign !== undefined) {
+      this.#withhold(why)
+      this.#do(() => this.#handOverIfWithheld())
+    }
   }
 
   /** Resolves when nothing of it is under way. */
@@ -310,10 +328,14 @@ export class HostedReplica {
     this.#reign?.applied(entries)
   }
 
+  get #differs(): boolean {
+    return this.#parts.suspects.get(this.id) === 'differs'
+  }
+
   #beginReign(epoch: number): void {
     if (this.#core.reign !== epoch) return
-    if (this.#parts.suspects.get(this.id) === 'differs') {
-      this.end(new Error('its rows are not those of the others'))
+    if (this.#differs) {
+      this.#withhold('it was found before')
       return
     }
     const { partition, drive } = this
@@ -339,14 +361,34 @@ export class HostedReplica {
     if (reign !== undefined) this.#core.want([])
   }
 
+  /** Nothing is served in this reign any more, whatever becomes of the rows meanwhile: reads of it would be mixed up with those before. */
+  #withhold(why: string): void {
+    const { partition } = this
+    this.#parts.log.warn({ partition, why }, 'rows differ: another replica is asked to lead')
+    this.#endReign()
+    this.#withheld = this.#core.reign
+    this.#withheldTicks = 0
+  }
+
+  /** To the next one, so that each has its turn where several are suspected. */
+  #handOverIfWithheld(): void {
+    const { decision, reign } = this.#core
+    if (this.#withheld === undefined || this.#withheld !== reign || decision === undefined) return
+    const { replicas } = decision
+    const at = replicas.indexOf(this.id)
+    const heirs = [...replicas.slice(at + 1), ...replicas.slice(0, at)]
+    if (this.#withheldTicks % HAND_OVER_TICKS === 0) this.#core.handOver(heirs)
+    this.#withheldTicks += 1
+  }
+
   /** From whoever leads, which others count on. */
   #renewIfSuspected(): void {
     const { suspects, log } = this.#parts
     if (suspects.get(this.id) === undefined || this.#renewal !== undefined) return
-    this.#renewTicks += 1
     const primary = this.#core.decision?.primary
-    const isDue = this.#renewTicks % RENEW_TICKS === 1
-    if (!isDue || primary === undefined || primary === this.id) return
+    if (primary === undefined || primary === this.id || this.#core.reign !== undefined) return
+    this.#renewTicks += 1
+    if (this.#renewTicks % RENEW_TICKS !== 1) return
     this.renewRows(primary).catch((error) => {
       const data = { partition: this.partition, error: String(error) }
       log.info(data, 'rows of a metadata partition could not be made anew: tried again later')
@@ -397,9 +439,16 @@ export class HostedReplica {
   /** Copied rows take the place of the rows, which the log says already. */
   #putInPlace(copy: number, position: LogPosition): void {
     const before = this.#slot
-    this.#slot = this.#copies.get(copy)!
+    const slot = this.#copies.get(copy)!
     this.#copies.delete(copy)
-    this.drive.attach(this.incarnation, this.#slot, position)
+    this.#moveTo(slot, position)
     this.drive.freeSlot(before).catch((error) => this.end(error))
+  }
+
+  /** Called between two changes of the rows: what comes after it finds rows that nobody suspects. */
+  #moveTo(slot: number, position: LogPosition): void {
+    this.#slot = slot
+    this.drive.attach(this.incarnation, slot, position)
+    this.#parts.suspects.clear(this.id)
   }
 }

@@ -17,6 +17,8 @@ export interface RenewedReplica {
   journal: Pick<ReplicaJournal, 'state' | 'write'>
   rows: RowsQueue
   slot: () => number
+  /** Whether nobody relies on what the rows are now. */
+  mayMove: () => boolean
   /** The rows are in this slot from now on. */
   moveTo: (slot: number, position: LogPosition) => void
   ended: AbortSignal
@@ -112,6 +114,7 @@ export class RowsRenewal {
     const { drive, ended } = this.#replica
     ended.throwIfAborted()
     this.#givingUp.signal.throwIfAborted()
+    if (!this.#replica.mayMove()) throw new Error('it leads meanwhile')
     if (!this.#isAlone()) throw replacedMeanwhile()
     await this.#catchUp(slot, position.sequence)
     // The log need not have anything before this any more.

@@ -159,9 +159,14 @@ export class ReplicaHost implements ReplicasOfNode {
     return this.#need(id, partition).startDigest(at.sequence, at.signal)
   }
 
-  /** Makes the rows of a replica that lives here anew from those of another one. Throws when that can not be now. */
+  /**
+   * Whoever leads found that the rows of a replica that lives here are not those of the others: makes them anew from those of another one.
+   * Throws when that can not be now: the replica tries again by itself, and serves nothing until then.
+   */
   async renewRows(id: ReplicaId, partition: number, source: ReplicaId): Promise<void> {
-    await this.#need(id, partition).renewRows(source)
+    const replica = this.#need(id, partition)
+    replica.suspect('differs', 'whoever leads has it otherwise')
+    await replica.renewRows(source)
   }
 
   /** The rows of a replica that lives here are not to be trusted. */

@@ -8,6 +8,7 @@ import { isFull } from '../drive.ts'
 import type { DriveLog } from '../metalog/drive-log.ts'
 import { type LogRecord, RecordKind } from '../metalog/record.ts'
 import { encodeReplicaState, type ReplicaState } from './replica-state.ts'
+import type { Suspicion } from './suspects.ts'
 
 interface Writing {
   record: LogRecord
@@ -72,6 +73,13 @@ export class ReplicaJournal {
     return this.#keep(this.#state)
   }
 
+  /** Keeps what its rows are suspected of. Durable soon: nobody waits for it. */
+  suspect(suspicion: Suspicion): void {
+    if (this.#isClosed || this.#state.suspicion === suspicion) return
+    this.#addState({ ...this.#state, suspicion })
+    this.#finish(() => undefined)
+  }
+
   /** The replica is deleted. */
   keepEnd(): Promise<void> {
     return this.#keep({ ...this.#state, isGone: true })
@@ -113,7 +121,9 @@ export class ReplicaJournal {
       case 'rows': {
         const { position, keepsTail, copy } = change
         const last = keepsTail ? this.#state.last : position
-        this.#addState({ ...this.#state, rows: { slot: slotOf(copy), position }, last })
+        const rows = { slot: slotOf(copy), position }
+        // What was said of the rows before says nothing of these.
+        this.#addState({ ...this.#state, rows, last, suspicion: undefined })
       }
     }
   }

@@ -3,6 +3,7 @@ import { asBuffer } from '../../kit/bytes.ts'
 import type { LogPosition } from '../../metadata/log/contract.ts'
 import { BEGINNING } from '../../metadata/log/entry.ts'
 import type { Decision } from '../../metadata/replication/decision.ts'
+import type { Suspicion } from './suspects.ts'
 
 /** Where the rows of a replica are on its drive. */
 export interface RowsPlace {
@@ -22,6 +23,8 @@ export interface ReplicaState {
   last: LogPosition
   /** It was deleted, and never answers again. */
   isGone: boolean
+  /** Its rows are not to be trusted. Until others take their place. */
+  suspicion?: Suspicion | undefined
 }
 
 /** That of a replica that was never written. */

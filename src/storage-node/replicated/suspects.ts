@@ -1,4 +1,5 @@
-// Replicas whose rows were found not to be as they should be: they outlive the opening of their drives, not the process.
+// Replicas whose rows were found not to be as they should be. Their states keep it, too (replica-state.ts): this outlives the opening of
+// their drives, and those outlive the process.
 import type { ReplicaId } from '../../metadata/replication/decision.ts'
 
 /** `rotten`: a row can not be read. `differs`: rows are not as those of the others, and must not be served. */
@@ -21,6 +22,11 @@ export class Suspects {
   /** Something was found. */
   note(id: ReplicaId, suspicion: Suspicion): void {
     this.#count += 1
+    this.recall(id, suspicion)
+  }
+
+  /** Its state says so: that was found before. */
+  recall(id: ReplicaId, suspicion: Suspicion): void {
     if (this.get(id) !== 'differs') this.#suspicions.set(id, suspicion)
   }
 

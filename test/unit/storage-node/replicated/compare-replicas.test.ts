@@ -119,15 +119,50 @@ t.test('a primary that lost rows leads no more until it has them again', async (
   const id = parseReplicaId(first)!.driveId
   await cluster.node(id).machine.levels.loseRows(ROWS, 2)
   t.same(await compare(), { replicas: 3, damaged: 1 })
-  t.notOk(cluster.host(id).lives(first, P), 'it answers nobody')
+  t.ok(cluster.host(id).lives(first, P), 'its log counts')
+  t.notOk(cluster.host(id).replicas()[0]!.isServing, 'it serves nothing')
+  t.throws(() => cluster.host(id).serveRows(first, P, new AbortController().signal), /not those/)
   await cluster.until('another one leads', () => {
     const { primary } = cluster.decisions.get(P)!
     return primary !== first && cluster.reignOf(P) !== undefined
   })
   t.equal(await cluster.wait(read(cluster.reignOf(P)!, 'a0')), 'a 0')
-  await cluster.until('it lives again', () => cluster.host(id).lives(first, P))
   await cluster.step(40)
+  t.ok(cluster.host(id).lives(first, P), 'it never ended')
   t.same(await compare(), { replicas: 3, damaged: 0 }, 'it got its rows anew by itself')
+  await cluster.close()
+})
+
+t.test('who lost rows does not serve, whatever happens before they are there again', async (t) => {
+  const cluster = await written()
+  const [first, second, third] = cluster.decisions.get(P)!.replicas
+  await cluster.node(2).machine.levels.loseRows(ROWS, 3)
+  cluster.cut.add(3)
+  await t.rejects(cluster.host(2).renewRows(second!, P, third!), /cut/)
+  cluster.cut.clear()
+  await cluster.settle()
+  cluster.crash(2, EVERYTHING)
+  await cluster.start(2)
+  // No time passes, in which it would renew its rows: it hears of its lead first.
+  t.ok(cluster.reignOf(P)!.handOver([second!]))
+  await cluster.settle()
+  t.equal(cluster.decisions.get(P)!.primary, second)
+  t.notOk(cluster.node(2).life!.reigns.has(P), 'nobody hears of its reign')
+  await cluster.until('another one leads', () => cluster.reignOf(P) !== undefined)
+  t.not(cluster.decisions.get(P)!.primary, second)
+  t.equal(await cluster.wait(read(cluster.reignOf(P)!, 'a0')), 'a 0')
+  await cluster.step(40)
+  const heir = cluster.decisions.get(P)!.primary
+  t.ok([first, third].includes(heir))
+  t.same(await comparer(cluster)(), { replicas: 3, damaged: 0 }, 'it got its rows anew by itself')
+  t.ok(cluster.reignOf(P)!.handOver([second!]))
+  await cluster.until('it leads', () => cluster.node(2).life!.reigns.has(P))
+  t.equal(await cluster.wait(read(cluster.reignOf(P)!, 'a0')), 'a 0')
+  cluster.crash(2, EVERYTHING)
+  await cluster.start(2)
+  await cluster.step(2)
+  const signal = new AbortController().signal
+  t.doesNotThrow(() => cluster.host(2).serveRows(second!, P, signal), 'nor does a start suspect it')
   await cluster.close()
 })
 

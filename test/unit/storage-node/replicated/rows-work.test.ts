@@ -48,7 +48,7 @@ class HeldClock {
 function renewed() {
   const applied = new Map([[OLD, at(5)]])
   const journal = { state: newReplicaState(OLD), written: [] as unknown[] }
-  const found = { slot: OLD, marks: 0, onMark: (_mark: number) => {} }
+  const found = { slot: OLD, isLeading: false, marks: 0, onMark: (_mark: number) => {} }
   const parts: RenewedReplica = {
     ...{ incarnation: 'i', clock: new HeldClock(), ended: new AbortController().signal },
     drive: {
@@ -80,7 +80,7 @@ function renewed() {
         throw error
       },
     ),
-    slot: () => found.slot,
+    ...{ slot: () => found.slot, mayMove: () => !found.isLeading },
     moveTo: (slot) => {
       found.slot = slot
     },
@@ -131,6 +131,13 @@ t.test('an install that is said in the log last holds', async (t) => {
   await t.rejects(new RowsRenewal(parts).run(pages(5)), /for another reason/)
   t.same(journal.written, [])
   t.same([...applied.keys()], [OLD])
+})
+
+t.test('nothing is put in place while the replica leads', async (t) => {
+  const { found, parts } = renewed()
+  found.isLeading = true
+  await t.rejects(new RowsRenewal(parts).run(pages(5)), /leads/)
+  t.equal(found.slot, OLD)
 })
 
 t.test('what is written while rows are copied is remembered up to a limit', async (t) => {

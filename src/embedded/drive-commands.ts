@@ -90,7 +90,9 @@ export class DriveCommands {
   /** A new drive that takes the place of another one, which is emptied, or mended from the others where it is gone. */
   replace({ driveId, path, weight }: ReplaceDrive): Promise<DriveOutcome> {
     return this.#inTurn(path, async () => {
-      refuse(refuseReplace(this.#map, driveId))
+      const { cluster } = this.#parts.coordinator.state
+      const { allowsUnsafeLayout } = cluster ?? {}
+      refuse(refuseReplace(this.#map, driveId, { home: this.#home, allowsUnsafeLayout }))
       const candidate = await this.#look(path)
       if (candidate.kind === 'known') {
         const { id } = candidate.drive

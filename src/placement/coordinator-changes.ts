@@ -3,7 +3,13 @@ import { type ErasureCode, shardCount } from '../kit/erasure-code.ts'
 import { hasTable, type MapDrive } from './cluster-map.ts'
 import type { Change, ClusterState, MetaPartitionState, Replica } from './coordinator.ts'
 import { leavingReplicas } from './coordinator-replicas.ts'
-import { type DrainOptions, planDrain, planDrainNode, refuseRemove } from './drive-edits.ts'
+import {
+  type DrainOptions,
+  planDrain,
+  planDrainNode,
+  refuseRemove,
+  refuseReplace,
+} from './drive-edits.ts'
 import { shardsOfWidest } from './fit-code.ts'
 import { rebalance, stayingDrives } from './rebalance.ts'
 
@@ -115,14 +121,20 @@ export function undrainDrive(driveId: number): Change {
   }
 }
 
-/** A new drive gets exactly the slots of another, which is emptied. */
+/**
+ * A new drive gets exactly the slots of another, which is emptied. On another node or in another zone its share is what
+ * those may have: there the same slots could be too much of an object.
+ */
 export function replaceDrive(oldId: number, drive: NewDrive): Change {
   return (state) => {
     const added = takeIn(state, drive)
     const old = findDrive(state, oldId)
-    if (added === undefined || old === undefined || old.isLeaving) return undefined
-    const slots = state.map.slots.map((row) => row.map((id) => (id === oldId ? drive.id : id)))
+    const allowsUnsafeLayout = state.cluster?.allowsUnsafeLayout
+    if (added === undefined || old === undefined) return undefined
+    if (refuseReplace(state.map, oldId, { home: drive, allowsUnsafeLayout })) return undefined
     const left = leave(added, oldId)
+    if (old.nodeId !== drive.nodeId || old.zone !== drive.zone) return withNewSlots(left)
+    const slots = state.map.slots.map((row) => row.map((id) => (id === oldId ? drive.id : id)))
     return { ...left, map: { ...left.map, slots } }
   }
 }
@@ -249,11 +261,11 @@ export function inOrder(changes: readonly Change[]): Change {
   }
 }
 
-/** Active, unless there is such a drive or its id was never reserved. */
+/** Active, unless there is such a drive, it was removed for ever, or its id was never reserved. */
 function takeIn(state: ClusterState, drive: NewDrive): ClusterState | undefined {
-  const { drives } = state.map
+  const { drives, removed = [] } = state.map
   const isKnown = drives.some(({ id, uuid }) => id === drive.id || uuid === drive.uuid)
-  if (isKnown || drive.id >= state.nextDriveId) return undefined
+  if (isKnown || removed.includes(drive.id) || drive.id >= state.nextDriveId) return undefined
   const { id, uuid, weight, path, nodeId, zone } = drive
   const added: MapDrive = {
     ...{ id, uuid, weight, state: 'active', path },

@@ -68,14 +68,29 @@ export function refuseUndrain(map: ClusterMap, driveId: number): string | undefi
   return undefined
 }
 
-/** Why a drive can not be replaced by a new one; undefined when it can. */
-export function refuseReplace(map: ClusterMap, driveId: number): string | undefined {
+/** Why a drive can not be replaced by a new one; undefined when it can. `home`: where the new one is. */
+export function refuseReplace(
+  map: ClusterMap,
+  driveId: number,
+  {
+    home,
+    allowsUnsafeLayout,
+  }: Pick<DrainOptions, 'allowsUnsafeLayout'> & { home?: Pick<MapDrive, 'nodeId'> } = {},
+): string | undefined {
   const drive = findDrive(map, driveId)
   if (!drive) return unknownDrive(map, driveId)
   if (drive.isLeaving) {
     return `drive ${driveId} is being emptied already, and its slots are others' by now: add the new drive instead.`
   }
-  return undefined
+  const { nodeId } = home ?? drive
+  if (nodeId === drive.nodeId || nodeId === undefined || allowsUnsafeLayout) return undefined
+  const before = stayingDrives(map.drives)
+  const after = before.map((one) => (one.id === driveId ? { ...one, nodeId } : one))
+  if (isSafeLayout(after, map.code) || !isSafeLayout(before, map.code)) return undefined
+  return (
+    `drive ${driveId} can not be replaced by one of node ${nodeId}: the loss of one node would lose data then. Give a ` +
+    `directory of node ${drive.nodeId}, or add drives to other nodes first.`
+  )
 }
 
 /** Why a drive can not get another weight; undefined when it can. */

@@ -104,6 +104,14 @@ t.test(
   },
 )
 
+t.test('a drive that was removed from a cluster does not come in again', async (t) => {
+  const state = after(stateOf(7), reserveDriveId())
+  const removed = { ...state, map: { ...state.map, removed: [NEW.id] } }
+  t.ok(addDrive(NEW)(state))
+  t.equal(addDrive(NEW)(removed), undefined)
+  t.equal(replaceDrive(3, NEW)(removed), undefined)
+})
+
 t.test('draining is called off', async (t) => {
   const state = stateOf(7)
   const back = after(state, drainDrive(2), dropReplicasOn(2), vacate(2), undrainDrive(2))

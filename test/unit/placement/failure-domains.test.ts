@@ -13,9 +13,10 @@ import {
   markOut,
   moveDrive,
   type NewDrive,
+  replaceDrive,
   setWeight,
 } from '../../../src/placement/coordinator-changes.ts'
-import { planDrain, planDrainNode } from '../../../src/placement/drive-edits.ts'
+import { planDrain, planDrainNode, refuseReplace } from '../../../src/placement/drive-edits.ts'
 import { FailureDomains, fitToNodes, isSafeLayout } from '../../../src/placement/failure-domains.ts'
 import { emptyClusterMap, planFirstMap } from '../../../src/placement/first-map.ts'
 import { idealLoads, stayingDrives } from '../../../src/placement/rebalance.ts'
@@ -220,6 +221,39 @@ t.test('a drive that is found in another node is there, and the table follows', 
   const same = after(moved, moveDrive(1, { nodeId: 'n3', path: '/f' }))
   t.equal(same.map.slots, moved.map.slots)
 })
+
+t.test(
+  'a drive that takes the place of one in another node gets what is allowed there',
+  async (t) => {
+    const state = stateOf(even(4, 3), codeForDrives(6))
+    const drive = { id: 500, uuid: 'new', weight: 1000, path: '/e' }
+    const before = state.map.slots
+    const same = after(state, replaceDrive(1, { ...drive, nodeId: 'n0' }))
+    t.same(
+      same.map.slots,
+      before.map((row) => row.map((id) => (id === 1 ? 500 : id))),
+    )
+    const moved = after(state, replaceDrive(1, { ...drive, nodeId: 'n3' }))
+    t.same(faultsOf(moved.map), [])
+    t.match(moved.map.drives[0], { id: 1, state: 'draining' })
+  },
+)
+
+t.test(
+  'a drive is not replaced by one where the loss of a node would lose data then',
+  async (t) => {
+    const state = stateOf(even(3, 2), codeForDrives(6))
+    const drive = { id: 500, uuid: 'new', weight: 1000, path: '/e' }
+    const home = { nodeId: 'n2' }
+    t.match(refuseReplace(state.map, 1, { home }), /by one of node n2.* directory of node n0/)
+    t.equal(replaceDrive(1, { ...drive, ...home })(state), undefined)
+    t.equal(refuseReplace(state.map, 1, { home: { nodeId: 'n0' } }), undefined)
+    t.equal(refuseReplace(state.map, 1, { home: { nodeId: 'new' } }), undefined)
+    t.ok(replaceDrive(1, { ...drive, nodeId: 'new' })(state))
+    const cluster = { ...state.cluster!, allowsUnsafeLayout: true as const }
+    t.ok(replaceDrive(1, { ...drive, ...home })({ ...state, cluster }))
+  },
+)
 
 t.test('whatever comes and goes, no row has too much on a node or in a zone', async (t) => {
   const weights = fc.array(fc.integer({ min: 1, max: 8 }), { minLength: 1, maxLength: 4 })

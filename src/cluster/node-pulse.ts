@@ -25,8 +25,9 @@ const JUST_NOW_MS = EVERY_MS
 /** A node that has been silent for so long is away, as far as writes and reads are concerned. */
 export const AWAY_MS = 3_000
 
-// A process that was stopped has heard of nobody for as long: that says nothing of the others.
-const STEP_MS_MAX = DEADLINE_MS + 2 * EVERY_MS
+// A process that was stopped has heard of nobody for as long: that says nothing of the others. Together with the usual step
+// before it, whose answer it may not have read yet, this stays below AWAY_MS.
+const STEP_MS_MAX = 1.5 * EVERY_MS
 
 interface Pulse {
   silentMs: number

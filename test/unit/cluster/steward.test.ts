@@ -115,6 +115,21 @@ t.test('who was stopped does not take the others for dead', async (t) => {
   t.ok(pulse.silentMs('a') <= 5_000)
 })
 
+t.test('a moment in which this process itself stood still puts nobody aside', async (t) => {
+  const { pulse, clock, dead, pass } = pulseOf(['a', 'b'])
+  await pass(3)
+  clock.ms += 1_000
+  pulse.look()
+  // The answer to that question is here, and was not read yet when everything stood still.
+  clock.ms += 4_000
+  pulse.look()
+  t.notOk(pulse.isAway('a') || pulse.isAway('b'))
+  await turn()
+  dead.set('a', unreachable)
+  await pass(4)
+  t.ok(pulse.isAway('a') && !pulse.isAway('b'))
+})
+
 t.test('who has answered something else just now is not asked', async (t) => {
   let asked = 0
   const clock = new ClockByHand()

@@ -3,6 +3,7 @@
 // from a backup); what was known stays in use meanwhile.
 
 import { assert } from '../../kit/assert.ts'
+import { beforeDeadline } from '../../kit/before-deadline.ts'
 import type { Log } from '../../kit/log.ts'
 import { Turns } from '../../kit/turns.ts'
 import type { World } from '../../kit/world.ts'
@@ -51,6 +52,9 @@ export const DEFAULT_PREFIX = '/kintsugi/'
 export const IMAGE = 'now/'
 
 const REREAD_MS = 60_000
+
+// Of the disk and of etcd, when it is closed: an answer of etcd takes 2 s at most.
+const CLOSE_MS = 10_000
 
 // After a watch broke. Its jitter keeps a thousand processes from coming back in the same moment.
 const RETRY_MS = 1_000
@@ -114,7 +118,10 @@ export class EtcdMirror {
    * believed: the image stays as it was.
    */
   refresh(options: { whole?: boolean } = {}): Promise<KeyImage> {
-    return this.#turns.run(() => this.#read(options.whole ?? false))
+    return this.#turns.run(async () => {
+      this.#refuseClosed('away')
+      return await this.#read(options.whole ?? false)
+    })
   }
 
   /**
@@ -123,6 +130,7 @@ export class EtcdMirror {
    */
   commit({ compare, changes, besides = [] }: Commit): Promise<'made' | 'lost'> {
     return this.#turns.run(async () => {
+      this.#refuseClosed('away')
       if (this.#standing.kind === 'restored') throw this.#notBelieved(this.#standing.why)
       const full = (name: string): string => `${this.prefix}${IMAGE}${name}`
       const txn = {
@@ -130,23 +138,30 @@ export class EtcdMirror {
         changes: [...changes.map((change) => ({ ...change, key: full(change.key) })), ...besides],
       }
       const answer = await this.#ask('open', () => this.etcd.txn(txn))
+      this.#refuseClosed('open')
       // Another etcd than the one that was compared with: what it did is worth nothing.
       const { clusterId, revision } = this.image
       if (answer.clusterId !== clusterId || answer.revision < revision) await this.#read(true)
       if (!answer.succeeded) return 'lost'
       // Others may have changed other keys before: the revision up to which all is known stays.
+      this.#refuseClosed('open')
       await this.#adopt(withChanges(this.image, changes, answer.revision))
       return 'made'
     })
   }
 
-  /** Ends watching. What was known stays on disk. */
+  /** Ends watching, and waits for what is being written. What was known stays on disk, where another may write it from now on. */
   async close(): Promise<void> {
     this.#stopping.abort()
     this.#watching.abort()
-    await Promise.all(this.#work)
-    await this.#turns.ended()
+    const ended = Promise.all(this.#work).then(() => this.#turns.ended())
+    await beforeDeadline(ended, CLOSE_MS, this.#parts.world)
     this.#listeners.clear()
+  }
+
+  #refuseClosed(why: 'away' | 'open'): void {
+    if (this.#stopping.signal.aborted)
+      throw new CoordinatorUnavailable('it is closed here', { why })
   }
 
   async #read(isWhole: boolean): Promise<KeyImage> {
@@ -163,6 +178,7 @@ export class EtcdMirror {
     })
     const doubt = await this.#ask('away', async () => this.#doubt(known, found))
     if (doubt !== undefined) throw this.#notBelieved(doubt)
+    this.#refuseClosed('away')
     await this.#adopt(found)
     this.#stand({ kind: 'current' })
     return found
@@ -198,7 +214,7 @@ export class EtcdMirror {
 
   async #remember(image: KeyImage): Promise<void> {
     const { directory } = this.#options
-    if (directory === undefined) return
+    if (directory === undefined || this.#stopping.signal.aborted) return
     const { world, log } = this.#parts
     try {
       await writeKnownCopy(world, directory, image)

@@ -137,6 +137,41 @@ t.test('a damaged copy is no memory, and says so', async (t) => {
   t.same(Object.keys((await member.restart()).coordinator.state.buckets), ['a'])
 })
 
+t.test('one that is closed decides nothing more, and leaves its memory to the next', async (t) => {
+  const { start } = await clusterOf(t)
+  const one = await start()
+  await one.coordinator.decide(addBucket('a'))
+  const late = one.coordinator.decide(addBucket('late'))
+  await one.coordinator.mirror.close()
+  await t.rejects(late, undecided('away', /closed/))
+  const next = await one.restart()
+  await next.coordinator.decide(addBucket('b'))
+  const known = await readFile(join(one.directory, 'known'))
+  await t.rejects(one.coordinator.mirror.refresh({ whole: true }), undecided('away'))
+  await t.rejects(one.coordinator.decide(addBucket('c')), undecided('away'))
+  t.same(Object.keys(one.coordinator.state.buckets), ['a'])
+  t.same(await readFile(join(one.directory, 'known')), known)
+})
+
+t.test('an answer that comes after the end changes nothing here', async (t) => {
+  const { start } = await clusterOf(t)
+  const one = await start()
+  await one.coordinator.decide(addBucket('a'))
+  const { mirror } = one.coordinator
+  const known = await readFile(join(one.directory, 'known'))
+  const { txn } = mirror.etcd
+  let closing: Promise<void> | undefined
+  mirror.etcd.txn = async (asked) => {
+    const answer = await txn.call(mirror.etcd, asked)
+    closing = mirror.close()
+    return answer
+  }
+  const changes = [{ kind: 'put' as const, key: 'x', value: Buffer.from('1') }]
+  await t.rejects(mirror.commit({ compare: [], changes }), undecided('open', /closed/))
+  await closing
+  t.same(await readFile(join(one.directory, 'known')), known)
+})
+
 t.test('etcd has a number of keys that decisions do not change', async (t) => {
   const { etcd, start } = await clusterOf(t)
   const { coordinator } = await start()

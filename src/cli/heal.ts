@@ -92,7 +92,8 @@ function judgePass(
   const { ended, verified, lastVerifiedMs = 0, unrepairableCount, waiting } = healing
   if (nodes ? !haveAllEnded(healing, nodes) : ended.scrub < scrubsEnded) return 'under-way'
   // Nodes have clocks of their own: the numbers of their passes have said already that these began later.
-  if (verified && (nodes !== undefined || lastVerifiedMs >= askedMs)) return 'verified'
+  const isLater = nodes ? wereAllAsked(healing, nodes) : lastVerifiedMs >= askedMs
+  if (verified && isLater) return 'verified'
   if (unrepairableCount > 0) return 'unrepairable'
   return waiting > 0 ? 'waiting-for-drives' : 'again'
 }
@@ -103,6 +104,14 @@ function haveAllEnded(
   nodes: NonNullable<HealBegun['nodes']>,
 ): boolean {
   return Object.entries(nodes).every(([id, wanted]) => (endedScrubs[id] ?? 0) >= wanted)
+}
+
+/** One that did not hear the question and answers now knows nothing newer than before. */
+function wereAllAsked(
+  { endedScrubs = {} }: HealingStatus,
+  nodes: NonNullable<HealBegun['nodes']>,
+): boolean {
+  return Object.keys(endedScrubs).every((id) => id in nodes)
 }
 
 function report({ kind, healing }: HealEnd, { json, timeout }: HealOptions): void {

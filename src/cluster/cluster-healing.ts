@@ -3,6 +3,7 @@
 import type { HealBegun, HealingStatus, UnrepairableStatus } from '../gateway/admin-api.ts'
 import type { Clock } from '../kit/world.ts'
 import type { Bucket, Coordinator } from '../placement/coordinator.ts'
+import { FieldReader } from '../storage-node/rpc/fields.ts'
 import { MessageType } from '../storage-node/rpc/messages.ts'
 import type { NodePeers } from '../storage-node/rpc/peers.ts'
 import { decodeUpkeepStatus, type NodeUpkeepStatus } from '../storage-node/rpc/upkeep-messages.ts'
@@ -26,19 +27,19 @@ const UNREPAIRABLE_SHOWN = 20
 export async function beginClusterHeal(parts: ClusterHealingParts): Promise<HealBegun> {
   const { clock } = parts
   const askedMs = clock.now()
-  await askAll(parts, async (nodeId, deadlineMs) => {
+  const begun = await askAll(parts, async (nodeId, deadlineMs) => {
     const request = { type: MessageType.MendNow, body: new Uint8Array(), deadlineMs }
-    await parts.peers.ask(nodeId, request)
+    return readCount(await parts.peers.ask(nodeId, request))
   })
-  const found = await askUpkeep(parts)
-  const nodes = Object.fromEntries(
-    [...found].map(([nodeId, { endedScrubs, passes }]) => {
-      // One that goes on may have begun before.
-      const isUnderWay = passes.some(({ kind }) => kind === 'scrub')
-      return [nodeId, endedScrubs + (isUnderWay ? 2 : 1)]
-    }),
-  )
+  const nodes = Object.fromEntries(begun)
   return { askedMs, scrubsEnded: sum(Object.values(nodes)), nodes }
+}
+
+function readCount(bytes: Uint8Array): number {
+  const fields = new FieldReader(bytes)
+  const count = fields.u64()
+  fields.end()
+  return count
 }
 
 /** How it stands now. */

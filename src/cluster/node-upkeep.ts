@@ -59,8 +59,8 @@ export interface NodeUpkeep {
   progress(): HealProgress | undefined
   /** For others. */
   status(): NodeUpkeepStatus
-  /** Everything that can be mended is mended now. */
-  healNow(): void
+  /** Everything that can be mended is mended now: done when so many scrubs have ended here. Throws Overloaded before it has begun. */
+  healNow(): number
   /** Looks at what others say of blobs of a partition that is led here. Throws Overloaded when it is too much. */
   take(partition: MetaPartitionId, report: BlobReport): void
   /** Rows name drives that are to leave: what has to move is counted again soon. */
@@ -110,7 +110,10 @@ export function startNodeUpkeep(
   return {
     progress: () => running.upkeep?.healer.progress(),
     status: () => running.upkeep?.status() ?? NO_STATUS,
-    healNow: () => running.upkeep?.healer.healNow(),
+    healNow: () => {
+      if (running.upkeep === undefined) throw new Overloaded('upkeep has not begun here')
+      return running.upkeep.healNow()
+    },
     take: (partition, report) => {
       if (running.upkeep === undefined) throw new Overloaded('upkeep has not begun here')
       running.upkeep.take(partition, report)
@@ -187,6 +190,15 @@ class RunningUpkeep {
       this.healer.progress(),
       orphans,
     )
+  }
+
+  /** At once: a spread scrub that was under way is given up without being counted, and whoever asks later may see the next one. */
+  healNow(): number {
+    this.healer.healNow()
+    const { ended, passes } = this.healer.progress()
+    // One that goes on was hurried before, and began before: the one after it vouches for everything.
+    const isUnderWay = passes.some(({ kind }) => kind === 'scrub')
+    return ended.scrub + (isUnderWay ? 2 : 1)
   }
 
   /** Only what is of that partition by the map: the rest is nobody's. */

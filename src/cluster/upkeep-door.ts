@@ -18,7 +18,10 @@ export class UpkeepDoor {
         this.#upkeep.take(partition, report)
       },
       status: () => this.#upkeep?.status() ?? NO_STATUS,
-      mendNow: () => this.#upkeep?.healNow(),
+      mendNow: () => {
+        if (this.#upkeep === undefined) throw new Overloaded('upkeep has not begun here')
+        return this.#upkeep.healNow()
+      },
     })
   }
 

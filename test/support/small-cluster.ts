@@ -143,7 +143,7 @@ async function startNode(
     ...partitionParts,
     take: (partition, report) => reports.push({ node: id, partition, report }),
     status: () => NO_STATUS,
-    mendNow: () => {},
+    mendNow: () => 1,
   })
   const services = [shardService, partitionService, upkeepService, answerPings(world.clock)]
   let gate: Promise<void> | undefined

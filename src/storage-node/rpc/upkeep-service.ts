@@ -1,6 +1,7 @@
 // What a node does for those who see to the upkeep of its cluster: it hears of blobs that something is wrong with, says how
 // its upkeep stands, and mends at once when it is told to.
 import type { MetaPartitionId } from '../../metadata/contract.ts'
+import { FieldWriter } from './fields.ts'
 import { MessageType } from './messages.ts'
 import type { MessageHandler, NodeService } from './node-service.ts'
 import { encodeAnswered, encodeReply } from './partition-messages.ts'
@@ -20,7 +21,8 @@ export interface UpkeepServiceParts {
   /** Takes a report about a partition that is led here. Throws Overloaded when they are too many. */
   take(partition: MetaPartitionId, report: BlobReport): void
   status(): NodeUpkeepStatus
-  mendNow(): void
+  /** Gives how many scrubs of this node have to have ended for all of it to be read that was there. Throws Overloaded before it has begun. */
+  mendNow(): number
 }
 
 /** Upkeep, as others speak with it. */
@@ -34,13 +36,7 @@ export class UpkeepService implements NodeService {
     this.messages = new Map<number, MessageHandler>([
       [MessageType.ReportBlobs, async (body) => this.#hear(body)],
       [MessageType.AskUpkeep, async () => encodeUpkeepStatus(parts.status())],
-      [
-        MessageType.MendNow,
-        async () => {
-          parts.mendNow()
-          return new Uint8Array()
-        },
-      ],
+      [MessageType.MendNow, async () => new FieldWriter().u64(parts.mendNow()).end()],
     ])
   }
 

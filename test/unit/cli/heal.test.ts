@@ -76,6 +76,34 @@ t.test('waiting ends', async (t) => {
   t.match(await wait([{ ended: { check: 0, scrub: 99 } }]), /timeout/)
 })
 
+t.test('a node that did not hear the question is asked again', async (t) => {
+  let begun = 0
+  let nowMs = 0
+  const told = { ...QUIET, ...VERIFIED, endedScrubs: { a: 1, b: 7 } }
+  const { kind } = await waitForHealing(
+    { timeoutMs: 10_000 },
+    {
+      client: {
+        healing: async () => told,
+        beginHeal: async () => {
+          begun += 1
+          const nodes: Record<string, number> = begun === 1 ? { a: 1 } : { a: 1, b: 7 }
+          return { askedMs: 0, scrubsEnded: 0, nodes }
+        },
+      },
+      clock: {
+        monotonicMs: () => nowMs,
+        sleep: async (ms) => {
+          nowMs += ms
+        },
+      },
+      showProgress: () => {},
+      say: () => {},
+    },
+  )
+  t.equal(`${kind} after ${begun}`, 'verified after 2')
+})
+
 const STATUS: StoreStatus = {
   health: 'damaged',
   reasons: ['1 blob can not be mended.'],

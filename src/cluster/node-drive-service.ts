@@ -1,7 +1,7 @@
 // What a node does for those who ask about its drives: it says how they stand and how far it is with what leaves the cluster,
 // makes directories drives, and takes back by itself what was pulled and is there again.
 import { DriveCommands } from '../embedded/drive-commands.ts'
-import { watchReturns } from '../embedded/returning-drives.ts'
+import { type WatchedDrive, watchReturns } from '../embedded/returning-drives.ts'
 import type { ClosingStack } from '../kit/closing-stack.ts'
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
@@ -22,13 +22,14 @@ import type { MessageHandler, NodeService } from '../storage-node/rpc/node-servi
 import type { MoveProgress } from '../storage-node/upkeep/mover.ts'
 import type { DriveHome } from './node-drives.ts'
 import type { NodeStorage } from './node-storage.ts'
+import { listUnserved } from './unserved-drives.ts'
 
 /** What it is made of. */
 export interface NodeDriveServiceParts {
   world: World
   log: Log
   coordinator: Coordinator
-  storage: Pick<NodeStorage, 'drives' | 'entering'>
+  storage: Pick<NodeStorage, 'drives' | 'entering' | 'leftOut'>
   home: DriveHome
   /** How it stands with moving; undefined before the cluster has begun. */
   moves(): MoveProgress | undefined
@@ -66,9 +67,14 @@ export class NodeDriveService implements NodeService {
 
   /** Begins to look for drives that went away, until what is on `opened` is closed. */
   watch(opened: ClosingStack): void {
-    const { world, log, storage } = this.#parts
+    const { world, log } = this.#parts
     const add = (place: { path: string }) => this.enter({ kind: 'add', ...place })
-    const returns = watchReturns({ world, log, drives: storage.drives, commands: { add } })
+    const returns = watchReturns({
+      world,
+      log,
+      drives: { list: () => this.#watched() },
+      commands: { add },
+    })
     opened.defer(() => returns.stop())
   }
 
@@ -95,6 +101,18 @@ export class NodeDriveService implements NodeService {
       'driveId' in place ? this.#commands.replace(place) : this.#commands.add(place),
     )
     return outcome.kind === 'refused' ? outcome : { ...outcome, warnings: [...outcome.warnings] }
+  }
+
+  /** Those that were opened, and those that were not there at the start. */
+  #watched(): WatchedDrive[] {
+    const { coordinator, storage, home } = this.#parts
+    const live = storage.drives.list()
+    const own = { nodeId: home.nodeId, live, leftOut: storage.leftOut }
+    const lacking = listUnserved(coordinator.state.map, own).filter(({ isLive }) => !isLive)
+    return [
+      ...live,
+      ...lacking.flatMap(({ path, ...one }) => (path === undefined ? [] : { ...one, path })),
+    ]
   }
 
   async #describe({

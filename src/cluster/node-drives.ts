@@ -19,7 +19,7 @@ import {
   type NewDrive,
   reserveDriveId,
 } from '../placement/coordinator-changes.ts'
-import type { Drive } from '../storage-node/drive.ts'
+import { type Drive, DriveGone } from '../storage-node/drive.ts'
 import type { DriveFound, DriveMarker } from '../storage-node/drive-format.ts'
 import { endJoining, isJoining } from '../storage-node/joining.ts'
 import type { FoundDrive } from '../storage-node/start-plan.ts'
@@ -35,6 +35,8 @@ export interface NodeDriveParts {
   world: World
   log: Log
   tuning?: Tuning
+  /** Is told which drives of the map were not opened, and why. */
+  leftOut?: Map<number, Error>
 }
 
 /**
@@ -48,7 +50,7 @@ export async function lockNodeDrives(
 ): Promise<Drive[]> {
   const { map } = parts.coordinator.state
   const known = map.drives.flatMap((drive) => (drive.nodeId === nodeId ? (drive.path ?? []) : []))
-  const paths = directories.length > 0 ? directories.map((path) => resolve(path)) : known
+  const paths = directories.length > 0 ? directories.map((path) => resolve(path)) : unique(known)
   if (paths.length === 0)
     throw new Exit(2, 'kintsugi node takes the directories of the drives that it is to serve.')
   const twice = paths.find((path, index) => paths.indexOf(path) !== index)
@@ -61,6 +63,7 @@ export async function lockNodeDrives(
       const drive = await lockDrive(one, { ...parts, mayLack: true, absent })
       if (drive !== undefined) drives.push(drive)
     }
+    for (const [id, { sentence }] of absent) parts.leftOut?.set(id, new Error(sentence))
     if (drives.length > 0) return drives
     throw new Exit(
       4,
@@ -102,6 +105,7 @@ async function findDrive(
       throw new Exit(4, `${path} was written in format ${found.format}, which is not read here.`)
     case 'broken':
       parts.log.error({ path, reason: found.what }, 'a drive is left out')
+      leaveOut(path, new Error(found.what), parts)
       return undefined
   }
 }
@@ -121,14 +125,33 @@ async function refuseStranger(
     throw new Exit(4, `${path} was drive ${driveId}, which was removed and never comes back.`)
 }
 
+/** A drive that was replaced in its own directory is known there as well, until it is removed. */
+function unique(paths: readonly string[]): string[] {
+  return [...new Set(paths)]
+}
+
+/** Gives the drive of this node that was there last. */
+function leaveOut(
+  path: string,
+  why: Error,
+  { coordinator, nodeId, leftOut }: NodeDriveParts & DriveHome,
+): MapDrive | undefined {
+  const { drives } = coordinator.state.map
+  // Two, where one took the place of the other and that one is not removed yet.
+  const lost = drives.filter((drive) => drive.path === path && drive.nodeId === nodeId)
+  for (const { id } of lost) leftOut?.set(id, why)
+  return lost.at(-1)
+}
+
 /** A directory where a drive of this node was is no new drive: its disk may only not be mounted. */
 async function makeNew(
   path: string,
   { kind }: DriveFound,
-  { coordinator, world, log, nodeId }: NodeDriveParts & DriveHome,
+  parts: NodeDriveParts & DriveHome,
 ): Promise<DriveMarker | undefined> {
-  const { clusterId, map } = coordinator.state
-  const lost = map.drives.find((drive) => drive.path === path && drive.nodeId === nodeId)
+  const { coordinator, world, log } = parts
+  const { clusterId } = coordinator.state
+  const lost = leaveOut(path, new DriveGone(`its directory is ${kind}`), parts)
   if (lost !== undefined) {
     log.error({ path }, `the directory of drive ${lost.id} is ${kind}: it is not made a new drive`)
     return undefined

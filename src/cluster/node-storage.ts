@@ -14,10 +14,10 @@ import type { World } from '../kit/world.ts'
 import { type Coordinator, CoordinatorUnavailable } from '../placement/coordinator.ts'
 import { markOut } from '../placement/coordinator-changes.ts'
 import type { ShardLists, StorageNode } from '../storage-node/contract.ts'
-import type { Drive } from '../storage-node/drive.ts'
 import type { ReplicaHost } from '../storage-node/replicated/replica-host.ts'
 import type { SpaceWatch } from '../storage-node/space/space-watch.ts'
 import { type DriveHome, enterMap, lockNodeDrives, markServing } from './node-drives.ts'
+import { type LeftOut, tellUnserved } from './unserved-drives.ts'
 
 /** Outside of a node's storage. */
 export interface NodeStorageParts {
@@ -34,6 +34,8 @@ export interface NodeStorage {
   node: StorageNode
   lists: ShardLists
   drives: LiveDrives
+  /** Drives that could not be opened at the start. */
+  leftOut: LeftOut
   space: SpaceWatch
   care: CareOfDrives
   /** Whoever tells the map of drives, or makes new ones, takes turns. */
@@ -56,7 +58,8 @@ export async function openNodeStorage(
 ): Promise<NodeStorage> {
   const observers = new DriveObservers(outside.world, outside.tuning?.care)
   const parts = { ...outside, world: observers.world }
-  const drives = await lockNodeDrives(directories, home, parts)
+  const leftOut = new Map<number, Error>()
+  const drives = await lockNodeDrives(directories, home, { ...parts, leftOut })
   const space = openSpaceWatch(parts)
   const coordinator = withoutFiles(outside.coordinator)
   const live = new LiveDrives(drives, { ...parts, coordinator, observers, space })
@@ -73,10 +76,10 @@ export async function openNodeStorage(
     node: observers.guard(live.node),
     lists: live.lists,
     drives: live,
-    ...{ space, care, entering, world: observers.world },
+    ...{ leftOut, space, care, entering, world: observers.world },
     serve: async (replicas) => {
       live.serve(replicasOn(replicas), care)
-      await startTelling({ live, home, entering }, parts, opened)
+      await startTelling({ live, leftOut, home, entering }, parts, opened)
     },
   }
 }
@@ -107,7 +110,12 @@ function withoutFiles(coordinator: Coordinator) {
 
 /** Tells the map of the drives now, and again for as long as there is something that it does not know. */
 async function startTelling(
-  { live, home, entering }: { live: LiveDrives; home: DriveHome; entering: Turns },
+  {
+    live,
+    leftOut,
+    home,
+    entering,
+  }: { live: LiveDrives; leftOut: LeftOut; home: DriveHome; entering: Turns },
   parts: NodeStorageParts,
   opened: ClosingStack,
 ): Promise<void> {
@@ -120,7 +128,7 @@ async function startTelling(
     // Only once: what is put aside later comes back by its care.
     if (returning.size > 0) await markServing([...returning], parts)
     returning.clear()
-    await tellFailures(live.list(), parts)
+    await tellUnserved({ nodeId: home.nodeId, live: live.list(), leftOut }, parts)
   }
   const tell = (): Promise<void> => entering.run(tellAll)
   try {
@@ -143,17 +151,5 @@ async function leaveRemoved(
     if (!removed.includes(id)) continue
     await live.leave(id)
     log.info({ drive: id, path }, 'a drive was removed from the cluster and is closed here')
-  }
-}
-
-async function tellFailures(
-  drives: readonly Drive[],
-  { coordinator }: Pick<NodeStorageParts, 'coordinator'>,
-): Promise<void> {
-  for (const { id, failure } of drives) {
-    const known = coordinator.state.map.drives.find((drive) => drive.id === id)
-    if (failure === undefined || known === undefined || known.state === 'out') continue
-    const reason = failure instanceof Error ? failure.message : String(failure)
-    await coordinator.decide(markOut(id, reason))
   }
 }

@@ -7,13 +7,17 @@ import type { World } from '../kit/world.ts'
 import { type Drive, DriveGone } from '../storage-node/drive.ts'
 import { type DriveMarker, inspectDrive } from '../storage-node/drive-format.ts'
 import type { DriveCommands } from './drive-commands.ts'
-import type { LiveDrives } from './live-drives.ts'
+
+/** A drive that may have gone away. */
+export type WatchedDrive = Pick<Drive, 'id' | 'path' | 'failure'> & {
+  marker: Pick<DriveMarker, 'uuid'>
+}
 
 /** What looking for drives needs. */
 export interface ReturningParts {
   world: World
   log: Log
-  drives: Pick<LiveDrives, 'list'>
+  drives: { list(): readonly WatchedDrive[] }
   commands: Pick<DriveCommands, 'add'>
 }
 
@@ -67,7 +71,7 @@ export class Returns {
   }
 }
 
-async function findAgain({ path }: Drive, world: World): Promise<DriveMarker | undefined> {
+async function findAgain({ path }: WatchedDrive, world: World): Promise<DriveMarker | undefined> {
   let marker: DriveMarker | undefined
   const looking = inspectDrive(world, path).then((found) => {
     if (found.kind === 'formatted') marker = found.marker
@@ -77,7 +81,7 @@ async function findAgain({ path }: Drive, world: World): Promise<DriveMarker | u
 }
 
 async function takeBack(
-  { id, path }: Drive,
+  { id, path }: WatchedDrive,
   returns: Returns,
   { commands, log, world: { clock } }: ReturningParts,
 ): Promise<void> {

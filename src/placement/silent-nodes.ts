@@ -1,7 +1,7 @@
 // What becomes of the drives of nodes that do not answer: taken off the map when it is one failure domain and enough is
 // left, and back when they answer again. Pure. A wrong guess must never cost more than some copying (storage.md 5).
 import type { ClusterMap, MapDrive } from './cluster-map.ts'
-import type { Change } from './coordinator.ts'
+import type { Change, ClusterState } from './coordinator.ts'
 import { markActive, markOut } from './coordinator-changes.ts'
 import { FailureDomains, nodeOf, zoneOf } from './failure-domains.ts'
 import { stayingDrives } from './rebalance.ts'
@@ -50,6 +50,28 @@ export function followNodes(
     for (const change of changes) edited = { ...(change(edited) ?? edited), epoch: state.epoch }
     return edited === state ? undefined : edited
   }
+}
+
+/**
+ * Drives that their node does not serve although it is there: out for these reasons, by drive id, until it serves them. Also
+ * those that went out with the node: it answers again, and they are not back. Drives that moved to another node stay.
+ */
+export function markUnserved(nodeId: string, reasons: ReadonlyMap<number, string>): Change {
+  return (state) => {
+    let edited = state
+    for (const { id, nodeId: home, ...drive } of state.map.drives) {
+      const reason = home === nodeId ? reasons.get(id) : undefined
+      if (reason === undefined) continue
+      if (drive.state !== 'out') edited = { ...edited, ...markOut(id, reason)(edited) }
+      else if (drive.reason === SILENT_REASON) edited = withReason(edited, id, reason)
+    }
+    return edited === state ? undefined : edited
+  }
+}
+
+function withReason(state: ClusterState, driveId: number, reason: string): ClusterState {
+  const drives = state.map.drives.map((one) => (one.id === driveId ? { ...one, reason } : one))
+  return { ...state, map: { ...state.map, drives } }
 }
 
 /** What is lost together with a drive: a zone where the table counts on zones, else a node. */

@@ -9,6 +9,7 @@ import {
   drivesToTakeBack,
   drivesToTakeOut,
   followNodes,
+  markUnserved,
   SILENT_REASON,
 } from '../../../src/placement/silent-nodes.ts'
 
@@ -47,6 +48,25 @@ t.test('the drives of one silent node go out, those of two stay', async (t) => {
   const failed = { ...stateOf(map), ...markOut(5, 'it failed')(stateOf(map)) }
   t.same(drivesToTakeOut(failed.map, silent('n2')), [3, 9], 'a drive that failed is no node')
 })
+
+t.test(
+  'what its node does not serve is out for that, and not back because the node answers',
+  async (t) => {
+    const state = stateOf(mapOf(6, 2))
+    const reasons = new Map([[3, 'its directory is missing']])
+    const told = { ...state, ...markUnserved('n2', reasons)(state) }
+    t.match(told.map.drives[2], { state: 'out', reason: 'its directory is missing' })
+    t.equal(markUnserved('n2', reasons)(told), undefined, 'it is known')
+    const silenced = { ...state, ...followNodes(silent('n2'), silent())(state) }
+    t.same(drivesToTakeBack(silenced.map, silent('n2')), [3, 9])
+    const said = { ...silenced, ...markUnserved('n2', reasons)(silenced) }
+    t.match(said.map.drives[2], { state: 'out', reason: 'its directory is missing' })
+    t.same(drivesToTakeBack(said.map, silent('n2')), [9])
+    t.equal(markUnserved('n1', reasons)(state), undefined, 'it is in another node by now')
+    const failed = { ...state, ...markOut(3, 'it failed')(state) }
+    t.equal(markUnserved('n2', reasons)(failed), undefined, 'the first reason stays')
+  },
+)
 
 t.test('too few must not be left', async (t) => {
   t.same(drivesToTakeOut(mapOf(3, 2), silent('n2')), [])

@@ -40,8 +40,8 @@ export interface NodeDriveParts {
 }
 
 /**
- * Locks the drives in these directories; empty and missing ones become new drives. Without directories: those where drives
- * of this node were last. Throws Exit for what is no drive of this cluster, and where none can be opened.
+ * Locks the drives in these directories, and those of this node that are where they were last; empty and missing directories
+ * become new drives. Throws Exit for what is no drive of this cluster, and where none can be opened.
  */
 export async function lockNodeDrives(
   directories: readonly string[],
@@ -56,6 +56,7 @@ export async function lockNodeDrives(
   const twice = paths.find((path, index) => paths.indexOf(path) !== index)
   if (twice) throw new Exit(2, `${twice} is given twice: every drive is a directory of its own.`)
   const found = await findDrives(paths, { ...parts, nodeId })
+  found.push(...(await findOthers({ paths, found }, { ...parts, nodeId })))
   const absent: Absent['absent'] = new Map()
   const drives: Drive[] = []
   try {
@@ -85,6 +86,26 @@ async function findDrives(
     if (marker !== undefined) drives.push({ path, marker })
   }
   return drives
+}
+
+/** Drives that came in while the node served, where they were last: whoever starts it may name only the others. */
+async function findOthers(
+  { paths, found }: { paths: readonly string[]; found: readonly FoundDrive[] },
+  { coordinator, world, log, nodeId, leftOut }: NodeDriveParts & DriveHome,
+): Promise<FoundDrive[]> {
+  const { clusterId, map } = coordinator.state
+  const others: FoundDrive[] = []
+  for (const { id: driveId, uuid, path, nodeId: home } of map.drives) {
+    const isFound = found.some(({ marker }) => marker.driveId === driveId)
+    if (home !== nodeId || path === undefined || paths.includes(path) || isFound) continue
+    const one = await inspectOne(path, world)
+    const marker = one.kind === 'formatted' ? one.marker : undefined
+    if (marker?.driveId === driveId && marker.uuid === uuid && marker.clusterId === clusterId) {
+      log.info({ path }, `drive ${driveId} is where it was last, and is used`)
+      others.push({ path, marker })
+    } else leftOut?.set(driveId, new DriveGone('it is not where it was last'))
+  }
+  return others
 }
 
 async function findDrive(

@@ -25,7 +25,7 @@ export interface UnservedDrive {
   marker: { uuid: string }
 }
 
-const NOT_NAMED = new Error('its node was started without its directory')
+const NOT_HERE = new Error('its node does not have it')
 
 /** Those of the map as it is now: drives that were removed, or are in another node, are none of ours. */
 export function listUnserved(
@@ -35,7 +35,7 @@ export function listUnserved(
   const own = drives.filter((drive) => drive.nodeId === nodeId)
   return own.flatMap(({ id, uuid, path }) => {
     const here = live.find((drive) => drive.id === id)
-    const failure = here === undefined ? (leftOut.get(id) ?? NOT_NAMED) : here.failure
+    const failure = here === undefined ? (leftOut.get(id) ?? NOT_HERE) : here.failure
     if (failure === undefined) return []
     return [{ id, isLive: here !== undefined, path, failure, marker: { uuid } }]
   })

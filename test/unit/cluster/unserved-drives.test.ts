@@ -84,15 +84,22 @@ t.test('a drive that is not there at the start is out, and back with its directo
   t.match(find(2), { state: 'active', path: join(place, 'two') })
 })
 
-t.test('a drive whose directory is not given is out until it is', async (t) => {
-  const { coordinator, start, find } = await openNode(t)
+t.test('a drive whose directory is not given is looked for where it was last', async (t) => {
+  const { place, coordinator, start, find } = await openNode(t)
   const first = await start('one', 'two')
   await first.stop()
   const second = await start('one')
-  t.match(find(2), { state: 'out', reason: /without its directory/ })
-  await second.stop()
-  await start()
   t.match(find(2), { state: 'active' })
+  t.same(
+    second.drives.list().map(({ id }) => id),
+    [1, 2],
+  )
+  await second.stop()
+  await rename(join(place, 'two'), join(place, 'pulled'))
+  await (await start('one')).stop()
+  t.match(find(2), { state: 'out', reason: 'it is not where it was last' })
+  await start('one', 'pulled')
+  t.match(find(2), { state: 'active', path: join(place, 'pulled') })
   await coordinator.decide(moveDrive(2, { nodeId: 'another', path: '/x' }))
   const own = { ...HOME, live: [], leftOut: new Map([[1, new Error('it burns')]]) }
   t.match(

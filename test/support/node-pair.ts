@@ -1,7 +1,7 @@
 // A node that serves on loopback and one that asks it, for tests of the node protocol.
 import type { Test } from 'tap'
 import { silentLog } from '../../src/kit/log.ts'
-import { realWorld } from '../../src/kit/world.ts'
+import { realWorld, stayAlive } from '../../src/kit/world.ts'
 import type { StorageNode } from '../../src/storage-node/contract.ts'
 import { NodeServer, type NodeServerOptions } from '../../src/storage-node/rpc/node-server.ts'
 import type { NodeService } from '../../src/storage-node/rpc/node-service.ts'
@@ -31,7 +31,7 @@ export async function startNode(
   const parts = { world: realWorld(), log: silentLog, service }
   const server = new NodeServer({ identity: identityOf('n1'), ...options }, parts)
   const { port } = await server.listen({ address: '127.0.0.1', port: wantedPort })
-  t.teardown(() => server.close({ deadlineMs: 0 }))
+  t.teardown(() => stayAlive(server.close({ deadlineMs: 0 })))
   return { port, origin: `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`, server }
 }
 

@@ -88,13 +88,16 @@ t.test('all drives hang together: nobody is blamed', { timeout: 120_000 }, async
   await until(() => load.measured.length > 30)
   for (const directory of directories) store.disk.infect(directory, { kind: 'hangs' })
   await sleep(2_500)
+  const { drives } = store.storage.coordinator.state.map
+  for (const { id, state } of drives) t.equal(state, 'active', `drive ${id}`)
   for (const directory of directories) store.disk.cure(directory)
   const before = load.measured.length
   await until(() => load.measured.length > before + 20)
   load.stop()
   await running
-  for (const { id, state } of store.storage.coordinator.state.map.drives)
-    t.equal(state, 'active', `drive ${id}`)
+  // On a busy machine one comes after the others, which may be held against it for a moment.
+  const isActive = ({ state }: { state: string }): boolean => state === 'active'
+  await until(() => store.storage.coordinator.state.map.drives.every(isActive))
   await checkTwice(t, store, load, directories)
 })
 

@@ -3,7 +3,7 @@
 import type { Log } from '../kit/log.ts'
 import { type Periodic, repeat } from '../kit/periodic.ts'
 import type { World } from '../kit/world.ts'
-import { hasTable } from '../placement/cluster-map.ts'
+import { hasTable, nodeIdsOf } from '../placement/cluster-map.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import type { NextRecord } from '../placement/etcd/leadership.ts'
 import type { PartitionRecords } from '../placement/etcd/partition-records.ts'
@@ -73,6 +73,5 @@ async function writeRecords(
 
 /** Its place among the nodes that have drives. */
 function turnOf({ nodeId, coordinator }: AwaitParts): number {
-  const ids = coordinator.state.map.drives.flatMap((drive) => drive.nodeId ?? [])
-  return Math.max(0, [...new Set(ids)].sort().indexOf(nodeId))
+  return Math.max(0, nodeIdsOf(coordinator.state.map.drives).sort().indexOf(nodeId))
 }

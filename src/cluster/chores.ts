@@ -4,7 +4,7 @@ import type { ClosingStack } from '../kit/closing-stack.ts'
 import type { Log } from '../kit/log.ts'
 import { repeat } from '../kit/periodic.ts'
 import type { World } from '../kit/world.ts'
-import { hasTable } from '../placement/cluster-map.ts'
+import { hasTable, nodeIdsOf } from '../placement/cluster-map.ts'
 import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import { PartitionRecords } from '../placement/etcd/partition-records.ts'
 import { replicaDrives } from '../placement/replica-drives.ts'
@@ -101,12 +101,12 @@ export function startChores(parts: ChoreParts, opened: ClosingStack): Chores {
 /** Nodes with a drive that works and is to stay. */
 function nodesInService({ state }: Pick<EtcdCoordinator, 'state'>): string[] {
   const working = state.map.drives.filter((drive) => drive.state === 'active' && !drive.isLeaving)
-  return [...new Set(working.flatMap((drive) => drive.nodeId ?? []))]
+  return nodeIdsOf(working)
 }
 
 /** Ids of the nodes that have drives. */
 export function nodesOfMap({ state }: Pick<EtcdCoordinator, 'state'>): string[] {
-  return [...new Set(state.map.drives.flatMap((drive) => drive.nodeId ?? []))]
+  return nodeIdsOf(state.map.drives)
 }
 
 /** Asks all other nodes that have drives whether they are there. A gateway is no node, and asks all. */

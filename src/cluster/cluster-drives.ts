@@ -16,7 +16,7 @@ import type {
 } from '../gateway/admin-api.ts'
 import { type ErasureCode, nameCode } from '../kit/erasure-code.ts'
 import type { Clock } from '../kit/world.ts'
-import type { MapDrive } from '../placement/cluster-map.ts'
+import { type MapDrive, metaPartitionIds, nodeIdsOf } from '../placement/cluster-map.ts'
 import {
   type Change,
   type ClusterState,
@@ -103,9 +103,9 @@ export class ClusterDrives implements DrivesApi {
   /** Asks every node of the map. */
   async describe(): Promise<Described> {
     const { peers, clock } = this.#parts
-    const nodes = new Set(this.#map.drives.flatMap(({ nodeId }) => nodeId ?? []))
+    const nodes = nodeIdsOf(this.#map.drives)
     const deadlineMs = clock.monotonicMs() + DESCRIBE_MS
-    const asked = [...nodes].map(async (nodeId) => {
+    const asked = nodes.map(async (nodeId) => {
       // What it would have said is shown as unknown.
       const found = await describeDrivesOf(nodeId, { peers, deadlineMs }).catch(() => undefined)
       return [nodeId, found] as const
@@ -265,8 +265,7 @@ export class ClusterDrives implements DrivesApi {
   }
 
   #replicasOn(driveId: number): number {
-    const ids = Array.from({ length: this.#map.metaPartitionCount }, (_, id) => id)
-    const records = ids.flatMap((id) => this.#parts.records.get(id) ?? [])
+    const records = metaPartitionIds(this.#map).flatMap((id) => this.#parts.records.get(id) ?? [])
     return records.filter((record) => holdsReplica(record, driveId)).length
   }
 

@@ -2,6 +2,7 @@
 // say is not known: nothing is verified then.
 import type { HealBegun, HealingStatus, UnrepairableStatus } from '../gateway/admin-api.ts'
 import type { Clock } from '../kit/world.ts'
+import { nodeIdsOf } from '../placement/cluster-map.ts'
 import type { Bucket, Coordinator } from '../placement/coordinator.ts'
 import { FieldReader } from '../storage-node/rpc/fields.ts'
 import { MessageType } from '../storage-node/rpc/messages.ts'
@@ -111,7 +112,7 @@ async function askAll<Answer>(
   { coordinator, clock }: ClusterHealingParts,
   ask: (nodeId: string, deadlineMs: number) => Promise<Answer>,
 ): Promise<Map<string, Answer>> {
-  const nodes = [...new Set(coordinator.state.map.drives.flatMap(({ nodeId }) => nodeId ?? []))]
+  const nodes = nodeIdsOf(coordinator.state.map.drives)
   const deadlineMs = clock.monotonicMs() + ANSWER_MS
   const answers = await Promise.allSettled(nodes.map((nodeId) => ask(nodeId, deadlineMs)))
   const found = new Map<string, Answer>()

@@ -1,4 +1,5 @@
 // Whether a gateway can serve, and what its cluster lacks as far as it knows: for /health/ready.
+import { nodeIdsOf } from '../placement/cluster-map.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import type { Standing } from '../placement/etcd/mirror.ts'
 import { isDispensable, nameDrive } from '../storage-node/start-plan.ts'
@@ -17,12 +18,12 @@ export function readinessOfCluster(
   { nodesAway }: Pick<NodeCare, 'nodesAway'>,
   { sentence: ofClock }: Pick<ClockWatch, 'sentence'>,
 ): ClusterReadiness {
-  const nodes = new Set(state.map.drives.flatMap(({ nodeId }) => nodeId ?? []))
+  const nodes = nodeIdsOf(state.map.drives)
   const out = state.map.drives.filter((drive) => drive.state === 'out' && !isDispensable(drive))
   const degraded = [
     ...(nodesAway.length === 0
       ? []
-      : [`${nodesAway.length} of ${nodes.size} nodes do not answer (${nodesAway.join(', ')}).`]),
+      : [`${nodesAway.length} of ${nodes.length} nodes do not answer (${nodesAway.join(', ')}).`]),
     ...(out.length === 0
       ? []
       : [
@@ -31,7 +32,7 @@ export function readinessOfCluster(
     ...sayStanding(standing),
     ...(ofClock === undefined ? [] : [ofClock]),
   ]
-  return { ready: nodesAway.length * 2 < nodes.size, degraded }
+  return { ready: nodesAway.length * 2 < nodes.length, degraded }
 }
 
 function sayStanding(standing: Standing): string[] {

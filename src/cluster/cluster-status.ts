@@ -11,7 +11,7 @@ import type {
 } from '../gateway/admin-api.ts'
 import { nameCode } from '../kit/erasure-code.ts'
 import type { Clock } from '../kit/world.ts'
-import type { MapDrive } from '../placement/cluster-map.ts'
+import { type MapDrive, metaPartitionIds, nodeIdsOf } from '../placement/cluster-map.ts'
 import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import type { NodeRegistry } from '../placement/etcd/node-registry.ts'
 import type { PartitionRecords } from '../placement/etcd/partition-records.ts'
@@ -95,8 +95,7 @@ function clusterStatusOf(healing: HealingStatus, parts: ClusterStatusParts): Clu
 }
 
 function partitionsOf({ coordinator, records }: ClusterStatusParts): ClusterPartitionStatus[] {
-  const { metaPartitionCount } = coordinator.state.map
-  return Array.from({ length: metaPartitionCount }, (_, id) => {
+  return metaPartitionIds(coordinator.state.map).map((id) => {
     const { epoch = 0, primary, replicas = [], previous } = records.get(id) ?? {}
     return {
       ...{ id, epoch },
@@ -124,7 +123,7 @@ function nodesOf(
 ): ClusterNodeStatus[] {
   const { drives } = coordinator.state.map
   const registered = new Map(registry.list().map((node) => [node.id, node]))
-  const ids = new Set([...registered.keys(), ...drives.flatMap(({ nodeId }) => nodeId ?? [])])
+  const ids = new Set([...registered.keys(), ...nodeIdsOf(drives)])
   const away = new Set(care.nodesAway)
   return [...ids].sort().map((id) => {
     const own = drives.filter(({ nodeId }) => nodeId === id)

@@ -1,7 +1,12 @@
 // Where everything lies in a cluster, for people: the table of slots drive by drive, beside what drives still have.
 import type { DriveDetails, MappedDrive, MapView, MoveStatus } from '../gateway/admin-api.ts'
 import { nameCode, shardCount } from '../kit/erasure-code.ts'
-import { type ClusterMap, hasTable, type MapDrive } from '../placement/cluster-map.ts'
+import {
+  type ClusterMap,
+  hasTable,
+  type MapDrive,
+  metaPartitionIds,
+} from '../placement/cluster-map.ts'
 import type { ClusterState } from '../placement/coordinator.ts'
 import type { PartitionRecord } from '../placement/etcd/leadership.ts'
 import { FailureDomains } from '../placement/failure-domains.ts'
@@ -20,7 +25,7 @@ export interface MapViewParts {
 export function viewMap({ state, recordOf, detailsOf, moving, withTable }: MapViewParts): MapView {
   const { map, epoch } = state
   const { partitionCount, metaPartitionCount } = map
-  const metaPartitions = Array.from({ length: metaPartitionCount }, (_, id) => id)
+  const metaPartitions = metaPartitionIds(map)
   const loads = countLoads(map)
   const ideals = idealsOf(map)
   const view = (drive: MapDrive): MappedDrive => ({

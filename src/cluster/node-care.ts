@@ -3,6 +3,7 @@
 import type { Log } from '../kit/log.ts'
 import { type Periodic, repeat } from '../kit/periodic.ts'
 import type { World } from '../kit/world.ts'
+import { nodeIdsOf } from '../placement/cluster-map.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import type { DriveAdvice, StorageNode } from '../storage-node/contract.ts'
 import { CareAdvice } from '../storage-node/drive-care/advice.ts'
@@ -67,8 +68,7 @@ export class NodeCare {
   look(): void {
     const { coordinator, pulse } = this.#parts
     const { drives } = coordinator.state.map
-    const ids = new Set(drives.flatMap(({ nodeId }) => nodeId ?? []))
-    const away = new Set([...ids].filter((id) => pulse.isAway(id)))
+    const away = new Set(nodeIdsOf(drives).filter((id) => pulse.isAway(id)))
     this.#sayChanges(away)
     this.#away = away
     for (const { id, nodeId } of drives) {

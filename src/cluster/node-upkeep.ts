@@ -12,7 +12,7 @@ import { Overloaded } from '../kit/semaphore.ts'
 import type { Uid } from '../kit/uid.ts'
 import type { World } from '../kit/world.ts'
 import type { MetaPartitionId } from '../metadata/contract.ts'
-import { hasTable } from '../placement/cluster-map.ts'
+import { hasTable, metaPartitionIds } from '../placement/cluster-map.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import { shardsOfWidest } from '../placement/fit-code.ts'
 import { metaPartitionOf } from '../placement/place.ts'
@@ -147,7 +147,7 @@ class RunningUpkeep {
     const { coordinator, world, log, findLed } = rest
     const isMine = (id: MetaPartitionId): boolean => findLed(id) !== undefined
     const { map } = coordinator.state
-    const ids = Array.from({ length: map.metaPartitionCount }, (_, id) => id)
+    const ids = metaPartitionIds(map)
     const partitions = ids.map((id) => new UpkeepPartition(id, () => findLed(id)))
     // Readers are in other processes: what they may be reading is kept for the time of grace.
     const shared = { ...rest, partitions, latch: new BlobLatch(), isPinned: () => false }

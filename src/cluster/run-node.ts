@@ -7,7 +7,7 @@ import type { Log } from '../kit/log.ts'
 import type { Registry } from '../kit/metrics.ts'
 import { repeat } from '../kit/periodic.ts'
 import type { World } from '../kit/world.ts'
-import type { ClusterMap } from '../placement/cluster-map.ts'
+import { metaPartitionIds } from '../placement/cluster-map.ts'
 import { CoordinatorUnavailable } from '../placement/coordinator.ts'
 import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import { type NodeRegistration, NodeRegistry } from '../placement/etcd/node-registry.ts'
@@ -125,7 +125,7 @@ export async function runNode(
       findLed: (id) => metadata.led.find(id),
       files: openNodeFiles({
         ...{ ...parts, ...metadata, world: storage.world, drives: storage.drives },
-        partitions: () => metadataPartitions(coordinator.state.map),
+        partitions: () => metaPartitionIds(coordinator.state.map),
       }),
     },
     opened,
@@ -139,10 +139,6 @@ export async function runNode(
     ...{ metadata, upkeep },
     handOver: (options) => leadership.handOver(options),
   }
-}
-
-function metadataPartitions({ metaPartitionCount }: ClusterMap): number[] {
-  return Array.from({ length: metaPartitionCount }, (_, id) => id)
 }
 
 /** All drives of the cluster; those of this node without a detour. Nobody waits for nodes that are away. */

@@ -52,6 +52,18 @@ export interface ClusterMap {
   seed: string
 }
 
+/** Ids of the nodes that have drives, each once, in the order of their first drives. */
+export function nodeIdsOf(drives: readonly Pick<MapDrive, 'nodeId'>[]): string[] {
+  return [...new Set(drives.flatMap(({ nodeId }) => nodeId ?? []))]
+}
+
+/** Ids of all metadata partitions. */
+export function metaPartitionIds({
+  metaPartitionCount,
+}: Pick<ClusterMap, 'metaPartitionCount'>): number[] {
+  return Array.from({ length: metaPartitionCount }, (_, id) => id)
+}
+
 /** Whether objects can be placed: a cluster whose nodes are not known yet has no table. */
 export function hasTable({ slots }: Pick<ClusterMap, 'slots'>): boolean {
   return (slots[0]?.length ?? 0) > 0

@@ -342,7 +342,8 @@ export function releaseOrphans(): Change {
   return ({ orphanHold, ...state }) => (orphanHold ? state : undefined)
 }
 
-function editDrive(
+/** The state with a drive of it edited. */
+export function editDrive(
   state: ClusterState,
   driveId: number,
   edit: (drive: MapDrive) => MapDrive,

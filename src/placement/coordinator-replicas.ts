@@ -1,7 +1,7 @@
 // Which drives hold the replicas of a metadata partition: spread evenly, never two on one drive. Pure.
 import { asBuffer } from '../kit/bytes.ts'
 import type { World } from '../kit/world.ts'
-import type { ClusterMap } from './cluster-map.ts'
+import { type ClusterMap, metaPartitionIds } from './cluster-map.ts'
 import type { MetaPartitionState, Replica } from './coordinator.ts'
 
 /** A name for a new replica that no other ever had: 16 hex digits. */
@@ -30,7 +30,7 @@ export function newMetaPartitions(
   count: number,
   random: World['random'],
 ): MetaPartitionState[] {
-  return Array.from({ length: map.metaPartitionCount }, (_, id) => ({
+  return metaPartitionIds(map).map((id) => ({
     epoch: 0,
     inSync: chooseReplicas(map, id, count, random),
   }))

@@ -2,6 +2,7 @@
 // closed to rows; once every leader has counted, knowing that, no row that names it, it is vacated and may be removed. Pure.
 import type { ClusterMap, MapDrive } from './cluster-map.ts'
 import type { Change } from './coordinator.ts'
+import { editDrive } from './coordinator-changes.ts'
 import type { PartitionRecord } from './etcd/leadership.ts'
 
 /** What the leader of a partition counted after it knew that the drive is closed. */
@@ -43,8 +44,7 @@ export function closeDrive(driveId: number): Change {
     const drive = state.map.drives.find(({ id }) => id === driveId)
     if (drive === undefined || drive.state === 'active' || drive.closedEpoch !== undefined)
       return undefined
-    const closed = { ...drive, closedEpoch: state.epoch + 1 }
-    return withDrive(state, closed)
+    return editDrive(state, driveId, (found) => ({ ...found, closedEpoch: state.epoch + 1 }))
   }
 }
 
@@ -53,7 +53,7 @@ export function vacateClosed(driveId: number, closedEpoch: number): Change {
   return (state) => {
     const drive = state.map.drives.find(({ id }) => id === driveId)
     if (drive?.closedEpoch !== closedEpoch || drive.isVacated) return undefined
-    return withDrive(state, { ...drive, isVacated: true })
+    return editDrive(state, driveId, (found) => ({ ...found, isVacated: true }))
   }
 }
 
@@ -83,9 +83,4 @@ export function holdsReplica(
 ): boolean {
   const all = [...replicas, ...previous, ...(primary ? [primary] : [])]
   return all.some((replica) => replica.driveId === driveId)
-}
-
-function withDrive(state: Parameters<Change>[0], edited: MapDrive): ReturnType<Change> {
-  const drives = state.map.drives.map((drive) => (drive.id === edited.id ? edited : drive))
-  return { ...state, map: { ...state.map, drives } }
 }

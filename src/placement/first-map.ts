@@ -3,7 +3,7 @@
 import { type ErasureCode, MatrixId, nameCode, shardCount } from '../kit/erasure-code.ts'
 import type { World } from '../kit/world.ts'
 import { codeForDrives, type PartitionCounts } from './build-map.ts'
-import { type ClusterMap, hasTable, type MapDrive } from './cluster-map.ts'
+import { type ClusterMap, hasTable, type MapDrive, metaPartitionIds } from './cluster-map.ts'
 import type { Change, ClusterState } from './coordinator.ts'
 import { newIncarnation } from './coordinator-replicas.ts'
 import { firstRecord, type NextRecord } from './etcd/leadership.ts'
@@ -85,9 +85,8 @@ export function firstClusterMap(): Change {
  * is: with a table there may be data, and a record that is missing then is never made again.
  */
 export function firstRecords(map: ClusterMap, random: World['random']): Map<number, NextRecord> {
-  const ids = Array.from({ length: map.metaPartitionCount }, (_, id) => id)
   return new Map(
-    ids.map((id) => {
+    metaPartitionIds(map).map((id) => {
       const replicas = replicaDrives(map, id, []).map((driveId) => ({
         driveId,
         incarnation: newIncarnation(random),

@@ -1,8 +1,8 @@
 // What becomes of the drives of nodes that do not answer: taken off the map when it is one failure domain and enough is
 // left, and back when they answer again. Pure. A wrong guess must never cost more than some copying (storage.md 5).
 import type { ClusterMap, MapDrive } from './cluster-map.ts'
-import type { Change, ClusterState } from './coordinator.ts'
-import { markActive, markOut } from './coordinator-changes.ts'
+import type { Change } from './coordinator.ts'
+import { editDrive, inOrder, markActive, markOut } from './coordinator-changes.ts'
 import { FailureDomains, nodeOf, zoneOf } from './failure-domains.ts'
 import { stayingDrives } from './rebalance.ts'
 
@@ -41,15 +41,11 @@ export function followNodes(
   isSilent: (nodeId: string) => boolean,
   answers: (nodeId: string) => boolean,
 ): Change {
-  return (state) => {
-    const changes = [
+  return (state) =>
+    inOrder([
       ...drivesToTakeBack(state.map, answers).map((id) => markActive(id)),
       ...drivesToTakeOut(state.map, isSilent).map((id) => markOut(id, SILENT_REASON)),
-    ]
-    let edited = state
-    for (const change of changes) edited = { ...(change(edited) ?? edited), epoch: state.epoch }
-    return edited === state ? undefined : edited
-  }
+    ])(state)
 }
 
 /**
@@ -58,20 +54,19 @@ export function followNodes(
  */
 export function markUnserved(nodeId: string, reasons: ReadonlyMap<number, string>): Change {
   return (state) => {
-    let edited = state
-    for (const { id, nodeId: home, ...drive } of state.map.drives) {
-      const reason = home === nodeId ? reasons.get(id) : undefined
-      if (reason === undefined) continue
-      if (drive.state !== 'out') edited = { ...edited, ...markOut(id, reason)(edited) }
-      else if (drive.reason === SILENT_REASON) edited = withReason(edited, id, reason)
-    }
-    return edited === state ? undefined : edited
+    const own = state.map.drives.filter((drive) => drive.nodeId === nodeId)
+    const changes = own.flatMap(({ id, ...drive }) => {
+      const reason = reasons.get(id)
+      if (reason === undefined) return []
+      if (drive.state !== 'out') return [markOut(id, reason)]
+      return drive.reason === SILENT_REASON ? [setReason(id, reason)] : []
+    })
+    return inOrder(changes)(state)
   }
 }
 
-function withReason(state: ClusterState, driveId: number, reason: string): ClusterState {
-  const drives = state.map.drives.map((one) => (one.id === driveId ? { ...one, reason } : one))
-  return { ...state, map: { ...state.map, drives } }
+function setReason(driveId: number, reason: string): Change {
+  return (state) => editDrive(state, driveId, (drive) => ({ ...drive, reason }))
 }
 
 /** What is lost together with a drive: a zone where the table counts on zones, else a node. */

@@ -1,20 +1,11 @@
 // What requests about metadata partitions and their answers hold: a few fields, then CBOR. docs/formats/node-protocol.md.
-import { Encoder } from 'cbor-x'
 import type { AnswerTo, Command, MetaPartitionId, Queries } from '../../metadata/contract.ts'
 import type { QuestionName } from '../../metadata/questions.ts'
+import { cbor, unpack } from './cbor.ts'
 import { answerShape, commandShape } from './command-shapes.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import { answeredShape, askedShape, isQuestion } from './question-shapes.ts'
-import type { Shape, UnknownFields } from './shapes.ts'
 import { BadMessage } from './trouble.ts'
-
-/** Maps come back as Map, so that a name of user metadata may be any. */
-export const cbor = new Encoder({
-  useRecords: false,
-  mapsAsObjects: false,
-  variableMapSize: true,
-  tagUint8Array: false,
-})
 
 /** A question and what is asked with it. */
 export interface Question<Name extends QuestionName = QuestionName> {
@@ -136,21 +127,4 @@ export function readAnswered<Name extends QuestionName>(
 
 function encodeReason(status: number, reason: string): Buffer {
   return new FieldWriter().u8(status).text(reason.slice(0, REASON_LENGTH_MAX)).end()
-}
-
-/** What the CBOR in `bytes` holds, of that shape. Throws BadMessage. */
-export function unpack<Value>(
-  bytes: Uint8Array,
-  shape: Shape<Value>,
-  unknownFields: UnknownFields,
-): Value {
-  return shape(decode(bytes), unknownFields)
-}
-
-function decode(bytes: Uint8Array): unknown {
-  try {
-    return cbor.decode(bytes)
-  } catch (error) {
-    throw new BadMessage(`CBOR can not be read: ${String(error)}`)
-  }
 }

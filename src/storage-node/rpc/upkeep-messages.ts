@@ -2,8 +2,8 @@
 import type { MetaPartitionId } from '../../metadata/contract.ts'
 import type { Blob } from '../../metadata/records.ts'
 import type { ShardId } from '../contract.ts'
+import { cbor, unpack } from './cbor.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
-import { cbor, unpack } from './partition-messages.ts'
 import { blob, partNumber } from './record-shapes.ts'
 import {
   choice,

@@ -130,6 +130,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
   sameAs('garbage-grace', { fallback: '900' }),
   sameAs('mend-delay', { fallback: '900' }),
   sameAs('scrub-days'),
+  sameAs('dump-days'),
   sameAs('log-level'),
   ...NODE_TLS_OPTIONS,
   ...etcdAccessOptions(),
@@ -212,6 +213,7 @@ export interface NodeConfig {
   garbageGraceMs: number
   mendDelayMs: number
   scrubPeriodMs: number
+  dumpPeriodMs: number
   logLevel: LogLevel
   /** All three files: nodes speak TLS with each other. */
   nodeTls?: Required<TlsFiles>
@@ -285,6 +287,7 @@ export async function loadNodeConfig(sources: ConfigSources): Promise<NodeConfig
     garbageGraceMs: readSeconds('garbage-grace', settings['garbage-grace']![0]!) * 1000,
     mendDelayMs: readSeconds('mend-delay', settings['mend-delay']![0]!) * 1000,
     scrubPeriodMs: readDays('scrub-days', settings['scrub-days']![0]!) * MS_PER_DAY,
+    dumpPeriodMs: readDays('dump-days', settings['dump-days']![0]!) * MS_PER_DAY,
     logLevel: readLogLevel(settings['log-level']![0]!),
     ...(nodeTls ? { nodeTls } : {}),
     etcdAccess: readEtcdAccess(settings, sources),

@@ -5,6 +5,7 @@ import type { LiveDrives } from '../embedded/live-drives.ts'
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import type { MetaPartitionId } from '../metadata/contract.ts'
+import type { MetadataDumps } from '../storage-node/dump/metadata-dumps.ts'
 import {
   type CompareParts,
   compareReplicas,
@@ -21,6 +22,8 @@ export interface NodeFileParts {
   decisions: CompareParts['decisions']
   transport: RowsTransport
   drives: Pick<LiveDrives, 'list' | 'shardStores'>
+  /** Absent where none are taken. */
+  dumps?: Pick<MetadataDumps, 'scrub'> | undefined
   /** Ids of all partitions. */
   partitions: () => readonly MetaPartitionId[]
 }
@@ -33,7 +36,7 @@ export interface NodeFiles {
 
 /** Metadata comes first: all else is less than an acknowledged row. */
 export function openNodeFiles(parts: NodeFileParts): NodeFiles {
-  const { log, host } = parts
+  const { log, host, dumps } = parts
   const ending = new AbortController()
   const scrubbers = [
     {
@@ -42,6 +45,9 @@ export function openNodeFiles(parts: NodeFileParts): NodeFiles {
     },
     { what: 'logs of metadata', look: (pace: () => Promise<void>) => host.scrubLogs(pace) },
     { what: 'markers', look: () => lookAtMarkers(parts) },
+    ...(dumps
+      ? [{ what: 'dumps of metadata', look: (pace: () => Promise<void>) => dumps.scrub(pace) }]
+      : []),
     {
       what: 'indexes of shards',
       look: (pace: () => Promise<void>) => lookAtIndexes(parts, pace),

@@ -23,6 +23,7 @@ import { describeDrivesOf } from './departures.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
 import { NodeCare } from './node-care.ts'
 import { NodeDriveService } from './node-drive-service.ts'
+import { startNodeDumps } from './node-dumps.ts'
 import { openNodeFiles } from './node-files.ts'
 import { type NodeMetadata, openNodeMetadata } from './node-metadata.ts'
 import { readinessOfNode } from './node-readiness.ts'
@@ -35,6 +36,8 @@ import { UpkeepDoor } from './upkeep-door.ts'
 /** What people set of a node that runs. */
 export interface RunNodeOptions extends NodeUpkeepOptions, Pick<NodeConfig, 'directories'> {
   zone?: string | undefined
+  /** Dumps of metadata are not older; absent: none are taken. */
+  dumpPeriodMs?: number
 }
 
 /** What a node runs on. */
@@ -117,6 +120,15 @@ export async function runNode(
       to === nodeId ? drives.describe() : describeDrivesOf(to, { peers, deadlineMs }),
   })
   drives.watch(opened)
+  const { dumpPeriodMs } = options
+  const dumps =
+    dumpPeriodMs === undefined
+      ? undefined
+      : startNodeDumps(
+          { dumpPeriodMs },
+          { ...parts, ...metadata, world: storage.world, drives: storage.drives },
+          opened,
+        )
   const upkeep = startNodeUpkeep(
     options,
     {
@@ -124,7 +136,7 @@ export async function runNode(
       node: drivesOfCluster(storage.node, { ...parts, peers, chores }, opened),
       findLed: (id) => metadata.led.find(id),
       files: openNodeFiles({
-        ...{ ...parts, ...metadata, world: storage.world, drives: storage.drives },
+        ...{ ...parts, ...metadata, world: storage.world, drives: storage.drives, dumps },
         partitions: () => metaPartitionIds(coordinator.state.map),
       }),
     },

@@ -22,6 +22,7 @@ import { shardsOfWidest } from '../placement/fit-code.ts'
 import { Router } from '../placement/router.ts'
 import type { ShardLists, StorageNode } from '../storage-node/contract.ts'
 import { type Drive, saysNoSpace } from '../storage-node/drive.ts'
+import { planOfStore } from '../storage-node/dump/dump-plan.ts'
 import { listDumpMetrics, MetadataDumps } from '../storage-node/dump/metadata-dumps.ts'
 import {
   MetadataHost,
@@ -337,7 +338,7 @@ function startDumps(
   const bornMs = Math.min(...live.list().map(({ marker }) => marker.createdMs))
   const dumps = new MetadataDumps(
     { everyMs: dumpPeriodMs, bornMs },
-    { ...parts, drives: () => live.list() },
+    { ...parts, plan: planOfStore(parts), drives: () => live.list() },
   )
   const { least, most } = DUMP_LOOK_MS
   const everyMs = Math.min(most, Math.max(least, dumpPeriodMs / DUMP_LOOKS))

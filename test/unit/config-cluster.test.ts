@@ -38,6 +38,7 @@ t.test('a node', async (t) => {
     adminPort: 9101,
     garbageGraceMs: 900_000,
     scrubPeriodMs: 14 * 86_400_000,
+    dumpPeriodMs: 7 * 86_400_000,
     etcdAccess: {},
   })
   t.ok(Object.isFrozen(config))

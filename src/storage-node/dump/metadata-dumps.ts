@@ -1,6 +1,6 @@
-// Takes a dump of every metadata partition from time to time and keeps the last two, on as many drives as a row has replicas
-// and first on those that have none. When all replicas are lost, `kintsugi recover` begins with it: what stands only in
-// rows (empty objects, tags, locks, delete markers, names of buckets) is nowhere else.
+// Takes a dump of metadata partitions from time to time and keeps the last two. When all replicas are lost,
+// `kintsugi recover` begins with it: what stands only in rows (empty objects, tags, locks, delete markers, names of buckets)
+// is nowhere else. Which partitions, and on which drives: dump-plan.ts.
 
 import type { Log } from '../../kit/log.ts'
 import { computedGauge, type Registry } from '../../kit/metrics.ts'
@@ -8,7 +8,6 @@ import { Turns } from '../../kit/turns.ts'
 import type { World } from '../../kit/world.ts'
 import type { RowBatch } from '../../metadata/log/contract.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
-import type { MetadataHost } from '../metadata-host/metadata-host.ts'
 import type { FilesLook } from '../upkeep/file-scrub.ts'
 import { Pacer } from '../upkeep/pacer.ts'
 import {
@@ -20,11 +19,12 @@ import {
   removeCopy,
 } from './dump-files.ts'
 import { CHUNK_BYTES } from './dump-format.ts'
+import type { DumpPlan } from './dump-plan.ts'
 
 export interface DumpParts {
   world: World
   log: Log
-  host: Pick<MetadataHost, 'snapshot'>
+  plan: DumpPlan
   coordinator: Pick<Coordinator, 'state'>
   /** Those that are here, failed ones too. */
   drives(): readonly DumpDrive[]
@@ -32,8 +32,8 @@ export interface DumpParts {
 
 /** Of each partition; older ones go. */
 const KEPT = 2
-/** Rows read at once, so that a page stays small. */
-const PAGE_ROWS = 64
+/** What lies here of a partition that others dump now goes when it is so many times as old as a dump may be: theirs is newer. */
+const LEFT_FACTOR = 2
 /** Rest as a multiple of work: dumps are not urgent. */
 const TRANQUILITY = 4
 /** A young store changes much: until it is `everyMs` old it is dumped so many times as often. */
@@ -61,7 +61,8 @@ export class MetadataDumps {
   /** Takes the dumps that are due, one after the other. Trouble with one does not keep the others from theirs. */
   async takeDue(signal: AbortSignal): Promise<void> {
     if (!this.#isKnown) await this.#lookForDumps()
-    for (const partition of this.#parts.coordinator.state.metaPartitions.keys()) {
+    const partitions = new Set(this.#parts.plan.partitions())
+    for (const partition of partitions) {
       if (!this.#isDue(partition)) continue
       try {
         await this.take(partition, signal)
@@ -70,6 +71,7 @@ export class MetadataDumps {
         this.#parts.log.warn({ partition, error: String(error) }, 'a dump could not be taken')
       }
     }
+    await this.#removeLeft(partitions, signal)
   }
 
   /** Takes a dump of one partition now and removes those that it makes needless. One at a time. */
@@ -95,9 +97,10 @@ export class MetadataDumps {
 
   /** How old the oldest of the newest dumps is; undefined as long as some partition has none. */
   ageMs(): number | undefined {
-    const count = this.#parts.coordinator.state.metaPartitions.length
-    if (count === 0 || this.#newestMs.size < count) return undefined
-    return this.#parts.world.clock.now() - Math.min(...this.#newestMs.values())
+    const taken = [...this.#parts.plan.partitions()].map((id) => this.#newestMs.get(id))
+    const known = taken.filter((takenMs) => takenMs !== undefined)
+    if (taken.length === 0 || known.length < taken.length) return undefined
+    return this.#parts.world.clock.now() - Math.min(...known)
   }
 
   /** Reads every copy of every dump. A damaged one is removed, and a new dump taken in its place. */
@@ -114,9 +117,19 @@ export class MetadataDumps {
         await removeCopy(drive, dump, world)
       }
     }
-    const never = new AbortController()
-    for (const partition of lacking) await this.take(partition, never.signal)
+    const wanted = new Set(this.#parts.plan.partitions())
+    for (const partition of lacking) if (wanted.has(partition)) await this.#takeAgain(partition)
     return look
+  }
+
+  /** One that can not be had now is due again at the next look. */
+  async #takeAgain(partition: number): Promise<void> {
+    this.#newestMs.delete(partition)
+    try {
+      await this.take(partition, new AbortController().signal)
+    } catch (error) {
+      this.#parts.log.warn({ partition, error: String(error) }, 'a dump could not be taken')
+    }
   }
 
   async #write(
@@ -128,35 +141,35 @@ export class MetadataDumps {
     }: Pick<FoundDump, 'partition' | 'takenMs'> & { state: Coordinator['state'] },
     signal: AbortSignal,
   ): Promise<void> {
-    const { host, world } = this.#parts
+    const { plan, world } = this.#parts
     const pacer = new Pacer(world.clock, () => TRANQUILITY)
-    const snapshot = await host.snapshot(partition)
-    try {
-      const { position } = snapshot
-      const { clusterId } = state
-      const head = { format: 1 as const, clusterId, partition, takenMs, position, state }
-      await writer.write({ kind: 'head', head })
-      let rowCount = 0
-      let rows: RowBatch = []
-      let bytes = 0
-      for (;;) {
-        const page = await snapshot.next(PAGE_ROWS)
-        rows.push(...page)
-        rowCount += page.length
-        bytes += page.reduce((sum, { key, value }) => sum + key.length + value.length, 0)
-        const isLast = page.length < PAGE_ROWS
-        if (rows.length > 0 && (isLast || bytes >= CHUNK_BYTES)) {
-          await writer.write({ kind: 'rows', rows })
-          rows = []
-          bytes = 0
-        }
-        if (isLast) break
-        await pacer.rest(signal)
-      }
-      await writer.write({ kind: 'end', rowCount })
-    } finally {
-      await snapshot.close()
+    const { clusterId } = state
+    let isBegun = false
+    let rowCount = 0
+    let rows: RowBatch[number][] = []
+    let bytes = 0
+    const flush = async (): Promise<void> => {
+      if (rows.length > 0) await writer.write({ kind: 'rows', rows })
+      rows = []
+      bytes = 0
     }
+    for await (const { position, rows: page } of plan.rows(partition, signal)) {
+      if (!isBegun) {
+        const head = { format: 1 as const, clusterId, partition, takenMs, position, state }
+        await writer.write({ kind: 'head', head })
+        isBegun = true
+      }
+      rowCount += page.length
+      for (const row of page) {
+        rows.push(row)
+        bytes += row.key.length + row.value.length
+        if (bytes >= CHUNK_BYTES) await flush()
+      }
+      await pacer.rest(signal)
+    }
+    if (!isBegun) throw new Error('not one page of rows came')
+    await flush()
+    await writer.write({ kind: 'end', rowCount })
   }
 
   #isDue(partition: number): boolean {
@@ -175,18 +188,10 @@ export class MetadataDumps {
     this.#isKnown = true
   }
 
-  /** One more than drives may be lost, those without a replica first, each partition beginning at another. */
-  async #chooseDrives(partition: number): Promise<DumpDrive[]> {
-    const { map, metaPartitions } = this.#parts.coordinator.state
-    const replicas = new Set(metaPartitions[partition]?.inSync.map(({ driveId }) => driveId))
+  async #chooseDrives(partition: number): Promise<readonly DumpDrive[]> {
     const roomy: DumpDrive[] = []
     for (const drive of this.#live()) if (await this.#hasRoom(drive)) roomy.push(drive)
-    const turned = roomy.map((_, index) => roomy[(index + partition) % roomy.length]!)
-    const ordered = [
-      ...turned.filter(({ id }) => !replicas.has(id)),
-      ...turned.filter(({ id }) => replicas.has(id)),
-    ]
-    return ordered.slice(0, map.code.parityCount + 1)
+    return this.#parts.plan.drivesFor(partition, roomy)
   }
 
   async #hasRoom(drive: DumpDrive): Promise<boolean> {
@@ -206,6 +211,28 @@ export class MetadataDumps {
     const old = found.filter((dump) => dump.partition === partition).slice(KEPT)
     for (const { copies, ...dump } of old)
       for (const drive of copies) await removeCopy(drive, dump, world)
+  }
+
+  /** Dumps of partitions that are dumped elsewhere now. Never of one that does not live: they may be the last. */
+  async #removeLeft(wanted: ReadonlySet<number>, signal: AbortSignal): Promise<void> {
+    const { world, log } = this.#parts
+    const beforeMs = world.clock.now() - LEFT_FACTOR * this.#everyMs
+    for (const { copies, ...dump } of await findDumps(this.#live(), world)) {
+      const { partition, takenMs } = dump
+      if (wanted.has(partition) || takenMs > beforeMs) continue
+      try {
+        if (!(await this.#lives(partition, signal))) continue
+        for (const drive of copies) await removeCopy(drive, dump, world)
+      } catch (error) {
+        signal.throwIfAborted()
+        log.info({ partition, error: String(error) }, 'an old dump is kept for now')
+      }
+    }
+  }
+
+  async #lives(partition: number, signal: AbortSignal): Promise<boolean> {
+    for await (const _page of this.#parts.plan.rows(partition, signal)) return true
+    return false
   }
 
   #live(): DumpDrive[] {

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { silentLog } from '../../../src/kit/log.ts'
 import { type FoundDump, findDumps, readDump } from '../../../src/storage-node/dump/dump-files.ts'
 import type { DumpHead } from '../../../src/storage-node/dump/dump-format.ts'
+import { planOfStore } from '../../../src/storage-node/dump/dump-plan.ts'
 import { MetadataDumps } from '../../../src/storage-node/dump/metadata-dumps.ts'
 import { type Bed, drivePath, Model, makeBed, SMALL, testWorld } from './metadata-testbed.ts'
 
@@ -26,7 +27,7 @@ async function open(
     {
       world: { ...world, clock: { ...world.clock, now: () => time.nowMs } },
       log: silentLog,
-      host: bed.host,
+      plan: planOfStore(bed),
       coordinator: bed.coordinator,
       drives: () => [...bed.drives.values()],
     },

@@ -1,0 +1,91 @@
+// Dumps of metadata that a node keeps on its drives: of the partitions that fall to it (placement/dump-nodes.ts), with rows from
+// whoever leads them, here or elsewhere. So a dump is as of one position of a log that counted just before.
+import type { LiveDrives } from '../embedded/live-drives.ts'
+import type { ClosingStack } from '../kit/closing-stack.ts'
+import type { Log } from '../kit/log.ts'
+import type { Registry } from '../kit/metrics.ts'
+import { repeat } from '../kit/periodic.ts'
+import type { World } from '../kit/world.ts'
+import { parseReplicaId } from '../metadata/replication/replica-id.ts'
+import { MetadataUnavailable } from '../metadata/unavailable.ts'
+import { metaPartitionIds } from '../placement/cluster-map.ts'
+import type { Coordinator } from '../placement/coordinator.ts'
+import { type DumpNodes, dumpNodes } from '../placement/dump-nodes.ts'
+import { type DumpPlan, inOrder } from '../storage-node/dump/dump-plan.ts'
+import { listDumpMetrics, MetadataDumps } from '../storage-node/dump/metadata-dumps.ts'
+import type {
+  Decisions,
+  ReplicasOfNode,
+  ReplicaTransport,
+} from '../storage-node/replicated/contract.ts'
+
+/** What they are made with. */
+export interface NodeDumpParts {
+  nodeId: string
+  world: World
+  log: Log
+  registry: Registry
+  coordinator: Pick<Coordinator, 'state'>
+  decisions: Pick<Decisions, 'get'>
+  host: Pick<ReplicasOfNode, 'lives' | 'serveRows'>
+  transport: Pick<ReplicaTransport, 'copyRows'>
+  drives: Pick<LiveDrives, 'list'>
+}
+
+/** Dumps are days old: who looks more often finds nothing. */
+const LOOK_EVERY_MS = 10 * 60_000
+/** Looks in the time that a dump is to be renewed, where that is short. */
+const LOOKS = 50
+const LOOK_MS_MIN = 500
+
+/** Takes dumps from time to time until what is on `opened` is closed. */
+export function startNodeDumps(
+  { dumpPeriodMs }: { dumpPeriodMs: number },
+  parts: NodeDumpParts,
+  opened: ClosingStack,
+): MetadataDumps {
+  const { world, log, drives, registry } = parts
+  const bornMs = Math.min(...drives.list().map(({ marker }) => marker.createdMs))
+  const dumps = new MetadataDumps(
+    { everyMs: dumpPeriodMs, bornMs },
+    { ...parts, plan: planOfNode(parts), drives: () => drives.list() },
+  )
+  const everyMs = Math.min(LOOK_EVERY_MS, Math.max(LOOK_MS_MIN, dumpPeriodMs / LOOKS))
+  const take = (signal: AbortSignal): Promise<void> => dumps.takeDue(signal)
+  const taking = repeat('dump-metadata', everyMs, take, { clock: world.clock, log })
+  opened.defer(() => taking.stop())
+  listDumpMetrics(dumps, registry)
+  return dumps
+}
+
+/** The partitions of this node: nobody else writes on its drives. */
+export function planOfNode(parts: Omit<NodeDumpParts, 'registry' | 'drives'>): DumpPlan {
+  const { nodeId, coordinator, decisions } = parts
+  const replicasOf = (partition: number): number[] =>
+    (decisions.get(partition)?.replicas ?? []).flatMap((id) => parseReplicaId(id)?.driveId ?? [])
+  const nodesOf = (partition: number): DumpNodes =>
+    dumpNodes(coordinator.state.map, partition, replicasOf(partition))
+  return {
+    partitions: () =>
+      metaPartitionIds(coordinator.state.map).filter((id) => nodesOf(id).nodes.includes(nodeId)),
+    drivesFor: (partition, roomy) => {
+      const { nodes, copiesOfEach } = nodesOf(partition)
+      if (!nodes.includes(nodeId)) return []
+      const replicas = new Set(replicasOf(partition))
+      return inOrder(partition, roomy, replicas).slice(0, copiesOfEach)
+    },
+    rows: (partition, signal) => rowsOfLeader(partition, signal, parts),
+  }
+}
+
+/** A replica that leads has every row that counts; one that does not may be far behind, or suspected. */
+function rowsOfLeader(
+  partition: number,
+  signal: AbortSignal,
+  { decisions, host, transport }: Pick<NodeDumpParts, 'decisions' | 'host' | 'transport'>,
+): ReturnType<DumpPlan['rows']> {
+  const primary = decisions.get(partition)?.primary
+  if (primary === undefined) throw new MetadataUnavailable(`nobody leads partition ${partition}`)
+  if (host.lives(primary, partition)) return host.serveRows(primary, partition, signal)
+  return transport.copyRows(primary, partition, signal)
+}

@@ -1,0 +1,66 @@
+// What is dumped by one process, from where, and on which of its drives: the seam between dumps and the rest of the store.
+import type { Coordinator } from '../../placement/coordinator.ts'
+import type { MetadataHost } from '../metadata-host/metadata-host.ts'
+import type { RowsPage } from '../replicated/contract.ts'
+import type { DumpDrive } from './dump-files.ts'
+
+/** Asked anew for every dump: partitions and drives come and go. */
+export interface DumpPlan {
+  /** Those that are to be dumped here. */
+  partitions(): Iterable<number>
+  /** Where a dump of a partition is to lie, of drives with room for it. */
+  drivesFor(partition: number, roomy: readonly DumpDrive[]): readonly DumpDrive[]
+  /** All rows of a partition as of one position: at least one page, in order of keys. Throws when they can not be had now. */
+  rows(partition: number, signal: AbortSignal): AsyncIterable<RowsPage>
+}
+
+/** Rows read at once, so that a page stays small. */
+const PAGE_ROWS = 64
+
+/** Of a store on one machine: everything, on one drive more than may be lost, those without a replica first. */
+export function planOfStore({
+  host,
+  coordinator,
+}: {
+  host: Pick<MetadataHost, 'snapshot'>
+  coordinator: Pick<Coordinator, 'state'>
+}): DumpPlan {
+  return {
+    partitions: () => coordinator.state.metaPartitions.keys(),
+    drivesFor: (partition, roomy) => {
+      const { map, metaPartitions } = coordinator.state
+      const replicas = new Set(metaPartitions[partition]?.inSync.map(({ driveId }) => driveId))
+      return inOrder(partition, roomy, replicas).slice(0, map.code.parityCount + 1)
+    },
+    rows: (partition) => readSnapshot(partition, host),
+  }
+}
+
+/** Those without a replica first, each partition beginning at another. */
+export function inOrder(
+  partition: number,
+  drives: readonly DumpDrive[],
+  replicas: ReadonlySet<number>,
+): DumpDrive[] {
+  const turned = drives.map((_, index) => drives[(index + partition) % drives.length]!)
+  return [
+    ...turned.filter(({ id }) => !replicas.has(id)),
+    ...turned.filter(({ id }) => replicas.has(id)),
+  ]
+}
+
+async function* readSnapshot(
+  partition: number,
+  host: Pick<MetadataHost, 'snapshot'>,
+): AsyncGenerator<RowsPage> {
+  const snapshot = await host.snapshot(partition)
+  try {
+    for (;;) {
+      const rows = await snapshot.next(PAGE_ROWS)
+      yield { position: snapshot.position, rows }
+      if (rows.length < PAGE_ROWS) return
+    }
+  } finally {
+    await snapshot.close()
+  }
+}

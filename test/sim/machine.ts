@@ -150,6 +150,8 @@ export class SimProcess {
   isAlive = true
   readonly #machine: SimMachine
   readonly #chance: Seeded
+  /** Who wants to hear of its end, for as long as that matters: a promise would keep them all until then. */
+  readonly #listeners = new Set<() => void>()
   #end: () => void = () => {}
   /** Resolves when it was ended. */
   readonly ended = new Promise<void>((resolve) => {
@@ -178,10 +180,20 @@ export class SimProcess {
     else time.after(pausedUntilMs - time.nowMs, () => this.whenAwake(run))
   }
 
+  /** Calls `listener` when it ends, unless the function that is returned was called before. */
+  onEnd(listener: () => void): () => void {
+    if (this.isAlive) this.#listeners.add(listener)
+    else listener()
+    return () => this.#listeners.delete(listener)
+  }
+
   /** Nothing that it waits for comes any more. */
   end(): void {
     this.isAlive = false
     this.#end()
+    const listeners = [...this.#listeners]
+    this.#listeners.clear()
+    for (const listener of listeners) listener()
   }
 
   /** Stands for LevelDB. */
@@ -233,15 +245,18 @@ export class SimProcess {
       sleep: (ms, signal) =>
         new Promise((resolve, reject) => {
           signal?.throwIfAborted()
-          const leave = (): void => reject(signal?.reason)
-          signal?.addEventListener('abort', leave, { once: true })
-          time.after(ms / machine.monotonic.speed, () =>
+          const wake = time.plan(ms / machine.monotonic.speed, () =>
             this.whenAwake(() => {
               if (signal?.aborted) return
               signal?.removeEventListener('abort', leave)
               resolve()
             }),
           )
+          const leave = (): void => {
+            time.cancel(wake)
+            reject(signal?.reason)
+          }
+          signal?.addEventListener('abort', leave, { once: true })
         }),
     }
   }

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import type { Bug, Edit } from './bugs.ts'
+import { SEED_OPTIONS } from './slice-runs.ts'
 
 /** Bugs that are looked for side by side: one for each core. */
 const PROCESSES = 2
@@ -59,8 +60,12 @@ async function findIt(
 ): Promise<string | undefined> {
   const path = join(directory, 'test/sim', program)
   const seeds = ['--from', '1', '--seeds', String(SEEDS), '--stop-at-failure']
-  const { stdout } = await promisify(execFile)(process.execPath, [path, ...seeds], {
-    timeout: deadlineMs,
-  }).catch((error: { stdout: string }) => error)
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [...SEED_OPTIONS, path, ...seeds],
+    {
+      timeout: deadlineMs,
+    },
+  ).catch((error: { stdout: string }) => error)
   return stdout.split('\n').find((line) => line.startsWith('seed '))
 }

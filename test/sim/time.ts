@@ -1,10 +1,12 @@
 // Virtual time: everything that waits is an event in one heap, and the next one comes when nothing more can happen
 // before it. The order of all events follows from the seed.
 
-interface Event {
-  atMs: number
-  order: number
-  run: () => void
+/** What will happen. */
+export interface Event {
+  readonly atMs: number
+  readonly order: number
+  /** Undefined: it was called off. */
+  run: (() => void) | undefined
 }
 
 /** Time of a simulated machine. */
@@ -23,8 +25,20 @@ export class SimTime {
 
   /** Runs `run` in `ms`. */
   after(ms: number, run: () => void): void {
+    this.plan(ms, run)
+  }
+
+  /** As after(), for what may be called off. */
+  plan(ms: number, run: () => void): Event {
     this.#order += 1
-    this.#push({ atMs: this.nowMs + Math.max(0, ms), order: this.#order, run })
+    const event = { atMs: this.nowMs + Math.max(0, ms), order: this.#order, run }
+    this.#push(event)
+    return event
+  }
+
+  /** It does not happen: what waits with a deadline is mostly done before, and time need not stop there. */
+  cancel(event: Event): void {
+    event.run = undefined
   }
 
   /** For what does not belong to a process: clients and the one who breaks things. */
@@ -43,12 +57,12 @@ export class SimTime {
     work.then(done, done)
     await turns(() => {
       if (isDone) return true
-      const event = this.#pop()
+      const event = this.#next()
       if (event === undefined) throw new Error('nothing is left that could happen')
       if (event.atMs > deadlineMs) throw new Error(`not done after ${deadlineMs} ms`)
       this.nowMs = event.atMs
       this.ticks += 1
-      event.run()
+      event.run?.()
       return false
     })
     return await work
@@ -65,6 +79,14 @@ export class SimTime {
       at = above
     }
     heap[at] = event
+  }
+
+  /** The first that was not called off. */
+  #next(): Event | undefined {
+    for (;;) {
+      const event = this.#pop()
+      if (event === undefined || event.run !== undefined) return event
+    }
   }
 
   #pop(): Event | undefined {

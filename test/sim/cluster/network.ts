@@ -97,8 +97,13 @@ export class SimNetwork {
         resolve,
         reject: (outcome) => reject(new NodeUnreachable(`node ${to} did not answer`, outcome)),
       })
-      signal.addEventListener('abort', () => crossing.settle(resolve), { once: true })
-      void from.process.ended.then(() => crossing.giveUp())
+      const leave = (): void => crossing.settle(resolve)
+      signal.addEventListener('abort', leave, { once: true })
+      const forget = from.process.onEnd(() => crossing.giveUp())
+      crossing.onOver(() => {
+        signal.removeEventListener('abort', leave)
+        forget()
+      })
       this.counts.messages += 1
       void this.#send(crossing, to, [requests, onAnswer, signal])
     })
@@ -162,19 +167,21 @@ export class SimNetwork {
 
   #takeIn(crossing: Crossing, target: Listener, [requests, onAnswer, signal]: Batch): void {
     const gone = new AbortController()
-    // What the other end is told when nobody waits any more.
-    crossing.onOver(() =>
-      this.#time.after(this.#wayMs(), () => target.process.whenAwake(() => gone.abort(GONE))),
-    )
     if (signal.aborted) crossing.giveUp()
-    void target.process.ended.then(() => {
+    const forget = target.process.onEnd(() => {
       this.#time.after(this.#wayMs(), () => crossing.break('unknown'))
     })
     let open = requests.length
+    crossing.onOver(() => {
+      forget()
+      if (open === 0) return
+      // What the other end is told when nobody waits any more.
+      this.#time.after(this.#wayMs(), () => target.process.whenAwake(() => gone.abort(GONE)))
+    })
     for (const [id, { type, body, deadlineMs }] of requests.entries()) {
       const { from } = crossing
       const theirMs = deadlineMs + clockOf(target) - clockOf(from)
-      const context = contextOf(from.machine, target, theirMs, gone.signal)
+      const context = contextOf(from.machine, target, theirMs, gone)
       void answer(target.service, { id, type, body: Uint8Array.from(body) }, context).then(
         (bytes) => {
           if (!target.process.isAlive) return
@@ -252,12 +259,18 @@ function contextOf(
   from: string,
   target: Listener,
   deadlineMs: number,
-  signal: AbortSignal,
+  gone: AbortController,
 ): RequestContext {
   const checkDeadline = (): void => {
     if (clockOf(target) >= deadlineMs) throw new NodeRefused('the deadline is over', 'late')
   }
-  return { from, deadlineMs, signal, checkDeadline, holdAnswer: async () => {} }
+  return {
+    ...{ from, deadlineMs, checkDeadline, holdAnswer: async () => {} },
+    // Most handlers do not look, and a signal is dear to make.
+    get signal() {
+      return gone.signal
+    },
+  }
 }
 
 /** As NodeServer does it. */

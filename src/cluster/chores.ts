@@ -11,6 +11,7 @@ import { replicaDrives } from '../placement/replica-drives.ts'
 import type { Decisions, Reigning, ReplicasOfNode } from '../storage-node/replicated/contract.ts'
 import { ReplicaKeeper } from '../storage-node/replicated/replica-keeper.ts'
 import type { NodePeers } from '../storage-node/rpc/peers.ts'
+import { askWhomItHears } from '../storage-node/rpc/pulse-messages.ts'
 import { awaitBeginning } from './begin-cluster.ts'
 import { type DepartureParts, seeDrivesOut } from './departures.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
@@ -25,7 +26,8 @@ export interface ChoreParts {
   world: World
   log: Log
   coordinator: EtcdCoordinator
-  peers: Pick<NodePeers, 'ping' | 'heardMs'>
+  peers: Pick<NodePeers, 'ask'>
+  pulse: NodePulse
   tuning?: NodeTuning
 }
 
@@ -38,15 +40,13 @@ export interface LeadingParts {
 
 /** The chores of a node, until what is on `opened` is closed. */
 export interface Chores {
-  pulse: NodePulse
   /** Begins with what takes replicas; gives how to let others lead. */
   lead(parts: LeadingParts): Pick<Leadership, 'handOver'>
 }
 
 /** Begins with what takes no replicas. */
 export function startChores(parts: ChoreParts, opened: ClosingStack): Chores {
-  const { coordinator, world, nodeId } = parts
-  const pulse = startPulse(parts, opened)
+  const { coordinator, world, nodeId, pulse, peers } = parts
   const records = new PartitionRecords(coordinator.mirror, world)
   const beginning = awaitBeginning({ ...parts, records })
   opened.defer(() => beginning.stop())
@@ -76,7 +76,14 @@ export function startChores(parts: ChoreParts, opened: ClosingStack): Chores {
     opened.defer(async () => unwatch())
     const isInCharge = (): boolean => charge !== undefined && !charge.ended.aborted
     const times = { ...USUAL_STEWARD, ...parts.tuning?.steward }
-    const steward = new Steward({ ...parts, nodeId, pulse, isInCharge }, times)
+    const steward = new Steward(
+      {
+        ...{ ...parts, isInCharge },
+        nodes: () => nodesOfMap(coordinator),
+        askWhomItHears: (to, deadlineMs) => askWhomItHears(to, { peers, deadlineMs }),
+      },
+      times,
+    )
     steward.start()
     opened.defer(() => steward.stop())
     const seeOut = async (): Promise<void> => {
@@ -95,7 +102,7 @@ export function startChores(parts: ChoreParts, opened: ClosingStack): Chores {
     opened.defer(() => leadership.stop())
     return leadership
   }
-  return { pulse, lead }
+  return { lead }
 }
 
 /** Nodes with a drive that works and is to stay. */
@@ -109,9 +116,16 @@ export function nodesOfMap({ state }: Pick<EtcdCoordinator, 'state'>): string[] 
   return nodeIdsOf(state.map.drives)
 }
 
-/** Asks all other nodes that have drives whether they are there. A gateway is no node, and asks all. */
+/** Of whoever asks. */
+export interface PulseOfNodesParts extends Pick<ChoreParts, 'coordinator' | 'world' | 'log'> {
+  peers: Pick<NodePeers, 'ping' | 'heardMs'>
+  /** A gateway is no node. */
+  nodeId?: string
+}
+
+/** Asks all other nodes that have drives whether they are there. */
 export function startPulse(
-  { coordinator, peers, world, log, nodeId }: Omit<ChoreParts, 'nodeId'> & { nodeId?: string },
+  { coordinator, peers, world, log, nodeId }: PulseOfNodesParts,
   opened: ClosingStack,
 ): NodePulse {
   const nodes = (): string[] => nodesOfMap(coordinator).filter((id) => id !== nodeId)

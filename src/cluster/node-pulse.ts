@@ -3,6 +3,7 @@
 import type { Log } from '../kit/log.ts'
 import { type Periodic, repeat } from '../kit/periodic.ts'
 import type { World } from '../kit/world.ts'
+import type { HeardNode } from '../placement/witnesses.ts'
 import { NodeFailed, NodeRefused, VersionsTooFarApart } from '../storage-node/rpc/trouble.ts'
 
 /** What the pulse is given. */
@@ -72,6 +73,13 @@ export class NodePulse {
   answers(nodeId: string): boolean {
     const pulse = this.#pulses.get(nodeId)
     return pulse?.hasAnswered === true && pulse.silentMs < AWAY_MS
+  }
+
+  /** What there is to say of each node that is asked. */
+  list(): HeardNode[] {
+    return [...this.#pulses].map(([nodeId, { silentMs, hasAnswered }]) => ({
+      ...{ nodeId, silentMs, hasAnswered },
+    }))
   }
 
   /** Asks every node that does not owe an answer. Waits for none of them. */

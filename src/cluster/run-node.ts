@@ -15,9 +15,10 @@ import type { StorageNode } from '../storage-node/contract.ts'
 import { DrivesOfNodes } from '../storage-node/drives-of-nodes.ts'
 import type { NodeService } from '../storage-node/rpc/node-service.ts'
 import { answerPings, joinServices, type NodePeers } from '../storage-node/rpc/peers.ts'
+import { answerWhomItHears } from '../storage-node/rpc/pulse-messages.ts'
 import { VERSIONS } from '../storage-node/rpc/session-format.ts'
 import { ShardService } from '../storage-node/rpc/shard-service.ts'
-import { type Chores, startChores } from './chores.ts'
+import { startChores, startPulse } from './chores.ts'
 import { DepartureCounts } from './departure-counts.ts'
 import { describeDrivesOf } from './departures.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
@@ -26,6 +27,7 @@ import { NodeDriveService } from './node-drive-service.ts'
 import { startNodeDumps } from './node-dumps.ts'
 import { openNodeFiles } from './node-files.ts'
 import { type NodeMetadata, openNodeMetadata } from './node-metadata.ts'
+import type { NodePulse } from './node-pulse.ts'
 import { readinessOfNode } from './node-readiness.ts'
 import { openNodeStorage } from './node-storage.ts'
 import type { NodeTuning } from './node-tuning.ts'
@@ -81,6 +83,7 @@ export async function runNode(
   const nodes = new NodeRegistry(coordinator.mirror, parts)
   const peers = parts.openPeers()
   opened.defer(() => peers.close())
+  const pulse = startPulse({ ...parts, peers }, opened)
   const stopFollowing = followOrigins({ nodes, mirror: coordinator.mirror, peers }, nodeId)
   opened.defer(async () => stopFollowing())
   const shards = new ShardService(storage.node, { clock: world.clock, log })
@@ -105,15 +108,17 @@ export async function runNode(
     moves: () => running?.progress()?.moves,
     counts: () => counts.counts,
   })
-  const services = [shards, answerPings(world.clock), ...metadata.services, door.service, drives]
-  const service = joinServices(services)
+  const service = joinServices([
+    ...[shards, answerPings(world.clock), answerWhomItHears(() => pulse.list())],
+    ...[...metadata.services, door.service, drives],
+  ])
   const origin = await parts.listen(service)
   const isRemoved = ({ id }: { id: number }): boolean =>
     coordinator.state.map.removed?.includes(id) === true
   const isGone = (): boolean => storage.drives.list().every(isRemoved)
   await register({ nodeId, origin, zone }, { ...parts, nodes, isGone }, opened)
   metadata.start()
-  const chores = startChores({ ...parts, peers }, opened)
+  const chores = startChores({ ...parts, peers, pulse }, opened)
   const leadership = chores.lead({
     ...metadata,
     describe: (to, deadlineMs) =>
@@ -133,7 +138,7 @@ export async function runNode(
     options,
     {
       ...parts,
-      node: drivesOfCluster(storage.node, { ...parts, peers, chores }, opened),
+      node: drivesOfCluster(storage.node, { ...parts, peers, pulse }, opened),
       findLed: (id) => metadata.led.find(id),
       files: openNodeFiles({
         ...{ ...parts, ...metadata, world: storage.world, drives: storage.drives, dumps },
@@ -160,11 +165,11 @@ function drivesOfCluster(
     nodeId,
     coordinator,
     peers,
-    chores,
+    pulse,
     ...parts
   }: Pick<RunNodeParts, 'world' | 'log' | 'nodeId' | 'coordinator'> & {
     peers: NodePeers
-    chores: Chores
+    pulse: NodePulse
   },
   opened: ClosingStack,
 ): StorageNode {
@@ -174,7 +179,7 @@ function drivesOfCluster(
     if (home === nodeId) return own
     return home === undefined ? undefined : peers.nodeOf(home)
   })
-  const care = new NodeCare({ ...parts, coordinator, pulse: chores.pulse })
+  const care = new NodeCare({ ...parts, coordinator, pulse })
   opened.defer(() => care.stop())
   return care.guard(drives)
 }

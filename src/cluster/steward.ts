@@ -1,12 +1,14 @@
 // The chores of the whole cluster, done by the node that leads metadata partition 0: drives of nodes that are silent for long
-// go out, so that others make their shards again, and come back with their nodes. Everything it decides is a
-// compare-and-swap on what is decided already, so two that think they are in charge do no harm.
+// go out, so that others make their shards again, and come back with their nodes. Whether a node is silent most of the others
+// say (placement/witnesses.ts), not this one. Everything it decides is a compare-and-swap on what is decided already, so two
+// that think they are in charge do no harm.
 import type { Log } from '../kit/log.ts'
 import { type Periodic, repeat } from '../kit/periodic.ts'
 import type { World } from '../kit/world.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import { drivesToTakeBack, drivesToTakeOut, followNodes } from '../placement/silent-nodes.ts'
-import type { NodePulse } from './node-pulse.ts'
+import { type HeardNode, judge, type Testimony } from '../placement/witnesses.ts'
+import { AWAY_MS, type NodePulse } from './node-pulse.ts'
 
 /** Times of the steward. */
 export interface StewardOptions {
@@ -20,7 +22,12 @@ export interface StewardParts {
   world: Pick<World, 'clock'>
   log: Log
   coordinator: Coordinator
-  pulse: Pick<NodePulse, 'silentMs' | 'answers'>
+  /** Whom this node hears. */
+  pulse: Pick<NodePulse, 'list'>
+  /** All nodes that have drives. */
+  nodes(): readonly string[]
+  /** Whom another node hears. Rejects when it does not say so. */
+  askWhomItHears(nodeId: string, deadlineMs: number): Promise<readonly HeardNode[]>
   /** Of this process. */
   nodeId: string
   /** Whether this node leads metadata partition 0 now, as far as it knows. */
@@ -31,6 +38,9 @@ export interface StewardParts {
 export const STEWARD_PARTITION = 0
 
 export const USUAL_STEWARD: StewardOptions = { outDelayMs: 15 * 60_000, everyMs: 5_000 }
+
+/** Who takes longer is not heard. */
+const ANSWER_MS = 3_000
 
 /** Does the chores. */
 export class Steward {
@@ -55,12 +65,14 @@ export class Steward {
 
   /** Decides what is due. Rejects with CoordinatorUnavailable. */
   async look(): Promise<void> {
-    const { coordinator, pulse, nodeId, log } = this.#parts
+    const { coordinator, nodes, log } = this.#parts
     if (!this.#parts.isInCharge()) return
+    const { isSilent, answers } = judge({
+      ...{ testimonies: await this.#askAll(), nodeCount: nodes().length },
+      ...{ awayMs: AWAY_MS, silentMs: this.#options.outDelayMs },
+    })
+    // Others may have decided since.
     const { map } = coordinator.state
-    const isSilent = (id: string): boolean =>
-      id !== nodeId && pulse.silentMs(id) >= this.#options.outDelayMs
-    const answers = (id: string): boolean => id === nodeId || pulse.answers(id)
     const out = drivesToTakeOut(map, isSilent)
     const back = drivesToTakeBack(map, answers)
     if (out.length + back.length === 0) return
@@ -68,5 +80,16 @@ export class Steward {
     if (out.length > 0) log.warn({ drives: out }, 'drives are out: their node does not answer')
     if (back.length > 0)
       log.info({ drives: back }, 'drives are in service again: their node answers')
+  }
+
+  /** What those say that answer, and this node. */
+  async #askAll(): Promise<Testimony[]> {
+    const { world, nodes, nodeId, pulse, askWhomItHears } = this.#parts
+    const deadlineMs = world.clock.monotonicMs() + ANSWER_MS
+    const others = nodes().filter((id) => id !== nodeId)
+    const asked = others.map(async (by) => ({ by, heard: await askWhomItHears(by, deadlineMs) }))
+    const answers = await Promise.allSettled(asked)
+    const told = answers.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+    return [{ by: nodeId, heard: pulse.list() }, ...told]
   }
 }

@@ -30,6 +30,8 @@ export const MessageType = {
   AskUpkeep: 65,
   /** Everything that can be mended is to be mended now. */
   MendNow: 66,
+  /** Which other nodes answer this one. */
+  WhomDoYouHear: 67,
   /** How the drives of a node stand. */
   DescribeDrives: 72,
   /** A directory of the node is to become a drive. */

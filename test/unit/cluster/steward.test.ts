@@ -172,24 +172,46 @@ t.test('a question that is not answered is not asked again beside', async (t) =>
   t.ok(pulse.isAway('a'))
 })
 
-t.test('after 15 minutes the drives of a dead node are out; with it they are back', async (t) => {
+const NODES = ['n1', 'n2', 'n3', 'n4', 'n5', 'n6']
+
+/** The steward of six nodes, on n1, and what the others say when they are asked. */
+function stewardOfSix() {
   const coordinator = startedCluster(6)
-  const { pulse, clock, dead, pass } = pulseOf(['n2', 'n3', 'n4', 'n5', 'n6'])
-  let isInCharge = true
-  const parts = { world: { clock }, log: silentLog, coordinator, pulse, nodeId: 'n1' }
-  const steward = new Steward({ ...parts, isInCharge: () => isInCharge })
+  const { pulse, clock, dead, pass } = pulseOf(NODES.slice(1))
+  /** Nodes that the others do not hear, by who says so. Who is dead says nothing. */
+  const unheard = new Map<string, readonly string[]>()
+  const charge = { is: true }
+  const steward = new Steward({
+    ...{ world: { clock }, log: silentLog, coordinator, pulse, nodeId: 'n1' },
+    nodes: () => NODES,
+    askWhomItHears: async (by) => {
+      const trouble = dead.get(by)
+      if (trouble) throw trouble()
+      return NODES.filter((nodeId) => nodeId !== by).map((nodeId) => {
+        const isUnheard = unheard.get(by)?.includes(nodeId) === true
+        return { nodeId, silentMs: isUnheard ? 3_600_000 : 0, hasAnswered: true }
+      })
+    },
+    isInCharge: () => charge.is,
+  })
   const outs = (): number[] =>
     coordinator.state.map.drives.filter(({ state }) => state === 'out').map(({ id }) => id)
+  return { coordinator, dead, pass, unheard, charge, steward, outs }
+}
+
+t.test('after 15 minutes the drives of a dead node are out; with it they are back', async (t) => {
+  const { coordinator, dead, pass, unheard, charge, steward, outs } = stewardOfSix()
   await pass(2)
   dead.set('n3', unreachable)
   await pass(890)
   await steward.look()
   t.same(outs(), [])
   await pass(20)
-  isInCharge = false
+  for (const by of ['n2', 'n4', 'n5', 'n6']) unheard.set(by, ['n3'])
+  charge.is = false
   await steward.look()
   t.same(outs(), [], 'only who is in charge decides')
-  isInCharge = true
+  charge.is = true
   await steward.look()
   t.same(outs(), [3])
   const { epoch } = coordinator.state
@@ -198,7 +220,28 @@ t.test('after 15 minutes the drives of a dead node are out; with it they are bac
   dead.delete('n3')
   await pass(1)
   await steward.look()
+  t.same(outs(), [3], 'one that hears it again is not most of them')
+  unheard.clear()
+  await steward.look()
   t.same(outs(), [])
+})
+
+t.test('a link that is cut for hours takes no drive out, whoever does the chores', async (t) => {
+  const { dead, pass, unheard, steward, outs } = stewardOfSix()
+  await pass(2)
+  dead.set('n3', unreachable)
+  unheard.set('n5', ['n4'])
+  await pass(10_000)
+  await steward.look()
+  t.same(outs(), [], 'n1 does not hear n3, and n5 not n4')
+})
+
+t.test('also the node that does the chores is out when nobody hears it', async (t) => {
+  const { pass, unheard, steward, outs } = stewardOfSix()
+  await pass(2)
+  for (const by of ['n2', 'n3', 'n4']) unheard.set(by, ['n1'])
+  await steward.look()
+  t.same(outs(), [1])
 })
 
 t.test('two nodes begin a cluster at the same time: one table, one record each', async (t) => {

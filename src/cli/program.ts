@@ -1,7 +1,9 @@
 // The command line: one command, one table of options, shared with environment and file (config.ts).
 import { Command, type CommanderError, Option } from 'commander'
 import { SERVE_OPTIONS } from '../config.ts'
+import { LOAD_NAMES } from '../load/loads.ts'
 import { VERSION } from '../version.ts'
+import { bench } from './bench.ts'
 import { clusterCommand, gatewayCommand, nodeCommand } from './cluster-commands.ts'
 import { leaveFrom, namedOptions, optionOf, QUIET } from './command-line.ts'
 import { addDrive, drainDrive, listDrives, removeDrive, replaceDrive, weighDrive } from './drive.ts'
@@ -37,6 +39,7 @@ export function buildProgram(): Command {
   program.addCommand(drainCommand())
   program.addCommand(mapCommand())
   program.addCommand(releaseOrphansCommandLine())
+  program.addCommand(benchCommand())
   return program
 }
 
@@ -119,6 +122,26 @@ function releaseOrphansCommandLine(): Command {
       'After kintsugi recover: lets shards that no object names be deleted again. What they held is gone then.',
     )
     .action(releaseOrphansCommand)
+}
+
+function benchCommand(): Command {
+  return new Command('bench')
+    .description(
+      'Measures stores of S3: writing, reading, listing, deleting, in a bucket of its own.',
+    )
+    .argument(
+      '<URL...>',
+      'as http://HOST:PORT, or http://KEY:SECRET@HOST:PORT for a key of its own',
+    )
+    .option('--loads <NAMES>', `which, with commas: ${LOAD_NAMES.join(', ')} (default: all)`)
+    .option('--seconds <N>', 'how long each load runs', '12')
+    .option('--processes <N>', 'processes that ask (default: as many as there are cores)')
+    .option('--region <REGION>', 'region that requests are signed for', 'us-east-1')
+    .option('--json', 'answer for programs')
+    .exitOverride((error) => leaveFrom('bench', error))
+    .configureOutput(QUIET)
+    .addHelpText('after', CREDENTIALS_HELP)
+    .action(bench)
 }
 
 function driveCommand(): Command {

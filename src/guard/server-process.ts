@@ -1,5 +1,5 @@
 // The server as a process of its own: this very command again, with what it is told in its environment and a leash.
-// The only file that starts processes.
+// Beside the bench the only file that starts processes.
 import { spawn } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import { LEASH_FD, type Life, type Listening, readListening, writeLife } from './life.ts'

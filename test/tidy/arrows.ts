@@ -33,7 +33,9 @@ export const ARROWS: Record<string, readonly string[]> = {
   ],
   'serve-s3.ts': ['config.ts', 'exit.ts', 'kit', 'gateway', 'objects/object-store.ts'],
   'member.ts': [...['config.ts', 'embedded', 'serve-s3.ts', 'kit', 'digest', 'objects/metrics.ts']],
+  load: ['kit', 'digest', 'gateway/auth/sigv4.ts', 'gateway/auth/times.ts'],
   cli: [
+    'load',
     ...['member.ts', 'config.ts', 'config-settings.ts', 'config-cluster.ts', 'cluster', 'exit.ts'],
     ...['version.ts', 'encryption', 'guard', 'kit'],
     ...['gateway/admin-api.ts', 'gateway/auth/sigv4.ts', 'gateway/auth/times.ts'],

@@ -38,8 +38,8 @@ const BANNED_MODULES: readonly Ban[] = [
   { pattern: /^(node:)?timers(\/promises)?$/, instead: 'world.clock', door: [WORLD] },
   {
     pattern: /^(node:)?child_process$/,
-    instead: 'nothing: a server starts no processes, only its guard does',
-    door: ['src/guard/server-process.ts'],
+    instead: 'nothing: a server starts no processes, only its guard and the bench do',
+    door: ['src/guard/server-process.ts', 'src/load/processes.ts'],
   },
   {
     pattern: /^node:crypto$/,

@@ -27,6 +27,9 @@ const HINTS = 'alive/'
 export const HINT_TTL_SECONDS = 10
 const SIGN_MS = 3_000
 
+/** A node registers once with every start: whoever is outrun more often than that is outrun for ever. */
+const FORGET_TRIES = 5
+
 /** The nodes of a cluster. */
 export class NodeRegistry {
   readonly #mirror: EtcdMirror
@@ -72,14 +75,21 @@ export class NodeRegistry {
     throw new Error(`another node registered as ${node.id} in the same moment`)
   }
 
-  /** Forgets a node that was removed. Rejects with CoordinatorUnavailable. */
+  /**
+   * Forgets a node that was removed, also when it registers in the same moment. Rejects with CoordinatorUnavailable, and when it
+   * registers again and again.
+   */
   async forget(nodeId: string): Promise<void> {
     const key = `${NODE_KEYS}${nodeId}`
-    const { keys } = await this.#mirror.refresh()
-    const known = keys.get(key)
-    if (known === undefined) return
-    const compare = [{ key, modRevision: known.modRevision }]
-    await this.#mirror.commit({ compare, changes: [{ kind: 'delete', key }] })
+    for (let tries = 0; tries < FORGET_TRIES; tries += 1) {
+      const { keys } = await this.#mirror.refresh()
+      const known = keys.get(key)
+      if (known === undefined) return
+      const compare = [{ key, modRevision: known.modRevision }]
+      const changes = [{ kind: 'delete', key } as const]
+      if ((await this.#mirror.commit({ compare, changes })) === 'made') return
+    }
+    throw new Error(`node ${nodeId} registers again and again: end its process`)
   }
 
   /** Shows signs of life until `signal` is aborted, then takes the hint away. Goes on by itself when etcd comes back. */

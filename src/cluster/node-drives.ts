@@ -55,7 +55,7 @@ export async function lockNodeDrives(
     throw new Exit(2, 'kintsugi node takes the directories of the drives that it is to serve.')
   const twice = paths.find((path, index) => paths.indexOf(path) !== index)
   if (twice) throw new Exit(2, `${twice} is given twice: every drive is a directory of its own.`)
-  const found = await findDrives(paths, { ...parts, nodeId })
+  const { found, removed } = await findDrives(paths, { ...parts, nodeId })
   found.push(...(await findOthers({ paths, found }, { ...parts, nodeId })))
   const absent: Absent['absent'] = new Map()
   const drives: Drive[] = []
@@ -66,26 +66,57 @@ export async function lockNodeDrives(
     }
     for (const [id, { sentence }] of absent) parts.leftOut?.set(id, new Error(sentence))
     if (drives.length > 0) return drives
-    throw new Exit(
-      4,
-      `no drive can be opened (${[...absent.values()][0]?.sentence ?? 'none is there'}).`,
-    )
+    throw new Exit(4, sayNone(removed, [...absent.values()][0]?.sentence))
   } catch (error) {
     await Promise.allSettled(drives.map((drive) => drive.close()))
     throw error
   }
 }
 
+/** `removed`: drives of this cluster that were taken out for ever. The others are served without them. */
 async function findDrives(
   paths: readonly string[],
   { nodeId, ...parts }: NodeDriveParts & DriveHome,
-): Promise<FoundDrive[]> {
-  const drives: FoundDrive[] = []
+): Promise<{ found: FoundDrive[]; removed: FoundDrive[] }> {
+  const found: FoundDrive[] = []
+  const removed: FoundDrive[] = []
   for (const path of paths) {
     const marker = await findDrive(path, await inspectOne(path, parts.world), { ...parts, nodeId })
-    if (marker !== undefined) drives.push({ path, marker })
+    if (marker === undefined) continue
+    if (!(await wasRemoved(path, marker, parts))) {
+      found.push({ path, marker })
+      continue
+    }
+    removed.push({ path, marker })
+    parts.log.warn({ path }, `${sayRemoved({ path, marker })}: it is not served`)
   }
-  return drives
+  return { found, removed }
+}
+
+/** The map knows it no more, and it is not on its way in. */
+async function wasRemoved(
+  path: string,
+  { driveId }: DriveMarker,
+  { coordinator, world }: NodeDriveParts,
+): Promise<boolean> {
+  const isKnown = coordinator.state.map.drives.some(({ id }) => id === driveId)
+  return !isKnown && !(await isJoining(path, world))
+}
+
+function sayRemoved({ path, marker }: FoundDrive): string {
+  return `${path} was drive ${marker.driveId}, which was removed and never comes back`
+}
+
+/** Why there is nothing to serve. `why`: of a drive that could not be opened. */
+function sayNone(removed: readonly FoundDrive[], why: string | undefined): string {
+  const [first] = removed
+  if (why !== undefined || first === undefined)
+    return `no drive can be opened (${why ?? 'none is there'}).`
+  const more = removed.length === 1 ? '' : `, and so were all others`
+  return (
+    `${sayRemoved(first)}${more}: this node was taken out of the cluster. It has nothing to serve; with an empty directory it ` +
+    'can be one of the cluster again.'
+  )
 }
 
 /** Drives that came in while the node served, where they were last: whoever starts it may name only the others. */
@@ -115,7 +146,7 @@ async function findDrive(
 ): Promise<DriveMarker | undefined> {
   switch (found.kind) {
     case 'formatted':
-      await refuseStranger(path, found.marker, parts)
+      refuseStranger(path, found.marker, parts)
       return found.marker
     case 'empty':
     case 'missing':
@@ -131,19 +162,17 @@ async function findDrive(
   }
 }
 
-async function refuseStranger(
+function refuseStranger(
   path: string,
   { clusterId, driveId, uuid }: DriveMarker,
-  { coordinator, world }: NodeDriveParts,
-): Promise<void> {
+  { coordinator }: NodeDriveParts,
+): void {
   const { state } = coordinator
   if (clusterId !== state.clusterId)
     throw new Exit(4, `${path} is a drive of another cluster or store.`)
   const known = state.map.drives.find(({ id }) => id === driveId)
   if (known !== undefined && known.uuid !== uuid)
     throw new Exit(4, `${path} calls itself drive ${driveId}, but is another one.`)
-  if (known === undefined && !(await isJoining(path, world)))
-    throw new Exit(4, `${path} was drive ${driveId}, which was removed and never comes back.`)
 }
 
 /** A drive that was replaced in its own directory is known there as well, until it is removed. */

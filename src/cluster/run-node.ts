@@ -33,6 +33,7 @@ import { openNodeStorage } from './node-storage.ts'
 import type { NodeTuning } from './node-tuning.ts'
 import { type NodeUpkeep, type NodeUpkeepOptions, startNodeUpkeep } from './node-upkeep.ts'
 import { followOrigins } from './origins.ts'
+import { listUnserved } from './unserved-drives.ts'
 import { UpkeepDoor } from './upkeep-door.ts'
 
 /** What people set of a node that runs. */
@@ -152,7 +153,12 @@ export async function runNode(
   return {
     origin,
     drives: storage.drives.list(),
-    readiness: () => readinessOfNode(storage.drives.list(), coordinator),
+    readiness: () => {
+      const live = storage.drives.list()
+      const own = { nodeId, live, leftOut: storage.leftOut }
+      const unserved = listUnserved(coordinator.state.map, own)
+      return readinessOfNode({ drives: live, unserved }, coordinator)
+    },
     ...{ metadata, upkeep },
     handOver: (options) => leadership.handOver(options),
   }

@@ -52,6 +52,7 @@ export async function tellUnserved(
   if (change(coordinator.state) !== undefined) await coordinator.decide(change)
 }
 
-function reasonOf(failure: unknown): string {
+/** In words. */
+export function reasonOf(failure: unknown): string {
   return failure instanceof Error ? failure.message : String(failure)
 }

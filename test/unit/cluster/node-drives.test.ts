@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { initCluster } from '../../../src/cluster/init.ts'
 import { enterMap, lockNodeDrives, markServing } from '../../../src/cluster/node-drives.ts'
 import { readinessOfNode } from '../../../src/cluster/node-readiness.ts'
+import { listUnserved } from '../../../src/cluster/unserved-drives.ts'
 import { silentLog } from '../../../src/kit/log.ts'
 import { markOut } from '../../../src/placement/coordinator-changes.ts'
 import { EtcdCoordinator } from '../../../src/placement/coordinator-etcd.ts'
@@ -104,14 +105,49 @@ t.test('what is no drive of this node is refused', async (t) => {
   )
 })
 
+t.test('the directory of a removed drive is left alone, and the others are served', async (t) => {
+  const { coordinator, parts, lock, place } = await openCluster(t)
+  const drives = await lock('one', 'two')
+  await enterMap(drives, HOME, parts)
+  for (const drive of drives) await drive.close()
+  const remove = async (id: number): Promise<void> => {
+    await coordinator.decide((state) => {
+      const { drives, removed = [] } = state.map
+      const left = drives.filter((drive) => drive.id !== id)
+      return { ...state, map: { ...state.map, drives: left, removed: [...removed, id] } }
+    })
+  }
+  await remove(1)
+  const [left, ...more] = await lock('one', 'two')
+  t.equal(left?.id, 2)
+  t.same(more, [])
+  await left?.close()
+  await remove(2)
+  const sentence = `${join(place, 'one')} was drive 1, which was removed and never comes back, and so were all others`
+  await t.rejects(lock('one', 'two'), { exitCode: 4, message: new RegExp(sentence) })
+  await t.rejects(lock('two'), { message: /this node was taken out of the cluster/ })
+  const [another] = await lock('two', 'three')
+  t.equal(another?.id, 3, 'with an empty directory it is one again')
+})
+
 t.test('a node is ready once the cluster has begun and knows its drives', async (t) => {
   const { coordinator, parts, lock } = await openCluster(t)
   const drives = await lock('one')
-  const readiness = () => readinessOfNode(drives, coordinator)
+  let leftOut = new Map<number, Error>()
+  const readiness = () => {
+    const unserved = listUnserved(coordinator.state.map, { ...HOME, live: drives, leftOut })
+    return readinessOfNode({ drives, unserved }, coordinator)
+  }
   t.match(readiness(), { ready: false, degraded: [/0 of 2 nodes/, /not part of the cluster yet/] })
   await enterMap(drives, HOME, parts)
   t.match(readiness(), { ready: false, degraded: [/1 of 2 nodes/] })
   t.equal(readiness().degraded.length, 1)
   drives[0]!.fail(new Error('it burns'))
   t.match(readiness().degraded, [/1 of 2/, /drive 1 failed: it burns/])
+  await coordinator.decide((state) => {
+    const gone = { ...state.map.drives[0]!, id: 9, uuid: 'u9', path: '/gone' }
+    return { ...state, map: { ...state.map, drives: [...state.map.drives, gone] } }
+  })
+  leftOut = new Map([[9, new Error('it is not where it was last')]])
+  t.match(readiness().degraded.at(-1), 'drive 9 at /gone is left out: it is not where it was last')
 })

@@ -4,17 +4,13 @@ import { Exit } from '../exit.ts'
 import {
   ADMIN_PREFIX,
   type AddDrive,
-  type ClusterStatus,
   type DrainDrive,
-  type DrainNode,
   type DriveDone,
   type DriveList,
   type HealBegun,
   type HealingStatus,
   type InspectedObject,
   type InspectRequest,
-  type MapView,
-  type NodeDone,
   type OrphansReleased,
   type ReplaceDrive,
   type StoreStatus,
@@ -31,6 +27,7 @@ import {
   stringToSign,
 } from '../gateway/auth/sigv4.ts'
 import { formatBasicTime } from '../gateway/auth/times.ts'
+import type { ClusterStatus, DrainNode, MapView, NodeDone } from '../gateway/cluster-api.ts'
 import { mebibytes } from '../kit/bytes.ts'
 import type { HttpAnswer, HttpRequest, World } from '../kit/world.ts'
 import { type AdminCredentials, findCredentials } from './admin-credentials.ts'

@@ -1,6 +1,7 @@
 // kintsugi drain and kintsugi node remove: drives and whole nodes leave a store that runs.
 import { Exit } from '../exit.ts'
-import type { DriveDetails, NodeDone } from '../gateway/admin-api.ts'
+import type { DriveDetails } from '../gateway/admin-api.ts'
+import type { NodeDone } from '../gateway/cluster-api.ts'
 import { realWorld } from '../kit/world.ts'
 import { type AdminClient, type AdminOptions, openAdminClient } from './admin-client.ts'
 import {

@@ -1,5 +1,5 @@
 // kintsugi map: what lies where in a cluster, for people or as JSON.
-import type { MappedDrive, MapView } from '../gateway/admin-api.ts'
+import type { MappedDrive, MapView } from '../gateway/cluster-api.ts'
 import { realWorld } from '../kit/world.ts'
 import { type AdminOptions, openAdminClient } from './admin-client.ts'
 import { alignColumns, showCount } from './amounts.ts'

@@ -1,5 +1,6 @@
 // How a cluster stands, in lines for people.
-import type { ClusterDriveStatus, ClusterStatus, PassStatus } from '../gateway/admin-api.ts'
+import type { PassStatus } from '../gateway/admin-api.ts'
+import type { ClusterDriveStatus, ClusterStatus } from '../gateway/cluster-api.ts'
 import { alignColumns, showCount, showDuration, showTime } from './amounts.ts'
 import { showMoving } from './show-drives.ts'
 import { showLost } from './show-lost.ts'

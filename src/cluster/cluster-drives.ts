@@ -1,21 +1,32 @@
 // The drives and nodes of a cluster as its root sees them through a gateway, and what can be done with them. Gateways decide
 // by themselves what is a change of the map; what happens on a drive is done by its node.
+import { refuseForRoom } from '../embedded/drain-room.ts'
+import { Refused } from '../embedded/drive-refusals.ts'
+import {
+  alreadyLeaving,
+  draining,
+  refuse,
+  removed,
+  sayCode,
+  staying,
+  weighing,
+} from '../embedded/drive-sentences.ts'
 import type {
   AddDrive,
   DrainDrive,
-  DrainNode,
   DriveDetails,
   DriveList,
   DriveOutcome,
   DrivesApi,
   MoveStatus,
-  NodeOutcome,
-  NodesApi,
   ReplaceDrive,
   WeighDrive,
 } from '../gateway/admin-api.ts'
-import { type ErasureCode, nameCode } from '../kit/erasure-code.ts'
-import type { Clock } from '../kit/world.ts'
+import type { DrainNode, NodeOutcome, NodesApi } from '../gateway/cluster-api.ts'
+import type { ErasureCode } from '../kit/erasure-code.ts'
+import type { Log } from '../kit/log.ts'
+import type { World } from '../kit/world.ts'
+import type { ReachablePartition } from '../metadata/contract.ts'
 import { type MapDrive, metaPartitionIds, nodeIdsOf } from '../placement/cluster-map.ts'
 import {
   type Change,
@@ -34,6 +45,7 @@ import {
 } from '../placement/coordinator-changes.ts'
 import { holdsReplica } from '../placement/departure.ts'
 import {
+  type DrainOptions,
   planDrain,
   planDrainNode,
   refuseRemove,
@@ -52,6 +64,7 @@ import {
 import { MessageType } from '../storage-node/rpc/messages.ts'
 import type { NodePeers } from '../storage-node/rpc/peers.ts'
 import { describeDrivesOf } from './departures.ts'
+import { roomsOf } from './drive-rooms.ts'
 
 /** What the commands act upon. */
 export interface ClusterDriveParts {
@@ -60,7 +73,12 @@ export interface ClusterDriveParts {
   registry: Pick<NodeRegistry, 'list' | 'forget'>
   peers: Pick<NodePeers, 'ask'>
   care: { nodesAway: readonly string[] }
-  clock: Pick<Clock, 'monotonicMs'>
+  world: Pick<World, 'clock'>
+  log: Log
+  /** By the rows of which it is counted what has to move. */
+  partitions: readonly Pick<ReachablePartition, 'scanBlobs'>[]
+  /** Of the class REDUCED_REDUNDANCY, where the command line of this gateway names one: without room for it, it could not start again. */
+  reducedCode?: ErasureCode | undefined
 }
 
 /** Of drives whose node never comes back. */
@@ -71,11 +89,6 @@ const DESCRIBE_MS = 3_000
 
 /** Opening a drive reads all that is on it. */
 const ENTER_MS = 120_000
-
-/** Thrown by a command that does nothing; its message is for people. */
-class Refused extends Error {
-  override readonly name = 'Refused'
-}
 
 /** What the nodes of the map say of their drives; undefined for one that does not answer. */
 export type Described = ReadonlyMap<string, DrivesOfNode | undefined>
@@ -96,15 +109,15 @@ export class ClusterDrives implements DrivesApi {
   async list(): Promise<DriveList> {
     const described = await this.describe()
     const drives = this.#map.drives.map((drive) => this.detailsOf(drive, described))
-    const moving = sumMoves(described)
+    const moving = sumMoves(described, this.#parts.coordinator.state)
     return { drives, ...(moving === undefined ? {} : { moving }) }
   }
 
   /** Asks every node of the map. */
   async describe(): Promise<Described> {
-    const { peers, clock } = this.#parts
+    const { peers, world } = this.#parts
     const nodes = nodeIdsOf(this.#map.drives)
-    const deadlineMs = clock.monotonicMs() + DESCRIBE_MS
+    const deadlineMs = world.clock.monotonicMs() + DESCRIBE_MS
     const asked = nodes.map(async (nodeId) => {
       // What it would have said is shown as unknown.
       const found = await describeDrivesOf(nodeId, { peers, deadlineMs }).catch(() => undefined)
@@ -157,19 +170,17 @@ export class ClusterDrives implements DrivesApi {
       if (isCancelled) {
         refuse(refuseUndrain(this.#map, driveId))
         await this.#decide(undrainDrive(driveId), () => !this.#find(driveId)?.isLeaving)
-        return done(driveId, `drive ${driveId} stays, and gets its share of the data again.`)
+        return staying(driveId)
       }
-      const { isLeaving, isVacated } = this.#find(driveId) ?? {}
-      if (isLeaving && isVacated)
-        return done(driveId, `drive ${driveId} is empty already: kintsugi drive remove ${driveId}.`)
-      if (isLeaving) return done(driveId, `drive ${driveId} is being emptied already.`)
-      const options = { reEncode, allowsUnsafeLayout: this.#allowsUnsafeLayout }
+      const already = alreadyLeaving(driveId, this.#find(driveId))
+      if (already !== undefined) return already
+      const options = this.#drainOptions(reEncode)
       const plan = planDrain(this.#map, driveId, options)
       if (plan.kind === 'refused') throw new Refused(plan.sentence)
-      const anew = this.#sayCode(plan.code)
+      const { code: before } = this.#map
+      await this.#refuseForRoom(`drive ${driveId}`, drainDrive(driveId, options))
       await this.#decide(drainDrive(driveId, options), () => !!this.#find(driveId)?.isLeaving)
-      const sentence = `drive ${driveId} is being emptied: kintsugi drive list shows how far.`
-      return done(driveId, `${sentence}${anew}`)
+      return draining(driveId, before, plan.code)
     })
   }
 
@@ -178,7 +189,7 @@ export class ClusterDrives implements DrivesApi {
       refuse(refuseWeight(this.#map, driveId))
       const isSo = (): boolean => this.#find(driveId)?.weight === weight
       await this.#decide(setWeight(driveId, weight), isSo)
-      return done(driveId, `drive ${driveId} weighs ${weight} now: its share of the data follows.`)
+      return weighing(driveId, weight)
     })
   }
 
@@ -187,8 +198,8 @@ export class ClusterDrives implements DrivesApi {
       refuse(this.#refuseRemove(driveId))
       const { path, nodeId } = this.#find(driveId) ?? {}
       await this.#decide(removeDrive(driveId), () => this.#find(driveId) === undefined)
-      const where = path === undefined ? '' : `: ${path} of node ${nodeId} can be taken away`
-      return done(driveId, `drive ${driveId} is no part of the cluster any more${where}.`)
+      const where = path === undefined ? undefined : `${path} of node ${nodeId}`
+      return removed(driveId, { what: 'cluster', where })
     })
   }
 
@@ -201,10 +212,12 @@ export class ClusterDrives implements DrivesApi {
       const own = this.#drivesOf(nodeId)
       if (own.length > 0 && own.every(({ isLeaving }) => isLeaving))
         return { kind: 'done', nodeId, sentence: `node ${nodeId} is being emptied already.` }
-      const options = { reEncode, allowsUnsafeLayout: this.#allowsUnsafeLayout }
+      const options = this.#drainOptions(reEncode)
       const plan = planDrainNode(this.#map, nodeId, options)
       if (plan.kind === 'refused') throw new Refused(plan.sentence)
-      const anew = this.#sayCode(plan.code)
+      const anew = sayCode(this.#map.code, plan.code)
+      // What is lost has to be made again, wherever there is room.
+      if (!isLost) await this.#refuseForRoom(`node ${nodeId}`, drainNode(nodeId, options))
       const out = isLost ? own.map(({ id }) => markOut(id, LOST_REASON)) : []
       await this.#decide(inOrder([...out, drainNode(nodeId, options)]), () =>
         this.#drivesOf(nodeId).every(({ isLeaving }) => isLeaving),
@@ -246,8 +259,18 @@ export class ClusterDrives implements DrivesApi {
     return this.#parts.coordinator.state.map
   }
 
-  get #allowsUnsafeLayout(): boolean | undefined {
-    return this.#parts.coordinator.state.cluster?.allowsUnsafeLayout
+  #drainOptions(reEncode: boolean): DrainOptions {
+    const { coordinator, reducedCode } = this.#parts
+    const { allowsUnsafeLayout } = coordinator.state.cluster ?? {}
+    return { reEncode, allowsUnsafeLayout, reducedCode }
+  }
+
+  /** Counts by the rows what has to move after the change. Throws Refused. */
+  async #refuseForRoom(what: string, change: Change): Promise<void> {
+    const after = change(this.#parts.coordinator.state)?.map
+    if (after === undefined) return
+    const roomOf = roomsOf((await this.describe()).values())
+    refuse(await refuseForRoom(what, after, { ...this.#parts, roomOf }))
   }
 
   #find(driveId: number): MapDrive | undefined {
@@ -260,8 +283,7 @@ export class ClusterDrives implements DrivesApi {
 
   #refuseRemove(driveId: number): string | undefined {
     const { map, orphanHold } = this.#parts.coordinator.state
-    const allowsUnsafeLayout = this.#allowsUnsafeLayout
-    return refuseRemove(map, driveId, orphanHold, { allowsUnsafeLayout })
+    return refuseRemove(map, driveId, orphanHold, this.#drainOptions(false))
   }
 
   #replicasOn(driveId: number): number {
@@ -269,15 +291,9 @@ export class ClusterDrives implements DrivesApi {
     return records.filter((record) => holdsReplica(record, driveId)).length
   }
 
-  #sayCode({ dataCount, parityCount, matrix }: ErasureCode): string {
-    if (dataCount === this.#map.code.dataCount) return ''
-    const name = nameCode({ dataCount, parityCount, matrix })
-    return ` New objects are of code ${name}, and all others are written again with it.`
-  }
-
   async #enter(nodeId: string, asked: EnterDrive): Promise<DriveOutcome> {
-    const { peers, clock } = this.#parts
-    const deadlineMs = clock.monotonicMs() + ENTER_MS
+    const { peers, world } = this.#parts
+    const deadlineMs = world.clock.monotonicMs() + ENTER_MS
     const request = { type: MessageType.EnterDrive, body: encodeEnterDrive(asked), deadlineMs }
     try {
       return decodeDriveEntered(await peers.ask(nodeId, request))
@@ -295,13 +311,19 @@ export class ClusterDrives implements DrivesApi {
   }
 }
 
-/** What all nodes move together; undefined when none was heard. */
-export function sumMoves(described: Described): MoveStatus | undefined {
-  const all = [...described.values()].flatMap((found) => found?.moves ?? [])
-  if (all.length === 0) return undefined
+/** What all nodes move together; undefined when none was heard. `epoch`: a node that knows an older state only has yet to count again. */
+export function sumMoves(
+  described: Described,
+  { epoch }: Pick<ClusterState, 'epoch'>,
+): MoveStatus | undefined {
+  const heard = [...described.values()].flatMap((found) => found ?? [])
+  if (heard.length === 0) return undefined
+  const all = heard.map((one) => one.moves)
   const sum = (of: (one: (typeof all)[number]) => number | undefined): number =>
     all.reduce((total, one) => total + (of(one) ?? 0), 0)
-  const phases = all.map(({ phase }) => phase)
+  const phases = heard.map((one) =>
+    one.moves.phase === 'idle' && one.epoch < epoch ? 'counting' : one.moves.phase,
+  )
   const phase = (['moving', 'counting'] as const).find((one) => phases.includes(one)) ?? 'idle'
   const bytesPerSecond = sum((one) => one.bytesPerSecond)
   return {
@@ -343,14 +365,6 @@ async function refusing<Outcome extends DriveOutcome | NodeOutcome>(
       sentence: `etcd can not decide it now (${error.message}). ${what}: ${fate}.`,
     }
   }
-}
-
-function done(driveId: number, sentence: string): DriveOutcome & { kind: 'done' } {
-  return { kind: 'done', driveId, sentence, warnings: [] }
-}
-
-function refuse(sentence: string | undefined): void {
-  if (sentence !== undefined) throw new Refused(sentence)
 }
 
 function weightOf(weight: number | undefined): { weight?: number } {

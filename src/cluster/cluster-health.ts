@@ -1,5 +1,6 @@
 // From what is known of a cluster to what may be said of it: its health in one word, with reasons. Pure.
-import type { ClusterHealth, HealingStatus } from '../gateway/admin-api.ts'
+import type { HealingStatus } from '../gateway/admin-api.ts'
+import type { ClusterHealth } from '../gateway/cluster-api.ts'
 
 /** The worst that is true. `degraded`: sentences about what is not there. Nothing is healthy because nothing is known to be wrong. */
 export function judgeCluster(

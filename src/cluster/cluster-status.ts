@@ -1,24 +1,30 @@
 // How a cluster stands, as far as a gateway knows: from the map, from etcd as it was last read, and from who answers.
 import { inspectObject } from '../embedded/inspect-object.ts'
+import type { HealingStatus, MoveStatus } from '../gateway/admin-api.ts'
 import type {
   ClusterApi,
   ClusterDriveStatus,
   ClusterNodeStatus,
   ClusterPartitionStatus,
   ClusterStatus,
-  HealingStatus,
-  MoveStatus,
-} from '../gateway/admin-api.ts'
+} from '../gateway/cluster-api.ts'
 import { nameCode } from '../kit/erasure-code.ts'
-import type { Clock } from '../kit/world.ts'
+import type { Log } from '../kit/log.ts'
+import type { World } from '../kit/world.ts'
 import { type MapDrive, metaPartitionIds, nodeIdsOf } from '../placement/cluster-map.ts'
+import type { ClusterState } from '../placement/coordinator.ts'
 import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import type { NodeRegistry } from '../placement/etcd/node-registry.ts'
 import type { PartitionRecords } from '../placement/etcd/partition-records.ts'
 import { replicaCountFor } from '../placement/replica-drives.ts'
 import type { NodePeers } from '../storage-node/rpc/peers.ts'
 import type { ClockWatch } from './clock-watch.ts'
-import { ClusterDrives, type Described, sumMoves } from './cluster-drives.ts'
+import {
+  type ClusterDriveParts,
+  ClusterDrives,
+  type Described,
+  sumMoves,
+} from './cluster-drives.ts'
 import { beginClusterHeal, clusterHealing } from './cluster-healing.ts'
 import { judgeCluster } from './cluster-health.ts'
 import { readinessOfCluster } from './cluster-readiness.ts'
@@ -35,30 +41,35 @@ export interface ClusterStatusParts {
   care: Pick<NodeCare, 'nodesAway'>
   clocks: Pick<ClockWatch, 'sentence'>
   store: ClusterStore
-  clock: Pick<Clock, 'now' | 'monotonicMs'>
+  partitions: ClusterDriveParts['partitions']
+  reducedCode: ClusterDriveParts['reducedCode']
+  world: Pick<World, 'clock'>
+  log: Log
 }
 
 /** What the root of a cluster can ask of a gateway. */
-export function openClusterApi(parts: ClusterStatusParts): ClusterApi {
-  const { coordinator, store, clock } = parts
+export function openClusterApi(outside: ClusterStatusParts): ClusterApi {
+  const { coordinator, store, world } = outside
+  const { clock } = world
+  const parts = { ...outside, clock }
   const storage = { node: store.node, coordinator, drives: { find: () => undefined } }
   const drives = new ClusterDrives(parts)
   const inspecting = { storage, objects: store.objects, clock }
   return {
     clusterStatus: async () => {
       const [healing, described] = await Promise.all([clusterHealing(parts), drives.describe()])
-      return clusterStatusOf({ ...healing, ...movingOf(described) }, parts)
+      return clusterStatusOf({ ...healing, ...movingOf(described, coordinator.state) }, parts)
     },
     inspect: (request, signal) => inspectObject(request, inspecting, signal),
     healing: async () => ({
       ...(await clusterHealing(parts)),
-      ...movingOf(await drives.describe()),
+      ...movingOf(await drives.describe(), coordinator.state),
     }),
     beginHeal: () => beginClusterHeal(parts),
     map: async ({ withTable }) => {
       const described = await drives.describe()
       return viewMap({
-        ...{ state: coordinator.state, withTable, moving: sumMoves(described) },
+        ...{ state: coordinator.state, withTable, moving: sumMoves(described, coordinator.state) },
         recordOf: (partition) => parts.records.get(partition),
         detailsOf: (drive) => drives.detailsOf(drive, described),
       })
@@ -67,8 +78,8 @@ export function openClusterApi(parts: ClusterStatusParts): ClusterApi {
   }
 }
 
-function movingOf(described: Described): { moves?: MoveStatus } {
-  const moves = sumMoves(described)
+function movingOf(described: Described, state: ClusterState): { moves?: MoveStatus } {
+  const moves = sumMoves(described, state)
   return moves === undefined ? {} : { moves }
 }
 

@@ -2,6 +2,7 @@
 // that any of them serves every key, and starts while etcd is away.
 import type { GatewayConfig } from '../config-cluster.ts'
 import { prepareDigests } from '../digest/digest.ts'
+import { askedReducedCode } from '../embedded/reduced-code.ts'
 import { Exit } from '../exit.ts'
 import { asBuffer } from '../kit/bytes.ts'
 import { ClosingStack } from '../kit/closing-stack.ts'
@@ -65,7 +66,8 @@ async function openAll(
   const running = await runGateway(config, { ...parts, coordinator, openPeers }, opened)
   const { care, clocks, store } = running
   const credentials = credentialsOf(config, coordinator)
-  const admin = openClusterApi({ ...running, coordinator, clock: world.clock })
+  const reducedCode = askedReducedCode(config, coordinator.state.map.code)
+  const admin = openClusterApi({ ...parts, ...running, coordinator, reducedCode })
   const served = await serveS3(
     config,
     { objects: store.objects, credentials, admin },

@@ -1,5 +1,6 @@
 // Where everything lies in a cluster, for people: the table of slots drive by drive, beside what drives still have.
-import type { DriveDetails, MappedDrive, MapView, MoveStatus } from '../gateway/admin-api.ts'
+import type { DriveDetails, MoveStatus } from '../gateway/admin-api.ts'
+import type { MappedDrive, MapView } from '../gateway/cluster-api.ts'
 import { nameCode, shardCount } from '../kit/erasure-code.ts'
 import {
   type ClusterMap,

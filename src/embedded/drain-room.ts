@@ -7,7 +7,6 @@ import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import type { MetadataPartition } from '../metadata/contract.ts'
 import type { ClusterMap } from '../placement/cluster-map.ts'
-import type { FileSystemRoom } from '../storage-node/space/file-system-room.ts'
 import { MoveBalance } from '../storage-node/upkeep/move-balance.ts'
 
 /** What the estimate is made of. */
@@ -16,7 +15,13 @@ export interface DrainRoomParts {
   log: Log
   partitions: readonly Pick<MetadataPartition, 'scanBlobs'>[]
   /** The file system of a drive; undefined for one that is not here. */
-  roomOf(driveId: number): Pick<FileSystemRoom, 'drives' | 'left'> | undefined
+  roomOf(driveId: number): DrainRoom | undefined
+}
+
+/** A file system: what lies on it, and how much more it takes. */
+export interface DrainRoom {
+  drives: readonly { id: number }[]
+  left(use: 'move'): { bytes: number; reserveBytes: number } | undefined
 }
 
 /** Somebody waits for the answer: what was not counted by then is not in it, and may still turn out not to fit. */
@@ -35,9 +40,12 @@ interface Lack {
   reserve: number
 }
 
-/** Why all that has to move once the map is `after` does not fit, in a sentence; undefined where it does, or nobody knows. */
+/**
+ * Why all that has to move once the map is `after` does not fit, in a sentence; undefined where it does, or nobody knows.
+ * `what` is to be emptied: `drive 3`.
+ */
 export async function refuseForRoom(
-  driveId: number,
+  what: string,
   after: ClusterMap,
   parts: DrainRoomParts,
 ): Promise<string | undefined> {
@@ -49,7 +57,7 @@ export async function refuseForRoom(
   const named = lacks.slice(0, NAMED_MAX).map(sayLack)
   const more = lacks.length > NAMED_MAX ? [`${lacks.length - NAMED_MAX} more are alike`] : []
   return (
-    `drive ${driveId} can not be drained: the other drives have no room for it. ${about} ${showBytes(balance.bytes)} would ` +
+    `${what} can not be drained: the other drives have no room for it. ${about} ${showBytes(balance.bytes)} would ` +
     `be written to them: ${[...named, ...more].join('; ')}. Add a drive first, or delete something: its space is back ` +
     'once the grace of garbage is over.'
   )

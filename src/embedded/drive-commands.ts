@@ -9,7 +9,7 @@ import type {
   ReplaceDrive,
   WeighDrive,
 } from '../gateway/admin-api.ts'
-import { type ErasureCode, nameCode } from '../kit/erasure-code.ts'
+import type { ErasureCode } from '../kit/erasure-code.ts'
 import { Semaphore } from '../kit/semaphore.ts'
 import type { World } from '../kit/world.ts'
 import type { MapDrive } from '../placement/cluster-map.ts'
@@ -38,6 +38,15 @@ import { type DriveMarker, inspectDrive } from '../storage-node/drive-format.ts'
 import { endJoining, isJoining } from '../storage-node/joining.ts'
 import type { FoundDrive } from '../storage-node/start-plan.ts'
 import { Refused, refusalOf } from './drive-refusals.ts'
+import {
+  alreadyLeaving,
+  done,
+  draining,
+  refuse,
+  removed,
+  staying,
+  weighing,
+} from './drive-sentences.ts'
 import { findSharers, weighDrives } from './drive-weight.ts'
 import type { LiveDrives } from './live-drives.ts'
 import { makeDrive } from './make-drive.ts'
@@ -111,10 +120,8 @@ export class DriveCommands {
   drain({ driveId, isCancelled, reEncode }: DrainDrive): Promise<DriveOutcome> {
     return this.#inTurn(`drive ${driveId}`, async () => {
       if (isCancelled) return await this.#undrain(driveId)
-      const { isLeaving, isVacated } = this.#find(driveId) ?? {}
-      if (isLeaving && isVacated)
-        return done(driveId, `drive ${driveId} is empty already: kintsugi drive remove ${driveId}.`)
-      if (isLeaving) return done(driveId, `drive ${driveId} is being emptied already.`)
+      const already = alreadyLeaving(driveId, this.#find(driveId))
+      if (already !== undefined) return already
       return await this.#drain(driveId, { reEncode, reducedCode: this.#parts.reducedCode })
     })
   }
@@ -125,7 +132,7 @@ export class DriveCommands {
       const { map } = this.#parts.coordinator.state
       refuse(refuseWeight(map, driveId))
       await this.#decide(setWeight(driveId, weight), () => this.#find(driveId)?.weight === weight)
-      return done(driveId, `drive ${driveId} weighs ${weight} now: its share of the data follows.`)
+      return weighing(driveId, weight)
     })
   }
 
@@ -138,8 +145,7 @@ export class DriveCommands {
       const drive = this.#find(driveId)
       await this.#decide(removeDrive(driveId), () => this.#find(driveId) === undefined)
       await this.#parts.drives.leave(driveId)
-      const where = drive?.path === undefined ? '' : `: ${drive.path} can be taken away`
-      return done(driveId, `drive ${driveId} is no part of the store any more${where}.`)
+      return removed(driveId, { what: 'store', where: drive?.path })
     })
   }
 
@@ -306,17 +312,13 @@ export class DriveCommands {
     const after = change(coordinator.state)?.map
     if (after !== undefined) refuse(await refuseForRoom(driveId, after))
     await this.#decide(change, () => this.#find(driveId)?.isLeaving === true)
-    const { code } = this.#map
-    const sentence = `drive ${driveId} is being emptied: kintsugi drive list shows how far.`
-    if (code.dataCount === before.dataCount) return done(driveId, sentence)
-    const anew = `New objects are of code ${nameCode(code)}, and all others are written again with it.`
-    return done(driveId, `${sentence} ${anew}`)
+    return draining(driveId, before, this.#map.code)
   }
 
   async #undrain(driveId: number): Promise<DriveOutcome> {
     refuse(refuseUndrain(this.#map, driveId))
     await this.#decide(undrainDrive(driveId), () => this.#find(driveId)?.isLeaving !== true)
-    return done(driveId, `drive ${driveId} stays, and gets its share of the data again.`)
+    return staying(driveId)
   }
 
   async #decide(change: Change, isSo: () => boolean): Promise<void> {
@@ -331,12 +333,4 @@ function back(driveId: number, place: Parameters<typeof moveDrive>[1]): Change {
     const there = { ...state, ...active }
     return moveDrive(driveId, place)(there) ?? active
   }
-}
-
-function done(driveId: number, sentence: string): DriveOutcome & { kind: 'done' } {
-  return { kind: 'done', driveId, sentence, warnings: [] }
-}
-
-function refuse(sentence: string | undefined): void {
-  if (sentence !== undefined) throw new Refused(sentence)
 }

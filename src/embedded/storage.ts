@@ -191,7 +191,11 @@ async function openAll(
     ...{ ...parts, coordinator, drives: live },
     reducedCode: askedReducedCode(config, coordinator.state.map.code),
     refuseForRoom: (driveId, after) =>
-      refuseForRoom(driveId, after, { ...parts, partitions, roomOf: (id) => space.roomOf(id) }),
+      refuseForRoom(`drive ${driveId}`, after, {
+        ...parts,
+        partitions,
+        roomOf: (id) => space.roomOf(id),
+      }),
     welcome: (drive) => keepOnNew(drive, { config, credentials, live }, parts),
   })
   const returning = watchReturns({ ...parts, drives: live, commands })

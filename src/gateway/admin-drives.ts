@@ -1,14 +1,7 @@
 // What the admin API is asked about drives and nodes: /_kintsugi/v1/drives, nodes, and the commands below them.
-import type {
-  AddDrive,
-  DriveDone,
-  DriveOutcome,
-  DrivesApi,
-  NodeDone,
-  NodeOutcome,
-  NodesApi,
-} from './admin-api.ts'
+import type { AddDrive, DriveOutcome, DrivesApi } from './admin-api.ts'
 import type { Query } from './call.ts'
+import type { NodeOutcome, NodesApi } from './cluster-api.ts'
 import { S3Error } from './s3-error.ts'
 
 /** Thrown for what the store will not do with its drives; the message is for people. */
@@ -81,24 +74,9 @@ export const NODE_COMMANDS: Readonly<Record<string, NodeCommand>> = {
 }
 
 /** What was done. Throws DriveRefusal. */
-export async function runNodeCommand(
-  { run }: NodeCommand,
-  api: NodesApi,
-  query: Query,
-): Promise<NodeDone> {
-  const outcome = await run(api, query)
-  if (outcome.kind === 'refused') throw new DriveRefusal(outcome.sentence)
-  const { kind: _, ...done } = outcome
-  return done
-}
-
-/** What was done. Throws DriveRefusal. */
-export async function runDriveCommand(
-  { run }: DriveCommand,
-  api: DrivesApi,
-  query: Query,
-): Promise<DriveDone> {
-  const outcome = await run(api, query)
+export function whatWasDone<Done>(
+  outcome: ({ kind: 'done' } & Done) | { kind: 'refused'; sentence: string },
+): Omit<{ kind: 'done' } & Done, 'kind'> {
   if (outcome.kind === 'refused') throw new DriveRefusal(outcome.sentence)
   const { kind: _, ...done } = outcome
   return done

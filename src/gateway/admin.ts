@@ -4,21 +4,15 @@ import { type Address, parseAddress } from './address.ts'
 import {
   ADMIN_PREFIX,
   type AdminApi,
-  type ClusterApi,
   type InspectedObject,
   type InspectRequest,
 } from './admin-api.ts'
-import {
-  DRIVE_COMMANDS,
-  DriveRefusal,
-  NODE_COMMANDS,
-  runDriveCommand,
-  runNodeCommand,
-} from './admin-drives.ts'
+import { DRIVE_COMMANDS, DriveRefusal, NODE_COMMANDS, whatWasDone } from './admin-drives.ts'
 import type { AuthParts } from './auth/auth-request.ts'
 import { authenticateHeader } from './auth/header-v4.ts'
 import { ALGORITHM, EMPTY_SHA256 } from './auth/sigv4.ts'
 import type { Headers, Query, Reply } from './call.ts'
+import type { ClusterApi } from './cluster-api.ts'
 import type { ErrorContext } from './error-reply.ts'
 import { parseVersionId } from './headers/version-id.ts'
 import { S3Error } from './s3-error.ts'
@@ -97,7 +91,7 @@ const CLUSTER_RESOURCES: Resources<ClusterApi> = new Map<string, AdminResource<C
     `nodes/${name}`,
     {
       parameters: command.parameters,
-      methods: { POST: ({ api, query }) => runNodeCommand(command, api.nodes, query) },
+      methods: { POST: async ({ api, query }) => whatWasDone(await command.run(api.nodes, query)) },
     },
   ]),
 ])
@@ -111,7 +105,9 @@ function driveResources(): [string, AdminResource<Pick<AdminApi, 'drives'>>][] {
         `drives/${name}`,
         {
           parameters: command.parameters,
-          methods: { POST: ({ api, query }) => runDriveCommand(command, api.drives, query) },
+          methods: {
+            POST: async ({ api, query }) => whatWasDone(await command.run(api.drives, query)),
+          },
         },
       ],
     ),

@@ -41,7 +41,7 @@ export interface MoverParts {
 
 /** How it stands with moving. */
 export interface MoveProgress {
-  /** `counting`: which shards have to move is being found out. */
+  /** `counting`: which shards have to move is being found out, or will be next. `idle` is only said of a map that was counted by. */
   phase: 'idle' | 'counting' | 'moving'
   /** Since the start of the process. */
   movedShards: number
@@ -162,7 +162,7 @@ export class Mover {
     const { shards, bytes, anew } = this.#counted ?? {}
     const seconds = (this.#nowMs() - (this.#phase?.startedMs ?? 0)) / 1000
     return {
-      phase: this.#phase?.kind ?? 'idle',
+      phase: this.#phase?.kind ?? (this.#isCountDue ? 'counting' : 'idle'),
       ...this.#totals,
       remainingShards: shards && Math.max(0, shards - this.#moved.shards),
       remainingBytes: bytes && Math.max(0, bytes - this.#moved.bytes),
@@ -176,6 +176,11 @@ export class Mover {
         leftBehind: this.#parts.leftBehind.countOn(driveId),
       })),
     }
+  }
+
+  /** Something happened since the last count, and the next one has not begun. */
+  get #isCountDue(): boolean {
+    return this.#dueMs === Number.NEGATIVE_INFINITY
   }
 
   /** A blob has one shard on a drive, and few have more. */

@@ -1,10 +1,18 @@
 // What a gateway does with drives and nodes for the root of a cluster, and how it sums up what nodes say.
 import t from 'tap'
-import { ClusterDrives, LOST_REASON, sumMoves } from '../../../src/cluster/cluster-drives.ts'
+import {
+  type ClusterDriveParts,
+  ClusterDrives,
+  LOST_REASON,
+  sumMoves,
+} from '../../../src/cluster/cluster-drives.ts'
 import { sumUpkeep } from '../../../src/cluster/cluster-healing.ts'
 import { NO_STATUS } from '../../../src/cluster/upkeep-status.ts'
 import { prepareDigests } from '../../../src/digest/prepare.ts'
 import { MatrixId } from '../../../src/kit/erasure-code.ts'
+import { silentLog } from '../../../src/kit/log.ts'
+import { realWorld } from '../../../src/kit/world.ts'
+import type { BlobReference } from '../../../src/metadata/contract.ts'
 import { buildMap } from '../../../src/placement/build-map.ts'
 import type { MapDrive } from '../../../src/placement/cluster-map.ts'
 import {
@@ -26,8 +34,8 @@ await prepareDigests()
 
 const idOf = (drive: number): string => drive.toString(16).padStart(16, '0')
 
-/** Six nodes with a drive each, code 2+2; node 6 says nothing. */
-function openCluster() {
+/** Six nodes with a drive each, code 2+2; node 6 says nothing. Drive 1 has room for a byte or two. */
+function openCluster(parts: Partial<ClusterDriveParts> = {}) {
   const drives: MapDrive[] = Array.from({ length: 6 }, (_, at) => ({
     ...{ id: at + 1, uuid: `drive-${at + 1}`, weight: 10, state: 'active', nodeId: idOf(at + 1) },
   }))
@@ -71,7 +79,10 @@ function openCluster() {
       },
     },
     care: { nodesAway: world.away },
-    clock: { monotonicMs: () => 0 },
+    world: realWorld(),
+    log: silentLog,
+    partitions: [],
+    ...parts,
   })
   const find = (id: number) => coordinator.state.map.drives.find((drive) => drive.id === id)
   const vacate = async (id: number): Promise<void> => {
@@ -132,12 +143,54 @@ t.test('what nodes say is shown, and what one does not say is not made up', asyn
   t.match(drives[4], { state: 'draining', blobs: 10, oldCopies: 5 })
   t.equal(drives[5]?.freeBytes, undefined)
   t.match(moving, { phase: 'moving', movedShards: 10, remainingShards: 20 })
-  t.equal(sumMoves(new Map([[idOf(6), undefined]])), undefined)
+  t.equal(sumMoves(new Map([[idOf(6), undefined]]), { epoch: 4 }), undefined)
   t.match(await api.add({ path: '/new' }), { kind: 'refused', sentence: /--node/ })
   t.match(await api.add({ path: '/new', nodeId: idOf(1) }), { kind: 'done', sentence: '/new' })
   t.match(await api.replace({ driveId: 2, path: '/b' }), { kind: 'done', sentence: '/b' })
   world.away.push(idOf(3))
   t.match(await api.replace({ driveId: 3, path: '/b' }), { kind: 'refused', sentence: /silent/ })
+})
+
+t.test(
+  'a drain is refused where there is plainly no room, or none for what gateways need',
+  async (t) => {
+    const { coordinator } = openCluster()
+    const { slots, code } = coordinator.state.map
+    const references = slots.map((row, partition) => ({
+      blob: { part: 1, bytes: 2_000_000, code, partition, drives: row.slice(0, 4) },
+    })) as unknown as BlobReference[]
+    const scanBlobs = async () => ({ references, after: undefined, more: false })
+    const full = openCluster({ partitions: [{ scanBlobs }] })
+    const drain = { driveId: 5, isCancelled: false, reEncode: false }
+    const sentence =
+      /^drive 5 can not be drained: the other drives have no room.* drive 1 would get /
+    t.match(await full.api.drain(drain), { kind: 'refused', sentence })
+    const node = { nodeId: idOf(5), isCancelled: false, reEncode: false, isLost: false }
+    const { nodes } = full.api
+    t.match(await nodes.drain(node), {
+      kind: 'refused',
+      sentence: /^node 0+5 can not be drained: the/,
+    })
+    t.match(full.find(5), { state: 'active' })
+    const lost = { ...node, nodeId: idOf(6), isLost: true }
+    t.match(await nodes.drain(lost), { kind: 'done' }, 'it is lost, with room or without')
+
+    const reducedCode = { ...code, dataCount: 5, parityCount: 1 }
+    const wide = openCluster({ reducedCode })
+    t.match(await wide.api.drain(drain), {
+      kind: 'refused',
+      sentence: /REDUCED_REDUNDANCY, 5\+1, needs 6/,
+    })
+    t.match(await wide.api.nodes.drain(node), { kind: 'refused', sentence: /REDUCED_REDUNDANCY/ })
+  },
+)
+
+t.test('nothing is idle that has not counted by the newest map', async (t) => {
+  const moves = { phase: 'idle', movedShards: 0, movedBytes: 0, anewBlobs: 0 } as const
+  const told = { epoch: 7, drives: [], leaving: [], counts: [], moves }
+  const described = new Map([[idOf(1), told]])
+  t.equal(sumMoves(described, { epoch: 7 })?.phase, 'idle')
+  t.equal(sumMoves(described, { epoch: 8 })?.phase, 'counting')
 })
 
 t.test('a cluster is verified when all who lead have verified all there is', async (t) => {

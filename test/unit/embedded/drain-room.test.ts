@@ -33,7 +33,7 @@ function ask(
   map: ClusterMap = after,
 ): Promise<string | undefined> {
   const ample = new Map([1, 2, 3, 4, 5, 6, 7].map((id) => [id, room([id], mebibytes(100))]))
-  return refuseForRoom(3, map, {
+  return refuseForRoom('drive 3', map, {
     world: store.parts.world,
     log: silentLog,
     partitions: store.partitions,

@@ -1,0 +1,57 @@
+// What people are told of a command about drives that was carried out, by a store on one machine and by a cluster alike.
+import type { DriveOutcome } from '../gateway/admin-api.ts'
+import { type ErasureCode, nameCode } from '../kit/erasure-code.ts'
+import { Refused } from './drive-refusals.ts'
+
+/** The command did something, or there was nothing to be done. */
+export function done(driveId: number, sentence: string): DriveOutcome & { kind: 'done' } {
+  return { kind: 'done', driveId, sentence, warnings: [] }
+}
+
+/** Throws Refused with the sentence, where there is one. */
+export function refuse(sentence: string | undefined): void {
+  if (sentence !== undefined) throw new Refused(sentence)
+}
+
+/** Of a drive that was asked to leave before; undefined for one that was not. */
+export function alreadyLeaving(
+  driveId: number,
+  { isLeaving, isVacated }: { isLeaving?: boolean; isVacated?: boolean } = {},
+): DriveOutcome | undefined {
+  if (!isLeaving) return undefined
+  return done(
+    driveId,
+    isVacated
+      ? `drive ${driveId} is empty already: kintsugi drive remove ${driveId}.`
+      : `drive ${driveId} is being emptied already.`,
+  )
+}
+
+/** `before` and `after`: the code of new objects. */
+export function draining(driveId: number, before: ErasureCode, after: ErasureCode): DriveOutcome {
+  const sentence = `drive ${driveId} is being emptied: kintsugi drive list shows how far.`
+  return done(driveId, `${sentence}${sayCode(before, after)}`)
+}
+
+/** What another code of new objects means; nothing where it is the same. */
+export function sayCode(before: ErasureCode, after: ErasureCode): string {
+  if (after.dataCount === before.dataCount) return ''
+  return ` New objects are of code ${nameCode(after)}, and all others are written again with it.`
+}
+
+export function staying(driveId: number): DriveOutcome {
+  return done(driveId, `drive ${driveId} stays, and gets its share of the data again.`)
+}
+
+export function weighing(driveId: number, weight: number): DriveOutcome {
+  return done(driveId, `drive ${driveId} weighs ${weight} now: its share of the data follows.`)
+}
+
+/** `what`: of which it was a part. `where`: what can be taken away now. */
+export function removed(
+  driveId: number,
+  { what, where }: { what: 'store' | 'cluster'; where: string | undefined },
+): DriveOutcome {
+  const rest = where === undefined ? '' : `: ${where} can be taken away`
+  return done(driveId, `drive ${driveId} is no part of the ${what} any more${rest}.`)
+}

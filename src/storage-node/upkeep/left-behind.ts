@@ -1,7 +1,7 @@
 // Shards that moved and still lie where they were: they go once nobody can be reading them there any more. In memory
-// only: what a crash makes it forget is found by the sweep for orphans.
+// only: what a crash makes it forget, or another process leads by then, is found by the sweep for orphans.
 import type { Uid } from '../../kit/uid.ts'
-import type { BlobReference, MetadataPartition } from '../../metadata/contract.ts'
+import type { BlobReference, MetadataPartition, MetaPartitionId } from '../../metadata/contract.ts'
 import { whereaboutsOf } from '../../metadata/rows/blob-rows.ts'
 import type { DriveId, ShardId, StorageNode } from '../contract.ts'
 import type { BlobLatch } from './blob-latch.ts'
@@ -21,6 +21,8 @@ export interface ClearingParts {
   latch: BlobLatch
   /** Whether somebody reads the blob, by a row that it found before. */
   isPinned(uid: Uid): boolean
+  /** Whether this process may ask the partition; absent where it has all of them. */
+  isMine?(partition: MetaPartitionId): boolean
 }
 
 /** A bound on memory: what comes beyond it is an orphan. */
@@ -81,9 +83,12 @@ export class LeftBehind {
   }
 
   /** False when it is to be tried again. */
-  async #clearOne(copy: OldCopy, { node, latch, isPinned }: ClearingParts): Promise<boolean> {
+  async #clearOne(copy: OldCopy, parts: ClearingParts): Promise<boolean> {
+    const { node, latch, isPinned, isMine } = parts
     const { driveId, id, partition, reference } = copy
     if (isPinned(id.uid)) return false
+    // Whoever leads it now does not know of the copy, and finds it as an orphan: nobody waits for it any more.
+    if (isMine?.(partition.id) === false) return true
     const letGo = latch.tryHold(id.uid)
     if (letGo === undefined) return false
     try {

@@ -27,7 +27,10 @@ import {
 
 const KINTSUGI = join(dirname(fileURLToPath(import.meta.url)), '..', 'bin', 'kintsugi.cjs')
 const HOST = '127.0.0.1'
-const ETCD_READY_MS = 30_000
+// A machine that does much else takes its time.
+const ETCD_READY_MS = 120_000
+const ETCD_LATE_MS = 120_000
+const ETCD_IS_LATE = /etcd.* does not answer/
 const END_MS = 15_000
 const PORTS = { first: 10_000, last: 32_000 }
 // Nobody listens on them yet, and they are somebody's already.
@@ -98,10 +101,10 @@ async function up(directory, options) {
   const cluster = readCluster(directory) ?? (await makeCluster(directory, options))
   await startEtcd(cluster)
   if (cluster.accessKeyId === undefined) await initCluster(cluster, options)
-  await Promise.all(cluster.nodes.map((node) => startNode(cluster, node)))
-  for (const gateway of cluster.gateways) startGateway(cluster, gateway)
+  const members = [...cluster.nodes, ...cluster.gateways]
+  await Promise.all(members.map((one) => startMember(cluster, one)))
   write(cluster)
-  await serves(cluster, [...cluster.nodes, ...cluster.gateways], untilMs)
+  await serves(cluster, members, untilMs)
   say(cluster, options)
 }
 
@@ -252,6 +255,10 @@ async function startNode(cluster, node) {
   ])
 }
 
+function startMember(cluster, one) {
+  return cluster.gateways.includes(one) ? startGateway(cluster, one) : startNode(cluster, one)
+}
+
 function startGateway(cluster, gateway) {
   if (isRunning(gateway)) return
   mkdirSync(gateway.state, { recursive: true })
@@ -328,18 +335,28 @@ async function end(one) {
   if (isRunning(one)) process.kill(one.pid, 'SIGKILL')
 }
 
-async function serves({ directory }, members, untilMs) {
+/** One that gave up because etcd was late is started again, as systemd does. */
+async function serves(cluster, members, untilMs) {
+  const { directory } = cluster
+  const again = async (one) => {
+    if (!ETCD_IS_LATE.test(lastLines(logOf(directory, one)))) return false
+    await startMember(cluster, one)
+    write(cluster)
+    return true
+  }
   await Promise.all(
-    members.map((one) =>
-      until(untilMs, one, directory, () => answers(`http://${HOST}:${one.adminPort}/health/ready`)),
-    ),
+    members.map((one) => {
+      const isReady = () => answers(`http://${HOST}:${one.adminPort}/health/ready`)
+      return until(untilMs, one, directory, isReady, again)
+    }),
   )
 }
 
-async function until(untilMs, one, directory, isDone) {
+async function until(untilMs, one, directory, isDone, again = async () => false) {
   while (!(await isDone())) {
     const log = logOf(directory, one)
-    if (!isRunning(one)) throw new Refusal(`${one.name} ended: ${lastLines(log)}`)
+    if (!isRunning(one) && !(await again(one)))
+      throw new Refusal(`${one.name} ended: ${lastLines(log)}`)
     if (Date.now() > untilMs) throw new Refusal(`${one.name} does not serve yet: see ${log}`)
     await sleep(100)
   }
@@ -353,14 +370,19 @@ async function answers(url) {
   }
 }
 
-/** Runs a command that answers with JSON. */
+/** Runs a command that answers with JSON; again while etcd is late. */
 async function kintsugi(words, { tls }) {
   const env = { ...process.env, ...(tls ? etcdPassword(tls) : {}) }
-  try {
-    const { stdout } = await promisify(execFile)(process.execPath, [KINTSUGI, ...words], { env })
-    return JSON.parse(stdout)
-  } catch (error) {
-    throw new Refusal(error.stderr?.trim() || error.message)
+  const untilMs = Date.now() + ETCD_LATE_MS
+  for (;;) {
+    try {
+      const { stdout } = await promisify(execFile)(process.execPath, [KINTSUGI, ...words], { env })
+      return JSON.parse(stdout)
+    } catch (error) {
+      const why = error.stderr?.trim() || error.message
+      if (!ETCD_IS_LATE.test(why) || Date.now() > untilMs) throw new Refusal(why)
+      await sleep(1_000)
+    }
   }
 }
 

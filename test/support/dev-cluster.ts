@@ -24,7 +24,16 @@ export interface Shown {
 /** What dev-cluster remembers, in cluster.json. */
 export interface Remembered {
   etcd: { url: string; pid: number }
-  nodes: { id: string; pid: number; port: number; state: string; zone?: string }[]
+  nodes: {
+    name: string
+    id: string
+    pid: number
+    port: number
+    adminPort: number
+    state: string
+    drives: string[]
+    zone?: string
+  }[]
   gateways: { url: string; state: string }[]
   /** With --tls: paths of PEM files, and who we are to etcd. */
   tls?: {
@@ -50,13 +59,20 @@ export class DevCluster {
 
   /** Starts nothing yet. `words`: options of `dev-cluster up`. */
   static async make(t: Test, words: readonly string[]): Promise<DevCluster> {
-    const directory = await mkdtemp(join(tmpdir(), 'dev-cluster-'))
-    const cluster = new DevCluster(directory, words)
-    t.teardown(async () => {
-      await cluster.down().catch(() => undefined)
-      await rm(directory, { recursive: true, force: true })
-    })
+    const cluster = await DevCluster.in(tmpdir(), words)
+    t.teardown(() => cluster.remove())
     return cluster
+  }
+
+  /** As make(), in a new directory of this one; whoever calls it ends it with remove(). */
+  static async in(parent: string, words: readonly string[]): Promise<DevCluster> {
+    return new DevCluster(await mkdtemp(join(parent, 'dev-cluster-')), words)
+  }
+
+  /** Ends all of it, and takes its directory away. */
+  async remove(): Promise<void> {
+    await this.down().catch(() => undefined)
+    await rm(this.directory, { recursive: true, force: true })
   }
 
   /** Starts what does not run, and waits until all of it serves. */
@@ -67,6 +83,17 @@ export class DevCluster {
 
   async down(): Promise<void> {
     await run(SCRIPT, ['down', '--dir', this.directory])
+  }
+
+  /** Starts one node more; gives its id. */
+  async addNode(): Promise<string> {
+    const words = ['add', 'node', '--dir', this.directory, '--json']
+    return (JSON.parse(await run(SCRIPT, words)) as { id: string }).id
+  }
+
+  /** Ends the process of a node, and starts it no more. */
+  async forget(nodeId: string): Promise<void> {
+    await run(SCRIPT, ['forget', nodeId, '--dir', this.directory])
   }
 
   async remembered(): Promise<Remembered> {
@@ -115,10 +142,10 @@ export class KnownObjects {
     await ok(this.clients[0]!, { method: 'PUT', path: `/${this.bucket}` })
   }
 
-  /** Objects of all sizes through all gateways, with keys that begin with `name`. What fails at first is tried again, as clients do. */
-  async write(name: string): Promise<void> {
+  /** Objects of these sizes through all gateways, with keys that begin with `name`. What fails at first is tried again, as clients do. */
+  async write(name: string, sizes: readonly number[] = SIZES): Promise<void> {
     await Promise.all(
-      SIZES.map(async (bytes, at) => {
+      sizes.map(async (bytes, at) => {
         const key = `${name}/${at}`
         const body = bodyOf(key, bytes)
         await ok(this.clients[at % this.clients.length]!, {

@@ -17,6 +17,8 @@ export interface Request {
   /** What a list has, by key. */
   labels?: Record<string, string>
   why?: string
+  /** Of one that failed: the client asked again by itself, and what it was answered then is another line. */
+  isCured?: boolean
 }
 
 /** What was found out. */

@@ -2,6 +2,7 @@
 JSON in a file: what was asked, when (microseconds of the monotonic clock, which all processes share), and what came of it."""
 import functools
 import hashlib
+import io
 import json
 import random
 import sys
@@ -10,15 +11,18 @@ import time
 
 import boto3
 import botocore.exceptions
+from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
 KEYS = 8  # in a generation
 REQUESTS = 400  # for a generation, then other keys are written
 TRIES_AT_END = 240
 SIZES = [40, 3_000, 60_000, 200_000, 700_000]
+MULTIPART = TransferConfig(multipart_threshold=6 << 20, multipart_chunksize=5 << 20, use_threads=False)
 
 options = json.loads(sys.argv[1])
 bucket = options['bucket']
+library = options['library']  # sizes of objects that are written once, at first, and read ever after
 stop = threading.Event()
 lock = threading.Lock()
 out = open(options['file'], 'a', buffering=1)
@@ -31,10 +35,11 @@ def now():
 
 
 def client(url):
+    tries = {} if options['retries'] else {'retries': {'total_max_attempts': 1}}
     return boto3.client(
         's3', endpoint_url=url, region_name='us-east-1',
         aws_access_key_id=options['accessKeyId'], aws_secret_access_key=options['secretAccessKey'],
-        config=Config(retries={'total_max_attempts': 1}, connect_timeout=5, read_timeout=60))
+        config=Config(connect_timeout=5, read_timeout=60, **tries))
 
 
 def body_of(label, size):
@@ -76,6 +81,8 @@ class Worker:
             stop.wait(self.random.uniform(0, 2 * options['pauseSeconds']))
 
     def step(self, generation):
+        if library and self.random.random() < 0.3:
+            self.get(f'library/{self.random.randrange(len(library))}')
         chance = self.random.random()
         key = f'g{generation}/k{self.random.randrange(KEYS)}'
         if chance < 0.08 and generation > 0:
@@ -100,14 +107,20 @@ class Worker:
         if gateway is None:
             gateway = self.random.randrange(len(self.clients))
         line.update(client=self.name, gateway=gateway, begun=now())
+        answer = {}
         try:
-            line.update(act(self.clients[gateway]))
+            answer, told = act(self.clients[gateway])
+            line.update(told)
         except botocore.exceptions.ClientError as error:
-            status = error.response['ResponseMetadata']['HTTPStatusCode']
-            line.update(self.answered(line['kind'], status), why=f'{status} {error.response["Error"]["Code"]}')
+            answer = error.response
+            status = answer['ResponseMetadata']['HTTPStatusCode']
+            line.update(self.answered(line['kind'], status), why=f'{status} {answer["Error"]["Code"]}')
         except Exception as error:
-            line.update(outcome='failed', why=type(error).__name__)
+            line.update(outcome='failed', why=f'{type(error).__name__}: {error}'[:200])
         line['ended'] = now()
+        for _ in range(answer.get('ResponseMetadata', {}).get('RetryAttempts', 0)):
+            # boto3 asked again by itself: of the tries before nobody knows what they did.
+            tell({**line, 'outcome': 'failed', 'isCured': True, 'why': 'it was asked again'})
         tell(line)
         if line['outcome'] == 'failed':
             stop.wait(0.05)
@@ -129,7 +142,7 @@ class Worker:
 
         def act(s3):
             answer = s3.put_object(Bucket=bucket, Key=key, Body=body, **arguments)
-            return {'outcome': 'done' if answer['ETag'] == etag else 'wrong'}
+            return answer, {'outcome': 'done' if answer['ETag'] == etag else 'wrong'}
 
         line = self.ask({'kind': 'put', 'key': key, 'label': label, 'condition': condition}, act)
         if line['outcome'] == 'done':
@@ -144,7 +157,7 @@ class Worker:
             label = label_in(answer['Body'].read())
             etag = answer['ETag']
             is_right = label is not None and label_of.get(etag) == label
-            return {'outcome': 'done', 'label': label} if is_right else {'outcome': 'wrong', 'why': etag}
+            return answer, {'outcome': 'done', 'label': label} if is_right else {'outcome': 'wrong', 'why': etag}
 
         line = self.ask({'kind': 'get', 'key': key}, act, gateway)
         if line['outcome'] == 'done' and line['label'] is not None:
@@ -153,8 +166,7 @@ class Worker:
 
     def delete(self, key):
         def act(s3):
-            s3.delete_object(Bucket=bucket, Key=key)
-            return {'outcome': 'done'}
+            return s3.delete_object(Bucket=bucket, Key=key), {'outcome': 'done'}
 
         self.ask({'kind': 'delete', 'key': key}, act)
 
@@ -162,9 +174,29 @@ class Worker:
         def act(s3):
             answer = s3.list_objects_v2(Bucket=bucket, Prefix=prefix)
             found = {one['Key']: label_of.get(one['ETag']) for one in answer.get('Contents', [])}
-            return {'outcome': 'wrong' if None in found.values() else 'done', 'labels': found}
+            return answer, {'outcome': 'wrong' if None in found.values() else 'done', 'labels': found}
 
         return self.ask({'kind': 'list', 'key': prefix}, act, gateway)
+
+    def write_library(self, numbers):
+        """What is large goes up in parts, as boto3 does it."""
+        for number in numbers:
+            label = f'library-{number}'
+            key = f'library/{number}'
+            body = body_of(label, library[number])
+
+            def act(s3):
+                s3.upload_fileobj(io.BytesIO(body), bucket, key, Config=MULTIPART)
+                answer = s3.head_object(Bucket=bucket, Key=key)
+                label_of[answer['ETag']] = label
+                return answer, {'outcome': 'done'}
+
+            self.surely(lambda: self.ask({'kind': 'put', 'key': key, 'label': label}, act))
+
+    def read_library(self, numbers):
+        for number in numbers:
+            for gateway in range(len(self.clients)):
+                self.surely(lambda: self.get(f'library/{number}', gateway))
 
     def read_all(self, generations):
         """Everything through every gateway; what fails is asked again, since the faults are over."""
@@ -195,12 +227,17 @@ def join(threads):
         thread.join()
 
 
+def share(things, at):
+    return things[at::options['clients']]
+
+
 workers = [Worker(number) for number in range(options['clients'])]
+numbers = range(len(library))
+join(run_all([functools.partial(worker.write_library, share(numbers, at)) for at, worker in enumerate(workers)]))
 running = run_all([worker.run for worker in workers])
 sys.stdin.read()
 stop.set()
 join(running)
 generations = range(done // REQUESTS + 1)
-join(run_all([
-    functools.partial(worker.read_all, generations[at::len(workers)]) for at, worker in enumerate(workers)
-]))
+join(run_all([functools.partial(worker.read_all, share(generations, at)) for at, worker in enumerate(workers)]))
+join(run_all([functools.partial(worker.read_library, share(numbers, at)) for at, worker in enumerate(workers)]))

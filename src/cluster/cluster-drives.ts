@@ -14,11 +14,9 @@ import {
 import type {
   AddDrive,
   DrainDrive,
-  DriveDetails,
   DriveList,
   DriveOutcome,
   DrivesApi,
-  MoveStatus,
   ReplaceDrive,
   WeighDrive,
 } from '../gateway/admin-api.ts'
@@ -27,7 +25,7 @@ import type { ErasureCode } from '../kit/erasure-code.ts'
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import type { ReachablePartition } from '../metadata/contract.ts'
-import { type MapDrive, metaPartitionIds, nodeIdsOf } from '../placement/cluster-map.ts'
+import type { MapDrive } from '../placement/cluster-map.ts'
 import {
   type Change,
   type ClusterState,
@@ -43,7 +41,6 @@ import {
   setWeight,
   undrainDrive,
 } from '../placement/coordinator-changes.ts'
-import { holdsReplica } from '../placement/departure.ts'
 import {
   type DrainOptions,
   planDrain,
@@ -56,14 +53,13 @@ import {
 import type { NodeRegistry } from '../placement/etcd/node-registry.ts'
 import type { PartitionRecords } from '../placement/etcd/partition-records.ts'
 import {
-  type DrivesOfNode,
   decodeDriveEntered,
   type EnterDrive,
   encodeEnterDrive,
 } from '../storage-node/rpc/drive-messages.ts'
 import { MessageType } from '../storage-node/rpc/messages.ts'
 import type { NodePeers } from '../storage-node/rpc/peers.ts'
-import { describeDrivesOf } from './departures.ts'
+import { describeNodes, detailsOf, sumMoves } from './described-drives.ts'
 import { roomsOf } from './drive-rooms.ts'
 
 /** What the commands act upon. */
@@ -84,14 +80,8 @@ export interface ClusterDriveParts {
 /** Of drives whose node never comes back. */
 export const LOST_REASON = 'its node is lost for good'
 
-/** A node that says nothing for so long is shown without what only it knows. */
-const DESCRIBE_MS = 3_000
-
 /** Opening a drive reads all that is on it. */
 const ENTER_MS = 120_000
-
-/** What the nodes of the map say of their drives; undefined for one that does not answer. */
-export type Described = ReadonlyMap<string, DrivesOfNode | undefined>
 
 /** The drives of a cluster. */
 export class ClusterDrives implements DrivesApi {
@@ -107,43 +97,10 @@ export class ClusterDrives implements DrivesApi {
   }
 
   async list(): Promise<DriveList> {
-    const described = await this.describe()
-    const drives = this.#map.drives.map((drive) => this.detailsOf(drive, described))
+    const described = await describeNodes(this.#parts)
+    const drives = this.#map.drives.map((drive) => detailsOf(drive, described, this.#parts))
     const moving = sumMoves(described, this.#parts.coordinator.state)
     return { drives, ...(moving === undefined ? {} : { moving }) }
-  }
-
-  /** Asks every node of the map. */
-  async describe(): Promise<Described> {
-    const { peers, world } = this.#parts
-    const nodes = nodeIdsOf(this.#map.drives)
-    const deadlineMs = world.clock.monotonicMs() + DESCRIBE_MS
-    const asked = nodes.map(async (nodeId) => {
-      // What it would have said is shown as unknown.
-      const found = await describeDrivesOf(nodeId, { peers, deadlineMs }).catch(() => undefined)
-      return [nodeId, found] as const
-    })
-    return new Map(await Promise.all(asked))
-  }
-
-  /** One drive of the map, by what was described. */
-  detailsOf(drive: MapDrive, described: Described): DriveDetails {
-    const { id, nodeId, state, weight } = drive
-    const here = described.get(nodeId ?? '')?.drives.find(({ driveId }) => driveId === id)
-    const isFailing = state !== 'out' && here?.failure !== undefined
-    const reason = isFailing ? here.failure : drive.reason
-    const path = here?.path ?? drive.path
-    return {
-      ...{ id, weight, state: isFailing ? 'failed' : state },
-      ...{ isLeaving: drive.isLeaving === true, isVacated: drive.isVacated === true },
-      ...(nodeId === undefined ? {} : { nodeId }),
-      ...(path === undefined ? {} : { path }),
-      ...(reason === undefined ? {} : { reason }),
-      ...(here?.totalBytes === undefined ? {} : { totalBytes: here.totalBytes }),
-      ...(here?.freeBytes === undefined ? {} : { freeBytes: here.freeBytes }),
-      metadataReplicas: this.#replicasOn(id),
-      ...(state === 'active' ? {} : leftOn(id, described)),
-    }
   }
 
   async add({ nodeId, path, weight }: AddDrive): Promise<DriveOutcome> {
@@ -269,7 +226,7 @@ export class ClusterDrives implements DrivesApi {
   async #refuseForRoom(what: string, change: Change): Promise<void> {
     const after = change(this.#parts.coordinator.state)?.map
     if (after === undefined) return
-    const roomOf = roomsOf((await this.describe()).values())
+    const roomOf = roomsOf((await describeNodes(this.#parts)).values())
     refuse(await refuseForRoom(what, after, { ...this.#parts, roomOf }))
   }
 
@@ -284,11 +241,6 @@ export class ClusterDrives implements DrivesApi {
   #refuseRemove(driveId: number): string | undefined {
     const { map, orphanHold } = this.#parts.coordinator.state
     return refuseRemove(map, driveId, orphanHold, this.#drainOptions(false))
-  }
-
-  #replicasOn(driveId: number): number {
-    const records = metaPartitionIds(this.#map).flatMap((id) => this.#parts.records.get(id) ?? [])
-    return records.filter((record) => holdsReplica(record, driveId)).length
   }
 
   async #enter(nodeId: string, asked: EnterDrive): Promise<DriveOutcome> {
@@ -309,40 +261,6 @@ export class ClusterDrives implements DrivesApi {
     if (!isSo())
       throw new Refused('the drives of the cluster changed meanwhile: look and try again.')
   }
-}
-
-/** What all nodes move together; undefined when none was heard. `epoch`: a node that knows an older state only has yet to count again. */
-export function sumMoves(
-  described: Described,
-  { epoch }: Pick<ClusterState, 'epoch'>,
-): MoveStatus | undefined {
-  const heard = [...described.values()].flatMap((found) => found ?? [])
-  if (heard.length === 0) return undefined
-  const all = heard.map((one) => one.moves)
-  const sum = (of: (one: (typeof all)[number]) => number | undefined): number =>
-    all.reduce((total, one) => total + (of(one) ?? 0), 0)
-  const phases = heard.map((one) =>
-    one.moves.phase === 'idle' && one.epoch < epoch ? 'counting' : one.moves.phase,
-  )
-  const phase = (['moving', 'counting'] as const).find((one) => phases.includes(one)) ?? 'idle'
-  const bytesPerSecond = sum((one) => one.bytesPerSecond)
-  return {
-    ...{ phase, movedShards: sum((one) => one.movedShards) },
-    ...{ movedBytes: sum((one) => one.movedBytes), reEncodedBlobs: sum((one) => one.anewBlobs) },
-    ...{ remainingReEncodes: sum((one) => one.remainingAnew) },
-    ...{ remainingShards: sum((one) => one.remainingShards) },
-    ...{ remainingBytes: sum((one) => one.remainingBytes) },
-    ...(bytesPerSecond > 0 ? { bytesPerSecond } : {}),
-  }
-}
-
-/** Blobs that name a drive, counted by those who lead partitions: unknown while one of them says nothing. */
-function leftOn(driveId: number, described: Described): Pick<DriveDetails, 'blobs' | 'oldCopies'> {
-  const found = [...described.values()].flatMap((one) => one ?? [])
-  const left = found.map(({ leaving }) => leaving.find((one) => one.driveId === driveId))
-  const oldCopies = left.reduce((sum, one) => sum + (one?.oldCopies ?? 0), 0)
-  if (left.length === 0 || left.some((one) => one?.blobs === undefined)) return { oldCopies }
-  return { blobs: left.reduce((sum, one) => sum + (one?.blobs ?? 0), 0), oldCopies }
 }
 
 /** What `work` gives; a refusal in a sentence. */

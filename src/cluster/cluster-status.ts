@@ -19,16 +19,12 @@ import type { PartitionRecords } from '../placement/etcd/partition-records.ts'
 import { replicaCountFor } from '../placement/replica-drives.ts'
 import type { NodePeers } from '../storage-node/rpc/peers.ts'
 import type { ClockWatch } from './clock-watch.ts'
-import {
-  type ClusterDriveParts,
-  ClusterDrives,
-  type Described,
-  sumMoves,
-} from './cluster-drives.ts'
+import { type ClusterDriveParts, ClusterDrives } from './cluster-drives.ts'
 import { beginClusterHeal, clusterHealing } from './cluster-healing.ts'
 import { judgeCluster } from './cluster-health.ts'
 import { readinessOfCluster } from './cluster-readiness.ts'
 import type { ClusterStore } from './cluster-store.ts'
+import { type Described, describeNodes, detailsOf, sumMoves } from './described-drives.ts'
 import { viewMap } from './map-view.ts'
 import type { NodeCare } from './node-care.ts'
 
@@ -57,21 +53,21 @@ export function openClusterApi(outside: ClusterStatusParts): ClusterApi {
   const inspecting = { storage, objects: store.objects, clock }
   return {
     clusterStatus: async () => {
-      const [healing, described] = await Promise.all([clusterHealing(parts), drives.describe()])
+      const [healing, described] = await Promise.all([clusterHealing(parts), describeNodes(parts)])
       return clusterStatusOf({ ...healing, ...movingOf(described, coordinator.state) }, parts)
     },
     inspect: (request, signal) => inspectObject(request, inspecting, signal),
     healing: async () => ({
       ...(await clusterHealing(parts)),
-      ...movingOf(await drives.describe(), coordinator.state),
+      ...movingOf(await describeNodes(parts), coordinator.state),
     }),
     beginHeal: () => beginClusterHeal(parts),
     map: async ({ withTable }) => {
-      const described = await drives.describe()
+      const described = await describeNodes(parts)
       return viewMap({
         ...{ state: coordinator.state, withTable, moving: sumMoves(described, coordinator.state) },
         recordOf: (partition) => parts.records.get(partition),
-        detailsOf: (drive) => drives.detailsOf(drive, described),
+        detailsOf: (drive) => detailsOf(drive, described, parts),
       })
     },
     ...{ drives, nodes: drives.nodes },

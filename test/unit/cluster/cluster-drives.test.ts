@@ -4,9 +4,9 @@ import {
   type ClusterDriveParts,
   ClusterDrives,
   LOST_REASON,
-  sumMoves,
 } from '../../../src/cluster/cluster-drives.ts'
 import { sumUpkeep } from '../../../src/cluster/cluster-healing.ts'
+import { sumMoves } from '../../../src/cluster/described-drives.ts'
 import { NO_STATUS } from '../../../src/cluster/upkeep-status.ts'
 import { prepareDigests } from '../../../src/digest/prepare.ts'
 import { MatrixId } from '../../../src/kit/erasure-code.ts'

@@ -1,6 +1,7 @@
 // How a cluster stands, in lines for people.
-import type { PassStatus } from '../gateway/admin-api.ts'
+import type { HealingStatus, PassStatus } from '../gateway/admin-api.ts'
 import type { ClusterDriveStatus, ClusterStatus } from '../gateway/cluster-api.ts'
+import { showBytes } from '../kit/bytes.ts'
 import { alignColumns, showCount, showDuration, showTime } from './amounts.ts'
 import { showMoving } from './show-drives.ts'
 import { showLost } from './show-lost.ts'
@@ -53,11 +54,18 @@ function showHealing({ healing }: ClusterStatus): string[] {
     `Healing   ${queued} queued, ${waiting} waiting for a drive, ${unrepairableCount} unrepairable`,
     `${indent}since their starts nodes checked ${showNumber(checkedBlobs, 'blob')} and mended ${showNumber(mendedShards, 'shard')}`,
     `${indent}${checkedFiles} other files checked, ${damagedFiles} were damaged`,
+    ...showOrphans(healing),
     ...(['check', 'scrub'] as const).flatMap((kind) => showPasses(healing.passes, kind)),
     ...(healing.moves === undefined ? [] : showMoving(healing.moves)),
     `Verified  ${lastVerifiedMs === undefined ? 'not by all nodes that lead now' : showTime(lastVerifiedMs)}`,
     ...showLost(healing),
   ]
+}
+
+function showOrphans({ orphans }: HealingStatus): string[] {
+  if (!orphans?.deleted) return []
+  const shards = showNumber(orphans.deleted, 'shard')
+  return [`          ${shards} that no object names deleted, ${showBytes(orphans.deletedBytes)}`]
 }
 
 /** Those of one kind together. */

@@ -1,7 +1,7 @@
 // Commands that would make a row name a drive which is closed to rows: who leads a partition takes none of them, so that what
 // was counted stays true (placement/departure.ts).
+import { newBlobsOf } from '../metadata/commands/new-blobs.ts'
 import type { Command } from '../metadata/contract.ts'
-import type { Blob } from '../metadata/records.ts'
 import type { ClusterMap } from '../placement/cluster-map.ts'
 import { isClosedToRows } from '../placement/departure.ts'
 
@@ -15,26 +15,7 @@ export function closedDriveNamedBy(
 
 /** Drives that rows name only because of the command: what it only rewrites is named already. */
 function drivesNamedBy(command: Command): number[] {
-  switch (command.kind) {
-    case 'put-object':
-      return [
-        ...of(command.version.blob),
-        ...(command.annotations ?? []).flatMap((one) => of(one.blob)),
-      ]
-    case 'put-annotation':
-      return of(command.annotation.blob)
-    case 'append-object':
-    case 'put-part':
-      return of(command.part.blob)
-    case 'replace-blob':
-      return of(command.blob)
-    case 'move-blob':
-      return command.drives.filter((driveId) => !command.from.includes(driveId))
-    default:
-      return []
-  }
-}
-
-function of(blob: Blob | undefined): number[] {
-  return blob?.drives ?? []
+  if (command.kind === 'move-blob')
+    return command.drives.filter((driveId) => !command.from.includes(driveId))
+  return newBlobsOf(command).flatMap(({ drives }) => drives)
 }

@@ -80,6 +80,10 @@ export function sumUpkeep(
     bytesWritten: total(({ bytesWritten }) => bytesWritten),
     checkedFiles: total(({ checkedFiles }) => checkedFiles),
     damagedFiles: total(({ damagedFiles }) => damagedFiles),
+    orphans: {
+      deleted: total(({ orphansDeleted }) => orphansDeleted),
+      deletedBytes: total(({ orphanBytesDeleted }) => orphanBytesDeleted),
+    },
     unrepairableCount: total(({ unrepairableCount }) => unrepairableCount),
     unrepairable: all
       .flatMap(({ unrepairable }) => unrepairable)

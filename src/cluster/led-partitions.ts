@@ -12,9 +12,17 @@ export interface LedPartitionParts {
   replicas: Pick<ReplicasOfNode, 'onReign'>
   /** Bytes outlive their last reference by so much at least: nobody here knows who reads them. */
   graceMs: number
+  /** Where it is not what is usual: the same on all nodes, for ever. */
+  blobAgeMsMax?: number | undefined
   /** Throws for a command that this node has no room for. */
   admit?: (partition: MetaPartitionId, command: Command) => void
 }
+
+/**
+ * Whoever commits a blob later than this after it was begun is refused, so that orphans can be told from what is under way.
+ * All that ever lead a partition have to agree: a later version may refuse sooner, but judge no sooner than this.
+ */
+export const USUAL_BLOB_AGE_MS = 12 * 60 * 60_000
 
 /** A partition that can not be opened is tried again so much later, while its reign lasts. */
 const AGAIN_MS = 1_000
@@ -80,12 +88,13 @@ export class LedPartitions {
   }
 
   #open({ partition: id, log }: Reigning): Promise<MetadataPartition> {
-    const { world, graceMs, admit } = this.#parts
+    const { world, graceMs, blobAgeMsMax = USUAL_BLOB_AGE_MS, admit } = this.#parts
     const { clock } = world
     return openPartition(
       {
         id,
         garbage: { ...USUAL_GARBAGE, graceMs },
+        blobAgeMsMax,
         patience: { ms: COMMIT_MS, clock },
         ...(admit ? { admit: (command) => admit(id, command) } : {}),
       },

@@ -75,7 +75,7 @@ export async function openNodeMetadata(
   const replicas = new ReplicaService({ host, world, transport })
   opened.defer(async () => replicas.close())
   const led = new LedPartitions({
-    ...{ world, log, replicas: host, graceMs },
+    ...{ world, log, replicas: host, graceMs, blobAgeMsMax: tuning?.orphans?.blobAgeMsMax },
     admit: (partition, command) => {
       const closed = closedDriveNamedBy(coordinator.state.map, command)
       if (closed !== undefined) throw new Overloaded(`drive ${closed} is leaving the cluster`)

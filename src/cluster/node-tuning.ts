@@ -8,4 +8,6 @@ export interface NodeTuning extends Tuning {
   /** Of the replicas of metadata. */
   replicas?: Partial<ReplicaLimits>
   steward?: Partial<StewardOptions>
+  /** Of the sweep for orphans: the same on all nodes. */
+  orphans?: { blobAgeMsMax?: number; periodMs?: number }
 }

@@ -14,10 +14,13 @@ import { type NodeRegistration, NodeRegistry } from '../placement/etcd/node-regi
 import type { StorageNode } from '../storage-node/contract.ts'
 import { DrivesOfNodes } from '../storage-node/drives-of-nodes.ts'
 import type { NodeService } from '../storage-node/rpc/node-service.ts'
+import type { FindLed } from '../storage-node/rpc/partition-seams.ts'
 import { answerPings, joinServices, type NodePeers } from '../storage-node/rpc/peers.ts'
 import { answerWhomItHears } from '../storage-node/rpc/pulse-messages.ts'
 import { VERSIONS } from '../storage-node/rpc/session-format.ts'
 import { ShardService } from '../storage-node/rpc/shard-service.ts'
+import { UpkeepService } from '../storage-node/rpc/upkeep-service.ts'
+import { WatchedWrites } from '../storage-node/upkeep/watched-writes.ts'
 import { startChores, startPulse } from './chores.ts'
 import { DepartureCounts } from './departure-counts.ts'
 import { describeDrivesOf } from './departures.ts'
@@ -31,10 +34,10 @@ import type { NodePulse } from './node-pulse.ts'
 import { readinessOfNode } from './node-readiness.ts'
 import { openNodeStorage } from './node-storage.ts'
 import type { NodeTuning } from './node-tuning.ts'
-import { type NodeUpkeep, type NodeUpkeepOptions, startNodeUpkeep } from './node-upkeep.ts'
+import { NodeUpkeep } from './node-upkeep.ts'
 import { followOrigins } from './origins.ts'
+import type { NodeUpkeepOptions } from './running-upkeep.ts'
 import { listUnserved } from './unserved-drives.ts'
-import { UpkeepDoor } from './upkeep-door.ts'
 
 /** What people set of a node that runs. */
 export interface RunNodeOptions extends NodeUpkeepOptions, Pick<NodeConfig, 'directories'> {
@@ -87,31 +90,31 @@ export async function runNode(
   const pulse = startPulse({ ...parts, peers }, opened)
   const stopFollowing = followOrigins({ nodes, mirror: coordinator.mirror, peers }, nodeId)
   opened.defer(async () => stopFollowing())
-  const shards = new ShardService(storage.node, { clock: world.clock, log })
+  const own = new WatchedWrites(storage.node)
+  const shards = new ShardService(own, { clock: world.clock, log })
   opened.defer(() => shards.close())
   const metadata = await openNodeMetadata(
     { ...parts, storage, peers, graceMs: options.garbageGraceMs },
     opened,
   )
   await storage.serve(metadata.host)
-  const door = new UpkeepDoor({
-    findLed: (id) => metadata.led.find(id),
-    primaries: metadata.primaries,
-  })
-  let running: NodeUpkeep | undefined
+  const findLed: FindLed = (id) => metadata.led.find(id)
+  const { primaries } = metadata
+  const upkeep = new NodeUpkeep()
   const counts = new DepartureCounts({
     ...{ ...parts, ...metadata },
-    onNamed: () => running?.moveAgain(),
+    onNamed: () => upkeep.moveAgain(),
   })
   opened.defer(() => counts.stop())
   const drives = new NodeDriveService({
     ...{ ...parts, storage, home: { nodeId, zone } },
-    moves: () => running?.progress()?.moves,
+    moves: () => upkeep.progress()?.moves,
     counts: () => counts.counts,
   })
   const service = joinServices([
     ...[shards, answerPings(world.clock), answerWhomItHears(() => pulse.list())],
-    ...[...metadata.services, door.service, drives],
+    ...[...metadata.services, drives],
+    new UpkeepService({ findLed, primaries, upkeep }),
   ])
   const origin = await parts.listen(service)
   const isRemoved = ({ id }: { id: number }): boolean =>
@@ -135,21 +138,23 @@ export async function runNode(
           { ...parts, ...metadata, world: storage.world, drives: storage.drives },
           opened,
         )
-  const upkeep = startNodeUpkeep(
+  upkeep.start(
     options,
     {
       ...parts,
-      node: drivesOfCluster(storage.node, { ...parts, peers, pulse }, opened),
-      findLed: (id) => metadata.led.find(id),
+      node: drivesOfCluster(own, { ...parts, peers, pulse }, opened),
+      findLed,
       files: openNodeFiles({
         ...{ ...parts, ...metadata, world: storage.world, drives: storage.drives, dumps },
         partitions: () => metaPartitionIds(coordinator.state.map),
       }),
+      orphans: {
+        ...{ own, lists: storage.lists, primaries, transport: peers },
+        isMine: (driveId) => storage.drives.list().some(({ id }) => id === driveId),
+      },
     },
     opened,
   )
-  running = upkeep
-  door.open(upkeep)
   return {
     origin,
     drives: storage.drives.list(),

@@ -74,6 +74,10 @@ export class UpkeepPartition implements MetadataPartition {
     return await this.#led.findInOrder(...of)
   }
 
+  async judgeBlobs(...of: Parameters<Led['judgeBlobs']>): ReturnType<Led['judgeBlobs']> {
+    return await this.#led.judgeBlobs(...of)
+  }
+
   async getObject(...of: Parameters<Led['getObject']>): ReturnType<Led['getObject']> {
     return await this.#led.getObject(...of)
   }

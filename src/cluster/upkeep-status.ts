@@ -2,7 +2,6 @@
 import type { MetaPartitionId } from '../metadata/contract.ts'
 import type { NodePass, NodeUpkeepStatus } from '../storage-node/rpc/upkeep-messages.ts'
 import type { HealProgress, PassProgress } from '../storage-node/upkeep/heal-progress.ts'
-import type { MoveProgress } from '../storage-node/upkeep/mover.ts'
 import type { UnrepairableBlob } from '../storage-node/upkeep/unrepairable.ts'
 
 /** Of these the others are told; of all, their number. */
@@ -14,7 +13,7 @@ export function upkeepStatus(
   progress: HealProgress,
   orphans: { deleted: number; deletedBytes: number },
 ): NodeUpkeepStatus {
-  const { complete, lastVerifiedMs, queued, waiting, ended, moves } = progress
+  const { complete, lastVerifiedMs, queued, waiting, ended } = progress
   return {
     ...{ partitions, complete, queued, waiting },
     ...(lastVerifiedMs === undefined ? {} : { lastVerifiedMs }),
@@ -25,7 +24,6 @@ export function upkeepStatus(
     ...{ checkedBlobs: progress.checkedBlobs, mendedShards: progress.mendedShards },
     ...{ bytesRead: progress.bytesRead, bytesWritten: progress.bytesWritten },
     ...{ checkedFiles: progress.checkedFiles, damagedFiles: progress.damagedFiles },
-    ...describeMoves(moves),
     ...{ orphansDeleted: orphans.deleted, orphanBytesDeleted: orphans.deletedBytes },
   }
 }
@@ -36,16 +34,6 @@ function describePass(pass: PassProgress): NodePass {
     ...{ kind, startedMs, blobs, bytes, mendedShards },
     ...(blobsExpected === undefined ? {} : { blobsExpected }),
     ...(leftMs === undefined ? {} : { leftMs }),
-  }
-}
-
-function describeMoves(moves: MoveProgress) {
-  const { movedShards, movedBytes, remainingShards, remainingBytes, bytesPerSecond } = moves
-  return {
-    ...{ movedShards, movedBytes },
-    ...(remainingShards === undefined ? {} : { remainingShards }),
-    ...(remainingBytes === undefined ? {} : { remainingBytes }),
-    ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
   }
 }
 
@@ -64,5 +52,5 @@ export const NO_STATUS: NodeUpkeepStatus = {
   ...{ partitions: [], complete: false, queued: 0, waiting: 0, unrepairable: [] },
   ...{ unrepairableCount: 0, passes: [], endedChecks: 0, endedScrubs: 0, checkedBlobs: 0 },
   ...{ mendedShards: 0, bytesRead: 0, bytesWritten: 0, checkedFiles: 0, damagedFiles: 0 },
-  ...{ movedShards: 0, movedBytes: 0, orphansDeleted: 0, orphanBytesDeleted: 0 },
+  ...{ orphansDeleted: 0, orphanBytesDeleted: 0 },
 }

@@ -219,6 +219,8 @@ export interface HealingStatus {
   /** Files that are no shards: rows and logs of metadata, indexes, decisions, markers. */
   checkedFiles: number
   damagedFiles: number
+  /** Clusters: shards that no object names, deleted by the nodes since their starts. */
+  orphans?: { deleted: number; deletedBytes: number }
   unrepairableCount: number
   /** The first of them. */
   unrepairable: readonly UnrepairableStatus[]

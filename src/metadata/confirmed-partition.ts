@@ -19,6 +19,7 @@ export function confirmedPartition(
     id: partition.id,
     tally: partition.tally,
     commit: (command, isLate) => partition.commit(command, isLate),
+    judgeBlobs: (...of) => partition.judgeBlobs(...of),
     forgetExpired: () => partition.forgetExpired(),
   }
 }

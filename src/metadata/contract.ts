@@ -407,12 +407,28 @@ export interface ReachablePartition extends Queries {
   commit<C extends Command>(command: C): Promise<AnswerTo<C>>
 }
 
+/** What whoever leads a partition says of a blob that may be an orphan. */
+export type BlobVerdict =
+  | { kind: 'named'; reference: BlobReference }
+  /** No row names it, and none ever will. */
+  | { kind: 'unnamed' }
+  /** No row names it, but its writer may be about to commit it. */
+  | { kind: 'young' }
+
 /** A partition that is led in this process: one order of commands, and rows that follow from it. */
 export interface MetadataPartition extends ReachablePartition {
   /** Has grown before a command is answered, and before it is durable. */
   readonly tally: PartitionTally
   /** As that of a ReachablePartition. Once `isLate` says so nothing is appended for the command: MetadataUnavailable. */
   commit<C extends Command>(command: C, isLate?: () => boolean): Promise<AnswerTo<C>>
+  /**
+   * As findInOrder(), and for ever, whoever leads: by an entry in the log, after which no blob gets a row that had none and
+   * is as old. Throws when that can not be known.
+   */
+  judgeBlobs(
+    place: { bucketId: BucketId; key: string },
+    blobs: readonly Pick<Blob, 'uid' | 'part'>[],
+  ): Promise<BlobVerdict[]>
   /**
    * Forgets some of the rows that outlived their use: answers of commands, results of completed uploads, manifests of
    * objects that are no more. Commands do it on their way; a partition that gets none has to be told, now and then.

@@ -1,10 +1,12 @@
 // A partition: a log that gives an order, rows that follow from it, and the commands and queries in between.
 import { prepareDigests } from '../digest/digest.ts'
+import { assert } from '../kit/assert.ts'
 import { compareBytes, kibibytes } from '../kit/bytes.ts'
 import type { Uid } from '../kit/uid.ts'
 import type { Clock } from '../kit/world.ts'
 import { refusesQueries } from './commands/bucket-gate.ts'
 import type { GarbagePolicy } from './commands/decision.ts'
+import { isPastNaming } from './commands/new-blobs.ts'
 import { type CommandPipeline, openPipeline, type PipelineParts } from './commands/pipeline.ts'
 import { rowsInOrder } from './commands/rows-in-order.ts'
 import { confirmedPartition } from './confirmed-partition.ts'
@@ -12,6 +14,7 @@ import type {
   AnnotationScan,
   AnswerTo,
   BlobReference,
+  BlobVerdict,
   Command,
   Garbage,
   ListedVersion,
@@ -85,6 +88,11 @@ export interface PartitionOptions {
   waitingMax?: number
   /** Throws for a command that is not to be decided now. */
   admit?: (command: Command) => void
+  /**
+   * Rows come to name no blob that is older, by the time of the log. It must be the same for all that ever lead the
+   * partition. Without it judgeBlobs() is not to be called.
+   */
+  blobAgeMsMax?: number
   /** Who waits longer than this for a log that does not go on is told so; without it everybody waits. */
   patience?: Patience
 }
@@ -101,8 +109,9 @@ export async function openPartition(
   parts: PipelineParts,
 ): Promise<MetadataPartition> {
   await prepareDigests()
-  const { garbage = USUAL_GARBAGE, pendingMax = 1024, waitingMax = 8192 } = options
-  const pipeline = await openPipeline({ garbage, pendingMax, waitingMax }, parts)
+  const { garbage = USUAL_GARBAGE, pendingMax = 1024, waitingMax = 8192, blobAgeMsMax } = options
+  const limits = { garbage, pendingMax, waitingMax, blobAgeMsMax }
+  const pipeline = await openPipeline(limits, parts)
   const partition = new Partition(options, parts.log.rows, pipeline)
   const { log } = parts
   return log.confirm ? confirmedPartition(partition, () => log.confirm!()) : partition
@@ -116,6 +125,7 @@ class Partition implements MetadataPartition {
   readonly #pipeline: CommandPipeline
   readonly #admit: (command: Command) => void
   readonly #patience: Patience | undefined
+  readonly #blobAgeMsMax: number | undefined
   /** Of those that were given up waiting for, how many are still under way. */
   #late = 0
   /** Reads that wait for the fate of a pending write. */
@@ -127,13 +137,14 @@ class Partition implements MetadataPartition {
   }
 
   constructor(
-    { id, admit = () => {}, patience }: PartitionOptions,
+    { id, admit = () => {}, patience, blobAgeMsMax }: PartitionOptions,
     rows: RowReader,
     pipeline: CommandPipeline,
   ) {
     this.id = id
     this.#admit = admit
     this.#patience = patience
+    this.#blobAgeMsMax = blobAgeMsMax
     this.#rows = rows
     this.#pipeline = pipeline
     this.tally = pipeline.tally
@@ -252,6 +263,24 @@ class Partition implements MetadataPartition {
     return await this.#pipeline.ask((view) =>
       findBlobsOfKey(rowsInOrder(view, SEARCH_ROWS_MAX), place, blobs),
     )
+  }
+
+  async judgeBlobs(
+    { bucketId, key }: { bucketId: BucketId; key: string },
+    blobs: readonly BlobName[],
+  ): Promise<BlobVerdict[]> {
+    const ageMsMax = this.#blobAgeMsMax
+    assert(ageMsMax !== undefined, 'only where old blobs are refused can any be judged')
+    const place = { bucketId, key: Buffer.from(key) }
+    return await this.#pipeline.askOnRecord(async (view, time) => {
+      const rows = rowsInOrder(view, SEARCH_ROWS_MAX)
+      const found = await findBlobsOfKey(rows, place, blobs)
+      return blobs.map(({ uid }, at): BlobVerdict => {
+        const reference = found[at]
+        if (reference !== undefined) return { kind: 'named', reference }
+        return { kind: isPastNaming(uid, time, ageMsMax) ? 'unnamed' : 'young' }
+      })
+    })
   }
 
   async settle(): Promise<void> {

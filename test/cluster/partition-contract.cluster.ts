@@ -15,6 +15,7 @@ reachPartitions((partition: MetadataPartition) => {
     ...partitions[0]!,
     tally: partition.tally,
     forgetExpired: () => partition.forgetExpired(),
+    judgeBlobs: (...of: Parameters<MetadataPartition['judgeBlobs']>) => partition.judgeBlobs(...of),
   }
 })
 

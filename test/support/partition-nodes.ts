@@ -5,12 +5,15 @@ import { type Clock, realWorld } from '../../src/kit/world.ts'
 import type { MetadataPartition } from '../../src/metadata/contract.ts'
 import type { LaneRequest } from '../../src/storage-node/rpc/lane.ts'
 import { decodeAnswer, encodeDone, encodeFailed } from '../../src/storage-node/rpc/messages.ts'
+import type { NodeService } from '../../src/storage-node/rpc/node-service.ts'
 import type {
   PartitionTransport,
   PrimaryHints,
 } from '../../src/storage-node/rpc/partition-seams.ts'
 import { PartitionService } from '../../src/storage-node/rpc/partition-service.ts'
+import { joinServices } from '../../src/storage-node/rpc/peers.ts'
 import { NodeRefused, NodeUnreachable } from '../../src/storage-node/rpc/trouble.ts'
+import { UpkeepService, type UpkeepWork } from '../../src/storage-node/rpc/upkeep-service.ts'
 
 /** A request on its way to a node. */
 export interface Sent {
@@ -38,7 +41,7 @@ export class PartitionNodes implements PartitionTransport, PrimaryHints {
   readonly sent: Sent[] = []
   /** What befalls every request. */
   fault: Fault = (_sent, deliver) => deliver()
-  readonly #services = new Map<string, PartitionService>()
+  readonly #services = new Map<string, NodeService>()
   readonly #listeners = new Set<(partition: number) => void>()
   readonly #primaries = new Map<number, string>()
   readonly #clock: Clock
@@ -52,10 +55,12 @@ export class PartitionNodes implements PartitionTransport, PrimaryHints {
     name: string,
     findLed: (partition: number) => MetadataPartition | undefined,
     redirect = (partition: number): string | undefined => this.primaryOf(partition),
+    upkeep?: UpkeepWork,
   ): void {
     const primaries = { primaryOf: redirect }
     const service = new PartitionService({ findLed, primaries, clock: this.#clock, log: silentLog })
-    this.#services.set(name, service)
+    const more = upkeep ? [new UpkeepService({ findLed, primaries, upkeep })] : []
+    this.#services.set(name, joinServices([service, ...more]))
   }
 
   primaryOf(partition: number): string | undefined {
@@ -95,7 +100,7 @@ export class PartitionNodes implements PartitionTransport, PrimaryHints {
   }
 
   async #run(
-    service: PartitionService,
+    service: NodeService,
     { type, body, deadlineMs }: LaneRequest,
     signal: AbortSignal,
   ): Promise<Uint8Array> {

@@ -141,9 +141,12 @@ async function startNode(
   })
   const upkeepService = new UpkeepService({
     ...partitionParts,
-    take: (partition, report) => reports.push({ node: id, partition, report }),
-    status: () => NO_STATUS,
-    mendNow: () => 1,
+    upkeep: {
+      take: (partition, report) => reports.push({ node: id, partition, report }),
+      judge: async (_partition, { length }) => Array(length).fill('undecided'),
+      status: () => NO_STATUS,
+      healNow: () => 1,
+    },
   })
   const services = [shardService, partitionService, upkeepService, answerPings(world.clock)]
   let gate: Promise<void> | undefined

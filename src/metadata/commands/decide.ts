@@ -16,6 +16,7 @@ import { dropBucket } from './drop-bucket.ts'
 import { editVersion } from './edit-version.ts'
 import { forgetGarbage } from './forget-garbage.ts'
 import { moveBlob } from './move-blob.ts'
+import { refusePastNaming } from './new-blobs.ts'
 import { putObject } from './put-object.ts'
 import { putPart } from './put-part.ts'
 import { replaceBlob } from './replace-blob.ts'
@@ -53,7 +54,10 @@ export async function decide<C extends Command>(
   // TypeScript does not see that the rule of a kind takes commands of that kind.
   const rule = rules[command.kind] as unknown as Rule<C['kind']>
   const typed = command as unknown as Parameters<typeof rule.decide>[0]
-  if (!rule.repeat) return (await rule.decide(typed, context)) as Decision<AnswerTo<C>>
+  if (!rule.repeat) {
+    refusePastNaming(command, context)
+    return (await rule.decide(typed, context)) as Decision<AnswerTo<C>>
+  }
 
   refuseOld(command, context.nowMs)
   // Deciding has no effect, so it need not wait for the answer row.
@@ -61,7 +65,10 @@ export async function decide<C extends Command>(
     readDone(command, context.view),
     rule.decide(typed, context),
   ])
-  if (!done) return decision as Decision<AnswerTo<C>>
+  if (!done) {
+    refusePastNaming(command, context)
+    return decision as Decision<AnswerTo<C>>
+  }
   return { kind: 'answer', batch: [], answer: rule.repeat(typed, done) as AnswerTo<C> }
 }
 

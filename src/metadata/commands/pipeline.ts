@@ -20,6 +20,8 @@ export interface PipelineOptions {
   pendingMax: number
   /** Commands that wait to be decided; one more is refused with Overloaded. */
   waitingMax: number
+  /** Rows come to name no blob that is older; absent where its writers are known. */
+  blobAgeMsMax?: number | undefined
 }
 
 export interface PipelineParts {
@@ -88,15 +90,17 @@ export class CommandPipeline {
    * are durable. Throws MetadataUnavailable where the fate of a command may be open, and from then on for ever.
    */
   async ask<Answer>(question: (view: View) => Promise<Answer>): Promise<Answer> {
-    await this.#places.acquire()
-    try {
-      const { answer, fate } = await this.#askInTurn(question)
-      const failure = await fate
-      if (failure) throw unavailable(failure)
-      return answer
-    } finally {
-      this.#places.release()
-    }
+    return await this.#ask(question, { isOnRecord: false })
+  }
+
+  /**
+   * As ask(), and with an entry of its own, which says that it is `time` now: the log never gives that time again, whoever
+   * leads, and what follows from it stays true for ever.
+   */
+  async askOnRecord<Answer>(
+    question: (view: View, time: bigint) => Promise<Answer>,
+  ): Promise<Answer> {
+    return await this.#ask(question, { isOnRecord: true })
   }
 
   /**
@@ -146,15 +150,33 @@ export class CommandPipeline {
     }
   }
 
+  async #ask<Answer>(
+    question: (view: View, time: bigint) => Promise<Answer>,
+    options: { isOnRecord: boolean },
+  ): Promise<Answer> {
+    await this.#places.acquire()
+    try {
+      const { answer, fate } = await this.#askInTurn(question, options)
+      const failure = await fate
+      if (failure) throw unavailable(failure)
+      return answer
+    } finally {
+      this.#places.release()
+    }
+  }
+
   async #askInTurn<Answer>(
-    question: (view: View) => Promise<Answer>,
+    question: (view: View, time: bigint) => Promise<Answer>,
+    { isOnRecord }: { isOnRecord: boolean },
   ): Promise<{ answer: Answer; fate: Fate }> {
     await this.#turn.acquire()
     try {
       if (this.#failure) throw unavailable(this.#failure)
-      const answer = await question(this.#rows)
+      const { time } = this.#newContext()
+      const answer = await question(this.#rows, time)
       // The view fell back to older rows if an append failed while they were read.
       if (this.#failure) throw unavailable(this.#failure)
+      if (isOnRecord) this.#append([], time)
       return { answer, fate: this.#lastFate }
     } finally {
       this.#turn.release()
@@ -176,8 +198,8 @@ export class CommandPipeline {
 
   #newContext(): Context {
     const nowMs = this.#parts.clock.now()
-    const { garbage } = this.#options
-    return { view: this.#rows, time: nextTime(this.#time, nowMs), nowMs, garbage }
+    const { garbage, blobAgeMsMax } = this.#options
+    return { view: this.#rows, time: nextTime(this.#time, nowMs), nowMs, garbage, blobAgeMsMax }
   }
 
   #append(batch: RowBatch, time: bigint): void {

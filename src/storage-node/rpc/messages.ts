@@ -24,6 +24,8 @@ export const MessageType = {
   AskQuestion: 49,
   /** Something about blobs that who leads their partition should look at. */
   ReportBlobs: 50,
+  /** Which shards are orphans, who leads their partition is asked. */
+  JudgeShards: 51,
   /** Nothing but whether the node answers. */
   Ping: 64,
   /** How a node's upkeep stands. */

@@ -11,6 +11,7 @@ import type {
 } from '../../metadata/contract.ts'
 import { type Ask, type QuestionName, queriesThrough } from '../../metadata/questions.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
+import type { JudgedShard, ShardVerdict } from '../upkeep/judge-shards.ts'
 import { MessageType } from './messages.ts'
 import {
   decodeReply,
@@ -23,7 +24,7 @@ import {
 import type { RemotePartitionParts } from './partition-seams.ts'
 import { PrimaryGuess } from './primary-guess.ts'
 import { NodeRefused, NodeUnreachable, VersionsTooFarApart } from './trouble.ts'
-import { type BlobReport, encodeReport } from './upkeep-messages.ts'
+import { type BlobReport, decodeVerdicts, encodeJudge, encodeReport } from './upkeep-messages.ts'
 
 /** How long requests go on, in milliseconds. */
 export interface PartitionWaits {
@@ -64,6 +65,8 @@ export interface RemotePartitions {
   partitions: readonly ReachablePartition[]
   /** Tells whoever leads the partition of blobs. Rejects with MetadataUnavailable when nobody heard it, with Overloaded when they are too many now. */
   report(partition: MetaPartitionId, report: BlobReport): Promise<void>
+  /** Asks whoever leads the partition which of these are orphans. Rejects with MetadataUnavailable when nobody says so. */
+  judge(partition: MetaPartitionId, shards: readonly JudgedShard[]): Promise<ShardVerdict[]>
   close(): void
 }
 
@@ -81,6 +84,7 @@ export function remotePartitions(
   return {
     partitions: askers.map((asker) => partitionBehind(asker)),
     report: (partition, report) => askers[partition]!.report(report),
+    judge: (partition, shards) => askers[partition]!.judge(shards),
     close,
   }
 }
@@ -203,6 +207,19 @@ class PartitionAsker {
       endMs: this.#nowMs + questionMs,
     })
     await this.#pursue(pursuit)
+  }
+
+  async judge(shards: readonly JudgedShard[]): Promise<ShardVerdict[]> {
+    const { walkMs, walkAttemptMs } = this.#waits
+    const pursuit = new Pursuit({
+      lane: 'judge',
+      type: MessageType.JudgeShards,
+      body: encodeJudge(this.id, shards),
+      attemptMs: walkAttemptMs,
+      endMs: this.#nowMs + walkMs,
+    })
+    const answer = await this.#pursue(pursuit)
+    return this.#read(pursuit, answer, (bytes) => decodeVerdicts(bytes, shards.length))
   }
 
   get #nowMs(): number {

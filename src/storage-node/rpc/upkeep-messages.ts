@@ -2,6 +2,7 @@
 import type { MetaPartitionId } from '../../metadata/contract.ts'
 import type { Blob } from '../../metadata/records.ts'
 import type { ShardId } from '../contract.ts'
+import type { JudgedShard, ShardVerdict } from '../upkeep/judge-shards.ts'
 import { cbor, unpack } from './cbor.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import { blob, partNumber } from './record-shapes.ts'
@@ -18,27 +19,17 @@ import {
   type Shape,
   text,
   uid,
-  variants,
 } from './shapes.ts'
 import { BadMessage } from './trouble.ts'
 
-/** A shard where it lies, and what its header says. */
-export interface LyingShard {
-  driveId: number
-  id: ShardId
-  bucketId: number
-  key: string
-  shardBytes: number
+/** What whoever leads a partition is told of its blobs. It looks for itself: a report is never believed. */
+export interface BlobReport {
+  /** Readers found shards of these missing or corrupt. */
+  kind: 'damage'
+  blobs: Blob[]
 }
 
-/** What whoever leads a partition is told of its blobs. It looks for itself: a report is never believed. */
-export type BlobReport =
-  /** Readers found shards of these missing or corrupt. */
-  | { kind: 'damage'; blobs: Blob[] }
-  /** No row seems to name these shards where they lie. */
-  | { kind: 'orphans'; shards: LyingShard[] }
-
-/** Blobs or shards of one report. */
+/** Blobs of one report, or shards of one question. */
 export const REPORTED_MAX = 256
 
 /** A pass over the blobs of a node that is under way. */
@@ -74,36 +65,27 @@ export interface NodeUpkeepStatus {
   bytesWritten: number
   checkedFiles: number
   damagedFiles: number
-  movedShards: number
-  movedBytes: number
-  /** Absent while it is not counted. */
-  remainingShards?: number
-  remainingBytes?: number
-  bytesPerSecond?: number
+  /** On the drives of this node. */
   orphansDeleted: number
   orphanBytesDeleted: number
 }
 
+const report = record<BlobReport>({ kind: just('damage'), blobs: list(blob) })
+
 const shardId = record<ShardId>({ uid, part: partNumber, slot: countUpTo(0xff) })
 
-const lyingShard = record<LyingShard>({
-  driveId: count,
-  id: shardId,
-  bucketId: count,
-  key: text,
-  shardBytes: count,
-})
+const judgedShards = list(
+  record<JudgedShard>({
+    driveId: count,
+    id: shardId,
+    bucketId: count,
+    key: text,
+    shardBytes: count,
+    insteadOn: optional(count),
+  }),
+)
 
-const report = variants<BlobReport, 'kind'>('kind', {
-  damage: record<Extract<BlobReport, { kind: 'damage' }>>({
-    kind: just('damage'),
-    blobs: list(blob),
-  }),
-  orphans: record<Extract<BlobReport, { kind: 'orphans' }>>({
-    kind: just('orphans'),
-    shards: list(lyingShard),
-  }),
-})
+const verdicts = list(choice<ShardVerdict>(['orphan', 'named', 'held', 'undecided']))
 
 const pass = record<NodePass>({
   kind: choice(['check', 'scrub']),
@@ -140,11 +122,6 @@ const status: Shape<NodeUpkeepStatus> = record<NodeUpkeepStatus>({
   bytesWritten: count,
   checkedFiles: count,
   damagedFiles: count,
-  movedShards: count,
-  movedBytes: count,
-  remainingShards: optional(count),
-  remainingBytes: optional(number),
-  bytesPerSecond: optional(number),
   orphansDeleted: count,
   orphanBytesDeleted: count,
 })
@@ -165,9 +142,35 @@ export function decodeReport(bytes: Uint8Array): {
   const fields = new FieldReader(bytes)
   const partition = fields.u32()
   const told = unpack(fields.rest(), report, 'refused')
-  const { length } = told.kind === 'damage' ? told.blobs : told.shards
-  if (length > REPORTED_MAX) throw new BadMessage('a report has too much in it')
+  if (told.blobs.length > REPORTED_MAX) throw new BadMessage('a report has too much in it')
   return { partition, report: told }
+}
+
+/** Bytes of the question which shards are orphans. */
+export function encodeJudge(partition: MetaPartitionId, shards: readonly JudgedShard[]): Buffer {
+  return new FieldWriter()
+    .u32(partition)
+    .raw(cbor.encode(judgedShards(shards, 'ignored')))
+    .end()
+}
+
+/** Such a question. Throws BadMessage. */
+export function decodeJudge(bytes: Uint8Array): {
+  partition: MetaPartitionId
+  shards: JudgedShard[]
+} {
+  const fields = new FieldReader(bytes)
+  const partition = fields.u32()
+  const shards = unpack(fields.rest(), judgedShards, 'refused')
+  if (shards.length > REPORTED_MAX) throw new BadMessage('too many shards are asked about')
+  return { partition, shards }
+}
+
+/** What was said of so many shards. Throws BadMessage. */
+export function decodeVerdicts(bytes: Uint8Array, count: number): ShardVerdict[] {
+  const found = unpack(bytes, verdicts, 'ignored')
+  if (found.length !== count) throw new BadMessage('verdicts are not of what was asked')
+  return found
 }
 
 /** Bytes of how upkeep stands. */

@@ -1,6 +1,7 @@
-// What a node does for those who see to the upkeep of its cluster: it hears of blobs that something is wrong with, says how
-// its upkeep stands, and mends at once when it is told to.
+// What a node does for those who see to the upkeep of its cluster: it hears of blobs that something is wrong with, says which
+// shards are orphans and how its upkeep stands, and mends at once when it is told to.
 import type { MetaPartitionId } from '../../metadata/contract.ts'
+import type { JudgedShard, ShardVerdict } from '../upkeep/judge-shards.ts'
 import { FieldWriter } from './fields.ts'
 import { MessageType } from './messages.ts'
 import type { MessageHandler, NodeService } from './node-service.ts'
@@ -8,21 +9,29 @@ import { encodeAnswered, encodeReply } from './partition-messages.ts'
 import type { FindLed, PrimaryHints } from './partition-seams.ts'
 import {
   type BlobReport,
+  decodeJudge,
   decodeReport,
   encodeUpkeepStatus,
   type NodeUpkeepStatus,
 } from './upkeep-messages.ts'
+
+/** The upkeep of a node. Everything but its status throws Overloaded before it has begun. */
+export interface UpkeepWork {
+  /** Takes a report about a partition that is led here. Throws Overloaded when they are too many. */
+  take(partition: MetaPartitionId, report: BlobReport): void
+  /** Says which shards of a partition that is led here are orphans. */
+  judge(partition: MetaPartitionId, shards: readonly JudgedShard[]): Promise<ShardVerdict[]>
+  status(): NodeUpkeepStatus
+  /** Mends everything now: gives how many scrubs of this node have to have ended for all of it to be read that was there. */
+  healNow(): number
+}
 
 /** What the service is made of. */
 export interface UpkeepServiceParts {
   findLed: FindLed
   /** Whom those are told to ask who come to the wrong node. */
   primaries: Pick<PrimaryHints, 'primaryOf'>
-  /** Takes a report about a partition that is led here. Throws Overloaded when they are too many. */
-  take(partition: MetaPartitionId, report: BlobReport): void
-  status(): NodeUpkeepStatus
-  /** Gives how many scrubs of this node have to have ended for all of it to be read that was there. Throws Overloaded before it has begun. */
-  mendNow(): number
+  upkeep: UpkeepWork
 }
 
 /** Upkeep, as others speak with it. */
@@ -33,20 +42,35 @@ export class UpkeepService implements NodeService {
 
   constructor(parts: UpkeepServiceParts) {
     this.#parts = parts
+    const { upkeep } = parts
     this.messages = new Map<number, MessageHandler>([
       [MessageType.ReportBlobs, async (body) => this.#hear(body)],
-      [MessageType.AskUpkeep, async () => encodeUpkeepStatus(parts.status())],
-      [MessageType.MendNow, async () => new FieldWriter().u64(parts.mendNow()).end()],
+      [MessageType.JudgeShards, (body) => this.#judge(body)],
+      [MessageType.AskUpkeep, async () => encodeUpkeepStatus(upkeep.status())],
+      [MessageType.MendNow, async () => new FieldWriter().u64(upkeep.healNow()).end()],
     ])
   }
 
   #hear(body: Uint8Array): readonly Uint8Array[] {
-    const { findLed, primaries, take } = this.#parts
     const { partition, report } = decodeReport(body)
-    if (findLed(partition) === undefined) {
-      return [encodeReply({ kind: 'elsewhere', primary: primaries.primaryOf(partition) })]
-    }
-    take(partition, report)
+    const elsewhere = this.#elsewhere(partition)
+    if (elsewhere !== undefined) return elsewhere
+    this.#parts.upkeep.take(partition, report)
     return encodeAnswered(undefined)
+  }
+
+  async #judge(body: Uint8Array): Promise<readonly Uint8Array[]> {
+    const { partition, shards } = decodeJudge(body)
+    return (
+      this.#elsewhere(partition) ??
+      encodeAnswered(await this.#parts.upkeep.judge(partition, shards))
+    )
+  }
+
+  /** What those are told who come to the wrong node. */
+  #elsewhere(partition: MetaPartitionId): readonly Uint8Array[] | undefined {
+    const { findLed, primaries } = this.#parts
+    if (findLed(partition) !== undefined) return undefined
+    return [encodeReply({ kind: 'elsewhere', primary: primaries.primaryOf(partition) })]
   }
 }

@@ -1,7 +1,10 @@
 // What rows name, as a filter: the shards that are none of an orphan sweep's business. Garbage is the collector's.
-import type { Garbage, MetadataPartition } from '../../metadata/contract.ts'
+import type { Garbage, Queries } from '../../metadata/contract.ts'
 import { type Blob, MISSING_SLOT } from '../../metadata/records.ts'
 import type { ShardFilter } from './shard-filter.ts'
+
+/** A partition, as it is asked what it names. */
+export type NamingRows = Pick<Queries, 'scanBlobs' | 'dueGarbage'>
 
 /** Rows asked for at once: a bound on memory. */
 const PAGE_BLOBS = 256
@@ -9,7 +12,7 @@ const PAGE_BLOBS = 256
 /** Adds every shard that a row of any partition names. Throws when one of them can not be asked. */
 export async function addNamedShards(
   filter: ShardFilter,
-  partitions: readonly MetadataPartition[],
+  partitions: readonly NamingRows[],
   pace: () => Promise<void>,
 ): Promise<void> {
   for (const partition of partitions) {
@@ -20,7 +23,7 @@ export async function addNamedShards(
 
 async function addBlobs(
   filter: ShardFilter,
-  partition: MetadataPartition,
+  partition: NamingRows,
   pace: () => Promise<void>,
 ): Promise<void> {
   let after: Uint8Array | undefined
@@ -35,7 +38,7 @@ async function addBlobs(
 
 async function addGarbage(
   filter: ShardFilter,
-  partition: MetadataPartition,
+  partition: NamingRows,
   pace: () => Promise<void>,
 ): Promise<void> {
   let last: Garbage | undefined

@@ -4,43 +4,45 @@ import { asBuffer } from '../../kit/bytes.ts'
 import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
 import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'
-import type { MetadataPartition } from '../../metadata/contract.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
-import type { DriveId, ShardLists, StorageNode } from '../contract.ts'
-import type { BlobLatch } from './blob-latch.ts'
-import { addNamedShards } from './named-shards.ts'
+import type { DriveId, ShardLists } from '../contract.ts'
+import { addNamedShards, type NamingRows } from './named-shards.ts'
 import type { OrphanRule } from './orphan-rule.ts'
 import { Pacer } from './pacer.ts'
-import {
-  type FoundShard,
-  noneSettled,
-  type SettledCounts,
-  type SettleParts,
-  settleOrphans,
-} from './settle-orphans.ts'
 import { ShardFilter } from './shard-filter.ts'
+import { type FoundShard, noneSettled, type SettledCounts } from './suspects.ts'
 
 /** Times of a sweep. */
 export interface SweepOptions {
-  /** From the end of a pass to the next; the first begins so long after the start, at most a minute. */
+  /** From the end of a pass to the next; the first begins so long after the start, at most a minute unless said otherwise. */
   periodMs: number
+  firstAfterMs?: number
   /** How long a reader may take from finding a row to saying what it reads. */
   graceMs: number
   /** Rest after work, as a multiple of the time that the work took; 9, a duty of 10 %, unless said otherwise. */
   tranquility?: number
 }
 
+/** What settling is given for the shards of one drive. */
+export interface SettleRun {
+  counts: SettledCounts
+  graceMs: number
+  pace(): Promise<void>
+  signal: AbortSignal
+}
+
 /** What the sweep is given. */
 export interface SweepParts {
   world: Pick<World, 'clock' | 'random'>
   log: Log
-  node: StorageNode
   lists: ShardLists
   coordinator: Coordinator
-  partitions: readonly MetadataPartition[]
-  rule: OrphanRule
-  latch: BlobLatch
-  isLeftBehind: SettleParts['isLeftBehind']
+  /** Whether this process sees to the shards of a drive; of every drive, where it is absent. */
+  isMine?(driveId: DriveId): boolean
+  partitions: readonly NamingRows[]
+  rule: Pick<OrphanRule, 'mayJudge'>
+  /** Does with shards that seem to be orphans what there is to be done. */
+  settle(found: readonly FoundShard[], run: SettleRun): Promise<void>
 }
 
 /** How it stands. Counts are since the start, but for what the last pass left. */
@@ -83,15 +85,16 @@ export class OrphanSweep {
     this.#parts = parts
     const { clock } = parts.world
     this.#pacer = new Pacer(clock, () => options.tranquility ?? TRANQUILITY)
-    this.#dueMs = clock.monotonicMs() + Math.min(options.periodMs, FIRST_AFTER_MS)
+    this.#dueMs =
+      clock.monotonicMs() + Math.min(options.periodMs, options.firstAfterMs ?? FIRST_AFTER_MS)
   }
 
   /** Begins to work. A drive that comes back is looked through soon. */
   start(): void {
     const { coordinator } = this.#parts
-    let active = activeDrives(coordinator)
+    let active = this.#drives()
     this.#unwatch = coordinator.watch(() => {
-      const now = activeDrives(coordinator)
+      const now = this.#drives()
       if ([...now].some((id) => !active.has(id))) this.sweepNow()
       active = now
     })
@@ -151,7 +154,7 @@ export class OrphanSweep {
 
   /** One pass over all drives that are there. Throws when a partition of metadata can not be asked. */
   async #pass(): Promise<void> {
-    const { world, partitions, coordinator, log } = this.#parts
+    const { world, partitions, log } = this.#parts
     const startedMs = world.clock.now()
     this.#underWay = { startedMs, shards: 0 }
     this.#pacer.begin()
@@ -160,7 +163,7 @@ export class OrphanSweep {
     await addNamedShards(named, partitions, () => this.#pace())
     // If these were more than it was made for, the next one is larger: this one lets some orphans be.
     this.#namedShards = named.count
-    for (const driveId of activeDrives(coordinator)) await this.#sweepDrive(driveId, named)
+    for (const driveId of this.#drives()) await this.#sweepDrive(driveId, named)
     this.#ended += 1
     this.#lastEndedMs = world.clock.now()
     this.#totals.left = this.#counts.left
@@ -202,8 +205,7 @@ export class OrphanSweep {
   }
 
   #settle(found: readonly FoundShard[]): Promise<void> {
-    return settleOrphans(found, {
-      ...this.#parts,
+    return this.#parts.settle(found, {
       counts: this.#counts,
       graceMs: this.#options.graceMs,
       pace: () => this.#pace(),
@@ -211,11 +213,14 @@ export class OrphanSweep {
     })
   }
 
+  /** Those in use. */
+  #drives(): Set<DriveId> {
+    const { coordinator, isMine = () => true } = this.#parts
+    const { drives } = coordinator.state.map
+    return new Set(drives.flatMap(({ id, state }) => (state === 'active' && isMine(id) ? id : [])))
+  }
+
   #pace(): Promise<void> {
     return this.#pacer.rest(this.#stopping.signal)
   }
-}
-
-function activeDrives({ state }: Pick<Coordinator, 'state'>): Set<DriveId> {
-  return new Set(state.map.drives.filter((drive) => drive.state === 'active').map(({ id }) => id))
 }

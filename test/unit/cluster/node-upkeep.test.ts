@@ -1,7 +1,7 @@
 // Upkeep by nodes: each works on the partitions that it leads, and goes on with those that come to it.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { type NodeUpkeep, startNodeUpkeep } from '../../../src/cluster/node-upkeep.ts'
+import { NodeUpkeep } from '../../../src/cluster/node-upkeep.ts'
 import { UpkeepPartition } from '../../../src/cluster/upkeep-partition.ts'
 import { ClosingStack } from '../../../src/kit/closing-stack.ts'
 import { silentLog } from '../../../src/kit/log.ts'
@@ -27,7 +27,8 @@ function startNode(t: Test, { store }: UpkeepFixture, led: Set<number>, aheadMs 
   const opened = new ClosingStack()
   t.teardown(() => opened.close())
   const healing = { againMs: 50 }
-  return startNodeUpkeep(
+  const upkeep = new NodeUpkeep()
+  upkeep.start(
     { scrubPeriodMs: NEVER_MS, mendDelayMs: 0, garbageGraceMs: 0, healing },
     {
       ...{ world: { ...world, clock }, log: silentLog, registry: new Registry() },
@@ -36,6 +37,7 @@ function startNode(t: Test, { store }: UpkeepFixture, led: Set<number>, aheadMs 
     },
     opened,
   )
+  return upkeep
 }
 
 /** Waits until the progress is as wanted; the bound only ends a test that would fail. */

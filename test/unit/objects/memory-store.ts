@@ -8,7 +8,7 @@ import { silentLog } from '../../../src/kit/log.ts'
 import { Semaphore } from '../../../src/kit/semaphore.ts'
 import { realWorld } from '../../../src/kit/world.ts'
 import type { MetadataPartition } from '../../../src/metadata/contract.ts'
-import { openPartition } from '../../../src/metadata/partition.ts'
+import { openPartition, type PartitionOptions } from '../../../src/metadata/partition.ts'
 import { WritesUnderWay } from '../../../src/metadata/writes-under-way.ts'
 import { Hedging, NO_ADVICE } from '../../../src/objects/hedging.ts'
 
@@ -170,7 +170,10 @@ export interface MemoryStore {
 }
 
 /** A store of `driveCount` drives with one bucket. */
-export async function openMemoryStore(driveCount = 6): Promise<MemoryStore> {
+export async function openMemoryStore(
+  driveCount = 6,
+  options: Pick<PartitionOptions, 'blobAgeMsMax'> = {},
+): Promise<MemoryStore> {
   await prepareDigests()
   const drives = Array.from({ length: driveCount }, (_, index) => ({
     id: index + 1,
@@ -192,7 +195,7 @@ export async function openMemoryStore(driveCount = 6): Promise<MemoryStore> {
   const logs = Array.from({ length: map.metaPartitionCount }, () => new MemoryLog())
   const garbage = { graceMs: 0, bytesPerSecond: Number.POSITIVE_INFINITY }
   const partitions = await Promise.all(
-    logs.map((log, id) => openPartition({ id, garbage }, { log, clock: world.clock })),
+    logs.map((log, id) => openPartition({ id, garbage, ...options }, { log, clock: world.clock })),
   )
   const node = new MemoryNode()
   const reports: DamageReport[] = []

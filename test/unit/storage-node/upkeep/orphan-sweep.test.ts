@@ -17,6 +17,7 @@ import { BlobLatch } from '../../../../src/storage-node/upkeep/blob-latch.ts'
 import { collectGarbage } from '../../../../src/storage-node/upkeep/collect-garbage.ts'
 import { localOrphanRule } from '../../../../src/storage-node/upkeep/orphan-rule.ts'
 import { OrphanSweep } from '../../../../src/storage-node/upkeep/orphan-sweep.ts'
+import { settleOrphans } from '../../../../src/storage-node/upkeep/settle-orphans.ts'
 import { Seeded } from '../../../support/seeded.ts'
 import { bodyOf } from '../../objects/memory-store.ts'
 import { allBlobs, UpkeepFixture } from './upkeep-fixture.ts'
@@ -60,8 +61,12 @@ async function openSwept(
   const sweep = new OrphanSweep(
     { periodMs, graceMs, tranquility: 0 },
     {
-      ...{ world, log: silentLog, node, lists: node, coordinator, partitions: asked, rule, latch },
-      isLeftBehind: (driveId) => leftOn.has(driveId),
+      ...{ world, log: silentLog, lists: node, coordinator, partitions: asked, rule },
+      settle: (found, run) =>
+        settleOrphans(found, {
+          ...{ world, log: silentLog, node, coordinator, rule, latch, ...run },
+          isLeftBehind: (driveId) => leftOn.has(driveId),
+        }),
     },
   )
   sweep.start()

@@ -43,8 +43,11 @@ export class UpkeepFixture {
     this.codec = codec
   }
 
-  static async open(driveCount: number): Promise<UpkeepFixture> {
-    const store = await openMemoryStore(driveCount)
+  static async open(
+    driveCount: number,
+    options: Parameters<typeof openMemoryStore>[1] = {},
+  ): Promise<UpkeepFixture> {
+    const store = await openMemoryStore(driveCount, options)
     const maxShards = store.coordinator.state.map.slots[0]!.length
     const poolBytes = 16 * 1024 * 1024
     return new UpkeepFixture(

@@ -1,0 +1,116 @@
+// The sweep for orphans of a node: it goes through the drives of this node, asks all partitions what they name, and deletes
+// what whoever leads the partition of a shard says to be an orphan (docs/decisions/0022-orphans-of-a-cluster.md).
+import type { Log } from '../kit/log.ts'
+import type { Registry } from '../kit/metrics.ts'
+import { uidTimeMs } from '../kit/uid.ts'
+import type { World } from '../kit/world.ts'
+import type { MetadataPartition, Queries } from '../metadata/contract.ts'
+import type { Coordinator } from '../placement/coordinator.ts'
+import { metaPartitionOf, partitionOfKey } from '../placement/place.ts'
+import type { ShardLists, StorageNode } from '../storage-node/contract.ts'
+import type {
+  FindLed,
+  PartitionTransport,
+  PrimaryHints,
+} from '../storage-node/rpc/partition-seams.ts'
+import { remotePartitions } from '../storage-node/rpc/remote-partition.ts'
+import type { JudgedShard, ShardVerdict } from '../storage-node/upkeep/judge-shards.ts'
+import type { BlobPlace } from '../storage-node/upkeep/orphan-rule.ts'
+import { OrphanSweep } from '../storage-node/upkeep/orphan-sweep.ts'
+import { settleByLeader } from '../storage-node/upkeep/settle-by-leader.ts'
+import { listSweepMetrics } from '../storage-node/upkeep/sweep-metrics.ts'
+import type { WatchedWrites } from '../storage-node/upkeep/watched-writes.ts'
+import { USUAL_BLOB_AGE_MS } from './led-partitions.ts'
+
+/** What sweeping the drives of a node takes, beside what all upkeep does. */
+export interface OrphanSweepParts {
+  /** The drives of this node. */
+  own: WatchedWrites
+  lists: ShardLists
+  isMine(driveId: number): boolean
+  /** The ways to whoever leads partitions. */
+  primaries: PrimaryHints
+  transport: PartitionTransport
+}
+
+export interface ClusterSweepParts extends OrphanSweepParts {
+  world: World
+  log: Log
+  registry: Registry
+  coordinator: Coordinator
+  /** The drives of the whole cluster. */
+  node: StorageNode
+  findLed: FindLed
+  /** As it is judged where a partition is led here. */
+  judgeHere(partition: MetadataPartition, shards: readonly JudgedShard[]): Promise<ShardVerdict[]>
+}
+
+/** When it is done, and what is looked at. */
+export interface ClusterSweepOptions {
+  graceMs: number
+  /** Shards of blobs that are younger are not asked about. */
+  blobAgeMsMax?: number
+  periodMs?: number
+}
+
+const PERIOD_MS = 24 * 60 * 60_000
+
+/** Not all nodes of a cluster that was just started are to walk all rows while it finds itself. */
+const FIRST_AFTER_MS = 10 * 60_000
+
+/** Begins to sweep. */
+export function startClusterSweep(
+  { graceMs, blobAgeMsMax = USUAL_BLOB_AGE_MS, periodMs = PERIOD_MS }: ClusterSweepOptions,
+  parts: ClusterSweepParts,
+): ClusterSweep {
+  const { coordinator, world, log, registry, lists, own, node, findLed, judgeHere } = parts
+  const { metaPartitionCount } = coordinator.state.map
+  const remote = remotePartitions(metaPartitionCount, parts)
+  // Nobody asks himself over the network.
+  const partitions = remote.partitions.map(
+    (far, id): NearOrFar => ({
+      scanBlobs: (...asked) => (findLed(id) ?? far).scanBlobs(...asked),
+      dueGarbage: (...asked) => (findLed(id) ?? far).dueGarbage(...asked),
+      findInOrder: (...asked) => (findLed(id) ?? far).findInOrder(...asked),
+      judge: async (shards) => {
+        const led = findLed(id)
+        return led ? await judgeHere(led, shards) : await remote.judge(id, shards)
+      },
+    }),
+  )
+  const partitionOf = ({ bucketId, key }: BlobPlace): NearOrFar => {
+    const { map } = coordinator.state
+    return partitions[metaPartitionOf(map, partitionOfKey(map, bucketId, key))]!
+  }
+  const sweep = new OrphanSweep(
+    { periodMs, graceMs, firstAfterMs: FIRST_AFTER_MS },
+    {
+      ...{ world, log, lists, coordinator, partitions },
+      isMine: (driveId) => parts.isMine(driveId),
+      rule: { mayJudge: (uid) => world.clock.now() - uidTimeMs(uid) >= blobAgeMsMax },
+      settle: (found, run) =>
+        settleByLeader(found, {
+          ...{ world, log, node, own, coordinator, ...run },
+          rule: { find: (place, blobs) => partitionOf(place).findInOrder(place, blobs) },
+          judge: (place, shards) => partitionOf(place).judge(shards),
+        }),
+    },
+  )
+  listSweepMetrics(() => sweep.progress(), registry)
+  sweep.start()
+  return {
+    progress: () => sweep.progress(),
+    stop: async () => {
+      await sweep.stop()
+      remote.close()
+    },
+  }
+}
+
+/** A sweep under way. */
+export type ClusterSweep = Pick<OrphanSweep, 'progress' | 'stop'>
+
+/** A partition, as it is asked wherever it is led. */
+interface NearOrFar extends Pick<Queries, 'scanBlobs' | 'dueGarbage' | 'findInOrder'> {
+  judge(shards: readonly JudgedShard[]): Promise<ShardVerdict[]>
+}

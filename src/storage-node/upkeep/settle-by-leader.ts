@@ -1,0 +1,109 @@
+// Orphans of a cluster, on their way to be deleted by the node that has them: whoever leads the partition of their key
+// says which are. Nobody is asked, or nobody answers: they stay (docs/decisions/0022-orphans-of-a-cluster.md).
+import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
+import type { JudgedShard, ShardVerdict } from './judge-shards.ts'
+import type { BlobPlace } from './orphan-rule.ts'
+import {
+  type FoundShard,
+  isNamed,
+  look,
+  readSlot,
+  type Suspect,
+  type SuspectParts,
+  settleUnnamed,
+  type Verdict,
+} from './suspects.ts'
+import type { ShardWatch, WatchedWrites } from './watched-writes.ts'
+
+/** What settling needs. */
+export interface LeaderSettleParts extends SuspectParts {
+  /** The drives of this node. */
+  own: WatchedWrites
+  /** Asks whoever leads the partition of the key. Rejects when nobody answers. */
+  judge(place: BlobPlace, shards: readonly JudgedShard[]): Promise<ShardVerdict[]>
+}
+
+interface Watched {
+  shard: JudgedShard
+  watch: ShardWatch
+}
+
+/** Deletes those of the shards, all on drives of this node, that are orphans for certain. */
+export async function settleByLeader(
+  found: readonly FoundShard[],
+  parts: LeaderSettleParts,
+): Promise<void> {
+  await settleUnnamed(found, parts, (group) => settleGroup(group, parts))
+}
+
+/** Every shard is watched from before anybody is asked until it is deleted: what was said then is said of this one. */
+async function settleGroup(group: readonly Suspect[], parts: LeaderSettleParts): Promise<void> {
+  const { own } = parts
+  const watches = group.map(({ driveId, id }) => own.watch(driveId, id))
+  try {
+    const verdicts = await look(group, parts)
+    const watched: Watched[] = []
+    for (const [at, verdict] of verdicts?.entries() ?? []) {
+      const shard = await prepare(group[at]!, verdict, parts)
+      if (shard !== undefined) watched.push({ shard, watch: watches[at]! })
+    }
+    if (watched.length > 0) await deleteJudged(watched, parts)
+  } finally {
+    for (const watch of watches) own.letGo(watch)
+  }
+}
+
+/** A shard to ask for; undefined where nothing can come of that. What the row names in its place is read whole before. */
+async function prepare(
+  suspect: Suspect,
+  verdict: Verdict,
+  parts: LeaderSettleParts,
+): Promise<JudgedShard | undefined> {
+  if (verdict === 'unnamed') return suspect
+  if (isNamed(suspect, verdict)) return undefined
+  const { left } = parts.counts
+  const { slot } = suspect.id
+  const insteadOn = verdict.blob.drives[slot]
+  const own = insteadOn === undefined ? 'missing' : await readSlot(verdict.blob, slot, parts)
+  if (own === 'whole') return { ...suspect, insteadOn }
+  // Its slot is mended from others: then it goes.
+  if (own === 'unreachable') left.undecided += 1
+  else left.useless += 1
+  return undefined
+}
+
+async function deleteJudged(watched: readonly Watched[], parts: LeaderSettleParts): Promise<void> {
+  const { counts, coordinator, judge, log, signal } = parts
+  const shards = watched.map(({ shard }) => shard)
+  let verdicts: ShardVerdict[]
+  try {
+    verdicts = await judge(shards[0]!, shards)
+  } catch (error) {
+    signal.throwIfAborted()
+    counts.left.undecided += shards.length
+    log.debug({ shards: shards.length, error: String(error) }, 'shards could not be judged')
+    return
+  }
+  for (const [at, one] of watched.entries()) {
+    const verdict = verdicts[at]
+    if (verdict === 'named') continue
+    if (verdict === 'held' || coordinator.state.orphanHold) counts.left.held += 1
+    else if (verdict !== 'orphan' || !(await remove(one, parts))) counts.left.undecided += 1
+  }
+}
+
+/** False when it is not what was asked about any more, or its drive gives trouble. */
+async function remove({ shard, watch }: Watched, parts: LeaderSettleParts): Promise<boolean> {
+  const { counts, log, own } = parts
+  try {
+    if (!(await own.deleteUnlessWritten(watch))) return false
+  } catch (error) {
+    if (!(error instanceof DriveUnavailable)) throw error
+    return false
+  }
+  const { driveId, id, shardBytes } = shard
+  counts.deleted += 1
+  counts.deletedBytes += shardBytes
+  log.debug({ driveId, ...id, shardBytes }, 'an orphan was deleted')
+  return true
+}

@@ -3,6 +3,7 @@
 import type { Log } from '../kit/log.ts'
 import type { Registry } from '../kit/metrics.ts'
 import { uidTimeMs } from '../kit/uid.ts'
+import { unlessAborted } from '../kit/unless-aborted.ts'
 import type { World } from '../kit/world.ts'
 import type { MetadataPartition, Queries } from '../metadata/contract.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
@@ -66,15 +67,18 @@ export function startClusterSweep(
   const { coordinator, world, log, registry, lists, own, node, findLed, judgeHere } = parts
   const { metaPartitionCount } = coordinator.state.map
   const remote = remotePartitions(metaPartitionCount, parts)
+  const ending = new AbortController()
+  const unlessEnded = <Answer>(answer: Promise<Answer>): Promise<Answer> =>
+    unlessAborted(answer, ending.signal)
   // Nobody asks himself over the network.
   const partitions = remote.partitions.map(
     (far, id): NearOrFar => ({
-      scanBlobs: (...asked) => (findLed(id) ?? far).scanBlobs(...asked),
-      dueGarbage: (...asked) => (findLed(id) ?? far).dueGarbage(...asked),
-      findInOrder: (...asked) => (findLed(id) ?? far).findInOrder(...asked),
-      judge: async (shards) => {
+      scanBlobs: (...asked) => unlessEnded((findLed(id) ?? far).scanBlobs(...asked)),
+      dueGarbage: (...asked) => unlessEnded((findLed(id) ?? far).dueGarbage(...asked)),
+      findInOrder: (...asked) => unlessEnded((findLed(id) ?? far).findInOrder(...asked)),
+      judge: (shards) => {
         const led = findLed(id)
-        return led ? await judgeHere(led, shards) : await remote.judge(id, shards)
+        return unlessEnded(led ? judgeHere(led, shards) : remote.judge(id, shards))
       },
     }),
   )
@@ -101,6 +105,8 @@ export function startClusterSweep(
   return {
     progress: () => sweep.progress(),
     stop: async () => {
+      // A partition that does not answer is waited for no longer.
+      ending.abort(new Error('the node is closing'))
       await sweep.stop()
       remote.close()
     },

@@ -1,6 +1,7 @@
 // What a node does for those who ask the metadata partitions that it leads: their requests become calls of the partition.
 
 import { Overloaded, Semaphore } from '../../kit/semaphore.ts'
+import { unlessAborted } from '../../kit/unless-aborted.ts'
 import { SearchTooLong } from '../../metadata/commands/rows-in-order.ts'
 import type { MetadataPartition, MetaPartitionId } from '../../metadata/contract.ts'
 import { askQuestion } from '../../metadata/questions.ts'
@@ -94,15 +95,4 @@ export class PartitionService implements NodeService {
     )
     throw new NodeFailed('a metadata partition could not answer')
   }
-}
-
-/** What `work` gives, or the reason of the signal. */
-function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const leave = (): void => reject(signal.reason)
-    const end = (): void => signal.removeEventListener('abort', leave)
-    signal.addEventListener('abort', leave, { once: true })
-    work.then(resolve, reject).finally(end)
-    if (signal.aborted) leave()
-  })
 }

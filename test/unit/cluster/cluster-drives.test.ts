@@ -98,6 +98,11 @@ t.test('a drive is weighed, emptied, called off, and removed once it is vacated'
   t.equal(find(2)?.weight, 30)
   t.match(await api.remove(5), { kind: 'refused', sentence: /in service: drain it first/ })
   const drain = { driveId: 5, isCancelled: false, reEncode: false }
+  t.match(await api.drain({ ...drain, reEncode: true }), {
+    kind: 'refused',
+    sentence: /does not write its objects again/,
+  })
+  t.match(find(5), { state: 'active' })
   t.match(await api.drain(drain), { kind: 'done' })
   t.match(await api.drain(drain), { kind: 'done', sentence: /being emptied already/ })
   t.match(await api.drain({ ...drain, isCancelled: true }), { kind: 'done', sentence: /stays/ })

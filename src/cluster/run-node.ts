@@ -11,7 +11,7 @@ import { metaPartitionIds } from '../placement/cluster-map.ts'
 import { CoordinatorUnavailable } from '../placement/coordinator.ts'
 import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import { type NodeRegistration, NodeRegistry } from '../placement/etcd/node-registry.ts'
-import type { StorageNode } from '../storage-node/contract.ts'
+import type { ShardLists, StorageNode } from '../storage-node/contract.ts'
 import { DrivesOfNodes } from '../storage-node/drives-of-nodes.ts'
 import type { NodeService } from '../storage-node/rpc/node-service.ts'
 import type { FindLed } from '../storage-node/rpc/partition-seams.ts'
@@ -66,6 +66,8 @@ export interface RunningNode {
   origin: string
   drives: readonly { id: number; path: string }[]
   readiness(): { ready: boolean; degraded: readonly string[] }
+  /** What lies on them. */
+  lists: ShardLists
   metadata: NodeMetadata
   upkeep: NodeUpkeep
   /** Lets other nodes lead what this one leads, while it can still be asked. Resolves when they do, or when the time is over. */
@@ -158,6 +160,7 @@ export async function runNode(
   return {
     origin,
     drives: storage.drives.list(),
+    lists: storage.lists,
     readiness: () => {
       const live = storage.drives.list()
       const own = { nodeId, live, leftOut: storage.leftOut }

@@ -62,6 +62,8 @@ const TUNING: NodeTuning = {
     retireTicks: 60,
   },
   steward: { outDelayMs: 20_000 },
+  // Clocks of two members are up to 200 s apart, and what is written is committed within half a minute.
+  orphans: { blobAgeMsMax: 300_000, periodMs: 15_000 },
   care: { limits: { sharedFactor: 1 }, everyMs: 1_000 },
   poolBytes: mebibytes(3),
 }

@@ -9,6 +9,7 @@ import { randomsFor } from '../randoms.ts'
 import type { SeedResult } from '../simulate.ts'
 import { SimTime } from '../time.ts'
 import { Breaker } from './breaker.ts'
+import { awaitNoOrphans } from './no-orphans.ts'
 import { awaitWhole } from './peace.ts'
 import { type ClusterShape, ClusterWorld } from './world.ts'
 
@@ -19,6 +20,9 @@ const SHAPES: readonly Pick<ClusterShape, 'nodes' | 'code'>[] = [
   { nodes: 5, code: { dataCount: 2, parityCount: 2 } },
   { nodes: 6, code: { dataCount: 4, parityCount: 2 } },
 ]
+
+/** One of so many seeds waits until all orphans are swept. */
+const SEEDS_PER_SWEEP = 25
 
 /** Nothing lasts longer, in virtual time. */
 const DEADLINE_MS = 1_800_000
@@ -95,6 +99,8 @@ class Simulation {
     await breaker.mend()
     await awaitWhole(world, parts)
     if (this.failures.length > 0) return
+    // It takes long: orphans have to grow old.
+    if (this.#seed % SEEDS_PER_SWEEP === 0) await awaitNoOrphans(world, parts)
     await clients.readAll()
     await this.#loss(world)
     await clients.readAll()

@@ -1,0 +1,60 @@
+// The cluster long after the last trouble: of all shards that were ever written there are left those that rows name (I5).
+import { MISSING_SLOT } from '../../../src/metadata/records.ts'
+import type { SimTime } from '../time.ts'
+import type { ClusterWorld } from './world.ts'
+
+/** The age of orphans, what clocks may differ by, and some sweeps. */
+const WITHIN_MS = 900_000
+const LOOK_MS = 15_000
+
+/** Waits until every orphan was swept; complains of those that stay. Nobody writes meanwhile. */
+export async function awaitNoOrphans(
+  world: ClusterWorld,
+  {
+    time,
+    complain,
+    say,
+  }: { time: SimTime; complain(trouble: string): void; say(line: string): void },
+): Promise<void> {
+  const untilMs = time.nowMs + WITHIN_MS
+  let found = await orphansOf(world)
+  say(`${found.length} shards are named by no row`)
+  while (found.length > 0) {
+    if (time.nowMs >= untilMs) return complain(`I5: orphans stay: ${found.slice(0, 10).join(', ')}`)
+    await time.sleep(LOOK_MS)
+    found = await orphansOf(world)
+  }
+  say('no orphan is left')
+}
+
+async function orphansOf(world: ClusterWorld): Promise<string[]> {
+  try {
+    const named = await namedShards(world)
+    const found: string[] = []
+    for (const { served } of world.nodes) {
+      for (const { id: driveId } of served!.drives)
+        for await (const ids of served!.lists.listShards(driveId))
+          for (const { uid, part, slot } of ids) found.push(`${driveId}/${uid}.${part}.${slot}`)
+    }
+    return found.filter((shard) => !named.has(shard))
+  } catch (error) {
+    return [String(error)]
+  }
+}
+
+async function namedShards({ nodes, shape }: ClusterWorld): Promise<Set<string>> {
+  const named = new Set<string>()
+  for (let id = 0; id < shape.metaPartitions; id += 1) {
+    const led = nodes.flatMap(({ served }) => served?.metadata.led.find(id) ?? [])[0]
+    if (led === undefined) throw new Error(`partition ${id} is not led`)
+    let after: Uint8Array | undefined
+    do {
+      const page = await led.scanBlobs(after, 100)
+      for (const { blob } of page.references)
+        for (const [slot, driveId] of blob.drives.entries())
+          if (driveId !== MISSING_SLOT) named.add(`${driveId}/${blob.uid}.${blob.part}.${slot}`)
+      after = page.more ? page.after : undefined
+    } while (after !== undefined)
+  }
+  return named
+}

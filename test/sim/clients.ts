@@ -189,19 +189,49 @@ export class Clients {
     }
   }
 
-  async #put(bucket: string, key: string, piece: Piece, condition: Condition): Promise<void> {
+  /**
+   * While `deaf` asks who led a key before, what `hearing` is told is true for it too. Keys that nobody writes through
+   * `deaf`: a write that hangs there would keep reads waiting that are to go wrong. Others are written by both.
+   */
+  async duel(
+    { deaf, hearing }: { deaf: Serving; hearing: Serving },
+    random: Seeded,
+    mix: Mix,
+  ): Promise<void> {
+    const put = (key: string, by: Serving): Promise<void> =>
+      this.#put(PLAIN, key, this.#newPiece(random, mix), { kind: 'none' }, by)
+    for (const key of KEYS.slice(mix.keys)) {
+      await put(key, hearing)
+      await this.#find(PLAIN, key, deaf)
+    }
+    for (const key of KEYS.slice(0, mix.keys)) {
+      // It may wait until all is mended.
+      void put(key, deaf)
+      await put(key, hearing)
+    }
+  }
+
+  async #put(
+    bucket: string,
+    key: string,
+    piece: Piece,
+    condition: Condition,
+    by?: Serving,
+  ): Promise<void> {
     const content = this.#know(contentOf(piece))
     const action: Action = { kind: 'put', label: content.etag, condition, outcome: undefined }
     const entry = this.#begin(bucket, key, action)
-    const put = await this.#ask(({ objects }) =>
-      objects.put({
-        bucket: objects.findBucket(bucket)!,
-        key,
-        attributes: ATTRIBUTES,
-        conditions: conditionsOf(condition),
-        body: bodyOf(piece),
-        signal: new AbortController().signal,
-      }),
+    const put = await this.#ask(
+      ({ objects }) =>
+        objects.put({
+          bucket: objects.findBucket(bucket)!,
+          key,
+          attributes: ATTRIBUTES,
+          conditions: conditionsOf(condition),
+          body: bodyOf(piece),
+          signal: new AbortController().signal,
+        }),
+      by,
     )
     if (put.kind === 'failed') return
     if (put.answer.kind === 'done') this.#made(bucket, key, put.answer.version)
@@ -229,13 +259,13 @@ export class Clients {
   }
 
   /** Finds a key and writes down what it was seen to be. */
-  async #find(bucket: string, key: string): Promise<FindOutcome | undefined> {
+  async #find(bucket: string, key: string, by?: Serving): Promise<FindOutcome | undefined> {
     const entry = this.#begin(bucket, key, { kind: 'read', label: ABSENT })
     const found = await this.#ask(async (serving) => {
       const answer = await serving.objects.find(serving.objects.findBucket(bucket)!, key)
       if (answer.kind === 'found') this.#foundBy.set(answer.object, serving)
       return answer
-    })
+    }, by)
     if (found.kind === 'failed') {
       this.#forget(bucket, key, entry)
       return undefined

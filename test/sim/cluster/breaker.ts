@@ -2,10 +2,12 @@
 import type { Change } from '../../../src/placement/coordinator.ts'
 import { drainDrive, setWeight, undrainDrive } from '../../../src/placement/coordinator-changes.ts'
 import type { Seeded } from '../../support/seeded.ts'
+import type { Serving } from '../clients.ts'
 import { type Cruelty, EVERYTHING, NOTHING } from '../machine.ts'
-import type { SimNode } from './members.ts'
+import type { SimGateway, SimNode } from './members.ts'
 import { CALM } from './network.ts'
-import type { ClusterWorld } from './world.ts'
+import { restoreFromMembers } from './restore.ts'
+import { type ClusterWorld, servingOf } from './world.ts'
 
 /** What breaks, and how often beside the others. */
 const WEIGHTS = {
@@ -24,8 +26,12 @@ const WEIGHTS = {
   etcd: 2,
   silence: 1,
   leases: 1,
-  map: 3,
+  restored: 2,
+  map: 5,
 }
+
+/** Another node leads by then. */
+const USURPED_WITHIN_MS = 12_000
 
 type Trouble = keyof typeof WEIGHTS
 
@@ -33,11 +39,15 @@ type Trouble = keyof typeof WEIGHTS
 export class Breaker {
   readonly counts = { troubles: 0 }
   isOver = false
+  /** Clients write through one gateway and read through another, which was not told who leads. */
+  duel: (between: { deaf: Serving; hearing: Serving }) => Promise<void> = async () => {}
   readonly #world: ClusterWorld
   readonly #random: Seeded
   readonly #say: (line: string) => void
   /** The power of all nodes goes off at the answer after so many more; 0: it does not. */
   #answersLeft = 0
+  /** etcd came back from a backup, and is not believed. */
+  #isRestored = false
 
   constructor(world: ClusterWorld, random: Seeded, say: (line: string) => void) {
     this.#world = world
@@ -73,6 +83,7 @@ export class Breaker {
     etcd.mood = 'well'
     etcd.isSilent = false
     etcdWays.mend()
+    await this.#restoreCoordinator()
     for (const member of members) {
       member.machine.pausedUntilMs = 0
       for (const drive of member.machine.drives) drive.stalledUntilMs = 0
@@ -125,7 +136,7 @@ export class Breaker {
         if (random.below(2) === 0) etcdWays.cut(node.name)
         return this.#mendLater()
       case 'usurp':
-        this.#usurp(node)
+        await this.#usurp(node)
         return this.#mendLater()
       case 'weather':
         network.weather = {
@@ -148,6 +159,8 @@ export class Breaker {
         })
       case 'leases':
         return etcd.expireAll()
+      case 'restored':
+        return await this.#restoreEtcd()
       case 'map':
         return await this.#changeMap()
     }
@@ -174,8 +187,9 @@ export class Breaker {
   }
 
   /** A node does not hear of the others, nor one gateway of who leads now: that gateway goes on asking it. */
-  #usurp(node: SimNode): void {
+  async #usurp(node: SimNode): Promise<void> {
     const { nodes, gateways, network, etcdWays } = this.#world
+    const led = node.served?.metadata.led.list().map(({ id }) => id) ?? []
     const isHeard = this.#random.below(3) === 0
     for (const other of nodes) {
       if (other === node) continue
@@ -183,7 +197,44 @@ export class Breaker {
       if (!isHeard) network.cut(node.name, other.name)
     }
     etcdWays.cut(node.name)
-    etcdWays.cut(this.#random.pick(gateways).name)
+    const deaf = this.#random.pick(gateways)
+    etcdWays.cut(deaf.name)
+    await this.#fight(node, led, deaf)
+  }
+
+  /** Once another node leads what this one led. */
+  async #fight(node: SimNode, led: readonly number[], deaf: SimGateway): Promise<void> {
+    const { nodes, gateways, time } = this.#world
+    const isUsurped = (): boolean =>
+      nodes.some((other) => other !== node && led.some((id) => other.served?.metadata.led.find(id)))
+    const untilMs = time.nowMs + USURPED_WITHIN_MS
+    while (!isUsurped() && led.length > 0 && time.nowMs < untilMs) await time.sleep(100)
+    const hearing = gateways.find((gateway) => gateway !== deaf)
+    const between = { deaf: servingOf(deaf), hearing: hearing && servingOf(hearing) }
+    if (!isUsurped() || between.deaf === undefined || between.hearing === undefined) return
+    this.#say(`${node.name} is usurped`)
+    const { deaf: left, hearing: right } = between
+    await Promise.race([this.duel({ deaf: left, hearing: right }), time.sleep(10_000)])
+  }
+
+  /** etcd is lost and comes back from a backup: nobody believes it until an operator says what is to be in it. */
+  async #restoreEtcd(): Promise<void> {
+    const { etcd, time } = this.#world
+    if (this.#isRestored) return
+    const backup = etcd.backup()
+    // There has to be something that the backup does not know.
+    await this.#changeMap()
+    await time.sleep(this.#random.below(6_000))
+    etcd.restore(backup, this.#random.pick([undefined, '77']))
+    this.#isRestored = true
+    time.after(this.#random.below(8_000), () => void this.#restoreCoordinator())
+  }
+
+  async #restoreCoordinator(): Promise<void> {
+    const world = this.#world
+    if (!this.#isRestored || world.etcd.mood !== 'well') return
+    this.#isRestored = false
+    this.#say(await restoreFromMembers(world))
   }
 
   #cutBoth(left: string, right: string): void {

@@ -12,6 +12,7 @@ import type { World } from '../../../src/kit/world.ts'
 import { USUAL_LIMITS } from '../../../src/metadata/replication/effects.ts'
 import { EtcdCoordinator } from '../../../src/placement/coordinator-etcd.ts'
 import { EtcdClient } from '../../../src/placement/etcd/etcd-client.ts'
+import { type KnownCopy, readKnownCopy } from '../../../src/placement/etcd/known-copy.ts'
 import type { Seeded } from '../../support/seeded.ts'
 import { type Cruelty, EVERYTHING, SimMachine, type SimProcess } from '../machine.ts'
 import { randomsFor } from '../randoms.ts'
@@ -118,6 +119,12 @@ abstract class Member<Served> {
   /** What it knows of etcd, while it serves. */
   get coordinator(): EtcdCoordinator | undefined {
     return this.#life?.coordinator
+  }
+
+  /** What its disk remembers of etcd, whether it runs or not. */
+  known(): Promise<KnownCopy> {
+    const { disk, path } = this.#stateDrive
+    return readKnownCopy({ disk }, path)
   }
 
   get isUp(): boolean {
@@ -231,14 +238,20 @@ interface MemberParts {
 /** A storage node. */
 export class SimNode extends Member<RunningNode> {
   readonly id: string
+  readonly zone: string | undefined
   readonly drives: SimDrive[]
 
   /** `number` from 1. */
-  constructor(number: number, driveIds: readonly number[], around: Surroundings) {
+  constructor(
+    number: number,
+    { driveIds, zones }: { driveIds: readonly number[]; zones: number },
+    around: Surroundings,
+  ) {
     const drives = driveIds.map((id) => new SimDrive(id))
     super(`n${number}`, number, drives, around)
     this.drives = drives
     this.id = number.toString(16).padStart(16, '0')
+    this.zone = zones === 0 ? undefined : `z${number % zones}`
   }
 
   protected async open(
@@ -250,6 +263,7 @@ export class SimNode extends Member<RunningNode> {
     const end = { machine: this.name, process }
     const options: RunNodeOptions = {
       directories: this.drives.map(({ path }) => path),
+      zone: this.zone,
       ...{ garbageGraceMs, mendDelayMs: 0, scrubPeriodMs: 3_600_000, healing: HEALING },
     }
     const running = await runNode(

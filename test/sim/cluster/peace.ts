@@ -8,6 +8,7 @@ import type { ReplicaId } from '../../../src/metadata/replication/decision.ts'
 import type { StorageNode } from '../../../src/storage-node/contract.ts'
 import type { ReplicasOfNode } from '../../../src/storage-node/replicated/contract.ts'
 import type { SimTime } from '../time.ts'
+import { blobsOf } from './blobs.ts'
 import type { ClusterWorld } from './world.ts'
 
 const WHOLE_WITHIN_MS = 600_000
@@ -85,16 +86,11 @@ async function lacksOfPartition(
   const { node } = world.gateways[0]!.served!.store
   const { map } = world.gateways[0]!.coordinator!.state
   const leaving = new Set(map.drives.flatMap(({ id, state }) => (state === 'draining' ? id : [])))
-  let after: Uint8Array | undefined
-  do {
-    const page = await partition.scanBlobs(after, 100)
-    for (const { blob } of page.references) {
-      lacks.push(...(await lacksOfBlob(blob, node)))
-      const left = blob.drives.filter((id) => leaving.has(id))
-      if (left.length > 0) lacks.push(`blob ${blob.uid} is on draining drives ${left.join()}`)
-    }
-    after = page.more ? page.after : undefined
-  } while (after !== undefined)
+  for await (const blob of blobsOf(partition)) {
+    lacks.push(...(await lacksOfBlob(blob, node)))
+    const left = blob.drives.filter((id) => leaving.has(id))
+    if (left.length > 0) lacks.push(`blob ${blob.uid} is on draining drives ${left.join()}`)
+  }
   return lacks
 }
 

@@ -8,7 +8,9 @@ import { NOTHING } from '../machine.ts'
 import { randomsFor } from '../randoms.ts'
 import type { SeedResult } from '../simulate.ts'
 import { SimTime } from '../time.ts'
+import { auditVacated } from './blobs.ts'
 import { Breaker } from './breaker.ts'
+import { drawLoss } from './loss.ts'
 import { awaitNoOrphans } from './no-orphans.ts'
 import { awaitWhole } from './peace.ts'
 import { type ClusterShape, ClusterWorld } from './world.ts'
@@ -16,7 +18,7 @@ import { type ClusterShape, ClusterWorld } from './world.ts'
 const SHAPES: readonly Pick<ClusterShape, 'nodes' | 'code'>[] = [
   { nodes: 3, code: { dataCount: 1, parityCount: 1 } },
   { nodes: 4, code: { dataCount: 2, parityCount: 1 } },
-  { nodes: 4, code: { dataCount: 2, parityCount: 1 } },
+  { nodes: 5, code: { dataCount: 2, parityCount: 1 } },
   { nodes: 5, code: { dataCount: 2, parityCount: 2 } },
   { nodes: 6, code: { dataCount: 4, parityCount: 2 } },
 ]
@@ -76,12 +78,15 @@ class Simulation {
       ...random.pick(SHAPES),
       gateways: 2,
       metaPartitions: random.pick([1, 2]),
+      drivesPerNode: random.pick([1, 1, 1, 2]),
+      zones: random.pick([0, 0, 0, 3]),
       garbageGraceMs: random.pick([500, 2_000]),
     }
     this.#say(JSON.stringify(shape))
     const parts = { time: this.time, complain: this.#complain, say: this.#say }
     const world = new ClusterWorld(this.#seed, shape, parts)
     this.#world = world
+    world.witness.onVacated = (id) => void auditVacated(id, world, this.#complain)
     const clients = new Clients({
       ...{ ...parts, store: world, graceMs: shape.garbageGraceMs },
       // A gateway that can not reach enough nodes says so, whatever is on their drives.
@@ -116,6 +121,8 @@ class Simulation {
       clients.run(count, randomsFor(this.#seed, `client ${number}`), mix),
     )
     // Clients that hurry are done soon.
+    breaker.duel = (between) =>
+      clients.duel(between, randomsFor(this.#seed, `duel ${this.time.ticks}`), mix)
     const breaking = breaker.run(3 + random.below(6), mix.pauseMs < 200 ? 800 : 4_000)
     await Promise.all(working)
     breaker.isOver = true
@@ -124,19 +131,10 @@ class Simulation {
 
   /** As many nodes as the cluster can do without are lost, and the power of all others fails: everything is there still. */
   async #loss(world: ClusterWorld): Promise<void> {
-    const { nodes, shape } = world
-    const left = [...nodes]
-    const { decisions } = nodes[0]!.served!.metadata
-    // A minority of the replicas of any partition.
-    const most = Array.from({ length: shape.metaPartitions }, (_, id) =>
-      Math.floor(((decisions.get(id)?.replicas.length ?? 1) - 1) / 2),
-    )
-    for (const node of nodes) await node.kill(NOTHING)
-    for (let lost = 0; lost < Math.min(shape.code.parityCount, ...most); lost += 1) {
-      const [gone] = left.splice(this.#random.below(left.length), 1)
-      this.#say(`${gone!.name} is lost`)
-    }
-    for (const node of left) node.start()
+    const lost = await drawLoss(world, this.#random)
+    for (const node of world.nodes) await node.kill(NOTHING)
+    for (const { name } of lost) this.#say(`${name} is lost`)
+    for (const node of world.nodes) if (!lost.includes(node)) node.start()
     await this.time.sleep(15_000)
   }
 

@@ -8,6 +8,9 @@ import type { SimProcess } from '../machine.ts'
 export class Witness {
   /** Reigns so far. */
   reigns = 0
+  /** Called for a drive that nothing names any more, by the word of a state: once for each time that it was closed. */
+  onVacated: (driveId: number) => void = () => {}
+  readonly #vacated = new Set<string>()
   readonly #complain: (trouble: string) => void
   readonly #states = new Map<number, string>()
   /** Who reigned, by partition and epoch. */
@@ -24,6 +27,7 @@ export class Witness {
       if (!process.isAlive) return
       if (state.epoch < last) this.#complain(`I9: epoch ${state.epoch} comes after ${last}`)
       last = state.epoch
+      this.#lookForVacated(state)
       const text = JSON.stringify(state)
       const known = this.#states.get(state.epoch)
       if (known === undefined) this.#states.set(state.epoch, text)
@@ -31,6 +35,15 @@ export class Witness {
     }
     note(coordinator.state)
     coordinator.watch(note)
+  }
+
+  #lookForVacated({ map }: ClusterState): void {
+    for (const { id, isVacated, closedEpoch } of map.drives) {
+      const name = `${id} ${closedEpoch}`
+      if (!isVacated || this.#vacated.has(name)) continue
+      this.#vacated.add(name)
+      this.onVacated(id)
+    }
   }
 
   /** One process reigns in an epoch of a partition, and once. */

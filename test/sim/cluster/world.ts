@@ -1,5 +1,6 @@
 // A simulated cluster: an etcd, nodes with drives, gateways, and the network between them, all from one seed.
 import { MatrixId } from '../../../src/kit/erasure-code.ts'
+import type { MetadataPartition } from '../../../src/metadata/contract.ts'
 import type { ClusterState } from '../../../src/placement/coordinator.ts'
 import { EtcdCoordinator } from '../../../src/placement/coordinator-etcd.ts'
 import { EtcdClient } from '../../../src/placement/etcd/etcd-client.ts'
@@ -20,6 +21,9 @@ export interface ClusterShape {
   gateways: number
   code: { dataCount: number; parityCount: number }
   metaPartitions: number
+  drivesPerNode: number
+  /** Nodes are in so many zones in turn; 0: in none. */
+  zones: number
   garbageGraceMs: number
 }
 
@@ -31,6 +35,9 @@ export interface ClusterWorldParts {
 
 /** Of a cluster in which nothing is broken yet. */
 const BEGUN_WITHIN_MS = 120_000
+
+/** Drives of one node are so far from each other in number. */
+const NODES_MAX = 10
 
 const EPOCH_MS = 1_700_000_000_000
 
@@ -64,7 +71,11 @@ export class ClusterWorld implements ServedStore {
       opened: (coordinator, process) => this.witness.watchState(coordinator, process),
       serving: (node, name, process) => this.witness.watchReigns(node, name, process),
     }
-    this.nodes = upTo(shape.nodes).map((number) => new SimNode(number, [number], around))
+    const { drivesPerNode, zones } = shape
+    this.nodes = upTo(shape.nodes).map((number) => {
+      const driveIds = upTo(drivesPerNode).map((drive) => number + (drive - 1) * NODES_MAX)
+      return new SimNode(number, { driveIds, zones }, around)
+    })
     this.gateways = upTo(shape.gateways).map((number) => new SimGateway(number, around))
   }
 
@@ -86,10 +97,7 @@ export class ClusterWorld implements ServedStore {
   async served(): Promise<Serving> {
     for (;;) {
       const up = this.gateways.filter(({ served }) => served !== undefined)
-      if (up.length > 0) {
-        const { served, process } = this.#chance.pick(up)
-        return { objects: served!.store.objects, process: process! }
-      }
+      if (up.length > 0) return servingOf(this.#chance.pick(up))!
       await this.time.sleep(100)
     }
   }
@@ -99,6 +107,14 @@ export class ClusterWorld implements ServedStore {
     const known = ({ coordinator }: SimGateway): number =>
       Object.keys(coordinator?.state.buckets ?? {}).length
     while (this.gateways.some((gateway) => known(gateway) < count)) await this.time.sleep(100)
+  }
+
+  /** The metadata partitions, where they are led now; without those that nobody leads. */
+  get ledPartitions(): MetadataPartition[] {
+    return upTo(this.shape.metaPartitions).flatMap((number) => {
+      const led = this.nodes.flatMap(({ served }) => served?.metadata.led.find(number - 1) ?? [])
+      return led.slice(0, 1)
+    })
   }
 
   get members(): (SimNode | SimGateway)[] {
@@ -140,6 +156,11 @@ export class ClusterWorld implements ServedStore {
       },
     }
   }
+}
+
+/** What clients see of a gateway, while it serves. */
+export function servingOf({ served, process }: SimGateway): Serving | undefined {
+  return served && process && { objects: served.store.objects, process }
 }
 
 function upTo(count: number): number[] {

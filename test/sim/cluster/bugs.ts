@@ -1,0 +1,131 @@
+// Deliberate bugs of a cluster: each forgets a rule between machines. The simulation of a whole cluster must find all of them.
+import type { Bug } from '../bugs.ts'
+
+/** Each is found within 500 seeds. */
+export const CLUSTER_BUGS: readonly Bug[] = [
+  {
+    name: 'a replica takes entries of a reign that is over',
+    edits: [
+      {
+        file: 'metadata/replication/replica-log.js',
+        text: 'if (epoch < this.#promised) {',
+        by: "if (epoch < this.#promised && message.kind !== 'append') {",
+      },
+      {
+        file: 'metadata/replication/replica-log.js',
+        text: 'if (epoch === this.#promised)',
+        by: 'if (epoch <= this.#promised)',
+      },
+    ],
+  },
+  {
+    name: 'a promise is forgotten with a restart',
+    edits: [
+      {
+        file: 'metadata/replication/replica-log.js',
+        text: "return [{ kind: 'promise', epoch }];",
+        by: 'return [];',
+      },
+    ],
+  },
+  {
+    name: 'who leads a partition answers questions without a round',
+    edits: [{ file: 'metadata/confirmed-partition.js', text: 'await confirm();', by: '' }],
+  },
+  {
+    name: 'an epoch is used again after a restart',
+    edits: [
+      {
+        file: 'metadata/replication/partition-replica.js',
+        text: '(promised % TERMS) + 1',
+        by: 'promised % TERMS',
+      },
+      {
+        file: 'metadata/replication/replica-log.js',
+        text: "assert(epoch > this.#promised, 'a reign begins in an epoch that was never used');",
+        by: '',
+      },
+    ],
+  },
+  {
+    name: 'one replica is enough to acknowledge',
+    edits: [
+      {
+        file: 'metadata/replication/decision.js',
+        text: 'return held[majorityOf(set) - 1];',
+        by: 'return held[0];',
+      },
+    ],
+  },
+  {
+    name: 'a node acknowledges a shard before it is durable',
+    edits: [
+      {
+        file: 'storage-node/segment/appender.js',
+        text: 'await this.#drive.syncFile(file);',
+        by: '',
+      },
+    ],
+  },
+  {
+    name: 'a command that comes again is done again',
+    edits: [{ file: 'metadata/commands/decide.js', text: 'if (!done)', by: 'if (true)' }],
+  },
+  {
+    name: 'a gateway decides a condition by what it finds, and writes without it',
+    edits: [
+      {
+        file: 'objects/objects.js',
+        text: 'const { bucket, key, attributes, conditions, body, signal } = request;',
+        by: `const { bucket, key, attributes, body, signal } = request;
+        const conditions = {};
+        const seen = await this.find(bucket, key);
+        const { ifMatch, ifNoneMatch } = request.conditions;
+        const isRefused = seen.kind === 'found'
+          ? ifNoneMatch || (ifMatch && ifMatch[0] !== seen.object.version.etag)
+          : ifMatch;
+        if (isRefused) return { kind: 'condition-failed', condition: 'If-Match' };`,
+      },
+    ],
+  },
+  {
+    name: 'a listing leaves a partition out',
+    edits: [
+      {
+        file: 'objects/list-pages.js',
+        text: 'const cursors = partitions.map(',
+        by: 'const cursors = partitions.slice(-1).map(',
+      },
+    ],
+  },
+  {
+    name: 'the record of a partition is written over whatever another wrote meanwhile',
+    edits: [
+      {
+        file: 'placement/etcd/partition-records.js',
+        text: '{ key: keyOf(partitionId), modRevision: revisionIn(image, partitionId) },',
+        by: '',
+      },
+    ],
+  },
+  {
+    name: 'the map is written over whatever another wrote meanwhile',
+    edits: [
+      {
+        file: 'placement/coordinator-etcd.js',
+        text: 'compare: [{ key: HEAD_KEY, modRevision: onRevision }],',
+        by: 'compare: [],',
+      },
+    ],
+  },
+  {
+    name: 'etcd is believed though it is older than what is known',
+    edits: [
+      {
+        file: 'placement/etcd/mirror.js',
+        text: 'if (restored !== undefined)',
+        by: 'if (restored === null)',
+      },
+    ],
+  },
+]

@@ -91,6 +91,18 @@ export const CLUSTER_RESTORE_OPTIONS: readonly OptionSpec[] = [
   },
 ]
 
+/** Options of `kintsugi cluster recover`. */
+export const CLUSTER_RECOVER_OPTIONS: readonly OptionSpec[] = [
+  ...ETCD_OPTIONS,
+  { name: 'dry-run', help: 'say what would come out, and change nothing' },
+  { name: 'yes', help: 'do it; without it only what is lost is said' },
+  {
+    name: 'without-missing',
+    help: 'nodes and drives that do not answer are gone for good: go on without what only they have',
+  },
+  ...NODE_TLS_OPTIONS,
+]
+
 /** Options of `kintsugi node join`. */
 export const NODE_JOIN_OPTIONS: readonly OptionSpec[] = [
   {
@@ -193,6 +205,14 @@ export interface ClusterRestoreConfig {
   forsakesEtcd: boolean
 }
 
+/** Everything that `kintsugi cluster recover` was told. */
+export interface ClusterRecoverConfig {
+  etcd: EtcdConfig
+  mode: 'plan' | 'rehearse' | 'recover'
+  withoutMissing: boolean
+  nodeTls?: Required<TlsFiles>
+}
+
 /** Everything that `kintsugi node join` was told. */
 export interface NodeJoinConfig {
   stateDirectory: string
@@ -258,6 +278,21 @@ export async function loadClusterRestoreConfig(
     etcd: readEtcd(settings, sources),
     directories: sources.directories,
     forsakesEtcd: readSwitch('forsake-etcd', settings['forsake-etcd']?.[0]),
+  })
+}
+
+/** Throws ConfigError. */
+export async function loadClusterRecoverConfig(
+  sources: ConfigSources,
+): Promise<ClusterRecoverConfig> {
+  const settings = await composeSettings(CLUSTER_RECOVER_OPTIONS, sources)
+  const nodeTls = readNodeTls(settings)
+  const isSet = (name: string): boolean => readSwitch(name, settings[name]?.[0])
+  return Object.freeze({
+    etcd: readEtcd(settings, sources),
+    mode: isSet('dry-run') ? 'rehearse' : isSet('yes') ? 'recover' : 'plan',
+    withoutMissing: isSet('without-missing'),
+    ...(nodeTls ? { nodeTls } : {}),
   })
 }
 

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { SERVE_OPTIONS } from '../src/config.ts'
 import {
   CLUSTER_INIT_OPTIONS,
+  CLUSTER_RECOVER_OPTIONS,
   CLUSTER_RESTORE_OPTIONS,
   GATEWAY_OPTIONS,
   NODE_OPTIONS,
@@ -173,7 +174,9 @@ t.test('options', async (t) => {
   const guide = files.find(({ path }) => path === 'docs/guides/cluster.md')?.text ?? ''
   const ofServe = new Set(SERVE_OPTIONS.map(({ name }) => name))
   const ofGateways = GATEWAY_OPTIONS.filter(({ name }) => !ofServe.has(name))
-  const ofCluster = [...CLUSTER_INIT_OPTIONS, ...CLUSTER_RESTORE_OPTIONS]
+  const ofCluster = [
+    ...[...CLUSTER_INIT_OPTIONS, ...CLUSTER_RESTORE_OPTIONS, ...CLUSTER_RECOVER_OPTIONS],
+  ]
   isTidy(t, checkOptions(guide, [...ofCluster, ...NODE_OPTIONS, ...ofGateways]))
 })
 

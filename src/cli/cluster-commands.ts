@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import {
   CLUSTER_INIT_OPTIONS,
+  CLUSTER_RECOVER_OPTIONS,
   CLUSTER_RESTORE_OPTIONS,
   CLUSTER_TOKEN_OPTIONS,
   GATEWAY_OPTIONS,
@@ -15,7 +16,7 @@ import { leaveFrom, namedOptions, optionOf, QUIET } from './command-line.ts'
 export function clusterCommand(): Command {
   const command = new Command('cluster')
     .description(
-      'A cluster of many machines with etcd between them: init, token, restore-coordinator.',
+      'A cluster of many machines with etcd between them: init, token, restore-coordinator, recover.',
     )
     .exitOverride((error) => leaveFrom('cluster', error))
     .configureOutput(QUIET)
@@ -33,7 +34,11 @@ export function clusterCommand(): Command {
     const { clusterTokenCommand } = await import('./cluster.ts')
     await clusterTokenCommand({ options: namedOptions(token), json: isJson(token) })
   })
-  return command.addCommand(init).addCommand(token).addCommand(restoreCommand())
+  return command
+    .addCommand(init)
+    .addCommand(token)
+    .addCommand(restoreCommand())
+    .addCommand(recoverCommand())
 }
 
 function restoreCommand(): Command {
@@ -51,6 +56,19 @@ function restoreCommand(): Command {
     const { restoreCoordinatorCommand } = await import('./restore-coordinator.ts')
     const words = { directories, options: namedOptions(command), json: isJson(command) }
     await restoreCoordinatorCommand(words)
+  })
+  return command
+}
+
+function recoverCommand(): Command {
+  const command = tableCommand('recover', 'cluster recover', CLUSTER_RECOVER_OPTIONS)
+    .description(
+      'The last resort, while the nodes run: metadata partitions that lost most of their replicas go on with what one of them has, or are made again.',
+    )
+    .option('--json', 'answer for programs')
+  command.action(async () => {
+    const { recoverClusterCommand } = await import('./recover-cluster.ts')
+    await recoverClusterCommand({ options: namedOptions(command), json: isJson(command) })
   })
   return command
 }

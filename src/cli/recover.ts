@@ -44,7 +44,8 @@ export function showRecovery(outcome: RecoverOutcome): string[] {
   return [...lines, end[mode], ...(mode === 'plan' ? [] : CAVEATS)]
 }
 
-const CAVEATS = [
+/** What is to be said of everything that was made again. */
+export const CAVEATS = [
   'What can not be known: what was deleted since the dump may be there again, a write that was refused may look like one that was',
   'done, and empty objects, tags, locks and delete markers are those of the dump. Objects made from shards alone are marked',
   'unconfirmed (kintsugi inspect). No shard was deleted, and none that no object names will be until kintsugi release-orphans.',
@@ -82,7 +83,13 @@ function showPartition(
   const dump = dumpMs === undefined ? 'no dump' : `a dump of ${showTime(dumpMs)}`
   const behind = replayed > 0 ? `, and ${replayed} entries of logs behind it` : ''
   const head = `Partition ${partition}: all replicas are lost; there is ${dump}${behind}.`
-  if (!report) return [head]
+  return report ? [head, ...showReport(report, buckets)] : [head]
+}
+
+type Report = NonNullable<RecoverOutcome['partitions'][number]['report']>
+
+/** What became of a partition that was made again. */
+export function showReport(report: Report, buckets: RecoverOutcome['buckets']): string[] {
   const { dumpedRows, unconfirmed, strangers } = report
   const list = (what: string, noted: typeof report.gone): string[] => {
     if (noted.length === 0) return []
@@ -93,7 +100,6 @@ function showPartition(
     return [`  ${noted.length} ${what}:`, ...names]
   }
   return [
-    head,
     `  ${dumpedRows} rows from the dump, ${unconfirmed} versions from shards alone`,
     ...list('named by the dump, but no shard is left (deleted since, or lost)', report.gone),
     ...list('have too few shards to be read', report.damaged),

@@ -1,6 +1,6 @@
 // How a cluster stands, as far as a gateway knows: from the map, from etcd as it was last read, and from who answers.
 import { inspectObject } from '../embedded/inspect-object.ts'
-import type { HealingStatus, MoveStatus } from '../gateway/admin-api.ts'
+import type { HealingStatus, MoveStatus, OrphansReleased } from '../gateway/admin-api.ts'
 import type {
   ClusterApi,
   ClusterDriveStatus,
@@ -13,6 +13,7 @@ import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import { type MapDrive, metaPartitionIds, nodeIdsOf } from '../placement/cluster-map.ts'
 import type { ClusterState } from '../placement/coordinator.ts'
+import { releaseOrphans } from '../placement/coordinator-changes.ts'
 import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import type { NodeRegistry } from '../placement/etcd/node-registry.ts'
 import type { PartitionRecords } from '../placement/etcd/partition-records.ts'
@@ -62,6 +63,7 @@ export function openClusterApi(outside: ClusterStatusParts): ClusterApi {
       ...movingOf(await describeNodes(parts), coordinator.state),
     }),
     beginHeal: () => beginClusterHeal(parts),
+    releaseOrphans: () => letOrphansGo(coordinator),
     map: async ({ withTable }) => {
       const described = await describeNodes(parts)
       return viewMap({
@@ -72,6 +74,15 @@ export function openClusterApi(outside: ClusterStatusParts): ClusterApi {
     },
     ...{ drives, nodes: drives.nodes },
   }
+}
+
+async function letOrphansGo(
+  coordinator: Pick<EtcdCoordinator, 'state' | 'decide'>,
+): Promise<OrphansReleased> {
+  const { orphanHold } = coordinator.state
+  if (orphanHold === undefined) return {}
+  await coordinator.decide(releaseOrphans())
+  return { heldSinceMs: orphanHold.sinceMs }
 }
 
 function movingOf(described: Described, state: ClusterState): { moves?: MoveStatus } {

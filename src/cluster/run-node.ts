@@ -32,6 +32,7 @@ import { openNodeFiles } from './node-files.ts'
 import { type NodeMetadata, openNodeMetadata } from './node-metadata.ts'
 import type { NodePulse } from './node-pulse.ts'
 import { readinessOfNode } from './node-readiness.ts'
+import { openRecoveryService } from './node-recovery.ts'
 import { openNodeStorage } from './node-storage.ts'
 import type { NodeTuning } from './node-tuning.ts'
 import { NodeUpkeep } from './node-upkeep.ts'
@@ -113,9 +114,10 @@ export async function runNode(
     moves: () => upkeep.progress()?.moves,
     counts: () => counts.counts,
   })
+  const recovery = openRecoveryService({ ...parts, ...metadata, storage }, opened)
   const service = joinServices([
     ...[shards, answerPings(world.clock), answerWhomItHears(() => pulse.list())],
-    ...[...metadata.services, drives],
+    ...[...metadata.services, drives, recovery],
     new UpkeepService({ findLed, primaries, upkeep }),
   ])
   const origin = await parts.listen(service)

@@ -1,4 +1,4 @@
-// What the shards of all drives tell of the blobs of a metadata partition: for `kintsugi recover`.
+// What shards tell of the blobs of a metadata partition: for `kintsugi recover`, on one machine and in a cluster.
 import { SEAL_PLAIN_BYTES, SEAL_TAG_BYTES } from '../encryption/seal-format.ts'
 import { shardCount } from '../kit/erasure-code.ts'
 import { decodeLabel } from '../metadata/label.ts'
@@ -7,27 +7,39 @@ import { MISSING_SLOT } from '../metadata/records.ts'
 import type { ClusterMap } from '../placement/cluster-map.ts'
 import { metaPartitionOf, partitionOfKey } from '../placement/place.ts'
 import type { ShardDescription } from '../storage-node/contract.ts'
+import type { WholeShard } from '../storage-node/recovery/recovery-messages.ts'
 import type { ShardStore } from '../storage-node/shard-store.ts'
 
-/** All blobs of a partition, with the drives on which a whole header and tail were found. One partition at a time bounds memory. */
-export async function findBlobs(
+/** All shards of a metadata partition of which header and tail are whole. */
+export async function* wholeShards(
   partition: number,
-  { stores, map }: { stores: ReadonlyMap<number, ShardStore>; map: ClusterMap },
-): Promise<FoundBlob[]> {
-  const found = new Map<string, FoundBlob>()
+  {
+    stores,
+    map,
+    signal,
+  }: { stores: ReadonlyMap<number, ShardStore>; map: ClusterMap; signal?: AbortSignal },
+): AsyncGenerator<WholeShard> {
   for (const [driveId, store] of stores) {
     for await (const description of store.scan()) {
+      signal?.throwIfAborted()
       const { bucketId, key } = description
       // Not the partition of its header: where the seed was lost, keys have another one now.
       const now = partitionOfKey(map, bucketId, key)
       if (metaPartitionOf(map, now) !== partition) continue
-      if (!(await isWhole(store, description))) continue
-      const { uid, part, slot } = description.id
-      const name = `${uid}.${part}`
-      const blob = found.get(name) ?? newBlob(description)
-      found.set(name, blob)
-      if (blob.blob.drives[slot] === MISSING_SLOT) blob.blob.drives[slot] = driveId
+      if (await isWhole(store, description)) yield { driveId, description }
     }
+  }
+}
+
+/** The blobs that these shards are of, with their drives. One partition at a time bounds memory. */
+export async function gatherBlobs(shards: AsyncIterable<WholeShard>): Promise<FoundBlob[]> {
+  const found = new Map<string, FoundBlob>()
+  for await (const { driveId, description } of shards) {
+    const { uid, part, slot } = description.id
+    const name = `${uid}.${part}`
+    const blob = found.get(name) ?? newBlob(description)
+    found.set(name, blob)
+    if (blob.blob.drives[slot] === MISSING_SLOT) blob.blob.drives[slot] = driveId
   }
   return [...found.values()]
 }

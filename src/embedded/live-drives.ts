@@ -122,6 +122,11 @@ export class LiveDrives {
     return [...this.#stores.values()].filter(({ isOpen }) => isOpen)
   }
 
+  /** The same, by the ids of their drives. */
+  storesOfDrives(): Map<number, ShardStore> {
+    return new Map([...this.#stores].filter(([, { isOpen }]) => isOpen))
+  }
+
   /** The drive with that id, working or failed. */
   find(driveId: number): Drive | undefined {
     return this.#drives.get(driveId)

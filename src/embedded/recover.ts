@@ -17,7 +17,7 @@ import { inspectDrive } from '../storage-node/drive-format.ts'
 import { findDumps } from '../storage-node/dump/dump-files.ts'
 import { MetadataHost } from '../storage-node/metadata-host/metadata-host.ts'
 import { ShardStore } from '../storage-node/shard-store.ts'
-import { findBlobs } from './find-blobs.ts'
+import { gatherBlobs, wholeShards } from './find-blobs.ts'
 import { readNewest } from './newest-dump.ts'
 import { type RemadeCoordinator, remakeCoordinator } from './remake-coordinator.ts'
 import { startStore } from './start-store.ts'
@@ -164,7 +164,7 @@ async function recoverAll(
     }
     const { rows, report } = await rebuildRows({
       ...(found ? { dump: found } : {}),
-      blobs: await findBlobs(partition, { stores, map: state.map }),
+      blobs: await gatherBlobs(wholeShards(partition, { stores, map: state.map })),
       buckets: bucketsOf(state),
       nowMs: world.clock.now(),
     })
@@ -193,7 +193,8 @@ function refuseAbsent(host: MetadataHost): void {
   )
 }
 
-function bucketsOf({ buckets }: ClusterState): Map<number, { versioned: boolean }> {
+/** The buckets that there are, and whether they keep versions. */
+export function bucketsOf({ buckets }: ClusterState): Map<number, { versioned: boolean }> {
   return new Map(
     Object.values(buckets).map(({ id, settings }) => [
       id,

@@ -80,6 +80,10 @@ const CLUSTER_RESOURCES: Resources<ClusterApi> = new Map<string, AdminResource<C
     },
   ],
   [
+    'orphans/release',
+    { parameters: [], methods: { POST: async ({ api }) => api.releaseOrphans() } },
+  ],
+  [
     'map',
     {
       parameters: ['table'],

@@ -7,6 +7,7 @@ import type {
   HealBegun,
   HealingStatus,
   MoveStatus,
+  OrphansReleased,
 } from './admin-api.ts'
 
 /** All drives of a node are to be emptied, or not any more. */
@@ -132,4 +133,6 @@ export interface ClusterApi {
   map(options: { withTable: boolean }): Promise<MapView>
   drives: DrivesApi
   nodes: NodesApi
+  /** As AdminApi.releaseOrphans(). */
+  releaseOrphans(): Promise<OrphansReleased>
 }

@@ -337,6 +337,11 @@ export function replaceReplicas(
   })
 }
 
+/** From now on no shard is deleted for want of a row that names it: rows are about to be made again. */
+export function holdOrphans(nowMs: number): Change {
+  return (state) => (state.orphanHold ? undefined : { ...state, orphanHold: { sinceMs: nowMs } })
+}
+
 /** Shards that no row names may be deleted again. */
 export function releaseOrphans(): Change {
   return ({ orphanHold, ...state }) => (orphanHold ? state : undefined)

@@ -2,6 +2,7 @@
 import t from 'tap'
 import {
   loadClusterInitConfig,
+  loadClusterRecoverConfig,
   loadGatewayConfig,
   loadNodeConfig,
   loadNodeJoinConfig,
@@ -27,6 +28,22 @@ t.test('a cluster that is made', async (t) => {
     allowsUnsafeLayout: false,
     code: { dataCount: 4, parityCount: 2 },
   })
+})
+
+t.test('a recovery changes nothing unless it is told to', async (t) => {
+  const load = (options: ConfigSources['options']) =>
+    loadClusterRecoverConfig(sources({ etcd: ETCD, ...options }))
+  t.same(await load({}), {
+    etcd: { endpoints: [ETCD], prefix: '/kintsugi/' },
+    mode: 'plan',
+    withoutMissing: false,
+  })
+  t.match(await load({ yes: 'true', 'without-missing': 'true' }), {
+    mode: 'recover',
+    withoutMissing: true,
+  })
+  t.match(await load({ yes: 'true', 'dry-run': 'true' }), { mode: 'rehearse' })
+  await t.rejects(loadClusterRecoverConfig(sources({ yes: 'true' })), ConfigError)
 })
 
 t.test('a node', async (t) => {

@@ -1,6 +1,6 @@
 // The seams of replicated partitions: what a host of replicas needs of the coordinator and of other hosts, and what it
 // gives to those who serve a partition. Protocol: docs/formats/replication.md.
-import type { LogPosition, PartitionLog } from '../../metadata/log/contract.ts'
+import type { LogPosition, PartitionLog, RowBatch } from '../../metadata/log/contract.ts'
 import type { Decision, ReplicaId } from '../../metadata/replication/decision.ts'
 
 /** What the coordinator decided of every partition, as last heard: perhaps not the latest. */
@@ -27,6 +27,20 @@ export interface RowsPage {
   /** All pages of one copy are of the same position. */
   position: LogPosition
   rows: readonly CopiedRow[]
+}
+
+/**
+ * How it is with a replica that is to be on a drive. `gone`: the drive is open, and does not have it. `closed`: nothing is known of it,
+ * for the drive is not open. `damaged`: it lost something, or differs from the others.
+ */
+export type ReplicaStanding =
+  /** `end`: of its log, whether that was committed or not. */
+  { kind: 'lives'; end: LogPosition } | { kind: 'damaged' } | { kind: 'gone' } | { kind: 'closed' }
+
+/** Changes of rows, as of the position of the last of them. */
+export interface ChangesPage {
+  position: LogPosition
+  changes: RowBatch
 }
 
 /** Ways to the hosts of other replicas. */

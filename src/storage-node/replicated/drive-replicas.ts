@@ -10,6 +10,8 @@ import { noteClosed } from '../meta-rows/check.ts'
 import type { DriveLogOptions } from '../metalog/drive-log.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 import type { FilesLook } from '../upkeep/file-scrub.ts'
+import type { RowsPage } from './contract.ts'
+import { copyRows } from './copy-rows.ts'
 import { HostedReplica, type HostedReplicaParts } from './hosted-replica.ts'
 import {
   type DamagedReplica,
@@ -58,6 +60,7 @@ export class DriveReplicas {
   #ticksSinceMarker = 0
   #isMarking = false
   #isClosed = false
+  readonly #closing = new AbortController()
 
   private constructor(opened: OpenedDrive, limits: ReplicaLimits, parts: DriveReplicasParts) {
     this.drive = opened.host.drive
@@ -160,10 +163,39 @@ export class DriveReplicas {
     })
   }
 
+  /** Whether all that it has of replicas answers here, or is known to be damaged: what is neither is not there. */
+  get isOpen(): boolean {
+    return !this.#isClosed && this.drive.failure === undefined
+  }
+
+  /** A replica with rows that were made anew, once it is durable; nothing is left of it when they do not come to their end. */
+  async install(
+    partition: number,
+    incarnation: string,
+    pages: AsyncIterable<RowsPage>,
+  ): Promise<void> {
+    const { clock } = this.#parts.world
+    const signal = this.#closing.signal
+    const copied = await copyRows(pages, incarnation, { drive: this.#host, clock, signal })
+    const { slot, position } = copied
+    await this.#making.run(async () => {
+      this.#host.attach(incarnation, slot, position)
+      const state = { ...newReplicaState(slot), promised: position.epoch, last: position }
+      const durable = { ...NEW_REPLICA, promised: position.epoch, base: position }
+      const id = replicaIdOf({ driveId: this.drive.id, incarnation })
+      const found = { partition, state: { ...state, rows: { slot, position } }, durable }
+      const replica = this.#newReplica(id, found)
+      await replica.keepState()
+      this.#replicas.set(id, replica)
+      this.#observe(replica)
+    })
+  }
+
   /** Ends all replicas, makes the rows durable and closes the drive. What hangs on a failed drive is left alone. */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#closing.abort(new Error('the drive is closed'))
     const ending = [...this.#replicas.values()]
     for (const replica of ending) replica.end(new Error('the drive is closed'))
     const closed = this.#closeFiles(ending)

@@ -6,16 +6,17 @@ import type { LogPosition } from '../../metadata/log/contract.ts'
 import { decodeBatch, type LogEntry } from '../../metadata/log/entry.ts'
 import { type Decision, type ReplicaId, votersOf } from '../../metadata/replication/decision.ts'
 import type { DurableState, Effect, Limits } from '../../metadata/replication/effects.ts'
-import { positionOf } from '../../metadata/replication/log-tail.ts'
+import { type LogTail, positionOf } from '../../metadata/replication/log-tail.ts'
 import type { Envelope, Message } from '../../metadata/replication/message.ts'
 import { PartitionReplica } from '../../metadata/replication/partition-replica.ts'
 import { parseReplicaId } from '../../metadata/replication/replica-id.ts'
 import { mayRetire } from '../../metadata/replication/replica-log.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
 import { Pacer } from '../upkeep/pacer.ts'
-import type { Decisions, Reigning, ReplicaStatus, RowsPage } from './contract.ts'
+import type { ChangesPage, Decisions, Reigning, ReplicaStatus, RowsPage } from './contract.ts'
 import { copyRows } from './copy-rows.ts'
 import { HostedReign } from './hosted-reign.ts'
+import { readToEnd } from './read-to-end.ts'
 import { ReignRows } from './reign-rows.ts'
 import { RowsRenewal } from './renew-rows.ts'
 import type { ReplicaDrive } from './replica-drive.ts'
@@ -203,6 +204,20 @@ export class HostedReplica {
     const ended = AbortSignal.any([signal, this.ended])
     const see = (look: () => void): void => this.#rows.see(look)
     return readRows({ drive: this.drive, slot: () => this.#slot, see }, ended)
+  }
+
+  /** Where its log ends, whether that was committed or not. */
+  get logEnd(): LogPosition {
+    return this.#core.log.tail.last
+  }
+
+  /** Its rows, and behind them its log: what it would lead on with. Throws when rows are not those of the others. */
+  readToEnd(signal: AbortSignal): AsyncGenerator<ChangesPage> {
+    if (this.#differs) throw new Error('these rows are not those of the others')
+    const ended = AbortSignal.any([signal, this.ended])
+    const see = (look: () => void): void => this.#rows.see(look)
+    const tail = (): LogTail => this.#core.log.tail
+    return readToEnd({ drive: this.drive, slot: () => this.#slot, see, tail }, ended)
   }
 
   /** Whether nobody counts on it, and nobody spoke with it for so many ticks. */

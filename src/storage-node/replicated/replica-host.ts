@@ -19,8 +19,10 @@ import { openRowsLevel } from '../meta-rows/open.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 import type { FilesLook } from '../upkeep/file-scrub.ts'
 import type {
+  ChangesPage,
   Decisions,
   Reigning,
+  ReplicaStanding,
   ReplicaStatus,
   ReplicasOfNode,
   ReplicaTransport,
@@ -148,6 +150,32 @@ export class ReplicaHost implements ReplicasOfNode {
     const name = parseReplicaId(id)
     assert(name !== undefined, 'the coordinator gives names of replicas')
     await this.#driveOf(name.driveId).found(partition, name.incarnation)
+  }
+
+  /** How it is with a replica that is to be on a drive of this node. */
+  standing(id: ReplicaId, partition: number): ReplicaStanding {
+    const name = parseReplicaId(id)
+    const drive = name && this.#drives.get(name.driveId)
+    if (!drive?.isOpen) return { kind: 'closed' }
+    const replica = drive.replicas.get(id)
+    if (replica?.partition !== partition) {
+      return { kind: drive.isDamaged(id) ? 'damaged' : 'gone' }
+    }
+    // Others have the rows, or nobody has.
+    if (this.#suspects.get(id) !== undefined) return { kind: 'damaged' }
+    return { kind: 'lives', end: replica.logEnd }
+  }
+
+  /** All that a replica has that lives here: rows, and behind them its log. */
+  readReplica(id: ReplicaId, partition: number, signal: AbortSignal): AsyncGenerator<ChangesPage> {
+    return this.#need(id, partition).readToEnd(signal)
+  }
+
+  /** Makes a replica under a new name with these rows, durably. It counts for nothing before a record names it. */
+  async install(id: ReplicaId, partition: number, pages: AsyncIterable<RowsPage>): Promise<void> {
+    const name = parseReplicaId(id)
+    assert(name !== undefined, 'a new replica has a name')
+    await this.#driveOf(name.driveId).install(partition, name.incarnation, pages)
   }
 
   /** What the rows of a replica that lives here come to, as of exactly `sequence`; ends with the signal. Throws when it does not live here. */

@@ -1,9 +1,8 @@
 // What a node answers to the hosts of replicas on other nodes.
-import { Overloaded } from '../../kit/semaphore.ts'
 import type { World } from '../../kit/world.ts'
+import { HeldPages } from '../rpc/held-pages.ts'
 import { MessageType } from '../rpc/messages.ts'
 import type { NodeService, RequestContext } from '../rpc/node-service.ts'
-import { BadMessage } from '../rpc/trouble.ts'
 import type { ReplicasOfNode, RowsPage } from './contract.ts'
 import type { PeerTransport } from './peer-transport.ts'
 import {
@@ -24,18 +23,7 @@ export interface ReplicaServiceParts {
   transport: Pick<PeerTransport, 'takeFor'>
 }
 
-/** Rows that are being copied away. */
-interface Copy {
-  pages: AsyncIterator<RowsPage>
-  ending: AbortController
-  index: number
-  /** That of `index`: asked for again it is given again. */
-  page: Promise<RowsPage | undefined>
-  usedMs: number
-}
-
 const COPIES_MAX = 8
-const IDLE_MS = 60_000
 // A page, and a large row at its end.
 const PAGE_ROOM_BYTES = 2 * 1024 * 1024
 
@@ -44,11 +32,12 @@ export class ReplicaService implements NodeService {
   readonly messages: NodeService['messages']
   readonly streams: NodeService['streams'] = new Map()
   readonly #parts: ReplicaServiceParts
-  readonly #copies = new Map<string, Copy>()
+  readonly #copies: HeldPages<RowsPage>
   readonly #jobs: RowJobs
 
   constructor(parts: ReplicaServiceParts) {
     this.#parts = parts
+    this.#copies = new HeldPages(COPIES_MAX, parts.world.clock)
     this.#jobs = new RowJobs(parts)
     this.messages = new Map([
       [MessageType.Metadata, (body, context) => this.#answer(decodeRequest(body), context)],
@@ -57,7 +46,7 @@ export class ReplicaService implements NodeService {
 
   /** Ends copies that are under way. */
   close(): void {
-    for (const name of [...this.#copies.keys()]) this.#end(name)
+    this.#copies.close()
     this.#jobs.close()
   }
 
@@ -73,9 +62,9 @@ export class ReplicaService implements NodeService {
         return encodeFlag(host.lives(request.replica, request.partition))
       case 'page':
         await context.holdAnswer(PAGE_ROOM_BYTES)
-        return encodePage(await this.#page(`${context.from} ${request.copy}`, request))
+        return encodePage(await this.#page(context.from, request))
       case 'end-copy':
-        this.#end(`${context.from} ${request.copy}`)
+        this.#copies.end(`${context.from} ${request.copy}`)
         return new Uint8Array()
       case 'digest':
         return encodeDigest(
@@ -95,52 +84,11 @@ export class ReplicaService implements NodeService {
   }
 
   async #page(
-    name: string,
-    request: ReplicaRequest & { kind: 'page' },
+    from: string,
+    { copy, index, source, partition }: ReplicaRequest & { kind: 'page' },
   ): Promise<RowsPage | undefined> {
-    const copy = this.#copies.get(name) ?? this.#begin(name, request)
-    copy.usedMs = this.#parts.world.clock.monotonicMs()
-    if (request.index === copy.index + 1) {
-      copy.index = request.index
-      copy.page = next(copy.pages)
-    } else if (request.index !== copy.index) throw new BadMessage('pages are asked for in order')
-    return await copy.page
+    return await this.#copies.page(`${from} ${copy}`, index, (signal) =>
+      this.#parts.host.serveRows(source, partition, signal),
+    )
   }
-
-  #begin(name: string, { index, source, partition }: ReplicaRequest & { kind: 'page' }): Copy {
-    if (index !== 0) throw new BadMessage('the copy of rows is not known any more')
-    if (this.#copies.size >= COPIES_MAX) throw new Overloaded('too many copies of rows are made')
-    const ending = new AbortController()
-    const rows = this.#parts.host.serveRows(source, partition, ending.signal)
-    const pages = rows[Symbol.asyncIterator]()
-    const usedMs = this.#parts.world.clock.monotonicMs()
-    const copy: Copy = { pages, ending, index: 0, page: next(pages), usedMs }
-    this.#copies.set(name, copy)
-    void this.#endWhenIdle(name, copy)
-    return copy
-  }
-
-  /** Who asks for no more pages may have gone: what is read for it must not be held for ever. */
-  async #endWhenIdle(name: string, copy: Copy): Promise<void> {
-    const { clock } = this.#parts.world
-    while (!copy.ending.signal.aborted) {
-      await clock.sleep(IDLE_MS, copy.ending.signal).catch(() => undefined) // It was ended.
-      if (clock.monotonicMs() - copy.usedMs >= IDLE_MS) this.#end(name)
-    }
-  }
-
-  #end(name: string): void {
-    const copy = this.#copies.get(name)
-    if (copy === undefined) return
-    this.#copies.delete(name)
-    copy.ending.abort(new Error('the copy was ended'))
-    // It fails because it was ended: nobody waits for it.
-    copy.page.catch(() => undefined)
-    copy.pages.return?.().catch(() => undefined)
-  }
-}
-
-async function next(pages: AsyncIterator<RowsPage>): Promise<RowsPage | undefined> {
-  const result = await pages.next()
-  return result.done ? undefined : result.value
 }

@@ -38,6 +38,8 @@ export const MessageType = {
   DescribeDrives: 72,
   /** A directory of the node is to become a drive. */
   EnterDrive: 73,
+  /** A recovery of the cluster asks, or brings rows. */
+  Recover: 80,
 } as const
 
 /** One request of a batch. `id` is of this batch only; `deadlineMs` on the clock of who is asked. */

@@ -1,0 +1,97 @@
+// Which metadata partitions of a cluster have lost the majority of their replicas, and what is left of them. Nothing is changed, and
+// what does not answer is never taken for lost.
+import type { LogPosition } from '../metadata/log/contract.ts'
+import type { ReplicaId } from '../metadata/replication/decision.ts'
+import { comparePositions } from '../metadata/replication/log-tail.ts'
+import { parseReplicaId, replicaIdOf } from '../metadata/replication/replica-id.ts'
+import type { Replica } from '../placement/coordinator.ts'
+import type { PartitionRecord } from '../placement/etcd/leadership.ts'
+import type { RemoteRecovery } from '../storage-node/recovery/remote-recovery.ts'
+import type { ReplicaStanding } from '../storage-node/replicated/contract.ts'
+import { NodeUnreachable } from '../storage-node/rpc/trouble.ts'
+
+/** A replica of the record. `closed` also stands for a node that does not answer. */
+export interface SeenReplica {
+  replica: ReplicaId
+  /** Absent where no node has its drive any more. */
+  node?: string
+  standing: ReplicaStanding
+}
+
+/** A partition that nobody can lead as its record is. */
+export interface LostPartition {
+  partition: number
+  record: PartitionRecord
+  replicas: readonly SeenReplica[]
+}
+
+/** A replica that lives. */
+export interface Survivor {
+  replica: ReplicaId
+  node: string
+  /** Of its log. */
+  end: LogPosition
+}
+
+export interface LookParts {
+  recovery: Pick<RemoteRecovery, 'standings'>
+  nodeOf: (driveId: number) => string | undefined
+}
+
+/** Undefined when a majority lives, or when nothing was ever stored in it. */
+export async function lookAtPartition(
+  partition: number,
+  record: PartitionRecord,
+  parts: LookParts,
+): Promise<LostPartition | undefined> {
+  if (neverLed(record)) return undefined
+  const ids = [...new Set([...record.replicas, ...(record.previous ?? [])].map(replicaIdOf))]
+  const replicas = await askNodes(partition, ids, parts)
+  const living = new Set(
+    replicas.filter(({ standing }) => standing.kind === 'lives').map(({ replica }) => replica),
+  )
+  const sets = [record.replicas, ...(record.previous ? [record.previous] : [])]
+  const isWhole = sets.every((set) => 2 * countIn(set, living) > set.length)
+  return isWhole ? undefined : { partition, record, replicas }
+}
+
+/** Those that may have everything, and are not here. */
+export function silentOf({ replicas }: LostPartition): SeenReplica[] {
+  return replicas.filter(({ standing }) => standing.kind === 'closed')
+}
+
+/** The one that lives and whose log goes furthest: it has all that any of those that live has. */
+export function survivorOf({ replicas }: LostPartition): Survivor | undefined {
+  const living = replicas.flatMap(({ replica, node, standing }) =>
+    standing.kind === 'lives' && node !== undefined ? [{ replica, node, end: standing.end }] : [],
+  )
+  return living.sort((left, right) => comparePositions(right.end, left.end))[0]
+}
+
+async function askNodes(
+  partition: number,
+  ids: readonly ReplicaId[],
+  { recovery, nodeOf }: LookParts,
+): Promise<SeenReplica[]> {
+  const seen = ids.map(async (replica): Promise<SeenReplica> => {
+    const node = nodeOf(parseReplicaId(replica)!.driveId)
+    if (node === undefined) return { replica, standing: { kind: 'gone' } }
+    try {
+      const [standing] = await recovery.standings(node, partition, [replica])
+      return { replica, node, standing: standing ?? { kind: 'closed' } }
+    } catch (error) {
+      if (!(error instanceof NodeUnreachable)) throw error
+      return { replica, node, standing: { kind: 'closed' } }
+    }
+  })
+  return await Promise.all(seen)
+}
+
+function countIn(set: readonly Replica[], ids: ReadonlySet<ReplicaId>): number {
+  return set.filter((replica) => ids.has(replicaIdOf(replica))).length
+}
+
+/** Its replicas are made when they are needed: there is nothing to lose. */
+function neverLed({ primary, previous, restoredFrom }: PartitionRecord): boolean {
+  return primary === undefined && previous === undefined && restoredFrom === undefined
+}

@@ -1,0 +1,32 @@
+// What a node has for a recovery of its cluster: replicas, dumps, and the shards on its drives.
+import { wholeShards } from '../embedded/find-blobs.ts'
+import type { ClosingStack } from '../kit/closing-stack.ts'
+import type { World } from '../kit/world.ts'
+import type { Coordinator } from '../placement/coordinator.ts'
+import { type RecoveringHost, RecoveryService } from '../storage-node/recovery/recovery-service.ts'
+import type { NodeStorage } from './node-storage.ts'
+
+export interface NodeRecoveryParts {
+  world: World
+  coordinator: Pick<Coordinator, 'state'>
+  storage: Pick<NodeStorage, 'drives' | 'world'>
+  host: RecoveringHost
+}
+
+/** Answers until what is on `opened` is closed. */
+export function openRecoveryService(
+  { coordinator, storage, host }: NodeRecoveryParts,
+  opened: ClosingStack,
+): RecoveryService {
+  const { drives, world } = storage
+  const service = new RecoveryService({
+    ...{ world, host },
+    drives: () => drives.list().filter(({ failure }) => failure === undefined),
+    shards: (partition, signal) => {
+      const { map } = coordinator.state
+      return wholeShards(partition, { stores: drives.storesOfDrives(), map, signal })
+    },
+  })
+  opened.defer(async () => service.close())
+  return service
+}

@@ -1,0 +1,191 @@
+// The last resort of a cluster, with nodes as they are shipped: replicas of metadata partitions are destroyed, and what was
+// acknowledged is read again.
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import t, { type Test, test } from 'tap'
+import { signRequest } from '../../src/cli/admin-client.ts'
+import { showClusterRecovery } from '../../src/cli/recover-cluster.ts'
+import {
+  type ClusterRecoverOutcome,
+  type ClusterRecoverRequest,
+  recoverCluster,
+} from '../../src/cluster/recover-cluster.ts'
+import { openForRecovery } from '../../src/cluster/recovering.ts'
+import { silentLog } from '../../src/kit/log.ts'
+import { stayAlive } from '../../src/kit/world.ts'
+import { Seeded } from '../support/seeded.ts'
+import { TEST_KEYS } from '../support/server.ts'
+import { openShippedNodes, type ShippedNodes, until } from '../support/shipped-nodes.ts'
+
+const random = new Seeded(23)
+
+// Timers of the store keep no process alive.
+const alive = setInterval(() => {}, 1_000)
+t.teardown(() => clearInterval(alive))
+
+async function recover(
+  { endpoint, world }: ShippedNodes,
+  mode: ClusterRecoverRequest['mode'],
+  withoutMissing = false,
+): Promise<ClusterRecoverOutcome> {
+  const etcd = { endpoints: [endpoint], prefix: '/kintsugi/' }
+  const opened = await openForRecovery({ etcd }, { world, log: silentLog })
+  try {
+    return await recoverCluster({ mode, withoutMissing }, opened)
+  } finally {
+    await opened.close()
+  }
+}
+
+/** What was acknowledged. */
+type Known = Map<string, Buffer>
+
+async function put(cluster: ShippedNodes, known: Known, names: readonly string[]): Promise<void> {
+  for (const [index, name] of names.entries()) {
+    const body = random.bytes(name.startsWith('empty') ? 0 : index % 5 === 4 ? 300_000 : 2_000)
+    const ask = () => cluster.client.put('bucket', name, body)
+    await until(ask, ({ status }) => status === 200)
+    known.set(name, body)
+  }
+}
+
+async function readAll(t: Test, { client }: ShippedNodes, known: Known): Promise<void> {
+  for (const [name, body] of known) {
+    const got = await until(
+      () => client.get('bucket', name),
+      ({ status }) => status !== 503,
+    )
+    t.ok(got.status === 200 && got.body.equals(body), `${name}: ${got.status}`)
+  }
+}
+
+function namesOf(prefix: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
+}
+
+async function begin(t: Test, nodeCount: number): Promise<{ cluster: ShippedNodes; known: Known }> {
+  const cluster = await stayAlive(openShippedNodes(t, nodeCount))
+  const make = () => cluster.client.send({ method: 'PUT', path: '/bucket' })
+  await until(make, ({ status }) => status === 200)
+  const known: Known = new Map()
+  await put(cluster, known, [...namesOf('first', 20), ...namesOf('empty', 4)])
+  return { cluster, known }
+}
+
+async function loseMetadata({ driveOf }: ShippedNodes, id: string): Promise<void> {
+  for (const name of ['metalog', 'meta.db'])
+    await rm(join(driveOf(id), name), { recursive: true, force: true })
+}
+
+async function releaseOrphans({ gateway, world }: ShippedNodes): Promise<unknown> {
+  const origin = new URL(gateway.endpoint)
+  const signer = { origin, credentials: TEST_KEYS, region: 'us-east-1', nowMs: world.clock.now() }
+  const { url, headers } = signRequest({ method: 'POST', resource: 'orphans/release' }, signer)
+  const answer = await fetch(url, { method: 'POST', headers })
+  return await answer.json()
+}
+
+/** Of how many partitions dumps were taken after `sinceMs`, on any drive. */
+async function dumpedSince({ ids, driveOf }: ShippedNodes, sinceMs: number): Promise<number> {
+  const names = await Promise.all(
+    ids.map((id) => readdir(join(driveOf(id), 'dump')).catch((): string[] => [])),
+  )
+  const taken = names.flat().flatMap((name) => /^(\d{5})-(\d{14})\.dump$/.exec(name) ?? [])
+  const partitions = new Set<string>()
+  for (let at = 0; at < taken.length; at += 3)
+    if (Number(taken[at + 2]) > sinceMs) partitions.add(taken[at + 1]!)
+  return partitions.size
+}
+
+test('all replicas of all partitions are lost', async (t) => {
+  const { cluster, known } = await begin(t, 4)
+  t.same((await recover(cluster, 'plan')).partitions, [], 'nothing is lost yet')
+  const sinceMs = cluster.world.clock.now()
+  await until(
+    () => dumpedSince(cluster, sinceMs),
+    (count) => count === 2,
+  )
+  await put(cluster, known, namesOf('later', 20))
+  for (const id of cluster.ids) await cluster.stop(id)
+  t.match(
+    await recover(cluster, 'recover'),
+    { partitions: [{ way: 'waits' }, { way: 'waits' }] },
+    'what does not answer is waited for',
+  )
+  for (const id of cluster.ids) await loseMetadata(cluster, id)
+  for (const id of cluster.ids) await cluster.start(id)
+
+  const epoch = cluster.coordinator.state.epoch
+  const plan = await recover(cluster, 'plan')
+  t.match(plan.partitions, [
+    { way: 'rebuild', dumpMs: Number },
+    { way: 'rebuild', dumpMs: Number },
+  ])
+  const tried = await recover(cluster, 'rehearse')
+  t.match(tried.partitions, [{ report: { dumpedRows: Number } }, { report: {} }])
+  t.equal(cluster.coordinator.state.epoch, epoch, 'nothing was changed')
+  const done = await recover(cluster, 'recover')
+  t.match(done.partitions, [{ isDone: true }, { isDone: true }])
+  t.match(
+    showClusterRecovery(done).join('\n'),
+    /Partition 0 has no replica that lives; there is a dump/,
+  )
+  t.ok(cluster.coordinator.state.orphanHold, 'no shard is deleted now')
+  await readAll(t, cluster, known)
+  t.same(await cluster.client.listAll('bucket'), [...known.keys()].sort())
+  await put(cluster, known, namesOf('after', 5))
+  t.same((await recover(cluster, 'recover')).partitions, [], 'and nothing is to be done any more')
+  await until(
+    async () => replicasOf(cluster),
+    (count) => count === 6,
+  )
+  await readAll(t, cluster, known)
+  t.match(await releaseOrphans(cluster), { heldSinceMs: Number })
+  t.same(await releaseOrphans(cluster), {})
+})
+
+test('what one replica has is enough, and those that come back later follow', async (t) => {
+  const { cluster, known } = await begin(t, 3)
+  const [first, second, third] = cluster.ids
+  await cluster.stop(second!)
+  await put(cluster, known, namesOf('with-two', 10))
+  await cluster.start(second!)
+  await until(
+    async () => replicasOf(cluster),
+    (count) => count === 6,
+  )
+  await put(cluster, known, namesOf('with-three', 10))
+  await cluster.stop(first!)
+  await cluster.stop(third!)
+  const plan = await recover(cluster, 'plan')
+  t.match(plan.partitions, [{ way: 'waits' }, { way: 'waits' }], 'they may come back')
+  const done = await recover(cluster, 'recover', true)
+  t.match(done.partitions, [
+    { way: 'survivor', isDone: true },
+    { way: 'survivor', isDone: true },
+  ])
+  await until(
+    async () => replicasOf(cluster),
+    (count) => count === 2,
+  )
+  // They were no more lost than somebody believed.
+  await cluster.start(first!)
+  await cluster.start(third!)
+  await readAll(t, cluster, known)
+  await put(cluster, known, namesOf('again', 10))
+  await until(
+    async () => replicasOf(cluster),
+    (count) => count === 6,
+  )
+  await readAll(t, cluster, known)
+})
+
+/** How many replicas count and lack nothing, over all partitions, where somebody serves. */
+function replicasOf({ running }: ShippedNodes): number {
+  const all = [...running.values()].flatMap(({ metadata }) => metadata.host.replicas())
+  const served = new Map(all.filter((one) => one.isServing).map((one) => [one.partition, one]))
+  if (served.size < 2) return 0
+  return all.filter(({ role, lag, partition, epoch }) => {
+    return role !== 'learner' && lag === 0 && epoch === served.get(partition)?.epoch
+  }).length
+}

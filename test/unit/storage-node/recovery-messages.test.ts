@@ -1,0 +1,91 @@
+// What a recovery asks of nodes comes out as it went in, and what is no request is refused. Pages that are sent again are taken once.
+import t from 'tap'
+import { realWorld } from '../../../src/kit/world.ts'
+import type { ReplicaId } from '../../../src/metadata/replication/decision.ts'
+import { Inbox } from '../../../src/storage-node/recovery/inbox.ts'
+import {
+  decodeChanges,
+  decodeRecovery,
+  decodeShards,
+  decodeStandings,
+  decodeTimes,
+  encodeChanges,
+  encodeRecovery,
+  encodeShards,
+  encodeStandings,
+  encodeTimes,
+  type RecoveryRequest,
+} from '../../../src/storage-node/recovery/recovery-messages.ts'
+import type { ReplicaStanding, RowsPage } from '../../../src/storage-node/replicated/contract.ts'
+
+const REPLICA = '7-0123456789abcdef' as ReplicaId
+const PAGE: RowsPage = {
+  position: { epoch: 3 * 0x1_0000, sequence: 2 ** 51 },
+  rows: [{ key: Buffer.from('k'), value: Buffer.from('v') }],
+}
+
+t.test('requests', async (t) => {
+  const requests: RecoveryRequest[] = [
+    { kind: 'standings', partition: 3, replicas: [REPLICA, REPLICA] },
+    { kind: 'standings', partition: 3, replicas: [] },
+    { kind: 'dumps', partition: 4 },
+    { kind: 'dump-page', reading: 2 ** 47, index: 1, partition: 5, takenMs: 1_700_000_000_000 },
+    { kind: 'shards-page', reading: 8, index: 2, partition: 6 },
+    { kind: 'replica-page', reading: 8, index: 2, replica: REPLICA, partition: 6 },
+    { kind: 'end-reading', reading: 9 },
+    { kind: 'install', making: 10, index: 0, replica: REPLICA, partition: 7, page: PAGE },
+    { kind: 'install', making: 10, index: 1, replica: REPLICA, partition: 7, page: undefined },
+  ]
+  for (const request of requests) {
+    const bytes = encodeRecovery(request)
+    t.same(decodeRecovery(bytes), request)
+    t.throws(() => decodeRecovery(bytes.subarray(0, bytes.length - 1)), { code: 'BAD_MESSAGE' })
+  }
+  t.throws(() => decodeRecovery(Buffer.from([99])), { code: 'BAD_MESSAGE' })
+})
+
+t.test('answers', async (t) => {
+  const standings: ReplicaStanding[] = [
+    { kind: 'lives', end: { epoch: 5, sequence: 2 ** 50 } },
+    { kind: 'damaged' },
+    { kind: 'gone' },
+    { kind: 'closed' },
+  ]
+  t.same(decodeStandings(encodeStandings(standings)), standings)
+  t.same(decodeTimes(encodeTimes([1, 1_700_000_000_000])), [1, 1_700_000_000_000])
+  t.equal(decodeShards(encodeShards(undefined)), undefined)
+  t.same(decodeShards(encodeShards([])), [])
+  const changes = [
+    { key: Buffer.from('a'), value: Buffer.from('1') },
+    { key: Buffer.from('b'), value: undefined },
+  ]
+  const page = { position: { epoch: 1, sequence: 2 }, changes }
+  t.same(decodeChanges(encodeChanges(page)), page)
+  t.equal(decodeChanges(encodeChanges(undefined)), undefined)
+})
+
+t.test('pages that come one by one', async (t) => {
+  const inbox = new Inbox(realWorld().clock)
+  const taken: RowsPage[] = []
+  const read = async (): Promise<void> => {
+    for await (const page of inbox.pages()) taken.push(page)
+  }
+  inbox.serve(read())
+  await Promise.all([inbox.put(0, PAGE), inbox.put(0, PAGE)])
+  await inbox.put(1, PAGE)
+  await t.rejects(inbox.put(3, PAGE), { code: 'BAD_MESSAGE' })
+  await inbox.put(2, undefined)
+  await inbox.put(2, undefined)
+  t.equal(taken.length, 2, 'each once')
+})
+
+t.test('who reads them fails', async (t) => {
+  const inbox = new Inbox(realWorld().clock)
+  const read = async (): Promise<void> => {
+    for await (const _page of inbox.pages()) throw new Error('the drive is full')
+  }
+  inbox.serve(read())
+  await inbox.put(0, PAGE)
+  await t.rejects(inbox.put(1, PAGE), /the drive is full/)
+  await t.rejects(inbox.put(2, undefined), /the drive is full/)
+})

@@ -5,7 +5,12 @@ import { CELL_BYTES, MatrixId } from '../src/kit/erasure-code.ts'
 import { silentLog } from '../src/kit/log.ts'
 import type { Uid } from '../src/kit/uid.ts'
 import { realWorld } from '../src/kit/world.ts'
-import type { ShardDescription, ShardOpened, StorageNode } from '../src/storage-node/contract.ts'
+import type {
+  DriveMoment,
+  ShardDescription,
+  ShardOpened,
+  StorageNode,
+} from '../src/storage-node/contract.ts'
 import { NodeServer } from '../src/storage-node/rpc/node-server.ts'
 import { Peers } from '../src/storage-node/rpc/peers.ts'
 import { ShardService } from '../src/storage-node/rpc/shard-service.ts'
@@ -125,6 +130,9 @@ const forgetful: StorageNode = {
     },
   }),
   deleteShard: async () => {},
+  momentOn: async () => '' as DriveMoment,
+  deleteUntouched: async () => true,
+  keepShard: async () => {},
 }
 
 function describe(shardBytes: number): ShardDescription {

@@ -1,6 +1,7 @@
 // A storage node whose reads are measured, drive by drive, on the side of who reads: what is late depends on it.
 import type {
   DriveId,
+  DriveMoment,
   ShardDescription,
   ShardId,
   ShardOpened,
@@ -47,5 +48,17 @@ export class WatchedNode implements StorageNode {
 
   deleteShard(driveId: DriveId, id: ShardId): Promise<void> {
     return this.#node.deleteShard(driveId, id)
+  }
+
+  momentOn(driveId: DriveId): Promise<DriveMoment> {
+    return this.#node.momentOn(driveId)
+  }
+
+  deleteUntouched(driveId: DriveId, id: ShardId, since: DriveMoment): Promise<boolean> {
+    return this.#node.deleteUntouched(driveId, id, since)
+  }
+
+  keepShard(driveId: DriveId, id: ShardId): Promise<void> {
+    return this.#node.keepShard(driveId, id)
   }
 }

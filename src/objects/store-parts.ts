@@ -9,7 +9,7 @@ import type { Blob } from '../metadata/records.ts'
 import type { WritesUnderWay } from '../metadata/writes-under-way.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import type { Router } from '../placement/router.ts'
-import type { ShardId, StorageNode } from '../storage-node/contract.ts'
+import type { ShardId, ShardsOnDrives } from '../storage-node/contract.ts'
 import type { Hedging } from './hedging.ts'
 import type { Pins } from './pins.ts'
 import type { WriteRule } from './write-rule.ts'
@@ -32,7 +32,7 @@ export interface StoreParts {
   codec: Codec
   /** Mends what is read: a pool of its own, so that a copy never waits for itself. */
   mendingCodec: Codec
-  node: StorageNode
+  node: ShardsOnDrives
   router: Router
   coordinator: Coordinator
   /** The code of new objects of the class REDUCED_REDUNDANCY now; all others have that of the map. */

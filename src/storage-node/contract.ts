@@ -1,5 +1,6 @@
 // What a storage node offers: it keeps shards and gives them back checked. It knows nothing of S3.
 // The only file of this room that objects/ may import: types, no code.
+import type { Brand } from '../kit/brand.ts'
 import type { ErasureCode } from '../kit/erasure-code.ts'
 import type { Uid } from '../kit/uid.ts'
 import type { BlobReference, MetadataPartition } from '../metadata/contract.ts'
@@ -75,11 +76,14 @@ export type ShardOpened =
   | { kind: 'missing' }
   | { kind: 'corrupt'; detail: string }
 
+/** A place in the order of what is written on a drive, as long as it is open. */
+export type DriveMoment = Brand<string, 'DriveMoment'>
+
 /**
  * Shards on drives. Every method throws DriveUnavailable when the drive is failed, unknown or closing;
  * what it answers otherwise was true of the bytes on disk.
  */
-export interface StorageNode {
+export interface ShardsOnDrives {
   /** Begins a shard, with room kept for it. `move`: one that is made again or moved, which must leave more free. */
   beginShard(
     driveId: DriveId,
@@ -91,6 +95,19 @@ export interface StorageNode {
   openShard(driveId: DriveId, id: ShardId): Promise<ShardOpened>
   /** Forgets a shard; a missing one is no error. Its space is free soon after. */
   deleteShard(driveId: DriveId, id: ShardId): Promise<void>
+}
+
+/**
+ * Shards on drives, for upkeep as well. What a row does not name may come to be named again, by whoever leads next: so it is
+ * deleted by an order that tells when it was decided. First the moment, then the look at the row, then the order.
+ */
+export interface StorageNode extends ShardsOnDrives {
+  /** A moment on the drive that is behind everything that was written there. */
+  momentOn(driveId: DriveId): Promise<DriveMoment>
+  /** Deletes a shard unless it was made again, moved there or kept since; false when it may have been, and stays. */
+  deleteUntouched(driveId: DriveId, id: ShardId, since: DriveMoment): Promise<boolean>
+  /** A row is to name the shard that lies there: no order from before deletes it, and none is under way any more. */
+  keepShard(driveId: DriveId, id: ShardId): Promise<void>
 }
 
 /** A blob that is to be written anew, with another code. */

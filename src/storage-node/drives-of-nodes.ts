@@ -2,6 +2,7 @@
 import { DriveUnavailable } from '../kit/drive-unavailable.ts'
 import type {
   DriveId,
+  DriveMoment,
   ShardDescription,
   ShardId,
   ShardOpened,
@@ -36,6 +37,18 @@ export class DrivesOfNodes implements StorageNode {
 
   async deleteShard(driveId: DriveId, id: ShardId): Promise<void> {
     await this.#of(driveId).deleteShard(driveId, id)
+  }
+
+  async momentOn(driveId: DriveId): Promise<DriveMoment> {
+    return await this.#of(driveId).momentOn(driveId)
+  }
+
+  async deleteUntouched(driveId: DriveId, id: ShardId, since: DriveMoment): Promise<boolean> {
+    return await this.#of(driveId).deleteUntouched(driveId, id, since)
+  }
+
+  async keepShard(driveId: DriveId, id: ShardId): Promise<void> {
+    await this.#of(driveId).keepShard(driveId, id)
   }
 
   #of(driveId: DriveId): StorageNode {

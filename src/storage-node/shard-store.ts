@@ -9,6 +9,7 @@ import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import { BigFiles } from './big-file.ts'
 import type {
+  DriveMoment,
   ShardDescription,
   ShardId,
   ShardOpened,
@@ -31,6 +32,7 @@ import { ShardDeletions } from './shard-deletions.ts'
 import { DriveRoom } from './space/drive-room.ts'
 import type { FileSystemRoom, RoomPromise } from './space/file-system-room.ts'
 import type { SpaceUse } from './space/levels.ts'
+import { WriteMoments } from './write-moments.ts'
 
 /** Everything that the store of one drive can be told. */
 export interface ShardStoreOptions extends Partial<UpkeepOptions> {
@@ -75,6 +77,7 @@ export class ShardStore {
   readonly #options: Required<Pick<ShardStoreOptions, 'segmentShardBytes' | 'bufferBytes'>>
   readonly #parts: Opened
   readonly #deletions = new ShardDeletions()
+  readonly #moments: WriteMoments
   #bufferedBytes = 0
   #closed = false
 
@@ -84,6 +87,7 @@ export class ShardStore {
       bufferBytes: options.bufferBytes ?? BUFFER_BYTES,
     }
     this.#parts = parts
+    this.#moments = new WriteMoments(parts.world)
   }
 
   /** Opens the store of a drive and recovers what a crash left. */
@@ -122,14 +126,16 @@ export class ShardStore {
     const { room, big } = this.#parts
     const { recordBytes } = layoutShard(description)
     const promise = await room.promise(recordBytes, use)
+    const noting = (writer: ShardWriter): ShardWriter =>
+      use === 'move' ? this.#noting(writer, description.id) : writer
     try {
       if (!this.#isBuffered(description.shardBytes)) {
         const writer = this.#forgettingRow(await big.begin(description), description.id)
-        return spending(writer, promise, recordBytes)
+        return noting(spending(writer, promise, recordBytes))
       }
       const record = new RecordBuffer(description)
       this.#bufferedBytes += record.bytes.length
-      return this.#bufferedWriter(record, promise)
+      return noting(this.#bufferedWriter(record, promise))
     } catch (error) {
       promise.release()
       throw error
@@ -166,6 +172,27 @@ export class ShardStore {
       await ledger.remove(id)
       await big.remove(id)
     })
+  }
+
+  /** A moment behind everything that was written here. */
+  moment(): DriveMoment {
+    this.#throwIfStopped()
+    return this.#moments.now()
+  }
+
+  /** As deleteShard(), unless the shard may have been made again or kept since: then false. */
+  async deleteUntouched(id: ShardId, since: DriveMoment): Promise<boolean> {
+    if (!this.#moments.isUntouched(id, since)) return false
+    // Nothing is between: whoever commits it from now on waits until it is deleted.
+    await this.deleteShard(id)
+    return true
+  }
+
+  /** No order that was decided before deletes the shard any more; resolves when none is under way. */
+  async keepShard(id: ShardId): Promise<void> {
+    this.#throwIfStopped()
+    this.#moments.note(id)
+    await this.#deletions.ended(id)
   }
 
   /** What all shards of the drive say of themselves, for scrubbing and for rebuilding. Damaged headers are left out. */
@@ -272,6 +299,19 @@ export class ShardStore {
         const { ledger } = this.#parts
         // Synced: after a crash the row must not come back and hide the shard that was made to replace it.
         if ((await ledger.lookup(id)) !== undefined) await ledger.remove(id, { sync: true })
+      },
+    }
+  }
+
+  /** A shard that is made again: what was decided of the one before does not hold for it. */
+  #noting(writer: ShardWriter, id: ShardId): ShardWriter {
+    return {
+      write: (cell) => writer.write(cell),
+      abort: () => writer.abort(),
+      commit: async (metadata) => {
+        // Before it waits for deletions under way: those that come later are refused.
+        this.#moments.note(id)
+        await writer.commit(metadata)
       },
     }
   }

@@ -2,6 +2,7 @@
 import { DriveUnavailable } from '../kit/drive-unavailable.ts'
 import type {
   DriveId,
+  DriveMoment,
   ShardDescription,
   ShardId,
   ShardLists,
@@ -40,6 +41,18 @@ export class LocalStorageNode implements StorageNode, ShardLists {
 
   async deleteShard(driveId: DriveId, id: ShardId): Promise<void> {
     await this.#storeOf(driveId).deleteShard(id)
+  }
+
+  async momentOn(driveId: DriveId): Promise<DriveMoment> {
+    return this.#storeOf(driveId).moment()
+  }
+
+  async deleteUntouched(driveId: DriveId, id: ShardId, since: DriveMoment): Promise<boolean> {
+    return await this.#storeOf(driveId).deleteUntouched(id, since)
+  }
+
+  async keepShard(driveId: DriveId, id: ShardId): Promise<void> {
+    await this.#storeOf(driveId).keepShard(id)
   }
 
   async *listShards(driveId: DriveId): AsyncGenerator<readonly ShardId[]> {

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { DriveUnavailable } from '../../src/kit/drive-unavailable.ts'
 import { silentLog } from '../../src/kit/log.ts'
 import { realWorld, type World } from '../../src/kit/world.ts'
+import type { ShardDescription, StorageNode } from '../../src/storage-node/contract.ts'
 import { Drive } from '../../src/storage-node/drive.ts'
 import { formatDrive } from '../../src/storage-node/drive-format.ts'
 import type { OpenLevel } from '../../src/storage-node/drive-lock.ts'
@@ -12,7 +13,7 @@ import { LocalStorageNode } from '../../src/storage-node/storage-node.ts'
 import { ForgetfulMachine } from '../crash/forgetful-machine.ts'
 import { openPeer, serveShards } from '../support/node-pair.ts'
 import { Seeded } from '../support/seeded.ts'
-import { type ShardKeeper, sampleShard } from './shard-samples.ts'
+import { judgeShard, putShard, type ShardKeeper, sampleShard } from './shard-samples.ts'
 import { shardStoreContract } from './shard-store.contract.ts'
 
 const marker = { format: 3, clusterId: 'test', driveId: 7, uuid: 'seven', createdMs: 1 }
@@ -43,8 +44,16 @@ async function inMemory(t: Test): Promise<ShardStore> {
   return await openStore(t, '/drive', { world, openLevel: levels.openLevel })
 }
 
-async function onNode(t: Test): Promise<ShardKeeper> {
-  const node = new LocalStorageNode(new Map([[7, await inMemory(t)]]))
+async function localNode(t: Test): Promise<StorageNode> {
+  return new LocalStorageNode(new Map([[7, await inMemory(t)]]))
+}
+
+async function otherNode(t: Test): Promise<StorageNode> {
+  const { origin } = await serveShards(t, await localNode(t))
+  return new RemoteNode(openPeer(t, { origin }), realWorld())
+}
+
+function keeperOn(node: StorageNode): ShardKeeper {
   return {
     beginShard: (description) => node.beginShard(7, description),
     openShard: (id) => node.openShard(7, id),
@@ -52,19 +61,37 @@ async function onNode(t: Test): Promise<ShardKeeper> {
   }
 }
 
-async function onOtherNode(t: Test): Promise<ShardKeeper> {
-  const local = new LocalStorageNode(new Map([[7, await inMemory(t)]]))
-  const { origin } = await serveShards(t, local)
-  const node = new RemoteNode(openPeer(t, { origin }), realWorld())
-  return {
-    beginShard: (description) => node.beginShard(7, description),
-    openShard: (id) => node.openShard(7, id),
-    deleteShard: (id) => node.deleteShard(7, id),
-  }
-}
+const onNode = async (t: Test): Promise<ShardKeeper> => keeperOn(await localNode(t))
+const onOtherNode = async (t: Test): Promise<ShardKeeper> => keeperOn(await otherNode(t))
 
 for (const [name, open] of Object.entries({ onDisk, inMemory, onNode, onOtherNode })) {
   t.test(name, async (t) => shardStoreContract(t, open))
+}
+
+for (const [name, open] of Object.entries({ localNode, otherNode })) {
+  t.test(`a deletion that was decided earlier, on ${name}`, async (t) => {
+    const node = await open(t)
+    for (const bytes of [1000, 2 * 1024 * 1024]) {
+      const shard = sampleShard(new Seeded(bytes), bytes)
+      const { id } = shard.description
+      const writeFor = async (use: 'data' | 'move'): Promise<void> => {
+        const begin = (description: ShardDescription) => node.beginShard(7, description, use)
+        await putShard({ ...keeperOn(node), beginShard: begin }, shard)
+      }
+      await writeFor('data')
+      const decided = await node.momentOn(7)
+      await writeFor('move')
+      t.notOk(await node.deleteUntouched(7, id, decided), 'it was made again since')
+      t.equal(await judgeShard(keeperOn(node), shard), 'whole')
+      const before = await node.momentOn(7)
+      await node.keepShard(7, id)
+      t.notOk(await node.deleteUntouched(7, id, before), 'a row is to name it')
+      t.equal(await judgeShard(keeperOn(node), shard), 'whole')
+      t.ok(await node.deleteUntouched(7, id, await node.momentOn(7)))
+      t.equal(await judgeShard(keeperOn(node), shard), 'missing')
+      t.ok(await node.deleteUntouched(7, id, await node.momentOn(7)), 'it may be gone already')
+    }
+  })
 }
 
 t.test('a drive that the node does not have', async (t) => {
@@ -74,6 +101,7 @@ t.test('a drive that the node does not have', async (t) => {
   await t.rejects(node.beginShard(1, description), unknown)
   await t.rejects(node.openShard(1, description.id), unknown)
   await t.rejects(node.deleteShard(1, description.id), unknown)
+  await t.rejects(node.momentOn(1), unknown)
 })
 
 t.test('a closed store refuses', async (t) => {

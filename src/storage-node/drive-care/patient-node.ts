@@ -3,6 +3,7 @@
 import type {
   CellRead,
   DriveId,
+  DriveMoment,
   ShardDescribed,
   ShardDescription,
   ShardId,
@@ -57,6 +58,19 @@ export class PatientNode implements StorageNode {
 
   async deleteShard(driveId: DriveId, id: ShardId): Promise<void> {
     await this.#aside.orAside(driveId, () => this.#node.deleteShard(driveId, id))
+  }
+
+  async momentOn(driveId: DriveId): Promise<DriveMoment> {
+    return await this.#aside.orAside(driveId, () => this.#node.momentOn(driveId))
+  }
+
+  async deleteUntouched(driveId: DriveId, id: ShardId, since: DriveMoment): Promise<boolean> {
+    const order = (): Promise<boolean> => this.#node.deleteUntouched(driveId, id, since)
+    return await this.#aside.orAside(driveId, order)
+  }
+
+  async keepShard(driveId: DriveId, id: ShardId): Promise<void> {
+    await this.#aside.orAside(driveId, () => this.#node.keepShard(driveId, id))
   }
 }
 

@@ -16,6 +16,10 @@ export const MessageType = {
   ReadCell: 5,
   DescribeShard: 6,
   CloseShard: 7,
+  MomentOnDrive: 8,
+  /** Unless it was made again, moved there or kept since a moment. */
+  DeleteUntouched: 9,
+  KeepShard: 10,
   /** Bytes of a metadata partition's protocol, which only that knows. */
   Metadata: 32,
   /** A command for a metadata partition. */

@@ -5,6 +5,7 @@ import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
 import type { World } from '../../kit/world.ts'
 import type {
   DriveId,
+  DriveMoment,
   ShardDescription,
   ShardId,
   ShardOpened,
@@ -18,8 +19,11 @@ import type { AskedPeer } from './peer.ts'
 import { RemoteReader } from './remote-reader.ts'
 import {
   type BeginRequest,
+  decodeMoment,
   decodeOpened,
   encodeBegin,
+  encodeDeletion,
+  encodeDrive,
   encodePut,
   encodeReader,
   encodeShard,
@@ -85,6 +89,27 @@ export class RemoteNode implements StorageNode {
   async deleteShard(driveId: DriveId, id: ShardId): Promise<void> {
     const body = encodeShard({ driveId, id })
     await onDrive(driveId, () => this.#ask(`write ${driveId}`, MessageType.DeleteShard, body))
+  }
+
+  async momentOn(driveId: DriveId): Promise<DriveMoment> {
+    const body = encodeDrive(driveId)
+    return await onDrive(driveId, async () =>
+      decodeMoment(await this.#askAgain(`write ${driveId}`, MessageType.MomentOnDrive, body)),
+    )
+  }
+
+  async deleteUntouched(driveId: DriveId, id: ShardId, since: DriveMoment): Promise<boolean> {
+    const body = encodeDeletion({ driveId, id, since })
+    const lane = `write ${driveId}`
+    return await onDrive(
+      driveId,
+      async () => (await this.#ask(lane, MessageType.DeleteUntouched, body))[0] === 1,
+    )
+  }
+
+  async keepShard(driveId: DriveId, id: ShardId): Promise<void> {
+    const body = encodeShard({ driveId, id })
+    await onDrive(driveId, () => this.#ask(`write ${driveId}`, MessageType.KeepShard, body))
   }
 
   /** A small shard: first a look whether it could be begun, then all of it at once. Nothing of it is kept there between. */

@@ -2,7 +2,14 @@
 // What comes from another node is checked here once; a shard store would take wrong numbers for a fault of its own.
 import { CELL_BYTES, type ErasureCode, type MatrixId, shardCount } from '../../kit/erasure-code.ts'
 import { UID_BYTES, uidBytes, uidFromBytes } from '../../kit/uid.ts'
-import type { CellRead, DriveId, ShardDescribed, ShardDescription, ShardId } from '../contract.ts'
+import type {
+  CellRead,
+  DriveId,
+  DriveMoment,
+  ShardDescribed,
+  ShardDescription,
+  ShardId,
+} from '../contract.ts'
 import { headerBytesOf, MAX_HEADER_BYTES } from '../segment/record-format.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import { BadMessage } from './trouble.ts'
@@ -23,6 +30,11 @@ export interface PutRequest extends BeginRequest {
 export interface ShardRequest {
   driveId: DriveId
   id: ShardId
+}
+
+/** A shard that is to be deleted, unless it was written since. */
+export interface DeletionRequest extends ShardRequest {
+  since: DriveMoment
 }
 
 /** A shard that is read: `reader` is a number that the asker chose for it, and gives to no other shard. */
@@ -79,6 +91,45 @@ export function encodeShard({ driveId, id }: ShardRequest): Buffer {
 export function decodeShard(bytes: Uint8Array): ShardRequest {
   const fields = new FieldReader(bytes)
   const request = readShard(fields)
+  fields.end()
+  return request
+}
+
+/** Bytes that name a drive. */
+export function encodeDrive(driveId: DriveId): Buffer {
+  return new FieldWriter().u32(driveId).end()
+}
+
+/** A drive that is named. */
+export function decodeDrive(bytes: Uint8Array): DriveId {
+  const fields = new FieldReader(bytes)
+  const driveId = fields.u32()
+  fields.end()
+  return driveId
+}
+
+/** Bytes of a moment on a drive. */
+export function encodeMoment(moment: DriveMoment): Buffer {
+  return new FieldWriter().text(moment).end()
+}
+
+/** A moment on a drive. */
+export function decodeMoment(bytes: Uint8Array): DriveMoment {
+  const fields = new FieldReader(bytes)
+  const moment = fields.text() as DriveMoment
+  fields.end()
+  return moment
+}
+
+/** Bytes that name a shard that is to be deleted, unless it was written since. */
+export function encodeDeletion(request: DeletionRequest): Buffer {
+  return writeShard(new FieldWriter(), request).text(request.since).end()
+}
+
+/** A shard that is to be deleted, unless it was written since. */
+export function decodeDeletion(bytes: Uint8Array): DeletionRequest {
+  const fields = new FieldReader(bytes)
+  const request = { ...readShard(fields), since: fields.text() as DriveMoment }
   fields.end()
   return request
 }

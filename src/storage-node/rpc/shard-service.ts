@@ -21,11 +21,14 @@ import {
   type BeginRequest,
   decodeBegin,
   decodeCell,
+  decodeDeletion,
+  decodeDrive,
   decodePut,
   decodeReader,
   decodeShard,
   encodeCellRead,
   encodeDescribed,
+  encodeMoment,
   encodeOpened,
   type ReaderRequest,
 } from './shard-messages.ts'
@@ -60,6 +63,9 @@ export class ShardService implements NodeService {
       [MessageType.ReadCell, (body, context) => this.#read(body, context)],
       [MessageType.DescribeShard, (body, context) => this.#describe(body, context)],
       [MessageType.CloseShard, (body, context) => this.#close(body, context)],
+      [MessageType.MomentOnDrive, (body) => this.#moment(body)],
+      [MessageType.DeleteUntouched, (body) => this.#deleteUntouched(body)],
+      [MessageType.KeepShard, (body) => this.#keep(body)],
     ])
     this.#closingIdle = repeat(
       'readers of other nodes',
@@ -99,6 +105,21 @@ export class ShardService implements NodeService {
   async #delete(body: Uint8Array): Promise<Uint8Array> {
     const { driveId, id } = decodeShard(body)
     await this.#node.deleteShard(driveId, id)
+    return NOTHING
+  }
+
+  async #moment(body: Uint8Array): Promise<Uint8Array> {
+    return encodeMoment(await this.#node.momentOn(decodeDrive(body)))
+  }
+
+  async #deleteUntouched(body: Uint8Array): Promise<Uint8Array> {
+    const { driveId, id, since } = decodeDeletion(body)
+    return Uint8Array.of(Number(await this.#node.deleteUntouched(driveId, id, since)))
+  }
+
+  async #keep(body: Uint8Array): Promise<Uint8Array> {
+    const { driveId, id } = decodeShard(body)
+    await this.#node.keepShard(driveId, id)
     return NOTHING
   }
 

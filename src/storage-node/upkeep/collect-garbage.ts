@@ -6,7 +6,7 @@ import type { World } from '../../kit/world.ts'
 import type { Garbage, MetadataPartition } from '../../metadata/contract.ts'
 import { MISSING_SLOT } from '../../metadata/records.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
-import type { StorageNode } from '../contract.ts'
+import type { ShardsOnDrives } from '../contract.ts'
 import { isFull } from '../drive.ts'
 import type { BlobLatch } from './blob-latch.ts'
 
@@ -17,7 +17,7 @@ const BATCH = 500
 export interface CollectorParts {
   world: Pick<World, 'clock' | 'random'>
   log: Log
-  node: StorageNode
+  node: ShardsOnDrives
   coordinator: Coordinator
   partitions: readonly MetadataPartition[]
   /** Whether somebody reads the blob now. */

@@ -14,6 +14,7 @@ import { type BlobCheck, type CheckDepth, checkBlob, countWhole } from './check-
 import { copyShard } from './copy-shard.ts'
 import type { LeftBehind } from './left-behind.ts'
 import { isOwed, mendBlob } from './mend-blob.ts'
+import { Moments } from './moments.ts'
 
 /** What healing needs. */
 export interface HealParts {
@@ -240,10 +241,13 @@ async function takeBack(
   const { rowKey, blob } = reference
   const { uid, part } = blob
   try {
+    const moments = new Moments(node)
+    const made = [...after.entries()].filter(([slot, driveId]) => driveId !== blob.drives[slot])
+    for (const [, driveId] of made) await moments.on(driveId)
     const named = await partition.findBlob({ ...whereaboutsOf(rowKey), rowKey, blob })
-    for (const [slot, driveId] of after.entries()) {
-      if (driveId === blob.drives[slot] || driveId === named?.blob.drives[slot]) continue
-      await node.deleteShard(driveId, { uid, part, slot })
+    for (const [slot, driveId] of made) {
+      if (driveId === named?.blob.drives[slot]) continue
+      await node.deleteUntouched(driveId, { uid, part, slot }, await moments.on(driveId))
     }
   } catch (error) {
     log.debug({ uid, error: String(error) }, 'shards that were made again stay as orphans')

@@ -5,6 +5,7 @@ import type { BlobReference, MetadataPartition, MetaPartitionId } from '../../me
 import { whereaboutsOf } from '../../metadata/rows/blob-rows.ts'
 import type { DriveId, ShardId, StorageNode } from '../contract.ts'
 import type { BlobLatch } from './blob-latch.ts'
+import { Moments } from './moments.ts'
 
 /** A copy that no row names any more. */
 export interface OldCopy {
@@ -73,17 +74,18 @@ export class LeftBehind {
   /** Deletes copies that are due, at most `limit` of them; returns how many were looked at. */
   async clear(limit: number, nowMs: number, parts: ClearingParts): Promise<number> {
     let looked = 0
+    const moments = new Moments(parts.node)
     for (const [name, entry] of this.#copies) {
       if (looked === limit || entry.dueMs > nowMs) break
       looked += 1
-      if (await this.#clearOne(entry.copy, parts)) this.#forget(name)
+      if (await this.#clearOne(entry.copy, moments, parts)) this.#forget(name)
       else this.#later(name, { ...entry, dueMs: nowMs + Math.max(this.#graceMs, AGAIN_MS) })
     }
     return looked
   }
 
   /** False when it is to be tried again. */
-  async #clearOne(copy: OldCopy, parts: ClearingParts): Promise<boolean> {
+  async #clearOne(copy: OldCopy, moments: Moments, parts: ClearingParts): Promise<boolean> {
     const { node, latch, isPinned, isMine } = parts
     const { driveId, id, partition, reference } = copy
     if (isPinned(id.uid)) return false
@@ -92,12 +94,13 @@ export class LeftBehind {
     const letGo = latch.tryHold(id.uid)
     if (letGo === undefined) return false
     try {
+      const since = await moments.on(driveId)
       const { rowKey, blob } = reference
       const found = await partition.findBlob({ ...whereaboutsOf(rowKey), rowKey, blob })
       // It is named here again: whoever wrote it did not say so, and it is not ours to delete.
       if (found?.blob.drives[id.slot] === driveId) return true
-      await node.deleteShard(driveId, id)
-      return true
+      // Who leads by now may have it there again, and be about to name it.
+      return await node.deleteUntouched(driveId, id, since)
     } catch {
       // A drive or metadata without an answer. A drive that stays away keeps an orphan.
       return false

@@ -6,6 +6,7 @@ import type { World } from '../../kit/world.ts'
 import type { BlobReference } from '../../metadata/contract.ts'
 import type { DriveId, ShardId } from '../contract.ts'
 import type { BlobLatch } from './blob-latch.ts'
+import { Moments } from './moments.ts'
 import type { OrphanRule } from './orphan-rule.ts'
 import {
   type FoundShard,
@@ -27,6 +28,11 @@ export interface SettleParts extends SuspectParts {
   isLeftBehind(driveId: DriveId, id: ShardId): boolean
 }
 
+/** While the latches of a group are held: moments from before its rows were asked. */
+interface LatchedParts extends SettleParts {
+  moments: Moments
+}
+
 /** Deletes those of the shards that are orphans for certain. */
 export async function settleOrphans(
   found: readonly FoundShard[],
@@ -45,15 +51,18 @@ async function settleLatched(group: readonly Suspect[], parts: SettleParts): Pro
       return letGo !== undefined && parts.rule.mayJudge(uid)
     })
     if (free.length === 0) return
+    const moments = new Moments(parts.node)
+    // A drive that does not answer says so again when something is to be done there.
+    await Promise.allSettled(free.map(({ driveId }) => moments.on(driveId)))
     const verdicts = await look(free, parts)
     for (const [at, verdict] of verdicts?.entries() ?? [])
-      await settleOne(free[at]!, verdict, parts)
+      await settleOne(free[at]!, verdict, { ...parts, moments })
   } finally {
     for (const letGo of held.values()) letGo()
   }
 }
 
-async function settleOne(suspect: Suspect, verdict: Verdict, parts: SettleParts): Promise<void> {
+async function settleOne(suspect: Suspect, verdict: Verdict, parts: LatchedParts): Promise<void> {
   try {
     if (isNamed(suspect, verdict)) return
     if (parts.coordinator.state.orphanHold) parts.counts.left.held += 1
@@ -67,9 +76,12 @@ async function settleOne(suspect: Suspect, verdict: Verdict, parts: SettleParts)
 
 async function remove(
   { driveId, id, shardBytes }: Suspect,
-  { node, counts, log }: SettleParts,
+  { node, counts, log, moments }: LatchedParts,
 ): Promise<void> {
-  await node.deleteShard(driveId, id)
+  if (!(await node.deleteUntouched(driveId, id, await moments.on(driveId)))) {
+    counts.left.undecided += 1
+    return
+  }
   counts.deleted += 1
   counts.deletedBytes += shardBytes
   log.debug({ driveId, ...id, shardBytes }, 'an orphan was deleted')
@@ -79,7 +91,7 @@ async function remove(
 async function settleStray(
   stray: Suspect,
   reference: BlobReference,
-  parts: SettleParts,
+  parts: LatchedParts,
 ): Promise<void> {
   const { blob } = reference
   const { slot } = stray.id
@@ -105,6 +117,8 @@ async function adopt(
   const drive = parts.coordinator.state.map.drives.find(({ id }) => id === driveId)
   if (drive?.state !== 'active') return false
   const drives = blob.drives.map((before, at) => (at === slot ? driveId : before))
+  // What others decided before does not delete it any more: then it is read.
+  await parts.node.keepShard(driveId, id)
   if ((await readSlot({ ...blob, drives }, slot, parts)) !== 'whole') return false
   const answer = await parts.rule.partitionOf({ bucketId, key }).commit({
     kind: 'move-blob',

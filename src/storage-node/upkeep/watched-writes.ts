@@ -2,6 +2,7 @@
 // that was mended or moved to its drive meanwhile is not the one that was asked about, and stays.
 import type {
   DriveId,
+  DriveMoment,
   ShardDescription,
   ShardId,
   ShardOpened,
@@ -63,9 +64,7 @@ export class WatchedWrites implements StorageNode {
     description: ShardDescription,
     use: 'data' | 'move' = 'data',
   ): Promise<ShardWriter> {
-    const name = nameOf(driveId, description.id)
-    for (const watch of this.#watches.get(name) ?? []) watch.isWritten = true
-    await this.#deleting.get(name)
+    await this.#keep(driveId, description.id)
     return await this.#node.beginShard(driveId, description, use)
   }
 
@@ -79,6 +78,26 @@ export class WatchedWrites implements StorageNode {
 
   deleteShard(driveId: DriveId, id: ShardId): Promise<void> {
     return this.#node.deleteShard(driveId, id)
+  }
+
+  momentOn(driveId: DriveId): Promise<DriveMoment> {
+    return this.#node.momentOn(driveId)
+  }
+
+  deleteUntouched(driveId: DriveId, id: ShardId, since: DriveMoment): Promise<boolean> {
+    return this.#node.deleteUntouched(driveId, id, since)
+  }
+
+  async keepShard(driveId: DriveId, id: ShardId): Promise<void> {
+    await this.#keep(driveId, id)
+    await this.#node.keepShard(driveId, id)
+  }
+
+  /** What was asked about is not what will be there. */
+  async #keep(driveId: DriveId, id: ShardId): Promise<void> {
+    const name = nameOf(driveId, id)
+    for (const watch of this.#watches.get(name) ?? []) watch.isWritten = true
+    await this.#deleting.get(name)
   }
 }
 

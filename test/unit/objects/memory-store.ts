@@ -24,6 +24,7 @@ import { Router } from '../../../src/placement/router.ts'
 import type {
   CellRead,
   DriveId,
+  DriveMoment,
   ShardDescribed,
   ShardDescription,
   ShardId,
@@ -32,6 +33,7 @@ import type {
   ShardWriter,
   StorageNode,
 } from '../../../src/storage-node/contract.ts'
+import { WriteMoments } from '../../../src/storage-node/write-moments.ts'
 import { MemoryLog } from '../metadata/memory-log.ts'
 
 type Cells = Buffer[]
@@ -45,6 +47,7 @@ export class MemoryNode implements StorageNode, ShardLists {
   readonly rottenCells = new WeakSet<Uint8Array>()
   /** Shards that do not say what they are. */
   readonly rottenHeaders = new Set<string>()
+  readonly #moments = new Map<DriveId, WriteMoments>()
   readonly #descriptions = new Map<string, ShardDescription>()
   /** Called before every write of a cell. */
   beforeWrite: (driveId: DriveId, cell: number) => void = () => {}
@@ -57,7 +60,11 @@ export class MemoryNode implements StorageNode, ShardLists {
     return !this.full.has(driveId)
   }
 
-  async beginShard(driveId: DriveId, description: ShardDescription): Promise<ShardWriter> {
+  async beginShard(
+    driveId: DriveId,
+    description: ShardDescription,
+    use: 'data' | 'move' = 'data',
+  ): Promise<ShardWriter> {
     this.#check(driveId)
     const cells: Cells = []
     return {
@@ -68,6 +75,7 @@ export class MemoryNode implements StorageNode, ShardLists {
       },
       commit: async () => {
         this.#check(driveId)
+        if (use === 'move') this.#momentsOf(driveId).note(description.id)
         this.#drive(driveId).set(nameOf(description.id), cells)
         this.#descriptions.set(nameOf(description.id), description)
       },
@@ -105,12 +113,35 @@ export class MemoryNode implements StorageNode, ShardLists {
     this.#drive(driveId).delete(nameOf(id))
   }
 
+  async momentOn(driveId: DriveId): Promise<DriveMoment> {
+    this.#check(driveId)
+    return this.#momentsOf(driveId).now()
+  }
+
+  async deleteUntouched(driveId: DriveId, id: ShardId, since: DriveMoment): Promise<boolean> {
+    this.#check(driveId)
+    if (!this.#momentsOf(driveId).isUntouched(id, since)) return false
+    this.#drive(driveId).delete(nameOf(id))
+    return true
+  }
+
+  async keepShard(driveId: DriveId, id: ShardId): Promise<void> {
+    this.#check(driveId)
+    this.#momentsOf(driveId).note(id)
+  }
+
   async *listShards(driveId: DriveId): AsyncGenerator<readonly ShardId[]> {
     this.#check(driveId)
     for (const name of [...this.#drive(driveId).keys()]) {
       const [uid, part, slot] = name.split('.')
       yield [{ uid: uid as ShardId['uid'], part: Number(part), slot: Number(slot) }]
     }
+  }
+
+  #momentsOf(driveId: DriveId): WriteMoments {
+    const known = this.#moments.get(driveId) ?? new WriteMoments(realWorld())
+    this.#moments.set(driveId, known)
+    return known
   }
 
   /** Shards on all drives together. */

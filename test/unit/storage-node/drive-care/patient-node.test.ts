@@ -1,6 +1,10 @@
 // Nobody waits for a drive that is put aside, and what was begun on it is cleared away.
 import t from 'tap'
-import type { ShardDescription, StorageNode } from '../../../../src/storage-node/contract.ts'
+import type {
+  DriveMoment,
+  ShardDescription,
+  StorageNode,
+} from '../../../../src/storage-node/contract.ts'
 import { AsideDrives } from '../../../../src/storage-node/drive-care/aside.ts'
 import { PatientNode } from '../../../../src/storage-node/drive-care/patient-node.ts'
 
@@ -39,6 +43,12 @@ function slowNode() {
       }
     },
     deleteShard: step('delete'),
+    momentOn: async () => 'now' as DriveMoment,
+    deleteUntouched: async () => {
+      await step('delete')()
+      return true
+    },
+    keepShard: step('keep'),
   }
   return { node, seen, goOn }
 }

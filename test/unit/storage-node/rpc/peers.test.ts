@@ -1,7 +1,7 @@
 // The other nodes of a cluster: messages and shards go to the one that is meant, wherever it is now.
 import t, { type Test } from 'tap'
 import { realWorld } from '../../../../src/kit/world.ts'
-import type { StorageNode } from '../../../../src/storage-node/contract.ts'
+import type { DriveMoment, StorageNode } from '../../../../src/storage-node/contract.ts'
 import { DrivesOfNodes } from '../../../../src/storage-node/drives-of-nodes.ts'
 import { answerMessages, joinServices, Peers } from '../../../../src/storage-node/rpc/peers.ts'
 import { sampleShard } from '../../../contracts/shard-samples.ts'
@@ -65,6 +65,14 @@ t.test('drives are passed on to their nodes', async (t) => {
     deleteShard: async (driveId) => {
       asked.push(`${name} deletes on ${driveId}`)
     },
+    momentOn: async (driveId) => `of ${name} on ${driveId}` as DriveMoment,
+    deleteUntouched: async (driveId, _id, since) => {
+      asked.push(`${name} deletes on ${driveId} what is older than ${since}`)
+      return true
+    },
+    keepShard: async (driveId) => {
+      asked.push(`${name} keeps on ${driveId}`)
+    },
   })
   const nodes = new Map([
     [1, noting('roomy')],
@@ -76,11 +84,15 @@ t.test('drives are passed on to their nodes', async (t) => {
   await drives.beginShard(2, description, 'move')
   await drives.openShard(1, description.id)
   await drives.deleteShard(2, description.id)
+  await drives.keepShard(1, description.id)
+  t.ok(await drives.deleteUntouched(2, description.id, await drives.momentOn(1)))
   t.same(asked, [
     'roomy begins on 1 for data',
     'full begins on 2 for move',
     'roomy opens on 1',
     'full deletes on 2',
+    'roomy keeps on 1',
+    'full deletes on 2 what is older than of roomy on 1',
   ])
   t.same(
     [1, 2, 3].map((driveId) => drives.hasRoom(driveId, 10, 'data')),

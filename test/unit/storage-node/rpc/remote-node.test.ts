@@ -6,7 +6,9 @@ import { DriveUnavailable } from '../../../../src/kit/drive-unavailable.ts'
 import { CELL_BYTES } from '../../../../src/kit/erasure-code.ts'
 import { realWorld } from '../../../../src/kit/world.ts'
 import type {
+  DriveMoment,
   ShardDescription,
+  ShardId,
   ShardOpened,
   ShardWriter,
   StorageNode,
@@ -49,6 +51,19 @@ class ScriptedNode implements StorageNode {
 
   async deleteShard(): Promise<void> {
     this.#step('delete')
+  }
+
+  async momentOn(): Promise<DriveMoment> {
+    return 'now' as DriveMoment
+  }
+
+  async deleteUntouched(_drive: number, _id: ShardId, since: DriveMoment): Promise<boolean> {
+    this.#step('delete')
+    return since === 'now'
+  }
+
+  async keepShard(): Promise<void> {
+    this.#note('kept')
   }
 
   #step(step: keyof ScriptedNode['fails']): void {

@@ -29,7 +29,13 @@ function openOne(answers: boolean) {
   }
   const left = new LeftBehind(GRACE_MS)
   left.add(copy as unknown as OldCopy, 0)
-  const node = { deleteShard: async (driveId: number) => void deleted.push(driveId) }
+  const node = {
+    momentOn: async () => 'now',
+    deleteUntouched: async (driveId: number) => {
+      deleted.push(driveId)
+      return true
+    },
+  }
   const parts = { node, latch: new BlobLatch(), isPinned: () => false } as unknown as ClearingParts
   return { left, parts, deleted }
 }

@@ -56,3 +56,13 @@ for (const error of [undefined, new Error('the drive is gone')]) {
     else t.ok(await deleted)
   })
 }
+
+t.test('a shard that a row is to name is not the one that was asked about', async (t) => {
+  const kept: number[] = []
+  const node = { keepShard: async (driveId: number) => void kept.push(driveId) }
+  const own = new WatchedWrites(node as unknown as StorageNode)
+  const watch = own.watch(1, id)
+  await own.keepShard(1, id)
+  t.same(kept, [1])
+  t.notOk(await own.deleteUnlessWritten(watch))
+})

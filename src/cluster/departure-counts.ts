@@ -7,7 +7,6 @@ import type { MetadataPartition, MetaPartitionId } from '../metadata/contract.ts
 import type { MapDrive } from '../placement/cluster-map.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import { type DepartureCount, departingDrives } from '../placement/departure.ts'
-import type { PartitionRecords } from '../placement/etcd/partition-records.ts'
 import { BlobWalk } from '../storage-node/upkeep/blob-walk.ts'
 
 /** What counting takes. */
@@ -15,10 +14,11 @@ export interface DepartureCountParts {
   world: Pick<World, 'clock'>
   log: Log
   coordinator: Pick<Coordinator, 'state'>
-  records: Pick<PartitionRecords, 'get'>
   led: {
     list(): readonly MetadataPartition[]
     find(id: MetaPartitionId): MetadataPartition | undefined
+    /** Of the record by which this node leads the partition, whatever etcd was heard to say since. */
+    epochOf(id: MetaPartitionId): number | undefined
   }
   /** Rows name drives that are closed: what moves shards is to look again. */
   onNamed(): void
@@ -84,7 +84,7 @@ export class DepartureCounts {
     const known = this.#counts.find(
       (one) => one.driveId === id && one.closedEpoch === closedEpoch && one.partition === partition,
     )
-    if (known === undefined || known.epoch !== this.#epochOf(partition)) return true
+    if (known === undefined || known.epoch !== this.#parts.led.epochOf(partition)) return true
     return known.rows > 0 && this.#nowMs >= known.atMs + AGAIN_MS
   }
 
@@ -93,14 +93,13 @@ export class DepartureCounts {
     drives: readonly ClosedDrive[],
     signal: AbortSignal,
   ): Promise<void> {
-    const epoch = this.#epochOf(partition.id)
-    if (epoch === undefined) return
+    const { led } = this.#parts
+    const epoch = led.epochOf(partition.id)
+    if (epoch === undefined || led.find(partition.id) !== partition) return
     await partition.settle()
     const rows = await this.#countTwice(partition, drives, signal)
-    const { led } = this.#parts
     // Deposed meanwhile, or reigning anew: it says nothing of what others took.
     if (rows === undefined || led.find(partition.id) !== partition) return
-    if (this.#epochOf(partition.id) !== epoch) return
     const found = drives.map(({ id: driveId, closedEpoch }) => ({
       ...{ driveId, closedEpoch, partition: partition.id, epoch },
       ...{ rows: rows.get(driveId) ?? 0, atMs: this.#nowMs },
@@ -120,10 +119,6 @@ export class DepartureCounts {
     const first = await countNames(partition, drives, signal)
     const isNamed = first === undefined || [...first.values()].some((rows) => rows > 0)
     return isNamed ? first : await countNames(partition, drives, signal)
-  }
-
-  #epochOf(partition: MetaPartitionId): number | undefined {
-    return this.#parts.records.get(partition)?.epoch
   }
 
   get #nowMs(): number {

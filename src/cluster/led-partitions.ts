@@ -3,6 +3,7 @@ import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import type { Command, MetadataPartition, MetaPartitionId } from '../metadata/contract.ts'
 import { openPartition, USUAL_GARBAGE } from '../metadata/partition.ts'
+import { decidedEpoch } from '../metadata/replication/decision.ts'
 import type { Reigning, ReplicasOfNode } from '../storage-node/replicated/contract.ts'
 
 /** What partitions are opened with. */
@@ -50,6 +51,12 @@ export class LedPartitions {
   find(id: MetaPartitionId): MetadataPartition | undefined {
     const led = this.#led.get(id)
     return led === undefined || led.reign.ended.aborted ? undefined : led.partition
+  }
+
+  /** Of the decision by which this node leads it: another may lead by a later one, which was not heard of here. */
+  epochOf(id: MetaPartitionId): number | undefined {
+    const led = this.#led.get(id)
+    return led === undefined || led.reign.ended.aborted ? undefined : decidedEpoch(led.reign.epoch)
   }
 
   /** All of them, in order. */

@@ -11,7 +11,7 @@ export interface DepartureCount {
   /** Of the closing that was known. */
   closedEpoch: number
   partition: number
-  /** Of the record of the partition, before the count and after it. */
+  /** Of the record by which who counted leads the partition, from before the count until after it. */
   epoch: number
   /** How many blobs name the drive. */
   rows: number

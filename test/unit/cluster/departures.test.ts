@@ -28,10 +28,16 @@ async function openCluster() {
   for (const { id } of partitions) setLeader(id, (id % 2) + 1, 1)
   const nodes = [1, 2].map((driveId) => {
     const led = () => partitions.filter(({ id }) => records.get(id)?.primary?.driveId === driveId)
-    const node = { named: 0, isSilent: false }
+    /** By epochs that are not those of the records any more. */
+    const reigns = new Map<number, number>()
+    const node = { named: 0, isSilent: false, reigns }
     const counts = new DepartureCounts({
-      ...{ world: parts.world, log: silentLog, coordinator, records },
-      led: { list: led, find: (id) => led().find((one) => one.id === id) },
+      ...{ world: parts.world, log: silentLog, coordinator },
+      led: {
+        list: led,
+        find: (id) => led().find((one) => one.id === id),
+        epochOf: (id) => node.reigns.get(id) ?? records.get(id)?.epoch,
+      },
       onNamed: () => {
         node.named += 1
       },
@@ -131,6 +137,21 @@ t.test('a count is worth nothing once another leads', async (t) => {
   await look()
   t.notOk(drive()?.isVacated, 'a replica is on the drive')
   setLeader(1, 1, 3)
+  await count()
+  await look()
+  t.equal(drive()?.isVacated, true)
+})
+
+t.test('who has not heard yet that it is deposed counts for its own epoch', async (t) => {
+  const { coordinator, look, count, drive, nodes, setLeader } = await openCluster()
+  await coordinator.decide(drainDrive(LEAVING))
+  await look()
+  setLeader(0, 1, 2)
+  for (const { node } of nodes) node.reigns.set(0, 1)
+  await count()
+  await look()
+  t.notOk(drive()?.isVacated, 'the record is of another reign than the count')
+  for (const { node } of nodes) node.reigns.delete(0)
   await count()
   await look()
   t.equal(drive()?.isVacated, true)

@@ -197,7 +197,7 @@ export class RunningUpkeep {
 }
 
 /**
- * A round over all of them, several at a time, so that their rounds of questions to other replicas go together. One that can not be asked
+ * A round over those that are led here, several at a time, so that their rounds of questions to other replicas go together. One that can not be asked
  * now keeps none of the others waiting, and is heard of at the end.
  */
 function eachOf(
@@ -206,7 +206,8 @@ function eachOf(
 ): (signal: AbortSignal) => Promise<void> {
   return async (signal) => {
     const failed: unknown[] = []
-    const left = partitions[Symbol.iterator]()
+    const led = partitions.filter(({ isLed }) => isLed)
+    const left = led[Symbol.iterator]()
     const workOn = async (): Promise<void> => {
       for (const partition of left) {
         if (signal.aborted) return

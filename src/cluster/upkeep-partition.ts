@@ -29,6 +29,11 @@ export class UpkeepPartition implements MetadataPartition {
     return this.#tally
   }
 
+  /** Whether this process leads it. */
+  get isLed(): boolean {
+    return this.#find() !== undefined
+  }
+
   /** Of another's partition nothing is walked: it ends before it begins. */
   async scanBlobs(...of: Parameters<Led['scanBlobs']>): ReturnType<Led['scanBlobs']> {
     const nothing = { references: [], after: undefined, more: false }

@@ -74,10 +74,14 @@ export class OwedBlobs {
     this.#askedMs = nowMs
     const found = new Map<string, KnownOwed>()
     const tallied = new Map<MetadataPartition, number>()
-    for (const partition of this.#partitions) {
+    // All at once: where each of them has to ask others first whether it still leads, these questions go together.
+    const asked = this.#partitions.map(async (partition) => {
       // Before it is asked: what comes meanwhile may be missed.
       tallied.set(partition, partition.tally.owed)
-      for (const owed of await partition.owedBlobs(ROWS_MAX)) {
+      return { partition, blobs: await partition.owedBlobs(ROWS_MAX) }
+    })
+    for (const { partition, blobs } of await Promise.all(asked)) {
+      for (const owed of blobs) {
         const name = nameOf(owed)
         found.set(name, { item: { partition, owed }, triedMs: this.#known.get(name)?.triedMs })
       }

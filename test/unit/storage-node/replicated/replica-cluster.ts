@@ -120,6 +120,8 @@ export class ReplicaCluster {
   lossIn = 0
   /** Reigns of nodes that lost their power: nobody hears of their end. */
   readonly dead = new Set<Reigning>()
+  /** How often rows were copied from one node to another. */
+  copies = 0
   /** What nodes complained of. */
   readonly complaints: { data: object; sentence: string }[] = []
   readonly #seeded: Seeded
@@ -307,6 +309,7 @@ export class ReplicaCluster {
     { source, partition, signal }: { source: ReplicaId; partition: number; signal: AbortSignal },
   ): AsyncGenerator<RowsPage> {
     const from = parseReplicaId(source)!.driveId
+    this.copies += 1
     for await (const page of this.host(from).serveRows(source, partition, signal)) {
       if (this.cut.has(from) || this.cut.has(to)) throw new Error('the network is cut')
       yield page

@@ -69,6 +69,43 @@ t.test('another replica takes over when the primary is gone', async (t) => {
   await cluster.close()
 })
 
+t.test('who fell behind the log gets all rows anew, and none that are gone', async (t) => {
+  const cluster = await ReplicaCluster.make(3)
+  const [, , three] = await cluster.found(P, [1, 2, 3])
+  const reign = await serving(cluster)
+  for (const key of ['gone', 'kept', 'changed', 'back'])
+    await cluster.wait(reign.log.append(put(key, 'before')))
+  await cluster.step(3)
+  cluster.cut.add(3)
+  const remove = (key: string) => reign.log.append([{ key: Buffer.from(key), value: undefined }])
+  await cluster.wait(remove('gone'))
+  await cluster.wait(remove('back'))
+  await cluster.wait(reign.log.append(put('changed', 'after')))
+  await cluster.wait(reign.log.append(put('back', 'again')))
+  // Far more than logs keep in memory, and than lies in their files before rows are durable.
+  for (let write = 0; write < 60; write += 1)
+    await cluster.wait(reign.log.append(put(`k${write}`, 'x'.repeat(500))))
+  await cluster.step(20)
+  t.equal(cluster.copies, 0)
+  cluster.cut.clear()
+  await cluster.until('it has caught up', () => {
+    const [behind] = cluster.host(3).replicas()
+    return cluster.copies > 0 && behind!.lag === 0 && behind!.applied >= 60
+  })
+  // Also after it lost its power, and in a reign of its own: of rows that it had before nothing is left.
+  cluster.crash(3, NOTHING)
+  await cluster.start(3)
+  cluster.reignOf(P)!.handOver([three!])
+  await cluster.until('it leads', () => cluster.decisions.get(P)!.primary === three)
+  const own = await serving(cluster)
+  t.equal(await cluster.wait(read(own, 'gone')), undefined)
+  t.equal(await cluster.wait(read(own, 'kept')), 'before')
+  t.equal(await cluster.wait(read(own, 'changed')), 'after')
+  t.equal(await cluster.wait(read(own, 'back')), 'again')
+  t.ok(await cluster.wait(read(own, 'k59')))
+  await cluster.close()
+})
+
 t.test('a drive is lost, and a new replica learns by copied rows', async (t) => {
   const cluster = await ReplicaCluster.make(4)
   const [one, two] = await cluster.found(P, [1, 2, 3])

@@ -1,6 +1,6 @@
 // The order in which shards of a drive were made again, so that a deletion which was decided earlier can tell that it is late: it
 // may have been on its way for long, and whoever leads by now has the shard there again. In memory only: what another opening
-// of the drive gave is too old for everything (docs/decisions/0023-late-deletions.md).
+// of the drive gave is too old for everything (docs/decisions/0024-late-deletions.md).
 import { asBuffer } from '../kit/bytes.ts'
 import type { World } from '../kit/world.ts'
 import type { DriveMoment, ShardId } from './contract.ts'

@@ -94,11 +94,10 @@ export const CLUSTER_RESTORE_OPTIONS: readonly OptionSpec[] = [
 /** Options of `kintsugi cluster recover`. */
 export const CLUSTER_RECOVER_OPTIONS: readonly OptionSpec[] = [
   ...ETCD_OPTIONS,
-  { name: 'dry-run', help: 'say what would come out, and change nothing' },
-  { name: 'yes', help: 'do it; without it only what is lost is said' },
+  { name: 'dry-run', help: 'make rows anew without keeping them, and say what would come out' },
   {
     name: 'without-missing',
-    help: 'nodes and drives that do not answer are gone for good: go on without what only they have',
+    help: 'say it as if nodes and drives that do not answer were gone for good',
   },
   ...NODE_TLS_OPTIONS,
 ]
@@ -208,7 +207,8 @@ export interface ClusterRestoreConfig {
 /** Everything that `kintsugi cluster recover` was told. */
 export interface ClusterRecoverConfig {
   etcd: EtcdConfig
-  mode: 'plan' | 'rehearse' | 'recover'
+  /** Nothing that changes anything: what lacks for that is in docs/decisions/0023-recovering-a-cluster.md. */
+  mode: 'plan' | 'rehearse'
   withoutMissing: boolean
   nodeTls?: Required<TlsFiles>
 }
@@ -290,7 +290,7 @@ export async function loadClusterRecoverConfig(
   const isSet = (name: string): boolean => readSwitch(name, settings[name]?.[0])
   return Object.freeze({
     etcd: readEtcd(settings, sources),
-    mode: isSet('dry-run') ? 'rehearse' : isSet('yes') ? 'recover' : 'plan',
+    mode: isSet('dry-run') ? 'rehearse' : 'plan',
     withoutMissing: isSet('without-missing'),
     ...(nodeTls ? { nodeTls } : {}),
   })

@@ -63,7 +63,7 @@ function restoreCommand(): Command {
 function recoverCommand(): Command {
   const command = tableCommand('recover', 'cluster recover', CLUSTER_RECOVER_OPTIONS)
     .description(
-      'The last resort, while the nodes run: metadata partitions that lost most of their replicas go on with what one of them has, or are made again.',
+      'Says which metadata partitions lost most of their replicas, and what is left of them, while the nodes run. It changes nothing.',
     )
     .option('--json', 'answer for programs')
   command.action(async () => {

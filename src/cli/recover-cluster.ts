@@ -1,4 +1,4 @@
-// kintsugi cluster recover: metadata partitions of a cluster that lost the majority of their replicas are led again, or made again.
+// kintsugi cluster recover: which metadata partitions of a cluster lost the majority of their replicas, and what could be made again.
 import {
   type ClusterRecoverOutcome,
   type RecoveredOfCluster,
@@ -6,7 +6,6 @@ import {
 } from '../cluster/recover-cluster.ts'
 import { openForRecovery } from '../cluster/recovering.ts'
 import { loadClusterRecoverConfig } from '../config-cluster.ts'
-import { Exit } from '../exit.ts'
 import { openLog } from '../kit/log.ts'
 import { realWorld, stayAlive } from '../kit/world.ts'
 import { showTime } from './amounts.ts'
@@ -14,7 +13,7 @@ import { orExit } from './etcd-exit.ts'
 import { type CommandWords, loadConfig } from './load-config.ts'
 import { CAVEATS, showReport } from './recover.ts'
 
-/** Recovers what is lost, or says what would be done. Throws Exit, with code 4 when partitions have to wait. */
+/** Says what is lost and what could be made of it. Throws Exit, with code 4 when that needs nodes that do not answer. */
 export async function recoverClusterCommand(words: CommandWords): Promise<void> {
   const world = realWorld()
   const config = await loadConfig(words, loadClusterRecoverConfig, world)
@@ -32,20 +31,9 @@ export async function recoverClusterCommand(words: CommandWords): Promise<void> 
     ? JSON.stringify(outcome, undefined, 2)
     : showClusterRecovery(outcome).join('\n')
   process.stdout.write(`${text}\n`)
-  refuseUndone(outcome)
 }
 
-function refuseUndone({ mode, partitions }: ClusterRecoverOutcome): void {
-  if (mode !== 'recover') return
-  const waiting = partitions.filter(({ way }) => way === 'waits').map(({ partition }) => partition)
-  if (waiting.length > 0)
-    throw new Exit(4, `partitions ${waiting.join(', ')} wait for replicas that do not answer.`)
-  const undone = partitions.filter(({ isDone }) => !isDone).map(({ partition }) => partition)
-  if (undone.length > 0)
-    throw new Exit(1, `partitions ${undone.join(', ')} were changed by others: look again.`)
-}
-
-/** What was done, in lines. */
+/** What was found, in lines. */
 export function showClusterRecovery({
   mode,
   partitions,
@@ -56,8 +44,8 @@ export function showClusterRecovery({
       'Every partition of metadata has a majority of its replicas: nothing is to be recovered.',
     ]
   const end = {
-    plan: 'Nothing was changed. --dry-run says what would come out, --yes does it.',
-    rehearse: 'Nothing was changed: this is what --yes would do.',
+    plan: 'Nothing was changed. --dry-run says what would come out. To carry it out is not there yet.',
+    rehearse: 'Nothing was changed: this is what would come out. To carry it out is not there yet.',
     recover:
       'Nodes lead by themselves what was recovered, within a minute. Then run kintsugi heal --wait.',
   }
@@ -82,8 +70,8 @@ function showPartition(
     waits:
       'waits for replicas that do not answer, and that may have everything: bring them back. --without-missing says that they are gone for good.',
     survivor:
-      'lost the majority of its replicas. It goes on with what the one has that goes furthest; what only the others had acknowledged is lost.',
-    rebuild: `has no replica that lives; ${dump}. It is made again from that and from shards.`,
+      'lost the majority of its replicas. What it has left is what the one has that goes furthest; what only the others had acknowledged is lost.',
+    rebuild: `has no replica that lives; ${dump}. Rows can be made again from that and from shards.`,
   }
   return [
     `Partition ${partition} ${what[way]}`,

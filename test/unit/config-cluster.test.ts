@@ -1,6 +1,7 @@
 // What the processes of a cluster are told; whatever is wrong is one sentence that names the option.
 import t from 'tap'
 import {
+  CLUSTER_RECOVER_OPTIONS,
   loadClusterInitConfig,
   loadClusterRecoverConfig,
   loadGatewayConfig,
@@ -30,7 +31,7 @@ t.test('a cluster that is made', async (t) => {
   })
 })
 
-t.test('a recovery changes nothing unless it is told to', async (t) => {
+t.test('a recovery changes nothing, whatever it is told', async (t) => {
   const load = (options: ConfigSources['options']) =>
     loadClusterRecoverConfig(sources({ etcd: ETCD, ...options }))
   t.same(await load({}), {
@@ -38,12 +39,13 @@ t.test('a recovery changes nothing unless it is told to', async (t) => {
     mode: 'plan',
     withoutMissing: false,
   })
-  t.match(await load({ yes: 'true', 'without-missing': 'true' }), {
-    mode: 'recover',
-    withoutMissing: true,
-  })
-  t.match(await load({ yes: 'true', 'dry-run': 'true' }), { mode: 'rehearse' })
-  await t.rejects(loadClusterRecoverConfig(sources({ yes: 'true' })), ConfigError)
+  t.match(await load({ 'without-missing': 'true' }), { mode: 'plan', withoutMissing: true })
+  t.match(await load({ 'dry-run': 'true' }), { mode: 'rehearse' })
+  const insisting = sources({ etcd: ETCD }, { KINTSUGI_YES: 'true' })
+  t.match(await loadClusterRecoverConfig(insisting), { mode: 'plan' })
+  const isThere = CLUSTER_RECOVER_OPTIONS.some(({ name }) => name === 'yes')
+  t.notOk(isThere, 'the command line refuses --yes')
+  await t.rejects(loadClusterRecoverConfig(sources({})), ConfigError)
 })
 
 t.test('a node', async (t) => {

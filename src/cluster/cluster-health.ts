@@ -17,10 +17,22 @@ export function judgeCluster(
   }
   find('damaged', unrepairableCount > 0, `${count(unrepairableCount, 'blob')} can not be mended.`)
   for (const reason of degraded) find('degraded', true, reason)
-  find('degraded', waiting > 0, `${count(waiting, 'blob')} wait for a drive to put shards on.`)
-  find('mending', queued > 0, `${count(queued, 'blob')} are to be mended.`)
+  find(
+    'degraded',
+    waiting > 0,
+    `${count(waiting, 'blob')} ${waiting === 1 ? 'waits' : 'wait'} for a drive to put shards on.`,
+  )
+  find(
+    'mending',
+    queued > 0,
+    `${count(queued, 'blob')} ${queued === 1 ? 'is' : 'are'} to be mended.`,
+  )
   const remaining = moves?.remainingShards ?? 0
-  find('mending', remaining > 0, `${count(remaining, 'shard')} are to be moved.`)
+  find(
+    'mending',
+    remaining > 0,
+    `${count(remaining, 'shard')} ${remaining === 1 ? 'is' : 'are'} to be moved.`,
+  )
   find('serving', !healing.verified, sayUnverified(healing))
   return { health: findings[0]?.[0] ?? 'healthy', reasons: findings.map(([, reason]) => reason) }
 }

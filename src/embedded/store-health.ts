@@ -35,7 +35,10 @@ function degraded({ drives, metadata, healing }: HealthFacts): Finding[] {
   const served = drives.filter(({ state }) => state === 'active' || state === 'draining')
   const vacated = drives.filter(({ state, isVacated }) => isVacated && state === 'out')
   const absent = drives.length - served.length - vacated.length
-  if (absent > 0) reasons.push(`${absent} of ${count(drives.length, 'drive')} are not in service.`)
+  if (absent > 0)
+    reasons.push(
+      `${absent} of ${count(drives.length, 'drive')} ${absent === 1 ? 'is' : 'are'} not in service.`,
+    )
   for (const { id, state, condition } of drives) {
     if (condition !== undefined && state !== 'out') reasons.push(`Drive ${id} is ${condition}.`)
   }
@@ -49,7 +52,9 @@ function degraded({ drives, metadata, healing }: HealthFacts): Finding[] {
   if (waiting > 0) {
     const tight = drives.filter(({ space }) => space && takesNoShards(space)).length
     const why = tight > 0 ? `: ${count(tight, 'drive')} are too full for them` : ''
-    reasons.push(`${count(waiting, 'blob')} wait for a drive to put shards on${why}.`)
+    reasons.push(
+      `${count(waiting, 'blob')} ${waiting === 1 ? 'waits' : 'wait'} for a drive to put shards on${why}.`,
+    )
   }
   return reasons.map((reason) => ({ health: 'degraded', reason }))
 }
@@ -75,7 +80,8 @@ function takesNoShards(space: SpaceStatus): boolean {
 function mending({ drives, healing: { queued } }: HealthFacts): Finding[] {
   const draining = drives.filter(({ state, isVacated }) => state === 'draining' && !isVacated)
   const reasons = draining.map(({ id }) => `Drive ${id} is being emptied.`)
-  if (queued > 0) reasons.unshift(`${count(queued, 'blob')} are to be mended.`)
+  if (queued > 0)
+    reasons.unshift(`${count(queued, 'blob')} ${queued === 1 ? 'is' : 'are'} to be mended.`)
   return reasons.map((reason) => ({ health: 'mending', reason }))
 }
 

@@ -139,16 +139,19 @@ function planWithout(
   if (fitting === undefined) return refused(sayTooFew(map.code, left))
   const code = fitNodesWithout(map, driveIds, fitting, options)
   if (code === undefined || (code !== fitting && !reEncode))
-    return refused(sayUnsafe(map, driveIds, code, drain))
+    return refused(sayUnsafe(map, driveIds))
   if (code !== map.code && !reEncode) {
-    const anew = sayReEncode(map.code, code, drain)
-    return refused(
-      `${sayMisfit(map.code, left)}. Add a drive first, or replace this one. Or ${anew}`,
-    )
+    const ways = `${sayMisfit(map.code, left)}. Add a drive first, or replace this one.`
+    return refused(isOnNodes(map) ? ways : `${ways} Or ${sayReEncode(map.code, code, drain)}`)
   }
   if (reducedCode !== undefined && shardCount(reducedCode) > left.active)
     return refused(sayReducedMisfit(reducedCode, left))
   return { kind: 'planned', code }
+}
+
+/** Whether it is a cluster's, where nothing is written again with another code. */
+function isOnNodes({ drives }: ClusterMap): boolean {
+  return drives.some(({ nodeId }) => nodeId !== undefined)
 }
 
 function drainOf(driveId: number): string {
@@ -200,17 +203,11 @@ function sayReEncode(code: ErasureCode, fitting: ErasureCode, drain: string): st
   )
 }
 
-function sayUnsafe(
-  { drives, code }: ClusterMap,
-  driveIds: readonly number[],
-  fitting: ErasureCode | undefined,
-  drain: string,
-): string {
+function sayUnsafe({ drives, code }: ClusterMap, driveIds: readonly number[]): string {
   const nodes = new Set(stayingWithout(drives, driveIds).map(nodeOf)).size
-  const anew = fitting ? ` Or ${sayReEncode(code, fitting, drain)}` : ''
   return (
     `on the ${nodes === 1 ? 'one node' : `${nodes} nodes`} that would be left the loss of one node would lose data: no node may ` +
-    `have more than ${code.parityCount} of the ${shardCount(code)} shards of an object. Add drives to other nodes first.${anew}`
+    `have more than ${code.parityCount} of the ${shardCount(code)} shards of an object. Add drives to other nodes first.`
   )
 }
 

@@ -198,7 +198,7 @@ t.test('what would let the loss of a node lose data is refused, in a sentence', 
   const state = stateOf(even(3, 3), codeForDrives(6))
   const ways = planDrainNode(state.map, 'n0')
   t.match(ways, { kind: 'refused', sentence: /2 nodes that would be left .* more than 2 of the 6/ })
-  t.match(ways, { sentence: /kintsugi drain n0 --re-encode/ })
+  t.notMatch(ways, { sentence: /re-encode/ }, 'which nobody does in a cluster')
   t.match(planDrainNode(state.map, 'n0', { reEncode: true }), { code: { dataCount: 2 } })
   t.match(planDrainNode(state.map, 'n0', { allowsUnsafeLayout: true }), { kind: 'planned' })
   t.match(planDrainNode(state.map, 'n9'), { sentence: /no drive is known of node n9/ })

@@ -423,7 +423,7 @@ export interface MetadataPartition extends ReachablePartition {
   commit<C extends Command>(command: C, isLate?: () => boolean): Promise<AnswerTo<C>>
   /**
    * As findInOrder(), and for ever, whoever leads: by an entry in the log, after which no blob gets a row that had none and
-   * is as old. Throws when that can not be known.
+   * is of the same time or older. Throws when that can not be known.
    */
   judgeBlobs(
     place: { bucketId: BucketId; key: string },

@@ -2,11 +2,10 @@
 import { prepareDigests } from '../digest/digest.ts'
 import { assert } from '../kit/assert.ts'
 import { compareBytes, kibibytes } from '../kit/bytes.ts'
-import type { Uid } from '../kit/uid.ts'
+import { type Uid, uidTimeMs } from '../kit/uid.ts'
 import type { Clock } from '../kit/world.ts'
 import { refusesQueries } from './commands/bucket-gate.ts'
 import type { GarbagePolicy } from './commands/decision.ts'
-import { isPastNaming } from './commands/new-blobs.ts'
 import { type CommandPipeline, openPipeline, type PipelineParts } from './commands/pipeline.ts'
 import { rowsInOrder } from './commands/rows-in-order.ts'
 import { confirmedPartition } from './confirmed-partition.ts'
@@ -88,10 +87,7 @@ export interface PartitionOptions {
   waitingMax?: number
   /** Throws for a command that is not to be decided now. */
   admit?: (command: Command) => void
-  /**
-   * Rows come to name no blob that is older, by the time of the log. It must be the same for all that ever lead the
-   * partition. Without it judgeBlobs() is not to be called.
-   */
+  /** Of blobs that are younger nothing is said, for their writers may be about to commit. Without it judgeBlobs() is not to be called. */
   blobAgeMsMax?: number
   /** Who waits longer than this for a log that does not go on is told so; without it everybody waits. */
   patience?: Patience
@@ -109,9 +105,8 @@ export async function openPartition(
   parts: PipelineParts,
 ): Promise<MetadataPartition> {
   await prepareDigests()
-  const { garbage = USUAL_GARBAGE, pendingMax = 1024, waitingMax = 8192, blobAgeMsMax } = options
-  const limits = { garbage, pendingMax, waitingMax, blobAgeMsMax }
-  const pipeline = await openPipeline(limits, parts)
+  const { garbage = USUAL_GARBAGE, pendingMax = 1024, waitingMax = 8192 } = options
+  const pipeline = await openPipeline({ garbage, pendingMax, waitingMax }, parts)
   const partition = new Partition(options, parts.log.rows, pipeline)
   const { log } = parts
   return log.confirm ? confirmedPartition(partition, () => log.confirm!()) : partition
@@ -272,15 +267,20 @@ class Partition implements MetadataPartition {
     const ageMsMax = this.#blobAgeMsMax
     assert(ageMsMax !== undefined, 'only where old blobs are refused can any be judged')
     const place = { bucketId, key: Buffer.from(key) }
-    return await this.#pipeline.askOnRecord(async (view, time) => {
+    const { verdicts } = await this.#pipeline.judge(async (view, nowMs) => {
       const rows = rowsInOrder(view, SEARCH_ROWS_MAX)
       const found = await findBlobsOfKey(rows, place, blobs)
-      return blobs.map(({ uid }, at): BlobVerdict => {
+      let judgedMs = 0
+      const verdicts = blobs.map(({ uid }, at): BlobVerdict => {
         const reference = found[at]
         if (reference !== undefined) return { kind: 'named', reference }
-        return { kind: isPastNaming(uid, time, ageMsMax) ? 'unnamed' : 'young' }
+        if (nowMs - uidTimeMs(uid) <= ageMsMax) return { kind: 'young' }
+        judgedMs = Math.max(judgedMs, uidTimeMs(uid))
+        return { kind: 'unnamed' }
       })
+      return { verdicts, judgedMs }
     })
+    return verdicts
   }
 
   async settle(): Promise<void> {

@@ -16,7 +16,7 @@ import { dropBucket } from './drop-bucket.ts'
 import { editVersion } from './edit-version.ts'
 import { forgetGarbage } from './forget-garbage.ts'
 import { moveBlob } from './move-blob.ts'
-import { refusePastNaming } from './new-blobs.ts'
+import { refuseJudged } from './new-blobs.ts'
 import { putObject } from './put-object.ts'
 import { putPart } from './put-part.ts'
 import { replaceBlob } from './replace-blob.ts'
@@ -55,7 +55,7 @@ export async function decide<C extends Command>(
   const rule = rules[command.kind] as unknown as Rule<C['kind']>
   const typed = command as unknown as Parameters<typeof rule.decide>[0]
   if (!rule.repeat) {
-    refusePastNaming(command, context)
+    refuseJudged(command, context)
     return (await rule.decide(typed, context)) as Decision<AnswerTo<C>>
   }
 
@@ -66,7 +66,7 @@ export async function decide<C extends Command>(
     rule.decide(typed, context),
   ])
   if (!done) {
-    refusePastNaming(command, context)
+    refuseJudged(command, context)
     return decision as Decision<AnswerTo<C>>
   }
   return { kind: 'answer', batch: [], answer: rule.repeat(typed, done) as AnswerTo<C> }

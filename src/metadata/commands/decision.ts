@@ -32,8 +32,8 @@ export interface Context {
   /** Wall clock: for when garbage is due and old rows are forgotten. */
   nowMs: number
   garbage: GarbagePolicy
-  /** Rows come to name no blob that is older, by the time of the log; absent where its writers are known. */
-  blobAgeMsMax?: number | undefined
+  /** Rows come to name no blob whose uid is of this time or earlier: its shards may be deleted. */
+  judgedMs: number
 }
 
 /** `more`: one bounded step of a long command; it is decided again once the batch is appended. */

@@ -5,7 +5,8 @@ import type { Clock } from '../../kit/world.ts'
 import type { AnswerTo, Command } from '../contract.ts'
 import type { PartitionLog, RowBatch } from '../log/contract.ts'
 import { decodeClockRow, encodeClockRow } from '../rows/clock-row.ts'
-import { CLOCK_KEY } from '../rows/keys.ts'
+import { decodeJudgedRow, encodeJudgedRow } from '../rows/judged-row.ts'
+import { CLOCK_KEY, JUDGED_KEY } from '../rows/keys.ts'
 import { MetadataUnavailable } from '../unavailable.ts'
 import { decide } from './decide.ts'
 import type { Context, Decision, GarbagePolicy, View } from './decision.ts'
@@ -20,8 +21,6 @@ export interface PipelineOptions {
   pendingMax: number
   /** Commands that wait to be decided; one more is refused with Overloaded. */
   waitingMax: number
-  /** Rows come to name no blob that is older; absent where its writers are known. */
-  blobAgeMsMax?: number | undefined
 }
 
 export interface PipelineParts {
@@ -39,8 +38,14 @@ export async function openPipeline(
   options: PipelineOptions,
   parts: PipelineParts,
 ): Promise<CommandPipeline> {
-  const row = await parts.log.rows.get(CLOCK_KEY)
-  return new CommandPipeline(row ? decodeClockRow(row) : 0n, options, parts)
+  const { rows } = parts.log
+  const [clock, judged] = await Promise.all([rows.get(CLOCK_KEY), rows.get(JUDGED_KEY)])
+  const time = clock ? decodeClockRow(clock) : 0n
+  return new CommandPipeline(
+    { time, judgedMs: judged ? decodeJudgedRow(judged) : 0 },
+    options,
+    parts,
+  )
 }
 
 /** Takes commands of one partition. After the first failed append it takes no more. */
@@ -52,13 +57,19 @@ export class CommandPipeline {
   readonly #places: Semaphore
   readonly #turn: Semaphore
   #time: bigint
+  #judgedMs: number
   #failure: Error | undefined
   #lastFate: Fate = Promise.resolve(undefined)
   #sweep: SweepPosition = firstSweep()
   #commandsSinceSweep = 0
 
-  constructor(time: bigint, options: PipelineOptions, parts: PipelineParts) {
+  constructor(
+    { time, judgedMs }: { time: bigint; judgedMs: number },
+    options: PipelineOptions,
+    parts: PipelineParts,
+  ) {
     this.#time = time
+    this.#judgedMs = judgedMs
     this.#options = options
     this.#parts = parts
     this.#rows = new PendingRows(parts.log.rows)
@@ -90,17 +101,17 @@ export class CommandPipeline {
    * are durable. Throws MetadataUnavailable where the fate of a command may be open, and from then on for ever.
    */
   async ask<Answer>(question: (view: View) => Promise<Answer>): Promise<Answer> {
-    return await this.#ask(question, { isOnRecord: false })
+    return await this.#askInOrder(() => this.#askInTurn(question))
   }
 
   /**
-   * As ask(), and with an entry of its own, which says that it is `time` now: the log never gives that time again, whoever
-   * leads, and what follows from it stays true for ever.
+   * As ask(), with an entry of its own: from then on no row comes to name a blob whose uid is of the time `judgedMs` of the
+   * answer or earlier, whoever leads. Who was deposed appends none, and answers nothing.
    */
-  async askOnRecord<Answer>(
-    question: (view: View, time: bigint) => Promise<Answer>,
+  async judge<Answer extends { judgedMs: number }>(
+    question: (view: View, nowMs: number) => Promise<Answer>,
   ): Promise<Answer> {
-    return await this.#ask(question, { isOnRecord: true })
+    return await this.#askInOrder(() => this.#judgeInTurn(question))
   }
 
   /**
@@ -150,13 +161,10 @@ export class CommandPipeline {
     }
   }
 
-  async #ask<Answer>(
-    question: (view: View, time: bigint) => Promise<Answer>,
-    options: { isOnRecord: boolean },
-  ): Promise<Answer> {
+  async #askInOrder<Answer>(ask: () => Promise<{ answer: Answer; fate: Fate }>): Promise<Answer> {
     await this.#places.acquire()
     try {
-      const { answer, fate } = await this.#askInTurn(question, options)
+      const { answer, fate } = await ask()
       const failure = await fate
       if (failure) throw unavailable(failure)
       return answer
@@ -166,17 +174,32 @@ export class CommandPipeline {
   }
 
   async #askInTurn<Answer>(
-    question: (view: View, time: bigint) => Promise<Answer>,
-    { isOnRecord }: { isOnRecord: boolean },
+    question: (view: View) => Promise<Answer>,
   ): Promise<{ answer: Answer; fate: Fate }> {
     await this.#turn.acquire()
     try {
       if (this.#failure) throw unavailable(this.#failure)
-      const { time } = this.#newContext()
-      const answer = await question(this.#rows, time)
+      const answer = await question(this.#rows)
       // The view fell back to older rows if an append failed while they were read.
       if (this.#failure) throw unavailable(this.#failure)
-      if (isOnRecord) this.#append([], time)
+      return { answer, fate: this.#lastFate }
+    } finally {
+      this.#turn.release()
+    }
+  }
+
+  async #judgeInTurn<Answer extends { judgedMs: number }>(
+    question: (view: View, nowMs: number) => Promise<Answer>,
+  ): Promise<{ answer: Answer; fate: Fate }> {
+    await this.#turn.acquire()
+    try {
+      if (this.#failure) throw unavailable(this.#failure)
+      const { nowMs, time } = this.#newContext()
+      const answer = await question(this.#rows, nowMs)
+      const judgedMs = Math.max(this.#judgedMs, answer.judgedMs)
+      // Also when it says nothing new: that it is committed says that nobody else has led since.
+      this.#append([{ key: JUDGED_KEY, value: encodeJudgedRow(judgedMs) }], time)
+      this.#judgedMs = judgedMs
       return { answer, fate: this.#lastFate }
     } finally {
       this.#turn.release()
@@ -198,8 +221,9 @@ export class CommandPipeline {
 
   #newContext(): Context {
     const nowMs = this.#parts.clock.now()
-    const { garbage, blobAgeMsMax } = this.#options
-    return { view: this.#rows, time: nextTime(this.#time, nowMs), nowMs, garbage, blobAgeMsMax }
+    const { garbage } = this.#options
+    const time = nextTime(this.#time, nowMs)
+    return { view: this.#rows, time, nowMs, garbage, judgedMs: this.#judgedMs }
   }
 
   #append(batch: RowBatch, time: bigint): void {

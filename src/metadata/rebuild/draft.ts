@@ -82,7 +82,8 @@ export class Draft {
         get: async (key) => this.rows.get(key),
         scan: async (range, limit): Promise<Row[]> => this.rows.scan(range, limit),
       },
-      ...{ time: BigInt(nowMs) << 16n, nowMs },
+      // Whatever has shards is named again.
+      ...{ time: BigInt(nowMs) << 16n, nowMs, judgedMs: 0 },
       garbage: { graceMs: 0, bytesPerSecond: Number.POSITIVE_INFINITY },
     }
   }

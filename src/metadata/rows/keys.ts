@@ -42,6 +42,8 @@ export const KeyKind = {
   Annotation: 15,
   /** A manifest belongs to no object any more: manifest uid. */
   ManifestEnd: 16,
+  /** Up to when blobs were judged to be orphans; one row. */
+  Judged: 17,
 } as const
 export type KeyKind = (typeof KeyKind)[keyof typeof KeyKind]
 
@@ -233,6 +235,9 @@ export function bucketKey(bucketId: BucketId): Buffer {
 
 /** Row of the log's clock. */
 export const CLOCK_KEY: Uint8Array = Buffer.of(KeyKind.Clock)
+
+/** Row of the time up to which blobs were judged. */
+export const JUDGED_KEY: Uint8Array = Buffer.of(KeyKind.Judged)
 
 /** All keys that begin with `prefix`. */
 export function rangeOf(prefix: Uint8Array): RowRange {

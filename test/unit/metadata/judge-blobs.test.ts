@@ -33,13 +33,17 @@ t.test(
     const next = await openFixture(AGE, first.log, late)
     await t.rejects(next.store.put('k', 'a', { version }), { code: 'OVERLOADED' })
     await t.rejects(next.store.put('j', 'b', { version: young }), { code: 'OVERLOADED' })
-    const now = { ...young.blob!, uid: uidAt(START_MS + 12 * HOUR_MS) }
-    t.match(await next.store.put('k', 'b', { version: { ...young, blob: now } }), { kind: 'done' })
+    const later = { ...young.blob!, uid: uidAt(START_MS + 60_000) }
+    t.match(
+      await next.store.put('k', 'b', { version: { ...young, blob: later } }),
+      { kind: 'done' },
+      'what is younger than all that was judged is taken, however long it took',
+    )
   },
 )
 
 t.test(
-  'every command that brings a blob is refused when it is too old, and no other',
+  'every command that brings a blob is refused when it may have been judged, and no other',
   async (t) => {
     const { store, partition, clock } = await openFixture(AGE)
     const put = await store.put('k', 'a')
@@ -48,6 +52,7 @@ t.test(
     const moved = put.version.blob!
     const uploadId = store.uid()
     clock.ms += 13 * HOUR_MS
+    t.match(await partition.judgeBlobs(place, [old]), [{ kind: 'unnamed' }])
     const commandId = () => store.uid()
     const key = { bucket, key: 'k' }
     const part = { number: 1, etag: 'e', bytes: 5, blob: old }
@@ -92,14 +97,43 @@ t.test(
   },
 )
 
-t.test('a command that was done is answered again, however old its blob is by then', async (t) => {
-  const { store, clock } = await openFixture(AGE)
+t.test('a command that was done is answered again, whatever was judged since', async (t) => {
+  const { store, partition, clock } = await openFixture(AGE)
   const version = store.version('a')
-  clock.ms += 12 * HOUR_MS
+  const orphan = store.blob(5)
+  clock.ms += 13 * HOUR_MS
   const commandId = store.uid()
   t.match(await store.put('k', 'a', { version, commandId }), { kind: 'done' })
-  clock.ms += 1000
+  t.match(await partition.judgeBlobs(place, [orphan]), [{ kind: 'unnamed' }])
   t.match(await store.put('k', 'a', { version, commandId }), { kind: 'done' })
+})
+
+t.test('a clock that was ahead for a while refuses nobody afterwards', async (t) => {
+  const first = await openFixture(AGE)
+  const version = first.store.version('a')
+  const orphan = first.store.blob(5)
+  first.clock.ms += 365 * 24 * HOUR_MS
+  t.match(await first.partition.judgeBlobs(place, [orphan]), [{ kind: 'unnamed' }])
+  const next = await openFixture(AGE, first.log, new TestClock())
+  await t.rejects(
+    next.store.put('k', 'a', { version }),
+    { code: 'OVERLOADED' },
+    'of that very time',
+  )
+  const blob = { ...version.blob!, uid: uidAt(START_MS + 1) }
+  t.match(await next.store.put('k', 'a', { version: { ...version, blob } }), { kind: 'done' })
+})
+
+t.test('what was judged first is not forgotten when something older is', async (t) => {
+  const { store, partition, clock } = await openFixture(AGE)
+  const older = store.blob(5)
+  const version = store.version('a')
+  const uid = uidAt(START_MS + 1000)
+  clock.ms += 14 * HOUR_MS
+  t.match(await partition.judgeBlobs(place, [{ uid, part: 0 }]), [{ kind: 'unnamed' }])
+  t.match(await partition.judgeBlobs(place, [older]), [{ kind: 'unnamed' }])
+  const blob = { ...version.blob!, uid }
+  await t.rejects(store.put('k', 'a', { version: { ...version, blob } }), { code: 'OVERLOADED' })
 })
 
 t.test('nothing is said before it is on record', async (t) => {

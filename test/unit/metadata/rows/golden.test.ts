@@ -23,6 +23,7 @@ import {
 } from '../../../../src/metadata/rows/completed-row.ts'
 import { decodeGarbageRow, encodeGarbageRow } from '../../../../src/metadata/rows/garbage-row.ts'
 import { decodeHeadRow, encodeHeadRow } from '../../../../src/metadata/rows/head-row.ts'
+import { decodeJudgedRow, encodeJudgedRow } from '../../../../src/metadata/rows/judged-row.ts'
 import {
   annotationKey,
   answerKey,
@@ -31,6 +32,7 @@ import {
   completedKey,
   currentKey,
   garbageKey,
+  JUDGED_KEY,
   manifestEndKey,
   manifestKey,
   markerKey,
@@ -234,6 +236,7 @@ const rows: Record<string, [Uint8Array, Uint8Array, (bytes: Uint8Array) => unkno
     { revision: 9, state: 'frozen' },
   ],
   clock: [CLOCK_KEY, encodeClockRow(time), decodeClockRow, time],
+  judged: [JUDGED_KEY, encodeJudgedRow(1_763_000_000_123), decodeJudgedRow, 1_763_000_000_123],
   'old manifest': [
     oldManifestKey(1_763_000_000_123, uid),
     encodeOldManifestRow(80),

@@ -83,7 +83,7 @@ async function findDrives(
   for (const path of paths) {
     const marker = await findDrive(path, await inspectOne(path, parts.world), { ...parts, nodeId })
     if (marker === undefined) continue
-    if (!(await wasRemoved(path, marker, parts))) {
+    if (!wasRemoved(marker, parts)) {
       found.push({ path, marker })
       continue
     }
@@ -93,14 +93,12 @@ async function findDrives(
   return { found, removed }
 }
 
-/** The map knows it no more, and it is not on its way in. */
-async function wasRemoved(
-  path: string,
+/** A drive that the map merely lacks was not removed: etcd may be older than the drive is. */
+function wasRemoved(
   { driveId }: DriveMarker,
-  { coordinator, world }: NodeDriveParts,
-): Promise<boolean> {
-  const isKnown = coordinator.state.map.drives.some(({ id }) => id === driveId)
-  return !isKnown && !(await isJoining(path, world))
+  { coordinator }: Pick<NodeDriveParts, 'coordinator'>,
+): boolean {
+  return coordinator.state.map.removed?.includes(driveId) === true
 }
 
 function sayRemoved({ path, marker }: FoundDrive): string {
@@ -146,7 +144,7 @@ async function findDrive(
 ): Promise<DriveMarker | undefined> {
   switch (found.kind) {
     case 'formatted':
-      refuseStranger(path, found.marker, parts)
+      await refuseStranger(path, found.marker, parts)
       return found.marker
     case 'empty':
     case 'missing':
@@ -162,17 +160,25 @@ async function findDrive(
   }
 }
 
-function refuseStranger(
+async function refuseStranger(
   path: string,
-  { clusterId, driveId, uuid }: DriveMarker,
-  { coordinator }: NodeDriveParts,
-): void {
+  marker: DriveMarker,
+  { coordinator, world }: NodeDriveParts,
+): Promise<void> {
+  const { clusterId, driveId, uuid } = marker
   const { state } = coordinator
   if (clusterId !== state.clusterId)
     throw new Exit(4, `${path} is a drive of another cluster or store.`)
   const known = state.map.drives.find(({ id }) => id === driveId)
   if (known !== undefined && known.uuid !== uuid)
     throw new Exit(4, `${path} calls itself drive ${driveId}, but is another one.`)
+  if (known !== undefined || wasRemoved(marker, { coordinator })) return
+  if (!(await isJoining(path, world))) {
+    throw new Exit(
+      4,
+      `${path} is drive ${driveId} of this cluster, which etcd does not know and never removed. Was etcd restored from an older backup? kintsugi cluster restore-coordinator tells it what nodes remember. Nothing was changed.`,
+    )
+  }
 }
 
 /** A drive that was replaced in its own directory is known there as well, until it is removed. */

@@ -130,6 +130,25 @@ t.test('the directory of a removed drive is left alone, and the others are serve
   t.equal(another?.id, 3, 'with an empty directory it is one again')
 })
 
+t.test('a drive that the map lacks and never removed stops the node', async (t) => {
+  const { coordinator, parts, lock, place } = await openCluster(t)
+  const drives = await lock('one', 'two')
+  await enterMap(drives, HOME, parts)
+  for (const drive of drives) await drive.close()
+  await coordinator.decide((state) => {
+    const known = state.map.drives.filter(({ id }) => id !== 2)
+    return { ...state, map: { ...state.map, drives: known } }
+  })
+  const { epoch } = coordinator.state
+  await t.rejects(lock('one', 'two'), {
+    exitCode: 4,
+    message: new RegExp(`${join(place, 'two')} is drive 2 .*does not know and never removed`),
+  })
+  t.equal(coordinator.state.epoch, epoch, 'nothing was decided')
+  const [one] = await lock('one')
+  t.equal(one?.id, 1, 'and nothing is locked')
+})
+
 t.test('a node is ready once the cluster has begun and knows its drives', async (t) => {
   const { coordinator, parts, lock } = await openCluster(t)
   const drives = await lock('one')

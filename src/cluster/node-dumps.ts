@@ -13,6 +13,7 @@ import type { Coordinator } from '../placement/coordinator.ts'
 import { type DumpNodes, dumpNodes } from '../placement/dump-nodes.ts'
 import { type DumpPlan, inOrder } from '../storage-node/dump/dump-plan.ts'
 import { listDumpMetrics, MetadataDumps } from '../storage-node/dump/metadata-dumps.ts'
+import type { RemoteRecovery } from '../storage-node/recovery/remote-recovery.ts'
 import type {
   Decisions,
   ReplicasOfNode,
@@ -30,6 +31,8 @@ export interface NodeDumpParts {
   host: Pick<ReplicasOfNode, 'lives' | 'serveRows'>
   transport: Pick<ReplicaTransport, 'copyRows'>
   drives: Pick<LiveDrives, 'list'>
+  /** The other nodes. */
+  recovery: Pick<RemoteRecovery, 'dumps'>
 }
 
 /** Dumps are days old: who looks more often finds nothing. */
@@ -60,7 +63,7 @@ export function startNodeDumps(
 
 /** The partitions of this node: nobody else writes on its drives. */
 export function planOfNode(parts: Omit<NodeDumpParts, 'registry' | 'drives'>): DumpPlan {
-  const { nodeId, coordinator, decisions } = parts
+  const { nodeId, coordinator, decisions, recovery } = parts
   const replicasOf = (partition: number): number[] =>
     (decisions.get(partition)?.replicas ?? []).flatMap((id) => parseReplicaId(id)?.driveId ?? [])
   const nodesOf = (partition: number): DumpNodes =>
@@ -75,6 +78,13 @@ export function planOfNode(parts: Omit<NodeDumpParts, 'registry' | 'drives'>): D
       return inOrder(partition, roomy, replicas).slice(0, copiesOfEach)
     },
     rows: (partition, signal) => rowsOfLeader(partition, signal, parts),
+    haveNewer: async (partition, takenMs) => {
+      const others = nodesOf(partition).nodes.filter((node) => node !== nodeId)
+      const asked = others.map((node) => recovery.dumps(node, partition))
+      const answers = await Promise.allSettled(asked)
+      const taken = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
+      return taken.some((theirsMs) => theirsMs > takenMs)
+    },
   }
 }
 

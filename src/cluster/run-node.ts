@@ -13,6 +13,7 @@ import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import { type NodeRegistration, NodeRegistry } from '../placement/etcd/node-registry.ts'
 import type { ShardLists, StorageNode } from '../storage-node/contract.ts'
 import { DrivesOfNodes } from '../storage-node/drives-of-nodes.ts'
+import { RemoteRecovery } from '../storage-node/recovery/remote-recovery.ts'
 import type { NodeService } from '../storage-node/rpc/node-service.ts'
 import type { FindLed } from '../storage-node/rpc/partition-seams.ts'
 import { answerPings, joinServices, type NodePeers } from '../storage-node/rpc/peers.ts'
@@ -139,7 +140,10 @@ export async function runNode(
       ? undefined
       : startNodeDumps(
           { dumpPeriodMs },
-          { ...parts, ...metadata, world: storage.world, drives: storage.drives },
+          {
+            ...{ ...parts, ...metadata, world: storage.world, drives: storage.drives },
+            recovery: new RemoteRecovery(peers, world),
+          },
           opened,
         )
   upkeep.start(

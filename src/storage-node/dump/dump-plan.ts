@@ -12,6 +12,8 @@ export interface DumpPlan {
   drivesFor(partition: number, roomy: readonly DumpDrive[]): readonly DumpDrive[]
   /** All rows of a partition as of one position: at least one page, in order of keys. Throws when they can not be had now. */
   rows(partition: number, signal: AbortSignal): AsyncIterable<RowsPage>
+  /** Whether one of those that are to dump a partition that is not dumped here any more has a newer dump of it. Who does not answer has none. */
+  haveNewer(partition: number, takenMs: number): Promise<boolean>
 }
 
 /** Rows read at once, so that a page stays small. */
@@ -33,6 +35,8 @@ export function planOfStore({
       return inOrder(partition, roomy, replicas).slice(0, map.code.parityCount + 1)
     },
     rows: (partition) => readSnapshot(partition, host),
+    // There are no others.
+    haveNewer: async () => false,
   }
 }
 

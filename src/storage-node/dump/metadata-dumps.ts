@@ -5,6 +5,7 @@
 import type { Log } from '../../kit/log.ts'
 import { computedGauge, type Registry } from '../../kit/metrics.ts'
 import { Turns } from '../../kit/turns.ts'
+import { unlessAborted } from '../../kit/unless-aborted.ts'
 import type { World } from '../../kit/world.ts'
 import type { RowBatch } from '../../metadata/log/contract.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
@@ -32,7 +33,7 @@ export interface DumpParts {
 
 /** Of each partition; older ones go. */
 const KEPT = 2
-/** What lies here of a partition that others dump now goes when it is so many times as old as a dump may be: theirs is newer. */
+/** What lies here of a partition that others dump now is looked at when it is so many times as old as a dump may be. */
 const LEFT_FACTOR = 2
 /** Rest as a multiple of work: dumps are not urgent. */
 const TRANQUILITY = 4
@@ -213,14 +214,18 @@ export class MetadataDumps {
       for (const drive of copies) await removeCopy(drive, dump, world)
   }
 
-  /** Dumps of partitions that are dumped elsewhere now. Never of one that does not live: they may be the last. */
+  /**
+   * Dumps of partitions that are dumped elsewhere now, once those who do have a newer one. Never of one that does not live: they may be
+   * the last.
+   */
   async #removeLeft(wanted: ReadonlySet<number>, signal: AbortSignal): Promise<void> {
-    const { world, log } = this.#parts
+    const { world, log, plan } = this.#parts
     const beforeMs = world.clock.now() - LEFT_FACTOR * this.#everyMs
     for (const { copies, ...dump } of await findDumps(this.#live(), world)) {
       const { partition, takenMs } = dump
       if (wanted.has(partition) || takenMs > beforeMs) continue
       try {
+        if (!(await unlessAborted(plan.haveNewer(partition, takenMs), signal))) continue
         if (!(await this.#lives(partition, signal))) continue
         for (const drive of copies) await removeCopy(drive, dump, world)
       } catch (error) {

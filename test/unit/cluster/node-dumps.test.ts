@@ -72,10 +72,21 @@ async function openCluster(
   }
   const { clock, decisions } = cluster
   const bornMs = clock.now() - 10 * EVERY_MS
+  const found = async (id: number): ReturnType<typeof findDumps> =>
+    await findDumps([cluster.node(id).life!.drive], cluster.node(id).machine.world)
+  const recovery = {
+    dumps: async (node: string, partition: number): Promise<number[]> => {
+      const id = Number(node.slice(1))
+      if (cluster.cut.has(id)) throw new Error('it does not answer')
+      const theirs = await found(id)
+      return theirs.flatMap((dump) => (dump.partition === partition ? dump.takenMs : []))
+    },
+  }
   const nodes = Array.from({ length: nodeCount }, (_, index): DumpingNode => {
     const { machine, life } = cluster.node(index + 1)
     const world = { ...machine.world, clock }
-    const parts = { world, log: silentLog, coordinator: { state }, decisions, transport }
+    const shared = { coordinator: { state }, decisions, transport, recovery }
+    const parts = { world, log: silentLog, ...shared }
     const plan = planOfNode({ ...parts, nodeId: `n${index + 1}`, host: life!.host })
     const only = { ...plan, partitions: () => [...plan.partitions()].filter((id) => id === P) }
     const drives = () => [life!.drive]
@@ -142,9 +153,15 @@ t.test('without a leader no dump is taken, and none is lost', async (t) => {
   t.equal((await fifth!.found()).length, 1, 'it may be the last: nobody serves the partition')
   for (const id of [1, 2, 3]) await cluster.start(id)
   await cluster.until('it is served', () => cluster.reignOf(P) !== undefined)
-  await cluster.wait(fourth!.dumps.takeDue(signal))
   await cluster.wait(fifth!.dumps.takeDue(signal))
+  t.equal((await fifth!.found()).length, 1, 'the partition lives, yet nobody has a newer one')
+  await cluster.wait(fourth!.dumps.takeDue(signal))
   t.equal((await fourth!.found()).length, 2)
+  cluster.cut.add(4)
+  await cluster.wait(fifth!.dumps.takeDue(signal))
+  t.equal((await fifth!.found()).length, 1, 'nobody can say that they have')
+  cluster.cut.clear()
+  await cluster.wait(fifth!.dumps.takeDue(signal))
   t.equal((await fifth!.found()).length, 0, 'others have newer ones')
   await cluster.close()
 })

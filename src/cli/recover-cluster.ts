@@ -82,6 +82,7 @@ function showPartition(
 
 const STANDINGS: Record<string, string> = {
   lives: 'lives, and its log ends at',
+  suspect: 'lives, and its rows are not trusted',
   damaged: 'damaged',
   gone: 'gone',
   closed: 'does not answer',

@@ -47,8 +47,11 @@ export async function lookAtPartition(
   if (neverLed(record)) return undefined
   const ids = [...new Set([...record.replicas, ...(record.previous ?? [])].map(replicaIdOf))]
   const replicas = await askNodes(partition, ids, parts)
+  // One that is suspected votes and acknowledges like any other, and gets its rows anew while the partition serves.
   const living = new Set(
-    replicas.filter(({ standing }) => standing.kind === 'lives').map(({ replica }) => replica),
+    replicas
+      .filter(({ standing: { kind } }) => kind === 'lives' || kind === 'suspect')
+      .map(({ replica }) => replica),
   )
   const sets = [record.replicas, ...(record.previous ? [record.previous] : [])]
   const isWhole = sets.every((set) => 2 * countIn(set, living) > set.length)
@@ -60,7 +63,7 @@ export function silentOf({ replicas }: LostPartition): SeenReplica[] {
   return replicas.filter(({ standing }) => standing.kind === 'closed')
 }
 
-/** The one that lives and whose log goes furthest: it has all that any of those that live has. */
+/** The one that lives and whose log goes furthest: it has all that any of those that live has. None whose rows are not trusted. */
 export function survivorOf({ replicas }: LostPartition): Survivor | undefined {
   const living = replicas.flatMap(({ replica, node, standing }) =>
     standing.kind === 'lives' && node !== undefined ? [{ replica, node, end: standing.end }] : [],

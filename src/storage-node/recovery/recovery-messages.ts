@@ -42,7 +42,7 @@ const KINDS = {
   ...{ standings: 1, dumps: 2, 'dump-page': 3, 'shards-page': 4, 'end-reading': 5, install: 6 },
   'replica-page': 7,
 } as const
-const STANDINGS = ['lives', 'damaged', 'gone', 'closed'] as const
+const STANDINGS = ['lives', 'damaged', 'gone', 'closed', 'suspect'] as const
 
 const REPLICAS_MAX = 64
 const DUMPS_MAX = 1024

@@ -35,7 +35,12 @@ export interface RowsPage {
  */
 export type ReplicaStanding =
   /** `end`: of its log, whether that was committed or not. */
-  { kind: 'lives'; end: LogPosition } | { kind: 'damaged' } | { kind: 'gone' } | { kind: 'closed' }
+  | { kind: 'lives'; end: LogPosition }
+  /** It lives and votes, and its log is whole; its rows are to be made anew from those of another one. */
+  | { kind: 'suspect' }
+  | { kind: 'damaged' }
+  | { kind: 'gone' }
+  | { kind: 'closed' }
 
 /** Changes of rows, as of the position of the last of them. */
 export interface ChangesPage {

@@ -161,8 +161,7 @@ export class ReplicaHost implements ReplicasOfNode {
     if (replica?.partition !== partition) {
       return { kind: drive.isDamaged(id) ? 'damaged' : 'gone' }
     }
-    // Others have the rows, or nobody has.
-    if (this.#suspects.get(id) !== undefined) return { kind: 'damaged' }
+    if (this.#suspects.get(id) !== undefined) return { kind: 'suspect' }
     return { kind: 'lives', end: replica.logEnd }
   }
 

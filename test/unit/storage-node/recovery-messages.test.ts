@@ -47,6 +47,7 @@ t.test('requests', async (t) => {
 t.test('answers', async (t) => {
   const standings: ReplicaStanding[] = [
     { kind: 'lives', end: { epoch: 5, sequence: 2 ** 50 } },
+    { kind: 'suspect' },
     { kind: 'damaged' },
     { kind: 'gone' },
     { kind: 'closed' },

@@ -143,6 +143,7 @@ t.test('who lost rows does not serve, whatever happens before they are there aga
   await cluster.settle()
   cluster.crash(2, EVERYTHING)
   await cluster.start(2)
+  t.same(cluster.host(2).standing(second!, P), { kind: 'suspect' }, 'it lives, and lacks rows')
   // No time passes, in which it would renew its rows: it hears of its lead first.
   t.ok(cluster.reignOf(P)!.handOver([second!]))
   await cluster.settle()

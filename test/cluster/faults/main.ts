@@ -75,7 +75,7 @@ async function runGrow(): Promise<number> {
   try {
     const library = libraryOf(Number(values.library))
     const load = { clients: Number(values.clients), pauseSeconds: Number(values.pause) }
-    const report = await grow(dev, { ...load, library, seed: values.seed }, say)
+    const report = await grow(dev, { ...load, isLong: true, library, seed: values.seed }, say)
     for (const sentence of [...report.violations, ...report.failed]) say(sentence)
     const excess = excessOf(report.steps)
     say(

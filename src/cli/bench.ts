@@ -6,7 +6,7 @@ import { showBytes } from '../kit/bytes.ts'
 import { realWorld, stayAlive } from '../kit/world.ts'
 import { type Endpoint, parseEndpoint } from '../load/endpoint.ts'
 import { LOAD_NAMES, LOADS, parseLoads } from '../load/loads.ts'
-import { type LoadResult, runLoads } from '../load/run-loads.ts'
+import { type LoadResult, RunBroken, runLoads } from '../load/run-loads.ts'
 import { findCredentials } from './admin-credentials.ts'
 import { alignColumns, showCount } from './amounts.ts'
 import { sayBeside } from './progress.ts'
@@ -32,10 +32,16 @@ export async function bench(urls: readonly string[], options: BenchOptions): Pro
   const say = options.json ? () => {} : sayBeside
   const results = await stayAlive(
     runLoads(endpoints, { loads, seconds, processes }, { world, say }).catch((error: Error) => {
+      const before = error instanceof RunBroken ? error.results : []
+      if (before.length > 0) print(before, options)
       throw new Exit(1, `the stores can not be measured: ${error.message}`, { cause: error })
     }),
   )
-  const text = options.json ? JSON.stringify(results, undefined, 2) : showResults(results)
+  print(results, options)
+}
+
+function print(results: readonly LoadResult[], { json }: BenchOptions): void {
+  const text = json ? JSON.stringify(results, undefined, 2) : showResults(results)
   process.stdout.write(`${text}\n`)
 }
 

@@ -50,11 +50,12 @@ export class AnswerReader {
   /** Bytes that are still to come of the body or of the chunk. */
   #left = 0
 
-  /** A request was sent. */
+  /** A request was sent: what is left of an answer that was broken off is forgotten. */
   expect({ isHead, keepsBody }: Expected): void {
     this.#state = 'head'
     this.#isHead = isHead
     this.#keepsBody = keepsBody
+    this.#begun = NOTHING
     this.#kept = []
     this.#bytes = 0
   }

@@ -46,30 +46,68 @@ export interface RunParts {
 /** Keys of one page, and of one request that deletes. */
 const PAGE_KEYS = 1_000
 
-/** Runs all loads at all endpoints. Throws Error when a store can not be used at all. */
+/** A run that was broken off: what was wrong, and which bucket may stay. */
+export class RunBroken extends Error {
+  override readonly name = 'RunBroken'
+  /** What was measured before. */
+  readonly results: readonly LoadResult[]
+
+  constructor(message: string, results: readonly LoadResult[]) {
+    super(message)
+    this.results = results
+  }
+}
+
+/** Runs all loads at all endpoints. Throws RunBroken when a store can not be used. */
 export async function runLoads(
   endpoints: readonly Endpoint[],
-  { loads, seconds, processes }: RunOptions,
-  { world, say, around = (_endpoint, measure) => measure() }: RunParts,
+  options: RunOptions,
+  parts: RunParts,
 ): Promise<LoadResult[]> {
   const results: LoadResult[] = []
-  for (const load of loads) {
+  for (const load of options.loads) {
     for (const endpoint of endpoints) {
-      const store = new Store(endpoint, world)
-      say(`${LOADS[load].title} at ${endpoint.url.host}`)
-      await store.makeBucket()
-      try {
-        await using children = new LoadProcesses(processes)
-        await children.prepare({ load, bucket: store.bucket, endpoint: plain(endpoint) })
-        const measure = async (): Promise<LoadResult> =>
-          describe(load, endpoint, await children.run(seconds))
-        results.push(await around(endpoint, measure))
-      } finally {
-        await store.removeBucket()
-      }
+      const { result, troubles } = await measureOne(load, endpoint, options, parts)
+      if (result !== undefined) results.push(result)
+      if (troubles.length > 0) throw new RunBroken(troubles.join('; '), results)
     }
   }
   return results
+}
+
+interface Measured {
+  result?: LoadResult
+  troubles: string[]
+}
+
+/** In a bucket of its own, which goes whatever became of the load. */
+async function measureOne(
+  load: LoadName,
+  endpoint: Endpoint,
+  { seconds, processes }: RunOptions,
+  { world, say, around = (_endpoint, measure) => measure() }: RunParts,
+): Promise<Measured> {
+  const what = `${LOADS[load].title} at ${endpoint.url.host}`
+  const store = new Store(endpoint, world)
+  const measured: Measured = { troubles: [] }
+  const attempt = async (work: () => Promise<void>, where: string): Promise<void> => {
+    await work().catch((error: Error) => {
+      measured.troubles.push(`${where}: ${error.message}`)
+    })
+  }
+  say(what)
+  await attempt(() => store.makeBucket(), what)
+  if (measured.troubles.length > 0) return measured
+  await attempt(async () => {
+    await using children = new LoadProcesses(processes)
+    await children.prepare({ load, bucket: store.bucket, endpoint: plain(endpoint) })
+    const measure = async (): Promise<LoadResult> =>
+      describe(load, endpoint, await children.run(seconds))
+    measured.result = await around(endpoint, measure)
+  }, what)
+  const stays = `bucket ${store.bucket} stays at ${endpoint.url.host}`
+  await attempt(() => store.removeBucket(), stays)
+  return measured
 }
 
 function plain(endpoint: Endpoint): Omit<Endpoint, 'url'> & { url: string } {

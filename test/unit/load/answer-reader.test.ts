@@ -96,6 +96,15 @@ t.test('what is no answer is refused', async (t) => {
   }
 })
 
+t.test('what is left of an answer that was broken off is no part of the next one', async (t) => {
+  const reader = new AnswerReader()
+  reader.expect(PLAIN)
+  t.equal(reader.take(Buffer.from('HTTP/1.1 200 OK\r\nContent-Le')), undefined)
+  reader.expect(PLAIN)
+  const answer = reader.take(Buffer.from('HTTP/1.1 204 No Content\r\n\r\n'))
+  t.match(answer, { status: 204 })
+})
+
 t.test('one answer after the other', async (t) => {
   const reader = new AnswerReader()
   for (const length of [3, 0, 5]) {

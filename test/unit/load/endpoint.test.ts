@@ -17,3 +17,24 @@ t.test('what is none is said', async (t) => {
     t.type(parseEndpoint(text, 'us-east-1', KEYS), 'string', text)
   t.match(parseEndpoint('http://host', 'us-east-1', undefined), /with which key/)
 })
+
+t.test('what is wrong is said without the secret', async (t) => {
+  for (const text of [
+    'ftp://me:hidden@host',
+    'http://me:hidden@host/bucket',
+    'http://me:hidden@host/?x=1',
+    'http://me:hidden/hidden@host',
+    'http://me:12/hidden@host',
+    'http://me:12#hidden@host',
+    'http://me:hidden%@host',
+    'http://me:hidden%zz@host',
+    'http://me:hidden%ff@host',
+    'http://me:hidden@host:port',
+  ]) {
+    const said = parseEndpoint(text, 'us-east-1', KEYS)
+    t.type(said, 'string', text)
+    t.match(said, /host/, text)
+    t.notMatch(said, /hidden|me:/, text)
+  }
+  t.match(parseEndpoint('http://me:50%25@host', 'r', undefined), { secretAccessKey: '50%' })
+})

@@ -231,7 +231,9 @@ export class ClusterDrives implements DrivesApi {
   async #refuseForRoom(what: string, change: Change): Promise<void> {
     const after = change(this.#parts.coordinator.state)?.map
     if (after === undefined) return
-    const roomOf = roomsOf((await describeNodes(this.#parts)).values())
+    const emptied = new Set(after.drives.flatMap(({ id, state }) => (state === 'active' ? [] : id)))
+    const described = await describeNodes(this.#parts)
+    const roomOf = roomsOf(described.values(), (driveId) => emptied.has(driveId))
     refuse(await refuseForRoom(what, after, { ...this.#parts, roomOf }))
   }
 

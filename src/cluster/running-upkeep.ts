@@ -122,7 +122,11 @@ export class RunningUpkeep {
     const times = { outDelayMs: OUT_DELAY_MS, againMs: HEAL_AGAIN_MS, urgentDelayMs }
     const healer = new Healer(
       { ...times, scrubPeriodMs, graceMs, ...healing },
-      { ...shared, codec, writes: NEVER_SETTLED, isMine, ...(files && { files: files.scrub }) },
+      {
+        ...{ ...shared, codec, writes: NEVER_SETTLED, isMine },
+        ofReign: (id) => partitions[id]!.ofReign(),
+        ...(files && { files: files.scrub }),
+      },
     )
     healer.start()
     const led = new Map(ids.map((id) => [id, findLed(id)]))

@@ -34,6 +34,15 @@ export class UpkeepPartition implements MetadataPartition {
     return this.#find() !== undefined
   }
 
+  /**
+   * The partition as it is led now: when this reign is over it refuses, even if this process leads again by then. What was
+   * prepared in one reign is not to be committed in a later one, for whoever led in between may have judged by what rows
+   * said then. Throws MetadataUnavailable.
+   */
+  ofReign(): MetadataPartition {
+    return this.#led
+  }
+
   /** Of another's partition nothing is walked: it ends before it begins. */
   async scanBlobs(...of: Parameters<Led['scanBlobs']>): ReturnType<Led['scanBlobs']> {
     const nothing = { references: [], after: undefined, more: false }

@@ -58,6 +58,7 @@ export type Healed =
 
 /** Where the row of a blob is. */
 export interface HealRequest {
+  /** Of one reign: it takes no change of a row whose shards were made in an earlier one. */
   partition: MetadataPartition
   reference: BlobReference
   depth: CheckDepth
@@ -224,7 +225,8 @@ async function enterDrives(
     const isThere = coordinator.state.map.drives.some(
       (drive) => drive.id === before && drive.state !== 'out',
     )
-    if (isThere) leftBehind.add({ driveId: before, id, partition, reference }, world.clock.now())
+    const copy = { driveId: before, id, partition: partition.id, reference }
+    if (isThere) leftBehind.add(copy, world.clock.now())
   }
   return true
 }

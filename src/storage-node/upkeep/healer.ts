@@ -36,6 +36,11 @@ export interface HealerParts
     Pick<MoverParts, 'writes'>,
     ClearingParts {
   partitions: readonly MetadataPartition[]
+  /**
+   * A partition that refuses once this process has stopped to lead it, for ever: a row is changed in the reign in which its
+   * shards were made, or not at all. Throws MetadataUnavailable. Absent where nobody else ever leads.
+   */
+  ofReign?(partition: MetaPartitionId): MetadataPartition
   /** Whether this process looks after the blobs of a partition now; absent where it does after all. */
   isMine?(partition: MetaPartitionId): boolean
   /** What a scrub reads beside the blobs; absent where there is nothing else. */
@@ -520,29 +525,29 @@ export class Healer {
   }
 
   /** Whatever goes wrong with one blob is entered and said; only being told to stop goes on. */
-  async #heal(request: HealRequest): Promise<Healed | 'failed'> {
-    const { uid } = request.reference.blob
+  async #heal(walked: HealRequest): Promise<Healed | 'failed'> {
+    const { uid } = walked.reference.blob
     // Two that mend one blob would take back each other's shards.
     const letGo = this.#parts.latch.tryHold(uid)
     if (letGo === undefined) return 'failed'
-    const { blob } = request.reference
+    const { blob } = walked.reference
     // A blob on either list is never taken off it by a mere look.
     const isListed = this.#unrepairable.lists(blob) || this.#rot.lists(blob)
-    const depth = isListed ? 'deep' : request.depth
+    const depth = isListed ? 'deep' : walked.depth
     try {
+      const partition = this.#parts.ofReign?.(walked.partition.id) ?? walked.partition
+      const request = { ...walked, partition, depth }
       const reference = await findAgain(request)
-      const healed = reference
-        ? await healBlob({ ...request, reference, depth }, this.#parts)
-        : DELETED
+      const healed = reference ? await healBlob({ ...request, reference }, this.#parts) : DELETED
       // Overwritten or deleted while it was worked on, which under load some always are; else its row has changed.
       const outcome = healed.kind === 'gone' && !(await findAgain(request)) ? DELETED : healed
       this.#totals.checkedBlobs += 1
-      this.#note(request, outcome)
+      this.#note(walked, outcome)
       return outcome
     } catch (error) {
       if (this.#stopping.signal.aborted) throw error
       const isOurs = !(error instanceof MetadataUnavailable)
-      if (isOurs) this.#note(request, { kind: 'error', error: String(error) })
+      if (isOurs) this.#note(walked, { kind: 'error', error: String(error) })
       return 'failed'
     } finally {
       letGo()

@@ -11,13 +11,15 @@ import { Moments } from './moments.ts'
 export interface OldCopy {
   driveId: DriveId
   id: ShardId
-  partition: MetadataPartition
+  partition: MetaPartitionId
   /** The row that named it. */
   reference: BlobReference
 }
 
 /** What deleting needs. */
 export interface ClearingParts {
+  /** By their ids. In whichever reign they are asked: a copy is deleted only if it was not made again since the question. */
+  partitions: readonly Pick<MetadataPartition, 'findBlob'>[]
   node: StorageNode
   latch: BlobLatch
   /** Whether somebody reads the blob, by a row that it found before. */
@@ -86,17 +88,18 @@ export class LeftBehind {
 
   /** False when it is to be tried again. */
   async #clearOne(copy: OldCopy, moments: Moments, parts: ClearingParts): Promise<boolean> {
-    const { node, latch, isPinned, isMine } = parts
+    const { node, latch, isPinned, isMine, partitions } = parts
     const { driveId, id, partition, reference } = copy
     if (isPinned(id.uid)) return false
     // Whoever leads it now does not know of the copy, and finds it as an orphan: nobody waits for it any more.
-    if (isMine?.(partition.id) === false) return true
+    if (isMine?.(partition) === false) return true
     const letGo = latch.tryHold(id.uid)
     if (letGo === undefined) return false
     try {
       const since = await moments.on(driveId)
       const { rowKey, blob } = reference
-      const found = await partition.findBlob({ ...whereaboutsOf(rowKey), rowKey, blob })
+      const asked = { ...whereaboutsOf(rowKey), rowKey, blob }
+      const found = await partitions[partition]!.findBlob(asked)
       // It is named here again: whoever wrote it did not say so, and it is not ours to delete.
       if (found?.blob.drives[id.slot] === driveId) return true
       // Who leads by now may have it there again, and be about to name it.

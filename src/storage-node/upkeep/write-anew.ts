@@ -85,7 +85,7 @@ export class WritingAnew {
     // Garbage goes by itself. But a drive must not leave while somebody may be reading it there.
     for (const { id: driveId } of draining) {
       const slot = drives.indexOf(driveId)
-      const copy = { driveId, id: { uid, part, slot }, partition, reference }
+      const copy = { driveId, id: { uid, part, slot }, partition: partition.id, reference }
       if (slot >= 0) leftBehind.add(copy, world.clock.now())
     }
     const shardBytes = Math.ceil(blob.bytes / blob.code.dataCount)

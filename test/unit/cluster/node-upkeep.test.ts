@@ -8,7 +8,9 @@ import { silentLog } from '../../../src/kit/log.ts'
 import { Registry } from '../../../src/kit/metrics.ts'
 import type { Clock } from '../../../src/kit/world.ts'
 import type { MetadataPartition } from '../../../src/metadata/contract.ts'
+import { MetadataUnavailable } from '../../../src/metadata/unavailable.ts'
 import { metaPartitionOf } from '../../../src/placement/place.ts'
+import type { FindLed } from '../../../src/storage-node/rpc/partition-seams.ts'
 import type { HealProgress } from '../../../src/storage-node/upkeep/heal-progress.ts'
 import { Seeded } from '../../support/seeded.ts'
 import { allBlobs, UpkeepFixture } from '../storage-node/upkeep/upkeep-fixture.ts'
@@ -17,7 +19,17 @@ const random = new Seeded(83)
 const NEVER_MS = 1e12
 
 /** A node that leads the partitions in `led`. */
-function startNode(t: Test, { store }: UpkeepFixture, led: Set<number>, aheadMs = 0): NodeUpkeep {
+function startNode(t: Test, fixture: UpkeepFixture, led: Set<number>, aheadMs = 0): NodeUpkeep {
+  const findLed: FindLed = (id) => (led.has(id) ? fixture.store.partitions[id] : undefined)
+  return startLeading(t, fixture, findLed, aheadMs)
+}
+
+function startLeading(
+  t: Test,
+  { store }: UpkeepFixture,
+  findLed: FindLed,
+  aheadMs = 0,
+): NodeUpkeep {
   const { world } = store.parts
   const clock: Clock = {
     now: () => world.clock.now() + aheadMs,
@@ -32,8 +44,7 @@ function startNode(t: Test, { store }: UpkeepFixture, led: Set<number>, aheadMs 
     { scrubPeriodMs: NEVER_MS, mendDelayMs: 0, garbageGraceMs: 0, healing },
     {
       ...{ world: { ...world, clock }, log: silentLog, registry: new Registry() },
-      ...{ coordinator: store.coordinator, node: store.node },
-      findLed: (id) => (led.has(id) ? store.partitions[id] : undefined),
+      ...{ coordinator: store.coordinator, node: store.node, findLed },
     },
     opened,
   )
@@ -95,6 +106,9 @@ t.test('damage that others found is mended by who leads its partition', async (t
   node.take(id, report)
   t.match(node.status(), { complete: false, queued: 1 })
   await until(node, ({ complete, mendedShards }) => complete && mendedShards === 1)
+  // A scrub that is under way would find the next damage by itself.
+  const scrubs = node.healNow()
+  await until(node, ({ ended }) => ended.scrub >= scrubs)
   t.notOk((await fixture.check('k')).some((health) => health !== 'whole'))
   led.clear()
   fixture.rot(blob, 2)
@@ -102,6 +116,46 @@ t.test('damage that others found is mended by who leads its partition', async (t
   await until(node, ({ queued }) => queued === 0)
   t.equal(node.status().mendedShards, 1, 'another one leads it by now')
 })
+
+t.test('a shard that was made in one reign is not named in a later one', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  const { node, partitions, coordinator } = fixture.store
+  await fixture.put('k', random.bytes(20_000))
+  const { blob } = await fixture.reference('k')
+  const id = metaPartitionOf(coordinator.state.map, blob.partition)
+  const done: string[] = []
+  let reign = 1
+  const reignOf = (number: number): MetadataPartition =>
+    committingBy(partitions[id]!, () => {
+      if (number !== reign) throw new MetadataUnavailable('it is not served here any more')
+      done.push(`row in reign ${number}`)
+    })
+  const reigns = new Map([1, 2].map((number) => [number, reignOf(number)]))
+  // Another node leads while the shard is written, and this one again by the time it is there.
+  node.beforeWrite = () => {
+    done.push(`shard in reign ${reign}`)
+    reign = 2
+  }
+  await fixture.takeOut(blob.drives[1]!)
+  const upkeep = startLeading(t, fixture, (asked) => (asked === id ? reigns.get(reign) : undefined))
+  await until(upkeep, () => true)
+  upkeep.healNow()
+  await until(upkeep, () => done.some((what) => what.startsWith('row')))
+  await until(upkeep, ({ passes }) => passes.length === 0)
+  t.same(done, ['shard in reign 1', 'shard in reign 2', 'row in reign 2'])
+  t.notOk((await fixture.check('k')).some((health) => health !== 'whole'))
+})
+
+/** A partition that asks before it takes a command. */
+function committingBy(partition: MetadataPartition, ask: () => void): MetadataPartition {
+  return new Proxy(partition, {
+    get: (target, name) => {
+      if (name === 'commit') ask()
+      const found: unknown = Reflect.get(target, name, target)
+      return typeof found === 'function' ? found.bind(target) : found
+    },
+  })
+}
 
 t.test('garbage goes with the node that leads its partition', async (t) => {
   const fixture = await UpkeepFixture.open(6)
@@ -133,6 +187,7 @@ t.test('what is not led here is not there to walk, and not missing either', asyn
     more: false,
   })
   t.same(await partition.owedBlobs(10), [])
+  t.throws(() => partition.ofReign(), { code: 'METADATA_UNAVAILABLE' })
   t.same(await partition.dueGarbage(NEVER_MS, 10), [])
   t.equal(await partition.forgetExpired(), 0)
   const owed = { bucketId: 1, key: 'k', blob: reference.blob }
@@ -142,6 +197,7 @@ t.test('what is not led here is not there to walk, and not missing either', asyn
   const { promoted, owed: owedBefore } = partition.tally
   led = fixture.store.partitions[id]
   t.equal((await partition.scanBlobs(undefined, 10)).references.length, 1)
+  t.equal(partition.ofReign(), led)
   t.equal(partition.tally.promotedSince(promoted), undefined, 'what it missed nobody knows')
   t.same(partition.tally.promotedSince(partition.tally.promoted), [])
   t.not(partition.tally.owed, owedBefore)

@@ -1,7 +1,7 @@
 // Copies that moved away are deleted when nobody can be reading them, but not what another leader has put there again meanwhile.
 import t from 'tap'
 import { prepareDigests } from '../../../../src/digest/prepare.ts'
-import type { BlobReference, MetadataPartition } from '../../../../src/metadata/contract.ts'
+import type { BlobReference } from '../../../../src/metadata/contract.ts'
 import type { OldCopy } from '../../../../src/storage-node/upkeep/left-behind.ts'
 import { UpkeepFixture } from './upkeep-fixture.ts'
 
@@ -36,10 +36,10 @@ async function strayCopy() {
   }
   await writeThere()
   const clear = async (rowIs: () => Promise<BlobReference | undefined>): Promise<void> => {
-    const partition = { findBlob: rowIs } as unknown as MetadataPartition
-    const copy: OldCopy = { driveId, id, partition, reference }
+    const copy: OldCopy = { driveId, id, partition: 0, reference }
+    const partitions = [{ findBlob: rowIs }]
     fixture.leftBehind.add(copy, 0)
-    await fixture.leftBehind.clear(10, 1_000, fixture.healerParts)
+    await fixture.leftBehind.clear(10, 1_000, { ...fixture.healerParts, partitions })
   }
   return { fixture, reference, driveId, writeThere, isThere, clear }
 }

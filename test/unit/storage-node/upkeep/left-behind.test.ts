@@ -17,16 +17,11 @@ const uid = parseUid('0123456789abcdef0123456789abcdef')
 function openOne(answers: boolean) {
   const deleted: number[] = []
   const findBlob = async () => {
-    if (!answers) throw new MetadataUnavailable('partition 7 is led by another node')
+    if (!answers) throw new MetadataUnavailable('partition 0 is led by another node')
     return undefined
   }
   const reference = { rowKey: Buffer.from('o'), blob: { uid, part: 1, drives: [1, 2, 4] } }
-  const copy = {
-    driveId: 3,
-    id: { uid, part: 1, slot: 2 },
-    partition: { id: 7, findBlob },
-    reference,
-  }
+  const copy = { driveId: 3, id: { uid, part: 1, slot: 2 }, partition: 0, reference }
   const left = new LeftBehind(GRACE_MS)
   left.add(copy as unknown as OldCopy, 0)
   const node = {
@@ -36,7 +31,8 @@ function openOne(answers: boolean) {
       return true
     },
   }
-  const parts = { node, latch: new BlobLatch(), isPinned: () => false } as unknown as ClearingParts
+  const asked = { latch: new BlobLatch(), isPinned: () => false, partitions: [{ findBlob }] }
+  const parts = { ...asked, node } as unknown as ClearingParts
   return { left, parts, deleted }
 }
 

@@ -20,13 +20,11 @@ import type { BlobPlace } from '../storage-node/upkeep/orphan-rule.ts'
 import { OrphanSweep } from '../storage-node/upkeep/orphan-sweep.ts'
 import { settleByLeader } from '../storage-node/upkeep/settle-by-leader.ts'
 import { listSweepMetrics } from '../storage-node/upkeep/sweep-metrics.ts'
-import type { WatchedWrites } from '../storage-node/upkeep/watched-writes.ts'
 import { USUAL_BLOB_AGE_MS } from './led-partitions.ts'
 
 /** What sweeping the drives of a node takes, beside what all upkeep does. */
 export interface OrphanSweepParts {
-  /** The drives of this node. */
-  own: WatchedWrites
+  /** Of the drives of this node. */
   lists: ShardLists
   isMine(driveId: number): boolean
   /** The ways to whoever leads partitions. */
@@ -64,7 +62,7 @@ export function startClusterSweep(
   { graceMs, blobAgeMsMax = USUAL_BLOB_AGE_MS, periodMs = PERIOD_MS }: ClusterSweepOptions,
   parts: ClusterSweepParts,
 ): ClusterSweep {
-  const { coordinator, world, log, registry, lists, own, node, findLed, judgeHere } = parts
+  const { coordinator, world, log, registry, lists, node, findLed, judgeHere } = parts
   const { metaPartitionCount } = coordinator.state.map
   const remote = remotePartitions(metaPartitionCount, parts)
   const ending = new AbortController()
@@ -94,7 +92,7 @@ export function startClusterSweep(
       rule: { mayJudge: (uid) => world.clock.now() - uidTimeMs(uid) >= blobAgeMsMax },
       settle: (found, run) =>
         settleByLeader(found, {
-          ...{ world, log, node, own, coordinator, ...run },
+          ...{ world, log, node, coordinator, ...run },
           rule: { find: (place, blobs) => partitionOf(place).findInOrder(place, blobs) },
           judge: (place, shards) => partitionOf(place).judge(shards),
         }),

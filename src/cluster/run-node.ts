@@ -21,7 +21,6 @@ import { answerWhomItHears } from '../storage-node/rpc/pulse-messages.ts'
 import { VERSIONS } from '../storage-node/rpc/session-format.ts'
 import { ShardService } from '../storage-node/rpc/shard-service.ts'
 import { UpkeepService } from '../storage-node/rpc/upkeep-service.ts'
-import { WatchedWrites } from '../storage-node/upkeep/watched-writes.ts'
 import { startChores, startPulse } from './chores.ts'
 import { DepartureCounts } from './departure-counts.ts'
 import { describeDrivesOf } from './departures.ts'
@@ -94,8 +93,7 @@ export async function runNode(
   const pulse = startPulse({ ...parts, peers }, opened)
   const stopFollowing = followOrigins({ nodes, mirror: coordinator.mirror, peers }, nodeId)
   opened.defer(async () => stopFollowing())
-  const own = new WatchedWrites(storage.node)
-  const shards = new ShardService(own, { clock: world.clock, log })
+  const shards = new ShardService(storage.node, { clock: world.clock, log })
   opened.defer(() => shards.close())
   const metadata = await openNodeMetadata(
     { ...parts, storage, peers, graceMs: options.garbageGraceMs },
@@ -150,14 +148,14 @@ export async function runNode(
     options,
     {
       ...parts,
-      node: drivesOfCluster(own, { ...parts, peers, pulse }, opened),
+      node: drivesOfCluster(storage.node, { ...parts, peers, pulse }, opened),
       findLed,
       files: openNodeFiles({
         ...{ ...parts, ...metadata, world: storage.world, drives: storage.drives, dumps },
         partitions: () => metaPartitionIds(coordinator.state.map),
       }),
       orphans: {
-        ...{ own, lists: storage.lists, primaries, transport: peers },
+        ...{ lists: storage.lists, primaries, transport: peers },
         isMine: (driveId) => storage.drives.list().some(({ id }) => id === driveId),
       },
     },

@@ -13,7 +13,7 @@ import { LocalStorageNode } from '../../src/storage-node/storage-node.ts'
 import { ForgetfulMachine } from '../crash/forgetful-machine.ts'
 import { openPeer, serveShards } from '../support/node-pair.ts'
 import { Seeded } from '../support/seeded.ts'
-import { judgeShard, putShard, type ShardKeeper, sampleShard } from './shard-samples.ts'
+import { cellsOf, judgeShard, putShard, type ShardKeeper, sampleShard } from './shard-samples.ts'
 import { shardStoreContract } from './shard-store.contract.ts'
 
 const marker = { format: 3, clusterId: 'test', driveId: 7, uuid: 'seven', createdMs: 1 }
@@ -83,6 +83,11 @@ for (const [name, open] of Object.entries({ localNode, otherNode })) {
       await writeFor('move')
       t.notOk(await node.deleteUntouched(7, id, decided), 'it was made again since')
       t.equal(await judgeShard(keeperOn(node), shard), 'whole')
+      const late = await node.beginShard(7, shard.description, 'move')
+      for (const cell of cellsOf(shard)) await late.write(cell)
+      const meanwhile = await node.momentOn(7)
+      await late.commit()
+      t.notOk(await node.deleteUntouched(7, id, meanwhile), 'who made it had begun before')
       const before = await node.momentOn(7)
       await node.keepShard(7, id)
       t.notOk(await node.deleteUntouched(7, id, before), 'a row is to name it')

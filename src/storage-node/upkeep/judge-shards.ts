@@ -21,7 +21,7 @@ export interface JudgedShard extends Suspect {
 }
 
 /**
- * `orphan`: whoever has it deletes it, unless it was written again since before this was asked. `held`: it would be one, but
+ * `orphan`: whoever has it deletes it, unless it was made again or kept since before this was asked. `held`: it would be one, but
  * nothing is deleted since rows were made again.
  */
 export type ShardVerdict = 'orphan' | 'named' | 'held' | 'undecided'

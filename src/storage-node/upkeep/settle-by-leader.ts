@@ -2,6 +2,7 @@
 // says which are. Nobody is asked, or nobody answers: they stay (docs/decisions/0022-orphans-of-a-cluster.md).
 import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
 import type { JudgedShard, ShardVerdict } from './judge-shards.ts'
+import { Moments } from './moments.ts'
 import type { BlobPlace } from './orphan-rule.ts'
 import {
   type FoundShard,
@@ -13,19 +14,16 @@ import {
   settleUnnamed,
   type Verdict,
 } from './suspects.ts'
-import type { ShardWatch, WatchedWrites } from './watched-writes.ts'
 
 /** What settling needs. */
 export interface LeaderSettleParts extends SuspectParts {
-  /** The drives of this node. */
-  own: WatchedWrites
   /** Asks whoever leads the partition of the key. Rejects when nobody answers. */
   judge(place: BlobPlace, shards: readonly JudgedShard[]): Promise<ShardVerdict[]>
 }
 
-interface Watched {
-  shard: JudgedShard
-  watch: ShardWatch
+/** While a group is settled: moments from before anybody was asked about it. */
+interface GroupParts extends LeaderSettleParts {
+  moments: Moments
 }
 
 /** Deletes those of the shards, all on drives of this node, that are orphans for certain. */
@@ -36,21 +34,18 @@ export async function settleByLeader(
   await settleUnnamed(found, parts, (group) => settleGroup(group, parts))
 }
 
-/** Every shard is watched from before anybody is asked until it is deleted: what was said then is said of this one. */
+/** First the moments of the drives, then the questions: what is said then is said of no shard that is made there later. */
 async function settleGroup(group: readonly Suspect[], parts: LeaderSettleParts): Promise<void> {
-  const { own } = parts
-  const watches = group.map(({ driveId, id }) => own.watch(driveId, id))
-  try {
-    const verdicts = await look(group, parts)
-    const watched: Watched[] = []
-    for (const [at, verdict] of verdicts?.entries() ?? []) {
-      const shard = await prepare(group[at]!, verdict, parts)
-      if (shard !== undefined) watched.push({ shard, watch: watches[at]! })
-    }
-    if (watched.length > 0) await deleteJudged(watched, parts)
-  } finally {
-    for (const watch of watches) own.letGo(watch)
+  const moments = new Moments(parts.node)
+  // A drive that does not answer says so again when something is to be deleted there.
+  await Promise.allSettled(group.map(({ driveId }) => moments.on(driveId)))
+  const verdicts = await look(group, parts)
+  const prepared: JudgedShard[] = []
+  for (const [at, verdict] of verdicts?.entries() ?? []) {
+    const shard = await prepare(group[at]!, verdict, parts)
+    if (shard !== undefined) prepared.push(shard)
   }
+  if (prepared.length > 0) await deleteJudged(prepared, { ...parts, moments })
 }
 
 /** A shard to ask for; undefined where nothing can come of that. What the row names in its place is read whole before. */
@@ -72,9 +67,8 @@ async function prepare(
   return undefined
 }
 
-async function deleteJudged(watched: readonly Watched[], parts: LeaderSettleParts): Promise<void> {
+async function deleteJudged(shards: readonly JudgedShard[], parts: GroupParts): Promise<void> {
   const { counts, coordinator, judge, log, signal } = parts
-  const shards = watched.map(({ shard }) => shard)
   let verdicts: ShardVerdict[]
   try {
     verdicts = await judge(shards[0]!, shards)
@@ -84,24 +78,24 @@ async function deleteJudged(watched: readonly Watched[], parts: LeaderSettlePart
     log.debug({ shards: shards.length, error: String(error) }, 'shards could not be judged')
     return
   }
-  for (const [at, one] of watched.entries()) {
+  for (const [at, shard] of shards.entries()) {
     const verdict = verdicts[at]
     if (verdict === 'named') continue
     if (verdict === 'held' || coordinator.state.orphanHold) counts.left.held += 1
-    else if (verdict !== 'orphan' || !(await remove(one, parts))) counts.left.undecided += 1
+    else if (verdict !== 'orphan' || !(await remove(shard, parts))) counts.left.undecided += 1
   }
 }
 
 /** False when it is not what was asked about any more, or its drive gives trouble. */
-async function remove({ shard, watch }: Watched, parts: LeaderSettleParts): Promise<boolean> {
-  const { counts, log, own } = parts
+async function remove(shard: JudgedShard, parts: GroupParts): Promise<boolean> {
+  const { counts, log, moments, node } = parts
+  const { driveId, id, shardBytes } = shard
   try {
-    if (!(await own.deleteUnlessWritten(watch))) return false
+    if (!(await node.deleteUntouched(driveId, id, await moments.on(driveId)))) return false
   } catch (error) {
     if (!(error instanceof DriveUnavailable)) throw error
     return false
   }
-  const { driveId, id, shardBytes } = shard
   counts.deleted += 1
   counts.deletedBytes += shardBytes
   log.debug({ driveId, ...id, shardBytes }, 'an orphan was deleted')

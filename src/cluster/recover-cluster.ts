@@ -47,7 +47,7 @@ export interface ClusterRecoverParts {
   records: Pick<PartitionRecords, 'get' | 'change'>
   recovery: Pick<
     RemoteRecovery,
-    'standings' | 'dumps' | 'readDump' | 'readReplica' | 'shards' | 'install'
+    'standings' | 'dumps' | 'readDump' | 'readReplica' | 'shards' | 'install' | 'discard'
   >
 }
 
@@ -164,8 +164,24 @@ async function putInPlace(
   const position = positionAfter(record, known, parts.world.clock.now())
   const replica = await install({ partition, rows, position }, parts)
   const nodeOf = nodesById(parts)
-  if ((await lookAtPartition(partition, record, { ...parts, nodeOf })) === undefined) return false
-  return await replaceRecord(lost, replica, parts)
+  const look = lookAtPartition(partition, record, { ...parts, nodeOf })
+  const isStillLost = await look.catch(async (error) => {
+    await discard(replica, parts)
+    throw error
+  })
+  // Where nobody knows whether the record was changed, it may name the replica, which stays then.
+  const isDone = isStillLost !== undefined && (await replaceRecord(lost, replica, parts))
+  if (!isDone) await discard(replica, parts)
+  return isDone
+}
+
+/** Nobody counts on it, and nobody will: where its node does not hear of it, it is never taken for a member of the set. */
+async function discard(replica: Replica, parts: ClusterRecoverParts): Promise<void> {
+  const node = nodesById(parts)(replica.driveId)
+  if (node === undefined) return
+  await parts.recovery.discard(node, replicaIdOf(replica)).catch((error: unknown) => {
+    parts.log.warn({ replica, node, error: String(error) }, 'a replica for nobody stays for now')
+  })
 }
 
 /** Every node may have the newest dump, and shards that nobody else has. */
@@ -275,6 +291,7 @@ async function install(
       return { driveId, incarnation }
     } catch (error) {
       trouble = error
+      await discard({ driveId, incarnation }, parts)
       log.warn({ partition, node, driveId, error: String(error) }, 'rows could not be put there')
     }
   }

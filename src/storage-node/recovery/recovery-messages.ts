@@ -31,6 +31,8 @@ export type RecoveryRequest =
   | { kind: 'end-reading'; reading: number }
   /** A page of rows for a new replica; without one they are all there, and the answer says that they are durable. */
   | ({ kind: 'install'; making: number; index: number; replica: ReplicaId } & InstallPage)
+  /** A replica that was installed is not wanted: it is deleted, unless a decision names it. */
+  | { kind: 'discard'; replica: ReplicaId }
 
 export interface InstallPage {
   partition: number
@@ -40,7 +42,7 @@ export interface InstallPage {
 // Numbers are never reused.
 const KINDS = {
   ...{ standings: 1, dumps: 2, 'dump-page': 3, 'shards-page': 4, 'end-reading': 5, install: 6 },
-  'replica-page': 7,
+  ...{ 'replica-page': 7, discard: 8 },
 } as const
 const STANDINGS = ['lives', 'damaged', 'gone', 'closed', 'suspect'] as const
 
@@ -74,6 +76,9 @@ export function encodeRecovery(request: RecoveryRequest): Buffer {
     case 'install':
       fields.u64(request.making).u32(request.index).text(request.replica).u32(request.partition)
       fields.raw(encodePage(request.page))
+      break
+    case 'discard':
+      fields.text(request.replica)
       break
   }
   return fields.end()
@@ -115,6 +120,8 @@ function readRequest(kind: number, fields: FieldReader): RecoveryRequest {
       const [replica, partition] = [readReplica(fields), fields.u32()]
       return { kind: 'install', making, index, replica, partition, page: decodePage(fields.rest()) }
     }
+    case KINDS.discard:
+      return { kind: 'discard', replica: readReplica(fields) }
     default:
       throw new BadMessage('a recovery asks for something that is not known')
   }

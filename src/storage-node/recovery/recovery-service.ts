@@ -28,6 +28,8 @@ export interface RecoveringHost {
   readReplica(id: ReplicaId, partition: number, signal: AbortSignal): AsyncIterable<ChangesPage>
   /** Makes a replica with these rows; it is durable when this resolves. Throws, and leaves nothing, when they do not come to their end. */
   install(id: ReplicaId, partition: number, pages: AsyncIterable<RowsPage>): Promise<void>
+  /** Deletes a replica that was installed and that no decision names. Throws when one does. */
+  discard(id: ReplicaId): Promise<void>
 }
 
 export interface RecoveryServiceParts {
@@ -109,6 +111,10 @@ export class RecoveryService implements NodeService {
       case 'install':
         context.checkDeadline()
         await this.#install(`${context.from} ${request.making}`, request)
+        return new Uint8Array()
+      case 'discard':
+        context.checkDeadline()
+        await host.discard(request.replica)
         return new Uint8Array()
     }
   }

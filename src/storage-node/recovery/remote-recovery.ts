@@ -92,6 +92,11 @@ export class RemoteRecovery {
     await put(undefined)
   }
 
+  /** A replica that was installed is not wanted: it is deleted. Rejects with NodeFailed when a decision names it. */
+  async discard(node: string, replica: ReplicaId): Promise<void> {
+    await this.#ask(node, { kind: 'discard', replica }, ASK_MS)
+  }
+
   async *#read<Page>(
     node: string,
     reading: number,

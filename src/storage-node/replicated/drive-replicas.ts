@@ -180,7 +180,8 @@ export class DriveReplicas {
     const { slot, position } = copied
     await this.#making.run(async () => {
       this.#host.attach(incarnation, slot, position)
-      const state = { ...newReplicaState(slot), promised: position.epoch, last: position }
+      const begun = { promised: position.epoch, last: position, isUnnamed: true }
+      const state = { ...newReplicaState(slot), ...begun }
       const durable = { ...NEW_REPLICA, promised: position.epoch, base: position }
       const id = replicaIdOf({ driveId: this.drive.id, incarnation })
       const found = { partition, state: { ...state, rows: { slot, position } }, durable }
@@ -188,6 +189,19 @@ export class DriveReplicas {
       await replica.keepState()
       this.#replicas.set(id, replica)
       this.#observe(replica)
+    })
+  }
+
+  /** Deletes a replica that was installed and that no decision names. Throws when one does. */
+  async discard(id: ReplicaId): Promise<void> {
+    await this.#making.run(async () => {
+      const replica = this.#replicas.get(id)
+      if (replica === undefined) return
+      const decision = this.#parts.replica.decisions.get(replica.partition)
+      const isNamed = decision !== undefined && votersOf(decision).includes(id)
+      if (isNamed || !replica.isUnnamed) throw new Error(`replica ${id} is one that counts`)
+      this.#replicas.delete(id)
+      await replica.retire()
     })
   }
 
@@ -239,11 +253,12 @@ export class DriveReplicas {
     await Promise.all([...this.#replicas.values()].map((replica) => replica.keepState()))
   }
 
-  /** The one that counts, or else any. */
+  /** The one that counts, or else any but those of recoveries that came to nothing: their rows are of no history that anybody has. */
   #oneOf(partition: number): HostedReplica | undefined {
     const here = [...this.#replicas.values()].filter((one) => one.partition === partition)
     const decision = this.#parts.replica.decisions.get(partition)
-    return here.find(({ id }) => decision && votersOf(decision).includes(id)) ?? here[0]
+    const counting = here.find(({ id }) => decision && votersOf(decision).includes(id))
+    return counting ?? here.find(({ isUnnamed }) => !isUnnamed)
   }
 
   async #make(partition: number, incarnation: string): Promise<ReplicaId> {

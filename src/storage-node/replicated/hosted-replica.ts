@@ -116,6 +116,11 @@ export class HostedReplica {
     return this.#slot
   }
 
+  /** Whether a recovery made it and it never heard that anybody counts on it. */
+  get isUnnamed(): boolean {
+    return this.#journal.state.isUnnamed === true
+  }
+
   /** The reign that may be asked now. */
   get reign(): Reigning | undefined {
     return this.#reign

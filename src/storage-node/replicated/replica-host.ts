@@ -177,6 +177,13 @@ export class ReplicaHost implements ReplicasOfNode {
     await this.#driveOf(name.driveId).install(partition, name.incarnation, pages)
   }
 
+  /** Deletes a replica that was installed and that no decision names. Throws when one does. */
+  async discard(id: ReplicaId): Promise<void> {
+    const name = parseReplicaId(id)
+    assert(name !== undefined, 'a replica has a name')
+    await this.#driveOf(name.driveId).discard(id)
+  }
+
   /** What the rows of a replica that lives here come to, as of exactly `sequence`; ends with the signal. Throws when it does not live here. */
   startDigest(
     id: ReplicaId,

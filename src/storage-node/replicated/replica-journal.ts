@@ -2,8 +2,10 @@
 import { assert } from '../../kit/assert.ts'
 import type { World } from '../../kit/world.ts'
 import type { LogEntry } from '../../metadata/log/entry.ts'
+import { type Decision, votersOf } from '../../metadata/replication/decision.ts'
 import type { DiskChange } from '../../metadata/replication/effects.ts'
 import { positionOf } from '../../metadata/replication/log-tail.ts'
+import { parseReplicaId } from '../../metadata/replication/replica-id.ts'
 import { isFull } from '../drive.ts'
 import type { DriveLog } from '../metalog/drive-log.ts'
 import { type LogRecord, RecordKind } from '../metalog/record.ts'
@@ -116,7 +118,11 @@ export class ReplicaJournal {
         this.#addState({ ...this.#state, promised: change.epoch })
         return
       case 'decision':
-        this.#addState({ ...this.#state, decision: change.decision })
+        this.#addState({
+          ...this.#state,
+          decision: change.decision,
+          ...this.#namedIn(change.decision),
+        })
         return
       case 'rows': {
         const { position, keepsTail, copy } = change
@@ -126,6 +132,11 @@ export class ReplicaJournal {
         this.#addState({ ...this.#state, rows, last, suspicion: undefined })
       }
     }
+  }
+
+  #namedIn(decision: Decision): Pick<ReplicaState, 'isUnnamed'> {
+    const names = votersOf(decision).map((id) => parseReplicaId(id)?.incarnation)
+    return names.includes(this.#incarnation) ? { isUnnamed: undefined } : {}
   }
 
   #addEntry(entry: LogEntry): void {

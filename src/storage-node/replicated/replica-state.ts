@@ -25,6 +25,8 @@ export interface ReplicaState {
   isGone: boolean
   /** Its rows are not to be trusted. Until others take their place. */
   suspicion?: Suspicion | undefined
+  /** A recovery made it, and no decision was heard yet that names it: nobody may count on what it has. */
+  isUnnamed?: boolean | undefined
 }
 
 /** That of a replica that was never written. */

@@ -28,6 +28,7 @@ t.test('requests', async (t) => {
   const requests: RecoveryRequest[] = [
     { kind: 'standings', partition: 3, replicas: [REPLICA, REPLICA] },
     { kind: 'standings', partition: 3, replicas: [] },
+    { kind: 'discard', replica: REPLICA },
     { kind: 'dumps', partition: 4 },
     { kind: 'dump-page', reading: 2 ** 47, index: 1, partition: 5, takenMs: 1_700_000_000_000 },
     { kind: 'shards-page', reading: 8, index: 2, partition: 6 },

@@ -136,6 +136,7 @@ t.test('rows that were made anew are there after a crash, and others follow them
   leadAlone(cluster, replica)
   let reign = await serving(cluster, before.epoch)
   for (let row = 0; row < 5; row += 1) t.equal(await cluster.wait(read(reign, `k${row}`)), `${row}`)
+  await t.rejects(cluster.wait(host().discard(replica)), /one that counts/)
   t.equal(await cluster.wait(read(reign, 'old')), undefined)
   await cluster.wait(reign.log.append(put('new', 'x')))
   await cluster.start(1)
@@ -145,5 +146,44 @@ t.test('rows that were made anew are there after a crash, and others follow them
   t.equal(await cluster.wait(read(reign, 'k4')), '4')
   t.equal(await cluster.wait(read(reign, 'new')), 'x')
   t.equal(await cluster.wait(read(reign, 'old')), undefined)
+  await cluster.close()
+})
+
+t.test('a replica of a recovery that came to nothing is given to nobody', async (t) => {
+  const cluster = await ReplicaCluster.make(4)
+  const [first, second, third] = await cluster.found(P, [1, 2, 3])
+  const before = await serving(cluster)
+  await cluster.wait(before.log.append(put('a', '1')))
+  const host = (): ReturnType<ReplicaCluster['host']> => cluster.host(4)
+  const orphan = replicaIdOf({ driveId: 4, incarnation: '00112233445566ff' })
+  const { epoch } = cluster.decisions.get(P)!
+  const position = { epoch: reignEpoch(epoch + 1, 0), sequence: 2 ** 40 }
+  const pages = async function* (): AsyncGenerator<RowsPage> {
+    yield { position, rows: [{ key: Buffer.from('a'), value: Buffer.from('older') }] }
+  }
+  await cluster.wait(host().install(orphan, P, pages()))
+  await cluster.step(3)
+  await cluster.stop(4)
+  await cluster.start(4)
+  t.match(host().standing(orphan, P), { kind: 'lives' })
+  const made = await cluster.wait(host().prepare(4, P))
+  t.not(made, orphan, 'it is no member of the set, after a restart neither')
+  before.want([first!, second!, made])
+  await cluster.until('it takes the place of the third', () => {
+    const { replicas, previous } = cluster.decisions.get(P)!
+    return previous === undefined && replicas.includes(made) && !replicas.includes(third!)
+  })
+  await cluster.wait(cluster.reignOf(P)!.log.append(put('b', '2')))
+  await t.rejects(cluster.wait(host().discard(made)), /one that counts/)
+  await cluster.wait(host().discard(orphan))
+  t.same(host().standing(orphan, P), { kind: 'gone' })
+  cluster.crash(4, NOTHING)
+  await cluster.start(4)
+  t.same(host().standing(orphan, P), { kind: 'gone' }, 'for ever')
+  await cluster.wait(host().discard(orphan))
+  await cluster.stop(1)
+  const heir = await serving(cluster, before.epoch)
+  t.equal(await cluster.wait(read(heir, 'a')), '1')
+  t.equal(await cluster.wait(read(heir, 'b')), '2')
   await cluster.close()
 })

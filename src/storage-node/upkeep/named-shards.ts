@@ -1,6 +1,7 @@
 // What rows name, as a filter: the shards that are none of an orphan sweep's business. Garbage is the collector's.
 import type { Garbage, Queries } from '../../metadata/contract.ts'
 import { type Blob, MISSING_SLOT } from '../../metadata/records.ts'
+import type { DriveId } from '../contract.ts'
 import type { ShardFilter } from './shard-filter.ts'
 
 /** A partition, as it is asked what it names. */
@@ -9,27 +10,34 @@ export type NamingRows = Pick<Queries, 'scanBlobs' | 'dueGarbage'>
 /** Rows asked for at once: a bound on memory. */
 const PAGE_BLOBS = 256
 
-/** Adds every shard that a row of any partition names. Throws when one of them can not be asked. */
+/** What adding is told. */
+export interface NamingParts {
+  /** The drives whose shards are looked for: what is named elsewhere would only fill the filter. */
+  drives: ReadonlySet<DriveId>
+  pace(): Promise<void>
+}
+
+/** Adds every shard on these drives that a row of any partition names. Throws when one of them can not be asked. */
 export async function addNamedShards(
   filter: ShardFilter,
   partitions: readonly NamingRows[],
-  pace: () => Promise<void>,
+  parts: NamingParts,
 ): Promise<void> {
   for (const partition of partitions) {
-    await addBlobs(filter, partition, pace)
-    await addGarbage(filter, partition, pace)
+    await addBlobs(filter, partition, parts)
+    await addGarbage(filter, partition, parts)
   }
 }
 
 async function addBlobs(
   filter: ShardFilter,
   partition: NamingRows,
-  pace: () => Promise<void>,
+  { drives, pace }: NamingParts,
 ): Promise<void> {
   let after: Uint8Array | undefined
   for (;;) {
     const page = await partition.scanBlobs(after, PAGE_BLOBS)
-    for (const { blob } of page.references) addShards(filter, blob)
+    for (const { blob } of page.references) addShards(filter, blob, drives)
     if (!page.more) return
     after = page.after
     await pace()
@@ -39,19 +47,20 @@ async function addBlobs(
 async function addGarbage(
   filter: ShardFilter,
   partition: NamingRows,
-  pace: () => Promise<void>,
+  { drives, pace }: NamingParts,
 ): Promise<void> {
   let last: Garbage | undefined
   do {
     const page = await partition.dueGarbage(Number.MAX_SAFE_INTEGER - 1, PAGE_BLOBS, last)
-    for (const { blob } of page) addShards(filter, blob)
+    for (const { blob } of page) addShards(filter, blob, drives)
     last = page.length === PAGE_BLOBS ? page.at(-1) : undefined
     await pace()
   } while (last)
 }
 
-function addShards(filter: ShardFilter, { uid, part, drives }: Blob): void {
-  for (const [slot, driveId] of drives.entries()) {
-    if (driveId !== MISSING_SLOT) filter.add(driveId, { uid, part, slot })
+function addShards(filter: ShardFilter, blob: Blob, drives: ReadonlySet<DriveId>): void {
+  const { uid, part } = blob
+  for (const [slot, driveId] of blob.drives.entries()) {
+    if (driveId !== MISSING_SLOT && drives.has(driveId)) filter.add(driveId, { uid, part, slot })
   }
 }

@@ -21,6 +21,8 @@ export interface SweepOptions {
   graceMs: number
   /** Rest after work, as a multiple of the time that the work took; 9, a duty of 10 %, unless said otherwise. */
   tranquility?: number
+  /** A bound on memory, that of ShardFilter unless said otherwise. */
+  namedShardsMax?: number
 }
 
 /** What settling is given for the shards of one drive. */
@@ -77,6 +79,7 @@ export class OrphanSweep {
   #lastEndedMs: number | undefined
   #underWay: SweepProgress['underWay']
   #namedShards = 0
+  #saidOverfull = false
   #running: Promise<void> | undefined
   #unwatch: () => void = () => {}
 
@@ -159,17 +162,30 @@ export class OrphanSweep {
     this.#underWay = { startedMs, shards: 0 }
     this.#pacer.begin()
     const salt = asBuffer(world.random.bytes(8)).readBigUInt64LE(0)
-    const named = new ShardFilter(this.#namedShards, salt)
-    await addNamedShards(named, partitions, () => this.#pace())
-    // If these were more than it was made for, the next one is larger: this one lets some orphans be.
-    this.#namedShards = named.count
-    for (const driveId of this.#drives()) await this.#sweepDrive(driveId, named)
+    const named = new ShardFilter(this.#namedShards, salt, this.#options.namedShardsMax)
+    // What a drive has that comes later was not asked for: it is the next pass's.
+    const drives = this.#drives()
+    await addNamedShards(named, partitions, { drives, pace: () => this.#pace() })
+    this.#noteNamed(named)
+    for (const driveId of this.#drives())
+      if (drives.has(driveId)) await this.#sweepDrive(driveId, named)
     this.#ended += 1
     this.#lastEndedMs = world.clock.now()
     this.#totals.left = this.#counts.left
     const { deleted, adopted, left } = this.#counts
     const level = deleted + adopted + left.unreadable + left.useless > 0 ? 'info' : 'debug'
     log[level]({ ...this.#counts, namedShards: named.count }, 'a pass for orphans has ended')
+  }
+
+  /** If they were more than the filter was made for, the next one is larger: this one lets some orphans be. */
+  #noteNamed({ count: namedShards, isOverfull }: ShardFilter): void {
+    this.#namedShards = namedShards
+    if (!isOverfull || this.#saidOverfull) return
+    this.#saidOverfull = true
+    this.#parts.log.warn(
+      { namedShards },
+      'rows name more shards here than a pass for orphans can tell from others: many orphans stay',
+    )
   }
 
   /** What was deleted counts even if the pass did not come to its end. */

@@ -9,19 +9,28 @@ const BITS_PER_SHARD = 8
 const PROBES = 4
 
 const BYTES_MIN = 64 * 1024
-const BYTES_MAX = 64 * 1024 * 1024
+
+/** In 64 MiB. */
+const SHARDS_MAX = 64 * 1024 * 1024
 
 /** A set of shards on drives. */
 export class ShardFilter {
   readonly #bits: Uint8Array
   readonly #salt: bigint
+  readonly #shardsMax: number
   /** How many were added. */
   count = 0
 
-  /** `expected`: how many shards likely come. `salt`: another one makes other mistakes. */
-  constructor(expected: number, salt: bigint) {
-    this.#bits = new Uint8Array(bytesFor(expected))
+  /** `expected`: how many shards likely come. `salt`: another one makes other mistakes. `shardsMax`: a bound on memory. */
+  constructor(expected: number, salt: bigint, shardsMax = SHARDS_MAX) {
+    this.#bits = new Uint8Array(bytesFor(expected, shardsMax))
     this.#salt = salt
+    this.#shardsMax = shardsMax
+  }
+
+  /** Whether more were added than the largest filter is made for: it makes more mistakes, and so will the next. */
+  get isOverfull(): boolean {
+    return this.count > this.#shardsMax
   }
 
   add(driveId: DriveId, id: ShardId): void {
@@ -51,8 +60,9 @@ export class ShardFilter {
 }
 
 /** A power of two, for an even spread. */
-function bytesFor(expected: number): number {
+function bytesFor(expected: number, shardsMax: number): number {
   const wanted = (expected * BITS_PER_SHARD) / 8
+  const most = (shardsMax * BITS_PER_SHARD) / 8
   const power = 2 ** Math.ceil(Math.log2(Math.max(1, wanted)))
-  return Math.min(BYTES_MAX, Math.max(BYTES_MIN, power))
+  return Math.max(BYTES_MIN, Math.min(most, power))
 }

@@ -33,4 +33,16 @@ t.test('a filter that is far too small still misses nothing', async (t) => {
     for (const uid of uids) filter.add(1, { uid, part: 0, slot })
   }
   t.ok(uids.every((uid) => filter.has(1, { uid, part: 0, slot: 7 })))
+  t.notOk(filter.isOverfull, 'a larger one can be had')
+})
+
+t.test('the largest filter says that it is too small', async (t) => {
+  await prepareDigests()
+  const filter = new ShardFilter(1_000_000, 1n, 100)
+  const idOf = (slot: number): ShardId => ({ uid: 'ab'.repeat(16) as Uid, part: 0, slot })
+  for (let slot = 0; slot < 100; slot += 1) filter.add(1, idOf(slot))
+  t.notOk(filter.isOverfull)
+  filter.add(1, idOf(100))
+  t.ok(filter.isOverfull)
+  t.ok(filter.has(1, idOf(0)))
 })

@@ -71,7 +71,7 @@ function showPartition(
       'waits for replicas that do not answer, and that may have everything: bring them back. --without-missing says that they are gone for good.',
     survivor:
       'lost the majority of its replicas. What it has left is what the one has that goes furthest; what only the others had acknowledged is lost.',
-    rebuild: `has no replica that lives; ${dump}. Rows can be made again from that and from shards.`,
+    rebuild: `has no replica that lives and has more than a dump; ${dump}. Rows can be made again from that and from shards.`,
   }
   return [
     `Partition ${partition} ${what[way]}`,

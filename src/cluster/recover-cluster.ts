@@ -13,6 +13,7 @@ import { rebuildRows } from '../metadata/rebuild/rebuild-rows.ts'
 import type { RebuildReport } from '../metadata/rebuild/remains.ts'
 import { RowTable } from '../metadata/rebuild/row-table.ts'
 import { reignEpoch } from '../metadata/replication/decision.ts'
+import { comparePositions } from '../metadata/replication/log-tail.ts'
 import { replicaIdOf } from '../metadata/replication/replica-id.ts'
 import { metaPartitionIds } from '../placement/cluster-map.ts'
 import type { Coordinator, Replica } from '../placement/coordinator.ts'
@@ -53,7 +54,7 @@ export interface ClusterRecoverParts {
 
 /**
  * A partition and what becomes of it. `waits`: replicas that do not answer may have everything. `survivor`: what one that
- * lives has is all from now on. `rebuild`: none lives.
+ * lives has is all from now on. `rebuild`: none lives that has more than a dump.
  */
 export interface RecoveredOfCluster {
   partition: number
@@ -100,10 +101,23 @@ async function recoverOne(
   const seen = describe(lost)
   if (silentOf(lost).length > 0 && !request.withoutMissing) return { ...seen, way: 'waits' }
   const survivor = survivorOf(lost)
-  const found = survivor
+  const nodes = await nodesToAsk(lost.partition, request, parts)
+  const isBest = survivor !== undefined && (await goesFurthest(survivor, lost, nodes, parts))
+  const found = isBest
     ? await goOn(lost, survivor, request, parts)
-    : await rebuild(lost, request, parts)
+    : await rebuild(lost, nodes, request, parts)
   return { ...seen, ...found }
+}
+
+/** Whether it has more than every dump: one that was away for long, or never had anything, has less. */
+async function goesFurthest(
+  { end }: Survivor,
+  { partition }: LostPartition,
+  nodes: readonly string[],
+  parts: ClusterRecoverParts,
+): Promise<boolean> {
+  const dump = await readNewest(partition, nodes, parts, false)
+  return dump === undefined ? end.sequence > 0 : comparePositions(end, dump.position) >= 0
 }
 
 type Found = Omit<RecoveredOfCluster, 'partition' | 'replicas'>
@@ -132,11 +146,11 @@ async function goOn(
 
 async function rebuild(
   lost: LostPartition,
+  nodes: readonly string[],
   request: ClusterRecoverRequest,
   parts: ClusterRecoverParts,
 ): Promise<Found> {
   const { partition } = lost
-  const nodes = await nodesToAsk(partition, request, parts)
   const dump = await readNewest(partition, nodes, parts, request.mode !== 'plan')
   const way = 'rebuild'
   const dumped = dump === undefined ? {} : { dumpMs: dump.takenMs }
@@ -216,7 +230,7 @@ interface NewestDump {
   position: LogPosition
 }
 
-/** The newest dump that can be read to its end; without `whole` its rows are left out, and nobody looks whether they can. */
+/** The newest dump that can be read to its end; without `whole` its rows are left out, and nobody looks whether they can be read. */
 async function readNewest(
   partition: number,
   nodes: readonly string[],
@@ -228,12 +242,12 @@ async function readNewest(
     for (const takenMs of await recovery.dumps(node, partition)) found.push({ node, takenMs })
   found.sort((left, right) => right.takenMs - left.takenMs)
   for (const { node, takenMs } of found) {
-    if (!whole) return { takenMs, rows: [], position: NOWHERE }
     try {
       const rows = new RowTable()
       let position = NOWHERE
       for await (const page of recovery.readDump(node, partition, takenMs)) {
         position = page.position
+        if (!whole) break
         for (const { key, value } of page.rows) rows.put(key, value)
       }
       return { takenMs, rows: [...rows], position }

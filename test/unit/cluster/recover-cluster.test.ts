@@ -11,7 +11,7 @@ import type { ClusterState, Coordinator } from '../../../src/placement/coordinat
 import type { PartitionRecord } from '../../../src/placement/etcd/leadership.ts'
 import type { RecordChange } from '../../../src/placement/etcd/partition-records.ts'
 import { emptyClusterMap } from '../../../src/placement/first-map.ts'
-import type { ReplicaStanding } from '../../../src/storage-node/replicated/contract.ts'
+import type { ReplicaStanding, RowsPage } from '../../../src/storage-node/replicated/contract.ts'
 
 await prepareDigests()
 
@@ -25,10 +25,13 @@ interface Told {
 
 /** Carries out a recovery of one partition that lost all its replicas; `look`: how each of them stands, by how often it was asked. */
 async function recover(parts: {
-  look?: (times: number) => ReplicaStanding
+  look?: (times: number, driveId: number) => ReplicaStanding
+  mode?: 'plan'
+  /** The sequence to which the only dump goes, in epoch 7. */
+  dump?: number
   change?: () => Promise<RecordChange>
   install?: () => Promise<void>
-}): Promise<Told & { isDone: boolean | undefined; error: unknown }> {
+}): Promise<Told & { isDone: boolean | undefined; way?: string | undefined; error: unknown }> {
   const drives = OLD.map(({ driveId: id }): MapDrive => {
     return { id, uuid: `u${id}`, weight: 1, state: 'active', nodeId: `n${id}` }
   })
@@ -41,14 +44,16 @@ async function recover(parts: {
     if (told.installed.includes(id)) return { kind: 'lives', end: { epoch: 9, sequence: 9 } }
     const times = (asked.get(id) ?? 0) + 1
     asked.set(id, times)
-    return parts.look?.(times) ?? { kind: 'gone' }
+    return parts.look?.(times, parseReplicaId(id)!.driveId) ?? { kind: 'gone' }
   }
   const changed: RecordChange = { kind: 'changed', record: RECORD }
   const recovery = {
     standings: async (_node: string, _partition: number, ids: readonly ReplicaId[]) =>
       ids.map(standing),
-    dumps: async () => [],
-    readDump: async function* () {},
+    dumps: async (node: string) => (parts.dump !== undefined && node === 'n2' ? [4711] : []),
+    readDump: async function* (): AsyncGenerator<RowsPage> {
+      yield { position: { epoch: 7, sequence: parts.dump! }, rows: [] }
+    },
     readReplica: async function* () {},
     shards: async function* () {},
     install: async (_node: string, { replica }: { replica: ReplicaId }) => {
@@ -61,7 +66,7 @@ async function recover(parts: {
     },
   }
   const outcome = await recoverCluster(
-    { mode: 'recover', withoutMissing: false },
+    { mode: parts.mode ?? 'recover', withoutMissing: false },
     {
       ...{ world: realWorld(), log: silentLog, recovery },
       coordinator: coordinator as unknown as Coordinator,
@@ -70,7 +75,7 @@ async function recover(parts: {
   ).catch((error: unknown) => error)
   if (outcome instanceof Error) return { ...told, isDone: undefined, error: outcome }
   const { partitions } = outcome as Awaited<ReturnType<typeof recoverCluster>>
-  return { ...told, isDone: partitions[0]?.isDone, error: undefined }
+  return { ...told, isDone: partitions[0]?.isDone, way: partitions[0]?.way, error: undefined }
 }
 
 t.test('the record names the new replica', async (t) => {
@@ -116,6 +121,20 @@ t.test('nobody knows whether the record was changed', async (t) => {
   t.match(error, { message: 'etcd went away' })
   t.equal(installed.length, 1)
   t.same(discarded, [], 'it may be the one that counts')
+})
+
+t.test('a replica that lives goes before dumps that have less', async (t) => {
+  const wayOf = async (sequence: number, dump?: number): Promise<string | undefined> => {
+    const look = (_times: number, driveId: number): ReplicaStanding =>
+      driveId === 3 ? { kind: 'lives', end: { epoch: 7, sequence } } : { kind: 'gone' }
+    const { way } = await recover({ mode: 'plan', look, ...(dump === undefined ? {} : { dump }) })
+    return way
+  }
+  t.equal(await wayOf(20, 19), 'survivor')
+  t.equal(await wayOf(20, 20), 'survivor')
+  t.equal(await wayOf(20, 21), 'rebuild', 'it was away for long')
+  t.equal(await wayOf(20), 'survivor')
+  t.equal(await wayOf(0), 'rebuild', 'it has nothing')
 })
 
 t.test('no drive takes it', async (t) => {

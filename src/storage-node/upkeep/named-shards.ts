@@ -29,6 +29,11 @@ export async function addNamedShards(
   }
 }
 
+/** Asks each partition for a row. Throws when one of them can not be asked: then all rows of the others are not walked in vain. */
+export async function askEach(partitions: readonly NamingRows[]): Promise<void> {
+  for (const partition of partitions) await partition.scanBlobs(undefined, 1)
+}
+
 async function addBlobs(
   filter: ShardFilter,
   partition: NamingRows,

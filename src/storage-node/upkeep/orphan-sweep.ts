@@ -6,7 +6,7 @@ import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
 import type { DriveId, ShardLists } from '../contract.ts'
-import { addNamedShards, type NamingRows } from './named-shards.ts'
+import { addNamedShards, askEach, type NamingRows } from './named-shards.ts'
 import type { OrphanRule } from './orphan-rule.ts'
 import { Pacer } from './pacer.ts'
 import { ShardFilter } from './shard-filter.ts'
@@ -57,7 +57,10 @@ export interface SweepProgress extends SettledCounts {
 }
 
 const FIRST_AFTER_MS = 60_000
+
+/** Twice as long after each failure that follows another, at most the period: a walk over all rows is not for nothing. */
 const AGAIN_AFTER_FAILURE_MS = 60_000
+
 const LOOK_EVERY_MS = 250
 const TRANQUILITY = 9
 
@@ -75,6 +78,8 @@ export class OrphanSweep {
   /** Of the pass under way. */
   #counts = noneSettled()
   #dueMs: number
+  /** Passes that failed since one came to its end. */
+  #failures = 0
   #ended = 0
   #lastEndedMs: number | undefined
   #underWay: SweepProgress['underWay']
@@ -139,11 +144,14 @@ export class OrphanSweep {
       this.#dueMs = Number.POSITIVE_INFINITY
       try {
         await this.#pass()
+        this.#failures = 0
         this.#dueAgain(this.#options.periodMs)
       } catch (error) {
         if (signal.aborted) return
         log.warn({ error: String(error) }, 'orphans could not be looked for: nothing was concluded')
-        this.#dueAgain(Math.min(this.#options.periodMs, AGAIN_AFTER_FAILURE_MS))
+        const afterMs = AGAIN_AFTER_FAILURE_MS * 2 ** this.#failures
+        this.#failures += 1
+        this.#dueAgain(Math.min(this.#options.periodMs, afterMs))
       } finally {
         this.#enterCounts()
       }
@@ -165,6 +173,7 @@ export class OrphanSweep {
     const named = new ShardFilter(this.#namedShards, salt, this.#options.namedShardsMax)
     // What a drive has that comes later was not asked for: it is the next pass's.
     const drives = this.#drives()
+    await askEach(partitions)
     await addNamedShards(named, partitions, { drives, pace: () => this.#pace() })
     this.#noteNamed(named)
     for (const driveId of this.#drives())

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { prepareDigests } from '../../../../src/digest/prepare.ts'
 import { type Log, silentLog } from '../../../../src/kit/log.ts'
 import { type Clock, realWorld } from '../../../../src/kit/world.ts'
+import { MetadataUnavailable } from '../../../../src/metadata/unavailable.ts'
 import type { Coordinator } from '../../../../src/placement/coordinator.ts'
 import type { ShardId } from '../../../../src/storage-node/contract.ts'
 import type { NamingRows } from '../../../../src/storage-node/upkeep/named-shards.ts'
@@ -96,3 +97,45 @@ t.test('where they are too many it is said once', async (t) => {
   await untilEnded(sweep, 3)
   t.same(heard.warnings, [{ namedShards: 4 }])
 })
+
+t.test(
+  'who does not answer is asked less and less often, and nobody else for all rows',
+  async (t) => {
+    const asked = { whole: [] as number[], failing: [] as number[] }
+    let fails = true
+    const whole = naming([1])
+    const partitions: NamingRows[] = [
+      {
+        ...whole,
+        scanBlobs: (after, limit) => {
+          asked.whole.push(limit)
+          return whole.scanBlobs(after, limit)
+        },
+      },
+      {
+        ...whole,
+        scanBlobs: async (after, limit) => {
+          if (!fails) return await whole.scanBlobs(after, limit)
+          asked.failing.push(clock.monotonicMs())
+          throw new MetadataUnavailable('the test cut it off')
+        },
+      },
+    ]
+    const { sweep, clock } = openSweep(t, {}, { partitions })
+    const untilAsked = async (count: number): Promise<number[]> => {
+      for (let round = 0; round < 200_000 && asked.failing.length < count; round += 1) await turn()
+      return asked.failing.flatMap((atMs, at) =>
+        at === 0 ? [] : Math.round((atMs - asked.failing[at - 1]!) / MINUTE_MS),
+      )
+    }
+    sweep.start()
+    t.same((await untilAsked(7)).slice(0, 6), [1, 2, 4, 8, 10, 10])
+    t.ok(asked.whole.every((limit) => limit === 1))
+    fails = false
+    await untilEnded(sweep, 1)
+    t.ok(asked.whole.some((limit) => limit > 1))
+    fails = true
+    asked.failing = []
+    t.same((await untilAsked(3)).slice(0, 2), [1, 2], 'it is as it was')
+  },
+)

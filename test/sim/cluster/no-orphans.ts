@@ -30,9 +30,12 @@ export async function awaitNoOrphans(
 async function orphansOf(world: ClusterWorld): Promise<string[]> {
   try {
     const named = await namedShards(world)
+    const { map } = world.gateways[0]!.coordinator!.state
+    // What is on a drive that was emptied goes with it.
+    const swept = new Set(map.drives.flatMap(({ id, state }) => (state === 'active' ? id : [])))
     const found: string[] = []
     for (const { served } of world.nodes) {
-      for (const { id: driveId } of served!.drives)
+      for (const { id: driveId } of served!.drives.filter(({ id }) => swept.has(id)))
         for await (const ids of served!.lists.listShards(driveId))
           for (const { uid, part, slot } of ids) found.push(`${driveId}/${uid}.${part}.${slot}`)
     }

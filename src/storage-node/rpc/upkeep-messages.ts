@@ -2,7 +2,7 @@
 import type { MetaPartitionId } from '../../metadata/contract.ts'
 import type { Blob } from '../../metadata/records.ts'
 import type { ShardId } from '../contract.ts'
-import type { JudgedShard, ShardVerdict } from '../upkeep/judge-shards.ts'
+import { JUDGED_MAX, type JudgedShard, type ShardVerdict } from '../upkeep/judge-shards.ts'
 import { cbor, unpack } from './cbor.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import { blob, partNumber } from './record-shapes.ts'
@@ -29,7 +29,7 @@ export interface BlobReport {
   blobs: Blob[]
 }
 
-/** Blobs of one report, or shards of one question. */
+/** Blobs of one report. */
 export const REPORTED_MAX = 256
 
 /** A pass over the blobs of a node that is under way. */
@@ -162,7 +162,7 @@ export function decodeJudge(bytes: Uint8Array): {
   const fields = new FieldReader(bytes)
   const partition = fields.u32()
   const shards = unpack(fields.rest(), judgedShards, 'refused')
-  if (shards.length > REPORTED_MAX) throw new BadMessage('too many shards are asked about')
+  if (shards.length > JUDGED_MAX) throw new BadMessage('too many shards are asked about')
   return { partition, shards }
 }
 

@@ -34,10 +34,19 @@ export interface JudgeParts {
   latch: BlobLatch
 }
 
+/** Shards of one question. */
+export const JUDGED_MAX = 256
+
+/** Keys of a question that are looked at side by side: the entries of their questions share the syncs of the log. */
+const KEYS_AT_ONCE = 16
+
 /** With more garbage than this nothing is said. */
 const GARBAGE_MAX = 100_000
 
 const GARBAGE_AT_ONCE = 1024
+
+/** What was found of a shard of which something can be said. */
+type Finding = readonly [JudgedShard, BlobVerdict]
 
 /** Judges shards of a partition that is led here, in their order. */
 export async function judgeShards(
@@ -45,27 +54,63 @@ export async function judgeShards(
   shards: readonly JudgedShard[],
   parts: JudgeParts,
 ): Promise<ShardVerdict[]> {
-  const verdicts = new Map<JudgedShard, ShardVerdict>()
-  for (const group of groupByKey(shards)) {
-    const held = new Map<Uid, () => void>()
-    const free = group.filter(({ id: { uid } }) => {
+  const held = new Map<Uid, () => void>()
+  try {
+    const free = shards.filter((shard) => {
+      const { uid } = shard.id
+      if (!isOfPartition(shard, partition.id, parts)) return false
       const letGo = held.get(uid) ?? parts.latch.tryHold(uid)
       if (letGo) held.set(uid, letGo)
       return letGo !== undefined
     })
-    try {
-      const said = isOfPartition(group[0]!, partition.id, parts)
-        ? await judgeKey(partition, free, parts)
-        : []
-      for (const [at, verdict] of said.entries()) verdicts.set(free[at]!, verdict)
-    } catch (error) {
-      const data = { partition: partition.id, shards: free.length, error: String(error) }
-      parts.log.debug(data, 'shards could not be judged')
-    } finally {
-      for (const letGo of held.values()) letGo()
+    const verdicts = await judgeFree(partition, free, parts)
+    return shards.map((shard) => verdicts.get(shard) ?? 'undecided')
+  } finally {
+    for (const letGo of held.values()) letGo()
+  }
+}
+
+/** First all entries are committed, then garbage is looked at, once: what lost its row before its entry is there. */
+async function judgeFree(
+  partition: MetadataPartition,
+  shards: readonly JudgedShard[],
+  parts: JudgeParts,
+): Promise<Map<JudgedShard, ShardVerdict>> {
+  const findings = await findEach(partition, shards, parts)
+  const isDead = findings.some(([, { kind }]) => kind === 'unnamed')
+  // It is there until nobody can be reading the blob any more.
+  const garbage = isDead ? await garbageOf(partition, parts) : undefined
+  const isHeld = parts.coordinator.state.orphanHold !== undefined
+  return new Map(
+    findings.map(([shard, found]) => {
+      const verdict = verdictOf(shard, found, garbage)
+      return [shard, verdict === 'orphan' && isHeld ? 'held' : verdict]
+    }),
+  )
+}
+
+/** What rows say, key by key; of a key that can not be asked about nothing is said. */
+async function findEach(
+  partition: MetadataPartition,
+  shards: readonly JudgedShard[],
+  { log }: JudgeParts,
+): Promise<Finding[]> {
+  const findings: Finding[] = []
+  const left = [...groupByKey(shards)][Symbol.iterator]()
+  const work = async (): Promise<void> => {
+    for (const group of left) {
+      try {
+        const blobs = group.map(({ id }) => id)
+        const found = await partition.judgeBlobs(group[0]!, blobs)
+        for (const [at, shard] of group.entries()) findings.push([shard, found[at]!])
+      } catch (error) {
+        const data = { partition: partition.id, shards: group.length, error: String(error) }
+        log.debug(data, 'shards could not be judged')
+      }
     }
   }
-  return shards.map((shard) => verdicts.get(shard) ?? 'undecided')
+  await Promise.all(Array.from({ length: KEYS_AT_ONCE }, work))
+  return findings
 }
 
 /** Rows of a key are in one partition: no other says anything by having none. */
@@ -76,23 +121,6 @@ function isOfPartition(
 ): boolean {
   const { map } = coordinator.state
   return metaPartitionOf(map, partitionOfKey(map, bucketId, key)) === partition
-}
-
-async function judgeKey(
-  partition: MetadataPartition,
-  shards: readonly JudgedShard[],
-  { coordinator }: JudgeParts,
-): Promise<ShardVerdict[]> {
-  if (shards.length === 0) return []
-  const blobs = shards.map(({ id }) => id)
-  const found = await partition.judgeBlobs(shards[0]!, blobs)
-  const isDead = found.some(({ kind }) => kind === 'unnamed')
-  // What lost its row before it was asked for is there, until nobody can be reading it any more.
-  const garbage = isDead ? await garbageOf(partition) : new Set<string>()
-  return shards.map((shard, at) => {
-    const verdict = verdictOf(shard, found[at]!, garbage)
-    return verdict === 'orphan' && coordinator.state.orphanHold ? 'held' : verdict
-  })
 }
 
 function verdictOf(
@@ -114,8 +142,20 @@ function verdictOf(
   }
 }
 
-/** Blobs that are garbage; undefined where they are too many to look at. */
-async function garbageOf(partition: MetadataPartition): Promise<Set<string> | undefined> {
+/** Blobs that are garbage; undefined where they can not be asked for, or are too many to look at. */
+async function garbageOf(
+  partition: MetadataPartition,
+  { log }: JudgeParts,
+): Promise<Set<string> | undefined> {
+  try {
+    return await listGarbage(partition)
+  } catch (error) {
+    log.debug({ partition: partition.id, error: String(error) }, 'garbage could not be asked for')
+    return undefined
+  }
+}
+
+async function listGarbage(partition: MetadataPartition): Promise<Set<string> | undefined> {
   const names = new Set<string>()
   let last: Garbage | undefined
   do {

@@ -1,23 +1,27 @@
 // Orphans of a cluster, on their way to be deleted by the node that has them: whoever leads the partition of their key
 // says which are. Nobody is asked, or nobody answers: they stay (docs/decisions/0022-orphans-of-a-cluster.md).
 import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
-import type { JudgedShard, ShardVerdict } from './judge-shards.ts'
+import type { MetaPartitionId } from '../../metadata/contract.ts'
+import { metaPartitionOf, partitionOfKey } from '../../placement/place.ts'
+import { JUDGED_MAX, type JudgedShard, type ShardVerdict } from './judge-shards.ts'
 import { Moments } from './moments.ts'
 import type { BlobPlace } from './orphan-rule.ts'
 import {
   type FoundShard,
+  groupByKey,
   isNamed,
   look,
   readSlot,
   type Suspect,
   type SuspectParts,
   settleUnnamed,
+  slicesOf,
   type Verdict,
 } from './suspects.ts'
 
 /** What settling needs. */
 export interface LeaderSettleParts extends SuspectParts {
-  /** Asks whoever leads the partition of the key. Rejects when nobody answers. */
+  /** Asks whoever leads the partition of the place, which is that of all of them. Rejects when nobody answers. */
   judge(place: BlobPlace, shards: readonly JudgedShard[]): Promise<ShardVerdict[]>
 }
 
@@ -31,7 +35,27 @@ export async function settleByLeader(
   found: readonly FoundShard[],
   parts: LeaderSettleParts,
 ): Promise<void> {
-  await settleUnnamed(found, parts, (group) => settleGroup(group, parts))
+  await settleUnnamed(found, parts, {
+    join: (groups) => joinByPartition(groups, parts),
+    settle: (group) => settleGroup(group, parts),
+  })
+}
+
+/** Of one partition as many as one question takes. */
+function joinByPartition(
+  groups: readonly Suspect[][],
+  { coordinator }: LeaderSettleParts,
+): Suspect[][] {
+  const { map } = coordinator.state
+  const byPartition = new Map<MetaPartitionId, Suspect[]>()
+  for (const group of groups) {
+    const { bucketId, key } = group[0]!
+    const id = metaPartitionOf(map, partitionOfKey(map, bucketId, key))
+    const known = byPartition.get(id)
+    if (known) known.push(...group)
+    else byPartition.set(id, [...group])
+  }
+  return [...byPartition.values()].flatMap((suspects) => slicesOf(suspects, JUDGED_MAX))
 }
 
 /** First the moments of the drives, then the questions: what is said then is said of no shard that is made there later. */
@@ -39,11 +63,14 @@ async function settleGroup(group: readonly Suspect[], parts: LeaderSettleParts):
   const moments = new Moments(parts.node)
   // A drive that does not answer says so again when something is to be deleted there.
   await Promise.allSettled(group.map(({ driveId }) => moments.on(driveId)))
-  const verdicts = await look(group, parts)
   const prepared: JudgedShard[] = []
-  for (const [at, verdict] of verdicts?.entries() ?? []) {
-    const shard = await prepare(group[at]!, verdict, parts)
-    if (shard !== undefined) prepared.push(shard)
+  for (const ofKey of groupByKey(group)) {
+    const verdicts = await look(ofKey, parts)
+    for (const [at, verdict] of verdicts?.entries() ?? []) {
+      const shard = await prepare(ofKey[at]!, verdict, parts)
+      if (shard !== undefined) prepared.push(shard)
+    }
+    await parts.pace()
   }
   if (prepared.length > 0) await deleteJudged(prepared, { ...parts, moments })
 }

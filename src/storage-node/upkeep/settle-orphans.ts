@@ -16,6 +16,7 @@ import {
   type Suspect,
   type SuspectParts,
   settleUnnamed,
+  slicesOf,
   type Verdict,
 } from './suspects.ts'
 
@@ -33,12 +34,18 @@ interface LatchedParts extends SettleParts {
   moments: Moments
 }
 
+/** Shards of one key that are settled together. */
+const SETTLED_AT_ONCE = 32
+
 /** Deletes those of the shards that are orphans for certain. */
 export async function settleOrphans(
   found: readonly FoundShard[],
   parts: SettleParts,
 ): Promise<void> {
-  await settleUnnamed(found, parts, (group) => settleLatched(group, parts))
+  await settleUnnamed(found, parts, {
+    join: (groups) => groups.flatMap((group) => slicesOf(group, SETTLED_AT_ONCE)),
+    settle: (group) => settleLatched(group, parts),
+  })
 }
 
 /** Holds the latches of the blobs, asks again, and acts on the answer before it lets them go. */

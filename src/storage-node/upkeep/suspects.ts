@@ -64,14 +64,18 @@ export interface SuspectParts {
   signal: AbortSignal
 }
 
-/** Shards of one key that are settled together. */
-const SETTLED_AT_ONCE = 32
+/** How those that no row named are decided on. */
+export interface Settling {
+  /** Which of them together, each group of one key. */
+  join(groups: readonly Suspect[][]): Suspect[][]
+  settle(together: readonly Suspect[]): Promise<void>
+}
 
-/** Looks at the shards, and after the grace time has `settle` decide on those that no row named, some of one key at a time. */
+/** Looks at the shards, and after the grace time has those settled that no row named. */
 export async function settleUnnamed(
   found: readonly FoundShard[],
   parts: SuspectParts,
-  settle: (group: readonly Suspect[]) => Promise<void>,
+  { join, settle }: Settling,
 ): Promise<void> {
   const suspects: Suspect[] = []
   for (const shard of found) {
@@ -89,12 +93,17 @@ export async function settleUnnamed(
   if (unnamed.length === 0) return
   // Who found a row before it went has said by then what he reads of it, or is done.
   await parts.world.clock.sleep(parts.graceMs, parts.signal)
-  for (const group of unnamed) {
-    for (let from = 0; from < group.length; from += SETTLED_AT_ONCE) {
-      await settle(group.slice(from, from + SETTLED_AT_ONCE))
-      await parts.pace()
-    }
+  for (const together of join(unnamed)) {
+    await settle(together)
+    await parts.pace()
   }
+}
+
+/** At most so many at a time. */
+export function slicesOf<One>(all: readonly One[], most: number): One[][] {
+  return Array.from({ length: Math.ceil(all.length / most) }, (_, at) =>
+    all.slice(at * most, (at + 1) * most),
+  )
 }
 
 /** What the shard says of itself; undefined when it is gone, or can not be read. */

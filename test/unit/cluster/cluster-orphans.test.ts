@@ -276,6 +276,37 @@ t.test('who has not read what the row names gets no leave to delete', async (t) 
   t.same(await judgeShards(stranger, [lost], parts), ['undecided'], 'its key is not of there')
 })
 
+t.test('of many keys of a partition one question is made, and garbage read once', async (t) => {
+  const swept = await openSwept(t)
+  const { fixture, before, pass } = swept
+  const { coordinator, bucket, partitions } = fixture.store
+  const { map } = coordinator.state
+  const idOf = (key: string): number => metaPartitionOf(map, partitionOfKey(map, bucket.id, key))
+  const keys = Array.from({ length: 4000 }, (_, count) => `lost${count}`)
+  const ofOne = keys.filter((key) => idOf(key) === idOf(keys[0]!)).slice(0, 40)
+  t.equal(ofOne.length, 40)
+  let walks = 0
+  for (const partition of partitions) {
+    const ask = partition.dueGarbage.bind(partition)
+    partition.dueGarbage = async (nowMs, limit, after) => {
+      if (limit > 256) walks += 1
+      return await ask(nowMs, limit, after)
+    }
+  }
+  before.judging = async () => {
+    throw new MetadataUnavailable('not before all of them are there')
+  }
+  for (const [at, key] of ofOne.entries()) await putOrphan(swept, 1 + (at % 4), { key })
+  const questions: number[] = []
+  before.judging = async (shards) => void questions.push(shards.length)
+  t.match(await pass(), { deleted: 40 })
+  const asked = questions.reduce((sum, shards) => sum + shards, 0)
+  t.equal(asked, 40)
+  // One for each drive, and another where a pass had gone through half of one by then.
+  t.ok(questions.length <= 8, `${questions.length} questions`)
+  t.equal(walks, questions.length)
+})
+
 t.test('while orphans are held nothing goes', async (t) => {
   const swept = await openSwept(t)
   const { coordinator } = swept.fixture.store

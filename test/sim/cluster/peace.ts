@@ -14,6 +14,9 @@ import type { ClusterWorld } from './world.ts'
 const WHOLE_WITHIN_MS = 600_000
 const LOOK_MS = 2_000
 
+/** Gateways that missed nodes in the last trouble have heard of them by then; before, they do not ask them. */
+const HEARD_WITHIN_MS = 5_000
+
 /** Waits until nothing is missing; complains of what is missing for too long. */
 export async function awaitWhole(
   world: ClusterWorld,
@@ -25,6 +28,7 @@ export async function awaitWhole(
 ): Promise<void> {
   const untilMs = time.nowMs + WHOLE_WITHIN_MS
   let lacks: string[] = []
+  await time.sleep(HEARD_WITHIN_MS)
   while (time.nowMs < untilMs) {
     lacks = await lacksOf(world)
     if (lacks.length === 0) return say('the cluster is whole')

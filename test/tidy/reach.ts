@@ -3,9 +3,9 @@ import { importsOf } from './imports.ts'
 import { sourcesIn, type TextFile } from './sources.ts'
 
 const EXECUTABLE = 'src/main.ts'
-// Run by name: by tap, by .ci/run, by `npm run bench`, by `npm run sim`, `npm run sim-cluster` and `npm run faults`.
+// Run by name: by tap, by .ci/run, by `npm run nightly`, by `npm run bench`, by `npm run sim`, `npm run sim-cluster` and `npm run faults`.
 const RUN_BY_NAME =
-  /(\.test|\.process|\.crash|\.sim|\.cluster|\.bench)\.ts$|^bench\/run\.ts$|^test\/sim\/((replication|cluster)\/)?run\.ts$|^test\/cluster\/faults\/(main|run|creators)\.ts$/
+  /(\.test|\.process|\.crash|\.sim|\.cluster|\.nightly|\.bench)\.ts$|^bench\/run\.ts$|^test\/sim\/((replication|cluster)\/)?run\.ts$|^test\/cluster\/faults\/(main|run|creators)\.ts$/
 
 /** Files that could be deleted and nothing would change. `awaited`: built and tested before the executable uses them. */
 export function checkReach(files: readonly TextFile[], awaited: readonly string[] = []): string[] {

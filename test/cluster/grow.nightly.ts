@@ -21,7 +21,7 @@ t.test('a cluster grows and shrinks under load', { skip, timeout: HOUR_MS }, asy
   const dev = await DevCluster.make(t, ['--nodes', '4', '--garbage-grace', '3'])
   const report = await grow(
     dev,
-    { clients: 3, pauseSeconds: 0.3, seed: 'ci', isLong: false, library: libraryOf(1) },
+    { clients: 3, pauseSeconds: 0.3, seed: 'nightly', isLong: false, library: libraryOf(1) },
     (line) => t.comment(line),
   )
   t.same(report.violations, [])

@@ -17,14 +17,10 @@ import {
   type WeighDrive,
 } from '../gateway/admin-api.ts'
 import {
-  ALGORITHM,
+  authorizationHeader,
   canonicalQuery,
-  canonicalRequest,
   EMPTY_SHA256,
-  nameScope,
-  sign,
   signingKey,
-  stringToSign,
 } from '../gateway/auth/sigv4.ts'
 import { formatBasicTime } from '../gateway/auth/times.ts'
 import type { ClusterStatus, DrainNode, MapView, NodeDone } from '../gateway/cluster-api.ts'
@@ -190,16 +186,14 @@ export function signRequest(
   ] as const
   const sorted = canonicalQuery(Object.entries(query))
   const parts = { method, path, query: sorted, headers, payloadHash: EMPTY_SHA256 }
-  const text = stringToSign(time, scope, canonicalRequest(parts))
-  const signature = sign(signingKey(credentials.secretAccessKey, scope), text)
-  const names = headers.map(([name]) => name).join(';')
-  const claim = `Credential=${credentials.accessKeyId}/${nameScope(scope)}, SignedHeaders=${names}, Signature=${signature}`
+  const { accessKeyId, secretAccessKey } = credentials
+  const key = signingKey(secretAccessKey, scope)
   return {
     method,
     url: `${origin.origin}${path}${sorted === '' ? '' : `?${sorted}`}`,
     headers: {
       ...Object.fromEntries(headers.slice(1)),
-      authorization: `${ALGORITHM} ${claim}`,
+      authorization: authorizationHeader(parts, { accessKeyId, key, scope, time }),
     },
     timeoutMs: ANSWER_MS,
     maxBytes: ANSWER_BYTES_MAX,

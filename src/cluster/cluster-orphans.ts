@@ -7,7 +7,7 @@ import { unlessAborted } from '../kit/unless-aborted.ts'
 import type { World } from '../kit/world.ts'
 import type { MetadataPartition, Queries } from '../metadata/contract.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
-import { metaPartitionOf, partitionOfKey } from '../placement/place.ts'
+import { metaPartitionOfKey } from '../placement/place.ts'
 import type { ShardLists, StorageNode } from '../storage-node/contract.ts'
 import type {
   FindLed,
@@ -80,10 +80,8 @@ export function startClusterSweep(
       },
     }),
   )
-  const partitionOf = ({ bucketId, key }: BlobPlace): NearOrFar => {
-    const { map } = coordinator.state
-    return partitions[metaPartitionOf(map, partitionOfKey(map, bucketId, key))]!
-  }
+  const partitionOf = (place: BlobPlace): NearOrFar =>
+    partitions[metaPartitionOfKey(coordinator.state.map, place)]!
   const sweep = new OrphanSweep(
     { periodMs, graceMs, firstAfterMs: FIRST_AFTER_MS },
     {

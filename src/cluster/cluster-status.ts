@@ -1,6 +1,6 @@
 // How a cluster stands, as far as a gateway knows: from the map, from etcd as it was last read, and from who answers.
 import { inspectObject } from '../embedded/inspect-object.ts'
-import type { HealingStatus, MoveStatus, OrphansReleased } from '../gateway/admin-api.ts'
+import type { HealingStatus, OrphansReleased } from '../gateway/admin-api.ts'
 import type {
   ClusterApi,
   ClusterDriveStatus,
@@ -12,7 +12,6 @@ import { nameCode } from '../kit/erasure-code.ts'
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import { type MapDrive, metaPartitionIds, nodeIdsOf } from '../placement/cluster-map.ts'
-import type { ClusterState } from '../placement/coordinator.ts'
 import { releaseOrphans } from '../placement/coordinator-changes.ts'
 import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import type { NodeRegistry } from '../placement/etcd/node-registry.ts'
@@ -25,7 +24,7 @@ import { beginClusterHeal, clusterHealing } from './cluster-healing.ts'
 import { judgeCluster } from './cluster-health.ts'
 import { readinessOfCluster } from './cluster-readiness.ts'
 import type { ClusterStore } from './cluster-store.ts'
-import { type Described, describeNodes, detailsOf, sumMoves } from './described-drives.ts'
+import { describeNodes, detailsOf, sumMoves } from './described-drives.ts'
 import { viewMap } from './map-view.ts'
 import type { NodeCare } from './node-care.ts'
 
@@ -53,15 +52,9 @@ export function openClusterApi(outside: ClusterStatusParts): ClusterApi {
   const drives = new ClusterDrives(parts)
   const inspecting = { storage, objects: store.objects, clock }
   return {
-    clusterStatus: async () => {
-      const [healing, described] = await Promise.all([clusterHealing(parts), describeNodes(parts)])
-      return clusterStatusOf({ ...healing, ...movingOf(described, coordinator.state) }, parts)
-    },
+    clusterStatus: async () => clusterStatusOf(await healingNow(parts), parts),
     inspect: (request, signal) => inspectObject(request, inspecting, signal),
-    healing: async () => ({
-      ...(await clusterHealing(parts)),
-      ...movingOf(await describeNodes(parts), coordinator.state),
-    }),
+    healing: () => healingNow(parts),
     beginHeal: () => beginClusterHeal(parts),
     releaseOrphans: () => letOrphansGo(coordinator),
     map: async ({ withTable }) => {
@@ -85,9 +78,12 @@ async function letOrphansGo(
   return { heldSinceMs: orphanHold.sinceMs }
 }
 
-function movingOf(described: Described, state: ClusterState): { moves?: MoveStatus } {
-  const moves = sumMoves(described, state)
-  return moves === undefined ? {} : { moves }
+async function healingNow(
+  parts: Parameters<typeof clusterHealing>[0] & Parameters<typeof describeNodes>[0],
+): Promise<HealingStatus> {
+  const [healing, described] = await Promise.all([clusterHealing(parts), describeNodes(parts)])
+  const moves = sumMoves(described, parts.coordinator.state)
+  return { ...healing, ...(moves === undefined ? {} : { moves }) }
 }
 
 function clusterStatusOf(healing: HealingStatus, parts: ClusterStatusParts): ClusterStatus {

@@ -13,16 +13,13 @@ export interface LedPartitionParts {
   replicas: Pick<ReplicasOfNode, 'onReign'>
   /** Bytes outlive their last reference by so much at least: nobody here knows who reads them. */
   graceMs: number
-  /** Where it is not what is usual: the same on all nodes, for ever. */
+  /** Where it is not what is usual. */
   blobAgeMsMax?: number | undefined
   /** Throws for a command that this node has no room for. */
   admit?: (partition: MetaPartitionId, command: Command) => void
 }
 
-/**
- * Whoever commits a blob later than this after it was begun is refused, so that orphans can be told from what is under way.
- * All that ever lead a partition have to agree: a later version may refuse sooner, but judge no sooner than this.
- */
+/** Of blobs that no row names nobody says anything before they are so old: their writers may be at them still. */
 export const USUAL_BLOB_AGE_MS = 12 * 60 * 60_000
 
 /** A partition that can not be opened is tried again so much later, while its reign lasts. */

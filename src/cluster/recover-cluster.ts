@@ -15,7 +15,7 @@ import { RowTable } from '../metadata/rebuild/row-table.ts'
 import { reignEpoch } from '../metadata/replication/decision.ts'
 import { comparePositions } from '../metadata/replication/log-tail.ts'
 import { replicaIdOf } from '../metadata/replication/replica-id.ts'
-import { metaPartitionIds } from '../placement/cluster-map.ts'
+import { metaPartitionIds, nodeIdsOf } from '../placement/cluster-map.ts'
 import type { Coordinator, Replica } from '../placement/coordinator.ts'
 import { holdOrphans } from '../placement/coordinator-changes.ts'
 import type { PartitionRecord } from '../placement/etcd/leadership.ts'
@@ -25,6 +25,7 @@ import type { WholeShard } from '../storage-node/recovery/recovery-messages.ts'
 import type { RemoteRecovery } from '../storage-node/recovery/remote-recovery.ts'
 import type { RowsPage } from '../storage-node/replicated/contract.ts'
 import { NodeFailed, NodeUnreachable } from '../storage-node/rpc/trouble.ts'
+import { nodesOfDrives } from './drive-nodes.ts'
 import {
   type LostPartition,
   lookAtPartition,
@@ -85,7 +86,7 @@ export async function recoverCluster(
   for (const partition of metaPartitionIds(state.map)) {
     const record = parts.records.get(partition)
     if (record === undefined) continue
-    const nodeOf = nodesById(parts)
+    const nodeOf = nodesOfDrives(parts.coordinator)
     const lost = await lookAtPartition(partition, record, { ...parts, nodeOf })
     if (lost !== undefined) partitions.push(await recoverOne(lost, request, parts))
   }
@@ -177,7 +178,7 @@ async function putInPlace(
   await parts.coordinator.decide(holdOrphans(parts.world.clock.now()))
   const position = positionAfter(record, known, parts.world.clock.now())
   const replica = await install({ partition, rows, position }, parts)
-  const nodeOf = nodesById(parts)
+  const nodeOf = nodesOfDrives(parts.coordinator)
   const look = lookAtPartition(partition, record, { ...parts, nodeOf })
   const isStillLost = await look.catch(async (error) => {
     await discard(replica, parts)
@@ -191,7 +192,7 @@ async function putInPlace(
 
 /** Nobody counts on it, and nobody will: where its node does not hear of it, it is never taken for a member of the set. */
 async function discard(replica: Replica, parts: ClusterRecoverParts): Promise<void> {
-  const node = nodesById(parts)(replica.driveId)
+  const node = nodesOfDrives(parts.coordinator)(replica.driveId)
   if (node === undefined) return
   await parts.recovery.discard(node, replicaIdOf(replica)).catch((error: unknown) => {
     parts.log.warn({ replica, node, error: String(error) }, 'a replica for nobody stays for now')
@@ -205,7 +206,7 @@ async function nodesToAsk(
   parts: ClusterRecoverParts,
 ): Promise<string[]> {
   const { drives } = parts.coordinator.state.map
-  const nodes = [...new Set(drives.flatMap(({ nodeId }) => nodeId ?? []))]
+  const nodes = nodeIdsOf(drives)
   const silent: string[] = []
   for (const node of nodes) {
     try {
@@ -291,7 +292,7 @@ async function install(
   parts: ClusterRecoverParts,
 ): Promise<Replica> {
   const { coordinator, recovery, world, log } = parts
-  const nodeOf = nodesById(parts)
+  const nodeOf = nodesOfDrives(parts.coordinator)
   let trouble: unknown = new Error('no drive is there that could hold it')
   for (const driveId of replicaDrives(coordinator.state.map, partition, [])) {
     const node = nodeOf(driveId)
@@ -340,11 +341,6 @@ async function replaceRecord(
     return { epoch: epoch + 1, replicas: [replica], restoredFrom: epoch }
   })
   return kind === 'changed'
-}
-
-function nodesById({ coordinator }: ClusterRecoverParts): (driveId: number) => string | undefined {
-  const nodes = new Map(coordinator.state.map.drives.map(({ id, nodeId }) => [id, nodeId]))
-  return (driveId) => nodes.get(driveId)
 }
 
 function describe({ partition, replicas }: LostPartition): Omit<RecoveredOfCluster, 'way'> {

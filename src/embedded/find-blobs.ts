@@ -5,7 +5,7 @@ import { decodeLabel } from '../metadata/label.ts'
 import type { FoundBlob } from '../metadata/rebuild/remains.ts'
 import { MISSING_SLOT } from '../metadata/records.ts'
 import type { ClusterMap } from '../placement/cluster-map.ts'
-import { metaPartitionOf, partitionOfKey } from '../placement/place.ts'
+import { metaPartitionOfKey } from '../placement/place.ts'
 import type { ShardDescription } from '../storage-node/contract.ts'
 import type { WholeShard } from '../storage-node/recovery/recovery-messages.ts'
 import type { ShardStore } from '../storage-node/shard-store.ts'
@@ -22,10 +22,8 @@ export async function* wholeShards(
   for (const [driveId, store] of stores) {
     for await (const description of store.scan()) {
       signal?.throwIfAborted()
-      const { bucketId, key } = description
       // Not the partition of its header: where the seed was lost, keys have another one now.
-      const now = partitionOfKey(map, bucketId, key)
-      if (metaPartitionOf(map, now) !== partition) continue
+      if (metaPartitionOfKey(map, description) !== partition) continue
       if (await isWhole(store, description)) yield { driveId, description }
     }
   }

@@ -1,14 +1,10 @@
 // Heads of requests, signed by headers as SDKs do it (AWS Signature Version 4).
 import {
-  ALGORITHM,
+  authorizationHeader,
   canonicalPath,
   canonicalQuery,
-  canonicalRequest,
   EMPTY_SHA256,
-  nameScope,
-  sign,
   signingKey,
-  stringToSign,
 } from '../gateway/auth/sigv4.ts'
 import { formatBasicTime } from '../gateway/auth/times.ts'
 import type { Clock } from '../kit/world.ts'
@@ -87,13 +83,14 @@ export class Signer {
       ['x-amz-date', this.#time],
     ] as const
     const parts = { method, path, query: canonical, headers: signed, payloadHash }
-    const text = stringToSign(this.#time, this.#scope(), canonicalRequest(parts))
-    const credential = `${this.#endpoint.accessKeyId}/${nameScope(this.#scope())}`
-    const names = signed.map(([name]) => name).join(';')
+    const authorization = authorizationHeader(parts, {
+      ...{ accessKeyId: this.#endpoint.accessKeyId, key: this.#key },
+      ...{ scope: this.#scope(), time: this.#time },
+    })
     const lines = [
       `${method} ${path}${canonical === '' ? '' : `?${canonical}`} HTTP/1.1`,
       ...[...signed, ...headers].map(([name, value]) => `${name}: ${value}`),
-      `authorization: ${ALGORITHM} Credential=${credential}, SignedHeaders=${names}, Signature=${sign(this.#key, text)}`,
+      `authorization: ${authorization}`,
     ]
     if (body !== undefined) lines.push(`content-length: ${body.bytes.length}`)
     return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')

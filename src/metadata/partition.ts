@@ -265,7 +265,7 @@ class Partition implements MetadataPartition {
     blobs: readonly BlobName[],
   ): Promise<BlobVerdict[]> {
     const ageMsMax = this.#blobAgeMsMax
-    assert(ageMsMax !== undefined, 'only where old blobs are refused can any be judged')
+    assert(ageMsMax !== undefined, 'it was said from which age on blobs are judged')
     const place = { bucketId, key: Buffer.from(key) }
     const { verdicts } = await this.#pipeline.judge(async (view, nowMs) => {
       const rows = rowsInOrder(view, SEARCH_ROWS_MAX)

@@ -23,6 +23,14 @@ export function metaPartitionOf(map: ClusterMap, partition: number): number {
   return Math.floor(partition / (map.partitionCount / map.metaPartitionCount))
 }
 
+/** Metadata partition that remembers a key. */
+export function metaPartitionOfKey(
+  map: ClusterMap,
+  { bucketId, key }: { bucketId: BucketId; key: string },
+): number {
+  return metaPartitionOf(map, partitionOfKey(map, bucketId, key))
+}
+
 /** Where the shards of a new blob go. `drives[slot]` is MISSING_SLOT where nothing can be written. */
 export interface Placement {
   code: ErasureCode

@@ -1,10 +1,11 @@
 // Bytes that rot on the drives of two of six nodes, all of them processes: a heal that is asked for finds and mends every one, and the
 // objects are right afterwards, also when the two other nodes are gone that may be.
-import { open, readdir, stat } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { ClusterStatus } from '../../src/gateway/cluster-api.ts'
 import { DevCluster, KnownObjects, openClients } from '../support/dev-cluster.ts'
+import { flipByte } from '../support/flip-byte.ts'
 import { Seeded, seedOfRun } from '../support/seeded.ts'
 
 const FLIPS = 20
@@ -56,16 +57,4 @@ async function rotIn(t: Test, drive: string, random: Seeded): Promise<void> {
   t.ok(segments.length > 0)
   for (const path of large) await flipByte(path, random)
   for (let flips = 0; flips < FLIPS; flips += 1) await flipByte(random.pick(segments), random)
-}
-
-async function flipByte(path: string, random: Seeded): Promise<void> {
-  const { size } = await stat(path)
-  if (size === 0) return
-  const file = await open(path, 'r+')
-  const at = random.below(size)
-  const byte = Buffer.alloc(1)
-  await file.read(byte, 0, 1, at)
-  byte[0]! ^= 1 << random.below(8)
-  await file.write(byte, 0, 1, at)
-  await file.close()
 }

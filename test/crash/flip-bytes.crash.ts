@@ -1,9 +1,10 @@
 // Flipped bytes in every kind of file of two drives: no wrong byte is ever returned, and everything is readable.
-import { mkdtemp, open, readdir, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { flipByte } from '../support/flip-byte.ts'
 import { MixedLoad } from '../support/load.ts'
 import { S3Client } from '../support/s3.ts'
 import { Seeded, seedOfRun } from '../support/seeded.ts'
@@ -73,16 +74,4 @@ async function filesBelow(directory: string): Promise<string[]> {
   return entries
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
-}
-
-async function flipByte(path: string, random: Seeded): Promise<void> {
-  const { size } = await stat(path)
-  if (size === 0) return
-  const file = await open(path, 'r+')
-  const at = random.below(size)
-  const byte = Buffer.alloc(1)
-  await file.read(byte, 0, 1, at)
-  byte[0]! ^= 1 << random.below(8)
-  await file.write(byte, 0, 1, at)
-  await file.close()
 }

@@ -1,10 +1,11 @@
 // Drives are lost one after the other and bytes rot while it serves: the store mends itself each time, and everything
 // is read back byte for byte, until long after more drives were lost than the code can do without at once.
-import { mkdir, mkdtemp, open, readdir, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { flipByte } from '../support/flip-byte.ts'
 import { S3Client } from '../support/s3.ts'
 import { Seeded, seedOfRun } from '../support/seeded.ts'
 import { startServer, type TestServer } from '../support/server.ts'
@@ -146,18 +147,7 @@ async function flipShards(drive: string, count: number): Promise<void> {
     const entries = await readdir(join(drive, kind), { recursive: true, withFileTypes: true })
     for (const entry of entries) if (entry.isFile()) files.push(join(entry.parentPath, entry.name))
   }
-  for (let round = 0; round < count; round += 1) {
-    const path = random.pick(files)
-    const { size } = await stat(path)
-    if (size === 0) continue
-    const file = await open(path, 'r+')
-    const at = random.below(size)
-    const byte = Buffer.alloc(1)
-    await file.read(byte, 0, 1, at)
-    byte[0]! ^= 1 << random.below(8)
-    await file.write(byte, 0, 1, at)
-    await file.close()
-  }
+  for (let round = 0; round < count; round += 1) await flipByte(random.pick(files), random)
 }
 
 async function newStore(t: Test): Promise<HealedStore> {

@@ -90,6 +90,21 @@ export function sign(key: Uint8Array, text: string): string {
   return hmac(key, text).toString('hex')
 }
 
+/** What a client sends as its Authorization header. `key` is signingKey(); `time` as in stringToSign(). */
+export function authorizationHeader(
+  parts: SignedParts,
+  {
+    accessKeyId,
+    key,
+    scope,
+    time,
+  }: { accessKeyId: string; key: Uint8Array; scope: Scope; time: string },
+): string {
+  const signature = sign(key, stringToSign(time, scope, canonicalRequest(parts)))
+  const names = parts.headers.map(([name]) => name).join(';')
+  return `${ALGORITHM} Credential=${accessKeyId}/${nameScope(scope)}, SignedHeaders=${names}, Signature=${signature}`
+}
+
 /** The string that a chunk's signature covers; `previous` is the signature before it. */
 export function chunkStringToSign(
   time: string,

@@ -17,6 +17,26 @@ export class BlobLatch {
     }
   }
 
+  /** Holds the blobs of all that nobody else holds while `work` does something with these. */
+  async whileHeld<One, Result>(
+    all: readonly One[],
+    uidOf: (one: One) => Uid,
+    work: (free: readonly One[]) => Promise<Result>,
+  ): Promise<Result> {
+    const held = new Map<Uid, () => void>()
+    try {
+      const free = all.filter((one) => {
+        const uid = uidOf(one)
+        const letGo = held.get(uid) ?? this.tryHold(uid)
+        if (letGo) held.set(uid, letGo)
+        return letGo !== undefined
+      })
+      return await work(free)
+    } finally {
+      for (const letGo of held.values()) letGo()
+    }
+  }
+
   /** Whether anybody holds it. */
   isHeld(uid: Uid): boolean {
     return this.#held.has(uid)

@@ -2,17 +2,13 @@
 // alone, so it is given only for what stays true, whoever leads afterwards (docs/decisions/0022-orphans-of-a-cluster.md).
 import type { Log } from '../../kit/log.ts'
 import type { Uid } from '../../kit/uid.ts'
-import type {
-  BlobVerdict,
-  Garbage,
-  MetadataPartition,
-  MetaPartitionId,
-} from '../../metadata/contract.ts'
+import type { BlobVerdict, MetadataPartition } from '../../metadata/contract.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
-import { metaPartitionOf, partitionOfKey } from '../../placement/place.ts'
+import { metaPartitionOfKey } from '../../placement/place.ts'
 import type { DriveId } from '../contract.ts'
 import type { BlobLatch } from './blob-latch.ts'
-import { groupByKey, type Suspect } from './suspects.ts'
+import { garbagePages } from './garbage-pages.ts'
+import { groupByKey, type Suspect, uidOf } from './suspects.ts'
 
 /** A shard that is asked about. */
 export interface JudgedShard extends Suspect {
@@ -54,20 +50,13 @@ export async function judgeShards(
   shards: readonly JudgedShard[],
   parts: JudgeParts,
 ): Promise<ShardVerdict[]> {
-  const held = new Map<Uid, () => void>()
-  try {
-    const free = shards.filter((shard) => {
-      const { uid } = shard.id
-      if (!isOfPartition(shard, partition.id, parts)) return false
-      const letGo = held.get(uid) ?? parts.latch.tryHold(uid)
-      if (letGo) held.set(uid, letGo)
-      return letGo !== undefined
-    })
-    const verdicts = await judgeFree(partition, free, parts)
-    return shards.map((shard) => verdicts.get(shard) ?? 'undecided')
-  } finally {
-    for (const letGo of held.values()) letGo()
-  }
+  const { map } = parts.coordinator.state
+  // Rows of a key are in one partition: no other says anything by having none.
+  const own = shards.filter((shard) => metaPartitionOfKey(map, shard) === partition.id)
+  const verdicts = await parts.latch.whileHeld(own, uidOf, (free) =>
+    judgeFree(partition, free, parts),
+  )
+  return shards.map((shard) => verdicts.get(shard) ?? 'undecided')
 }
 
 /** First all entries are committed, then garbage is looked at, once: what lost its row before its entry is there. */
@@ -113,16 +102,6 @@ async function findEach(
   return findings
 }
 
-/** Rows of a key are in one partition: no other says anything by having none. */
-function isOfPartition(
-  { bucketId, key }: Suspect,
-  partition: MetaPartitionId,
-  { coordinator }: JudgeParts,
-): boolean {
-  const { map } = coordinator.state
-  return metaPartitionOf(map, partitionOfKey(map, bucketId, key)) === partition
-}
-
 function verdictOf(
   { driveId, id, insteadOn }: JudgedShard,
   found: BlobVerdict,
@@ -157,13 +136,10 @@ async function garbageOf(
 
 async function listGarbage(partition: MetadataPartition): Promise<Set<string> | undefined> {
   const names = new Set<string>()
-  let last: Garbage | undefined
-  do {
-    const page = await partition.dueGarbage(Number.MAX_SAFE_INTEGER - 1, GARBAGE_AT_ONCE, last)
+  for await (const page of garbagePages(partition, GARBAGE_AT_ONCE)) {
     for (const { blob } of page) names.add(nameOf(blob))
     if (names.size > GARBAGE_MAX) return undefined
-    last = page.length === GARBAGE_AT_ONCE ? page.at(-1) : undefined
-  } while (last)
+  }
   return names
 }
 

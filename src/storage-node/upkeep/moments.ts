@@ -10,6 +10,16 @@ export class Moments {
     this.#node = node
   }
 
+  /** Those of all these drives, now. One that does not answer says so again when something is to be done there. */
+  static async of(
+    driveIds: readonly DriveId[],
+    node: Pick<StorageNode, 'momentOn'>,
+  ): Promise<Moments> {
+    const moments = new Moments(node)
+    await Promise.allSettled(driveIds.map((driveId) => moments.on(driveId)))
+    return moments
+  }
+
   /** The moment at which the drive was asked about first. Rejects with DriveUnavailable. */
   on(driveId: DriveId): Promise<DriveMoment> {
     const known = this.#known.get(driveId)

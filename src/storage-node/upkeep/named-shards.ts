@@ -1,7 +1,8 @@
 // What rows name, as a filter: the shards that are none of an orphan sweep's business. Garbage is the collector's.
-import type { Garbage, Queries } from '../../metadata/contract.ts'
+import type { Queries } from '../../metadata/contract.ts'
 import { type Blob, MISSING_SLOT } from '../../metadata/records.ts'
 import type { DriveId } from '../contract.ts'
+import { garbagePages } from './garbage-pages.ts'
 import type { ShardFilter } from './shard-filter.ts'
 
 /** A partition, as it is asked what it names. */
@@ -54,13 +55,10 @@ async function addGarbage(
   partition: NamingRows,
   { drives, pace }: NamingParts,
 ): Promise<void> {
-  let last: Garbage | undefined
-  do {
-    const page = await partition.dueGarbage(Number.MAX_SAFE_INTEGER - 1, PAGE_BLOBS, last)
+  for await (const page of garbagePages(partition, PAGE_BLOBS)) {
     for (const { blob } of page) addShards(filter, blob, drives)
-    last = page.length === PAGE_BLOBS ? page.at(-1) : undefined
     await pace()
-  } while (last)
+  }
 }
 
 function addShards(filter: ShardFilter, blob: Blob, drives: ReadonlySet<DriveId>): void {

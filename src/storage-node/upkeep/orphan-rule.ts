@@ -1,11 +1,11 @@
-// When a shard may be taken for an orphan, in one process. In a cluster the primary of the key's partition answers by
-// the time of its log (storage.md 4.4): that is another rule behind the same interface.
+// When a shard may be taken for an orphan, in one process. In a cluster who leads the partition of its key says so
+// (judge-shards.ts).
 import type { Uid } from '../../kit/uid.ts'
 import type { BlobReference, MetadataPartition } from '../../metadata/contract.ts'
 import type { Blob, BucketId } from '../../metadata/records.ts'
 import type { WritesUnderWay } from '../../metadata/writes-under-way.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
-import { metaPartitionOf, partitionOfKey } from '../../placement/place.ts'
+import { metaPartitionOfKey } from '../../placement/place.ts'
 
 /** The key that a blob was written for: it stays in the headers of its shards for life. */
 export interface BlobPlace {
@@ -41,10 +41,8 @@ export interface LocalRuleParts {
 /** The rule where gateway, metadata and drives are one process (docs/decisions). `ageMs`: younger blobs are let be. */
 export function localOrphanRule(ageMs: number, parts: LocalRuleParts): OrphanRule {
   const { writes, isPinned } = parts
-  const partitionOf = ({ bucketId, key }: BlobPlace): MetadataPartition => {
-    const { map } = parts.coordinator.state
-    return parts.partitions[metaPartitionOf(map, partitionOfKey(map, bucketId, key))]!
-  }
+  const partitionOf = (place: BlobPlace): MetadataPartition =>
+    parts.partitions[metaPartitionOfKey(parts.coordinator.state.map, place)]!
   return {
     mayJudge: (uid) => !writes.has(uid) && !isPinned(uid) && writes.ageMs(uid) >= ageMs,
     find: (place, blobs) => partitionOf(place).findInOrder(place, blobs),

@@ -2,11 +2,12 @@
 // says which are. Nobody is asked, or nobody answers: they stay (docs/decisions/0022-orphans-of-a-cluster.md).
 import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
 import type { MetaPartitionId } from '../../metadata/contract.ts'
-import { metaPartitionOf, partitionOfKey } from '../../placement/place.ts'
+import { metaPartitionOfKey } from '../../placement/place.ts'
 import { JUDGED_MAX, type JudgedShard, type ShardVerdict } from './judge-shards.ts'
 import { Moments } from './moments.ts'
 import type { BlobPlace } from './orphan-rule.ts'
 import {
+  deleteOrphan,
   type FoundShard,
   groupByKey,
   isNamed,
@@ -49,8 +50,7 @@ function joinByPartition(
   const { map } = coordinator.state
   const byPartition = new Map<MetaPartitionId, Suspect[]>()
   for (const group of groups) {
-    const { bucketId, key } = group[0]!
-    const id = metaPartitionOf(map, partitionOfKey(map, bucketId, key))
+    const id = metaPartitionOfKey(map, group[0]!)
     const known = byPartition.get(id)
     if (known) known.push(...group)
     else byPartition.set(id, [...group])
@@ -60,9 +60,8 @@ function joinByPartition(
 
 /** First the moments of the drives, then the questions: what is said then is said of no shard that is made there later. */
 async function settleGroup(group: readonly Suspect[], parts: LeaderSettleParts): Promise<void> {
-  const moments = new Moments(parts.node)
-  // A drive that does not answer says so again when something is to be deleted there.
-  await Promise.allSettled(group.map(({ driveId }) => moments.on(driveId)))
+  const driveIds = group.map(({ driveId }) => driveId)
+  const moments = await Moments.of(driveIds, parts.node)
   const prepared: JudgedShard[] = []
   for (const ofKey of groupByKey(group)) {
     const verdicts = await look(ofKey, parts)
@@ -115,16 +114,10 @@ async function deleteJudged(shards: readonly JudgedShard[], parts: GroupParts): 
 
 /** False when it is not what was asked about any more, or its drive gives trouble. */
 async function remove(shard: JudgedShard, parts: GroupParts): Promise<boolean> {
-  const { counts, log, moments, node } = parts
-  const { driveId, id, shardBytes } = shard
   try {
-    if (!(await node.deleteUntouched(driveId, id, await moments.on(driveId)))) return false
+    return await deleteOrphan(shard, parts)
   } catch (error) {
     if (!(error instanceof DriveUnavailable)) throw error
     return false
   }
-  counts.deleted += 1
-  counts.deletedBytes += shardBytes
-  log.debug({ driveId, ...id, shardBytes }, 'an orphan was deleted')
-  return true
 }

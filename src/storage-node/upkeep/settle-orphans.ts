@@ -9,6 +9,7 @@ import type { BlobLatch } from './blob-latch.ts'
 import { Moments } from './moments.ts'
 import type { OrphanRule } from './orphan-rule.ts'
 import {
+  deleteOrphan,
   type FoundShard,
   isNamed,
   look,
@@ -17,6 +18,7 @@ import {
   type SuspectParts,
   settleUnnamed,
   slicesOf,
+  uidOf,
   type Verdict,
 } from './suspects.ts'
 
@@ -50,23 +52,15 @@ export async function settleOrphans(
 
 /** Holds the latches of the blobs, asks again, and acts on the answer before it lets them go. */
 async function settleLatched(group: readonly Suspect[], parts: SettleParts): Promise<void> {
-  const held = new Map<string, () => void>()
-  try {
-    const free = group.filter(({ id: { uid } }) => {
-      const letGo = held.get(uid) ?? parts.latch.tryHold(uid)
-      if (letGo) held.set(uid, letGo)
-      return letGo !== undefined && parts.rule.mayJudge(uid)
-    })
+  await parts.latch.whileHeld(group, uidOf, async (held) => {
+    const free = held.filter(({ id }) => parts.rule.mayJudge(id.uid))
     if (free.length === 0) return
-    const moments = new Moments(parts.node)
-    // A drive that does not answer says so again when something is to be done there.
-    await Promise.allSettled(free.map(({ driveId }) => moments.on(driveId)))
+    const driveIds = free.map(({ driveId }) => driveId)
+    const moments = await Moments.of(driveIds, parts.node)
     const verdicts = await look(free, parts)
     for (const [at, verdict] of verdicts?.entries() ?? [])
       await settleOne(free[at]!, verdict, { ...parts, moments })
-  } finally {
-    for (const letGo of held.values()) letGo()
-  }
+  })
 }
 
 async function settleOne(suspect: Suspect, verdict: Verdict, parts: LatchedParts): Promise<void> {
@@ -81,17 +75,8 @@ async function settleOne(suspect: Suspect, verdict: Verdict, parts: LatchedParts
   }
 }
 
-async function remove(
-  { driveId, id, shardBytes }: Suspect,
-  { node, counts, log, moments }: LatchedParts,
-): Promise<void> {
-  if (!(await node.deleteUntouched(driveId, id, await moments.on(driveId)))) {
-    counts.left.undecided += 1
-    return
-  }
-  counts.deleted += 1
-  counts.deletedBytes += shardBytes
-  log.debug({ driveId, ...id, shardBytes }, 'an orphan was deleted')
+async function remove(suspect: Suspect, parts: LatchedParts): Promise<void> {
+  if (!(await deleteOrphan(suspect, parts))) parts.counts.left.undecided += 1
 }
 
 /** A row names the blob, with another drive for this slot: what lies there is read whole before this one goes. */

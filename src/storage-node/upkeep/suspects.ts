@@ -1,12 +1,14 @@
 // Shards that no row seems to name: looked at twice, a grace time apart, before anything becomes of them. What that is
 // depends on who knows of writers and readers: this process (settle-orphans.ts), or who leads the partition (settle-by-leader.ts).
 import type { Log } from '../../kit/log.ts'
+import type { Uid } from '../../kit/uid.ts'
 import type { World } from '../../kit/world.ts'
 import type { BlobReference } from '../../metadata/contract.ts'
 import type { Blob } from '../../metadata/records.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
 import type { DriveId, ShardDescription, ShardId, StorageNode } from '../contract.ts'
 import { checkSlot, type SlotHealth } from './check-blob.ts'
+import type { Moments } from './moments.ts'
 import type { BlobPlace, OrphanRule } from './orphan-rule.ts'
 
 /** A shard where it lies. */
@@ -162,6 +164,23 @@ export async function look(
     log.debug({ shards: group.length, error: String(error) }, 'shards could not be judged')
     return undefined
   }
+}
+
+/** The blob that a shard is of. */
+export function uidOf({ id }: FoundShard): Uid {
+  return id.uid
+}
+
+/** Deletes it, unless it may have been made again or kept since `moments`: then false. Throws DriveUnavailable. */
+export async function deleteOrphan(
+  { driveId, id, shardBytes }: Suspect,
+  { node, counts, log, moments }: SuspectParts & { moments: Moments },
+): Promise<boolean> {
+  if (!(await node.deleteUntouched(driveId, id, await moments.on(driveId)))) return false
+  counts.deleted += 1
+  counts.deletedBytes += shardBytes
+  log.debug({ driveId, ...id, shardBytes }, 'an orphan was deleted')
+  return true
 }
 
 /** Whether a row names the shard where it lies. */

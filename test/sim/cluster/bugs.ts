@@ -1,32 +1,17 @@
 // Deliberate bugs of a cluster: each forgets a rule between machines. The simulation of a whole cluster must find all of them.
+import { assert } from '../../../src/kit/assert.ts'
 import type { Bug } from '../bugs.ts'
+import { REPLICATION_BUGS } from '../replication/bugs.ts'
 
 /** Each is found within 500 seeds. */
 export const CLUSTER_BUGS: readonly Bug[] = [
   {
     name: 'a replica takes entries of a reign that is over',
-    edits: [
-      {
-        file: 'metadata/replication/replica-log.js',
-        text: 'if (epoch < this.#promised) {',
-        by: "if (epoch < this.#promised && message.kind !== 'append') {",
-      },
-      {
-        file: 'metadata/replication/replica-log.js',
-        text: 'if (epoch === this.#promised)',
-        by: 'if (epoch <= this.#promised)',
-      },
-    ],
+    edits: editsOf('a replica takes entries of an older reign than it promised'),
   },
   {
     name: 'a promise is forgotten with a restart',
-    edits: [
-      {
-        file: 'metadata/replication/replica-log.js',
-        text: "return [{ kind: 'promise', epoch }];",
-        by: 'return [];',
-      },
-    ],
+    edits: editsOf('a promise is not kept on the drive'),
   },
   {
     name: 'who leads a partition answers questions without a round',
@@ -34,28 +19,11 @@ export const CLUSTER_BUGS: readonly Bug[] = [
   },
   {
     name: 'an epoch is used again after a restart',
-    edits: [
-      {
-        file: 'metadata/replication/partition-replica.js',
-        text: '(promised % TERMS) + 1',
-        by: 'promised % TERMS',
-      },
-      {
-        file: 'metadata/replication/replica-log.js',
-        text: "assert(epoch > this.#promised, 'a reign begins in an epoch that was never used');",
-        by: '',
-      },
-    ],
+    edits: editsOf('an epoch is used again after a restart'),
   },
   {
     name: 'one replica is enough to acknowledge',
-    edits: [
-      {
-        file: 'metadata/replication/decision.js',
-        text: 'return held[majorityOf(set) - 1];',
-        by: 'return held[0];',
-      },
-    ],
+    edits: editsOf('one replica is enough to commit'),
   },
   {
     name: 'a node acknowledges a shard before it is durable',
@@ -129,3 +97,10 @@ export const CLUSTER_BUGS: readonly Bug[] = [
     ],
   },
 ]
+
+/** A bug of the protocol, which has to be found in a whole cluster as well. */
+function editsOf(name: string): Bug['edits'] {
+  const bug = REPLICATION_BUGS.find((one) => one.name === name)
+  assert(bug !== undefined, `a bug of replication is called ${name}`)
+  return bug.edits
+}

@@ -1,6 +1,7 @@
 // The cluster long after the last trouble: of all shards that were ever written there are left those that rows name (I5).
 import { MISSING_SLOT } from '../../../src/metadata/records.ts'
 import type { SimTime } from '../time.ts'
+import { blobsOf } from './blobs.ts'
 import type { ClusterWorld } from './world.ts'
 
 /** The age of orphans, what clocks may differ by, and some sweeps. */
@@ -45,19 +46,12 @@ async function orphansOf(world: ClusterWorld): Promise<string[]> {
   }
 }
 
-async function namedShards({ nodes, shape }: ClusterWorld): Promise<Set<string>> {
+async function namedShards({ ledPartitions, shape }: ClusterWorld): Promise<Set<string>> {
   const named = new Set<string>()
-  for (let id = 0; id < shape.metaPartitions; id += 1) {
-    const led = nodes.flatMap(({ served }) => served?.metadata.led.find(id) ?? [])[0]
-    if (led === undefined) throw new Error(`partition ${id} is not led`)
-    let after: Uint8Array | undefined
-    do {
-      const page = await led.scanBlobs(after, 100)
-      for (const { blob } of page.references)
-        for (const [slot, driveId] of blob.drives.entries())
-          if (driveId !== MISSING_SLOT) named.add(`${driveId}/${blob.uid}.${blob.part}.${slot}`)
-      after = page.more ? page.after : undefined
-    } while (after !== undefined)
-  }
+  if (ledPartitions.length < shape.metaPartitions) throw new Error('not every partition is led')
+  for (const partition of ledPartitions)
+    for await (const { uid, part, drives } of blobsOf(partition))
+      for (const [slot, driveId] of drives.entries())
+        if (driveId !== MISSING_SLOT) named.add(`${driveId}/${uid}.${part}.${slot}`)
   return named
 }

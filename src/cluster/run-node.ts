@@ -21,6 +21,7 @@ import { answerWhomItHears } from '../storage-node/rpc/pulse-messages.ts'
 import { VERSIONS } from '../storage-node/rpc/session-format.ts'
 import { ShardService } from '../storage-node/rpc/shard-service.ts'
 import { UpkeepService } from '../storage-node/rpc/upkeep-service.ts'
+import { ScrubPositions } from '../storage-node/upkeep/scrub-position.ts'
 import { startChores, startPulse } from './chores.ts'
 import { DepartureCounts } from './departure-counts.ts'
 import { describeDrivesOf } from './departures.ts'
@@ -153,6 +154,11 @@ export async function runNode(
       files: openNodeFiles({
         ...{ ...parts, ...metadata, world: storage.world, drives: storage.drives, dumps },
         partitions: () => metaPartitionIds(coordinator.state.map),
+      }),
+      positions: new ScrubPositions({
+        ...parts,
+        world: storage.world,
+        drives: () => storage.drives.list(),
       }),
       orphans: {
         ...{ lists: storage.lists, primaries, transport: peers },

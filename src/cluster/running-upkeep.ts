@@ -26,6 +26,7 @@ import {
   type ShardVerdict,
 } from '../storage-node/upkeep/judge-shards.ts'
 import type { UnsettledWrites } from '../storage-node/upkeep/mover.ts'
+import type { ScrubPositions } from '../storage-node/upkeep/scrub-position.ts'
 import { type ClusterSweep, type OrphanSweepParts, startClusterSweep } from './cluster-orphans.ts'
 import type { NodeFiles } from './node-files.ts'
 import type { NodeTuning } from './node-tuning.ts'
@@ -53,6 +54,8 @@ export interface NodeUpkeepParts {
   findLed: FindLed
   /** What a scrub reads beside the blobs; absent where there is nothing else. */
   files?: NodeFiles
+  /** Where it is kept how far the scrub has come; absent where that need not outlive the process. */
+  positions?: ScrubPositions
   /** Where this node looks for orphans; absent where it does not. */
   orphans?: OrphanSweepParts
   tuning?: Pick<NodeTuning, 'poolBytes' | 'orphans'>
@@ -105,7 +108,7 @@ export class RunningUpkeep {
   }
 
   static async open(options: NodeUpkeepOptions, parts: NodeUpkeepParts): Promise<RunningUpkeep> {
-    const { files, ...rest } = parts
+    const { files, positions, ...rest } = parts
     const { coordinator, world, log, findLed } = rest
     const isMine = (id: MetaPartitionId): boolean => findLed(id) !== undefined
     const { map } = coordinator.state
@@ -126,6 +129,7 @@ export class RunningUpkeep {
         ...{ ...shared, codec, writes: NEVER_SETTLED, isMine },
         ofReign: (id) => partitions[id]!.ofReign(),
         ...(files && { files: files.scrub }),
+        ...(positions && { positions }),
       },
     )
     healer.start()

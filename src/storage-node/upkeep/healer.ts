@@ -87,6 +87,9 @@ const POSITION_MS = 5_000
 /** Shards that moved, of which the old copies are deleted in one step. */
 const CLEARED_AT_ONCE = 16
 
+/** Where partitions come and go: so long a start waits for the first before it scrubs without any. */
+const COMING_MS = 30_000
+
 /** How long it sleeps when there is nothing to do. */
 const IDLE_MS = 250
 
@@ -155,6 +158,7 @@ export class Healer {
     this.#pacer = new Pacer(parts.world.clock, () => this.#effort().tranquility)
     this.#owed = new OwedBlobs(parts.partitions)
     this.#schedule = new PassSchedule(options, parts.coordinator.state.map, this.#nowMs())
+    if (this.#isShared) this.#schedule.putOffScrub(this.#nowMs() + COMING_MS)
     this.#savedMs = this.#nowMs()
     this.#mover = new Mover(options.againMs, {
       ...parts,
@@ -229,6 +233,8 @@ export class Healer {
     this.#lastVerifiedMs = undefined
     this.#comings += 1
     this.#schedule.disturb(this.#nowMs())
+    // The scrub under way may be past them, and nobody knows when they were read last: the next one follows it at once.
+    this.#schedule.wantScrub(this.#nowMs())
     this.#owed.tryAllAgain()
     this.#mover.lookAgain()
   }
@@ -425,8 +431,10 @@ export class Healer {
     const nowMs = this.#nowMs()
     const isHurried = kind === 'scrub' && this.#hurriesNext
     if (isHurried) this.#hurriesNext = false
-    const from = (kind === 'scrub' && !isHurried && this.#begun) || { startedMs: nowMs }
-    if (kind === 'scrub') this.#begun = undefined
+    // Before any partition is here, a pass would run past all of them.
+    const goesOn = kind === 'scrub' && !isHurried && !(this.#isShared && this.#comings === 0)
+    const from = (goesOn && this.#begun) || { startedMs: nowMs }
+    if (isHurried || goesOn) this.#begun = undefined
     const walk = new BlobWalk(kind, this.#parts.partitions, from)
     const { disturbances } = this.#schedule
     const filesClean = kind === 'check' || undefined
@@ -472,7 +480,7 @@ export class Healer {
     this.#rot.forgetUnseen(startedMs)
     const leftNothing = walk.leftNothing && pass.filesClean === true
     this.#conclude(pass)
-    const sawAll = pass.comings === this.#comings
+    const sawAll = pass.comings === this.#comings && !(this.#isShared && walk.isResumed)
     if (kind === 'scrub' && leftNothing && sawAll) this.#lastVerifiedMs = startedMs
     if (kind === 'scrub') {
       this.#endedStartedMs = startedMs
@@ -495,6 +503,11 @@ export class Healer {
     if (!walk.isResumed) this.#waiting = walk.counts.waiting
   }
 
+  /** Whether other processes lead partitions too, now one and now another. */
+  get #isShared(): boolean {
+    return this.#parts.isMine !== undefined
+  }
+
   /** Goes on where another process was. Its clock may have been ahead of ours: then nothing of it counts. */
   async #load(): Promise<void> {
     let found: ScrubPosition | undefined
@@ -505,6 +518,8 @@ export class Healer {
     const nowMs = this.#nowMs()
     if (!found || found.savedMs > nowMs) return
     this.#begun = found.walk
+    // Others have led partitions since, and may again: what ended says nothing of those that are here now.
+    if (this.#isShared) return
     this.#endedStartedMs = found.endedStartedMs
     this.#lastVerifiedMs ??= found.lastVerifiedMs
     if (found.walk || found.endedStartedMs === undefined || this.#hurriesNext) return

@@ -389,6 +389,48 @@ t.test('a scrub goes on where another process was', async (t) => {
   t.equal(positions.saved?.lastVerifiedMs, startedMs)
 })
 
+t.test(
+  'where partitions come and go a scrub goes on once they are here, and vouches for nothing',
+  async (t) => {
+    const fixture = await UpkeepFixture.open(6)
+    const { partitions } = fixture.store
+    await fill(fixture, 30)
+    const startedMs = Date.now() - 60_000
+    const at = partitions.length - 1
+    const counts = { blobs: 7, bytes: 7000 }
+    const trouble = { mendedShards: 0, waiting: 0, unsettled: 0, unrepairable: 0 }
+    const walk = { startedMs, counts: { ...counts, ...trouble }, at }
+    const positions = new Positions({ savedMs: startedMs + 1, walk, lastVerifiedMs: startedMs - 5 })
+    const times = { ...TIMES, scrubPeriodMs: 1, againMs: NEVER_MS }
+    const healer = new Healer(times, { ...fixture.healerParts, positions, isMine: () => true })
+    t.teardown(() => healer.stop())
+    healer.start()
+    const before = await until(healer, ({ complete }) => complete)
+    t.same(before.ended.scrub, 0, 'no scrub before a partition is here')
+    healer.partitionsChanged()
+    const now = await until(healer, ({ ended }) => ended.scrub === 1)
+    t.equal(now.lastVerifiedMs, undefined, 'others may have led what it passed over')
+    t.equal(positions.saved?.endedStartedMs, startedMs, 'it was gone on with')
+    await until(healer, ({ lastVerifiedMs }) => lastVerifiedMs !== undefined)
+  },
+)
+
+t.test(
+  'a scrub that had nothing to read does not put that of partitions off that come',
+  async (t) => {
+    const fixture = await UpkeepFixture.open(6)
+    const times = { ...TIMES, againMs: NEVER_MS }
+    const healer = new Healer(times, { ...fixture.healerParts, isMine: () => true })
+    t.teardown(() => healer.stop())
+    healer.start()
+    for (const scrubs of [1, 2]) {
+      healer.partitionsChanged()
+      const now = await until(healer, ({ ended }) => ended.scrub === scrubs)
+      t.not(now.lastVerifiedMs, undefined)
+    }
+  },
+)
+
 t.test('a scrub that ended lately is not begun again by a start', async (t) => {
   const fixture = await UpkeepFixture.open(6)
   await fill(fixture, 3)

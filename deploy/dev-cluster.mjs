@@ -36,7 +36,7 @@ const PORTS = { first: 10_000, last: 32_000 }
 // Nobody listens on them yet, and they are somebody's already.
 const chosenPorts = new Set()
 
-const USAGE = `deploy/dev-cluster up --dir DIR [--nodes 6] [--gateways 2] [--drives 1] [--code K+M] [--zones 3] [--tls] [--garbage-grace 900] [--timeout 300] [--json]
+const USAGE = `deploy/dev-cluster up --dir DIR [--nodes 6] [--gateways 2] [--drives 1] [--code K+M] [--processes 1] [--zones 3] [--tls] [--garbage-grace 900] [--timeout 300] [--json]
 deploy/dev-cluster add node|gateway --dir DIR [--json]
 deploy/dev-cluster forget ID --dir DIR
 deploy/dev-cluster down --dir DIR
@@ -45,7 +45,7 @@ up starts what does not run, waits until the gateways serve and says how to use 
 down ends the processes; the data stays, and up starts them again. KINTSUGI_ROOT_ACCESS_KEY_ID and
 KINTSUGI_ROOT_SECRET_ACCESS_KEY set the root key of a new cluster; without them one is made.
 forget ends the process of a node that kintsugi node remove took out, and starts it no more.
---zones spreads the nodes over so many zones. --tls makes certificates: nodes and gateways speak TLS with each other and with
+--processes says of how many processes a gateway is. --zones spreads the nodes over so many zones. --tls makes certificates: nodes and gateways speak TLS with each other and with
 etcd, which asks for a name and a password as well. S3 stays plain HTTP.
 `
 
@@ -70,6 +70,7 @@ async function main(words) {
       gateways: { type: 'string', default: '2' },
       drives: { type: 'string', default: '1' },
       code: { type: 'string' },
+      processes: { type: 'string' },
       zones: { type: 'string' },
       tls: { type: 'boolean', default: false },
       'garbage-grace': { type: 'string' },
@@ -157,7 +158,7 @@ async function down(directory) {
 
 // What a cluster is made of: names, ports and directories, chosen once.
 
-async function makeCluster(directory, { nodes, gateways, drives, zones, tls, ...more }) {
+async function makeCluster(directory, { nodes, gateways, drives, zones, processes, tls, ...more }) {
   const grace = more['garbage-grace']
   mkdirSync(join(directory, 'log'), { recursive: true })
   const cluster = {
@@ -165,6 +166,7 @@ async function makeCluster(directory, { nodes, gateways, drives, zones, tls, ...
     etcd: await newEtcd(tls),
     ...(tls ? { tls: makeTls(directory) } : {}),
     ...(zones === undefined ? {} : { zones: count('zones', zones) }),
+    ...(processes === undefined ? {} : { processes: count('processes', processes) }),
     ...(grace === undefined ? {} : { garbageGrace: count('garbage-grace', grace) }),
     nodes: [],
     gateways: [],
@@ -265,6 +267,7 @@ function startGateway(cluster, gateway) {
   launch(cluster, gateway, process.execPath, [
     ...[KINTSUGI, 'gateway', ...etcdWords(cluster), '--state', gateway.state],
     ...['--port', `${gateway.port}`, '--admin-port', `${gateway.adminPort}`],
+    ...(cluster.processes === undefined ? [] : ['--processes', `${cluster.processes}`]),
     ...memberWords(cluster),
   ])
 }

@@ -130,6 +130,18 @@ export function readPort(name: string, text: string): number {
   return port
 }
 
+/** More would cost memory, and no machine that this was measured on has more cores. */
+const PROCESSES_MAX = 64
+
+/** A number of processes. */
+export function readProcesses(name: string, text: string): number {
+  const count = Number(text)
+  if (!/^\d+$/.test(text) || count < 1 || count > PROCESSES_MAX) {
+    throw new ConfigError(`--${name} takes a number from 1 to ${PROCESSES_MAX}, not "${text}"`)
+  }
+  return count
+}
+
 /** Whole seconds. */
 export function readSeconds(name: string, text: string): number {
   if (!/^\d+$/.test(text)) throw new ConfigError(`--${name} takes whole seconds, not "${text}"`)

@@ -195,6 +195,9 @@ export async function loadServeConfig(sources: ConfigSources): Promise<ServeConf
 /** What the guard tells the server that it starts; nobody else sets it. */
 export const GUARD_VARIABLE = 'KINTSUGI_GUARDED'
 
+/** What the first of several processes tells the workers that it starts; nobody else sets it. */
+export const WORKER_VARIABLE = 'KINTSUGI_WORKER'
+
 /** The environment of this process. */
 export function processEnvironment(): Record<string, string | undefined> {
   return process.env
@@ -333,6 +336,7 @@ export function unknownVariables(
 ): string[] {
   const known = new Set(specs.map(({ name }) => environmentName(name)))
   known.add('KINTSUGI_ROOT_ACCESS_KEY_ID').add('KINTSUGI_ROOT_SECRET_ACCESS_KEY')
-  known.add('KINTSUGI_VAULT_TOKEN').add('KINTSUGI_ETCD_PASSWORD').add(GUARD_VARIABLE)
+  known.add('KINTSUGI_VAULT_TOKEN').add('KINTSUGI_ETCD_PASSWORD')
+  known.add(GUARD_VARIABLE).add(WORKER_VARIABLE)
   return Object.keys(environment).filter((name) => name.startsWith('KINTSUGI_') && !known.has(name))
 }

@@ -10,14 +10,17 @@ export interface Readiness {
 }
 
 /** A server that is not listening yet. */
-export function createAdminServer(registry: Registry, readiness: () => Readiness): FastifyInstance {
+export function createAdminServer(
+  registry: Pick<Registry, 'contentType' | 'metrics'>,
+  readiness: () => Readiness | Promise<Readiness>,
+): FastifyInstance {
   const server = fastify({ logger: false, forceCloseConnections: true })
   server.get('/metrics', async (_request, reply) => {
     return reply.type(registry.contentType).send(await registry.metrics())
   })
   server.get('/health/live', async () => ({ status: 'live' }))
   server.get('/health/ready', async (_request, reply) => {
-    const { ready, degraded } = readiness()
+    const { ready, degraded } = await readiness()
     const status = ready ? (degraded.length > 0 ? 'degraded' : 'ready') : 'not ready'
     return reply.code(ready ? 200 : 503).send({ status, degraded })
   })

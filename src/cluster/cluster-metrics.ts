@@ -19,12 +19,14 @@ export function listClusterMetrics({
     name: 'kintsugi_nodes_away',
     help: 'Nodes that do not answer this process',
     value: () => care.nodesAway.length,
+    aggregator: 'max' as const,
   }
   computedGauge(away, registry)
   const current = {
     name: 'kintsugi_etcd_current',
     help: '1 while etcd answers and is believed, 0 otherwise',
     value: () => (coordinator.standing.kind === 'current' ? 1 : 0),
+    aggregator: 'min' as const,
   }
   computedGauge(current, registry)
 }

@@ -68,6 +68,8 @@ export function listDriveStates(coordinator: Pick<Coordinator, 'state'>, registr
     name: 'kintsugi_drives',
     help: 'Drives of the store by state',
     labelNames: ['state'],
+    // Every process knows all of them.
+    aggregator: 'max',
     registers: [registry],
     collect() {
       for (const state of ['active', 'draining', 'out'] as const) {

@@ -3,6 +3,7 @@ import type { Log } from '../kit/log.ts'
 import type { LogLevel } from '../kit/log-levels.ts'
 import type { World } from '../kit/world.ts'
 import type { Life } from './life.ts'
+import { RestartBudget, TOO_OFTEN } from './restart-budget.ts'
 import type { ProcessEnd, ServerProcess } from './server-process.ts'
 
 /** Signals of a process that did wrong itself, and the one of a kernel that is short of memory. */
@@ -10,12 +11,6 @@ const CRASHES: readonly NodeJS.Signals[] = [
   ...(['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGILL', 'SIGFPE', 'SIGTRAP', 'SIGSYS'] as const),
   'SIGKILL',
 ]
-
-/** Within this time… */
-export const BUDGET_WINDOW_MS = 10 * 60 * 1000
-
-/** …a server is started again so many times, each after its pause: at once when it happens now and then. */
-export const PAUSES_MS: readonly number[] = [0, 500, 1000, 2000, 4000, 5000, 5000, 5000, 5000, 5000]
 
 /** How guarding ended: as the server did, before there was another one, or because it crashed and is not started again. */
 export type GuardEnd = ProcessEnd | { kind: 'asked' } | { kind: 'gave-up'; sentence: string }
@@ -49,8 +44,7 @@ export class Guard {
 
   /** Runs servers; rejects when one can not be started at all. */
   async run(): Promise<GuardEnd> {
-    const { clock } = this.#parts.world
-    let startsMs: number[] = []
+    const budget = new RestartBudget(this.#parts.world.clock)
     let life: Life = { restarts: { count: 0 } }
     for (;;) {
       this.#server = this.#parts.start(life)
@@ -58,13 +52,11 @@ export class Guard {
       if (end.kind === 'exit' || !CRASHES.includes(end.signal)) return end
       if (this.#asked.signal.aborted)
         return gaveUp(`the server ended by ${end.signal} on its way out.`)
-      startsMs = startsMs.filter((ms) => clock.monotonicMs() - ms < BUDGET_WINDOW_MS)
-      const pauseMs = PAUSES_MS[startsMs.length]
+      const pauseMs = budget.take()
       if (pauseMs === undefined) return gaveUp(tooOften(end.signal))
       life = await this.#nextLife(life, end.signal, pauseMs)
       this.#server = undefined
       if (!(await this.#pause(pauseMs))) return { kind: 'asked' }
-      startsMs.push(clock.monotonicMs())
     }
   }
 
@@ -95,6 +87,5 @@ function gaveUp(sentence: string): GuardEnd {
 }
 
 function tooOften(signal: string): string {
-  const often = `${PAUSES_MS.length} times within ${BUDGET_WINDOW_MS / 60_000} minutes`
-  return `the server ended by ${signal}, after it was started again ${often}: it is left at that.`
+  return `the server ended by ${signal}, after it was started again ${TOO_OFTEN}: it is left at that.`
 }

@@ -8,6 +8,8 @@ export interface Computed {
   name: string
   help: string
   value: () => number
+  /** How those of several processes that serve one port become one: their sum when left out. */
+  aggregator?: 'max' | 'min'
 }
 
 /** Puts a value that goes up and down on the registry. */

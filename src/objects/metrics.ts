@@ -25,6 +25,8 @@ export function watchUploads(parts: ObjectMetricsParts): void {
     name: 'kintsugi_multipart_uploads',
     help: 'Multipart uploads that were neither completed nor aborted.',
     registers,
+    // Each process counts all of them.
+    aggregator: 'max',
     async collect() {
       this.set((await takeCensus()).count)
     },
@@ -33,6 +35,7 @@ export function watchUploads(parts: ObjectMetricsParts): void {
     name: 'kintsugi_multipart_upload_bytes',
     help: 'Bytes of the parts of these uploads, without parity.',
     registers,
+    aggregator: 'max',
     async collect() {
       this.set((await takeCensus()).bytes)
     },
@@ -41,6 +44,7 @@ export function watchUploads(parts: ObjectMetricsParts): void {
     name: 'kintsugi_multipart_upload_oldest_seconds',
     help: 'Age of the oldest multipart upload that was neither completed nor aborted; 0 without any.',
     registers,
+    aggregator: 'max',
     async collect() {
       const nowMs = parts.clock.now()
       const { oldestMs = nowMs } = await takeCensus()

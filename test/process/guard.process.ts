@@ -1,33 +1,18 @@
 // The guard of kintsugi serve with real processes: the server ends by signals, the guard by kill -9.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { MixedLoad } from '../support/load.ts'
+import { isAlive, isDead } from '../support/process-state.ts'
 import { S3Client } from '../support/s3.ts'
 import { Seeded, seedOfRun } from '../support/seeded.ts'
 import { countRestarts, startServer } from '../support/server.ts'
 
 function sixUnder(directory: string): string[] {
   return [1, 2, 3, 4, 5, 6].map((number) => join(directory, `drive${number}`))
-}
-
-/** Whether the process does anything any more; one that nobody has buried yet does not. */
-function isAlive(pid: number): boolean {
-  try {
-    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  } catch {
-    return false
-  }
-}
-
-/** Whether the process is dead within a second. Its files are closed by now, but the kernel may still be clearing up. */
-async function isDead(pid: number): Promise<boolean> {
-  for (let tries = 0; tries < 100 && isAlive(pid); tries += 1) await sleep(10)
-  return !isAlive(pid)
 }
 
 t.test('a server that ends by a signal under load serves again, on its ports', async (t) => {

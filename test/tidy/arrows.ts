@@ -9,6 +9,7 @@ export const ARROWS: Record<string, readonly string[]> = {
   digest: ['kit'],
   encryption: ['kit'],
   guard: ['kit'],
+  workers: ['guard', 'kit'],
   metadata: ['kit', 'digest'],
   placement: ['kit', 'metadata', 'digest'],
   'storage-node': ['kit', 'metadata', 'placement', 'erasure', 'digest'],
@@ -37,7 +38,7 @@ export const ARROWS: Record<string, readonly string[]> = {
   cli: [
     'load',
     ...['member.ts', 'config.ts', 'config-settings.ts', 'config-cluster.ts', 'cluster', 'exit.ts'],
-    ...['version.ts', 'encryption', 'guard', 'kit'],
+    ...['version.ts', 'encryption', 'guard', 'workers', 'kit'],
     ...['gateway/admin-api.ts', 'gateway/cluster-api.ts'],
     ...['gateway/auth/sigv4.ts', 'gateway/auth/times.ts'],
     'embedded/recover.ts',

@@ -42,6 +42,11 @@ const BANNED_MODULES: readonly Ban[] = [
     door: ['src/guard/server-process.ts', 'src/load/processes.ts'],
   },
   {
+    pattern: /^(node:)?cluster$/,
+    instead: 'workers/',
+    door: ['src/workers/worker-processes.ts'],
+  },
+  {
     pattern: /^node:crypto$/,
     instead: 'digest/',
     door: [WORLD, 'src/digest/', 'src/encryption/', 'src/gateway/auth/'],

@@ -1,6 +1,6 @@
 // The guard with servers that only pretend: when it starts another one, what it tells it, and how it ends.
 import t from 'tap'
-import { BUDGET_WINDOW_MS, Guard, type GuardEnd, PAUSES_MS } from '../../../src/guard/guard.ts'
+import { Guard, type GuardEnd } from '../../../src/guard/guard.ts'
 import {
   type Life,
   type Listening,
@@ -8,6 +8,7 @@ import {
   readListening,
   writeLife,
 } from '../../../src/guard/life.ts'
+import { BUDGET_WINDOW_MS, PAUSES_MS } from '../../../src/guard/restart-budget.ts'
 import type { ProcessEnd } from '../../../src/guard/server-process.ts'
 import { type Log, silentLog } from '../../../src/kit/log.ts'
 

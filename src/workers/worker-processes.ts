@@ -1,0 +1,232 @@
+// Several processes that serve one port: this very command once more in each. The first process, which calls this, has the
+// port and hands connections out in turn; it starts a worker again that ended. Why: docs/decisions/0025-workers-on-one-port.md.
+import cluster, { type Worker } from 'node:cluster'
+import { RestartBudget, TOO_OFTEN } from '../guard/restart-budget.ts'
+import { beforeDeadline } from '../kit/before-deadline.ts'
+import type { Log } from '../kit/log.ts'
+import type { World } from '../kit/world.ts'
+import type { Answers, FromWorker, QuestionName, ToWorker, WorkerStart } from './messages.ts'
+
+export interface WorkersOptions {
+  count: number
+  /** 0 takes a free one, which all of them then have. */
+  port: number
+  /** The variable of the environment in which a worker finds its WorkerStart. */
+  variable: string
+}
+
+export interface WorkersParts {
+  world: Pick<World, 'clock'>
+  log: Log
+  /** A worker that served has ended. */
+  onEnd?: (pid: number) => void
+}
+
+/** What the first worker said when it served. */
+export interface Serving {
+  endpoint: string
+  lines: readonly string[]
+}
+
+/** How the workers ended that were to serve on. */
+export type WorkersEnd =
+  /** One could not start at all; it has said why. */
+  { kind: 'not-started'; code: number } | { kind: 'gave-up'; sentence: string }
+
+/** What a worker answered. */
+export interface Answered<Answer> {
+  pid: number
+  answer: Answer
+}
+
+interface Running {
+  worker: Worker
+  serving?: Serving
+  ended: Promise<{ code: number; signal: string | undefined }>
+}
+
+/** A worker that is busy for longer is not waited for. */
+const ANSWER_MS = 5_000
+/** From the deadline of a drain to the end of the process. */
+const END_MS = 1_500
+
+/** Keeps so many workers. */
+export class WorkerProcesses {
+  readonly #options: WorkersOptions
+  readonly #parts: WorkersParts
+  readonly #running = new Map<number, Running>()
+  readonly #asked = new Map<number, (answer: unknown) => void>()
+  readonly #closing = new AbortController()
+  readonly #failed: Promise<WorkersEnd>
+  #fail: (end: WorkersEnd) => void = () => {}
+  #questions = 0
+  /** What those that run were told; all of them have to say the same to share a port. */
+  #port: number
+  #endpoint: string | undefined
+  #restarts = 0
+
+  constructor(options: WorkersOptions, parts: WorkersParts) {
+    this.#options = options
+    this.#parts = parts
+    this.#port = options.port
+    this.#failed = new Promise((resolve) => {
+      this.#fail = resolve
+    })
+    cluster.setupPrimary({ args: process.argv.slice(2), serialization: 'advanced' })
+  }
+
+  /** How often one was started again. */
+  get restarts(): number {
+    return this.#restarts
+  }
+
+  /** Process ids of those that serve, by number. */
+  get pids(): number[] {
+    return [...this.#running]
+      .filter(([, { serving }]) => serving !== undefined)
+      .sort(([one], [other]) => one - other)
+      .map(([, { worker }]) => worker.process.pid ?? 0)
+  }
+
+  /** Resolves when all serve, with what the first one said: that one is started alone, so that what can not be is said once. */
+  async start(): Promise<Serving | WorkersEnd> {
+    const first = await Promise.race([this.#keep(0), this.#failed])
+    if ('kind' in first) return first
+    const others = Array.from({ length: this.#options.count - 1 }, (_, at) => this.#keep(at + 1))
+    const all = await Promise.race([Promise.all(others), this.#failed])
+    return 'kind' in all ? all : first
+  }
+
+  /** Resolves when they can not serve on. */
+  get failed(): Promise<WorkersEnd> {
+    return this.#failed
+  }
+
+  /** Asks all that serve; those that do not answer in time are left out. */
+  async ask<Name extends QuestionName>(name: Name): Promise<Answered<Answers[Name]>[]> {
+    const asked = [...this.#running.values()].filter(({ serving }) => serving !== undefined)
+    const answers = await Promise.all(asked.map((running) => this.#askOne(running, name)))
+    return answers.filter((answer) => answer !== undefined)
+  }
+
+  /** All drain, and end; what is left after `deadlineMs` is broken off. */
+  async close({ deadlineMs }: { deadlineMs: number }): Promise<void> {
+    this.#closing.abort()
+    const running = [...this.#running.values()]
+    for (const { worker } of running) tell(worker, { kind: 'close', deadlineMs })
+    const ended = Promise.all(running.map((one) => one.ended))
+    if (await beforeDeadline(ended, deadlineMs + END_MS, this.#parts.world)) return
+    for (const { worker } of running) worker.process.kill('SIGKILL')
+    await ended
+  }
+
+  /** Starts worker `index`, and starts it again whenever it ends. Resolves when it serves for the first time. */
+  #keep(index: number): Promise<Serving> {
+    return new Promise((resolve) => {
+      const budget = new RestartBudget(this.#parts.world.clock)
+      const run = async (): Promise<void> => {
+        let hasServed = false
+        while (!this.#closing.signal.aborted) {
+          const running = this.#fork(index, (serving) => {
+            hasServed = true
+            resolve(serving)
+          })
+          const end = await running.ended
+          this.#running.delete(index)
+          if (this.#closing.signal.aborted) return
+          if (!hasServed) return this.#fail({ kind: 'not-started', code: end.code })
+          if (!(await this.#pause(index, end, budget))) return
+          this.#restarts += 1
+        }
+      }
+      run().catch((error) => this.#fail({ kind: 'gave-up', sentence: String(error) }))
+    })
+  }
+
+  /** False when there is to be no other one. */
+  async #pause(
+    index: number,
+    { code, signal }: { code: number; signal: string | undefined },
+    budget: RestartBudget,
+  ): Promise<boolean> {
+    const how = signal ?? `code ${code}`
+    const pauseMs = budget.take()
+    if (pauseMs === undefined) {
+      const sentence = `worker ${index} ended by ${how}, after it was started again ${TOO_OFTEN}: it is left at that.`
+      this.#fail({ kind: 'gave-up', sentence })
+      return false
+    }
+    this.#parts.log.error({ worker: index, how, pauseMs }, 'a worker ended and is started again')
+    return await this.#parts.world.clock.sleep(pauseMs, this.#closing.signal).then(
+      () => true,
+      () => false, // Nobody wants a worker any more.
+    )
+  }
+
+  #fork(index: number, onServing: (serving: Serving) => void): Running {
+    const { count, variable } = this.#options
+    // Nobody holds the port any more that they were given in place of 0: it is asked for by its number.
+    if (this.#running.size === 0 && this.#endpoint !== undefined)
+      this.#port = portOf(this.#endpoint)
+    const start: WorkerStart = { index, count, port: this.#port }
+    const worker = cluster.fork({ [variable]: JSON.stringify(start) })
+    const ended = new Promise<{ code: number; signal: string | undefined }>((resolve) => {
+      worker.once('exit', (code, signal) => resolve({ code: code ?? 1, signal }))
+    })
+    const running: Running = { worker, ended }
+    this.#running.set(index, running)
+    // It ends soon when it can not be told anything.
+    worker.on('error', () => {})
+    worker.on('message', (message: FromWorker) => {
+      if (message.kind === 'answer') {
+        this.#asked.get(message.id)?.(message.answer)
+        return
+      }
+      const { endpoint, lines } = message
+      this.#endpoint ??= endpoint
+      // Asked for just when the last that had it ended, port 0 became another one.
+      if (endpoint !== this.#endpoint) {
+        worker.process.kill('SIGKILL')
+        return
+      }
+      running.serving = { endpoint, lines }
+      onServing(running.serving)
+    })
+    const { pid } = worker.process
+    void ended.then(() => {
+      if (running.serving !== undefined && pid !== undefined) this.#parts.onEnd?.(pid)
+    })
+    return running
+  }
+
+  async #askOne<Name extends QuestionName>(
+    { worker, ended }: Running,
+    name: Name,
+  ): Promise<Answered<Answers[Name]> | undefined> {
+    const id = this.#questions
+    this.#questions += 1
+    let answer: unknown
+    const answered = new Promise<void>((resolve) => {
+      this.#asked.set(id, (told) => {
+        answer = told
+        resolve()
+      })
+    })
+    tell(worker, { kind: 'ask', id, name })
+    await beforeDeadline(Promise.race([answered, ended]), ANSWER_MS, this.#parts.world)
+    this.#asked.delete(id)
+    const { pid } = worker.process
+    if (answer === undefined || pid === undefined) return undefined
+    return { pid, answer: answer as Answers[Name] }
+  }
+}
+
+/** Of an endpoint; ours always say their port. */
+function portOf(endpoint: string): number {
+  return Number(/:(\d+)$/.exec(endpoint)?.[1])
+}
+
+/** One that ends meanwhile hears nothing more. */
+function tell(worker: Worker, message: ToWorker): void {
+  if (worker.isConnected()) worker.send(message)
+}

@@ -8,6 +8,7 @@ import type {
   BucketId,
   BucketRef,
   DeleteMarker,
+  ListedObject,
   ObjectVersion,
   Part,
   Retention,
@@ -285,6 +286,9 @@ export type ScanEntry<Record> =
   | { kind: 'entry'; key: string; record: Record }
   | { kind: 'prefix'; prefix: string }
 
+/** An object in a page. */
+export type ListedEntry = Extract<ScanEntry<ListedObject>, { kind: 'entry' }>
+
 /** `more` is false only when nothing is left after the last entry. */
 export interface ScanPage<Record> {
   entries: ScanEntry<Record>[]
@@ -343,7 +347,7 @@ export interface Queries {
     versionId?: string,
   ): Promise<AnyVersion | undefined | 'bucket-gone'>
   getManifest(uid: Uid): Promise<Part[]>
-  scanObjects(scan: ObjectScan): Promise<ScanPage<ObjectVersion> | 'bucket-gone'>
+  scanObjects(scan: ObjectScan): Promise<ScanPage<ListedObject> | 'bucket-gone'>
   getUpload(bucket: BucketRef, key: string, uploadId: Uid): Promise<Upload | undefined>
   /** Parts with numbers above `after`, in order. */
   listParts(uploadId: Uid, after: number, limit: number): Promise<{ parts: Part[]; more: boolean }>

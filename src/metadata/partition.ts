@@ -29,6 +29,7 @@ import type {
 } from './contract.ts'
 import { countUploads } from './count-uploads.ts'
 import { type BlobName, findBlob, findBlobsOfKey } from './find-blob.ts'
+import { KeptObjects } from './listing/kept-objects.ts'
 import type { RowReader } from './log/contract.ts'
 import { lookUpVersion } from './look-up.ts'
 import type {
@@ -36,7 +37,7 @@ import type {
   AnyVersion,
   BucketId,
   BucketRef,
-  ObjectVersion,
+  ListedObject,
   Part,
   Upload,
 } from './records.ts'
@@ -106,8 +107,10 @@ export async function openPartition(
 ): Promise<MetadataPartition> {
   await prepareDigests()
   const { garbage = USUAL_GARBAGE, pendingMax = 1024, waitingMax = 8192 } = options
-  const pipeline = await openPipeline({ garbage, pendingMax, waitingMax }, parts)
-  const partition = new Partition(options, parts.log.rows, pipeline)
+  const kept = new KeptObjects()
+  const onSettled = kept.settle.bind(kept)
+  const pipeline = await openPipeline({ garbage, pendingMax, waitingMax, onSettled }, parts)
+  const partition = new Partition(options, { rows: parts.log.rows, kept }, pipeline)
   const { log } = parts
   return log.confirm ? confirmedPartition(partition, () => log.confirm!()) : partition
 }
@@ -117,6 +120,7 @@ class Partition implements MetadataPartition {
   readonly id: MetaPartitionId
   readonly tally: PartitionTally
   readonly #rows: RowReader
+  readonly #kept: KeptObjects
   readonly #pipeline: CommandPipeline
   readonly #admit: (command: Command) => void
   readonly #patience: Patience | undefined
@@ -133,7 +137,7 @@ class Partition implements MetadataPartition {
 
   constructor(
     { id, admit = () => {}, patience, blobAgeMsMax }: PartitionOptions,
-    rows: RowReader,
+    { rows, kept }: { rows: RowReader; kept: KeptObjects },
     pipeline: CommandPipeline,
   ) {
     this.id = id
@@ -141,6 +145,7 @@ class Partition implements MetadataPartition {
     this.#patience = patience
     this.#blobAgeMsMax = blobAgeMsMax
     this.#rows = rows
+    this.#kept = kept
     this.#pipeline = pipeline
     this.tally = pipeline.tally
   }
@@ -172,10 +177,10 @@ class Partition implements MetadataPartition {
     return rows.flatMap(({ value }) => decodeManifestRow(value))
   }
 
-  async scanObjects(scan: ObjectScan): Promise<ScanPage<ObjectVersion> | 'bucket-gone'> {
+  async scanObjects(scan: ObjectScan): Promise<ScanPage<ListedObject> | 'bucket-gone'> {
     await this.#allSettled()
     if (await refusesQueries(this.#rows, scan.bucket)) return 'bucket-gone'
-    return await scanObjects(this.#rows, scan)
+    return await scanObjects(this.#rows, scan, this.#kept)
   }
 
   async getUpload(bucket: BucketRef, key: string, uploadId: Uid): Promise<Upload | undefined> {

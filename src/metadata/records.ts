@@ -171,6 +171,12 @@ export interface ObjectVersion extends ObjectAttributes, VersionName {
   encryption?: Encryption
 }
 
+/** What a listing shows of an object: of its checksum that it has one, not the value. */
+export interface ListedObject
+  extends Pick<ObjectVersion, 'modifiedMs' | 'bytes' | 'etag' | 'storageClass'> {
+  checksum?: Pick<Checksum, 'algorithm' | 'type'>
+}
+
 /** Another one after each edit: who copied a version can tell whether it has all of it. */
 export function stateIdOf({ versionId, editId }: ObjectVersion): string {
   return editId ?? versionId

@@ -3,32 +3,67 @@
 import { compareBytes } from '../kit/bytes.ts'
 import { parseUid } from '../kit/uid.ts'
 import type { ObjectScan, ScanEntry, ScanPage, UploadScan } from './contract.ts'
+import { KeptObjects } from './listing/kept-objects.ts'
+import { ObjectWalk } from './listing/object-walk.ts'
 import type { RowRange, RowReader } from './log/contract.ts'
-import type { ObjectVersion, Upload } from './records.ts'
+import type { ListedObject, Upload } from './records.ts'
 import {
   currentKey,
   keyAfter,
-  keyOfHead,
   parseUploadKey,
   rangeOf,
   uploadKey,
   uploadPrefix,
   uploadsOfKey,
 } from './rows/keys.ts'
-import { decodeObjectRow } from './rows/object-row.ts'
 import { decodeUploadRow } from './rows/upload-row.ts'
 import { type KeySpace, MergedWalk } from './scan-merge.ts'
 
-/** A page of the objects of a bucket. */
-export function scanObjects(rows: RowReader, scan: ObjectScan): Promise<ScanPage<ObjectVersion>> {
-  const bucketId = scan.bucket.id
-  const space: KeySpace<ObjectVersion> = {
-    under: (prefix) => rangeOf(currentKey(bucketId, prefix)),
-    after: (key) => keyAfter(currentKey(bucketId, key)),
-    keyOf: keyOfHead,
-    decode: ({ value }) => decodeObjectRow(value),
+/** A page of the objects of a bucket, out of what is kept of them where that is enough. */
+export async function scanObjects(
+  rows: RowReader,
+  scan: ObjectScan,
+  kept = new KeptObjects(0),
+): Promise<ScanPage<ListedObject>> {
+  const { limit } = scan
+  const under = (prefix: Uint8Array): RowRange => rangeOf(currentKey(scan.bucket.id, prefix))
+  const after = (key: Uint8Array): Buffer => keyAfter(currentKey(scan.bucket.id, key))
+  const walk = new ObjectWalk({ rows, kept }, rangeToScan(scan, { under, after }), limit + 1)
+  const rollUp = newRollUp(scan)
+  const entries: ScanEntry<ListedObject>[] = []
+  try {
+    for (let run = walk.run(); run !== 'ended'; run = walk.run()) {
+      if (run === undefined) {
+        await walk.fill()
+        continue
+      }
+      for (let at = run.from; at < run.entries.length; at += 1) {
+        // One more than the page tells that there is more: it is an entry, or under a prefix that is one.
+        if (entries.length >= limit) return { entries, more: true }
+        const entry = run.entries[at]!
+        const common = rollUp?.(entry.key)
+        entries.push(common === undefined ? entry : { kind: 'prefix', prefix: common })
+        if (common === undefined) continue
+        walk.jump(under(Buffer.from(common)).to)
+        break
+      }
+    }
+    return { entries, more: false }
+  } finally {
+    await walk.close()
   }
-  return scanKeys(rows, scan, [space])
+}
+
+/** The common prefix of a key that begins with the prefix of the scan; undefined when it has none, or none are wanted. */
+function newRollUp(scan: ObjectScan): ((key: string) => string | undefined) | undefined {
+  if (scan.delimiter === '') return undefined
+  // As bytes have them: half a surrogate pair is another character there.
+  const delimiter = Buffer.from(scan.delimiter).toString()
+  const from = Buffer.from(scan.prefix).toString().length
+  return (key) => {
+    const found = key.indexOf(delimiter, from)
+    return found < 0 ? undefined : key.slice(0, found + delimiter.length)
+  }
 }
 
 /** A page of the uploads of a bucket that are under way. */
@@ -79,8 +114,11 @@ export async function scanKeys<Record>(
   }
 }
 
+/** Where rows lie by the keys of their objects. */
+type Places = Pick<KeySpace<unknown>, 'under' | 'after'>
+
 /** Rows under the prefix and after the marker. */
-function rangeToScan<Record>(scan: ObjectScan, space: KeySpace<Record>): RowRange {
+function rangeToScan(scan: ObjectScan, space: Places): RowRange {
   const all = space.under(Buffer.from(scan.prefix))
   if (scan.after === '') return all
   const start = startAfter(scan, space)
@@ -88,7 +126,7 @@ function rangeToScan<Record>(scan: ObjectScan, space: KeySpace<Record>): RowRang
 }
 
 /** A marker that is or lies under a common prefix skips all of it: that entry is at or before the marker. */
-function startAfter<Record>(scan: ObjectScan, space: KeySpace<Record>): Uint8Array {
+function startAfter(scan: ObjectScan, space: Places): Uint8Array {
   const marker = Buffer.from(scan.after)
   const common = commonPrefix(marker, Buffer.from(scan.prefix), Buffer.from(scan.delimiter))
   const skipped = common ?? (scan.afterPrefix ? marker : undefined)

@@ -1,6 +1,6 @@
 // One ordered listing out of ordered scans of every metadata partition (storage.md 3).
 // Each partition is asked for its likely share first and again only when it has run dry.
-import { compareBytes } from '../kit/bytes.ts'
+import { compareAsUtf8 } from '../kit/utf8-order.ts'
 import type { ScanEntry, ScanPage } from '../metadata/contract.ts'
 import { BucketGone, type ListPage } from './object-store.ts'
 
@@ -32,14 +32,21 @@ export async function mergeScans<Record>(
     (scan) => new PartitionCursor(scan, { ...from, limit: share }, idOf),
   )
   await Promise.all(cursors.map((cursor) => cursor.fill()))
+  const heap = new Heap(cursors.filter(({ head }) => head !== undefined))
   const entries: ScanEntry<Record>[] = []
-  for (;;) {
-    const next = firstOf(cursors)
-    if (!next) return { entries, last: undefined }
-    if (entries.length === limit) return { entries, last: lastOf(entries) }
-    entries.push(next.head!.entry)
-    await dropHeads(cursors, next.head!)
+  let last: PartitionCursor<Record>['head']
+  for (let cursor = heap.first; cursor !== undefined; cursor = heap.first) {
+    const head = cursor.head!
+    // A common prefix may stand in every partition.
+    if (last === undefined || compareHeads(head, last) !== 0) {
+      if (entries.length === limit) return { entries, last: lastOf(entries) }
+      entries.push(head.entry)
+      last = head
+    }
+    if (cursor.advance()) await cursor.fill()
+    heap.settleFirst()
   }
+  return { entries, last: undefined }
 }
 
 /** A page's share of one partition, with slack so that most pages need one round (measured in storage.md 3). */
@@ -59,34 +66,49 @@ function nameOf(entry: ScanEntry<unknown>): string {
 
 interface Head<Record> {
   entry: ScanEntry<Record>
-  name: Buffer
+  name: string
   id: string
 }
 
 function compareHeads(left: Head<unknown>, right: Head<unknown>): number {
-  const order = compareBytes(left.name, right.name)
+  const order = compareAsUtf8(left.name, right.name)
   if (order !== 0 || left.id === right.id) return order
   return left.id < right.id ? -1 : 1
 }
 
-function firstOf<Record>(
-  cursors: readonly PartitionCursor<Record>[],
-): PartitionCursor<Record> | undefined {
-  let first: PartitionCursor<Record> | undefined
-  for (const cursor of cursors) {
-    if (cursor.head && (!first || compareHeads(cursor.head, first.head!) < 0)) first = cursor
-  }
-  return first
-}
+/** Cursors that are not at their end, the one with the first head on top. */
+class Heap<Record> {
+  readonly #cursors: PartitionCursor<Record>[]
 
-/** Moves past `head` everywhere: a common prefix may stand in every partition. */
-async function dropHeads<Record>(
-  cursors: readonly PartitionCursor<Record>[],
-  head: Head<Record>,
-): Promise<void> {
-  for (const cursor of cursors) {
-    if (cursor.head && compareHeads(cursor.head, head) === 0 && cursor.advance())
-      await cursor.fill()
+  constructor(cursors: PartitionCursor<Record>[]) {
+    // Sorted is a heap too.
+    this.#cursors = cursors.sort((left, right) => compareHeads(left.head!, right.head!))
+  }
+
+  get first(): PartitionCursor<Record> | undefined {
+    return this.#cursors[0]
+  }
+
+  /** Puts the first cursor where it belongs now: it moved on, perhaps to its end. */
+  settleFirst(): void {
+    const cursors = this.#cursors
+    if (cursors[0]?.head === undefined) {
+      const last = cursors.pop()
+      if (last === undefined || cursors.length === 0) return
+      cursors[0] = last
+    }
+    const moved = cursors[0]!
+    let at = 0
+    for (;;) {
+      let least = 2 * at + 1
+      if (least >= cursors.length) break
+      const right = cursors[least + 1]
+      if (right && compareHeads(right.head!, cursors[least]!.head!) < 0) least += 1
+      if (compareHeads(moved.head!, cursors[least]!.head!) <= 0) break
+      cursors[at] = cursors[least]!
+      at = least
+    }
+    cursors[at] = moved
   }
 }
 
@@ -136,7 +158,7 @@ class PartitionCursor<Record> {
     const entry = this.#entries[this.#next]
     this.head = entry && {
       entry,
-      name: Buffer.from(nameOf(entry)),
+      name: nameOf(entry),
       id: entry.kind === 'entry' ? this.#idOf(entry.record) : '',
     }
   }

@@ -1,6 +1,6 @@
 // Listings of a bucket: current objects, all versions, uploads under way. Each is one merge of all partitions.
 import type { ListedVersion, ReachablePartition, ScanPage } from '../metadata/contract.ts'
-import type { BucketRef, ObjectVersion, Upload } from '../metadata/records.ts'
+import type { BucketRef, ListedObject, Upload } from '../metadata/records.ts'
 import { mergeScans, type ScanFrom } from './list-pages.ts'
 import type { MetadataClient } from './metadata-client.ts'
 import type {
@@ -14,7 +14,7 @@ import type {
 export function listObjects(
   metadata: MetadataClient,
   request: ListRequest,
-): Promise<ListPage<ObjectVersion>> {
+): Promise<ListPage<ListedObject>> {
   return merge(metadata, request, {
     afterId: '',
     idOf: () => '',

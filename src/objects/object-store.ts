@@ -20,6 +20,7 @@ import type {
   Checksum,
   DeleteMarker,
   Encryption,
+  ListedObject,
   ObjectAttributes,
   ObjectVersion,
   Part,
@@ -56,6 +57,7 @@ export type {
   CoordinatorUnavailable,
   DeleteMarker,
   Encryption,
+  ListedObject,
   ListedPart,
   ListedVersion,
   ObjectAttributes,
@@ -295,7 +297,7 @@ export interface ObjectStore {
     key: string,
     options: { versionId?: string; name: string; ifMatch?: string[]; bypass?: true },
   ): Promise<EditOutcome>
-  list(request: ListRequest): Promise<ListPage<ObjectVersion>>
+  list(request: ListRequest): Promise<ListPage<ListedObject>>
   listVersions(request: VersionListRequest): Promise<ListPage<ListedVersion>>
 
   createUpload(

@@ -9,7 +9,7 @@ import type {
 import {
   type AnyVersion,
   isDeleteMarker,
-  type ObjectVersion,
+  type ListedObject,
   type Part,
   type Upload,
 } from '../metadata/records.ts'
@@ -199,7 +199,7 @@ export class Objects implements ObjectStore {
     }))
   }
 
-  list(request: ListRequest): Promise<ListPage<ObjectVersion>> {
+  list(request: ListRequest): Promise<ListPage<ListedObject>> {
     return listObjects(this.#metadata, request)
   }
 

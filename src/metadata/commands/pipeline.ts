@@ -21,6 +21,8 @@ export interface PipelineOptions {
   pendingMax: number
   /** Commands that wait to be decided; one more is refused with Overloaded. */
   waitingMax: number
+  /** Told of every batch in order of the log, before anybody else: its rows can be read, or with a failure nobody knows. */
+  onSettled?: (batch: RowBatch, failure: Error | undefined) => void
 }
 
 export interface PipelineParts {
@@ -235,6 +237,7 @@ export class CommandPipeline {
     const fate = this.#meetFate(this.#lastFate, this.#parts.log.append(timed))
     this.#rows.add(timed, fate)
     this.#lastFate = fate.then((failure) => {
+      this.#options.onSettled?.(timed, failure)
       this.#rows.settle(timed, fate)
       return failure
     })

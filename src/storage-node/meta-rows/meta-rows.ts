@@ -4,7 +4,7 @@
 import type { AbstractBatchOperation } from 'abstract-level'
 import { xxh64 } from '../../digest/xxh64.ts'
 import { assert } from '../../kit/assert.ts'
-import { asBuffer } from '../../kit/bytes.ts'
+import { asBuffer, kibibytes } from '../../kit/bytes.ts'
 import type { RowBatch } from '../../metadata/log/contract.ts'
 import type { BytesLevel } from '../drive-lock.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
@@ -48,6 +48,8 @@ export interface StoredCursor {
 }
 
 const CHECKSUM_BYTES = 8
+/** What one trip to the thread pool brings at most: the usual 16 KiB are 60 rows, of a page of a thousand. */
+const READ_BYTES = kibibytes(256)
 const PARTITION_BYTES = 2
 // Above every key that is in use.
 const UNUSED_RANGE = [Buffer.from('fffffffe', 'hex'), Buffer.from('ffffffff', 'hex')] as const
@@ -78,7 +80,8 @@ export class MetaRows {
     const iterator = this.#level.iterator({
       gte: rowKey(partition, range.from),
       lt: range.to === undefined ? afterPartition(partition) : rowKey(partition, range.to),
-    })
+      highWaterMarkBytes: READ_BYTES,
+    } as object)
     return {
       next: async (count) => {
         const rows: StoredRow[] = []

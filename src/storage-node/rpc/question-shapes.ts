@@ -20,7 +20,7 @@ import {
   anyVersion,
   blob,
   bucketRef,
-  objectVersion,
+  listedObject,
   part,
   partNumber,
   upload,
@@ -121,7 +121,7 @@ const listedVersion = record<ListedVersion>({ version: anyVersion, isLatest: fla
 const ANSWERED: { [Name in QuestionName]: Shape<Answered<Name>> } = {
   getObject: orGone(orUndefined(anyVersion)),
   getManifest: list(part),
-  scanObjects: orGone(scanPage(objectVersion)),
+  scanObjects: orGone(scanPage(listedObject)),
   getUpload: orUndefined(upload),
   listParts: record<{ parts: Part[]; more: boolean }>({ parts: list(part), more: flag }),
   scanUploads: orGone(scanPage(upload)),

@@ -9,6 +9,7 @@ import {
   type Checksum,
   type DeleteMarker,
   type Encryption,
+  type ListedObject,
   type ObjectVersion,
   type Part,
   type Retention,
@@ -139,6 +140,20 @@ export const objectVersion = record<ObjectVersion>({
   modifiedMs: number,
   editId: optional(uid),
   unconfirmed: optional(yes),
+})
+
+/** What a listing shows of one. */
+export const listedObject = record<ListedObject>({
+  modifiedMs: number,
+  bytes: count,
+  etag: text,
+  storageClass: text,
+  checksum: optional(
+    record<NonNullable<ListedObject['checksum']>>({
+      algorithm: choice(CHECKSUM_ALGORITHMS),
+      type: choice(['FULL_OBJECT', 'COMPOSITE']),
+    }),
+  ),
 })
 
 export const deleteMarker = record<DeleteMarker>({

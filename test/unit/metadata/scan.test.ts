@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { ObjectScan, ScanEntry, ScanPage } from '../../../src/metadata/contract.ts'
 import type { RowBatch } from '../../../src/metadata/log/contract.ts'
-import type { ObjectVersion, Upload } from '../../../src/metadata/records.ts'
+import type { ListedObject, Upload } from '../../../src/metadata/records.ts'
 import { currentKey, uploadKey } from '../../../src/metadata/rows/keys.ts'
 import { encodeUploadRow } from '../../../src/metadata/rows/upload-row.ts'
 import { encodeVersionRow } from '../../../src/metadata/rows/version-row.ts'
@@ -147,7 +147,7 @@ async function logOf(rows: RowBatch): Promise<MemoryLog> {
 }
 
 /** Names only; entries also prove that the record is that of the key. */
-function summary(page: ScanPage<ObjectVersion | Upload>): { names: string[]; more: boolean } {
+function summary(page: ScanPage<ListedObject | Upload>): { names: string[]; more: boolean } {
   for (const entry of page.entries) {
     if (entry.kind !== 'entry' || !('etag' in entry.record)) continue
     if (entry.record.etag !== Buffer.from(entry.key).toString('hex'))

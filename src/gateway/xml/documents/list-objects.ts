@@ -1,8 +1,8 @@
 // The answers of ListObjects, V1 and V2: mostly alike, and different where clients look (pitfalls 80, 84, 87).
-import type { ObjectVersion, ScanEntry } from '../../../objects/object-store.ts'
+import type { ListedObject, ScanEntry } from '../../../objects/object-store.ts'
 import { encodeKey, type KeyEncoding } from '../key-encoding.ts'
 import { ownerElement } from '../owner.ts'
-import { container, document, element, optionalElement, xmlTime } from '../write.ts'
+import { container, document, element, escapeXml, optionalElement, xmlTime } from '../write.ts'
 
 /** What both have in common. */
 interface Listing {
@@ -11,7 +11,7 @@ interface Listing {
   delimiter: string
   maxKeys: number
   encoding: KeyEncoding
-  entries: ScanEntry<ObjectVersion>[]
+  entries: ScanEntry<ListedObject>[]
   isTruncated: boolean
 }
 
@@ -73,32 +73,24 @@ function entryElements({ entries, encoding }: Listing, withOwner: boolean): stri
   let prefixes = ''
   for (const entry of entries) {
     if (entry.kind === 'entry')
-      contents += contentsElement(entry.key, entry.record, encoding, owner)
+      contents += contentsElement(escapeXml(encodeKey(entry.key, encoding)), entry.record, owner)
     else prefixes += commonPrefixElement(entry.prefix, encoding)
   }
   return contents + prefixes
 }
 
-function contentsElement(
-  key: string,
-  version: ObjectVersion,
-  encoding: KeyEncoding,
-  owner: string,
-): string {
-  return container(
-    'Contents',
-    element('Key', encodeKey(key, encoding)) +
-      element('LastModified', xmlTime(version.modifiedMs)) +
-      element('ETag', `"${version.etag}"`) +
-      checksumNameElements(version) +
-      element('Size', version.bytes) +
-      owner +
-      element('StorageClass', version.storageClass),
-  )
+/** In one template: a page has a thousand of them, and joined from elements each costs twice as much. */
+function contentsElement(key: string, listed: ListedObject, owner: string): string {
+  const { modifiedMs, etag, bytes } = listed
+  return `<Contents><Key>${key}</Key><LastModified>${xmlTime(modifiedMs)}</LastModified><ETag>&quot;${escapeXml(etag)}&quot;</ETag>${checksumNameElements(listed)}<Size>${bytes}</Size>${owner}<StorageClass>${escapeXml(listed.storageClass)}</StorageClass></Contents>`
 }
 
 /** Which checksum an object has, as listings show it: without the value. */
-export function checksumNameElements({ checksum }: ObjectVersion): string {
+export function checksumNameElements({
+  checksum,
+}: {
+  checksum?: ListedObject['checksum']
+}): string {
   if (!checksum) return ''
   return element('ChecksumAlgorithm', checksum.algorithm) + element('ChecksumType', checksum.type)
 }

@@ -9,11 +9,14 @@ import {
   type Checksum,
   type DeleteMarker,
   type Encryption,
+  type ListedObject,
   type ObjectAttributes,
+  type ObjectVersion,
   type Part,
 } from '../../../../src/metadata/records.ts'
 import { decodeAnswerRow, encodeAnswerRow } from '../../../../src/metadata/rows/answer-row.ts'
 import { decodeHeadRow, encodeHeadRow } from '../../../../src/metadata/rows/head-row.ts'
+import { decodeListedRow } from '../../../../src/metadata/rows/listed-row.ts'
 import {
   decodeManifestRow,
   encodeManifestRows,
@@ -134,6 +137,7 @@ t.test('objects', async () => {
   const check = fc.property(attributes, own, (shared, rest) => {
     const version = { ...shared, ...rest }
     deepStrictEqual(decodeObjectRow(encodeVersionRow(version)), version)
+    deepStrictEqual(decodeListedRow(encodeVersionRow(version)), listed(version))
     const head = { version, older: true as const, nullVersionId: version.versionId }
     deepStrictEqual(decodeHeadRow(encodeHeadRow(head)), head)
     deepStrictEqual(decodeHeadRow(encodeHeadRow({ version })), { version })
@@ -197,3 +201,14 @@ t.test('manifests, in chunks that stay small', async () => {
   )
   fc.assert(check, { seed: SEED, numRuns: 40 })
 })
+
+function listed({
+  modifiedMs,
+  bytes,
+  etag,
+  storageClass,
+  checksum: all,
+}: ObjectVersion): ListedObject {
+  const shown = all && { algorithm: all.algorithm, type: all.type }
+  return { modifiedMs, bytes, etag, storageClass, ...(shown ? { checksum: shown } : {}) }
+}

@@ -22,8 +22,10 @@ export interface AccessRecord {
 /** The status of a request whose client went away. */
 export const CLIENT_GONE = 499
 
-/** Writes the line; what is empty is left out. */
-export function logAccess(log: Log, record: AccessRecord): void {
+/** Writes the line; what is empty is left out. Nothing is put together for a log that would not write it. */
+export function logAccess(log: Log, passage: { record(): AccessRecord }): void {
+  if (log.isLevelEnabled?.('info') === false) return
+  const record = passage.record()
   const told = Object.entries(record).filter(([, value]) => value !== '')
   log.info({ ...Object.fromEntries(told), ms: Math.round(record.ms * 10) / 10 }, 'request')
 }

@@ -79,6 +79,12 @@ export interface Call {
   signal: AbortSignal
 }
 
+/** The same call for another key, with other headers. */
+export function callFor(call: Call, changed: Partial<Pick<Call, 'key' | 'headers'>>): Call {
+  // Not by spreading: some of a call is made only when it is asked for.
+  return Object.assign(Object.create(Object.getPrototypeOf(call)), call, changed)
+}
+
 /** What goes back. Names of headers in lower case. */
 export interface Reply {
   status: number

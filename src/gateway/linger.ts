@@ -10,7 +10,7 @@ const SMALL_BODY_BYTES = 64 * 1024
 
 /** Whether the connection can carry another request: nothing of the body is left, or only a little. */
 export function isWorthKeeping({ request, awaitsContinue }: Exchange): boolean {
-  const { 'content-length': length, 'transfer-encoding': transfer } = request.headers
+  const { 'content-length': length, 'transfer-encoding': transfer } = request.sentHeaders
   // A request without a body is complete only after the tick in which it came.
   if (request.complete || (length === undefined && transfer === undefined)) return true
   return !awaitsContinue && length !== undefined && Number(length) <= SMALL_BODY_BYTES

@@ -1,31 +1,33 @@
 // The life of every request: recognise, authenticate, permit, run, reply. Errors become S3 errors here and only here.
-import type { TLSSocket } from 'node:tls'
 import { asBuffer } from '../kit/bytes.ts'
 import type { Log } from '../kit/log.ts'
 import { Semaphore } from '../kit/semaphore.ts'
 import type { World } from '../kit/world.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
-import { type AccessRecord, CLIENT_GONE, logAccess } from './access-log.ts'
+import { CLIENT_GONE, logAccess } from './access-log.ts'
 import { adminErrorReply, authenticateAdmin, findAdminAddress, runAdmin } from './admin.ts'
 import type { AdminApi } from './admin-api.ts'
-import type { Authenticated, AuthParts } from './auth/auth-request.ts'
+import { AdmittedCall } from './admitted-call.ts'
+import type { AuthParts } from './auth/auth-request.ts'
 import { authenticate } from './auth/authenticate.ts'
 import type { Credentials } from './auth/credentials.ts'
 import { authenticateForm } from './auth/form-signature.ts'
 import { permit } from './auth/permit.ts'
 import { SigningKeys } from './auth/signing-keys.ts'
 import { readIncoming } from './body/incoming.ts'
-import { requestBody } from './body/request-body.ts'
-import type { Call, Headers, Identity, Operation, Reply, RequestBody } from './call.ts'
+import { type BodyHead, requestBody } from './body/request-body.ts'
+import type { Call, Identity, Operation, Reply, RequestBody } from './call.ts'
 import type { ClusterApi } from './cluster-api.ts'
 import { asS3Error, type ErrorContext, errorReply, slowDown } from './error-reply.ts'
 import type { Exchange } from './exchange.ts'
 import type { GatewayMetrics } from './metrics.ts'
 import type { OperationName } from './operation-names.ts'
+import { Passage } from './passage.ts'
 import { PATIENT_OPERATIONS, patientReply } from './patient-reply.ts'
-import { collectHeaders, decodeHeaders, withoutFraming } from './raw-headers.ts'
+import { decodeHeaders } from './raw-headers.ts'
 import { type Recognised, recognise } from './recognise.ts'
-import { type SendOptions, sendReply } from './send-reply.ts'
+import { RequestIds } from './request-ids.ts'
+import { sendReply } from './send-reply.ts'
 import { errorDocument } from './xml/error-document.ts'
 
 /** Bounds of the pipeline. */
@@ -66,16 +68,6 @@ export interface PipelineParts {
 /** What runs a request once it is admitted. */
 type Run = () => Promise<Reply>
 
-/** One request on its way: what is known of it so far. */
-interface Passage {
-  exchange: Exchange
-  record: AccessRecord
-  receivedMs: number
-  departed: AbortController
-  /** Its answer is JSON, whatever it is. */
-  isAdmin: boolean
-}
-
 /** Serves requests, each with handle(), which never throws. */
 export class Pipeline {
   /** While true replies end their connections. */
@@ -84,61 +76,44 @@ export class Pipeline {
   readonly #parts: PipelineParts
   readonly #turns: Semaphore
   readonly #keys = new SigningKeys()
+  readonly #ids: RequestIds
   readonly #hostId: string
 
   constructor(options: PipelineOptions, parts: PipelineParts) {
     this.#options = options
     this.#parts = parts
     this.#turns = new Semaphore(options.limits.inFlight, { maxWaiting: options.limits.waiting })
+    this.#ids = new RequestIds(parts.world.random)
     this.#hostId = asBuffer(parts.world.random.bytes(32)).toString('base64')
   }
 
   /** Answers one request, whatever happens, and logs it. */
   async handle(exchange: Exchange): Promise<void> {
     const { clock } = this.#parts.world
-    const startMs = clock.monotonicMs()
-    const passage = this.#begin(exchange)
+    const passage = new Passage(exchange, {
+      requestId: this.#ids.next(),
+      receivedMs: clock.now(),
+      monotonicMs: clock.monotonicMs(),
+    })
     this.#parts.metrics.started()
     try {
       await this.#serve(passage)
     } catch (error) {
       await this.#fail(passage, error)
     }
-    passage.record.ms = clock.monotonicMs() - startMs
-    this.#parts.metrics.finished(passage.record)
-    logAccess(this.#parts.log, passage.record)
-  }
-
-  #begin(exchange: Exchange): Passage {
-    const { request, response } = exchange
-    const { clock, random } = this.#parts.world
-    const departed = new AbortController()
-    response.once('close', () => {
-      if (!response.writableFinished) departed.abort(new ClientGone('the client went away'))
-    })
-    const record: AccessRecord = {
-      requestId: asBuffer(random.bytes(8)).toString('hex').toUpperCase(),
-      remoteAddress: request.socket.remoteAddress ?? '',
-      method: request.method ?? '',
-      path: (request.url ?? '').split('?', 1)[0] ?? '',
-      operation: '',
-      accessKeyId: '',
-      status: 0,
-      errorCode: '',
-      bytesIn: 0,
-      bytesOut: 0,
-      ms: 0,
-    }
-    return { exchange, record, receivedMs: clock.now(), departed, isAdmin: false }
+    passage.ms = clock.monotonicMs() - passage.startMs
+    this.#parts.metrics.finished(passage)
+    logAccess(this.#parts.log, passage)
   }
 
   async #serve(passage: Passage): Promise<void> {
     const run = this.#admitAdmin(passage) ?? this.#admitS3(passage)
-    const release = await this.#takeTurn(passage)
+    if (!this.#turns.tryAcquire()) await this.#queue(passage)
+    const release = this.#turn()
     try {
       const reply = await run()
-      passage.record.status = reply.status
-      await sendReply(passage.exchange, reply, this.#sendOptions(passage, release))
+      passage.status = reply.status
+      await this.#send(passage, reply, release)
     } finally {
       release()
     }
@@ -152,19 +127,16 @@ export class Pipeline {
   /** Undefined for what is not of the admin API: all of S3. */
   #admitAdmin(passage: Passage): Run | undefined {
     const { admin } = this.#parts
-    const { request } = passage.exchange
     if (admin === undefined) return undefined
-    const url = request.url ?? ''
-    const address = findAdminAddress(url, request.headers.host, this.#options.domains)
+    const { sentHeaders: rawHeaders } = passage.exchange.request
+    const address = findAdminAddress(passage.url, rawHeaders.host, this.#options.domains)
     if (address === undefined) return undefined
     passage.isAdmin = true
-    const { record, departed } = passage
-    record.operation = 'Admin'
-    const rawHeaders = collectHeaders(request.rawHeaders)
+    passage.operation = 'Admin'
     const headers = decodeHeaders(rawHeaders)
-    const asked = { method: record.method, address, headers, rawHeaders }
-    record.accessKeyId = authenticateAdmin(asked, this.#authParts(passage))
-    return () => runAdmin(asked, admin, departed.signal)
+    const asked = { method: passage.method, address, headers, rawHeaders }
+    passage.accessKeyId = authenticateAdmin(asked, this.#authParts(passage))
+    return () => runAdmin(asked, admin, passage.signal)
   }
 
   #authParts({ receivedMs }: Passage): AuthParts {
@@ -177,103 +149,76 @@ export class Pipeline {
     if (!PATIENT_OPERATIONS.has(call.operation)) return running
     return patientReply(running, {
       clock: this.#parts.world.clock,
-      signal: passage.departed.signal,
+      signal: passage.signal,
       describe: (error) => {
-        passage.record.errorCode = error.code
-        this.#logTrouble(passage.record, error)
-        return errorDocument(error, this.#errorContext(passage.record))
+        passage.errorCode = error.code
+        this.#logTrouble(passage, error)
+        return errorDocument(error, this.#errorContext(passage))
       },
     })
   }
 
-  #errorContext({ requestId, method, path }: AccessRecord): ErrorContext {
+  #errorContext({ requestId, method, path }: Passage): ErrorContext {
     return { requestId, method, resource: path, hostId: this.#hostId }
   }
 
   /** From bytes to a call that may run, or an S3 error. Nothing of the body is read yet. */
   #admit(passage: Passage): Call {
-    const { exchange, record, receivedMs, departed } = passage
-    const { request } = exchange
-    const rawHeaders = collectHeaders(request.rawHeaders)
-    const { method } = record
-    const head = { method, url: request.url ?? '', headers: decodeHeaders(rawHeaders) }
+    const { method, url, exchange } = passage
+    const { sentHeaders: rawHeaders } = exchange.request
+    const head = { method, url, headers: decodeHeaders(rawHeaders) }
     const recognised = recognise(head, this.#options.domains)
     const { headers, operation, query } = recognised
-    record.operation = operation
-    const { region } = this.#options
-    const parts = this.#authParts(passage)
-    const { identity, payload } = authenticate(
-      { method, address: recognised, headers, rawHeaders },
-      parts,
-    )
-    this.#permit(identity, { operation, query }, record)
-    const body = this.#openBody(exchange, record, { ...recognised, method, payload })
-    return {
-      operation,
-      bucket: recognised.bucket,
-      key: recognised.key,
-      query,
-      headers: withoutFraming(headers),
-      body,
-      identity,
-      authenticateForm: (fields) => {
-        const signer = authenticateForm(fields, parts) ?? identity
-        this.#permit(signer, { operation: 'PutObject', query }, record)
-        return signer
-      },
-      objects: this.#parts.objects,
-      region: region.name,
-      baseUrl: baseUrl(exchange, recognised),
-      strict: this.#options.strict,
-      secure: isSecure(exchange),
-      requestId: record.requestId,
-      receivedMs,
-      signal: departed.signal,
+    passage.operation = operation
+    const auth = this.#authParts(passage)
+    const asked = { method, address: recognised, headers, rawHeaders }
+    const { identity, payload } = authenticate(asked, auth)
+    this.#permit(identity, { operation, query }, passage)
+    const { region, strict } = this.#options
+    const body = this.#openBody(passage, { method, headers, operation, payload, strict })
+    const signedBy: Call['authenticateForm'] = (fields) => {
+      const signer = authenticateForm(fields, auth) ?? identity
+      this.#permit(signer, { operation: 'PutObject', query }, passage)
+      return signer
     }
+    const { objects } = this.#parts
+    return new AdmittedCall(
+      { passage, recognised, identity, body, authenticateForm: signedBy },
+      { objects, region: region.name, strict },
+    )
   }
 
   /** Throws unless `identity` may do the operation; the log shall know who asked. */
   #permit(
     identity: Identity,
     { operation, query }: Pick<Recognised, 'operation' | 'query'>,
-    record: AccessRecord,
+    passage: Passage,
   ): void {
-    if (identity.kind === 'root') record.accessKeyId = identity.accessKeyId
+    if (identity.kind === 'root') passage.accessKeyId = identity.accessKeyId
     permit(identity, operation, { query, region: this.#options.region.name })
   }
 
-  #openBody(
-    exchange: Exchange,
-    record: AccessRecord,
-    head: {
-      method: string
-      headers: Headers
-      operation: OperationName
-      payload: Authenticated['payload']
-    },
-  ): RequestBody {
+  #openBody(passage: Passage, head: BodyHead): RequestBody {
     const { bodyIdleMs, formBytesPerSecondMin } = this.#options.limits
-    const isForm = head.operation === 'PostObject'
-    return requestBody({ ...head, strict: this.#options.strict }, () =>
+    const { exchange } = passage
+    return requestBody(head, () =>
       readIncoming(exchange.request, {
         clock: this.#parts.world.clock,
         idleMs: bodyIdleMs,
-        bytesPerSecondMin: isForm ? formBytesPerSecondMin : undefined,
+        bytesPerSecondMin: head.operation === 'PostObject' ? formBytesPerSecondMin : undefined,
         onStart: () => {
           if (exchange.awaitsContinue) exchange.response.writeContinue()
           exchange.awaitsContinue = false
         },
         onBytes: (count) => {
-          record.bytesIn += count
+          passage.bytesIn += count
         },
       }),
     )
   }
 
-  /** Waits until the request may run; returns how to let the next one in, which may be called twice. */
-  async #takeTurn({ departed }: Passage): Promise<() => void> {
-    if (this.#turns.free > 0 && this.#turns.waiting === 0) await this.#turns.acquire()
-    else await this.#queue(departed.signal)
+  /** A turn that was taken; what it returns lets the next one in, and may be called twice. */
+  #turn(): () => void {
     let taken = true
     return () => {
       if (taken) this.#turns.release()
@@ -281,7 +226,8 @@ export class Pipeline {
     }
   }
 
-  async #queue(departed: AbortSignal): Promise<void> {
+  /** Waits until the request may run. */
+  async #queue({ signal }: Passage): Promise<void> {
     const { clock } = this.#parts.world
     const granted = new AbortController()
     const late = new AbortController()
@@ -290,54 +236,41 @@ export class Pipeline {
       () => undefined, // The turn came, or the wait ended otherwise.
     )
     try {
-      await this.#turns.acquire(1, AbortSignal.any([departed, late.signal]))
+      await this.#turns.acquire(1, AbortSignal.any([signal, late.signal]))
     } finally {
       granted.abort()
       await timer
     }
   }
 
-  #sendOptions({ record, departed }: Passage, onSent: () => void): SendOptions {
-    return {
-      headers: {
-        'x-amz-request-id': record.requestId,
-        'x-amz-id-2': this.#hostId,
-        server: 'Kintsugi',
-      },
+  #send(passage: Passage, reply: Reply, onSent: () => void): Promise<void> {
+    return sendReply(passage, reply, {
+      hostId: this.#hostId,
       lastOnConnection: this.closing,
       clock: this.#parts.world.clock,
-      onBytes: (count) => {
-        record.bytesOut += count
-      },
       onSent,
-      signal: departed.signal,
-    }
+    })
   }
 
   /** Answers with the error if that is still possible, else breaks the connection off. */
   async #fail(passage: Passage, thrown: unknown): Promise<void> {
-    const { exchange, record, departed } = passage
+    const { requestId, exchange } = passage
     const error = asS3Error(thrown)
-    record.errorCode = error.code
-    if (departed.signal.aborted) {
-      record.status = CLIENT_GONE
+    passage.errorCode = error.code
+    if (passage.departed) {
+      passage.status = CLIENT_GONE
       return
     }
-    this.#logTrouble(record, error)
+    this.#logTrouble(passage, error)
     if (exchange.response.headersSent) {
       exchange.response.destroy()
       return
     }
-    record.status = error.status
-    const { requestId } = record
+    passage.status = error.status
     try {
-      const context = this.#errorContext(record)
+      const context = this.#errorContext(passage)
       const reply = passage.isAdmin ? adminErrorReply(error, context) : errorReply(error, context)
-      await sendReply(
-        exchange,
-        reply,
-        this.#sendOptions(passage, () => {}),
-      )
+      await this.#send(passage, reply, () => {})
     } catch (cause) {
       this.#parts.log.debug({ requestId, error: String(cause) }, 'an error could not be sent')
       exchange.response.destroy()
@@ -345,7 +278,7 @@ export class Pipeline {
   }
 
   /** What is not the client's doing is told once, with its cause. */
-  #logTrouble({ requestId, operation }: AccessRecord, error: { status: number; cause?: unknown }) {
+  #logTrouble({ requestId, operation }: Passage, error: { status: number; cause?: unknown }) {
     if (error.status < 500 || error.cause === undefined) return
     const trouble = { requestId, operation, error: describe(error.cause) }
     if (error.status === 500) this.#parts.log.error(trouble, 'a request failed')
@@ -353,22 +286,6 @@ export class Pipeline {
   }
 }
 
-class ClientGone extends Error {
-  override readonly name = 'ClientGone'
-}
-
 function describe(cause: unknown): string {
   return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)
-}
-
-function baseUrl({ request }: Exchange, { baseHost }: Recognised): string {
-  const { localAddress, localPort } = request.socket
-  const scheme = isSecure({ request }) ? 'https' : 'http'
-  // It goes into headers: what is no name of a host, which forms need not sign, must not make them fail.
-  const isHost = /^[\w.:[\]-]+$/.test(baseHost)
-  return `${scheme}://${isHost ? baseHost : `${localAddress}:${localPort}`}/`
-}
-
-function isSecure({ request }: Pick<Exchange, 'request'>): boolean {
-  return (request.socket as TLSSocket).encrypted === true
 }

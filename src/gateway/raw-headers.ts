@@ -1,10 +1,35 @@
 // Headers as Node hands them out, made ready: names in lower case, duplicates joined, values read as UTF-8 (pitfall 50).
+import { IncomingMessage } from 'node:http'
 import { storedEncoding } from './body/body-claims.ts'
 import type { Headers } from './call.ts'
 
-/** Names in lower case, duplicates joined by a comma, values as the bytes were sent (Latin-1). */
-export function collectHeaders(rawHeaders: readonly string[]): Headers {
-  const headers: Record<string, string> = Object.create(null)
+/**
+ * Holds headers by name. Objects of a constructor are fast where those of Object.create(null) are not, and this one's
+ * prototype is as empty: a header may be called `constructor` or `__proto__`.
+ */
+const HeaderBag = function HeaderBag() {} as unknown as new () => Record<string, string | undefined>
+HeaderBag.prototype = Object.create(null)
+
+/** A request whose headers were collected once, whoever asks for them. */
+export class GatewayRequest extends IncomingMessage {
+  #sent: Headers | undefined
+
+  /** Names in lower case, duplicates joined by a comma, values as the bytes were sent (Latin-1). */
+  get sentHeaders(): Headers {
+    this.#sent ??= collectHeaders(this.rawHeaders)
+    return this.#sent
+  }
+}
+
+// Node looks for Host and Expect in there: so that it needs not read all headers for itself, it is given ours.
+Object.defineProperty(GatewayRequest.prototype, 'headers', {
+  get(this: GatewayRequest) {
+    return this.sentHeaders
+  },
+})
+
+function collectHeaders(rawHeaders: readonly string[]): Headers {
+  const headers = new HeaderBag()
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]!.toLowerCase()
     const value = rawHeaders[at + 1]!
@@ -16,26 +41,36 @@ export function collectHeaders(rawHeaders: readonly string[]): Headers {
 
 /** The same headers with their values as text. */
 export function decodeHeaders(raw: Headers): Headers {
-  const headers: Record<string, string | undefined> = Object.create(null)
-  for (const name of Object.keys(raw)) headers[name] = decodeValue(raw[name] ?? '')
+  for (const name in raw) if (!isAscii(raw[name]!)) return decodeAll(raw)
+  return raw
+}
+
+function decodeAll(raw: Headers): Headers {
+  const headers = new HeaderBag()
+  for (const name in raw) headers[name] = decodeValue(raw[name]!)
   return headers
 }
 
 /** Headers as operations see them: Content-Encoding is the object's, not the framing's (pitfall 27). */
 export function withoutFraming(headers: Headers): Headers {
   const encoding = headers['content-encoding']
+  if (encoding === undefined) return headers
   const stored = storedEncoding(encoding)
   if (stored === encoding) return headers
-  const kept: Record<string, string | undefined> = Object.assign(Object.create(null), headers)
-  if (stored === undefined) delete kept['content-encoding']
-  else kept['content-encoding'] = stored
+  const kept = new HeaderBag()
+  for (const name in headers) if (name !== 'content-encoding') kept[name] = headers[name]
+  if (stored !== undefined) kept['content-encoding'] = stored
   return kept
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
+function isAscii(value: string): boolean {
+  return /^[\t -~]*$/.test(value)
+}
+
 function decodeValue(value: string): string {
-  if (/^[\t -~]*$/.test(value)) return value
+  if (isAscii(value)) return value
   try {
     return utf8.decode(Buffer.from(value, 'latin1'))
   } catch {

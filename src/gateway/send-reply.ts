@@ -1,111 +1,124 @@
 // A reply goes out: head, then text or stream, as fast as the client takes it and not faster.
 import { once } from 'node:events'
-import { finished } from 'node:stream/promises'
 import type { Clock } from '../kit/world.ts'
 import type { Reply } from './call.ts'
 import type { Exchange } from './exchange.ts'
 import { isWorthKeeping, linger } from './linger.ts'
+import type { Passage } from './passage.ts'
 
 export interface SendOptions {
-  /** Headers that every reply carries. */
-  headers: Record<string, string>
+  /** x-amz-id-2 of every reply. */
+  hostId: string
   /** True when the connection must not be used again. */
   lastOnConnection: boolean
   clock: Clock
-  onBytes(count: number): void
   /** Called when the client has the whole reply; what comes after only winds the connection up. */
   onSent(): void
-  /** Aborted when the client goes away. */
-  signal: AbortSignal
 }
+
+/** Status and headers as they go out, and how the connection goes on. */
+interface Head {
+  status: number
+  /** Names and values one behind the other: Node writes them as they stand. */
+  headers: string[]
+}
+
+type BodyOf<Kind extends NonNullable<Reply['body']>['kind']> = Extract<
+  Reply['body'],
+  { kind: Kind }
+>
 
 /** Sends `reply`. Throws when the client goes away or the stream fails; the connection is destroyed then. */
 export async function sendReply(
-  exchange: Exchange,
+  passage: Passage,
   reply: Reply,
   options: SendOptions,
 ): Promise<void> {
-  const keep = isWorthKeeping(exchange)
-  const headers = composeHeaders(reply, options, keep)
-  if (reply.body?.kind === 'stream' && exchange.request.method !== 'HEAD') {
-    await sendStream(exchange, { ...reply, headers, body: reply.body }, options)
-  } else if (reply.body?.kind === 'trickle') {
-    await sendTrickle(exchange, { ...reply, headers, body: reply.body }, options)
-  } else {
-    sendText(exchange, { ...reply, headers }, options)
-  }
+  const { body } = reply
+  const keep = isWorthKeeping(passage.exchange)
+  const head = composeHead(passage, reply, options, keep)
+  if (body?.kind === 'stream' && passage.method !== 'HEAD') await sendStream(passage, head, body)
+  else if (body?.kind === 'trickle') await sendTrickle(passage, head, body)
+  else sendText(passage, head, body)
   if (keep) {
-    await endReply(exchange, options)
+    endReply(passage.exchange)
+    await passage.whenSent()
+    options.onSent()
     return
   }
-  exchange.response.flushHeaders()
-  await linger(exchange, options.clock, options.onSent)
+  passage.exchange.response.flushHeaders()
+  await linger(passage.exchange, options.clock, options.onSent)
 }
 
-function composeHeaders(
+function composeHead(
+  { requestId }: Passage,
   reply: Reply,
-  { headers, lastOnConnection }: SendOptions,
+  { hostId, lastOnConnection }: SendOptions,
   keep: boolean,
-): Record<string, string> {
-  const all: Record<string, string> = { ...headers, ...reply.headers, ...lengthHeaders(reply) }
-  if (!keep || lastOnConnection) all.connection = 'close'
-  return all
+): Head {
+  const headers = ['x-amz-request-id', requestId, 'x-amz-id-2', hostId, 'server', 'Kintsugi']
+  const length = lengthOf(reply)
+  for (const name in reply.headers) {
+    if (length === undefined || name !== 'content-length') headers.push(name, reply.headers[name]!)
+  }
+  if (length !== undefined) headers.push('content-length', length)
+  if (!keep || lastOnConnection) headers.push('connection', 'close')
+  return { status: reply.status, headers }
 }
 
-function lengthHeaders({ status, headers, body }: Reply): Record<string, string> {
-  if (body?.kind === 'text') return { 'content-length': String(Buffer.byteLength(body.text)) }
-  if (body?.kind === 'stream') return { 'content-length': String(body.bytes) }
-  if (body?.kind === 'trickle') return {}
-  if (status === 204 || status === 304 || headers?.['content-length'] !== undefined) return {}
-  return { 'content-length': '0' }
+/** Content-Length where the body says it; undefined leaves it to the headers of the reply. */
+function lengthOf({ status, headers, body }: Reply): string | undefined {
+  if (body?.kind === 'text') return String(Buffer.byteLength(body.text))
+  if (body?.kind === 'stream') return String(body.bytes)
+  if (body?.kind === 'trickle') return undefined
+  if (status === 204 || status === 304 || headers?.['content-length'] !== undefined)
+    return undefined
+  return '0'
 }
 
-type HeadedReply = Reply & { headers: Record<string, string> }
-
-function sendText(
-  { request, response }: Exchange,
-  { status, headers, body }: HeadedReply,
-  { onBytes }: SendOptions,
-): void {
+function sendText(passage: Passage, { status, headers }: Head, body: Reply['body']): void {
+  const { response } = passage.exchange
   response.writeHead(status, headers)
-  if (body?.kind !== 'text' || request.method === 'HEAD') return
+  if (body?.kind !== 'text' || passage.method === 'HEAD') return
   // As bytes: Node would send the head together with a text, and encode the UTF-8 in it once more.
   const bytes = Buffer.from(body.text)
   response.write(bytes)
-  onBytes(bytes.length)
+  passage.bytesOut += bytes.length
 }
 
 /** Each text goes out when it comes; there is too little of it for back-pressure. */
 async function sendTrickle(
-  { response }: Exchange,
-  { status, headers, body }: HeadedReply & { body: Extract<Reply['body'], { kind: 'trickle' }> },
-  { onBytes }: SendOptions,
+  passage: Passage,
+  { status, headers }: Head,
+  { chunks }: BodyOf<'trickle'>,
 ): Promise<void> {
+  const { response } = passage.exchange
   response.writeHead(status, headers)
-  for await (const text of body.chunks) {
+  for await (const text of chunks) {
     response.write(text)
-    onBytes(Buffer.byteLength(text))
+    passage.bytesOut += Buffer.byteLength(text)
   }
 }
 
 /** The first chunk is awaited before the head is sent: until then the reply can still become an error. */
 async function sendStream(
-  { response }: Exchange,
-  { status, headers, body }: HeadedReply & { body: Extract<Reply['body'], { kind: 'stream' }> },
-  { onBytes, signal }: SendOptions,
+  passage: Passage,
+  { status, headers }: Head,
+  { bytes, chunks: source }: BodyOf<'stream'>,
 ): Promise<void> {
-  const chunks = body.chunks[Symbol.asyncIterator]()
-  let left = body.bytes
+  const { response } = passage.exchange
+  const chunks = source[Symbol.asyncIterator]()
+  let left = bytes
   let whole = false
   try {
     let next = await chunks.next()
-    signal.throwIfAborted()
+    if (passage.departed) passage.signal.throwIfAborted()
     response.writeHead(status, headers)
     while (next.done !== true) {
       left -= next.value.length
       if (left < 0) break
-      onBytes(next.value.length)
-      if (!response.write(next.value)) await once(response, 'drain', { signal })
+      passage.bytesOut += next.value.length
+      if (!response.write(next.value)) await once(response, 'drain', { signal: passage.signal })
       next = await chunks.next()
     }
     if (left !== 0) throw new Error(`the stream of a reply is ${-left} bytes longer than announced`)
@@ -115,10 +128,9 @@ async function sendStream(
   }
 }
 
-async function endReply({ request, response }: Exchange, options: SendOptions): Promise<void> {
-  // What is left of the body is small: it is read and forgotten, and the connection can be used again.
-  request.resume()
+function endReply({ request, response }: Exchange): void {
+  const { 'content-length': length, 'transfer-encoding': transfer } = request.sentHeaders
+  // What is left of a body is small: it is read and forgotten, and the connection can be used again.
+  if (length !== undefined || transfer !== undefined) request.resume()
   response.end()
-  await finished(response)
-  options.onSent()
 }

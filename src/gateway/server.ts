@@ -1,9 +1,8 @@
 // The sockets of the gateway: listens, hands requests to the pipeline, bounds what a connection may do, drains.
-// fastify holds the server; nothing of its routing or parsing may touch an S3 request: every reply is hijacked.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { once } from 'node:events'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
-import fastify, { type FastifyInstance } from 'fastify'
 import { asBuffer, kibibytes } from '../kit/bytes.ts'
 import type { Log } from '../kit/log.ts'
 import type { Registry } from '../kit/metrics.ts'
@@ -17,6 +16,7 @@ import type { ClusterApi } from './cluster-api.ts'
 import { noMetrics, openMetrics } from './metrics.ts'
 import type { OperationName } from './operation-names.ts'
 import { Pipeline, type PipelineLimits } from './pipeline.ts'
+import { GatewayRequest } from './raw-headers.ts'
 import type { TlsKeys } from './tls-files.ts'
 
 /** Bounds of the gateway. */
@@ -84,14 +84,16 @@ export function createGateway(options: GatewayOptions, parts: GatewayParts): Gat
   const metrics = parts.registry === undefined ? noMetrics : openMetrics(parts.registry)
   const pipeline = new Pipeline({ ...options, limits }, { ...parts, metrics })
   const server = openServer(options.tls, limits)
-  const app = openApp(server, parts)
-  serveRequests(server, app, pipeline)
+  answerGarbage(server, parts)
+  serveRequests(server, pipeline)
   return {
     listen: async ({ address, port }) => {
-      await app.listen({ host: address, port })
+      server.listen({ host: address, port })
+      // Rejects when the server says `error` instead.
+      await once(server, 'listening')
       return { port: (server.address() as AddressInfo).port }
     },
-    close: ({ deadlineMs }) => closeGateway(deadlineMs, { app, server, pipeline }, parts),
+    close: ({ deadlineMs }) => closeGateway(deadlineMs, { server, pipeline }, parts),
     reloadTls: (keys) => {
       if ('setSecureContext' in server) server.setSecureContext(keys)
     },
@@ -100,6 +102,7 @@ export function createGateway(options: GatewayOptions, parts: GatewayParts): Gat
 
 function openServer(tls: TlsKeys | undefined, limits: GatewayLimits): Server | TlsServer {
   const http = {
+    IncomingMessage: GatewayRequest,
     maxHeaderSize: HEADER_BYTES_MAX,
     headersTimeout: limits.headersMs,
     keepAliveTimeout: limits.keepAliveMs,
@@ -118,57 +121,46 @@ function openServer(tls: TlsKeys | undefined, limits: GatewayLimits): Server | T
   return server
 }
 
-function openApp(server: Server, { world, log }: GatewayParts): FastifyInstance {
+/** What Node's parser refuses never becomes a request. */
+function answerGarbage(server: Server, { world, log }: GatewayParts): void {
   const newId = (bytes: number): Buffer => asBuffer(world.random.bytes(bytes))
   const hostId = newId(32).toString('base64')
-  return fastify({
-    serverFactory: (handler) => server.on('request', handler),
-    // fastify never sees the URL: what it would refuse, fold or decode is S3's to judge.
-    rewriteUrl: () => '/',
-    exposeHeadRoutes: false,
-    return503OnClosing: false,
-    forceCloseConnections: 'idle',
-    clientErrorHandler: (error, socket) => {
-      const requestId = newId(8).toString('hex').toUpperCase()
-      log.debug({ requestId, error: String(error) }, 'what came was no request')
-      answerParserError(error, socket as Socket, {
-        requestId,
-        hostId,
-        headerBytesMax: HEADER_BYTES_MAX,
-        nowMs: world.clock.now(),
-      })
-    },
+  server.on('clientError', (error, socket) => {
+    const requestId = newId(8).toString('hex').toUpperCase()
+    log.debug({ requestId, error: String(error) }, 'what came was no request')
+    answerParserError(error, socket as Socket, {
+      requestId,
+      hostId,
+      headerBytesMax: HEADER_BYTES_MAX,
+      nowMs: world.clock.now(),
+    })
   })
 }
 
-function serveRequests(server: Server, app: FastifyInstance, pipeline: Pipeline): void {
-  const waitForContinue = new WeakSet<IncomingMessage>()
-  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    waitForContinue.add(request)
-    server.emit('request', request, response)
+function serveRequests(server: Server, pipeline: Pipeline): void {
+  const serve = async (
+    request: GatewayRequest,
+    response: ServerResponse,
+    awaitsContinue: boolean,
+  ): Promise<void> => {
+    await pipeline.handle({ request, response, awaitsContinue })
+    if (pipeline.closing) server.closeIdleConnections()
+  }
+  server.on('request', (request: GatewayRequest, response: ServerResponse) => {
+    void serve(request, response, false)
+  })
+  server.on('checkContinue', (request: GatewayRequest, response: ServerResponse) => {
+    void serve(request, response, true)
   })
   // Expectations that nobody knows are passed over, as on AWS.
-  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
-    server.emit('request', request, response)
-  })
-  app.addHook('onRequest', (request, reply, _done) => {
-    reply.hijack()
-    const { raw } = request
-    raw.url = request.originalUrl
-    const exchange = {
-      request: raw,
-      response: reply.raw,
-      awaitsContinue: waitForContinue.has(raw),
-    }
-    void pipeline.handle(exchange).then(() => {
-      if (pipeline.closing) server.closeIdleConnections()
-    })
+  server.on('checkExpectation', (request: GatewayRequest, response: ServerResponse) => {
+    void serve(request, response, false)
   })
 }
 
 async function closeGateway(
   deadlineMs: number,
-  { app, server, pipeline }: { app: FastifyInstance; server: Server; pipeline: Pipeline },
+  { server, pipeline }: { server: Server; pipeline: Pipeline },
   { world, log }: GatewayParts,
 ): Promise<void> {
   pipeline.closing = true
@@ -180,7 +172,12 @@ async function closeGateway(
     },
     () => undefined, // Everything was drained before the deadline.
   )
-  await app.close()
+  await closeServer(server)
   drained.abort()
   await cut
+}
+
+/** Ends when the last connection does; one that never listened is closed. */
+async function closeServer(server: Server): Promise<void> {
+  await new Promise<void>((resolve) => server.close(() => resolve()))
 }

@@ -10,6 +10,8 @@ export interface Log {
   error(data: object, sentence: string): void
   /** A log that adds `data` to every line. */
   child(data: object): Log
+  /** Whether a line of that level would be written; asked by who would go to some length for it. Without it, yes. */
+  isLevelEnabled?(level: LogLevel): boolean
 }
 
 // An error has nothing that JSON would show by itself.

@@ -41,12 +41,16 @@ export class Semaphore {
   async acquire(count = 1, signal?: AbortSignal): Promise<void> {
     assert(count <= this.#total, 'nobody asks for more permits than there are')
     signal?.throwIfAborted()
-    if (this.#waiting.length === 0 && this.#free >= count) {
-      this.#free -= count
-      return
-    }
+    if (this.tryAcquire(count)) return
     if (this.#waiting.length >= this.#maxWaiting) throw new Overloaded('too many wait already')
     await this.#wait(count, signal)
+  }
+
+  /** Takes `count` permits if that needs no waiting, and says whether it did. */
+  tryAcquire(count = 1): boolean {
+    if (this.#waiting.length > 0 || this.#free < count) return false
+    this.#free -= count
+    return true
   }
 
   /** Gives `count` permits back. */

@@ -8,7 +8,7 @@ import { demandField } from '../auth/form-signature.ts'
 import { claimsOfBody } from '../body/body-claims.ts'
 import { type Form, openForm, parseBoundary } from '../body/form-data.ts'
 import { openFormFile } from '../body/form-file.ts'
-import type { Call, FormFields, Reply } from '../call.ts'
+import { type Call, callFor, type FormFields, type Reply } from '../call.ts'
 import { DEFAULT_CHECKSUM } from '../headers/checksum-headers.ts'
 import { headersOfForm } from '../headers/form-headers.ts'
 import { invalidArgument } from '../headers/list-parameters.ts'
@@ -33,9 +33,9 @@ export async function postObject(call: Call): Promise<Reply> {
   try {
     call.authenticateForm(form.fields)
     const key = findKey(form)
-    const range = checkForm({ ...call, key }, form.fields)
+    const range = checkForm(callFor(call, { key }), form.fields)
     const bucket = await findBucket(call)
-    const posted = { ...call, key, headers: headersOfForm(form.fields) }
+    const posted = callFor(call, { key, headers: headersOfForm(form.fields) })
     const version = await storeFile(posted, bucket, form, { requestBytes: bytes, range })
     return describePosted(posted, bucket, form.fields, version)
   } finally {

@@ -378,6 +378,14 @@ t.test('requests are counted by operation and status', async (t) => {
   t.match(text, 'kintsugi_s3_requests_total{operation="GetObject",status="403"} 1')
   t.match(text, 'kintsugi_s3_requests_total{operation="none",status="400"} 1')
   t.match(text, 'kintsugi_s3_requests_in_flight 0')
+  const bucket = /kintsugi_s3_request_seconds_bucket\{le="([^"]+)",operation="GetObject"\} (\d+)/g
+  const buckets = [...text.matchAll(bucket)].map(([, le, count]) => [le, Number(count)] as const)
+  t.equal(buckets.length, 16)
+  t.strictSame(buckets.at(-1), ['+Inf', 2])
+  t.ok(buckets.every(([, count], at) => count >= (buckets[at - 1]?.[1] ?? 0)))
+  t.match(text, 'kintsugi_s3_request_seconds_count{operation="GetObject"} 2')
+  t.match(text, /kintsugi_s3_request_seconds_sum\{operation="GetObject"\} 0\.\d+/)
+  t.match(text, /kintsugi_s3_bytes_total\{direction="out"\} [1-9]/)
 })
 
 t.test('a port in use is told with its code', async (t) => {

@@ -20,6 +20,17 @@ t.test('first come, first served', async (t) => {
   t.equal(semaphore.free, 1)
 })
 
+t.test('who will not wait takes what is free, and overtakes nobody', async (t) => {
+  const semaphore = new Semaphore(2)
+  t.ok(semaphore.tryAcquire())
+  t.notOk(semaphore.tryAcquire(2), 'too few are free')
+  const waiting = semaphore.acquire(2)
+  t.notOk(semaphore.tryAcquire(), 'somebody waits already')
+  semaphore.release()
+  await waiting
+  t.equal(semaphore.free, 0)
+})
+
 t.test('the queue has a bound', async (t) => {
   const semaphore = new Semaphore(1, { maxWaiting: 1 })
   await semaphore.acquire()

@@ -33,7 +33,6 @@ export async function deleteVersion(
   { key, versionId, conditions }: DeleteAsked,
 ): Promise<Deleted> {
   const asked = parseVersionId(versionId)
-  const keyed = { ...call, key }
   const untouched = { marker: undefined, versionId }
   const outcome = await call.objects.delete(bucket, key, {
     ...(asked.kind === 'current' ? {} : { versionId: asked.versionId }),
@@ -41,7 +40,7 @@ export async function deleteVersion(
     ...(bypassesGovernance(call) ? { bypass: true } : {}),
   })
   if (outcome.kind === 'done') return describeDeleted(outcome, versionId)
-  if (outcome.kind !== 'missing') throw refusal(outcome, keyed)
+  if (outcome.kind !== 'missing') throw refusal(outcome, { bucket: call.bucket, key })
   if (call.strict) throw strictRefusal(key, conditions)
   return untouched
 }

@@ -1,0 +1,111 @@
+// One request on its way through the pipeline: what is known of it so far, and whether its client still waits.
+import type { AccessRecord } from './access-log.ts'
+import type { Exchange } from './exchange.ts'
+
+/** Why nobody waits any more. */
+export class ClientGone extends Error {
+  override readonly name = 'ClientGone'
+}
+
+/** When a request came, by both clocks, and its id. */
+export interface Arrival {
+  requestId: string
+  /** Milliseconds since 1970. */
+  receivedMs: number
+  monotonicMs: number
+}
+
+/** One request. Its fields fill up from the head to the end of the reply. */
+export class Passage {
+  readonly exchange: Exchange
+  readonly requestId: string
+  readonly method: string
+  readonly url: string
+  readonly receivedMs: number
+  readonly startMs: number
+  operation = ''
+  accessKeyId = ''
+  status = 0
+  errorCode = ''
+  bytesIn = 0
+  bytesOut = 0
+  ms = 0
+  /** Its answer is JSON, whatever it is. */
+  isAdmin = false
+  /** The client went away before it had the whole reply. */
+  departed = false
+  /** Made when somebody asks: most requests are answered before anybody wants to know. */
+  #departure: AbortController | undefined
+  #sent: { resolve(): void; reject(reason: Error): void } | undefined
+
+  constructor(exchange: Exchange, { requestId, receivedMs, monotonicMs }: Arrival) {
+    this.exchange = exchange
+    this.requestId = requestId
+    this.receivedMs = receivedMs
+    this.startMs = monotonicMs
+    this.method = exchange.request.method ?? ''
+    this.url = exchange.request.url ?? ''
+    this.#watch()
+  }
+
+  /** Aborted when the client goes away. */
+  get signal(): AbortSignal {
+    if (this.#departure === undefined) {
+      this.#departure = new AbortController()
+      if (this.departed) this.#departure.abort(goneAway())
+    }
+    return this.#departure.signal
+  }
+
+  /** Resolves when the system has the whole reply, which must have been ended; rejects when the client goes away before. */
+  async whenSent(): Promise<void> {
+    const { response } = this.exchange
+    if (response.writableFinished) return
+    if (this.departed || response.closed) throw goneAway()
+    await new Promise<void>((resolve, reject) => {
+      this.#sent = { resolve, reject }
+    })
+  }
+
+  /** Path as sent, without the query: that may hold a signature. */
+  get path(): string {
+    const mark = this.url.indexOf('?')
+    return mark < 0 ? this.url : this.url.slice(0, mark)
+  }
+
+  /** What the log is told. */
+  record(): AccessRecord {
+    const { requestId, method, path, operation, accessKeyId, status, errorCode } = this
+    const { bytesIn, bytesOut, ms } = this
+    const remoteAddress = this.exchange.request.socket.remoteAddress ?? ''
+    const asked = { requestId, remoteAddress, method, path, operation, accessKeyId }
+    return { ...asked, status, errorCode, bytesIn, bytesOut, ms }
+  }
+
+  #watch(): void {
+    const { request, response } = this.exchange
+    const onClose = (): void => this.#close()
+    response.on('close', onClose)
+    if (response.socket !== null) return
+    // Behind others on its connection a reply has no socket yet, and would not hear that this one closes.
+    const { socket } = request
+    socket.once('close', onClose)
+    response.once('close', () => socket.off('close', onClose))
+  }
+
+  /** The reply is through, or never will be. */
+  #close(): void {
+    if (this.exchange.response.writableFinished) {
+      this.#sent?.resolve()
+      return
+    }
+    if (this.departed) return
+    this.departed = true
+    this.#departure?.abort(goneAway())
+    this.#sent?.reject(goneAway())
+  }
+}
+
+function goneAway(): ClientGone {
+  return new ClientGone('the client went away')
+}

@@ -1,0 +1,46 @@
+// Requests that come one behind the other on a connection without waiting for answers.
+import { connect } from 'node:net'
+import t from 'tap'
+import type { Call, Reply } from '../../../src/gateway/call.ts'
+import { Registry } from '../../../src/kit/metrics.ts'
+import { signHeaders, startGateway, talkRaw } from './server-fixture.ts'
+
+/** A request as it goes over the wire. */
+function wire(host: string, url: string, more = ''): string {
+  const headers = Object.entries(signHeaders(host, { url }))
+  return `GET ${url} HTTP/1.1\r\n${headers.map((pair) => `${pair.join(': ')}\r\n`).join('')}${more}\r\n`
+}
+
+t.test('answers come in the order of the requests', async (t) => {
+  const fixture = await startGateway(t)
+  const keys = ['a', 'b', 'c']
+  const requests = keys.map((key, at) =>
+    wire(fixture.host, `/bkt/${key}`, at === 2 ? 'connection: close\r\n' : ''),
+  )
+  const answer = await talkRaw(fixture.port, requests.join(''))
+  const told = [...answer.matchAll(/"key":"(.)"/g)].map(([, key]) => key)
+  t.strictSame(told, keys)
+})
+
+t.test('who goes away takes the requests along that wait behind another', async (t) => {
+  const registry = new Registry()
+  const started = new Set<string>()
+  const operation = async ({ key, signal }: Call): Promise<Reply> => {
+    started.add(key)
+    if (key !== 'slow') return { status: 200, body: { kind: 'text', text: key } }
+    return await new Promise<Reply>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason))
+    })
+  }
+  const fixture = await startGateway(t, {}, { operation, registry })
+  const socket = connect(fixture.port, '127.0.0.1')
+  socket.on('error', () => {}) // The gateway breaks off what has no reader.
+  socket.write(wire(fixture.host, '/bkt/slow') + wire(fixture.host, '/bkt/quick'))
+  while (started.size < 2) await new Promise((resolve) => setTimeout(resolve, 5))
+  socket.destroy()
+  const inFlight = async (): Promise<string | undefined> =>
+    /requests_in_flight (\d+)/.exec(await registry.metrics())?.[1]
+  while ((await inFlight()) !== '0') await new Promise((resolve) => setTimeout(resolve, 5))
+  const text = await registry.metrics()
+  t.match(text, 'kintsugi_s3_requests_total{operation="GetObject",status="499"} 2')
+})

@@ -7,6 +7,7 @@ import { removeIfThere, unlessMissing } from '../kit/files.ts'
 import { type DiskFile, isMissing, type World } from '../kit/world.ts'
 import type { ShardDescription, ShardId, ShardReader, ShardWriter } from './contract.ts'
 import type { Drive } from './drive.ts'
+import { type HeldShard, OpenShards, type ShardFileOpened } from './open-shards.ts'
 import type { CellReads, CellSource, ReadAt } from './segment/cell-reads.ts'
 import {
   cellLength,
@@ -28,7 +29,7 @@ import { readFrame } from './segment/record-frame.ts'
 
 export interface BigFileParts {
   drive: Drive
-  world: Pick<World, 'disk'>
+  world: Pick<World, 'disk' | 'clock'>
   cells: CellReads
   secret: bigint
 }
@@ -44,10 +45,16 @@ export class BigFiles {
   readonly #parts: BigFileParts
   /** Directories whose own entry is known to be durable: at most 256 + 65,536. */
   readonly #durable = new Set<string>()
+  readonly #open: OpenShards
   #drafts = 0
 
   constructor(parts: BigFileParts) {
     this.#parts = parts
+    this.#open = new OpenShards({
+      clock: parts.world.clock,
+      open: (name) => this.#openFile(parseName(name)),
+      isNamed: (file) => parts.drive.run(async () => (await file.stat()).links > 0),
+    })
   }
 
   /** Removes what writers left behind that never committed. */
@@ -72,25 +79,27 @@ export class BigFiles {
 
   /** Opens a shard for reading. */
   async open(id: ShardId): Promise<BigOpened> {
-    const { drive, world, cells, secret } = this.#parts
-    const file = await drive.run(() => unlessMissing(world.disk.open(this.#pathOf(id), 'read')))
-    if (file === undefined) return { kind: 'missing' }
-    const header = await this.#readHeader(file, id).catch(async (error) => {
-      await file.close()
-      throw error
-    })
-    if (header === undefined) {
-      await file.close()
-      return { kind: 'corrupt', detail: 'the header is damaged or can not be read' }
-    }
+    const { drive, cells, secret } = this.#parts
+    const held = await this.#open.hold(nameOf(id))
+    if (held.kind !== 'found') return held
+    const { file, header } = held
     const read: ReadAt = (target, position) => drive.attempt(() => file.read([target], position))
-    return { kind: 'found', header, reader: bigReader(file, { id, cells, read, header, secret }) }
+    return { kind: 'found', header, reader: bigReader(held, { id, cells, read, secret }) }
   }
 
   /** Removes a shard; false when there was none. */
   async remove(id: ShardId): Promise<boolean> {
     const { drive, world } = this.#parts
-    return await drive.run(() => removeIfThere(world, this.#pathOf(id)))
+    try {
+      return await drive.run(() => removeIfThere(world, this.#pathOf(id)))
+    } finally {
+      this.#open.forget(nameOf(id))
+    }
+  }
+
+  /** Lets all files go. */
+  async close(): Promise<void> {
+    await this.#open.close()
   }
 
   /** The headers of all large shards, in no order. Damaged ones are left out. */
@@ -136,6 +145,7 @@ export class BigFiles {
     await this.#makeDirectory(first)
     await this.#makeDirectory(`${first}/${second}`)
     await this.#orFail(drive.run(() => world.disk.rename(draft, this.#pathOf(id))))
+    this.#open.forget(nameOf(id))
     await drive.syncDirectory(`${this.#root}/${first}/${second}`)
   }
 
@@ -162,6 +172,19 @@ export class BigFiles {
       this.#parts.drive.fail(error)
       throw new DriveUnavailable(this.#parts.drive.id, 'failed', { cause: error })
     }
+  }
+
+  async #openFile(id: ShardId): Promise<ShardFileOpened> {
+    const { drive, world } = this.#parts
+    const file = await drive.run(() => unlessMissing(world.disk.open(this.#pathOf(id), 'read')))
+    if (file === undefined) return { kind: 'missing' }
+    const header = await this.#readHeader(file, id).catch(async (error) => {
+      await file.close()
+      throw error
+    })
+    if (header !== undefined) return { kind: 'found', file, header }
+    await file.close()
+    return { kind: 'corrupt', detail: 'the header is damaged or can not be read' }
   }
 
   async #readHeader(file: DiskFile, id: ShardId): Promise<RecordHeader | undefined> {
@@ -261,17 +284,11 @@ class BigWriter implements ShardWriter {
 }
 
 function bigReader(
-  file: DiskFile,
-  source: {
-    id: ShardId
-    cells: CellReads
-    read: ReadAt
-    header: RecordHeader
-    secret: bigint
-  },
+  held: HeldShard,
+  source: { id: ShardId; cells: CellReads; read: ReadAt; secret: bigint },
 ): ShardReader {
-  const { id, cells, read, header, secret } = source
-  const from: CellSource = { id, layout: header.layout, offset: 0, read }
+  const { id, cells, read, secret } = source
+  const from: CellSource = { id, layout: held.header.layout, offset: 0, read }
   let closed = false
   return {
     readCell: async (index, target) => {
@@ -279,13 +296,14 @@ function bigReader(
       return found === 'gone' ? { kind: 'missing' } : found
     },
     describe: async () => {
+      if (!(await held.isThere())) return { kind: 'missing' }
       const found = await readFrame(from, { secret, place: OWN_FILE })
       return found === 'gone' ? { kind: 'missing' } : found
     },
     close: async () => {
       if (closed) return
       closed = true
-      await file.close()
+      await held.close()
     },
   }
 }

@@ -239,10 +239,11 @@ export class ShardStore {
   async close(options: { patience?: boolean } = {}): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    const { appender, upkeep, ledger, files } = this.#parts
+    const { appender, upkeep, ledger, files, big } = this.#parts
     // All of it, whatever happens to one of them: LevelDB would go on writing to a directory that comes back.
     const closing = new ClosingStack()
     closing.defer(() => files.close())
+    closing.defer(() => big.close())
     closing.defer(() => ledger.close(options))
     closing.defer(() => upkeep.close())
     closing.defer(() => appender.close())

@@ -1,5 +1,7 @@
 // A reply goes out: head, then text or stream, as fast as the client takes it and not faster.
 import { once } from 'node:events'
+import { kibibytes } from '../kit/bytes.ts'
+import { giveBack } from '../kit/lent-bytes.ts'
 import type { Clock } from '../kit/world.ts'
 import type { Reply } from './call.ts'
 import type { Exchange } from './exchange.ts'
@@ -100,6 +102,9 @@ async function sendTrickle(
   }
 }
 
+/** So much may lie between the store and a client that is slow to take it. */
+const SENT_AHEAD_BYTES = kibibytes(256)
+
 /** The first chunk is awaited before the head is sent: until then the reply can still become an error. */
 async function sendStream(
   passage: Passage,
@@ -118,7 +123,10 @@ async function sendStream(
       left -= next.value.length
       if (left < 0) break
       passage.bytesOut += next.value.length
-      if (!response.write(next.value)) await once(response, 'drain', { signal: passage.signal })
+      writeLent(response, next.value)
+      if (response.writableLength > SENT_AHEAD_BYTES) {
+        await once(response, 'drain', { signal: passage.signal })
+      }
       next = await chunks.next()
     }
     if (left !== 0) throw new Error(`the stream of a reply is ${-left} bytes longer than announced`)
@@ -126,6 +134,13 @@ async function sendStream(
   } finally {
     if (!whole) await chunks.return?.()
   }
+}
+
+/** Bytes that are lent are given back once the kernel has them. */
+function writeLent(response: Exchange['response'], bytes: Uint8Array): void {
+  response.write(bytes, (error) => {
+    if (!error) giveBack(bytes)
+  })
 }
 
 function endReply({ request, response }: Exchange): void {

@@ -28,6 +28,9 @@ export interface HedgeCounts {
 const BUDGET_SHARE = 0.05
 const BUDGET_MOST = 16
 
+// One reason for all: to make one with its stack for each read would cost more than the timer.
+const IN_TIME = new Error('the reads were in time')
+
 /** Nobody knows anything of the drives. */
 export const NO_ADVICE: DriveAdvice = {
   isSuspect: () => false,
@@ -51,6 +54,33 @@ export class Hedging {
     return this.#advice.isSuspect(driveId)
   }
 
+  /**
+   * How reads end that nobody hedges one by one: all of them good, one of them not, or before that one is later than is usual
+   * for its drive or its drive suspect. They count as `slices` reads.
+   */
+  async together(
+    runs: readonly { driveId: DriveId; read: Promise<boolean> }[],
+    slices: number,
+  ): Promise<CellOutcome> {
+    if (runs.some(({ driveId }) => this.isSuspect(driveId))) return 'late'
+    this.#budget = Math.min(BUDGET_MOST, this.#budget + slices * BUDGET_SHARE)
+    const suspected = runs.map(({ driveId }) => this.#whenSuspect(driveId))
+    const all = Promise.all(runs.map(({ read }) => read))
+    const isLate = this.#isLate(
+      all,
+      runs.map(({ driveId }) => driveId),
+    )
+    try {
+      const isOver = isLate.then(async (late) => (late && this.#hasBudget() ? 'late' : await all))
+      isOver.catch(() => {}) // Who goes on without a suspect does not care how it ends.
+      const end = await Promise.race([isOver, ...suspected.map(({ happens }) => happens)])
+      if (end === 'late') return 'late'
+      return end.every((isGood) => isGood) ? 'good' : 'lost'
+    } finally {
+      for (const { forget } of suspected) forget()
+    }
+  }
+
   /** How the reads of one slice end, where late ones can be done without: all of them, or those that were in time. */
   async inTime(cells: readonly CellUnderWay[]): Promise<CellOutcome[]> {
     const settled = this.unlessSuspect(cells)
@@ -62,7 +92,8 @@ export class Hedging {
     const all = Promise.all(noted)
     all.catch(() => {}) // Who goes on without a late one does not care how it ends.
     this.#budget = Math.min(BUDGET_MOST, this.#budget + BUDGET_SHARE)
-    if (!(await this.#isLate(all, cells)) || !this.#takeBudget()) await all
+    const drives = cells.map(({ driveId }) => driveId)
+    if (!(await this.#isLate(all, drives)) || !this.#takeBudget()) await all
     if (isBypassed || outcomes.some((outcome) => outcome === 'late')) this.#countLate(cells)
     return [...outcomes]
   }
@@ -93,9 +124,9 @@ export class Hedging {
   }
 
   /** True when the reads take longer than is usual for their drives. */
-  async #isLate(all: Promise<unknown>, cells: readonly CellUnderWay[]): Promise<boolean> {
+  async #isLate(all: Promise<unknown>, drives: readonly DriveId[]): Promise<boolean> {
     const done = new AbortController()
-    const lateMs = Math.max(...cells.map(({ driveId }) => this.#advice.lateAfterMs(driveId)))
+    const lateMs = Math.max(...drives.map((driveId) => this.#advice.lateAfterMs(driveId)))
     const late = this.#clock.sleep(lateMs, done.signal).then(
       () => true,
       () => false, // They were in time.
@@ -103,17 +134,20 @@ export class Hedging {
     try {
       return await Promise.race([all.then(() => false), late])
     } finally {
-      done.abort()
+      done.abort(IN_TIME)
     }
   }
 
   #takeBudget(): boolean {
-    if (this.#budget < 1) {
-      this.counts.refused += 1
-      return false
-    }
+    if (!this.#hasBudget()) return false
     this.#budget -= 1
     return true
+  }
+
+  #hasBudget(): boolean {
+    if (this.#budget >= 1) return true
+    this.counts.refused += 1
+    return false
   }
 
   #whenSuspect(driveId: DriveId): { happens: Promise<'late'>; forget: () => void } {

@@ -2,12 +2,21 @@
 // from any k cells, and the damage is reported for repair. Nothing unchecked is ever returned.
 import { DriveUnavailable } from '../kit/drive-unavailable.ts'
 import { shardCount } from '../kit/erasure-code.ts'
+import { lendPart } from '../kit/lent-bytes.ts'
 import { type Blob, MISSING_SLOT } from '../metadata/records.ts'
 import type { CellRead, ShardReader } from '../storage-node/contract.ts'
 import type { CellOutcome, CellUnderWay } from './hedging.ts'
 import type { ByteRange } from './object-store.ts'
 import type { DamageReport, StoreParts } from './store-parts.ts'
-import { type BlobLayout, cellBytesOf, layoutBlob, type StripeSlice, sliceRange } from './stripe.ts'
+import {
+  type BlobLayout,
+  type CellRun,
+  cellBytesOf,
+  layoutBlob,
+  runsOf,
+  type StripeSlice,
+  sliceRange,
+} from './stripe.ts'
 
 /** Too few good shards are left to give the bytes. The reader breaks off; nothing wrong is sent. */
 export class TooFewShards extends Error {
@@ -15,7 +24,15 @@ export class TooFewShards extends Error {
   readonly code = 'TOO_FEW_SHARDS'
 }
 
-/** Bytes of `range`, one chunk for each stripe, the next stripe being read while the last one is sent. */
+/** Stripes that are read together: each of their shards by one read. */
+const STRIPES_TOGETHER = 4
+
+/** With more reads than that under way each reads stripe by stripe: so their memory is bounded as those of one stripe are. */
+const LONG_READS = 16
+
+let readsUnderWay = 0
+
+/** Bytes of `range` in chunks that are lent (kit/lent-bytes.ts), some stripes being read while those before are sent. */
 export async function* readBlob(
   blob: Blob,
   range: ByteRange,
@@ -24,22 +41,42 @@ export async function* readBlob(
 ): AsyncGenerator<Uint8Array> {
   const unpin = parts.pins.pin(blob.uid)
   const shards = new BlobShards(blob, parts)
-  let ahead: Promise<Uint8Array> | undefined
+  let ahead: Promise<readonly Uint8Array[]> | undefined
+  readsUnderWay += 1
   try {
-    for (const slice of sliceRange(shards.layout, range)) {
+    for (const slices of together(sliceRange(shards.layout, range))) {
       signal.throwIfAborted()
       const current = ahead
-      ahead = shards.readSlice(slice)
+      ahead = shards.readSlices(slices)
       // Awaited one turn later; until then a failure must not count as unhandled.
       ahead.catch(() => {})
-      if (current) yield await current
+      if (current) yield* await current
     }
-    if (ahead) yield await ahead
+    if (ahead) yield* await ahead
   } finally {
+    readsUnderWay -= 1
     await Promise.allSettled([ahead])
     await shards.close()
     unpin()
   }
+}
+
+/** Slices in groups, as long as there is room for at the moment. */
+function* together(slices: Iterable<StripeSlice>): Generator<StripeSlice[]> {
+  let group: StripeSlice[] = []
+  for (const slice of slices) {
+    group.push(slice)
+    if (group.length < STRIPES_TOGETHER && readsUnderWay <= LONG_READS) continue
+    yield group
+    group = []
+  }
+  if (group.length > 0) yield group
+}
+
+/** A run of cells under way; undefined when it gave none that are good. */
+interface RunUnderWay extends CellRun {
+  driveId: number
+  read: Promise<readonly Uint8Array[] | undefined>
 }
 
 /** A stripe of which cells are lacking. */
@@ -65,6 +102,10 @@ class BlobShards {
   /** Work that nobody waits for; readers are closed behind it. */
   readonly #leftBehind: Promise<unknown>[] = []
   #isSomethingLate = false
+  /** Nothing was found to be wrong with the shards. */
+  #isHealthy = true
+  /** Runs of the stripes that are read just now, of which not all are good: what is good of them is used. */
+  #runs: readonly RunUnderWay[] = []
 
   constructor(blob: Blob, parts: StoreParts) {
     this.#blob = blob
@@ -72,8 +113,59 @@ class BlobShards {
     this.layout = layoutBlob(blob.bytes, blob.code, blob.cellBytes)
   }
 
+  /** The bytes of slices, chunk after chunk: by a run of cells from each drive, or stripe by stripe where one is not good. */
+  async readSlices(slices: readonly StripeSlice[]): Promise<readonly Uint8Array[]> {
+    const runs = this.#isHealthy ? this.#beginRuns(slices) : []
+    if (runs.length > 0 && (await this.#areGood(runs, slices.length))) {
+      return await cutRuns(slices, runs)
+    }
+    this.#runs = [...this.#runs, ...runs]
+    const chunks: Uint8Array[] = []
+    for (const slice of slices) chunks.push(await this.#readSlice(slice))
+    this.#runs = this.#runs.filter((run) => !runs.includes(run))
+    return chunks
+  }
+
+  async #areGood(runs: readonly RunUnderWay[], sliceCount: number): Promise<boolean> {
+    const reads = runs.map(({ driveId, read }) => ({ driveId, read: read.then(isFound) }))
+    let outcome: CellOutcome = 'lost'
+    try {
+      outcome = await this.#parts.hedging.together(reads, sliceCount)
+      return outcome === 'good'
+    } finally {
+      if (outcome === 'lost') this.#isHealthy = false
+      if (outcome === 'late') this.#isSomethingLate = true
+      if (outcome !== 'good') {
+        this.#leftBehind.push(Promise.allSettled(reads.map(({ read }) => read)))
+      }
+    }
+  }
+
+  /** Begins to read all cells of slices that follow each other. */
+  #beginRuns(slices: readonly StripeSlice[]): RunUnderWay[] {
+    return runsOf(slices).map((run) => {
+      const read = this.#readRun(run)
+      read.catch(() => {}) // Awaited where it counts.
+      return { ...run, driveId: this.#blob.drives[run.slot]!, read }
+    })
+  }
+
+  /** Cells as long as they have to be, and checked; undefined for any trouble, which #readCell() meets again and tells of. */
+  async #readRun({ slot, first, count }: CellRun): Promise<readonly Uint8Array[] | undefined> {
+    const reader = await this.#open(slot)
+    try {
+      const cells = await reader?.readRun?.(first, count)
+      const isRight = (cell: Uint8Array, at: number): boolean =>
+        cell.length === cellBytesOf(this.layout, first + at)
+      return cells?.every(isRight) ? cells : undefined
+    } catch (error) {
+      if (!(error instanceof DriveUnavailable)) throw error
+      return undefined
+    }
+  }
+
   /** Reads the cells of a slice straight into one buffer, in which they lie as in the object. */
-  async readSlice(slice: StripeSlice): Promise<Uint8Array> {
+  async #readSlice(slice: StripeSlice): Promise<Uint8Array> {
     const cellBytes = cellBytesOf(this.layout, slice.stripe)
     const base = slice.firstCell * cellBytes
     const target = Buffer.allocUnsafe((slice.lastCell + 1) * cellBytes - base)
@@ -208,6 +300,7 @@ class BlobShards {
 
   /** True when `target` holds the checked cell. */
   async #readCell(slot: number, index: number, target: Uint8Array): Promise<boolean> {
+    if (await this.#takeFromRun(slot, index, target)) return true
     const reader = await this.#open(slot)
     if (!reader) return false
     try {
@@ -216,6 +309,17 @@ class BlobShards {
       this.#giveUp(slot, error)
       return false
     }
+  }
+
+  /** True when a run had the cell, or has it by now. */
+  async #takeFromRun(slot: number, index: number, target: Uint8Array): Promise<boolean> {
+    const run = this.#runs.find(
+      (one) => one.slot === slot && one.first <= index && index < one.first + one.count,
+    )
+    const cell = (await run?.read)?.[index - run!.first]
+    if (cell === undefined) return false
+    target.set(cell)
+    return true
   }
 
   #isGood(slot: number, read: CellRead, wantedBytes: number): boolean {
@@ -257,6 +361,27 @@ class BlobShards {
     const driveId = this.#blob.drives[slot]!
     this.#parts.reportDamage({ driveId, id: { uid, part, slot }, blob: this.#blob, kind })
   }
+}
+
+function isFound(cells: unknown): boolean {
+  return cells !== undefined
+}
+
+/** What slices want of their cells, in the order of the object. */
+async function cutRuns(
+  slices: readonly StripeSlice[],
+  runs: readonly RunUnderWay[],
+): Promise<Uint8Array[]> {
+  const cellsOf = new Map<number, { first: number; cells: readonly Uint8Array[] }>()
+  for (const { slot, first, read } of runs) cellsOf.set(slot, { first, cells: (await read)! })
+  return slices.flatMap(({ stripe, from, to, firstCell, lastCell }) =>
+    range(firstCell, lastCell + 1).map((slot) => {
+      const { first, cells } = cellsOf.get(slot)!
+      const cell = cells[stripe - first]!
+      const start = slot * cell.length
+      return lendPart(cell, Math.max(0, from - start), Math.min(cell.length, to - start))
+    }),
+  )
 }
 
 /** Every read ends, or is late, before one that failed is heard of. */

@@ -75,3 +75,23 @@ export function* sliceRange(layout: BlobLayout, range: ByteRange): Generator<Str
     }
   }
 }
+
+/** Cells of one shard that follow each other: those of stripes `first` to `first + count - 1`. */
+export interface CellRun {
+  slot: number
+  first: number
+  count: number
+}
+
+/** The cells that slices of stripes in a row want, shard by shard. Only the first and the last of them may want less than all. */
+export function runsOf(slices: readonly StripeSlice[]): CellRun[] {
+  const runs = new Map<number, CellRun>()
+  for (const { stripe, firstCell, lastCell } of slices) {
+    for (let slot = firstCell; slot <= lastCell; slot += 1) {
+      const run = runs.get(slot)
+      if (run === undefined) runs.set(slot, { slot, first: stripe, count: 1 })
+      else run.count = stripe - run.first + 1
+    }
+  }
+  return [...runs.values()]
+}

@@ -295,6 +295,7 @@ function bigReader(
       const found = await cells.read(from, index, target)
       return found === 'gone' ? { kind: 'missing' } : found
     },
+    readRun: (first, count) => cells.readRun(from, first, count),
     describe: async () => {
       if (!(await held.isThere())) return { kind: 'missing' }
       const found = await readFrame(from, { secret, place: OWN_FILE })

@@ -67,6 +67,11 @@ export interface ShardReader {
   describe(): Promise<ShardDescribed>
   /** Reads cell `index` into the beginning of `target`, which is at least as long as the cell. */
   readCell(index: number, target: Uint8Array): Promise<CellRead>
+  /**
+   * Cells `first` to `first + count - 1` at once, in memory that is lent (kit/lent-bytes.ts). undefined unless all of them
+   * are whole: readCell() then tells which is not, and why. Readers that gain nothing by it do without.
+   */
+  readRun?(first: number, count: number): Promise<readonly Uint8Array[] | undefined>
   close(): Promise<void>
 }
 

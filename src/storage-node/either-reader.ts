@@ -22,6 +22,11 @@ export class EitherReader implements ShardReader {
     return await this.#readEither((reader) => reader.readCell(index, target))
   }
 
+  /** Adjacent cells of the first place, when they are whole there. */
+  async readRun(first: number, count: number): Promise<readonly Uint8Array[] | undefined> {
+    return await this.#first.readRun?.(first, count)
+  }
+
   /** Reads and verifies header and tail. */
   async describe(): Promise<ShardDescribed> {
     return await this.#readEither((reader) => reader.describe())

@@ -151,6 +151,12 @@ class PatientReader implements ShardReader {
     return await this.#reader.readCell(index, target)
   }
 
+  async readRun(first: number, count: number): Promise<readonly Uint8Array[] | undefined> {
+    const { aside, driveId } = this.#on
+    aside.check(driveId)
+    return await this.#reader.readRun?.(first, count)
+  }
+
   async close(): Promise<void> {
     const { aside, driveId } = this.#on
     if (aside.has(driveId)) clearAway(this.#reader.close())

@@ -3,6 +3,7 @@
 import { shardSeed } from '../../digest/cell-checksum.ts'
 import { assert } from '../../kit/assert.ts'
 import { CELL_BYTES } from '../../kit/erasure-code.ts'
+import { LentMemory, LentSlot } from '../../kit/lent-bytes.ts'
 import type { CellRead, ShardId } from '../contract.ts'
 import {
   cellLength,
@@ -29,6 +30,13 @@ export interface CellSource {
 // As many as a drive reads at once (DriveLimits.parallel).
 const MAX_SPARE = 8
 
+// Of all drives of the process together, for the number of reads under way does not grow with that of drives.
+const RECORDED_CELL_BYTES = CELL_BYTES + TRAILER_BYTES
+const oneCell = new LentMemory({ slotBytes: RECORDED_CELL_BYTES, maxSpare: 64 })
+const fourCells = new LentMemory({ slotBytes: 4 * RECORDED_CELL_BYTES, maxSpare: 64 })
+// Below this it is cheaper to allocate; and who keeps a few bytes must not keep a slot.
+const LENT_BYTES_LEAST = 16 * 1024
+
 /** Cell reads of one drive, with their buffers. */
 export class CellReads {
   readonly #spare: Uint8Array[] = []
@@ -53,4 +61,45 @@ export class CellReads {
     target.set(bytes)
     return { kind: 'found', bytes: length }
   }
+
+  /** Cells `first` to `first + count - 1` by one read, in memory that is lent; undefined unless all are whole. */
+  async readRun(
+    { id, layout, offset, read }: CellSource,
+    first: number,
+    count: number,
+  ): Promise<readonly Uint8Array[] | undefined> {
+    const start = cellOffset(layout, first)
+    const last = first + count - 1
+    const runBytes = cellOffset(layout, last) + cellLength(layout, last) + TRAILER_BYTES - start
+    // Where the read throws or never ends the slot is nobody's any more.
+    const slot = slotOf(runBytes)
+    const run = slot.bytes.subarray(0, runBytes)
+    const got = await read(run, offset + start)
+    if (got !== runBytes) {
+      slot.release()
+      return undefined
+    }
+    const bounds = indexes(first, count).map((index) => {
+      const from = cellOffset(layout, index) - start
+      return { index, from, to: from + cellLength(layout, index) }
+    })
+    const seed = shardSeed(id)
+    const isWhole = bounds.every(({ index, from, to }) => {
+      const trailer = run.subarray(to, to + TRAILER_BYTES)
+      return findCellDamage(trailer, { seed, index, bytes: run.subarray(from, to) }) === undefined
+    })
+    if (isWhole) return bounds.map(({ from, to }) => slot.lend(from, to))
+    slot.release()
+    return undefined
+  }
+}
+
+function slotOf(bytes: number): LentSlot {
+  if (bytes > LENT_BYTES_LEAST && bytes <= oneCell.slotBytes) return oneCell.take()
+  if (bytes > LENT_BYTES_LEAST && bytes <= fourCells.slotBytes) return fourCells.take()
+  return new LentSlot(Buffer.allocUnsafe(bytes), () => {})
+}
+
+function indexes(first: number, count: number): number[] {
+  return Array.from({ length: count }, (_, at) => first + at)
 }

@@ -37,6 +37,11 @@ export class SegmentReader implements ShardReader {
     return this.#following((row) => this.#parts.cells.read(this.#sourceOf(row), index, target))
   }
 
+  /** Reads and verifies adjacent cells; undefined as well when the shard was moved meanwhile. */
+  readRun(first: number, count: number): Promise<readonly Uint8Array[] | undefined> {
+    return this.#parts.cells.readRun(this.#sourceOf(this.#row), first, count)
+  }
+
   /** Reads and verifies header and tail. */
   describe(): Promise<ShardDescribed> {
     const { secret } = this.#parts

@@ -1,7 +1,13 @@
 // Stripe arithmetic against a slow twin that counts bytes one by one.
 import fc from 'fast-check'
 import t from 'tap'
-import { cellBytesOf, layoutBlob, sliceRange, stripeBytesOf } from '../../../src/objects/stripe.ts'
+import {
+  cellBytesOf,
+  layoutBlob,
+  runsOf,
+  sliceRange,
+  stripeBytesOf,
+} from '../../../src/objects/stripe.ts'
 
 t.test(
   'every byte of a blob lies in exactly one cell, and shards are as long as their cells',
@@ -56,6 +62,25 @@ t.test('the slices of a range are its bytes, in order', async (t) => {
         next = start + slice.to
       }
       return next === last + 1
+    }),
+  )
+  t.pass()
+})
+
+t.test('runs have every cell that the slices of a range want, once, and no other', async (t) => {
+  const range = fc.tuple(fc.nat(9999), fc.nat(9999), fc.integer({ min: 1, max: 5 }))
+  fc.assert(
+    fc.property(range, ([one, other, dataCount]) => {
+      const layout = layoutBlob(10_000, { dataCount }, 512)
+      const asked = { first: Math.min(one, other), last: Math.max(one, other) }
+      const slices = [...sliceRange(layout, asked)]
+      const wanted = slices.flatMap(({ stripe, firstCell, lastCell }) =>
+        Array.from({ length: lastCell - firstCell + 1 }, (_, at) => `${firstCell + at}/${stripe}`),
+      )
+      const cells = runsOf(slices).flatMap(({ slot, first, count }) =>
+        Array.from({ length: count }, (_, at) => `${slot}/${first + at}`),
+      )
+      return wanted.sort().join() === cells.sort().join()
     }),
   )
   t.pass()

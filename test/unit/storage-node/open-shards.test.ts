@@ -13,7 +13,10 @@ function drive() {
       const generation = state.generation.get(name)
       if (generation === undefined) return { kind: 'missing' }
       state.opened += 1
-      const file = { close: async () => void (state.closed += 1) } as unknown as DiskFile
+      const close = async (): Promise<void> => {
+        state.closed += 1
+      }
+      const file = { close } as unknown as DiskFile
       links.set(file, 1)
       return { kind: 'found', file, header: { groupOffset: generation } } as ShardFileOpened
     },

@@ -1,0 +1,85 @@
+// Memory that is lent. Whoever is done with bytes gives them back, and the next read goes into the same memory: to allocate
+// hundreds of KiB for each costs more than the read, in pages to be cleared and in work of the garbage collector.
+// Who does not know that bytes are lent may keep them for as long as he likes: they are not lent again then.
+import { assert } from './assert.ts'
+
+/** What is lent and not given back. A view that nobody holds any more leaves no trace. */
+const loans = new WeakMap<Uint8Array, LentSlot>()
+
+/** Slots of one size. */
+export interface LentMemoryOptions {
+  slotBytes: number
+  /** So many wait to be lent again; more are left to the garbage collector. */
+  maxSpare: number
+}
+
+/** Gives out slots, those first that were given back last: they are still in the cache of the processor. */
+export class LentMemory {
+  readonly slotBytes: number
+  readonly #maxSpare: number
+  readonly #spare: LentSlot[] = []
+
+  constructor({ slotBytes, maxSpare }: LentMemoryOptions) {
+    this.slotBytes = slotBytes
+    this.#maxSpare = maxSpare
+  }
+
+  /** A slot that is nobody else's, filled with what was there before. */
+  take(): LentSlot {
+    const backTo = (slot: LentSlot): void => {
+      if (this.#spare.length < this.#maxSpare) this.#spare.push(slot)
+    }
+    return this.#spare.pop() ?? new LentSlot(Buffer.allocUnsafeSlow(this.slotBytes), backTo)
+  }
+}
+
+/** Memory of one owner, who lends views of it. When all of them were given back it is lent to others. */
+export class LentSlot {
+  readonly bytes: Uint8Array
+  readonly #backTo: (slot: LentSlot) => void
+  #lent = 0
+
+  constructor(bytes: Uint8Array, backTo: (slot: LentSlot) => void) {
+    this.bytes = bytes
+    this.#backTo = backTo
+  }
+
+  /** A view from byte `from` up to `to`; no two of them overlap. All are lent before the first is handed out. */
+  lend(from: number, to: number): Uint8Array {
+    const view = this.bytes.subarray(from, to)
+    loans.set(view, this)
+    this.#lent += 1
+    return view
+  }
+
+  /** The owner is done with it and lent nothing. */
+  release(): void {
+    assert(this.#lent === 0, 'nobody has a view of a slot that is released')
+    this.#backTo(this)
+  }
+
+  /** One view less: for giveBack(). */
+  takeBack(): void {
+    this.#lent -= 1
+    if (this.#lent === 0) this.#backTo(this)
+  }
+}
+
+/** A part of bytes that may be lent, in their place: it is what is given back. */
+export function lendPart(bytes: Uint8Array, from: number, to: number): Uint8Array {
+  if (from === 0 && to === bytes.length) return bytes
+  const part = bytes.subarray(from, to)
+  const slot = loans.get(bytes)
+  if (slot === undefined) return part
+  loans.delete(bytes)
+  loans.set(part, slot)
+  return part
+}
+
+/** Nobody looks at these bytes any more. Without effect for bytes that are not lent, or were given back. */
+export function giveBack(bytes: Uint8Array): void {
+  const slot = loans.get(bytes)
+  if (slot === undefined) return
+  loans.delete(bytes)
+  slot.takeBack()
+}

@@ -1,0 +1,150 @@
+// Reads by runs of cells from each drive: the bytes are right whatever becomes of the memory they came in, of a cell, or of a drive.
+import t from 'tap'
+import { giveBack, LentMemory } from '../../../src/kit/lent-bytes.ts'
+import { stayAlive } from '../../../src/kit/world.ts'
+import { Hedging, NO_ADVICE } from '../../../src/objects/hedging.ts'
+import type { ShardReader } from '../../../src/storage-node/contract.ts'
+import { Seeded } from '../../support/seeded.ts'
+import { bodyOf, type MemoryStore, openMemoryStore } from './memory-store.ts'
+
+const seeded = new Seeded(11)
+const CELL = 128 * 1024
+
+/** A store whose readers give runs out of few slots that are used again and again, and what of it a test can stop. */
+async function storeOfRuns(bytes: Buffer, slotCount = 64) {
+  const store = await openMemoryStore()
+  await store.objects.put({
+    ...{ bucket: store.bucket, key: 'k', conditions: {}, body: bodyOf(bytes) },
+    attributes: { headers: {}, userMetadata: {}, storageClass: 'STANDARD' },
+    signal: new AbortController().signal,
+  })
+  const memory = new LentMemory({ slotBytes: 4 * CELL, maxSpare: slotCount })
+  const state = { runs: 0, longest: 0, before: async (_slot: number): Promise<void> => {} }
+  const open = store.node.openShard.bind(store.node)
+  store.node.openShard = async (driveId, id) => {
+    const opened = await open(driveId, id)
+    if (opened.kind !== 'found') return opened
+    const readRun: ShardReader['readRun'] = async (first, count) => {
+      state.runs += 1
+      state.longest = Math.max(state.longest, count)
+      await state.before(id.slot)
+      const slot = memory.take()
+      const cells: { from: number; to: number }[] = []
+      for (let index = first, at = 0; index < first + count; index += 1) {
+        const read = await opened.reader.readCell(index, slot.bytes.subarray(at))
+        if (read.kind !== 'found') {
+          slot.release()
+          return undefined
+        }
+        cells.push({ from: at, to: at + read.bytes })
+        at += read.bytes
+      }
+      return cells.map(({ from, to }) => slot.lend(from, to))
+    }
+    return { kind: 'found', reader: { ...opened.reader, readRun } }
+  }
+  return { store, state }
+}
+
+/** Reads as a sender does: every chunk is used, given back and used for other bytes before the next one comes. */
+async function readRange(
+  { objects, bucket }: MemoryStore,
+  first: number,
+  last: number,
+): Promise<Buffer> {
+  const found = await objects.find(bucket, 'k')
+  if (found.kind !== 'found') throw new Error(found.kind)
+  const parts: Buffer[] = []
+  for await (const chunk of found.object.read({ first, last }, new AbortController().signal)) {
+    parts.push(Buffer.from(chunk))
+    chunk.fill(0xee)
+    giveBack(chunk)
+  }
+  return Buffer.concat(parts)
+}
+
+t.test('ranges are what was written, out of memory that is lent again', async (t) => {
+  const bytes = seeded.bytes(5_300_000)
+  const { store, state } = await storeOfRuns(bytes)
+  const ranges = Array.from({ length: 60 }, () => {
+    const first = seeded.below(bytes.length)
+    const most = seeded.below(2) === 0 ? 200_000 : bytes.length
+    return { first, last: Math.min(bytes.length - 1, first + seeded.below(most)) }
+  })
+  for (const { first, last } of [{ first: 0, last: bytes.length - 1 }, ...ranges]) {
+    const read = await readRange(store, first, last)
+    if (!read.equals(bytes.subarray(first, last + 1))) t.fail(`${first}-${last}`)
+  }
+  const together = await Promise.all(
+    ranges.map(async ({ first, last }) =>
+      (await readRange(store, first, last)).equals(bytes.subarray(first, last + 1)),
+    ),
+  )
+  t.notOk(together.includes(false))
+  t.equal(state.longest, 4, 'several stripes by one read')
+  t.same(store.reports, [])
+  t.equal(store.node.openReaders, 0)
+})
+
+t.test('128 KiB are read by one read of each drive that has some of it', async (t) => {
+  const bytes = seeded.bytes(5_300_000)
+  const { store, state } = await storeOfRuns(bytes)
+  await readRange(store, 10 * CELL, 11 * CELL - 1)
+  t.equal(state.runs, 1)
+  await readRange(store, 10 * CELL + 5, 11 * CELL + 4)
+  t.equal(state.runs, 3)
+})
+
+t.test('a rotten cell in a run is made from parity and told of', async (t) => {
+  const bytes = seeded.bytes(3_000_000)
+  const { store } = await storeOfRuns(bytes)
+  const found = await store.objects.find(store.bucket, 'k')
+  if (found.kind !== 'found') throw new Error(found.kind)
+  const driveId = found.object.version.blob!.drives[2]!
+  store.node.rotten.add(`${driveId}/3`)
+  t.ok((await readRange(store, 0, bytes.length - 1)).equals(bytes))
+  t.match(store.reports, [{ driveId, kind: 'corrupt', id: { slot: 2 } }])
+  t.equal(store.node.openReaders, 0)
+})
+
+t.test('a drive that is gone is read around, run by run', async (t) => {
+  const bytes = seeded.bytes(3_000_000)
+  const { store } = await storeOfRuns(bytes)
+  const found = await store.objects.find(store.bucket, 'k')
+  if (found.kind !== 'found') throw new Error(found.kind)
+  store.node.failed.add(found.object.version.blob!.drives[1]!)
+  t.ok((await readRange(store, 100, bytes.length - 1)).equals(bytes.subarray(100)))
+})
+
+t.test('a run that is late is made from parity, or used when it comes after all', async (t) => {
+  const bytes = seeded.bytes(3_000_000)
+  for (const comes of [false, true]) {
+    const { store, state } = await storeOfRuns(bytes)
+    const hedging = new Hedging({ ...NO_ADVICE, lateAfterMs: () => 60 }, store.parts.world.clock)
+    Object.assign(store.parts, { hedging })
+    let goOn = (): void => {}
+    const gate = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    state.before = async (slot) => {
+      if (slot === 1) await gate
+    }
+    const reading = stayAlive(readRange(store, 0, bytes.length - 1))
+    while (state.runs === 0) await new Promise((resolve) => setImmediate(resolve))
+    if (comes) goOn()
+    t.ok((await reading).equals(bytes), comes ? 'it comes' : 'it does not')
+    goOn()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    t.equal(store.node.openReaders, 0)
+    t.same(store.reports, [], 'late is not damaged')
+  }
+})
+
+t.test('an error of our own in a run is the error of the read', async (t) => {
+  const { store, state } = await storeOfRuns(seeded.bytes(3_000_000))
+  state.before = async (slot) => {
+    if (slot === 3) throw new Error('too many open files')
+  }
+  await t.rejects(readRange(store, 0, 2_999_999), /too many open files/)
+  t.equal(store.node.openReaders, 0)
+})

@@ -1,5 +1,6 @@
 // Where a request points: raw URL and Host become bucket, key and query parameters.
 // The URL is read by hand: WHATWG and Node's parsers fold `a/../b`, and S3 keys may be just that.
+import { NameBag } from '../kit/name-bag.ts'
 import type { Query } from './call.ts'
 import { S3Error } from './s3-error.ts'
 
@@ -24,6 +25,9 @@ export interface Address {
   baseHost: string
 }
 
+const NO_PAIRS: Address['pairs'] = []
+const NO_QUERY: Query = Object.freeze(new NameBag())
+
 /** Reads the address of a request. Throws InvalidURI, InvalidBucketName or KeyTooLongError. */
 export function parseAddress(
   url: string,
@@ -33,7 +37,7 @@ export function parseAddress(
   const target = dropOrigin(url)
   const mark = target.indexOf('?')
   const rawPath = mark < 0 ? target : target.slice(0, mark)
-  const pairs = mark < 0 ? [] : parseQuery(target.slice(mark + 1))
+  const pairs = mark < 0 ? NO_PAIRS : parseQuery(target.slice(mark + 1))
   const { bucket: hostBucket, baseHost } = splitHost(host ?? '', domains)
   const { bucket, key } = splitPath(decodePath(rawPath), hostBucket)
   if (bucket !== '') checkKey(key)
@@ -43,6 +47,7 @@ export function parseAddress(
 
 // `GET http://host/bucket/key`, as sent through proxies.
 function dropOrigin(url: string): string {
+  if (url.startsWith('/')) return url
   const origin = /^https?:\/\/[^/?]*/i.exec(url)
   if (origin === null) return url
   const rest = url.slice(origin[0].length)
@@ -64,10 +69,25 @@ function splitPath(path: string, hostBucket: string | undefined): { bucket: stri
 }
 
 /** `photos.localhost:9000` with domain `localhost` is bucket `photos`; other hosts name no bucket. */
-function splitHost(
-  host: string,
-  domains: readonly string[],
-): { bucket: string | undefined; baseHost: string } {
+function splitHost(host: string, domains: readonly string[]): SplitHost {
+  if (host !== lastHost.host || domains !== lastHost.domains)
+    lastHost = { host, domains, split: readHost(host, domains) }
+  return lastHost.split
+}
+
+interface SplitHost {
+  bucket: string | undefined
+  baseHost: string
+}
+
+// Most requests name the same host as the one before.
+let lastHost: { host: string; domains: readonly string[]; split: SplitHost } = {
+  host: '',
+  domains: [],
+  split: { bucket: undefined, baseHost: '' },
+}
+
+function readHost(host: string, domains: readonly string[]): SplitHost {
   const [, name = '', port = ''] = /^(.*?)(:\d*)?$/.exec(host.toLowerCase()) ?? []
   const longestFirst = [...domains].sort((left, right) => right.length - left.length)
   for (const domain of longestFirst) {
@@ -118,8 +138,8 @@ function decodeQueryPart(text: string): string {
 }
 
 function firstOfEach(pairs: Address['pairs']): Query {
-  // No prototype: a parameter may be called `__proto__`.
-  const query: Record<string, string> = Object.create(null)
+  if (pairs.length === 0) return NO_QUERY
+  const query = new NameBag()
   for (const [name, value] of pairs) query[name] ??= value
   return query
 }
@@ -145,8 +165,18 @@ const IP_FORM = /^\d{1,3}(\.\d{1,3}){3}$/
 const RESERVED_PREFIXES = ['xn--', 'sthree-']
 const RESERVED_SUFFIXES = ['-s3alias', '--ol-s3', '--x-s3', '--table-s3']
 
+// Most requests are about the same bucket as the one before.
+let lastBucket = ''
+
 /** Whether `name` may be the name of a bucket (pitfall 11). */
 export function isBucketName(name: string): boolean {
+  if (name === lastBucket && name !== '') return true
+  const is = mayBeBucket(name)
+  if (is) lastBucket = name
+  return is
+}
+
+function mayBeBucket(name: string): boolean {
   if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(name)) return false
   if (/\.[.-]|-\./.test(name) || IP_FORM.test(name)) return false
   if (RESERVED_PREFIXES.some((prefix) => name.startsWith(prefix))) return false

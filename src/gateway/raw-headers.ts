@@ -1,14 +1,8 @@
 // Headers as Node hands them out, made ready: names in lower case, duplicates joined, values read as UTF-8 (pitfall 50).
 import { IncomingMessage } from 'node:http'
+import { NameBag } from '../kit/name-bag.ts'
 import { storedEncoding } from './body/body-claims.ts'
 import type { Headers } from './call.ts'
-
-/**
- * Holds headers by name. Objects of a constructor are fast where those of Object.create(null) are not, and this one's
- * prototype is as empty: a header may be called `constructor` or `__proto__`.
- */
-const HeaderBag = function HeaderBag() {} as unknown as new () => Record<string, string | undefined>
-HeaderBag.prototype = Object.create(null)
 
 /** A request whose headers were collected once, whoever asks for them. */
 export class GatewayRequest extends IncomingMessage {
@@ -29,7 +23,7 @@ Object.defineProperty(GatewayRequest.prototype, 'headers', {
 })
 
 function collectHeaders(rawHeaders: readonly string[]): Headers {
-  const headers = new HeaderBag()
+  const headers = new NameBag()
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]!.toLowerCase()
     const value = rawHeaders[at + 1]!
@@ -46,7 +40,7 @@ export function decodeHeaders(raw: Headers): Headers {
 }
 
 function decodeAll(raw: Headers): Headers {
-  const headers = new HeaderBag()
+  const headers = new NameBag()
   for (const name in raw) headers[name] = decodeValue(raw[name]!)
   return headers
 }
@@ -57,7 +51,7 @@ export function withoutFraming(headers: Headers): Headers {
   if (encoding === undefined) return headers
   const stored = storedEncoding(encoding)
   if (stored === encoding) return headers
-  const kept = new HeaderBag()
+  const kept = new NameBag()
   for (const name in headers) if (name !== 'content-encoding') kept[name] = headers[name]
   if (stored !== undefined) kept['content-encoding'] = stored
   return kept

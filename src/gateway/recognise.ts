@@ -34,24 +34,26 @@ export interface Recognised extends Address {
 export function recognise(head: RequestHead, domains: readonly string[]): Recognised {
   const address = parseAddress(head.url, head.headers.host, domains)
   const headers = hoistHeaders(address.query, head.headers)
-  return { ...address, headers, operation: nameOperation({ ...head, headers }, address) }
+  const { rawPath, pairs, query, bucket, key, virtualHost, baseHost } = address
+  const operation = nameOperation(head.method, headers, address)
+  return { rawPath, pairs, query, bucket, key, virtualHost, baseHost, headers, operation }
 }
 
-function nameOperation(head: RequestHead, address: Address): OperationName {
-  if (head.method === 'POST' && address.rawPath === '/WriteGetObjectResponse') {
+function nameOperation(verb: string, headers: Headers, address: Address): OperationName {
+  if (verb === 'POST' && address.rawPath === '/WriteGetObjectResponse') {
     return 'WriteGetObjectResponse'
   }
   const level = levelOf(address)
   if (level !== 'service' && !isBucketName(address.bucket)) {
     throw new S3Error('InvalidBucketName', { BucketName: address.bucket })
   }
-  if (head.method === 'OPTIONS' && level !== 'service') return 'CorsPreflight'
-  const method = parseMethod(head.method, level)
-  checkCopySource(method, level, head.headers)
+  if (verb === 'OPTIONS' && level !== 'service') return 'CorsPreflight'
+  const method = parseMethod(verb, level)
+  checkCopySource(method, level, headers)
   const subResource = findSubResource(method, level, address)
   const operation = VERBS[level][method]?.[subResource]
-  if (operation === undefined) return refuse(method, level, subResource, head.headers)
-  return refine(operation, address, head.headers)
+  if (operation === undefined) return refuse(method, level, subResource, headers)
+  return refine(operation, address, headers)
 }
 
 type Level = 'service' | 'bucket' | 'object'
@@ -92,6 +94,7 @@ function checkCopySource(method: Method, level: Level, headers: Headers): void {
 
 /** The sub-resource that the query names, '' when it names none. */
 function findSubResource(method: Method, level: Level, { pairs, query }: Address): string {
+  if (pairs.length === 0) return ''
   const names = new Set(pairs.map(([name]) => name).filter((name) => SUB_RESOURCES.has(name)))
   for (const name of Object.keys(query)) checkParameter(name, method, level, query[name] ?? '')
   if (names.size > 1) {

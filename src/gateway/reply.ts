@@ -54,16 +54,18 @@ export function objectVersionField(bucket: Bucket, version: VersionName): Record
 
 /** Headers of GET and HEAD that describe the object, whatever part of it is sent. */
 export function describeObject(bucket: Bucket, version: ObjectVersion): Record<string, string> {
-  return {
-    ...userMetadataHeaders(version.userMetadata),
-    ...systemHeaderFields(version.headers),
-    ...identifyVersion(bucket, version),
-    'accept-ranges': 'bytes',
-    ...encryptionFields(version.encryption),
-    ...lockFields(version),
-    ...(version.tags ? { 'x-amz-tagging-count': String(version.tags.length) } : {}),
-    ...(version.storageClass === 'STANDARD' ? {} : { 'x-amz-storage-class': version.storageClass }),
-  }
+  // One object that is added to: to spread eight small ones into a ninth is dear where every read does it.
+  const { encryption, retention, legalHold, tags, storageClass } = version
+  const fields = systemHeaderFields(version.headers)
+  fields.etag = quoteEtag(version.etag)
+  fields['last-modified'] = httpDate(version.modifiedMs)
+  fields['accept-ranges'] = 'bytes'
+  if (bucket.settings?.versioning) fields['x-amz-version-id'] = shownVersionId(version)
+  if (encryption) Object.assign(fields, encryptionFields(encryption))
+  if (retention || legalHold !== undefined) Object.assign(fields, lockFields(version))
+  if (tags) fields['x-amz-tagging-count'] = String(tags.length)
+  if (storageClass !== 'STANDARD') fields['x-amz-storage-class'] = storageClass
+  return Object.assign(fields, userMetadataHeaders(version.userMetadata))
 }
 
 /** The headers of a 304 (pitfall 61). */

@@ -12,13 +12,13 @@ import { ALGORITHM } from './sigv4.ts'
 export function authenticate(request: AuthRequest, parts: AuthParts): Authenticated {
   const { query } = request.address
   const { authorization } = request.headers
-  const inQuery = ['X-Amz-Algorithm', 'X-Amz-Credential', 'X-Amz-Signature'].some(
-    (name) => query[name] !== undefined,
-  )
+  const inQuery =
+    query['X-Amz-Algorithm'] !== undefined ||
+    query['X-Amz-Credential'] !== undefined ||
+    query['X-Amz-Signature'] !== undefined
   const inQueryV2 = query.Signature !== undefined || query.AWSAccessKeyId !== undefined
-  if ([authorization !== undefined, inQuery, inQueryV2].filter(Boolean).length > 1) {
+  if (inQuery ? inQueryV2 || authorization !== undefined : inQueryV2 && authorization !== undefined)
     throw new S3Error('InvalidArgument', { ArgumentName: 'Authorization' }, { message: ONE_ONLY })
-  }
   if (inQuery) return authenticateQuery(request, parts)
   if (inQueryV2) return authenticateQueryV2(request, parts)
   if (authorization !== undefined) return authenticateByScheme(authorization, request, parts)

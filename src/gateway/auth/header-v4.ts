@@ -17,7 +17,7 @@ import {
 
 /** Authenticates by `Authorization: AWS4-HMAC-SHA256 …`. */
 export function authenticateHeader(request: AuthRequest, parts: AuthParts): Authenticated {
-  const claimed = parseAuthorization(request.headers.authorization ?? '')
+  const claimed = readAuthorization(request.headers.authorization ?? '')
   checkScope(claimed.scope, claimed.terminal, parts.region)
   const { 'x-amz-security-token': token } = request.headers
   const credential = findCredential(claimed.accessKeyId, token, parts)
@@ -26,12 +26,55 @@ export function authenticateHeader(request: AuthRequest, parts: AuthParts): Auth
   checkDate(timeMs, claimed.scope)
   const { payload, hash } = findPayload(request)
   checkAllSigned(request, claimed.signedHeaders)
-  const claim = { ...claimed, time: formatBasicTime(timeMs), payloadHash: hash }
+  const { accessKeyId, scope, signedHeaders, signature } = claimed
+  const time = formatBasicTime(timeMs)
+  const claim = { accessKeyId, scope, time, signedHeaders, signature, payloadHash: hash }
   const { identity, seed } = verifySignature(request, claim, credential, parts)
   return { identity, payload: protect(payload, seed) }
 }
 
-function parseAuthorization(text: string) {
+interface Authorization {
+  accessKeyId: string
+  scope: Scope
+  terminal: string
+  signedHeaders: readonly string[]
+  signature: string
+}
+
+const SIGNATURE_DIGITS = 64
+
+// All but the signature is the same in every request of a client on one day: it is taken apart once.
+const known = new Map<string, Authorization>()
+const KNOWN_MAX = 256
+/** Longer ones are no client's that sends many. */
+const KNOWN_LENGTH_MAX = 512
+
+function readAuthorization(text: string): Authorization {
+  const end = text.length - SIGNATURE_DIGITS
+  const words = text.slice(0, end)
+  const before = known.get(words)
+  if (before !== undefined)
+    return {
+      accessKeyId: before.accessKeyId,
+      scope: before.scope,
+      terminal: before.terminal,
+      signedHeaders: before.signedHeaders,
+      signature: text.slice(end),
+    }
+  const read = parseAuthorization(text)
+  const isLast = /,[ ]?Signature=$/.test(words) && read.signature === text.slice(end)
+  if (isLast && words.length <= KNOWN_LENGTH_MAX) keep(words, read)
+  return read
+}
+
+function keep(words: string, read: Authorization): void {
+  known.set(words, read)
+  if (known.size <= KNOWN_MAX) return
+  const [oldest] = known.keys()
+  if (oldest !== undefined) known.delete(oldest)
+}
+
+function parseAuthorization(text: string): Authorization {
   const fields = new Map<string, string>()
   for (const field of text.slice(ALGORITHM.length).split(',')) {
     const equals = field.indexOf('=')

@@ -1,6 +1,6 @@
 // AWS Signature Version 4 as S3 uses it: canonical request, string to sign, signature, and the chain of
 // signatures over the chunks of a streamed body. Pure; the examples of the AWS documentation are its tests.
-import { createHash, createHmac } from 'node:crypto'
+import { createHmac, hash } from 'node:crypto'
 
 export const ALGORITHM = 'AWS4-HMAC-SHA256'
 
@@ -37,6 +37,7 @@ export function encodeStrictly(text: string): string {
 
 /** A decoded path encoded once, slashes kept. S3 signs it so, where other services encode twice (pitfall 14). */
 export function canonicalPath(decodedPath: string): string {
+  if (/^[\w.~/-]*$/.test(decodedPath)) return decodedPath
   return decodedPath.split('/').map(encodeStrictly).join('/')
 }
 
@@ -55,17 +56,21 @@ export function canonicalQuery(pairs: Iterable<readonly [name: string, value: st
 
 /** A header value as it is signed: trimmed, inner runs of spaces collapsed. */
 export function canonicalHeaderValue(value: string): string {
+  if (!/[ \t]{2}|\t|^ | $/.test(value)) return value
   // Not trim(): it would take a byte 0xa0, which ends many a UTF-8 character, for a space.
   return value.replace(/[ \t]+/g, ' ').replace(/^ | $/g, '')
 }
 
 /** The canonical request. */
 export function canonicalRequest(parts: SignedParts): string {
-  const lines = parts.headers.map(([name, value]) => `${name}:${canonicalHeaderValue(value)}\n`)
-  const names = parts.headers.map(([name]) => name).join(';')
-  return [parts.method, parts.path, parts.query, lines.join(''), names, parts.payloadHash].join(
-    '\n',
-  )
+  const { method, path, query, payloadHash } = parts
+  let lines = ''
+  let names = ''
+  for (const [name, value] of parts.headers) {
+    lines += `${name}:${canonicalHeaderValue(value)}\n`
+    names += names === '' ? name : `;${name}`
+  }
+  return `${method}\n${path}\n${query}\n${lines}\n${names}\n${payloadHash}`
 }
 
 /** `date/region/service/aws4_request`. */
@@ -75,7 +80,7 @@ export function nameScope(scope: Scope): string {
 
 /** The string that the key signs. `time` is YYYYMMDDTHHMMSSZ. */
 export function stringToSign(time: string, scope: Scope, canonical: string): string {
-  return [ALGORITHM, time, nameScope(scope), sha256Hex(Buffer.from(canonical, 'latin1'))].join('\n')
+  return `${ALGORITHM}\n${time}\n${nameScope(scope)}\n${sha256Hex(Buffer.from(canonical, 'latin1'))}`
 }
 
 /** The key that a secret yields for one scope. */
@@ -129,7 +134,7 @@ export function trailerStringToSign(
 
 /** Lower-case hex of the SHA-256. */
 export function sha256Hex(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
+  return hash('sha256', bytes, 'hex')
 }
 
 function hmac(key: string | Uint8Array, text: string): Buffer {

@@ -78,12 +78,11 @@ export function checkAllSigned(
   signedHeaders: readonly string[],
   exempt: readonly string[] = [],
 ): void {
-  const unsigned = Object.keys(rawHeaders).filter(
-    (name) =>
-      (name === 'host' || name.startsWith('x-amz-')) &&
-      !signedHeaders.includes(name) &&
-      !exempt.includes(name),
-  )
+  const unsigned: string[] = []
+  for (const name in rawHeaders) {
+    if (name !== 'host' && !name.startsWith('x-amz-')) continue
+    if (!signedHeaders.includes(name) && !exempt.includes(name)) unsigned.push(name)
+  }
   if (unsigned.length === 0) return
   throw new S3Error(
     'AccessDenied',
@@ -101,24 +100,28 @@ export function verifySignature(
 ): { identity: Identity; seed: ChunkSeed } {
   const { time, scope, signature } = claim
   const key = parts.keys.find(credential.secretAccessKey, scope)
-  const [canonical = '', ...others] = canonicalRequests(request, claim)
+  const { rawPath } = request.address
+  // The path encoded strictly, as it should be signed, then as sent: some clients keep their own escapes.
+  const strict = canonicalPath(percentDecode(rawPath))
+  const canonical = canonicalOf(request, claim, strict)
   const matches = (text: string): boolean =>
     equalInConstantTime(sign(key, stringToSign(time, scope, text)), signature)
-  if (!matches(canonical) && !others.some(matches)) throw describeMismatch(claim, canonical)
+  if (
+    !matches(canonical) &&
+    (strict === rawPath || !matches(canonicalOf(request, claim, rawPath)))
+  ) {
+    throw describeMismatch(claim, canonical)
+  }
   return { identity: credential.identity, seed: { key, time, scope, signature } }
 }
 
-/** The path encoded strictly, as it should be signed, then as sent: some clients keep their own escapes. */
-function canonicalRequests(request: AuthRequest, claim: ClaimV4): string[] {
-  const { rawPath, pairs } = request.address
-  const strict = canonicalPath(percentDecode(rawPath))
-  const query = canonicalQuery(pairs.filter(([name]) => name !== 'X-Amz-Signature'))
+function canonicalOf(request: AuthRequest, claim: ClaimV4, path: string): string {
+  const { pairs } = request.address
+  const query =
+    pairs.length === 0 ? '' : canonicalQuery(pairs.filter(([name]) => name !== 'X-Amz-Signature'))
   const headers = claim.signedHeaders.map((name) => [name, request.rawHeaders[name] ?? ''] as const)
   const { payloadHash } = claim
-  const paths = strict === rawPath ? [strict] : [strict, rawPath]
-  return paths.map((path) =>
-    canonicalRequest({ method: request.method, path, query, headers, payloadHash }),
-  )
+  return canonicalRequest({ method: request.method, path, query, headers, payloadHash })
 }
 
 function describeMismatch(claim: ClaimV4, canonical: string): S3Error {

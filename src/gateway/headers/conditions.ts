@@ -25,12 +25,12 @@ export type ConditionVerdict =
 
 /** Conditions of GET and HEAD. Dates that are none, or lie in the future, are ignored (pitfall 62). */
 export function parseReadConditions(headers: Headers, nowMs: number): ReadConditions {
-  return parse(headers, '', nowMs)
+  return parse(headers, OWN_NAMES, nowMs)
 }
 
 /** Conditions on the source of a copy. */
 export function parseCopySourceConditions(headers: Headers, nowMs: number): ReadConditions {
-  return parse(headers, 'x-amz-copy-source-', nowMs)
+  return parse(headers, SOURCE_NAMES, nowMs)
 }
 
 /** Whether the version may be read. */
@@ -61,16 +61,28 @@ function staleCondition(
     : undefined
 }
 
-function parse(headers: Headers, prefix: string, nowMs: number): ReadConditions {
-  const ifMatch = headers[`${prefix}if-match`]
-  const ifNoneMatch = headers[`${prefix}if-none-match`]
-  const ifModifiedSince = parseHttpDate(headers[`${prefix}if-modified-since`] ?? '')
-  const ifUnmodifiedSince = parseHttpDate(headers[`${prefix}if-unmodified-since`] ?? '')
-  const inFuture = ifModifiedSince !== undefined && ifModifiedSince * 1000 > nowMs
+const OWN_NAMES = namesOf('')
+const SOURCE_NAMES = namesOf('x-amz-copy-source-')
+
+function namesOf(prefix: string) {
   return {
-    ...(ifMatch === undefined ? {} : { ifMatch: parseEtags(ifMatch) }),
-    ...(ifNoneMatch === undefined ? {} : { ifNoneMatch: parseEtags(ifNoneMatch) }),
-    ...(ifModifiedSince === undefined || inFuture ? {} : { ifModifiedSince }),
-    ...(ifUnmodifiedSince === undefined ? {} : { ifUnmodifiedSince }),
+    match: `${prefix}if-match`,
+    noneMatch: `${prefix}if-none-match`,
+    modifiedSince: `${prefix}if-modified-since`,
+    unmodifiedSince: `${prefix}if-unmodified-since`,
   }
+}
+
+function parse(headers: Headers, names: typeof OWN_NAMES, nowMs: number): ReadConditions {
+  const ifMatch = headers[names.match]
+  const ifNoneMatch = headers[names.noneMatch]
+  const ifModifiedSince = parseHttpDate(headers[names.modifiedSince] ?? '')
+  const ifUnmodifiedSince = parseHttpDate(headers[names.unmodifiedSince] ?? '')
+  const inFuture = ifModifiedSince !== undefined && ifModifiedSince * 1000 > nowMs
+  const conditions: ReadConditions = {}
+  if (ifMatch !== undefined) conditions.ifMatch = parseEtags(ifMatch)
+  if (ifNoneMatch !== undefined) conditions.ifNoneMatch = parseEtags(ifNoneMatch)
+  if (ifModifiedSince !== undefined && !inFuture) conditions.ifModifiedSince = ifModifiedSince
+  if (ifUnmodifiedSince !== undefined) conditions.ifUnmodifiedSince = ifUnmodifiedSince
+  return conditions
 }

@@ -15,6 +15,7 @@ const FORMS = [
 
 /** Seconds since 1970; undefined when the text is no date, and a condition on it is then ignored. */
 export function parseHttpDate(text: string): number | undefined {
+  if (text === '') return undefined
   const trimmed = text.trim()
   const form = FORMS.findIndex((pattern) => pattern.test(trimmed))
   if (form < 0) return undefined

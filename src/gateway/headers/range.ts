@@ -25,7 +25,8 @@ export function parseRange(
   bytes: number,
   rangesMax = RANGES_MAX,
 ): RangeAsked {
-  const [, list] = /^bytes=(.*)$/i.exec(header?.trim() ?? '') ?? []
+  if (header === undefined) return { kind: 'whole' }
+  const [, list] = /^bytes=(.*)$/i.exec(header.trim()) ?? []
   // White space is allowed around commas only (RFC 9110 14.1.1).
   const specs = list?.split(/[ \t]*,[ \t]*/) ?? []
   if (specs.length === 0 || specs.length > rangesMax) return { kind: 'whole' }

@@ -2,6 +2,9 @@
 import type { Identity, Query } from '../call.ts'
 import { S3Error } from '../s3-error.ts'
 
+const PREFIX = 'response-'
+const NONE: Readonly<Record<string, string>> = {}
+
 const OVERRIDES: Readonly<Record<string, string>> = {
   'response-content-type': 'content-type',
   'response-content-language': 'content-language',
@@ -12,7 +15,11 @@ const OVERRIDES: Readonly<Record<string, string>> = {
 }
 
 /** The headers that the query asks for. */
-export function parseResponseOverrides(query: Query, identity: Identity): Record<string, string> {
+export function parseResponseOverrides(
+  query: Query,
+  identity: Identity,
+): Readonly<Record<string, string>> {
+  if (!hasOverrides(query)) return NONE
   const asked = Object.keys(OVERRIDES).filter((parameter) => query[parameter])
   if (asked.length > 0 && identity.kind === 'anonymous')
     throw new S3Error(
@@ -23,6 +30,11 @@ export function parseResponseOverrides(query: Query, identity: Identity): Record
   return Object.fromEntries(
     asked.map((parameter) => [OVERRIDES[parameter]!, checked(parameter, query[parameter]!)]),
   )
+}
+
+function hasOverrides(query: Query): boolean {
+  for (const name in query) if (name.startsWith(PREFIX)) return true
+  return false
 }
 
 // Also keeps line breaks out of the head of the answer.

@@ -14,6 +14,8 @@ const HEADER_NAMES: { readonly [Name in keyof Required<SystemHeaders>]: string }
   websiteRedirectLocation: 'x-amz-website-redirect-location',
 }
 
+const NAMES = Object.entries(HEADER_NAMES) as [keyof SystemHeaders, string][]
+
 /** What AWS says of an object that came without a type (pitfall 53). */
 const DEFAULT_CONTENT_TYPE = 'binary/octet-stream'
 
@@ -22,9 +24,9 @@ const REDIRECT_LENGTH_MAX = 2048
 /** The headers of the request that belong to the object; empty ones count as absent. */
 export function parseSystemHeaders(headers: Headers): SystemHeaders {
   const kept: SystemHeaders = {}
-  for (const [property, name] of Object.entries(HEADER_NAMES)) {
+  for (const [property, name] of NAMES) {
     const value = headers[name]
-    if (value) kept[property as keyof SystemHeaders] = value
+    if (value) kept[property] = value
   }
   checkRedirect(kept.websiteRedirectLocation)
   return kept
@@ -44,8 +46,8 @@ function checkRedirect(location: string | undefined): void {
 /** The same headers for an answer. */
 export function systemHeaderFields(kept: SystemHeaders): Record<string, string> {
   const fields: Record<string, string> = { 'content-type': DEFAULT_CONTENT_TYPE }
-  for (const [property, name] of Object.entries(HEADER_NAMES)) {
-    const value = kept[property as keyof SystemHeaders]
+  for (const [property, name] of NAMES) {
+    const value = kept[property]
     if (value !== undefined) fields[name] = headerBytes(value)
   }
   return fields
@@ -53,5 +55,5 @@ export function systemHeaderFields(kept: SystemHeaders): Record<string, string> 
 
 // Node writes one byte per character: the UTF-8 that came in goes out again.
 function headerBytes(value: string): string {
-  return Buffer.from(value).toString('latin1')
+  return /^[\t -~]*$/.test(value) ? value : Buffer.from(value).toString('latin1')
 }

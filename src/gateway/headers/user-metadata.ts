@@ -5,6 +5,7 @@ import { decodeWords, encodeWords } from './encoded-words.ts'
 
 const PREFIX = 'x-amz-meta-'
 const BYTES_MAX = 2048
+const NONE: Readonly<Record<string, string>> = {}
 
 /** Names without their prefix, values without outer spaces. Words of RFC 2047 are decoded, as on AWS. */
 export function parseUserMetadata(headers: Headers): Record<string, string> {
@@ -28,8 +29,9 @@ export function parseUserMetadata(headers: Headers): Record<string, string> {
 /** The headers that show the metadata, and how many entries no header can show. */
 export function userMetadataHeaders(
   metadata: Readonly<Record<string, string>>,
-): Record<string, string> {
+): Readonly<Record<string, string>> {
   const all = Object.entries(metadata)
+  if (all.length === 0) return NONE
   const shown = all.filter(([name, value]) => isToken(name) && isPrintable(value))
   const missing = all.length - shown.length
   return Object.fromEntries([

@@ -41,10 +41,11 @@ export async function planRead(call: Call): Promise<ReadPlan> {
   if (verdict.kind === 'not-modified')
     return { kind: 'not-modified', headers: describeUnmodified(bucket, version) }
   const selection = await selectBytes(call, object)
-  const described = { ...describeObject(bucket, version), ...overrides }
+  const described = Object.assign(describeObject(bucket, version), overrides)
   if (selection.kind === 'bytes') {
-    const all = { ...described, ...selection.headers }
-    return { ...selection, kind: 'send', object, customerKey, headers: all }
+    const { status, range, bytes, unchecked } = selection
+    const all = Object.assign(described, selection.headers)
+    return { kind: 'send', status, headers: all, object, customerKey, range, bytes, unchecked }
   }
   const contentType = described['content-type'] ?? 'binary/octet-stream'
   const layout = layOutRanges(
@@ -52,6 +53,6 @@ export async function planRead(call: Call): Promise<ReadPlan> {
     { bytes: version.bytes, contentType },
     call.requestId,
   )
-  const all = { ...described, ...layout.headers }
+  const all = Object.assign(described, layout.headers)
   return { kind: 'send-ranges', object, customerKey, status: 206, headers: all, layout }
 }

@@ -1,0 +1,105 @@
+// The loads of `kintsugi bench` against servers of our own: rates, and what they cost in CPU time and memory of all processes.
+import { copyFile, mkdir, readdir, rm } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { realWorld } from '../src/kit/world.ts'
+import { LOADS, type LoadName } from '../src/load/loads.ts'
+import { type LoadResult, runLoads } from '../src/load/run-loads.ts'
+import type { BenchStore } from './bench-stores.ts'
+import { printLine, round } from './measure.ts'
+
+/** One line of the result. */
+export interface LoadRow {
+  store: string
+  load: LoadName
+  /** Of `unit`; bytes are 1e6 of them. */
+  perSecond: number
+  unit: 'requests' | 'MB' | 'keys'
+  p50Ms: number
+  p99Ms: number
+  errors: number
+  seconds: number
+  /** Of all processes of the store. */
+  cpuMsPerRequest: number
+  /** Where bytes are counted: of 1e9 of them. */
+  cpuSecondsPerGigabyte?: number
+  /** Where keys are counted. */
+  cpuMicrosecondsPerKey?: number
+  peakMebibytes: number
+}
+
+export interface LoadsOptions {
+  loads: readonly LoadName[]
+  seconds: number
+  /** Processes that ask. */
+  processes: number
+  /** Where the profile of each load is kept; without it none is made. */
+  profiles?: string
+}
+
+/** Runs the loads one after the other and prints a line each. */
+export async function benchLoads(
+  store: BenchStore,
+  { loads, seconds, processes, profiles }: LoadsOptions,
+): Promise<LoadRow[]> {
+  const rows: LoadRow[] = []
+  const around = async (measure: () => Promise<LoadResult>): Promise<LoadResult> => {
+    store.processes.forgetPeak()
+    const before = store.processes.cost()
+    if (profiles !== undefined) signalAll(store)
+    const result = await measure()
+    const after = store.processes.cost()
+    if (profiles !== undefined) await keepProfiles(store, `${profiles}/${result.load}`)
+    rows.push(rowOf(store.name, result, after.cpuSeconds - before.cpuSeconds, after.peakMebibytes))
+    printLine(describeRow(rows.at(-1)!))
+    return result
+  }
+  await runLoads(
+    [store.endpoint],
+    { loads, seconds, processes },
+    { world: realWorld(), say: () => {}, around: (_endpoint, measure) => around(measure) },
+  )
+  return rows
+}
+
+function rowOf(store: string, result: LoadResult, cpuSeconds: number, peak: number): LoadRow {
+  const { load, perSecond, seconds, requests, errors } = result
+  const { unit } = LOADS[load]
+  const amount = perSecond * seconds
+  return {
+    ...{ store, load, errors, seconds: round(seconds) },
+    perSecond: round(unit === 'bytes' ? perSecond / 1e6 : perSecond),
+    unit: unit === 'bytes' ? 'MB' : unit,
+    ...{ p50Ms: round(result.p50Ms), p99Ms: round(result.p99Ms) },
+    cpuMsPerRequest: round((cpuSeconds * 1000) / requests),
+    ...(unit === 'bytes' ? { cpuSecondsPerGigabyte: round((cpuSeconds * 1e9) / amount) } : {}),
+    ...(unit === 'keys' ? { cpuMicrosecondsPerKey: round((cpuSeconds * 1e6) / amount) } : {}),
+    peakMebibytes: Math.round(peak),
+  }
+}
+
+function describeRow(row: LoadRow): string {
+  const rate = `${row.perSecond.toFixed(0)} ${row.unit}/s`.padStart(18)
+  const cost =
+    row.cpuSecondsPerGigabyte !== undefined
+      ? `${row.cpuSecondsPerGigabyte.toFixed(2)} s of CPU per GB`
+      : row.cpuMicrosecondsPerKey !== undefined
+        ? `${row.cpuMicrosecondsPerKey.toFixed(1)} us of CPU per key`
+        : `${row.cpuMsPerRequest.toFixed(2)} s of CPU per 1,000 requests`
+  const tail = `p99 ${row.p99Ms.toFixed(0)} ms, ${row.peakMebibytes} MiB, ${row.errors} errors`
+  return `load ${row.store.padEnd(9)} ${row.load.padEnd(12)} ${rate}, ${cost}, ${tail}`
+}
+
+function signalAll({ processes }: BenchStore): void {
+  for (const pid of processes.pids()) process.kill(pid, 'SIGUSR2')
+}
+
+/** A profile is written a moment after it was asked for. */
+async function keepProfiles(store: BenchStore, target: string): Promise<void> {
+  signalAll(store)
+  await sleep(1000)
+  await mkdir(target, { recursive: true })
+  for (const name of await readdir(store.profiles)) {
+    await copyFile(`${store.profiles}/${name}`, `${target}/${name}`)
+    await rm(`${store.profiles}/${name}`)
+  }
+}

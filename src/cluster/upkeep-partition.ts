@@ -7,6 +7,7 @@ import type {
   MetaPartitionId,
   OwedBlob,
   PartitionTally,
+  Sending,
 } from '../metadata/contract.ts'
 import { MetadataUnavailable } from '../metadata/unavailable.ts'
 
@@ -76,8 +77,8 @@ export class UpkeepPartition implements MetadataPartition {
     await this.#led.settle()
   }
 
-  async commit<C extends Command>(command: C, isLate?: () => boolean): Promise<AnswerTo<C>> {
-    return await this.#led.commit(command, isLate)
+  async commit<C extends Command>(command: C, sending?: Sending): Promise<AnswerTo<C>> {
+    return await this.#led.commit(command, sending)
   }
 
   async findBlob(...of: Parameters<Led['findBlob']>): ReturnType<Led['findBlob']> {

@@ -18,7 +18,7 @@ export function confirmedPartition(
     ...queries,
     id: partition.id,
     tally: partition.tally,
-    commit: (command, isLate) => partition.commit(command, isLate),
+    commit: (command, sending) => partition.commit(command, sending),
     judgeBlobs: (...of) => partition.judgeBlobs(...of),
     forgetExpired: () => partition.forgetExpired(),
   }

@@ -408,7 +408,15 @@ export interface ReachablePartition extends Queries {
    * Resolves once the outcome is durable on the commit quorum. Throws MetadataUnavailable when it can not be
    * known whether the command was done (its commandId may be sent again); its `lateEnd` tells, where it goes on.
    */
-  commit<C extends Command>(command: C): Promise<AnswerTo<C>>
+  commit<C extends Command>(command: C, sending?: Pick<Sending, 'isFirst'>): Promise<AnswerTo<C>>
+}
+
+/** What is known of a command when it comes. */
+export interface Sending {
+  /** Its id was made for it just now and nobody has sent it before: whether it was done already need not be looked up. */
+  isFirst?: boolean | undefined
+  /** Once it says so nothing is appended for the command: MetadataUnavailable. */
+  isLate?: (() => boolean) | undefined
 }
 
 /** What whoever leads a partition says of a blob that may be an orphan. */
@@ -423,8 +431,7 @@ export type BlobVerdict =
 export interface MetadataPartition extends ReachablePartition {
   /** Has grown before a command is answered, and before it is durable. */
   readonly tally: PartitionTally
-  /** As that of a ReachablePartition. Once `isLate` says so nothing is appended for the command: MetadataUnavailable. */
-  commit<C extends Command>(command: C, isLate?: () => boolean): Promise<AnswerTo<C>>
+  commit<C extends Command>(command: C, sending?: Sending): Promise<AnswerTo<C>>
   /**
    * As findInOrder(), and for ever, whoever leads: by an entry in the log, after which no blob gets a row that had none and
    * is of the same time or older. Throws when that can not be known.

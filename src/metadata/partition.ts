@@ -2,6 +2,7 @@
 import { prepareDigests } from '../digest/digest.ts'
 import { assert } from '../kit/assert.ts'
 import { compareBytes, kibibytes } from '../kit/bytes.ts'
+import { Deadlines } from '../kit/deadlines.ts'
 import { type Uid, uidTimeMs } from '../kit/uid.ts'
 import type { Clock } from '../kit/world.ts'
 import { refusesQueries } from './commands/bucket-gate.ts'
@@ -23,6 +24,7 @@ import type {
   OwedBlob,
   PartitionTally,
   ScanPage,
+  Sending,
   UploadCensus,
   UploadScan,
   VersionScan,
@@ -97,7 +99,7 @@ export interface PartitionOptions {
 /** How long to wait, and by which clock. */
 export interface Patience {
   ms: number
-  clock: Pick<Clock, 'sleep'>
+  clock: Pick<Clock, 'sleep' | 'monotonicMs'>
 }
 
 /** A partition over its log. The log must be ready to append, and no other partition may append to it. */
@@ -124,6 +126,7 @@ class Partition implements MetadataPartition {
   readonly #pipeline: CommandPipeline
   readonly #admit: (command: Command) => void
   readonly #patience: Patience | undefined
+  readonly #deadlines: Deadlines | undefined
   readonly #blobAgeMsMax: number | undefined
   /** Of those that were given up waiting for, how many are still under way. */
   #late = 0
@@ -143,6 +146,7 @@ class Partition implements MetadataPartition {
     this.id = id
     this.#admit = admit
     this.#patience = patience
+    this.#deadlines = patience && new Deadlines(patience.ms, patience.clock)
     this.#blobAgeMsMax = blobAgeMsMax
     this.#rows = rows
     this.#kept = kept
@@ -150,9 +154,9 @@ class Partition implements MetadataPartition {
     this.tally = pipeline.tally
   }
 
-  async commit<C extends Command>(command: C, isLate?: () => boolean): Promise<AnswerTo<C>> {
+  async commit<C extends Command>(command: C, sending?: Sending): Promise<AnswerTo<C>> {
     this.#admit(command)
-    return await this.#inTime(this.#pipeline.commit(command, isLate))
+    return await this.#inTime(this.#pipeline.commit(command, sending))
   }
 
   forgetExpired(): Promise<number> {
@@ -314,28 +318,21 @@ class Partition implements MetadataPartition {
 
   /** What `work` gives; MetadataUnavailable when it takes too long. It goes on all the same. */
   async #inTime<T>(work: Promise<T>): Promise<T> {
-    if (this.#patience === undefined) return await work
-    const { ms, clock } = this.#patience
-    const done = new AbortController()
-    const late = clock.sleep(ms, done.signal).then(
-      () => this.#giveUpOn(work, ms),
-      () => new Promise<never>(() => {}), // It was in time.
-    )
-    try {
-      return await Promise.race([work, late])
-    } finally {
-      done.abort()
-    }
+    if (this.#deadlines === undefined) return await work
+    return await this.#deadlines.within(work, () => this.#giveUpOn(work))
   }
 
-  #giveUpOn(work: Promise<unknown>, ms: number): never {
+  #giveUpOn(work: Promise<unknown>): never {
     this.#late += 1
     const end = (): void => {
       this.#late -= 1
     }
     work.then(end, end)
-    throw new MetadataUnavailable(`metadata partition ${this.id} did not go on for ${ms} ms`, {
-      lateEnd: work,
-    })
+    throw new MetadataUnavailable(
+      `metadata partition ${this.id} did not go on for ${this.#patience?.ms} ms`,
+      {
+        lateEnd: work,
+      },
+    )
   }
 }

@@ -44,8 +44,12 @@ export class MetadataClient {
   ): Promise<AnswerTo<C>> {
     const { metadata } = this.route(bucket, key)
     const commandId = newUid(this.#parts.world)
+    let isFirst = true
     return this.ask(bucket, async (ref) => {
-      const answer = await metadata.commit(make({ commandId, bucket: ref, key }))
+      const command = make({ commandId, bucket: ref, key })
+      const sent = metadata.commit(command, { isFirst })
+      isFirst = false
+      const answer = await sent
       return answer.kind === 'bucket-gone' ? 'bucket-gone' : answer
     })
   }

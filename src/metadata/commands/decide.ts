@@ -1,7 +1,7 @@
 // From a command to its decision: the table of rules, and what makes every command idempotent.
 import { assert } from '../../kit/assert.ts'
 import { uidTimeMs } from '../../kit/uid.ts'
-import type { AnswerTo, Command } from '../contract.ts'
+import type { AnswerTo, Command, Sending } from '../contract.ts'
 import { type DoneCommand, decodeAnswerRow } from '../rows/answer-row.ts'
 import { answerKey } from '../rows/keys.ts'
 import { MetadataUnavailable } from '../unavailable.ts'
@@ -15,6 +15,7 @@ import { deleteObject } from './delete-object.ts'
 import { dropBucket } from './drop-bucket.ts'
 import { editVersion } from './edit-version.ts'
 import { forgetGarbage } from './forget-garbage.ts'
+import { rowsOfKey } from './key-state.ts'
 import { moveBlob } from './move-blob.ts'
 import { refuseJudged } from './new-blobs.ts'
 import { putObject } from './put-object.ts'
@@ -46,15 +47,24 @@ const rules: { [Kind in Command['kind']]: Rule<Kind> } = {
  */
 export const COMMAND_AGE_MS_MAX = 5 * 60 * 1000
 
-/** Decides a command: a batch and an answer, or the answer that it had before. */
+/** Keys of rows at which a command surely looks. */
+export function rowsToRead(command: Command): Uint8Array[] {
+  return 'key' in command && command.kind !== 'put-part' ? rowsOfKey(command) : []
+}
+
+/**
+ * Decides a command: a batch and an answer, or the answer that it had before. `isFirst`: it surely was not done before.
+ */
 export async function decide<C extends Command>(
   command: C,
   context: Context,
+  { isFirst = false }: Pick<Sending, 'isFirst'> = {},
 ): Promise<Decision<AnswerTo<C>>> {
   // TypeScript does not see that the rule of a kind takes commands of that kind.
   const rule = rules[command.kind] as unknown as Rule<C['kind']>
   const typed = command as unknown as Parameters<typeof rule.decide>[0]
-  if (!rule.repeat) {
+  if (!rule.repeat || isFirst) {
+    if (rule.repeat) refuseOld(command, context.nowMs)
     refuseJudged(command, context)
     return (await rule.decide(typed, context)) as Decision<AnswerTo<C>>
   }

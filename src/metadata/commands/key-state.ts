@@ -3,7 +3,7 @@ import { assert } from '../../kit/assert.ts'
 import type { RowBatch } from '../log/contract.ts'
 import { type BucketId, type BucketRef, isDeleteMarker, type ObjectVersion } from '../records.ts'
 import { decodeHeadRow, encodeHeadRow, type Head } from '../rows/head-row.ts'
-import { currentKey, markerKey } from '../rows/keys.ts'
+import { bucketKey, currentKey, markerKey } from '../rows/keys.ts'
 import { refusesCommands } from './bucket-gate.ts'
 import type { View } from './decision.ts'
 
@@ -18,6 +18,13 @@ export interface KeyState extends Place {
   head: Head | undefined
   /** The latest version, when it is an object: a delete marker counts as absent. */
   current: ObjectVersion | undefined
+}
+
+/** Keys of the rows that readKey() reads. */
+export function rowsOfKey(command: { bucket: BucketRef; key: string }): Uint8Array[] {
+  const { id } = command.bucket
+  const key = Buffer.from(command.key)
+  return [bucketKey(id), currentKey(id, key), markerKey(id, key)]
 }
 
 /** Looks at a key; 'bucket-gone' when the bucket takes no commands, or the command knows an old state of it. */

@@ -2,13 +2,13 @@
 // A command is decided on top of those still on their way to the disk, and answered when it is durable itself.
 import { Semaphore } from '../../kit/semaphore.ts'
 import type { Clock } from '../../kit/world.ts'
-import type { AnswerTo, Command } from '../contract.ts'
+import type { AnswerTo, Command, Sending } from '../contract.ts'
 import type { PartitionLog, RowBatch } from '../log/contract.ts'
 import { decodeClockRow, encodeClockRow } from '../rows/clock-row.ts'
 import { decodeJudgedRow, encodeJudgedRow } from '../rows/judged-row.ts'
 import { CLOCK_KEY, JUDGED_KEY } from '../rows/keys.ts'
 import { MetadataUnavailable } from '../unavailable.ts'
-import { decide } from './decide.ts'
+import { decide, rowsToRead } from './decide.ts'
 import type { Context, Decision, GarbagePolicy, View } from './decision.ts'
 import { nextTime } from './log-time.ts'
 import { PendingRows } from './pending-rows.ts'
@@ -79,16 +79,20 @@ export class CommandPipeline {
     this.#turn = new Semaphore(1, { maxWaiting: options.pendingMax })
   }
 
-  /** Decides, appends, and answers once that is durable. Appends nothing for a command once `isLate` says so. */
-  async commit<C extends Command>(command: C, isLate?: () => boolean): Promise<AnswerTo<C>> {
+  /** Decides, appends, and answers once that is durable. */
+  async commit<C extends Command>(command: C, sending: Sending = {}): Promise<AnswerTo<C>> {
     await this.#places.acquire()
     try {
+      let { isFirst } = sending
       for (;;) {
-        const { decision, fate } = await this.#decideInTurn(command, isLate)
+        const { decision, fate } = await this.#decideInTurn(command, { ...sending, isFirst })
         // A refusal waits as well: it may rest on a write that is not durable yet.
         const failure = await fate
         if (failure) throw unavailable(failure)
-        if (decision.kind === 'more') continue
+        if (decision.kind === 'more') {
+          isFirst = false
+          continue
+        }
         // Nothing of its own in the log makes sure that somebody else does not know better.
         if (decision.batch.length === 0) await this.#parts.log.confirm?.().catch(unconfirmed)
         return decision.answer
@@ -144,13 +148,16 @@ export class CommandPipeline {
 
   async #decideInTurn<C extends Command>(
     command: C,
-    isLate?: () => boolean,
+    { isFirst, isLate }: Sending,
   ): Promise<{ decision: Decision<AnswerTo<C>>; fate: Fate }> {
+    // While it waits for its turn, in which others wait for it.
+    const warm = this.#parts.log.rows.warm?.(rowsToRead(command))
     await this.#turn.acquire()
     try {
+      await warm
       if (this.#failure) throw unavailable(this.#failure)
       const context = this.#newContext()
-      const decision = await decide(command, context)
+      const decision = await decide(command, context, { isFirst })
       const swept = await this.#sweepSometimes(context)
       const isOver = decision.batch.length > 0 && isLate?.() === true
       // What was swept is not looked at again.

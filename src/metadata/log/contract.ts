@@ -35,6 +35,11 @@ export interface RowCursor {
  */
 export interface RowReader {
   get(key: Uint8Array): Promise<Uint8Array | undefined>
+  /**
+   * Resolves when rows that somebody is about to read are at hand; undefined when they are. It may forget them again, and
+   * never rejects. Absent where nothing is kept at hand.
+   */
+  warm?(keys: readonly Uint8Array[]): Promise<void> | undefined
   scan(range: RowRange): RowCursor
 }
 

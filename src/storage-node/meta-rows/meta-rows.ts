@@ -1,13 +1,13 @@
 // The rows of all metadata replicas on one drive, in one LevelDB that is only a cache of the log:
 // every value carries a checksum of key and value, and no write is durable before checkpoint().
 // Layout: docs/formats/metadata-log.md.
-import type { AbstractBatchOperation } from 'abstract-level'
 import { xxh64 } from '../../digest/xxh64.ts'
 import { assert } from '../../kit/assert.ts'
 import { asBuffer, kibibytes } from '../../kit/bytes.ts'
 import type { RowBatch } from '../../metadata/log/contract.ts'
 import type { BytesLevel } from '../drive-lock.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
+import { GatheredChanges, GatheredReads, type LevelChange, type Run } from './gathered.ts'
 import {
   applyStatus,
   decodeMarker,
@@ -54,21 +54,24 @@ const PARTITION_BYTES = 2
 // Above every key that is in use.
 const UNUSED_RANGE = [Buffer.from('fffffffe', 'hex'), Buffer.from('ffffffff', 'hex')] as const
 
-type Operation = AbstractBatchOperation<BytesLevel, Uint8Array, Uint8Array>
-
 /** Rows of one drive. */
 export class MetaRows {
   readonly #level: BytesLevel
   readonly #drive: MetaDrive
+  readonly #reads: GatheredReads
+  readonly #changes: GatheredChanges
 
   constructor(level: BytesLevel, drive: MetaDrive) {
     this.#level = level
     this.#drive = drive
+    const run: Run = (operation) => drive.run(operation)
+    this.#reads = new GatheredReads(level, run)
+    this.#changes = new GatheredChanges(level, run)
   }
 
   async get(partition: number, key: Uint8Array): Promise<RowRead> {
     const full = rowKey(partition, key)
-    const stored = await this.#drive.run(() => this.#read(full))
+    const stored = await this.#reads.get(full)
     if (stored === undefined) return { kind: 'missing' }
     if (stored instanceof Error) return { kind: 'rotten', detail: stored.message }
     const value = openRow(full, stored)
@@ -98,38 +101,26 @@ export class MetaRows {
     }
   }
 
-  /** Applies batches in order, together with how far they lead. */
+  /** Applies batches in order, together with how far they lead. `sealed`: what sealRows() gives for them. */
   async apply(
     partition: number,
     status: ReplicaStatus,
     batches: readonly RowBatch[],
+    sealed: readonly LevelChange[] = sealRows(partition, batches),
   ): Promise<void> {
-    const operations: Operation[] = []
-    for (const batch of batches) {
-      for (const { key, value } of batch) {
-        const full = rowKey(partition, key)
-        operations.push(
-          value === undefined
-            ? { type: 'del', key: full }
-            : { type: 'put', key: full, value: sealRow(full, value) },
-        )
-      }
-    }
-    operations.push(applyStatus(partition, status, sealRow))
-    await this.#drive.run(() => this.#level.batch(operations))
+    await this.#changes.apply([...sealed, applyStatus(partition, status, sealRow)])
   }
 
   /** Takes over rows of another replica as they are stored there: the checksums are the same. */
   async copyIn(partition: number, rows: readonly StoredRow[]): Promise<void> {
-    const operations = rows.map(
-      ({ key, stored }): Operation => ({ type: 'put', key: rowKey(partition, key), value: stored }),
+    await this.#changes.apply(
+      rows.map(({ key, stored }) => ({ type: 'put', key: rowKey(partition, key), value: stored })),
     )
-    await this.#drive.run(() => this.#level.batch(operations))
   }
 
   /** Forgets a partition: first that it was there, then its rows. */
   async clear(partition: number): Promise<void> {
-    await this.#drive.run(() => this.#level.batch([{ type: 'del', key: statusKey(partition) }]))
+    await this.#changes.apply([{ type: 'del', key: statusKey(partition) }])
     await this.#drive.run(() =>
       this.#level.clear({
         gte: rowKey(partition, new Uint8Array()),
@@ -151,7 +142,7 @@ export class MetaRows {
 
   /** The last marker; undefined when there is none or it is rotten. */
   async marker(): Promise<Marker | undefined> {
-    const stored = await this.#drive.run(() => this.#read(MARKER_KEY))
+    const stored = await this.#reads.get(MARKER_KEY)
     if (stored === undefined || stored instanceof Error) return undefined
     const value = openRow(MARKER_KEY, stored)
     return value && decodeMarker(value)
@@ -181,16 +172,22 @@ export class MetaRows {
   async close(): Promise<void> {
     await this.#level.close()
   }
+}
 
-  /** An error of LevelDB is an answer here: another replica has the row. */
-  async #read(key: Uint8Array): Promise<Uint8Array | undefined | Error> {
-    try {
-      return await this.#level.get(key)
-    } catch (error) {
-      if (error instanceof Error) return error
-      throw error
+/** Batches of a partition as rows of LevelDB: the same ones for every replica. */
+export function sealRows(partition: number, batches: readonly RowBatch[]): LevelChange[] {
+  const changes: LevelChange[] = []
+  for (const batch of batches) {
+    for (const { key, value } of batch) {
+      const full = rowKey(partition, key)
+      changes.push(
+        value === undefined
+          ? { type: 'del', key: full }
+          : { type: 'put', key: full, value: sealRow(full, value) },
+      )
     }
   }
+  return changes
 }
 
 /** The value in a stored row, or undefined when it is rotten. */

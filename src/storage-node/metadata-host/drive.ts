@@ -2,11 +2,19 @@
 // that say from where on the log is still needed.
 import { Turns } from '../../kit/turns.ts'
 import type { LogPosition, RowBatch } from '../../metadata/log/contract.ts'
+import type { LevelChange } from '../meta-rows/gathered.ts'
 import type { MetaRows, StoredRow } from '../meta-rows/meta-rows.ts'
 import type { Marker, ReplicaStatus } from '../meta-rows/status.ts'
 import type { DriveLog } from '../metalog/drive-log.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 import { replayReplicas } from './resume-rows.ts'
+
+/** Committed batches of a partition. `sealed`: the same as rows of LevelDB, where they are made for several drives. */
+export interface RowsToApply {
+  batches: readonly RowBatch[]
+  sealed?: readonly LevelChange[]
+  bytes: number
+}
 
 interface HostedReplica {
   incarnation: string
@@ -89,13 +97,9 @@ export class HostDrive {
   }
 
   /** Applies committed batches to the rows. */
-  async apply(
-    partition: number,
-    status: ReplicaStatus,
-    changes: { batches: readonly RowBatch[]; bytes: number },
-  ): Promise<void> {
+  async apply(partition: number, status: ReplicaStatus, changes: RowsToApply): Promise<void> {
     await this.#busyWith(partition, async () => {
-      await this.#rows.apply(partition, status, changes.batches)
+      await this.#rows.apply(partition, status, changes.batches, changes.sealed)
       const replica = this.#replicas.get(partition)
       if (replica?.incarnation === status.incarnation) replica.applied = status.applied
       this.#unmarkedBytes += changes.bytes

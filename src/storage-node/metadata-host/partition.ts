@@ -10,9 +10,10 @@ import { acceptAppend, type ReplicaState } from '../../metadata/log/replica.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
 import type { MetaPartitionState, Replica } from '../../placement/coordinator.ts'
 import { isFull, saysNoSpace } from '../drive.ts'
+import { sealRows } from '../meta-rows/meta-rows.ts'
 import type { ReplicaStatus } from '../meta-rows/status.ts'
 import { Departure } from './departure.ts'
-import type { HostDrive } from './drive.ts'
+import type { HostDrive, RowsToApply } from './drive.ts'
 import { RowCache } from './row-cache.ts'
 
 /** A replica of this partition on a drive of this process. */
@@ -309,8 +310,10 @@ export class HostedPartition {
   async #apply(ready: readonly Pending[]): Promise<void> {
     const { epoch, sequence } = ready.at(-1)!.head
     const applied = { epoch, sequence }
+    const batches = ready.map(({ batch }) => batch)
     const changes = {
-      batches: ready.map(({ batch }) => batch),
+      batches,
+      sealed: sealRows(this.id, batches),
       bytes: ready.reduce((sum, { bytes }) => sum + bytes.length, 0),
     }
     const { members } = this
@@ -321,17 +324,13 @@ export class HostedPartition {
     this.#applying = undefined
     if (this.#stopped !== undefined) return
     this.#applied = applied
-    this.cache.apply(changes.batches)
+    this.cache.apply(batches)
     for (const { head, resolve } of this.#pending.splice(0, ready.length)) {
       resolve({ epoch: head.epoch, sequence: head.sequence })
     }
   }
 
-  async #applyOn(
-    member: Member,
-    applied: LogPosition,
-    changes: { batches: readonly RowBatch[]; bytes: number },
-  ): Promise<void> {
+  async #applyOn(member: Member, applied: LogPosition, changes: RowsToApply): Promise<void> {
     if (!member.readable) return
     const status = { incarnation: member.incarnation, applied }
     try {
@@ -348,11 +347,7 @@ export class HostedPartition {
   }
 
   /** False when there was no room and it is worth trying again: what is applied is applied whole or not at all. */
-  async #applyOnce(
-    member: Member,
-    status: ReplicaStatus,
-    changes: { batches: readonly RowBatch[]; bytes: number },
-  ): Promise<boolean> {
+  async #applyOnce(member: Member, status: ReplicaStatus, changes: RowsToApply): Promise<boolean> {
     try {
       await member.host.apply(this.id, status, changes)
       return true

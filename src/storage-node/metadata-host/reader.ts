@@ -23,11 +23,17 @@ export class HostedRows implements RowReader {
     const readers = this.#readers()
     const { cache } = this.#partition
     const cached = cache.find(key)
-    if (cached !== undefined) return cached.value
-    const { generation } = cache
-    const value = await this.#getFrom(readers, key)
-    cache.keep(key, value, generation)
-    return value
+    return cached ? cached.value : await cache.read(key, () => this.#getFrom(readers, key))
+  }
+
+  warm(keys: readonly Uint8Array[]): Promise<void> | undefined {
+    const cold = keys.filter((key) => this.#partition.cache.find(key) === undefined)
+    return cold.length === 0 ? undefined : this.#warm(cold)
+  }
+
+  /** Whoever reads them in earnest hears of what goes wrong. */
+  async #warm(keys: readonly Uint8Array[]): Promise<void> {
+    await Promise.allSettled(keys.map((key) => this.get(key)))
   }
 
   async #getFrom([first, second]: Member[], key: Uint8Array): Promise<Uint8Array | undefined> {

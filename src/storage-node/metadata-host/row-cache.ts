@@ -1,5 +1,5 @@
 // Rows of one partition that were read a short while ago, as its replicas agreed on them. Exact: every change of the
-// partition passes here before it is answered, and what was read while something was applied is not kept.
+// partition passes here before it is answered, and what was read while it was changed is not kept.
 import { asBuffer, mebibytes } from '../../kit/bytes.ts'
 import type { RowBatch } from '../../metadata/log/contract.ts'
 
@@ -20,16 +20,12 @@ export class RowCache {
   readonly #maxBytes: number
   // A Map lists its keys in the order of insertion: the first is the one not used for longest.
   readonly #entries = new Map<string, Entry>()
+  /** Reads of rows that were not changed since they began. */
+  readonly #underWay = new Map<string, Promise<Uint8Array | undefined>>()
   #bytes = 0
-  #generation = 0
 
   constructor(maxBytes: number = CACHE_BYTES) {
     this.#maxBytes = maxBytes
-  }
-
-  /** Names the state of the rows: keep() takes only what was read in the present one. */
-  get generation(): number {
-    return this.#generation
   }
 
   /** The entry of a key; `value` is undefined when the row is known not to exist. */
@@ -42,17 +38,45 @@ export class RowCache {
     return entry
   }
 
-  /** Keeps what a read gave, unless something was applied since `generation`. */
-  keep(key: Uint8Array, value: Uint8Array | undefined, generation: number): void {
-    if (generation === this.#generation) this.#put(nameOf(key), value)
+  /**
+   * What `read` gives, kept unless the row was changed meanwhile. Whoever asks for it at the same time waits for the same
+   * read, but for one that a change made old.
+   */
+  read(
+    key: Uint8Array,
+    read: () => Promise<Uint8Array | undefined>,
+  ): Promise<Uint8Array | undefined> {
+    const name = nameOf(key)
+    return this.#underWay.get(name) ?? this.#begin(name, read)
+  }
+
+  #begin(
+    name: string,
+    read: () => Promise<Uint8Array | undefined>,
+  ): Promise<Uint8Array | undefined> {
+    const isNewest = (): boolean => this.#underWay.get(name) === reading
+    const reading = read().then(
+      (value) => {
+        if (!isNewest()) return value
+        this.#underWay.delete(name)
+        this.#put(name, value)
+        return value
+      },
+      (error) => {
+        if (isNewest()) this.#underWay.delete(name)
+        throw error
+      },
+    )
+    this.#underWay.set(name, reading)
+    return reading
   }
 
   /** Follows what was applied. Called before anybody is told of it. */
   apply(batches: readonly RowBatch[]): void {
-    this.#generation += 1
     for (const batch of batches) {
       for (const { key, value } of batch) {
         const name = nameOf(key)
+        this.#underWay.delete(name)
         if (this.#entries.has(name)) this.#put(name, value)
       }
     }

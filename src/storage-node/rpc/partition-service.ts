@@ -43,7 +43,7 @@ export class PartitionService implements NodeService {
     const { clock } = this.#parts
     const isLate = (): boolean =>
       context.signal.aborted || clock.monotonicMs() >= context.deadlineMs
-    return this.#answer(partition, context, (led) => led.commit(command, isLate))
+    return this.#answer(partition, context, (led) => led.commit(command, { isLate }))
   }
 
   async #ask(body: Uint8Array, context: RequestContext): Promise<readonly Uint8Array[]> {

@@ -84,13 +84,10 @@ t.test('nothing is appended for a command that is late', async (t) => {
     ...{ kind: 'put-object' as const, bucket, key, version: store.version(etag), conditions: {} },
     commandId: store.uid(),
   })
-  await partition.commit(command('a', '1'), () => false)
+  await partition.commit(command('a', '1'), { isLate: () => false })
   const applied = log.applied.length
   const late = command('b', '2')
-  await t.rejects(
-    partition.commit(late, () => true),
-    MetadataUnavailable,
-  )
+  await t.rejects(partition.commit(late, { isLate: () => true }), MetadataUnavailable)
   t.equal(log.applied.length, applied)
   t.equal((await partition.commit(late)).kind, 'done', 'it may be sent again')
   t.strictSame(await store.keys(), ['a', 'b'])
@@ -106,10 +103,7 @@ t.test('what was swept on the way of a late command is forgotten all the same', 
     ...{ kind: 'put-object' as const, bucket, key: 'late', version: store.version('l') },
     ...{ conditions: {}, commandId: store.uid() },
   }
-  await t.rejects(
-    partition.commit(late, () => true),
-    MetadataUnavailable,
-  )
+  await t.rejects(partition.commit(late, { isLate: () => true }), MetadataUnavailable)
   await partition.settle()
   const isLeft = log.ofKind(KeyKind.Answer).some(({ key }) => expired!.key === key)
   t.notOk(isLeft)

@@ -1,7 +1,21 @@
 // The cache of rows against a slow twin: it may forget, it may never be wrong.
 import fc from 'fast-check'
 import t from 'tap'
+import type { RowChange } from '../../../src/metadata/log/contract.ts'
 import { RowCache } from '../../../src/storage-node/metadata-host/row-cache.ts'
+
+/** A read that ends when a test says so. */
+function openRead(): { read: () => Promise<Buffer | undefined>; end: (row?: Buffer) => void } {
+  let end = (_?: Buffer): void => {}
+  const ended = new Promise<Buffer | undefined>((resolve) => {
+    end = resolve
+  })
+  return { read: () => ended, end }
+}
+
+function keep(cache: RowCache, key: string, row: Buffer | undefined): Promise<unknown> {
+  return cache.read(bytes(key), async () => row)
+}
 
 function bytes(text: string): Buffer {
   return Buffer.from(text)
@@ -10,8 +24,8 @@ function bytes(text: string): Buffer {
 t.test('what was kept is found, missing rows included', async (t) => {
   const cache = new RowCache()
   t.equal(cache.find(bytes('a')), undefined)
-  cache.keep(bytes('a'), bytes('1'), cache.generation)
-  cache.keep(bytes('b'), undefined, cache.generation)
+  await keep(cache, 'a', bytes('1'))
+  await keep(cache, 'b', undefined)
   t.same(cache.find(bytes('a'))!.value, Uint8Array.from(bytes('1')))
   t.ok(cache.find(bytes('b')), 'known not to exist')
   t.equal(cache.find(bytes('b'))!.value, undefined)
@@ -19,8 +33,10 @@ t.test('what was kept is found, missing rows included', async (t) => {
 
 t.test('a change is followed, and what was read before it is not kept after it', async (t) => {
   const cache = new RowCache()
-  const { generation } = cache
-  cache.keep(bytes('a'), bytes('1'), generation)
+  await keep(cache, 'a', bytes('1'))
+  const late = openRead()
+  const other = openRead()
+  const reads = [cache.read(bytes('c'), late.read), cache.read(bytes('d'), other.read)]
   cache.apply([
     [
       { key: bytes('a'), value: bytes('2') },
@@ -28,22 +44,53 @@ t.test('a change is followed, and what was read before it is not kept after it',
     ],
   ])
   t.same(cache.find(bytes('a'))!.value, Uint8Array.from(bytes('2')))
-  t.equal(cache.find(bytes('c')), undefined, 'nobody read it yet')
-  cache.keep(bytes('c'), bytes('old'), generation)
+  t.equal(cache.find(bytes('c')), undefined, 'nobody has read it')
+  late.end(bytes('old'))
+  other.end(bytes('4'))
+  t.same(await Promise.all(reads), [bytes('old'), bytes('4')])
   t.equal(cache.find(bytes('c')), undefined, 'an older read')
+  t.same(cache.find(bytes('d'))!.value, Uint8Array.from(bytes('4')), 'nothing changed it')
   cache.apply([[{ key: bytes('a'), value: undefined }]])
   t.equal(cache.find(bytes('a'))!.value, undefined)
+})
+
+t.test(
+  'a row is read once for all who ask, but not for those who come after a change',
+  async (t) => {
+    const cache = new RowCache()
+    const first = openRead()
+    const early = [1, 2].map(() => cache.read(bytes('a'), first.read))
+    cache.apply([[{ key: bytes('a'), value: bytes('new') }]])
+    const second = openRead()
+    const after = cache.read(bytes('a'), second.read)
+    second.end(bytes('new'))
+    t.same(await after, bytes('new'))
+    first.end(bytes('old'))
+    t.same(await Promise.all(early), [bytes('old'), bytes('old')])
+    t.same(cache.find(bytes('a'))!.value, Uint8Array.from(bytes('new')))
+  },
+)
+
+t.test('a read that fails is not kept, and the next one begins anew', async (t) => {
+  const cache = new RowCache()
+  const broken = async (): Promise<never> => {
+    throw new Error('no drive')
+  }
+  await t.rejects(cache.read(bytes('a'), broken), { message: 'no drive' })
+  t.equal(cache.find(bytes('a')), undefined)
+  await keep(cache, 'a', bytes('1'))
+  t.ok(cache.find(bytes('a')))
 })
 
 t.test('rows not used for longest go first, and rows that are too large never come', async (t) => {
   const cache = new RowCache(3 * 201)
   const row = Buffer.alloc(100)
-  for (const key of ['a', 'b', 'c']) cache.keep(bytes(key), row, cache.generation)
+  for (const key of ['a', 'b', 'c']) await keep(cache, key, row)
   cache.find(bytes('a'))
-  cache.keep(bytes('d'), row, cache.generation)
+  await keep(cache, 'd', row)
   t.ok(cache.find(bytes('a')))
   t.equal(cache.find(bytes('b')), undefined)
-  cache.keep(bytes('e'), Buffer.alloc(10_000), cache.generation)
+  await keep(cache, 'e', Buffer.alloc(10_000))
   t.equal(cache.find(bytes('e')), undefined)
   t.ok(cache.find(bytes('d')), 'and push nothing out')
 })
@@ -53,29 +100,39 @@ t.test('over any history it says what the rows are, or nothing', async (t) => {
   const value = fc.option(fc.constantFrom('1', '22', '333'), { nil: undefined })
   const step = fc.oneof(
     fc.record({ kind: fc.constant('read' as const), key }),
+    fc.record({ kind: fc.constant('end' as const), which: fc.nat(3) }),
     fc.record({ kind: fc.constant('change' as const), key, value }),
-    fc.record({ kind: fc.constant('late read' as const), key, changed: key, value }),
   )
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       const cache = new RowCache(450)
       const rows = new Map<string, string | undefined>()
-      const change = (name: string, text: string | undefined): void => {
-        rows.set(name, text)
-        cache.apply([[{ key: bytes(name), value: text === undefined ? undefined : bytes(text) }]])
+      const underWay: (() => void)[] = []
+      const answers: Promise<boolean>[] = []
+      const look = async (name: string): Promise<boolean> => {
+        // Anything that it was since the read was asked for.
+        const right = new Set([rows.get(name)])
+        changed.push((which, text) => which === name && right.add(text))
+        const answer = await cache.read(bytes(name), () => {
+          const { read, end } = openRead()
+          const text = rows.get(name)
+          underWay.push(() => end(text === undefined ? undefined : bytes(text)))
+          return read()
+        })
+        return right.has(answer && Buffer.from(answer).toString())
       }
-      const read = (name: string): Buffer | undefined => {
-        const text = rows.get(name)
-        return text === undefined ? undefined : bytes(text)
-      }
+      const changed: ((name: string, text: string | undefined) => unknown)[] = []
       for (const each of steps) {
-        const { generation } = cache
-        if (each.kind === 'change') change(each.key, each.value)
-        if (each.kind === 'read') cache.keep(bytes(each.key), read(each.key), generation)
-        if (each.kind === 'late read') {
-          const before = read(each.key)
-          change(each.changed, each.value)
-          cache.keep(bytes(each.key), before, generation)
+        if (each.kind === 'change') {
+          rows.set(each.key, each.value)
+          for (const hear of changed) hear(each.key, each.value)
+          const row = each.value === undefined ? undefined : bytes(each.value)
+          cache.apply([[{ key: bytes(each.key), value: row } as RowChange]])
+        }
+        if (each.kind === 'read') answers.push(look(each.key))
+        if (each.kind === 'end') {
+          underWay.splice(each.which, 1)[0]?.()
+          await new Promise((resolve) => setImmediate(resolve))
         }
         for (const name of ['a', 'b', 'c', 'd']) {
           const found = cache.find(bytes(name))
@@ -83,7 +140,8 @@ t.test('over any history it says what the rows are, or nothing', async (t) => {
           if (found && text !== rows.get(name)) return false
         }
       }
-      return true
+      for (const end of underWay) end()
+      return (await Promise.all(answers)).every((isRight) => isRight)
     }),
   )
   t.pass()

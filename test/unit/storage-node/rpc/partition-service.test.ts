@@ -58,15 +58,15 @@ t.test('a partition that is not led here is elsewhere', async (t) => {
 t.test('a command is late when its deadline is over, or its asker has gone', async (t) => {
   const found: boolean[] = []
   const { commit, clock, gone } = serve({
-    commit: async (_command, isLate) => {
-      found.push(isLate!())
+    commit: async (_command, sending) => {
+      found.push(sending!.isLate!())
       clock.ms = 999
-      found.push(isLate!())
+      found.push(sending!.isLate!())
       clock.ms = 1000
-      found.push(isLate!())
+      found.push(sending!.isLate!())
       clock.ms = 0
       gone.abort(new NodeRefused('gone', 'late'))
-      found.push(isLate!())
+      found.push(sending!.isLate!())
       return { kind: 'done' } as never
     },
   })

@@ -1,0 +1,151 @@
+// Reads and changes of one LevelDB, gathered: what comes while a call is under way goes into the next one together.
+// A call is a trip to another thread and back, which costs more than most of what is done there.
+import { mebibytes } from '../../kit/bytes.ts'
+import { Overloaded } from '../../kit/semaphore.ts'
+import type { BytesLevel } from '../drive-lock.ts'
+
+/** What LevelDB has under a key, or why it could not say. */
+export type Stored = Uint8Array | undefined | Error
+
+/** A change as LevelDB takes it. */
+export type LevelChange =
+  | { type: 'put'; key: Uint8Array; value: Uint8Array }
+  | { type: 'del'; key: Uint8Array }
+
+// Two: a row that comes from the disk does not keep all others waiting.
+const READS_UNDER_WAY = 2
+const KEYS_AT_ONCE = 128
+const BYTES_AT_ONCE = mebibytes(4)
+const WAITING_MAX = 10_000
+
+interface Waiting<Asked, Answer> {
+  asked: Asked
+  resolve: (answer: Answer) => void
+  reject: (error: unknown) => void
+}
+
+/** How calls are made on a drive. */
+export type Run = <T>(operation: () => Promise<T>) => Promise<T>
+
+/** Reads of single keys. */
+export class GatheredReads {
+  readonly #level: BytesLevel
+  readonly #run: Run
+  readonly #waiting: Waiting<Uint8Array, Stored>[] = []
+  #underWay = 0
+
+  constructor(level: BytesLevel, run: Run) {
+    this.#level = level
+    this.#run = run
+  }
+
+  /** Throws only what the drive throws: an error of LevelDB is an answer. */
+  get(key: Uint8Array): Promise<Stored> {
+    if (this.#waiting.length >= WAITING_MAX) return refuse()
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ asked: key, resolve, reject })
+      if (this.#underWay < READS_UNDER_WAY) void this.#read()
+    })
+  }
+
+  async #read(): Promise<void> {
+    this.#underWay += 1
+    // Callers of the same turn of the event loop share the first call.
+    await Promise.resolve()
+    while (this.#waiting.length > 0) {
+      const group = this.#waiting.splice(0, KEYS_AT_ONCE)
+      try {
+        const found = await this.#run(() => this.#readAll(group.map(({ asked }) => asked)))
+        for (const [at, { resolve }] of group.entries()) resolve(found[at])
+      } catch (error) {
+        for (const { reject } of group) reject(error)
+      }
+    }
+    this.#underWay -= 1
+  }
+
+  async #readAll(keys: Uint8Array[]): Promise<Stored[]> {
+    try {
+      return await this.#level.getMany(keys)
+    } catch {
+      // One of them can not be read: the others can.
+      return await Promise.all(keys.map((key) => this.#readOne(key)))
+    }
+  }
+
+  async #readOne(key: Uint8Array): Promise<Stored> {
+    try {
+      return await this.#level.get(key)
+    } catch (error) {
+      if (error instanceof Error) return error
+      throw error
+    }
+  }
+}
+
+/** Batches of changes, each of them whole or not at all, in the order in which they come. */
+export class GatheredChanges {
+  readonly #level: BytesLevel
+  readonly #run: Run
+  readonly #waiting: Waiting<readonly LevelChange[], void>[] = []
+  #working: Promise<void> = Promise.resolve()
+  #isWorking = false
+
+  constructor(level: BytesLevel, run: Run) {
+    this.#level = level
+    this.#run = run
+  }
+
+  /** Resolves when all of `changes` can be read. Where it throws, none of them or all are done. */
+  apply(changes: readonly LevelChange[]): Promise<void> {
+    if (this.#waiting.length >= WAITING_MAX) return refuse()
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ asked: changes, resolve, reject })
+      if (!this.#isWorking) this.#working = this.#work()
+    })
+  }
+
+  /** Resolves when all that came before has ended, well or not. */
+  async ended(): Promise<void> {
+    await this.#working
+  }
+
+  async #work(): Promise<void> {
+    this.#isWorking = true
+    await Promise.resolve()
+    while (this.#waiting.length > 0) {
+      const group = this.#takeGroup()
+      try {
+        const changes = group.length === 1 ? group[0]!.asked : group.flatMap(({ asked }) => asked)
+        await this.#run(() => this.#level.batch(changes as LevelChange[]))
+        for (const { resolve } of group) resolve()
+      } catch (error) {
+        for (const { reject } of group) reject(error)
+      }
+    }
+    this.#isWorking = false
+  }
+
+  #takeGroup(): Waiting<readonly LevelChange[], void>[] {
+    let bytes = 0
+    let count = 0
+    for (const { asked } of this.#waiting) {
+      bytes += bytesOf(asked)
+      if (count > 0 && bytes > BYTES_AT_ONCE) break
+      count += 1
+    }
+    return this.#waiting.splice(0, count)
+  }
+}
+
+function bytesOf(changes: readonly LevelChange[]): number {
+  let bytes = 0
+  for (const change of changes) {
+    bytes += change.key.length + (change.type === 'put' ? change.value.length : 0)
+  }
+  return bytes
+}
+
+function refuse(): Promise<never> {
+  return Promise.reject(new Overloaded('too many rows of a drive are asked for or changed'))
+}

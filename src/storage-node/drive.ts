@@ -60,6 +60,8 @@ export class Drive {
   readonly #underWay = new Set<(reason: unknown) => void>()
   readonly #listeners = new Set<(cause: unknown) => void>()
   readonly #fullListeners = new Set<() => void>()
+  /** What files are that were synced before. */
+  readonly #synced = new WeakMap<DiskFile, FileStat>()
   #failure: unknown
   #closing = false
 
@@ -118,16 +120,14 @@ export class Drive {
    * Runs one disk operation, at most eight at once. Throws DriveUnavailable when the drive is failed, fails or closes
    * while the operation waits or hangs (it may then still be under way), or when it is full. Other errors pass through.
    */
-  async run<T>(operation: () => Promise<T>): Promise<T> {
+  run<T>(operation: () => Promise<T>): Promise<T> {
+    return this.#permits.tryAcquire() ? this.#perform(operation) : this.#runLater(operation)
+  }
+
+  async #runLater<T>(operation: () => Promise<T>): Promise<T> {
     this.#throwIfStopped()
-    if (this.#permits.free > 0 && this.#permits.waiting === 0) await this.#permits.acquire()
-    else await this.#permits.acquire(1, this.#stopped.signal)
-    const done = this.#perform(operation)
-    try {
-      return await this.#untilFailed(done)
-    } catch (error) {
-      throw this.#judge(error)
-    }
+    await this.#permits.acquire(1, this.#stopped.signal)
+    return await this.#perform(operation)
   }
 
   /**
@@ -145,22 +145,49 @@ export class Drive {
     })
   }
 
-  async #perform<T>(operation: () => Promise<T>): Promise<T> {
-    try {
-      this.#throwIfStopped()
-      return await operation()
-    } finally {
-      this.#permits.release()
-    }
+  /** With a permit, which it gives back. One promise for all of it: every request passes here many times. */
+  #perform<T>(operation: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const end = (): void => {
+        this.#permits.release()
+        this.#underWay.delete(reject)
+      }
+      const fail = (error: unknown): void => {
+        end()
+        reject(this.#judge(error))
+      }
+      try {
+        this.#throwIfStopped()
+        this.#underWay.add(reject)
+        operation().then((value) => {
+          end()
+          resolve(value)
+        }, fail)
+      } catch (error) {
+        fail(error)
+      }
+    })
   }
 
-  /** fdatasync; then makes sure that the file still has a name and that the drive is still the one that was opened. */
-  async syncFile(file: DiskFile): Promise<void> {
+  /**
+   * fdatasync; then makes sure that the file still has a name and that the drive is still the one that was opened. `path`:
+   * where the file was made or opened; to find it there says both.
+   */
+  async syncFile(file: DiskFile, path?: string): Promise<void> {
     await this.run(async () => {
       await file.sync().catch((error) => this.#failAndThrow(error))
+      if (path !== undefined && (await this.#isAt(path, file))) return
       const [{ links }] = await Promise.all([file.stat(), this.#checkMarker()])
       if (links === 0) this.#failAndThrow(new Error('a file was removed while it was written'))
     })
+  }
+
+  /** Whether `file` is what lies at `path`, below the directory of the drive. */
+  async #isAt(path: string, file: DiskFile): Promise<boolean> {
+    const known = this.#synced.get(file)
+    const [there, itself] = await Promise.all([this.#world.disk.stat(path), known ?? file.stat()])
+    if (known === undefined) this.#synced.set(file, itself)
+    return there?.inode === itself.inode && there.device === itself.device
   }
 
   /** Makes the entries of a directory durable. */
@@ -267,14 +294,6 @@ export class Drive {
   async #noteIfGone(): Promise<void> {
     // A disk that does not answer is not one that went away.
     this.#failure = (await this.#findGone().catch(() => undefined)) ?? this.#failure
-  }
-
-  #untilFailed<T>(done: Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      this.#underWay.add(reject)
-      const leave = (): boolean => this.#underWay.delete(reject)
-      done.then(resolve, reject).finally(leave)
-    })
   }
 
   #stop(): void {

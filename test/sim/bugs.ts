@@ -22,7 +22,7 @@ export const BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'storage-node/segment/appender.js',
-        text: 'await this.#drive.syncFile(file);',
+        text: 'await this.#drive.syncFile(file, this.#files.pathOf(segment.number));',
         by: '',
       },
     ],
@@ -107,7 +107,7 @@ export const BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'storage-node/metalog/log-file.js',
-        text: 'await this.#drive.syncFile(this.#file);',
+        text: 'await this.#drive.syncFile(this.#file, this.path);',
         by: '',
       },
     ],

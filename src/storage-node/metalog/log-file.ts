@@ -75,7 +75,7 @@ export class LogFile {
     const total = records.reduce((sum, record) => sum + record.length, 0)
     assert(total <= this.free, 'records go where there is room for them')
     await this.#drive.run(() => this.#file.write(records, this.#used))
-    await this.#drive.syncFile(this.#file)
+    await this.#drive.syncFile(this.#file, this.path)
     this.#used += total
   }
 

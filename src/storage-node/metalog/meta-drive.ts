@@ -7,7 +7,8 @@ export interface MetaDrive {
   readonly path: string
   readonly failure: unknown | undefined
   run<T>(operation: () => Promise<T>): Promise<T>
-  syncFile(file: DiskFile): Promise<void>
+  /** `path`: where the file lies, for a cheaper look whether it is still there. */
+  syncFile(file: DiskFile, path?: string): Promise<void>
   syncDirectory(path: string): Promise<void>
   fail(cause: unknown): void
   onFailure(listener: (cause: unknown) => void): () => void

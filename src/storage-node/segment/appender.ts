@@ -175,7 +175,7 @@ export class Appender {
         return 'medium-error'
       }
       // A sync that fails fails the drive: what it lost is not written by another one.
-      await this.#drive.syncFile(file)
+      await this.#drive.syncFile(file, this.#files.pathOf(segment.number))
       return 'written'
     } catch (error) {
       if (isFull(error)) await this.#cutBack(segment)

@@ -30,7 +30,7 @@ export const CLUSTER_BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'storage-node/segment/appender.js',
-        text: 'await this.#drive.syncFile(file);',
+        text: 'await this.#drive.syncFile(file, this.#files.pathOf(segment.number));',
         by: '',
       },
     ],

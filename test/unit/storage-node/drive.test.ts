@@ -186,6 +186,10 @@ t.test('errors of the disk', async (t) => {
 t.test('a file, a directory or a whole drive that is gone or replaced', async (t) => {
   const acts: Record<string, (path: string) => void> = {
     'the file is removed': (path) => rmSync(`${path}/seg/one`),
+    'another file takes its name': (path) => {
+      writeFileSync(`${path}/seg/two`, 'other')
+      renameSync(`${path}/seg/two`, `${path}/seg/one`)
+    },
     'the drive is removed': (path) => rmSync(path, { recursive: true }),
     'the drive is moved away': (path) => renameSync(path, `${path}-moved`),
     'another one takes its place': (path) => {
@@ -195,21 +199,39 @@ t.test('a file, a directory or a whole drive that is gone or replaced', async (t
     },
   }
   for (const [name, act] of Object.entries(acts)) {
-    const root = `${t.testdir()}/${name.length}`
-    mkdirSync(root)
-    await formatDrive(world, root, marker)
-    const drive = await Drive.open(world, root, marker)
-    const file = await world.disk.open(`${root}/seg/one`, 'create')
-    await file.write([Buffer.from('bytes')], 0)
-    await drive.syncFile(file)
-    await drive.checkPresence()
-    act(root)
-    await file.write([Buffer.from('more')], 5)
-    await t.rejects(drive.syncFile(file), DriveUnavailable, name)
-    t.ok(drive.failure)
-    await file.close()
-    await drive.close()
+    for (const isNamed of [true, false]) {
+      const root = `${t.testdir()}/${name.length}`
+      mkdirSync(root)
+      await formatDrive(world, root, marker)
+      const drive = await Drive.open(world, root, marker)
+      const path = `${root}/seg/one`
+      const file = await world.disk.open(path, 'create')
+      await file.write([Buffer.from('bytes')], 0)
+      const sync = (): Promise<void> => drive.syncFile(file, ...(isNamed ? [path] : []))
+      await sync()
+      await sync()
+      await drive.checkPresence()
+      act(root)
+      await file.write([Buffer.from('more')], 5)
+      await t.rejects(sync(), DriveUnavailable, name)
+      t.ok(drive.failure)
+      await file.close()
+      await drive.close()
+    }
   }
+})
+
+t.test('a file that was renamed on its drive is still there', async (t) => {
+  const root = t.testdir()
+  await formatDrive(world, root, marker)
+  const drive = await Drive.open(world, root, marker)
+  const file = await world.disk.open(`${root}/seg/one`, 'create')
+  await drive.syncFile(file, `${root}/seg/one`)
+  renameSync(`${root}/seg/one`, `${root}/seg/two`)
+  await drive.syncFile(file, `${root}/seg/one`)
+  t.notOk(drive.failure)
+  await file.close()
+  await drive.close()
 })
 
 t.test('a drive that is away is known from any file that is missing', async (t) => {

@@ -14,8 +14,8 @@ import { findBucket } from './steps/find-bucket.ts'
 
 const BODY_BYTES_MAX = 2 * 1024 * 1024
 const KEY_BYTES_MAX = 1024
-/** Enough to fill the group commits of a few partitions. */
-const DELETES_AT_ONCE = 32
+/** Enough to fill the group commits of all partitions, few enough that some such requests stay far below their queues. */
+const DELETES_AT_ONCE = 256
 
 export async function deleteObjects(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)

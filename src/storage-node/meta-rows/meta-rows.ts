@@ -177,8 +177,12 @@ export class MetaRows {
 /** Batches of a partition as rows of LevelDB: the same ones for every replica. */
 export function sealRows(partition: number, batches: readonly RowBatch[]): LevelChange[] {
   const changes: LevelChange[] = []
-  for (const batch of batches) {
+  const lastKey = batches.at(-1)?.at(-1)?.key
+  for (const [at, batch] of batches.entries()) {
     for (const { key, value } of batch) {
+      // Each batch ends with the clock of its partition: only the last of them is ever read.
+      const isOverwritten = key === lastKey && at < batches.length - 1
+      if (isOverwritten) continue
       const full = rowKey(partition, key)
       changes.push(
         value === undefined

@@ -20,16 +20,14 @@ export async function* readIncoming(
   options: IncomingOptions,
 ): AsyncGenerator<Uint8Array> {
   options.onStart()
-  // Ending early must not destroy the socket: the refusal has still to go out on it.
-  const chunks = request.iterator({ destroyOnReturn: false })[Symbol.asyncIterator]()
+  const arrivals = new Arrivals(request)
   const watch = new SilenceWatch(options.clock, options.idleMs)
   const { idleMs, bytesPerSecondMin } = options
   let received = 0
   try {
     for (;;) {
-      const next = await watch.during(() => chunks.next())
-      if (next.done === true) break
-      const bytes = next.value as Uint8Array
+      const bytes = arrivals.take() ?? (await watch.during(() => arrivals.next()))
+      if (bytes === undefined) break
       options.onBytes(bytes.length)
       received += bytes.length
       if (bytesPerSecondMin !== undefined)
@@ -40,10 +38,76 @@ export async function* readIncoming(
     throw error instanceof S3Error ? error : new S3Error('IncompleteBody', {}, { cause: error })
   } finally {
     watch.stop()
-    // Not awaited: a read that waits for a silent client would hold it up for ever.
-    void chunks.return?.()
+    arrivals.stop()
   }
   if (!request.complete) throw new S3Error('IncompleteBody')
+}
+
+/** Chunks that may wait before the client is told to wait: they are as long as one read of the socket, 64 KiB. */
+const WAITING_CHUNKS = 2
+
+/**
+ * The chunks of a request as the socket gives them. The stream's own iterator would join those that wait: one more copy of
+ * every byte, and twice the garbage.
+ */
+class Arrivals {
+  readonly #request: IncomingMessage
+  readonly #waiting: Uint8Array[] = []
+  #isPaused = false
+  #ended: { error: unknown } | undefined
+  #wake: (() => void) | undefined
+
+  constructor(request: IncomingMessage) {
+    this.#request = request
+    request.on('data', this.#arrive)
+    request.on('end', () => this.#end(undefined))
+    request.on('error', (error) => this.#end(error))
+    request.on('close', () => this.#end(new Error('the request was broken off')))
+    if (request.readableEnded) this.#end(undefined)
+    else if (request.destroyed) this.#end(new Error('the request was broken off'))
+  }
+
+  /** A chunk that is there already. */
+  take(): Uint8Array | undefined {
+    const chunk = this.#waiting.shift()
+    if (this.#isPaused && this.#waiting.length === 0) {
+      this.#isPaused = false
+      this.#request.resume()
+    }
+    return chunk
+  }
+
+  /** The next chunk; undefined after the last one. Throws when the request breaks off. Called once at a time. */
+  async next(): Promise<Uint8Array | undefined> {
+    if (this.#waiting.length === 0 && this.#ended === undefined) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+    const chunk = this.take()
+    if (chunk === undefined && this.#ended?.error !== undefined) throw this.#ended.error
+    return chunk
+  }
+
+  /** Nothing more is wanted. The socket is left as it is: a refusal has still to go out on it. */
+  stop(): void {
+    this.#request.off('data', this.#arrive)
+    if (this.#ended === undefined) this.#request.pause()
+  }
+
+  readonly #arrive = (chunk: Uint8Array): void => {
+    this.#waiting.push(chunk)
+    if (this.#waiting.length >= WAITING_CHUNKS && !this.#isPaused) {
+      this.#isPaused = true
+      this.#request.pause()
+    }
+    this.#wake?.()
+  }
+
+  #end(error: unknown): void {
+    this.#ended ??= { error }
+    this.#wake?.()
+  }
 }
 
 // One error for all bodies: making one with its stack for each would cost more than the watch itself.

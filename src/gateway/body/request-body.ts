@@ -105,7 +105,7 @@ function openBody(
   let whole = false
   async function* pass(): AsyncGenerator<Uint8Array> {
     let passed = 0
-    for await (const chunk of decode(read(), decoder)) {
+    for await (const chunk of decoder === undefined ? read() : decode(read(), decoder)) {
       checksums.update(chunk)
       passed += chunk.length
       yield chunk
@@ -134,13 +134,9 @@ function decoderFor(
 
 async function* decode(
   chunks: AsyncIterable<Uint8Array>,
-  decoder: AwsChunkedDecoder | undefined,
+  decoder: AwsChunkedDecoder,
 ): AsyncGenerator<Uint8Array> {
-  if (decoder === undefined) {
-    yield* chunks
-    return
-  }
-  for await (const chunk of chunks) yield* decoder.push(chunk)
+  for await (const chunk of chunks) for (const part of decoder.push(chunk)) yield part
   decoder.end()
 }
 

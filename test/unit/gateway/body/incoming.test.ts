@@ -1,18 +1,22 @@
-// Bodies that come slowly, by a clock that only the client's bytes move.
+// Bodies that come slowly, by a clock that only the client's bytes move; and bodies that come faster than they are read.
+import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
+import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { type IncomingOptions, readIncoming } from '../../../../src/gateway/body/incoming.ts'
 
 /** A body whose chunks of 10 bytes are waited for so long, each; what is done with one takes a minute. */
 async function read(waitsMs: number[], options: Partial<IncomingOptions>): Promise<number> {
   let nowMs = 0
-  async function* chunks(): AsyncGenerator<Uint8Array> {
-    for (const waitMs of waitsMs) {
-      nowMs += waitMs
-      yield new Uint8Array(10)
-    }
+  const ignore = (): void => {}
+  const request = Object.assign(new EventEmitter(), { complete: true, pause: ignore })
+  const send = (index: number): void => {
+    if (index === waitsMs.length) return void request.emit('end')
+    nowMs += waitsMs[index]!
+    request.emit('data', new Uint8Array(10))
+    setImmediate(() => send(index + 1))
   }
-  const request = { complete: true, iterator: chunks } as unknown as IncomingMessage
+  setImmediate(() => send(0))
   const clock = {
     now: () => nowMs,
     monotonicMs: () => nowMs,
@@ -20,7 +24,7 @@ async function read(waitsMs: number[], options: Partial<IncomingOptions>): Promi
   }
   const ignored = { onStart: () => {}, onBytes: () => {} }
   let bytes = 0
-  for await (const chunk of readIncoming(request, {
+  for await (const chunk of readIncoming(request as unknown as IncomingMessage, {
     clock,
     idleMs: 1_000,
     ...ignored,
@@ -38,4 +42,53 @@ t.test('a form that trickles is given up, whoever reads it slowly', async (t) =>
   t.equal(await read(new Array(50).fill(100), { bytesPerSecondMin }), 500, 'just fast enough')
   t.equal(await read(new Array(50).fill(900), {}), 500, 'what is no form may')
   await t.rejects(read(new Array(50).fill(200), { bytesPerSecondMin }), { code: 'RequestTimeout' })
+})
+
+/** A request of which the test is the client. */
+function openRequest() {
+  const request = Object.assign(new PassThrough({ highWaterMark: 64 }), { complete: true })
+  const clock = { now: () => 0, monotonicMs: () => 0, sleep: () => new Promise<void>(() => {}) }
+  const options = { clock, idleMs: 1_000, onStart: () => {}, onBytes: () => {} }
+  return { request, body: readIncoming(request as unknown as IncomingMessage, options) }
+}
+
+t.test('a client that is faster than its reader has to wait, and nothing is lost', async (t) => {
+  const { request, body } = openRequest()
+  const sent = Array.from({ length: 40 }, (_, index) => Buffer.alloc(50, index))
+  let isHeldUp = false
+  for (const chunk of sent) isHeldUp = !request.write(chunk) || isHeldUp
+  request.end()
+  const first = await body.next()
+  for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+  t.ok(isHeldUp)
+  t.ok(request.readableLength > 0, 'most of it waits where it came from')
+  const rest: Uint8Array[] = [first.value as Uint8Array]
+  for await (const chunk of body) rest.push(chunk)
+  t.same(Buffer.concat(rest), Buffer.concat(sent))
+})
+
+t.test('a body that breaks off is incomplete, after what came of it', async (t) => {
+  const { request, body } = openRequest()
+  request.write('abc')
+  t.same((await body.next()).value, Buffer.from('abc'))
+  request.destroy()
+  await t.rejects(body.next(), { code: 'IncompleteBody' })
+  const gone = openRequest()
+  gone.request.destroy()
+  await t.rejects(gone.body.next(), { code: 'IncompleteBody' })
+})
+
+t.test('who wants no more leaves the rest to others', async (t) => {
+  const { request, body } = openRequest()
+  request.write('abc')
+  await body.next()
+  await body.return(undefined)
+  request.write('def')
+  t.notOk(request.destroyed)
+  const left: Buffer[] = []
+  request.on('data', (chunk) => left.push(chunk))
+  request.end('ghi')
+  request.resume()
+  await new Promise((resolve) => request.on('end', resolve))
+  t.equal(Buffer.concat(left).toString(), 'defghi')
 })

@@ -14,6 +14,7 @@ export interface Digest {
   digest(): Uint8Array
 }
 
+export { newLongMd5 } from './long-md5.ts'
 export { prepareDigests } from './prepare.ts'
 
 /** A new digest of nothing yet. prepareDigests() must have resolved once before. */

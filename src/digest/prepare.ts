@@ -1,4 +1,5 @@
 // Loads the WebAssembly that digests need, once for the process, so that digests themselves are synchronous.
+import { prepareLongMd5 } from './long-md5.ts'
 import { prepareWasmHashes } from './wasm-hash.ts'
 import { prepareXxh64 } from './xxh64.ts'
 
@@ -6,6 +7,6 @@ let prepared: Promise<void> | undefined
 
 /** Resolves when newDigest() and xxh64() may be used. Calling it again costs nothing. */
 export function prepareDigests(): Promise<void> {
-  prepared ??= Promise.all([prepareWasmHashes(), prepareXxh64()]).then(() => undefined)
+  prepared ??= Promise.all([prepareWasmHashes(), prepareXxh64()]).then(prepareLongMd5)
   return prepared
 }

@@ -1,9 +1,9 @@
 // Before the first byte of an object is encoded: does the fast kernel, on this machine and this
 // engine, compute what the readable one computes?
 import { BLOCK_BYTES, type ErasureCode, MatrixId } from '../kit/erasure-code.ts'
+import { webAssembly } from '../kit/webassembly.ts'
 import { compileJavascript } from './kernels/javascript.ts'
 import type { KernelCompiler } from './kernels/kernel.ts'
-import { webAssembly } from './kernels/webassembly.ts'
 import { type Plan, planEncode, planReconstruct } from './reed-solomon.ts'
 
 /** Small, with two passes, and one more block than a tile has. */

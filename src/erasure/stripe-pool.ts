@@ -3,8 +3,8 @@
 import { assert } from '../kit/assert.ts'
 import { roundUp } from '../kit/bytes.ts'
 import { Semaphore } from '../kit/semaphore.ts'
+import { type WasmMemory, webAssembly } from '../kit/webassembly.ts'
 import type { StripeLayout } from './kernels/kernel.ts'
-import { type WasmMemory, webAssembly } from './kernels/webassembly.ts'
 
 /** Room for one stripe. Whoever acquires it releases it, once. */
 export interface Stripe {

@@ -1,6 +1,7 @@
 // What every kernel looks like from outside.
+
+import type { WasmMemory } from '../../kit/webassembly.ts'
 import type { Plan } from '../reed-solomon.ts'
-import type { WasmMemory } from './webassembly.ts'
 
 /**
  * Carries out one plan over the first `cellBytes` bytes (a multiple of 128) of the cells of a stripe.

@@ -2,11 +2,11 @@
 // stores, nothing else; coefficients and the places of the cells are in the instructions.
 import { assert } from '../../kit/assert.ts'
 import { BLOCK_BYTES } from '../../kit/erasure-code.ts'
+import { type Code, encodeModule, instruction, type WasmFunction } from '../../kit/wasm-module.ts'
+import { webAssembly } from '../../kit/webassembly.ts'
 import type { Plan } from '../reed-solomon.ts'
 import { STRIP_BYTES, STRIPS, stripMasks } from './bit-matrix.ts'
 import type { Kernel, StripeLayout } from './kernel.ts'
-import { type Code, encodeModule, instruction, type WasmFunction } from './wasm-module.ts'
-import { webAssembly } from './webassembly.ts'
 import { type Signal, scheduleXors, type XorSchedule } from './xor-schedule.ts'
 
 /** More results at once only spill registers: there are 16 (performance.md section 1). */

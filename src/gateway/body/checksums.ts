@@ -1,6 +1,6 @@
 // Digests of a body as its bytes pass, and their comparison with what the client claims.
-import { type Digest, type DigestName, newDigest } from '../../digest/digest.ts'
-import { asBuffer } from '../../kit/bytes.ts'
+import { type Digest, type DigestName, newDigest, newLongMd5 } from '../../digest/digest.ts'
+import { asBuffer, mebibytes } from '../../kit/bytes.ts'
 import type { BodyDigests, ChecksumAlgorithm } from '../../objects/object-store.ts'
 import { S3Error } from '../s3-error.ts'
 import type { ChecksumClaim } from './checksum-claim.ts'
@@ -14,6 +14,9 @@ export interface DigestClaims {
   checksum: ChecksumClaim | undefined
 }
 
+/** From here on it pays to digest several bodies together. */
+const LONG_BODY_BYTES = mebibytes(1)
+
 /** Digests of one body. update() every chunk, then finish() once. */
 export class BodyChecksums {
   readonly #claims: DigestClaims
@@ -21,13 +24,16 @@ export class BodyChecksums {
   /** Each is computed once, whoever wants it: MD5 is ETag, Content-MD5 and checksum. */
   readonly #digests = new Map<DigestName, Digest>()
 
-  /** `algorithm` is computed when the client claims no checksum. */
-  constructor(claims: DigestClaims, algorithm: ChecksumAlgorithm) {
+  /** `algorithm` is computed when the client claims no checksum; `bytes`: about how long the body is. */
+  constructor(claims: DigestClaims, algorithm: ChecksumAlgorithm, bytes = 0) {
     this.#claims = claims
     this.#algorithm = claims.checksum?.algorithm ?? algorithm
     const names = new Set<DigestName>(['MD5', this.#algorithm])
     if (claims.sha256 !== undefined) names.add('SHA256')
-    for (const name of names) this.#digests.set(name, newDigest(name))
+    for (const name of names) {
+      const isLongMd5 = name === 'MD5' && bytes >= LONG_BODY_BYTES
+      this.#digests.set(name, isLongMd5 ? newLongMd5() : newDigest(name))
+    }
   }
 
   update(bytes: Uint8Array): void {

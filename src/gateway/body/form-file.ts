@@ -141,7 +141,7 @@ function digestedBody(
   chunks: AsyncIterable<Uint8Array>,
   { claims, checksum }: FormFileOptions,
 ): Body {
-  const checksums = new BodyChecksums(claims, checksum)
+  const checksums = new BodyChecksums(claims, checksum, bytes)
   let whole = false
   async function* digested(): AsyncGenerator<Uint8Array> {
     for await (const chunk of chunks) {

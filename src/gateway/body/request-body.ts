@@ -49,7 +49,7 @@ export function requestBody(head: BodyHead, read: () => AsyncIterable<Uint8Array
     assert(!opened, 'the body of a request is read once')
     const claims = claimsOfBody(head.operation, head.headers, head.payload)
     opened = true
-    const checksums = new BodyChecksums(claims, checksum)
+    const checksums = new BodyChecksums(claims, checksum, shape.bytes)
     return openBody(shape, { claims, checksums, strict: head.strict }, read)
   }
   return {

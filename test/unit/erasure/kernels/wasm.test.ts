@@ -3,9 +3,9 @@
 import t from 'tap'
 import { compileJavascript } from '../../../../src/erasure/kernels/javascript.ts'
 import { compileWasm } from '../../../../src/erasure/kernels/wasm.ts'
-import { webAssembly } from '../../../../src/erasure/kernels/webassembly.ts'
 import { type Plan, planEncode, planReconstruct } from '../../../../src/erasure/reed-solomon.ts'
 import { nameCode } from '../../../../src/kit/erasure-code.ts'
+import { webAssembly } from '../../../../src/kit/webassembly.ts'
 import { code, fill, others } from '../codes.ts'
 
 /** One block, a few, a tile of 2,048 bytes less and more a block, and several tiles and a bit. */

@@ -1,4 +1,4 @@
-// As much of the WebAssembly binary format as kernels need: opcodes, integers, sections.
+// As much of the WebAssembly binary format as the functions need that are made at run time: opcodes, integers, sections.
 // https://webassembly.github.io/spec/core/binary/
 
 /** Bytes of WebAssembly, not yet in a typed array. */
@@ -21,13 +21,26 @@ export const instruction = {
   localSet: (local: number): Code => [0x21, ...unsigned(local)],
   localTee: (local: number): Code => [0x22, ...unsigned(local)],
   i32Const: (value: number): Code => [0x41, ...signed(value)],
+  i32Load: (offset: number): Code => [0x28, BYTE_ALIGNED, ...unsigned(offset)],
   i32Add: [0x6a] as Code,
+  i32Subtract: [0x6b] as Code,
   i32LessUnsigned: [0x49] as Code,
   select: [0x1b] as Code,
   call: (index: number): Code => [0x10, ...unsigned(index)],
   v128Load: (offset: number): Code => [SIMD, 0x00, BYTE_ALIGNED, ...unsigned(offset)],
   v128Store: (offset: number): Code => [SIMD, 0x0b, BYTE_ALIGNED, ...unsigned(offset)],
+  /** Four of the eight 32-bit lanes of the two operands. */
+  v128ShuffleLanes: (...lanes: readonly [number, number, number, number]): Code => [
+    ...[SIMD, 0x0d],
+    ...lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]),
+  ],
+  v128Not: [SIMD, 0x4d] as Code,
+  v128And: [SIMD, 0x4e] as Code,
+  v128Or: [SIMD, 0x50] as Code,
   v128Xor: [SIMD, 0x51] as Code,
+  i32x4ShiftLeft: [SIMD, 0xab, 0x01] as Code,
+  i32x4ShiftRightUnsigned: [SIMD, 0xad, 0x01] as Code,
+  i32x4Add: [SIMD, 0xae, 0x01] as Code,
   /** Runs `body`, then again while the i32 that `condition` leaves is not zero. */
   repeatWhile: (body: Code, condition: Code): Code => [
     0x03,

@@ -1,4 +1,4 @@
-// The part of the engine's WebAssembly interface that this room uses: neither the language nor
+// The part of the engine's WebAssembly interface that is used here: neither the language nor
 // Node's types declare it, only the browser's do.
 
 /** Linear memory. Never grown here, so its buffer is always the same. */

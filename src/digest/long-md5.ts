@@ -1,0 +1,71 @@
+// MD5 of long bodies: with others under way by lanes, else by OpenSSL, which is the faster one for a single stream.
+import { createHash } from 'node:crypto'
+import { Md5Lanes } from './md5-lanes.ts'
+
+/** With fewer under way lanes would stand idle. */
+const OTHERS_LEAST = 2
+
+interface Md5 {
+  update(bytes: Uint8Array): void
+  digest(): Uint8Array
+}
+
+let lanes: Md5Lanes | undefined
+let underWay = 0
+const abandoned = new FinalizationRegistry(() => {
+  underWay -= 1
+})
+
+/** Makes the lanes, where they compute what OpenSSL computes; without them all goes through OpenSSL. */
+export function prepareLongMd5(): void {
+  try {
+    const made = new Md5Lanes()
+    if (agrees(made)) lanes = made
+  } catch {
+    // No SIMD here.
+  }
+}
+
+/** A new MD5 for a body of a MiB and more, with the shape of Digest. */
+export function newLongMd5(): Md5 {
+  const stream = underWay >= OTHERS_LEAST ? lanes?.begin() : undefined
+  const md5 = new CountedMd5(stream ?? createHash('md5'))
+  abandoned.register(md5, undefined, md5)
+  underWay += 1
+  return md5
+}
+
+class CountedMd5 implements Md5 {
+  readonly #md5: Md5
+
+  constructor(md5: Md5) {
+    this.#md5 = md5
+  }
+
+  update(bytes: Uint8Array): void {
+    this.#md5.update(bytes)
+  }
+
+  digest(): Uint8Array {
+    const digest = this.#md5.digest()
+    abandoned.unregister(this)
+    underWay -= 1
+    return digest
+  }
+}
+
+/** Streams of odd lengths, begun and ended one after the other. */
+function agrees(made: Md5Lanes): boolean {
+  const samples = [1_000, 0, 55, 20_000, 64, 3_333].map((bytes) => {
+    return Buffer.alloc(bytes, createHash('sha512').update(String(bytes)).digest())
+  })
+  const streams = samples.map((sample) => {
+    const stream = made.begin()
+    stream?.update(sample)
+    return stream
+  })
+  return streams.every((stream, index) => {
+    const wanted = createHash('md5').update(samples[index]!).digest()
+    return stream !== undefined && wanted.equals(stream.digest())
+  })
+}

@@ -1,7 +1,6 @@
 // The life of every request: recognise, authenticate, permit, run, reply. Errors become S3 errors here and only here.
 import { asBuffer } from '../kit/bytes.ts'
 import type { Log } from '../kit/log.ts'
-import { Semaphore } from '../kit/semaphore.ts'
 import type { World } from '../kit/world.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
 import { CLIENT_GONE, logAccess } from './access-log.ts'
@@ -28,13 +27,14 @@ import { decodeHeaders } from './raw-headers.ts'
 import { type Recognised, recognise } from './recognise.ts'
 import { RequestIds } from './request-ids.ts'
 import { sendReply } from './send-reply.ts'
+import { type Size, sizeOfRequest, type Turn, Turns } from './turns.ts'
 import { errorDocument } from './xml/error-document.ts'
 
 /** Bounds of the pipeline. */
 export interface PipelineLimits {
-  /** Requests that run at once. */
+  /** Requests that run at once; those with large bodies have half of these turns at most. */
   inFlight: number
-  /** Requests that wait for their turn; more are told to slow down. */
+  /** Requests that wait for their turn, small ones and large ones each; more are told to slow down. */
   waiting: number
   /** How long one waits for its turn. */
   waitMs: number
@@ -74,7 +74,7 @@ export class Pipeline {
   closing = false
   readonly #options: PipelineOptions
   readonly #parts: PipelineParts
-  readonly #turns: Semaphore
+  readonly #turns: Turns
   readonly #keys = new SigningKeys()
   readonly #ids: RequestIds
   readonly #hostId: string
@@ -82,7 +82,7 @@ export class Pipeline {
   constructor(options: PipelineOptions, parts: PipelineParts) {
     this.#options = options
     this.#parts = parts
-    this.#turns = new Semaphore(options.limits.inFlight, { maxWaiting: options.limits.waiting })
+    this.#turns = new Turns(options.limits)
     this.#ids = new RequestIds(parts.world.random)
     this.#hostId = asBuffer(parts.world.random.bytes(32)).toString('base64')
   }
@@ -108,14 +108,15 @@ export class Pipeline {
 
   async #serve(passage: Passage): Promise<void> {
     const run = this.#admitAdmin(passage) ?? this.#admitS3(passage)
-    if (!this.#turns.tryAcquire()) await this.#queue(passage)
-    const release = this.#turn()
+    const size = sizeOfRequest(passage.exchange.request.sentHeaders)
+    const turn = this.#turns.tryTake(size) ?? (await this.#queue(passage, size))
     try {
       const reply = await run()
       passage.status = reply.status
-      await this.#send(passage, reply, release)
+      if (reply.body?.kind === 'stream') turn.sends(reply.body.bytes)
+      await this.#send(passage, reply, () => turn.end())
     } finally {
-      release()
+      turn.end()
     }
   }
 
@@ -217,17 +218,8 @@ export class Pipeline {
     )
   }
 
-  /** A turn that was taken; what it returns lets the next one in, and may be called twice. */
-  #turn(): () => void {
-    let taken = true
-    return () => {
-      if (taken) this.#turns.release()
-      taken = false
-    }
-  }
-
   /** Waits until the request may run. */
-  async #queue({ signal }: Passage): Promise<void> {
+  async #queue({ signal }: Passage, size: Size): Promise<Turn> {
     const { clock } = this.#parts.world
     const granted = new AbortController()
     const late = new AbortController()
@@ -236,7 +228,7 @@ export class Pipeline {
       () => undefined, // The turn came, or the wait ended otherwise.
     )
     try {
-      await this.#turns.acquire(1, AbortSignal.any([signal, late.signal]))
+      return await this.#turns.take(size, AbortSignal.any([signal, late.signal]))
     } finally {
       granted.abort()
       await timer

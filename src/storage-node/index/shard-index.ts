@@ -17,6 +17,7 @@ import {
   sealedKey,
   shardKey,
 } from './index-rows.ts'
+import { KnownPlaces } from './known-places.ts'
 
 /** A change of the index. */
 export type IndexChange =
@@ -35,6 +36,7 @@ const SHARDS = { from: Buffer.of(KeyKind.Shard), to: Buffer.of(KeyKind.Shard + 1
 export class ShardIndex {
   readonly #drive: Drive
   readonly #level: BytesLevel
+  readonly #known = new KnownPlaces()
 
   private constructor(drive: Drive, level: BytesLevel) {
     this.#drive = drive
@@ -58,9 +60,16 @@ export class ShardIndex {
 
   /** Where a shard lies. */
   async get(id: ShardId): Promise<ShardRow | undefined> {
+    const known = this.#known.find(id)
+    // A drive that failed says so, whatever is still known of it.
+    if (known !== undefined && this.#drive.failure === undefined) return known
+    const { generation } = this.#known
     const key = shardKey(id)
     const value = await this.#drive.run(() => this.#level.get(key))
-    return value === undefined ? undefined : rowOf(key, value)
+    if (value === undefined) return undefined
+    const row = rowOf(key, value)
+    this.#known.keep(id, row, generation)
+    return row
   }
 
   /** Where shards lie, in the order of `ids`. */
@@ -103,7 +112,13 @@ export class ShardIndex {
   async write(changes: readonly IndexChange[], options: { sync: boolean }): Promise<void> {
     if (changes.length === 0) return
     const operations = changes.map(operationOf)
-    await this.#drive.run(() => this.#level.batch(operations, options as object))
+    const shards = changes.flatMap(shardOf)
+    this.#known.forget(shards)
+    try {
+      await this.#drive.run(() => this.#level.batch(operations, options as object))
+    } finally {
+      this.#known.forget(shards)
+    }
   }
 
   /** Writes everything in memory into tables: what LevelDB's own log says is not needed after it. */
@@ -151,6 +166,12 @@ function operationOf(change: IndexChange): Operation {
   const { remove } = change
   const key = remove.kind === 'shard' ? shardKey(remove.id) : sealedKey(remove.segment)
   return { type: 'del', key }
+}
+
+/** The shard that a change is about, if it is about one. */
+function shardOf(change: IndexChange): ShardId[] {
+  if ('put' in change) return change.put.kind === 'shard' ? [change.put.id] : []
+  return 'remove' in change && change.remove.kind === 'shard' ? [change.remove.id] : []
 }
 
 /** LevelDB drops what it can not read and tells only its own log file (storage.md 7.3). */

@@ -1,9 +1,19 @@
 // HTTP dates: written in the one form of RFC 9110, read in the three that it allows. S3 counts whole seconds.
 // Locks alone have their dates in ISO 8601.
 
+/** Seconds and how they are written: what was written together is read together, and to format a date is dear. */
+const written = new Map<number, string>()
+const WRITTEN_MAX = 1024
+
 /** A time as Last-Modified has it (pitfall 54). */
 export function httpDate(ms: number): string {
-  return new Date(ms).toUTCString()
+  const second = Math.floor(ms / 1000)
+  const known = written.get(second)
+  if (known !== undefined) return known
+  const text = new Date(second * 1000).toUTCString()
+  if (written.size >= WRITTEN_MAX) written.clear()
+  written.set(second, text)
+  return text
 }
 
 // IMF-fixdate, RFC 850, asctime. Date.parse alone takes any number of things for a date.

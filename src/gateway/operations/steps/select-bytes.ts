@@ -1,5 +1,10 @@
 // Which bytes of an object a GET or HEAD asks for: all, a range, several ranges or a part, and the headers that follow.
-import type { ByteRange, ObjectVersion, StoredObject } from '../../../objects/object-store.ts'
+import type {
+  ByteRange,
+  Checksum,
+  ObjectVersion,
+  StoredObject,
+} from '../../../objects/object-store.ts'
 import type { Call } from '../../call.ts'
 import { checksumFields, wantsChecksum } from '../../headers/checksum-headers.ts'
 import { parseHttpDate } from '../../headers/dates.ts'
@@ -36,7 +41,7 @@ function selectRange(call: Call, version: ObjectVersion): Selection {
   if (asked.kind === 'ranges') return asked
   const range = asked.kind === 'range' ? asked.range : { first: 0, last: version.bytes - 1 }
   const checksum = coversAll(range, version) ? version.checksum : undefined
-  return select(call, { range, version, isPart: asked.kind === 'range' }, checksumFields(checksum))
+  return select(call, { range, version, isPart: asked.kind === 'range' }, checksum)
 }
 
 async function selectPart(call: Call, object: StoredObject): Promise<Selection> {
@@ -58,23 +63,23 @@ function partChecksum(
   { strict }: Call,
   part: NonNullable<Awaited<ReturnType<StoredObject['findPart']>>>,
   { bytes, checksum }: ObjectVersion,
-): Record<string, string> {
-  if (part.bytes === bytes && checksum?.type === 'FULL_OBJECT') return checksumFields(checksum)
+): Checksum | undefined {
+  if (part.bytes === bytes && checksum?.type === 'FULL_OBJECT') return checksum
   // AWS shows parts' own values only of COMPOSITE objects.
-  if (!part.checksum || (strict && checksum?.type !== 'COMPOSITE')) return {}
-  return checksumFields({ ...part.checksum, type: checksum?.type ?? 'FULL_OBJECT' })
+  if (!part.checksum || (strict && checksum?.type !== 'COMPOSITE')) return undefined
+  return { ...part.checksum, type: checksum?.type ?? 'FULL_OBJECT' }
 }
 
 /** `known` is the checksum of exactly this range, for clients that want one. */
 function select(
   { headers: sent, strict }: Call,
   { range, version, isPart }: { range: ByteRange; version: ObjectVersion; isPart: boolean },
-  known: Record<string, string>,
+  known: Checksum | undefined,
 ): OneSelection {
   const bytes = range.last - range.first + 1
   const wanted = wantsChecksum(sent)
-  const checksum = wanted ? known : {}
-  const headers: Record<string, string> = { ...checksum, 'content-length': String(bytes) }
+  const headers: Record<string, string> = wanted ? checksumFields(known) : {}
+  headers['content-length'] = String(bytes)
   if (isPart && bytes > 0)
     headers['content-range'] = `bytes ${range.first}-${range.last}/${version.bytes}`
   return {
@@ -83,7 +88,7 @@ function select(
     headers,
     range: bytes === 0 ? undefined : range,
     bytes,
-    unchecked: wanted && isPart && !strict && Object.keys(known).length === 0,
+    unchecked: wanted && isPart && !strict && known === undefined,
   }
 }
 

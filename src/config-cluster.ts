@@ -15,7 +15,6 @@ import {
   readDays,
   readLogLevel,
   readPort,
-  readProcesses,
   readSeconds,
   readSwitch,
   type Settings,
@@ -162,12 +161,6 @@ export const GATEWAY_OPTIONS: readonly OptionSpec[] = [
     value: 'DIR',
     help: 'directory for what this gateway remembers: with it, it starts while etcd is away',
   },
-  {
-    name: 'processes',
-    value: 'N',
-    fallback: '1',
-    help: 'processes that serve the port together, each with a core to itself where there are as many',
-  },
   ...SERVE_OPTIONS.filter(({ name }) => !NOT_OF_GATEWAYS.has(name)),
   ...NODE_TLS_OPTIONS,
 ]
@@ -249,8 +242,6 @@ export interface NodeConfig {
 
 /** Everything that `kintsugi gateway` was told. */
 export interface GatewayConfig extends GatewaySettings {
-  /** That serve the port together. */
-  processes: number
   etcd: EtcdConfig
   stateDirectory?: string
   nodeTls?: Required<TlsFiles>
@@ -345,7 +336,6 @@ export async function loadGatewayConfig(sources: ConfigSources): Promise<Gateway
   const nodeTls = readNodeTls(settings)
   return Object.freeze({
     ...readGatewaySettings(settings, sources.environment),
-    processes: readProcesses('processes', settings.processes![0]!),
     etcd: readEtcd(settings, sources),
     ...(stateDirectory ? { stateDirectory } : {}),
     ...(nodeTls ? { nodeTls } : {}),

@@ -11,6 +11,7 @@ import {
   readHours,
   readLogLevel,
   readPort,
+  readProcesses,
   readSeconds,
   readSwitch,
   type Settings,
@@ -26,6 +27,12 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     value: 'PORT',
     fallback: '9001',
     help: 'port of /metrics, /health/live and /health/ready; 0 picks a free one',
+  },
+  {
+    name: 'processes',
+    value: 'N',
+    fallback: '1',
+    help: 'processes that share the work: one has the store, the others serve S3; 1 does both',
   },
   {
     name: 'domain',
@@ -161,6 +168,8 @@ export interface ServeConfig {
   address: string
   port: number
   adminPort: number
+  /** That serve the S3 port together. */
+  processes: number
   domains: readonly string[]
   region: string
   strictRegion: boolean
@@ -243,6 +252,7 @@ export function readGatewaySettings(
     address: settings.address![0]!,
     port: readPort('port', settings.port![0]!),
     adminPort: readPort('admin-port', settings['admin-port']![0]!),
+    processes: readProcesses('processes', settings.processes![0]!),
     domains: settings.domain!.map((domain) => domain.toLowerCase()),
     region: readRegion(settings.region![0]!),
     strictRegion: readSwitch('strict-region', settings['strict-region']?.[0]),

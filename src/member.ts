@@ -1,10 +1,12 @@
-// One process: parts built from config and world, started, closed in reverse order.
+// A store: parts built from config and world, started, closed in reverse order.
 // Embedded: gateway, objects, metadata, placement and storage over local directories.
-import type { ServeConfig } from './config.ts'
+import { type ServeConfig, WORKER_VARIABLE } from './config.ts'
 import { prepareDigests } from './digest/digest.ts'
 import { type AdminParts, openAdmin } from './embedded/admin.ts'
 import { openStore } from './embedded/open-store.ts'
 import { type RememberedDrive, rememberDrives } from './embedded/remembered-drives.ts'
+import type { Exit } from './exit.ts'
+import type { StoreStatus } from './gateway/admin-api.ts'
 import { ClosingStack } from './kit/closing-stack.ts'
 import type { ErasureCode } from './kit/erasure-code.ts'
 import type { Log } from './kit/log.ts'
@@ -12,6 +14,7 @@ import type { Registry } from './kit/metrics.ts'
 import type { World } from './kit/world.ts'
 import { watchUploads } from './objects/metrics.ts'
 import { createBuckets, serveS3 } from './serve-s3.ts'
+import { type ServedByWorkers, serveByWorkers } from './store-link/workers-of-store.ts'
 
 /** What the outside of a member is made of. */
 export interface MemberParts {
@@ -20,6 +23,8 @@ export interface MemberParts {
   registry: Registry
   /** How often the process was started again by its guard. */
   restarts: AdminParts['restarts']
+  /** Its workers, if it has some, can not serve on. */
+  onFailed(failed: Exit): void
   /** Drives of the server before this one, when that crashed. */
   remembered: readonly RememberedDrive[]
 }
@@ -28,6 +33,10 @@ export interface MemberParts {
 export interface Member {
   /** http://127.0.0.1:9000 */
   endpoint: string
+  /** Of the processes that serve S3 where this one does not. */
+  workerPids(): readonly number[]
+  /** Of all processes, as text for Prometheus. */
+  metrics(): Promise<string>
   drives: readonly { path: string }[]
   /** What the next server should know of them if this one crashes. */
   remember(): Promise<readonly RememberedDrive[]>
@@ -58,10 +67,21 @@ async function openParts(
   const { storage, objects, orphans } = await openStore(config, parts, opened)
   await createBuckets(objects, config)
   watchUploads({ ...parts, objects, clock: parts.world.clock })
-  const admin = openAdmin({ storage, objects, orphans, clock: storage.clock, restarts })
+  let workers: ServedByWorkers | undefined
+  const processes = (): StoreStatus['processes'] =>
+    workers && { pids: [process.pid, ...workers.pids()], restarts: workers.restarts() }
+  const admin = openAdmin({ storage, objects, orphans, clock: storage.clock, restarts, processes })
   const served = { objects, credentials: storage.credentials, admin }
-  const gateway = await serveS3(config, served, { ...parts, opened })
+  if (config.processes > 1) {
+    const { coordinator } = storage
+    const options = { count: config.processes - 1, port: config.port, variable: WORKER_VARIABLE }
+    workers = await serveByWorkers(options, { ...parts, ...served, coordinator })
+  }
+  const gateway = workers ?? (await serveS3(config, served, { ...parts, opened }))
+  const { registry } = parts
   return {
+    metrics: () => workers?.metrics() ?? registry.metrics(),
+    workerPids: () => workers?.pids() ?? [],
     endpoint: gateway.endpoint,
     drives: storage.drives.list(),
     remember: () => rememberDrives(storage.drives.list(), parts.world),
@@ -69,10 +89,22 @@ async function openParts(
     reducedCode: storage.reducedCode(),
     credentials: storage.credentials,
     sharesDisk: storage.sharesDisk,
-    readiness: () => storage.readiness(),
+    readiness: () => withAbsent(config.processes - 1, workers, storage.readiness()),
     close: async ({ deadlineMs }) => {
       await gateway.close({ deadlineMs })
       await opened.close()
     },
   }
+}
+
+/** A port that fewer processes serve than should is served, and worse. */
+function withAbsent(
+  count: number,
+  workers: ServedByWorkers | undefined,
+  { ready, degraded }: ReturnType<Member['readiness']>,
+): ReturnType<Member['readiness']> {
+  const absent = workers === undefined ? 0 : count - workers.pids().length
+  if (absent === 0) return { ready, degraded }
+  const sentence = `${absent} of ${count} processes that serve S3 are being started again.`
+  return { ready: ready && absent < count, degraded: [...degraded, sentence] }
 }

@@ -1,7 +1,7 @@
 // A gateway of several processes: this one serves no S3, it keeps the workers that do, and speaks for them on the admin port.
 import { WORKER_VARIABLE } from '../config.ts'
 import type { GatewayConfig } from '../config-cluster.ts'
-import { Exit } from '../exit.ts'
+import { Exit, type ExitCode } from '../exit.ts'
 import type { Log } from '../kit/log.ts'
 import { computedCounter, computedGauge, Registry } from '../kit/metrics.ts'
 import { stayAlive, type World } from '../kit/world.ts'
@@ -64,7 +64,5 @@ async function readinessOf(workers: WorkerProcesses, count: number): Promise<Rea
 
 async function giveUp(end: WorkersEnd, workers: WorkerProcesses): Promise<never> {
   await workers.close({ deadlineMs: DRAIN_MS })
-  // It has said why.
-  if (end.kind === 'not-started') return process.exit(end.code)
-  throw new Exit(1, end.sentence)
+  throw new Exit(end.kind === 'not-started' ? (end.code as ExitCode) : 1, end.sentence)
 }

@@ -7,6 +7,7 @@ import type { Log } from '../kit/log.ts'
 import { Registry } from '../kit/metrics.ts'
 import { stayAlive, type World } from '../kit/world.ts'
 import type { WorkerStart } from '../workers/messages.ts'
+import { orTell } from '../workers/or-tell.ts'
 import { attendFirst, tellServing } from '../workers/worker-end.ts'
 import { orExit } from './etcd-exit.ts'
 import { gatewayLines } from './gateway-lines.ts'
@@ -15,7 +16,7 @@ import { gatewayLines } from './gateway-lines.ts'
 const POOL_BYTES = mebibytes(256)
 const POOL_BYTES_MIN = mebibytes(32)
 
-/** Serves until the first process tells it to close. Throws Exit when it can not start. */
+/** Serves until the first process tells it to close. */
 export async function gatewayWorker(
   config: GatewayConfig,
   { index, count, port }: WorkerStart,
@@ -25,7 +26,7 @@ export async function gatewayWorker(
   const poolBytes = Math.max(POOL_BYTES_MIN, Math.floor(POOL_BYTES / count))
   const own = { ...config, port, ...ownState(config, index) }
   const opening = openClusterGateway(own, { world, log, registry, poolBytes })
-  const gateway = await stayAlive(orExit(opening))
+  const gateway = await orTell(stayAlive(orExit(opening)))
   attendFirst({
     answers: {
       metrics: () => registry.getMetricsAsJSON(),

@@ -6,7 +6,7 @@ import {
   type ServeConfig,
   unknownVariables,
 } from '../config.ts'
-import { portTaken } from '../exit.ts'
+import { type Exit, portTaken } from '../exit.ts'
 import type { Leash } from '../guard/leash.ts'
 import type { Life } from '../guard/life.ts'
 import { type Log, openLog } from '../kit/log.ts'
@@ -34,9 +34,11 @@ export async function serve(words: CommandWords, { life, leash }: Guarded): Prom
   const registry = new Registry()
   countRestarts(life, registry)
   const remembered = (life.memory ?? []) as MemberParts['remembered']
-  const parts = { world, log, registry, restarts: life.restarts, remembered }
+  const parts = { world, log, registry, restarts: life.restarts, remembered, onFailed: giveUp }
   const member = await stayAlive(openMember(config, parts))
-  const admin = createAdminServer(registry, () => member.readiness())
+  const { contentType } = registry
+  const metrics = (): Promise<string> => member.metrics()
+  const admin = createAdminServer({ contentType, metrics }, () => member.readiness())
   const adminEndpoint = await listenAdmin(admin, config, member)
   endOnSignals({ what: 'the store', member, admin, log })
   const ports = { port: portOf(member.endpoint), adminPort: portOf(adminEndpoint) }
@@ -49,6 +51,12 @@ function countRestarts({ restarts }: Life, registry: Registry): void {
   const name = 'kintsugi_process_restarts_total'
   const help = 'How often the server ended by a signal and was started again, since its guard began'
   computedCounter({ name, help, value: () => restarts.count }, registry)
+}
+
+/** What was acknowledged is on the drives. */
+function giveUp({ exitCode, message }: Exit): never {
+  process.stderr.write(`kintsugi: ${message}\n`)
+  return process.exit(exitCode)
 }
 
 /** Of an endpoint; ours always say their port. */

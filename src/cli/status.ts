@@ -46,8 +46,16 @@ export function showStatus(found: StoreStatus): string[] {
     ...showHealing(healing),
     showUploads(found),
     ...showOrphans(found),
+    ...showProcesses(found),
     ...showRestarts(found),
   ]
+}
+
+function showProcesses({ processes }: StoreStatus): string[] {
+  if (processes === undefined) return []
+  const [store, ...workers] = processes.pids
+  const again = processes.restarts === 0 ? '' : `, ${processes.restarts} started again`
+  return [`Processes ${store} has the store, ${workers.join(', ')} serve S3${again}`]
 }
 
 function showRestarts({ restarts }: StoreStatus): string[] {

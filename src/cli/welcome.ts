@@ -16,6 +16,7 @@ function welcomeLines(member: Member, config: ServeConfig, adminEndpoint: string
     `Data          ${drives.map(({ path }) => path).join(' ')} (code ${nameCode(code)}, reduced ${nameCode(reducedCode)})`,
     `Access key    ${credentials.accessKeyId}`,
     `Secret key    ${secretPlace(member)}`,
+    ...processLines(member),
     ...member.readiness().degraded,
     ...(member.sharesDisk ? [SHARED_DISK] : []),
     '',
@@ -23,6 +24,12 @@ function welcomeLines(member: Member, config: ServeConfig, adminEndpoint: string
     ...pasteLines(member, config),
   ]
   return lines
+}
+
+function processLines(member: Member): string[] {
+  const pids = member.workerPids()
+  if (pids.length === 0) return []
+  return [`Processes     ${process.pid} has the store, ${pids.join(', ')} serve S3`]
 }
 
 const SHARED_DISK =

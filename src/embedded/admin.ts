@@ -27,6 +27,8 @@ export interface AdminParts {
   clock: Pick<Clock, 'now'>
   /** Of the process, since its guard began. */
   restarts: NonNullable<StoreStatus['restarts']>
+  /** undefined where this process serves alone. */
+  processes?: () => StoreStatus['processes']
 }
 
 /** The admin API of this store. */
@@ -50,6 +52,7 @@ export function openAdmin(parts: AdminParts): AdminApi {
 
 async function statusOf(parts: AdminParts): Promise<StoreStatus> {
   const { storage, objects, orphans, restarts } = parts
+  const processes = parts.processes?.()
   const { count, bytes, oldestMs } = await objects.countUploads()
   const facts = {
     drives: statusOfDrives(storage),
@@ -64,6 +67,7 @@ async function statusOf(parts: AdminParts): Promise<StoreStatus> {
     uploads: { count, bytes, ...(oldestMs === undefined ? {} : { oldestMs }) },
     orphans: orphansOf(orphans.progress(), storage),
     ...(restarts.count === 0 ? {} : { restarts }),
+    ...(processes === undefined ? {} : { processes }),
   }
 }
 

@@ -26,6 +26,8 @@ export interface StoreStatus {
   orphans: OrphanStatus
   /** How often the process was started again since its guard began, and after which signal last; absent when never. */
   restarts?: { count: number; last?: { signal: string; ms: number } }
+  /** The one that has the store, then those that serve S3, and how often one of these was started again; absent where one process does it all. */
+  processes?: { pids: readonly number[]; restarts: number }
 }
 
 /** Shards that no object names. Counts are since the start of the process; `left`: what the last pass did not delete. */
@@ -300,9 +302,9 @@ export type InspectOutcome =
 /** The store as its root sees it. */
 export interface AdminApi {
   status(): Promise<StoreStatus>
-  healing(): HealingStatus
+  healing(): HealingStatus | Promise<HealingStatus>
   /** Begins a pass that reads every byte, without the leisure of the usual ones. */
-  beginHeal(): HealBegun
+  beginHeal(): HealBegun | Promise<HealBegun>
   /** Lets shards be deleted again that no object names, after a recovery. */
   releaseOrphans(): Promise<OrphansReleased>
   inspect(request: InspectRequest, signal: AbortSignal): Promise<InspectOutcome>

@@ -10,6 +10,7 @@ import {
   type AnyVersion,
   isDeleteMarker,
   type ListedObject,
+  type ObjectVersion,
   type Part,
   type Upload,
 } from '../metadata/records.ts'
@@ -40,6 +41,7 @@ import {
   type PutOutcome,
   type PutPartOutcome,
   type PutRequest,
+  type StoredObject,
   type UploadListRequest,
   type VersionListRequest,
 } from './object-store.ts'
@@ -111,6 +113,14 @@ export class Objects implements ObjectStore {
       kind: 'found',
       object: storedObject(found, { metadata, lookAgain: look }, this.#parts),
     }
+  }
+
+  /** An object that find() gave, by what was known of it then: for who keeps that where this store is not. */
+  reopen(bucket: Bucket, key: string, version: ObjectVersion): StoredObject {
+    const { metadata } = this.#metadata.route(bucket, key)
+    const lookAgain = (versionId: string): Promise<AnyVersion | undefined> =>
+      this.#metadata.ask(bucket, (ref) => metadata.getObject(ref, key, versionId))
+    return storedObject(version, { metadata, lookAgain }, this.#parts)
   }
 
   async put(request: PutRequest): Promise<PutOutcome> {

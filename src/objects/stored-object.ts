@@ -65,7 +65,11 @@ export function storedObject(
   return object
 }
 
-function describeAgain(object: StoredObject, customerKey: CustomerKey | undefined): Redescribed {
+/** As StoredObject has it. */
+export function describeAgain(
+  object: StoredObject,
+  customerKey: CustomerKey | undefined,
+): Redescribed {
   const { headers, userMetadata, storageClass, tags, encryption } = object.version
   return {
     attributes: { headers, userMetadata, storageClass, ...(tags ? { tags } : {}) },

@@ -28,6 +28,9 @@ export interface WorkerStart {
   port: number
 }
 
+/** The file descriptor of a worker that leads to the store, where the first process has it. */
+export const LINK_FD = 4
+
 /** To a worker. */
 export type ToWorker =
   | { kind: 'ask'; id: number; name: QuestionName }
@@ -36,4 +39,5 @@ export type ToWorker =
 /** From a worker. */
 export type FromWorker =
   | { kind: 'serving'; endpoint: string; lines: readonly string[] }
+  | { kind: 'not-started'; code: number; sentence: string }
   | { kind: 'answer'; id: number; answer: unknown }

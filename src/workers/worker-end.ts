@@ -1,8 +1,17 @@
 // The end of the channel that a worker holds: answers what the first process asks, and closes when it is told to.
 // At the end of the first process Node ends the worker.
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Log } from '../kit/log.ts'
 import { stayAlive } from '../kit/world.ts'
-import type { Answers, FromWorker, QuestionName, ToWorker, WorkerStart } from './messages.ts'
+import {
+  type Answers,
+  type FromWorker,
+  LINK_FD,
+  type QuestionName,
+  type ToWorker,
+  type WorkerStart,
+} from './messages.ts'
 
 /** What a worker does when it is asked. */
 export interface WorkerDuties {
@@ -26,6 +35,20 @@ export function attendFirst(duties: WorkerDuties): void {
 /** Tells that clients are served, and what people should read about it. */
 export function tellServing(endpoint: string, lines: readonly string[]): void {
   tell({ kind: 'serving', endpoint, lines })
+}
+
+/** Tells why it can not serve; then the process may end. */
+export function tellNotStarted(code: number, sentence: string): Promise<void> {
+  const message: FromWorker = { kind: 'not-started', code, sentence }
+  return new Promise((resolve) => {
+    if (process.send === undefined || !process.connected) resolve()
+    else process.send(message, undefined, {}, () => resolve())
+  })
+}
+
+/** The way to the store, where the first process has it. */
+export function openLink(): Duplex {
+  return new Socket({ fd: LINK_FD, readable: true, writable: true })
 }
 
 /** Never rejects. */

@@ -1,11 +1,19 @@
 // Several processes that serve one port: this very command once more in each. The first process, which calls this, has the
 // port and hands connections out in turn; it starts a worker again that ended. Why: docs/decisions/0025-workers-on-one-port.md.
 import cluster, { type Worker } from 'node:cluster'
+import type { Duplex } from 'node:stream'
 import { RestartBudget, TOO_OFTEN } from '../guard/restart-budget.ts'
 import { beforeDeadline } from '../kit/before-deadline.ts'
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
-import type { Answers, FromWorker, QuestionName, ToWorker, WorkerStart } from './messages.ts'
+import {
+  type Answers,
+  type FromWorker,
+  LINK_FD,
+  type QuestionName,
+  type ToWorker,
+  type WorkerStart,
+} from './messages.ts'
 
 export interface WorkersOptions {
   count: number
@@ -18,6 +26,8 @@ export interface WorkersOptions {
 export interface WorkersParts {
   world: Pick<World, 'clock'>
   log: Log
+  /** Each worker gets a way to this process; this end of it. */
+  onLink?: (link: Duplex) => void
   /** A worker that served has ended. */
   onEnd?: (pid: number) => void
 }
@@ -30,8 +40,8 @@ export interface Serving {
 
 /** How the workers ended that were to serve on. */
 export type WorkersEnd =
-  /** One could not start at all; it has said why. */
-  { kind: 'not-started'; code: number } | { kind: 'gave-up'; sentence: string }
+  /** One could not start at all. */
+  { kind: 'not-started'; code: number; sentence: string } | { kind: 'gave-up'; sentence: string }
 
 /** What a worker answered. */
 export interface Answered<Answer> {
@@ -41,6 +51,8 @@ export interface Answered<Answer> {
 
 interface Running {
   worker: Worker
+  /** Why it could not start. */
+  refused?: { code: number; sentence: string }
   serving?: Serving
   ended: Promise<{ code: number; signal: string | undefined }>
 }
@@ -72,7 +84,12 @@ export class WorkerProcesses {
     this.#failed = new Promise((resolve) => {
       this.#fail = resolve
     })
-    cluster.setupPrimary({ args: process.argv.slice(2), serialization: 'advanced' })
+    const link = parts.onLink === undefined ? [] : (['pipe'] as const)
+    cluster.setupPrimary({
+      args: process.argv.slice(2),
+      serialization: 'advanced',
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc', ...link],
+    })
   }
 
   /** How often one was started again. */
@@ -134,7 +151,7 @@ export class WorkerProcesses {
           const end = await running.ended
           this.#running.delete(index)
           if (this.#closing.signal.aborted) return
-          if (!hasServed) return this.#fail({ kind: 'not-started', code: end.code })
+          if (!hasServed) return this.#fail(whyNot(index, running, end))
           if (!(await this.#pause(index, end, budget))) return
           this.#restarts += 1
         }
@@ -182,6 +199,10 @@ export class WorkerProcesses {
         this.#asked.get(message.id)?.(message.answer)
         return
       }
+      if (message.kind === 'not-started') {
+        running.refused = message
+        return
+      }
       const { endpoint, lines } = message
       this.#endpoint ??= endpoint
       // Asked for just when the last that had it ended, port 0 became another one.
@@ -192,6 +213,8 @@ export class WorkerProcesses {
       running.serving = { endpoint, lines }
       onServing(running.serving)
     })
+    const link = worker.process.stdio[LINK_FD]
+    if (link) this.#parts.onLink?.(link as Duplex)
     const { pid } = worker.process
     void ended.then(() => {
       if (running.serving !== undefined && pid !== undefined) this.#parts.onEnd?.(pid)
@@ -219,6 +242,15 @@ export class WorkerProcesses {
     if (answer === undefined || pid === undefined) return undefined
     return { pid, answer: answer as Answers[Name] }
   }
+}
+
+function whyNot(
+  index: number,
+  { refused }: Running,
+  { code, signal }: { code: number; signal: string | undefined },
+): WorkersEnd {
+  const sentence = `worker ${index} ended by ${signal ?? `code ${code}`} before it served.`
+  return { kind: 'not-started', code: code === 0 ? 1 : code, sentence, ...refused }
 }
 
 /** Of an endpoint; ours always say their port. */

@@ -109,7 +109,14 @@ async function begin({ directories, keys, rest, seed }: Order & { kind: 'open' }
 async function openIn(directories: string[]): Promise<OpenedStore> {
   const config: ServeConfig = {
     directories,
-    ...{ address: '127.0.0.1', port: 0, adminPort: 0, domains: [], region: 'us-east-1' },
+    ...{
+      address: '127.0.0.1',
+      port: 0,
+      adminPort: 0,
+      processes: 1,
+      domains: [],
+      region: 'us-east-1',
+    },
     ...{ strictRegion: false, strictS3: false, buckets: [], logLevel: 'silent' as const },
     code: { dataCount: 4, parityCount: 2 },
     garbageGraceMs: 1000,

@@ -149,6 +149,7 @@ export class SimStore {
       address: '127.0.0.1',
       port: 0,
       adminPort: 0,
+      processes: 1,
       domains: [],
       region: 'us-east-1',
       strictRegion: false,

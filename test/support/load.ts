@@ -30,6 +30,11 @@ export class MixedLoad {
     this.#stopping = true
   }
 
+  /** After stop(): run() may be called again. */
+  goOn(): void {
+    this.#stopping = false
+  }
+
   /** Runs `workers` side by side; each has its own keys. Ends after stop() or when connections break. */
   async run(workers: number): Promise<void> {
     await Promise.all(Array.from({ length: workers }, (_, worker) => this.#work(worker)))

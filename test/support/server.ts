@@ -64,6 +64,8 @@ export async function startServer(given: ServerOptions = {}): Promise<TestServer
       KINTSUGI_ROOT_SECRET_ACCESS_KEY: TEST_KEYS.secretAccessKey,
       // What a test takes away does not come back by itself.
       KINTSUGI_MEND_DELAY: '0',
+      // The same tests with several processes: PROCESSES=3 npx tap dist/test/wire/*.test.js
+      ...(process.env.PROCESSES ? { KINTSUGI_PROCESSES: process.env.PROCESSES } : {}),
       ...environment,
     },
   })

@@ -62,7 +62,14 @@ export async function openSickStore(
 function configOf(directories: string[]): ServeConfig {
   return {
     directories,
-    ...{ address: '127.0.0.1', port: 0, adminPort: 0, domains: [], region: 'us-east-1' },
+    ...{
+      address: '127.0.0.1',
+      port: 0,
+      adminPort: 0,
+      processes: 1,
+      domains: [],
+      region: 'us-east-1',
+    },
     ...{ strictRegion: false, strictS3: false, buckets: [], logLevel: 'silent' as const },
     code: { dataCount: 4, parityCount: 2 },
     garbageGraceMs: 60_000,

@@ -48,6 +48,7 @@ t.test('every option can stand in the environment and in the file', async (t) =>
   const values: Record<string, string> = {
     port: '1',
     'admin-port': '2',
+    processes: '3',
     code: '4+2',
     'reduced-redundancy-code': '4+1',
     'garbage-grace': '5',

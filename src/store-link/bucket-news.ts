@@ -1,0 +1,96 @@
+// What workers know of buckets: every change is told to all of them, and is heard by all before who asked for it is answered.
+// So no worker serves by what was so before a change that somebody was told is done.
+import type { Log } from '../kit/log.ts'
+import type { World } from '../kit/world.ts'
+import type { Objects } from '../objects/objects.ts'
+import type { Coordinator } from '../placement/coordinator.ts'
+import type { Channel } from './channel.ts'
+import { FrameKind } from './frames.ts'
+
+/** A worker that does not hear for so long is cut off: it would serve by what is over. */
+const HEAR_MS = 10_000
+
+export interface BucketNewsParts {
+  objects: Pick<Objects, 'listBuckets'>
+  coordinator: Pick<Coordinator, 'state' | 'watch'>
+  world: Pick<World, 'clock'>
+  log: Log
+}
+
+/** Tells all workers. */
+export class BucketNews {
+  readonly #parts: BucketNewsParts
+  /** Which news each has heard. */
+  readonly #heard = new Map<Channel, number>()
+  readonly #unwatch: () => void
+  #wake: (() => void)[] = []
+  #last = 0
+  #told: Coordinator['state']['buckets']
+
+  constructor(parts: BucketNewsParts) {
+    this.#parts = parts
+    this.#told = parts.coordinator.state.buckets
+    this.#unwatch = parts.coordinator.watch(() => this.#tell())
+  }
+
+  /** It was told all buckets a moment ago. */
+  join(channel: Channel): void {
+    this.#heard.set(channel, this.#last)
+  }
+
+  leave(channel: Channel): void {
+    this.#heard.delete(channel)
+    this.#look()
+  }
+
+  heard(channel: Channel, news: number): void {
+    if (!this.#heard.has(channel)) return
+    this.#heard.set(channel, news)
+    this.#look()
+  }
+
+  /** Resolves when all workers know what is known now; whoever does not hear it in time is cut off. */
+  async settled(): Promise<void> {
+    this.#tell()
+    const news = this.#last
+    if (this.#knowAll(news)) return
+    const over = new AbortController()
+    const late = this.#parts.world.clock.sleep(HEAR_MS, over.signal).then(
+      () => this.#cutOff(news),
+      () => undefined, // All have heard it.
+    )
+    while (!this.#knowAll(news)) await new Promise<void>((resolve) => this.#wake.push(resolve))
+    over.abort()
+    await late
+  }
+
+  stop(): void {
+    this.#unwatch()
+  }
+
+  #tell(): void {
+    const { buckets } = this.#parts.coordinator.state
+    if (buckets === this.#told) return
+    this.#told = buckets
+    this.#last += 1
+    const list = this.#parts.objects.listBuckets()
+    for (const channel of this.#heard.keys()) channel.send(FrameKind.Buckets, this.#last, list)
+  }
+
+  #knowAll(news: number): boolean {
+    return [...this.#heard.values()].every((heard) => heard >= news)
+  }
+
+  #look(): void {
+    for (const wake of this.#wake.splice(0)) wake()
+  }
+
+  #cutOff(news: number): void {
+    for (const [channel, heard] of this.#heard) {
+      if (heard >= news) continue
+      this.#parts.log.error({}, 'a worker does not hear of buckets and is cut off')
+      channel.close()
+      this.leave(channel)
+    }
+  }
+}

@@ -1,0 +1,58 @@
+// What a worker may ask of the store: the operations of ObjectStore, and those of objects that it found, by name.
+import type { AdminApi } from '../gateway/admin-api.ts'
+import type { Body, Bucket, ObjectStore, ObjectVersion } from '../objects/object-store.ts'
+
+/** Operations whose arguments and answers are plain values. */
+export const PLAIN_CALLS = [
+  ...(['createBucket', 'changeBucket', 'deleteBucket', 'delete', 'edit'] as const),
+  ...(['deleteAnnotation', 'list', 'listVersions', 'createUpload', 'findUpload'] as const),
+  ...(['completeUpload', 'abortUpload', 'listParts', 'listUploads', 'countUploads'] as const),
+] satisfies readonly (keyof ObjectStore)[]
+
+export type PlainCall = (typeof PLAIN_CALLS)[number]
+
+/** After these every worker knows the buckets before anybody hears that it is done. */
+export const BUCKET_CALLS: ReadonlySet<string> = new Set([
+  ...(['createBucket', 'changeBucket', 'deleteBucket'] as const),
+])
+
+/** Operations that take a body. */
+export const BODY_CALLS = ['put', 'append', 'annotate', 'putPart'] as const
+export type BodyCall = (typeof BODY_CALLS)[number]
+
+/** What the root may ask. */
+export const ADMIN_CALLS = [
+  ...(['status', 'healing', 'beginHeal', 'releaseOrphans', 'inspect'] as const),
+] satisfies readonly (keyof AdminApi)[]
+export const DRIVE_CALLS = [
+  ...(['list', 'add', 'replace', 'drain', 'weigh', 'remove'] as const),
+] satisfies readonly (keyof AdminApi['drives'])[]
+
+/** An object that was found, as it was then. */
+export interface ObjectRef {
+  bucket: Bucket
+  key: string
+  version: ObjectVersion
+}
+
+/** A request that has a body: that comes apart, and so does the signal. */
+export interface BodyRequest {
+  request: Record<string, unknown>
+  annotationsOf?: ObjectRef
+  bytes: Body['bytes']
+}
+
+/** Bodies up to here are sent with their call; larger ones when the store asks for them. */
+export const EAGER_BYTES = 64 * 1024
+
+/** A call. */
+export interface Call {
+  name: string
+  args: readonly unknown[]
+}
+
+/** What a worker is told first. */
+export interface Welcome {
+  credentials: { accessKeyId: string; secretAccessKey: string }
+  buckets: Bucket[]
+}

@@ -1,0 +1,81 @@
+// One end of the link between the process that has the store and a worker: frames go out and come in.
+import type { Duplex } from 'node:stream'
+import { deserialize, serialize } from 'node:v8'
+import { kibibytes } from '../kit/bytes.ts'
+import { FrameKind, FrameSplitter, frameHead } from './frames.ts'
+
+/** Hears what comes. */
+export interface ChannelListener {
+  onFrame(kind: number, id: number, payload: Buffer): void
+  onBytes(id: number, bytes: Buffer): void
+  /** Nothing comes any more, and nothing that is sent arrives. */
+  onEnd(): void
+}
+
+// Small enough that a large body does not keep small calls waiting.
+const SLICE_BYTES = kibibytes(256)
+
+const NOTHING = Buffer.alloc(0)
+
+/** The value in a frame. */
+export function readValue(payload: Buffer): unknown {
+  return payload.length === 0 ? undefined : deserialize(payload)
+}
+
+/** One end. */
+export class Channel {
+  readonly #stream: Duplex
+  #isCorked = false
+
+  constructor(stream: Duplex, listener: ChannelListener) {
+    this.#stream = stream
+    const splitter = new FrameSplitter(listener)
+    stream.on('data', (bytes: Buffer) => splitter.take(bytes))
+    stream.once('close', () => listener.onEnd())
+    // What follows is close.
+    stream.on('error', () => {})
+    stream.on('end', () => stream.destroy())
+  }
+
+  /** Sends a frame with a value. */
+  send(kind: number, id: number, value?: unknown): void {
+    const payload = value === undefined ? NOTHING : serialize(value)
+    this.#cork()
+    this.#stream.write(frameHead(kind, id, payload.length))
+    if (payload.length > 0) this.#stream.write(payload)
+  }
+
+  /** Sends bytes, slice by slice, as `mayPass` lets them; resolves when they are on their way and may be used again. */
+  async sendBytes(
+    id: number,
+    bytes: Uint8Array,
+    mayPass: (bytes: number) => Promise<void> | undefined,
+  ): Promise<void> {
+    for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
+      const slice = bytes.subarray(at, at + SLICE_BYTES)
+      await mayPass(slice.length)
+      await new Promise<void>((resolve) => {
+        this.#cork()
+        this.#stream.write(frameHead(FrameKind.Bytes, id, slice.length))
+        // Rejected or not: who waits hears of the end of the channel elsewhere.
+        this.#stream.write(slice, () => resolve())
+      })
+    }
+  }
+
+  /** Breaks it off. */
+  close(): void {
+    this.#stream.destroy()
+  }
+
+  /** What is said in one go goes out in one call of the system. */
+  #cork(): void {
+    if (this.#isCorked) return
+    this.#isCorked = true
+    this.#stream.cork()
+    process.nextTick(() => {
+      this.#isCorked = false
+      this.#stream.uncork()
+    })
+  }
+}

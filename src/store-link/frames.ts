@@ -1,0 +1,120 @@
+// Frames between the process that has the store and its workers: length, kind, number of the call, payload.
+// Both ends are the same program on the same machine, so nothing here is a format of its own.
+import { assert } from '../kit/assert.ts'
+import { mebibytes } from '../kit/bytes.ts'
+
+/** What a frame is. Bytes come as they arrive; all others are whole, and hold a value. */
+export const FrameKind = {
+  /** Worker: a Call. */
+  Call: 1,
+  /** Store: what the call gave. */
+  Done: 2,
+  /** Store: a ToldError. */
+  Failed: 3,
+  /** Worker: nobody waits for the call any more. */
+  Abort: 4,
+  /** Of a body, or of an object that is read. */
+  Bytes: 5,
+  /** Worker: the body is over, with its digests. */
+  BodyEnd: 6,
+  /** Worker: the body is not what the client claimed, or breaks off. */
+  BodyBroken: 7,
+  /** So many bytes more may be sent. */
+  More: 8,
+  /** Store: all buckets, as they are now. */
+  Buckets: 9,
+  /** Worker: it knows them. */
+  BucketsHeard: 10,
+  /** Store, first of all: a Welcome. */
+  Welcome: 11,
+} as const
+
+/** Bytes before the payload. */
+const HEAD_BYTES = 9
+
+// A page of a listing takes a megabyte or two.
+const PAYLOAD_BYTES_MAX = mebibytes(256)
+
+/** The beginning of a frame. */
+export function frameHead(kind: number, id: number, payloadBytes: number): Buffer {
+  const head = Buffer.allocUnsafe(HEAD_BYTES)
+  head.writeUInt32LE(payloadBytes, 0)
+  head.writeUInt8(kind, 4)
+  head.writeUInt32LE(id, 5)
+  return head
+}
+
+/** Hears what a FrameSplitter finds. */
+export interface FrameListener {
+  onFrame(kind: number, id: number, payload: Buffer): void
+  /** A part of a frame of bytes, as it arrived. */
+  onBytes(id: number, bytes: Buffer): void
+}
+
+/** Finds the frames in what a socket gives. */
+export class FrameSplitter {
+  readonly #listener: FrameListener
+  #held: Buffer[] = []
+  #heldBytes = 0
+  #neededBytes = HEAD_BYTES
+  /** Of the frame of bytes that is under way. */
+  #bytesId = 0
+  #bytesLeft = 0
+
+  constructor(listener: FrameListener) {
+    this.#listener = listener
+  }
+
+  /** The next bytes. They may be kept, and are not changed. */
+  take(chunk: Buffer): void {
+    let rest = chunk
+    if (this.#heldBytes > 0) {
+      this.#held.push(chunk)
+      this.#heldBytes += chunk.length
+      if (this.#heldBytes < this.#neededBytes) return
+      rest = Buffer.concat(this.#held)
+      this.#held = []
+      this.#heldBytes = 0
+    }
+    let at = 0
+    while (at < rest.length) {
+      const next = this.#bytesLeft > 0 ? this.#passBytes(rest, at) : this.#passFrame(rest, at)
+      if (next === at) break
+      at = next
+    }
+    if (at === rest.length) return
+    this.#held.push(at === 0 ? rest : rest.subarray(at))
+    this.#heldBytes = rest.length - at
+  }
+
+  #passBytes(chunk: Buffer, at: number): number {
+    const end = Math.min(chunk.length, at + this.#bytesLeft)
+    this.#bytesLeft -= end - at
+    this.#listener.onBytes(this.#bytesId, chunk.subarray(at, end))
+    return end
+  }
+
+  /** Where the next one begins; `at` when this one is not here yet. */
+  #passFrame(chunk: Buffer, at: number): number {
+    if (chunk.length - at < HEAD_BYTES) {
+      this.#neededBytes = HEAD_BYTES
+      return at
+    }
+    const payloadBytes = chunk.readUInt32LE(at)
+    const kind = chunk.readUInt8(at + 4)
+    const id = chunk.readUInt32LE(at + 5)
+    assert(payloadBytes <= PAYLOAD_BYTES_MAX, 'a frame has a limit')
+    const begin = at + HEAD_BYTES
+    if (kind === FrameKind.Bytes) {
+      this.#bytesId = id
+      this.#bytesLeft = payloadBytes
+      return begin
+    }
+    if (chunk.length - begin < payloadBytes) {
+      this.#neededBytes = HEAD_BYTES + payloadBytes
+      return at
+    }
+    this.#listener.onFrame(kind, id, chunk.subarray(begin, begin + payloadBytes))
+    return begin + payloadBytes
+  }
+}

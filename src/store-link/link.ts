@@ -1,0 +1,196 @@
+// A worker's end of the link: calls go out, answers come back, and bytes pass both ways.
+import type { Duplex } from 'node:stream'
+import type { Body, Bucket, StoredObject } from '../objects/object-store.ts'
+import { type BodyCall, type BodyRequest, EAGER_BYTES, type Welcome } from './calls.ts'
+import { Channel, readValue } from './channel.ts'
+import { Credit, Inflow, WINDOW_BYTES } from './flow.ts'
+import { FrameKind } from './frames.ts'
+import { refOfObject } from './linked-object.ts'
+import { hearError, type ToldError } from './told-error.ts'
+
+/** A call under way. */
+interface UnderWay {
+  id: number
+  resolve(answer: unknown): void
+  reject(error: Error): void
+  inflow?: Inflow
+  credit?: Credit
+}
+
+/** What is asked with a body. */
+export type BodyArguments = {
+  body: Body
+  signal: AbortSignal
+  annotationsOf?: StoredObject
+} & Record<string, unknown>
+
+/** Asks over the link. */
+export class Link {
+  readonly #channel: Channel
+  readonly #underWay = new Map<number, UnderWay>()
+  #buckets = new Map<string, Bucket>()
+  #calls = 0
+  #isOver = false
+
+  constructor(
+    stream: Duplex,
+    heard: { onWelcome(credentials: Welcome['credentials']): void; onEnd(): void },
+  ) {
+    this.#channel = new Channel(stream, {
+      onFrame: (kind, id, payload) => {
+        if (kind === FrameKind.Welcome) {
+          const { credentials, buckets } = readValue(payload) as Welcome
+          this.#know(buckets)
+          heard.onWelcome(credentials)
+        } else this.#take(kind, id, payload)
+      },
+      onBytes: (id, bytes) => this.#underWay.get(id)?.inflow?.push(bytes),
+      onEnd: () => {
+        this.#end()
+        heard.onEnd()
+      },
+    })
+  }
+
+  /** All buckets, in order of name. */
+  get buckets(): ReadonlyMap<string, Bucket> {
+    return this.#buckets
+  }
+
+  /** Asks something whose answer is a plain value. */
+  ask(name: string, args: readonly unknown[], signal?: AbortSignal): Promise<unknown> {
+    return this.#call(name, args, signal).answer
+  }
+
+  /** Asks something that takes a body. Rejects with what was wrong with the body, if something was. */
+  async askWithBody(
+    name: BodyCall,
+    { body, signal, annotationsOf, ...request }: BodyArguments,
+  ): Promise<unknown> {
+    const asked: BodyRequest = {
+      ...{ request, bytes: body.bytes },
+      ...(annotationsOf ? { annotationsOf: refOfObject(annotationsOf) } : {}),
+    }
+    const credit = new Credit(body.bytes <= EAGER_BYTES ? WINDOW_BYTES : 0)
+    const { call, answer } = this.#call(name, [asked], signal, { credit })
+    let trouble: unknown
+    const isSettled = { now: false }
+    const settle = (): void => {
+      isSettled.now = true
+      credit.end(NOT_ASKED)
+    }
+    // What it rejects with is heard below.
+    answer.then(settle, settle)
+    this.#sendBody(call.id, body, credit).catch((error) => {
+      if (isSettled.now) return
+      trouble = error
+      this.#channel.send(FrameKind.BodyBroken, call.id)
+    })
+    try {
+      return await answer
+    } catch (error) {
+      throw trouble ?? error
+    }
+  }
+
+  /** Bytes as they come. */
+  async *read(
+    name: string,
+    args: readonly unknown[],
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    let id = 0
+    const inflow = new Inflow(WINDOW_BYTES, (more) => this.#channel.send(FrameKind.More, id, more))
+    const { call, answer } = this.#call(name, args, signal, { inflow })
+    id = call.id
+    answer.then(
+      () => inflow.end(),
+      (error) => inflow.fail(error),
+    )
+    try {
+      yield* inflow
+    } finally {
+      // Whoever does not read on wants none of the rest.
+      if (this.#underWay.has(id)) this.#channel.send(FrameKind.Abort, id)
+    }
+  }
+
+  #call(
+    name: string,
+    args: readonly unknown[],
+    signal?: AbortSignal,
+    flows: Pick<UnderWay, 'inflow' | 'credit'> = {},
+  ): { call: UnderWay; answer: Promise<unknown> } {
+    this.#calls = (this.#calls + 1) % 2 ** 32
+    const id = this.#calls
+    let call!: UnderWay
+    const answer = new Promise((resolve, reject) => {
+      call = { id, resolve, reject, ...flows }
+    })
+    if (this.#isOver) call.reject(new LinkBroken())
+    else if (signal?.aborted) call.reject(signal.reason as Error)
+    else {
+      this.#underWay.set(id, call)
+      this.#channel.send(FrameKind.Call, id, { name, args })
+      if (signal) this.#abortWith(signal, id, answer)
+    }
+    return { call, answer }
+  }
+
+  #abortWith(signal: AbortSignal, id: number, answer: Promise<unknown>): void {
+    const abort = (): void => this.#channel.send(FrameKind.Abort, id)
+    signal.addEventListener('abort', abort, { once: true })
+    const end = (): void => signal.removeEventListener('abort', abort)
+    // What it rejects with is heard by who asked.
+    answer.then(end, end)
+  }
+
+  async #sendBody(id: number, body: Body, credit: Credit): Promise<void> {
+    // A large body is not begun before the store wants it: it may refuse it as it is.
+    await credit.take(0)
+    for await (const chunk of body.chunks) {
+      await this.#channel.sendBytes(id, chunk, (bytes) => credit.take(bytes))
+    }
+    this.#channel.send(FrameKind.BodyEnd, id, body.finish())
+  }
+
+  #take(kind: number, id: number, payload: Buffer): void {
+    if (kind === FrameKind.Buckets) {
+      this.#know(readValue(payload) as Bucket[])
+      this.#channel.send(FrameKind.BucketsHeard, id)
+      return
+    }
+    const call = this.#underWay.get(id)
+    if (call === undefined) return
+    switch (kind) {
+      case FrameKind.More:
+        call.credit?.give(readValue(payload) as number)
+        return
+      case FrameKind.Done:
+        this.#underWay.delete(id)
+        call.resolve(readValue(payload))
+        return
+      case FrameKind.Failed:
+        this.#underWay.delete(id)
+        call.reject(hearError(readValue(payload) as ToldError))
+    }
+  }
+
+  #know(buckets: readonly Bucket[]): void {
+    this.#buckets = new Map(buckets.map((bucket) => [bucket.name, bucket]))
+  }
+
+  #end(): void {
+    this.#isOver = true
+    for (const { reject } of this.#underWay.values()) reject(new LinkBroken())
+    this.#underWay.clear()
+  }
+}
+
+const NOT_ASKED = new Error('the store does not ask for the rest of a body')
+
+/** The process that has the drives is gone: what was asked of it may have been done. */
+export class LinkBroken extends Error {
+  override readonly name = 'LinkBroken'
+  readonly code = 'METADATA_UNAVAILABLE'
+}

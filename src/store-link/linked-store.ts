@@ -1,0 +1,107 @@
+// The store as a worker has it: every operation is asked of the process that has the drives, over the link.
+import type { Duplex } from 'node:stream'
+import type { AdminApi } from '../gateway/admin-api.ts'
+import type { FindOutcome, ObjectStore } from '../objects/object-store.ts'
+import {
+  ADMIN_CALLS,
+  type BodyCall,
+  DRIVE_CALLS,
+  type ObjectRef,
+  type PlainCall,
+  type Welcome,
+} from './calls.ts'
+import { type BodyArguments, Link, LinkBroken } from './link.ts'
+import { linkedObject } from './linked-object.ts'
+
+/** A store that is linked. */
+export interface LinkedStore {
+  objects: ObjectStore
+  admin: AdminApi
+  credentials: Welcome['credentials']
+}
+
+/** Resolves once the store has said who may ask it. `onEnd`: it does not answer any more. */
+export function linkStore(stream: Duplex, onEnd: () => void): Promise<LinkedStore> {
+  return new Promise((resolve, reject) => {
+    const link = new Link(stream, {
+      onWelcome: (credentials) =>
+        resolve({ objects: objectsOver(link), admin: adminOver(link), credentials }),
+      onEnd: () => {
+        reject(new LinkBroken())
+        onEnd()
+      },
+    })
+  })
+}
+
+function objectsOver(link: Link): ObjectStore {
+  const plain =
+    <Name extends PlainCall>(name: Name) =>
+    (...args: Parameters<ObjectStore[Name]>): ReturnType<ObjectStore[Name]> =>
+      link.ask(name, args) as ReturnType<ObjectStore[Name]>
+  const withBody =
+    <Name extends BodyCall>(name: Name) =>
+    (request: Parameters<ObjectStore[Name]>[0]): ReturnType<ObjectStore[Name]> =>
+      link.askWithBody(name, request as unknown as BodyArguments) as ReturnType<ObjectStore[Name]>
+  return {
+    listBuckets: () => [...link.buckets.values()],
+    findBucket: (name) => link.buckets.get(name),
+    // Every change is known here before anybody hears of it.
+    lookUpBucket: async (name) => link.buckets.get(name),
+    lookUpBuckets: async () => [...link.buckets.values()],
+    find: async (bucket, key, versionId) => {
+      const found = await link.ask('find', [bucket, key, versionId])
+      return foundOver(link, found as FoundRow, { bucket, key })
+    },
+    createBucket: plain('createBucket'),
+    changeBucket: plain('changeBucket'),
+    deleteBucket: plain('deleteBucket'),
+    put: withBody('put'),
+    append: withBody('append'),
+    annotate: withBody('annotate'),
+    putPart: withBody('putPart'),
+    delete: plain('delete'),
+    edit: plain('edit'),
+    deleteAnnotation: plain('deleteAnnotation'),
+    list: plain('list'),
+    listVersions: plain('listVersions'),
+    createUpload: plain('createUpload'),
+    findUpload: plain('findUpload'),
+    completeUpload: plain('completeUpload'),
+    abortUpload: plain('abortUpload'),
+    listParts: plain('listParts'),
+    listUploads: plain('listUploads'),
+    countUploads: plain('countUploads'),
+  }
+}
+
+/** What find() gave, before it is an object again. */
+type FoundRow =
+  | Exclude<FindOutcome, { kind: 'found' }>
+  | { kind: 'found'; version: ObjectRef['version'] }
+
+function foundOver(
+  link: Link,
+  found: FoundRow,
+  { bucket, key }: Pick<ObjectRef, 'bucket' | 'key'>,
+): FindOutcome {
+  if (found.kind !== 'found') return found
+  return { kind: 'found', object: linkedObject({ bucket, key, version: found.version }, link) }
+}
+
+function adminOver(link: Link): AdminApi {
+  const asks = (group: string, names: readonly string[]): Record<string, unknown> =>
+    Object.fromEntries(
+      names.map((name) => [
+        name,
+        (...args: unknown[]) => {
+          // A signal does not travel; inspect() is the one that takes some.
+          const [signal] = args.filter((arg) => arg instanceof AbortSignal)
+          const rest = args.filter((arg) => !(arg instanceof AbortSignal))
+          return link.ask(`${group} ${name}`, rest, signal)
+        },
+      ]),
+    )
+  const drives = asks('drives', DRIVE_CALLS)
+  return { ...asks('admin', ADMIN_CALLS), drives } as unknown as AdminApi
+}

@@ -1,0 +1,233 @@
+// The end of the link at the process that has the store: what a worker asks becomes calls of the store.
+import type { Duplex } from 'node:stream'
+import type { AdminApi } from '../gateway/admin-api.ts'
+import type { Log } from '../kit/log.ts'
+import type { Body, BodyDigests, CustomerKey, StoredObject } from '../objects/object-store.ts'
+import type { Objects } from '../objects/objects.ts'
+import type { BucketNews } from './bucket-news.ts'
+import {
+  ADMIN_CALLS,
+  BODY_CALLS,
+  type BodyRequest,
+  BUCKET_CALLS,
+  type Call,
+  DRIVE_CALLS,
+  EAGER_BYTES,
+  type ObjectRef,
+  PLAIN_CALLS,
+  type Welcome,
+} from './calls.ts'
+import { Channel, readValue } from './channel.ts'
+import { Credit, Inflow, WINDOW_BYTES } from './flow.ts'
+import { FrameKind } from './frames.ts'
+import { tellError } from './told-error.ts'
+
+export interface ServedParts {
+  objects: Objects
+  admin: AdminApi
+  credentials: Welcome['credentials']
+  news: BucketNews
+  log: Log
+}
+
+/** A call under way. */
+interface UnderWay {
+  id: number
+  abort: AbortController
+  /** Of the body that comes. */
+  inflow?: Inflow
+  digests?: BodyDigests
+  /** For bytes that are read. */
+  credit?: Credit
+}
+
+type Run = (call: UnderWay, args: readonly unknown[]) => Promise<unknown>
+
+/** Serves one worker until its end of the link is gone. */
+export class LinkServer {
+  readonly #parts: ServedParts
+  readonly #channel: Channel
+  readonly #underWay = new Map<number, UnderWay>()
+  readonly #calls: ReadonlyMap<string, Run>
+
+  constructor(stream: Duplex, parts: ServedParts) {
+    this.#parts = parts
+    this.#calls = this.#tableOfCalls()
+    this.#channel = new Channel(stream, {
+      onFrame: (kind, id, payload) => this.#take(kind, id, payload),
+      onBytes: (id, bytes) => this.#underWay.get(id)?.inflow?.push(bytes),
+      onEnd: () => this.#end(),
+    })
+    const { credentials, objects, news } = parts
+    const welcome: Welcome = { credentials, buckets: objects.listBuckets() }
+    this.#channel.send(FrameKind.Welcome, 0, welcome)
+    news.join(this.#channel)
+  }
+
+  #take(kind: number, id: number, payload: Buffer): void {
+    if (kind === FrameKind.Call) {
+      void this.#run(id, readValue(payload) as Call)
+      return
+    }
+    if (kind === FrameKind.BucketsHeard) {
+      this.#parts.news.heard(this.#channel, id)
+      return
+    }
+    const call = this.#underWay.get(id)
+    // It has ended while this was on its way.
+    if (call === undefined) return
+    switch (kind) {
+      case FrameKind.Abort:
+        this.#giveUp(call, new AskerGone())
+        return
+      case FrameKind.BodyEnd:
+        call.digests = readValue(payload) as BodyDigests
+        call.inflow?.end()
+        return
+      case FrameKind.BodyBroken:
+        call.inflow?.fail(new BodyBroken())
+        return
+      case FrameKind.More:
+        call.credit?.give(readValue(payload) as number)
+    }
+  }
+
+  #giveUp({ abort, inflow, credit }: UnderWay, reason: Error): void {
+    abort.abort(reason)
+    inflow?.fail(reason)
+    credit?.end(reason)
+  }
+
+  #end(): void {
+    this.#parts.news.leave(this.#channel)
+    for (const call of this.#underWay.values()) this.#giveUp(call, new AskerGone())
+  }
+
+  /** Never rejects. */
+  async #run(id: number, { name, args }: Call): Promise<void> {
+    const call: UnderWay = { id, abort: new AbortController() }
+    this.#underWay.set(id, call)
+    try {
+      const run = this.#calls.get(name)
+      if (run === undefined) throw new Error(`a worker asked for ${name}`)
+      const answer = await run(call, args)
+      this.#underWay.delete(id)
+      this.#channel.send(FrameKind.Done, id, answer)
+    } catch (error) {
+      this.#underWay.delete(id)
+      this.#channel.send(FrameKind.Failed, id, tellError(error))
+    }
+  }
+
+  #tableOfCalls(): Map<string, Run> {
+    const { objects, admin, news } = this.#parts
+    const calls = new Map<string, Run>()
+    for (const name of PLAIN_CALLS) {
+      const operation = (objects[name] as (...args: unknown[]) => Promise<unknown>).bind(objects)
+      calls.set(name, async (_call, args) => {
+        const answer = await operation(...args)
+        if (BUCKET_CALLS.has(name)) await news.settled()
+        return answer
+      })
+    }
+    for (const name of BODY_CALLS) {
+      const operation = (objects[name] as (request: unknown) => Promise<unknown>).bind(objects)
+      calls.set(name, (call, [asked]) =>
+        operation(this.#requestOf(call, asked as BodyRequest)).finally(() => call.inflow?.end()),
+      )
+    }
+    for (const name of ADMIN_CALLS) {
+      const operation = (admin[name] as (...args: unknown[]) => unknown).bind(admin)
+      calls.set(`admin ${name}`, async ({ abort }, args) => operation(...args, abort.signal))
+    }
+    for (const name of DRIVE_CALLS) {
+      const operation = (admin.drives[name] as (...args: unknown[]) => Promise<unknown>).bind(
+        admin.drives,
+      )
+      calls.set(`drives ${name}`, (_call, args) => operation(...args))
+    }
+    calls.set('find', async (_call, args) => {
+      const found = await objects.find(...(args as Parameters<Objects['find']>))
+      return found.kind === 'found' ? { kind: 'found', version: found.object.version } : found
+    })
+    return this.#addObjectCalls(calls)
+  }
+
+  /** Of objects that were found before: they are made again of what the worker was told then. */
+  #addObjectCalls(calls: Map<string, Run>): Map<string, Run> {
+    const add = (
+      name: string,
+      run: (object: StoredObject, args: readonly never[], call: UnderWay) => Promise<unknown>,
+    ): void => {
+      calls.set(`object ${name}`, async (call, [ref, ...args]) =>
+        run(this.#objectOf(ref as ObjectRef), args as never[], call),
+      )
+    }
+    add('findPart', (object, [number]) => object.findPart(number!))
+    add('isUnchanged', (object) => object.isUnchanged())
+    add('listAnnotations', (object, [scan]) => object.listAnnotations(scan!))
+    add('listParts', (object, [after, limit]) => object.listParts(after!, limit!))
+    add(
+      'findAnnotation',
+      async (object, [name]) => (await object.findAnnotation(name!))?.annotation,
+    )
+    add('read', (object, [range, customerKey], call) => {
+      const key = customerKey as CustomerKey | undefined
+      return this.#sendAll(call, object.read(range!, call.abort.signal, key))
+    })
+    add('readAnnotation', async (object, [name], call) => {
+      const found = await object.findAnnotation(name!)
+      if (found === undefined) throw new Error(`annotation ${name} is gone`)
+      return await this.#sendAll(call, found.read(call.abort.signal))
+    })
+    return calls
+  }
+
+  #objectOf({ bucket, key, version }: ObjectRef): StoredObject {
+    return this.#parts.objects.reopen(bucket, key, version)
+  }
+
+  #requestOf(call: UnderWay, { request, annotationsOf, bytes }: BodyRequest): unknown {
+    const isEager = bytes <= EAGER_BYTES
+    const inflow = new Inflow(isEager ? WINDOW_BYTES : 0, (more) =>
+      this.#channel.send(FrameKind.More, call.id, more),
+    )
+    call.inflow = inflow
+    const body: Body = {
+      bytes,
+      chunks: inflow,
+      finish: () => {
+        // The chunks end with them.
+        if (call.digests === undefined) throw new BodyBroken()
+        return call.digests
+      },
+    }
+    return {
+      ...request,
+      ...(annotationsOf ? { annotationsOf: this.#objectOf(annotationsOf) } : {}),
+      ...{ body, signal: call.abort.signal },
+    }
+  }
+
+  /** The chunks may be used again by who makes them, as soon as the next one is asked for. */
+  async #sendAll(call: UnderWay, chunks: AsyncIterable<Uint8Array>): Promise<undefined> {
+    const credit = new Credit(WINDOW_BYTES)
+    call.credit = credit
+    for await (const chunk of chunks) {
+      await this.#channel.sendBytes(call.id, chunk, (bytes) => credit.take(bytes))
+    }
+    return undefined
+  }
+}
+
+/** Nobody waits for it: the client or the worker has gone. */
+class AskerGone extends Error {
+  override readonly name = 'AskerGone'
+  readonly code = 'ASKER_GONE'
+}
+
+/** The worker knows what was wrong with the body, and says so to the client. */
+class BodyBroken extends Error {
+  override readonly name = 'BodyBroken'
+  readonly code = 'BODY_BROKEN'
+}

@@ -1,0 +1,130 @@
+// kintsugi serve --processes N with real processes: workers are killed under load, the store is, all drain.
+
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import type { StoreStatus } from '../../src/gateway/admin-api.ts'
+import { MixedLoad } from '../support/load.ts'
+import { isAlive, isDead } from '../support/process-state.ts'
+import { ROOT_KEYS, runProgram } from '../support/run-program.ts'
+import { S3Client } from '../support/s3.ts'
+import { Seeded, seedOfRun } from '../support/seeded.ts'
+import { countRestarts, DidNotStart, startServer, type TestServer } from '../support/server.ts'
+
+const WORKERS = 2
+
+function sixUnder(directory: string): string[] {
+  return [1, 2, 3, 4, 5, 6].map((number) => join(directory, `drive${number}`))
+}
+
+async function start(t: Test, options: readonly string[] = []): Promise<TestServer> {
+  const server = await startServer({
+    directories: sixUnder(t.testdir()),
+    options: ['--processes', String(WORKERS + 1), ...options],
+    environment: { KINTSUGI_BUCKETS: 'load' },
+  })
+  t.teardown(() => server.kill())
+  return server
+}
+
+async function processesOf({ endpoint }: TestServer) {
+  const words = ['status', '--json', '--endpoint', endpoint]
+  const { code, stdout, stderr } = await runProgram(words, { environment: ROOT_KEYS })
+  if (code !== 0) throw new Error(stderr)
+  const { processes } = JSON.parse(stdout) as StoreStatus
+  const [store, ...workers] = processes!.pids
+  return { store: store!, workers, restarts: processes!.restarts }
+}
+
+t.test(
+  'a worker that is killed under load costs its connections, and nothing that was acknowledged',
+  async (t) => {
+    const server = await start(t)
+    const before = await processesOf(server)
+    t.equal(before.store, server.serverPid())
+    t.equal(before.workers.length, WORKERS)
+    const client = new S3Client(server.endpoint)
+    const load = new MixedLoad(client, 'load', new Seeded(seedOfRun()))
+    for (const victim of before.workers) {
+      const running = load.run(4)
+      const target = load.acknowledged + 20
+      while (load.acknowledged < target) await sleep(10)
+      process.kill(victim, 'SIGKILL')
+      await sleep(500)
+      load.stop()
+      await running
+      load.goOn()
+      while ((await processesOf(server).catch(() => undefined))?.workers.length !== WORKERS)
+        await sleep(50)
+    }
+    const after = await processesOf(server)
+    t.equal(after.store, before.store)
+    t.equal(after.restarts, WORKERS)
+    for (const pid of after.workers) t.notOk(before.workers.includes(pid))
+    client.patienceMs = 10_000
+    await load.checkAll()
+    t.same(load.troubles, [])
+    const metrics = await (await fetch(`${server.adminEndpoint}/metrics`)).text()
+    const puts = /^kintsugi_s3_requests_total\{operation="PutObject",status="200"\} (\d+)$/m
+    t.ok(Number(puts.exec(metrics)?.[1]) > 0, 'what workers count is told on the admin port')
+    t.match(metrics, /^kintsugi_drives\{state="active"\} 6$/m, 'and what the store counts')
+    t.equal(await server.stop(), 0)
+    for (const pid of after.workers) t.notOk(isAlive(pid))
+    client.close()
+  },
+)
+
+t.test(
+  'the store is killed: its workers end, and all of it serves again on its ports',
+  async (t) => {
+    const server = await start(t)
+    const before = await processesOf(server)
+    const client = new S3Client(server.endpoint)
+    t.equal((await client.put('load', 'k', Buffer.from('v'))).status, 200)
+    process.kill(before.store, 'SIGKILL')
+    for (const pid of before.workers) t.ok(await isDead(pid))
+    t.equal(await countRestarts(server), 1)
+    client.patienceMs = 30_000
+    t.equal(String((await client.get('load', 'k')).body), 'v')
+    const after = await processesOf(server)
+    t.not(after.store, before.store)
+    client.close()
+    await server.kill()
+    for (const pid of [after.store, ...after.workers])
+      t.ok(await isDead(pid), 'all end with the guard')
+  },
+)
+
+t.test('what one worker was told another one knows', async (t) => {
+  const server = await start(t)
+  // Connections go to the workers in turn.
+  const clients = Array.from({ length: WORKERS }, () => new S3Client(server.endpoint, undefined, 1))
+  for (let round = 0; round < 20; round += 1) {
+    const [one, two] = [clients[round % 2]!, clients[(round + 1) % 2]!]
+    const path = `/bucket-${round}`
+    t.equal((await one.send({ method: 'PUT', path })).status, 200)
+    t.equal((await two.send({ method: 'HEAD', path })).status, 200)
+    const body = Buffer.from(String(round))
+    t.equal((await one.put('load', 'k', body)).status, 200)
+    t.ok((await two.get('load', 'k')).body.equals(body))
+    t.equal((await two.delete('load', 'k')).status, 204)
+    t.equal((await one.get('load', 'k')).status, 404)
+    t.equal((await two.send({ method: 'DELETE', path })).status, 204)
+    t.equal((await one.send({ method: 'HEAD', path })).status, 404)
+  }
+  for (const client of clients) client.close()
+  t.equal(await server.stop(), 0)
+})
+
+t.test('a port that is taken is said once', async (t) => {
+  const holder = createServer().listen(0, '127.0.0.1')
+  await once(holder, 'listening')
+  t.teardown(() => holder.close())
+  const { port } = holder.address() as { port: number }
+  const error = await start(t, ['--port', String(port)]).catch((thrown) => thrown)
+  t.ok(error instanceof DidNotStart)
+  t.equal(error.exitCode, 3)
+  t.equal(error.stderr.match(/port \d+ on 127.0.0.1 is in use/g)?.length, 1)
+})

@@ -1,0 +1,306 @@
+// A store over a link: what a worker does is what the store does, and what breaks off there breaks off here.
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import type { AdminApi } from '../../../src/gateway/admin-api.ts'
+import { silentLog } from '../../../src/kit/log.ts'
+import { realWorld } from '../../../src/kit/world.ts'
+import type { Body, FindOutcome, StoredObject } from '../../../src/objects/object-store.ts'
+import { BucketNews } from '../../../src/store-link/bucket-news.ts'
+import { type LinkedStore, linkStore } from '../../../src/store-link/linked-store.ts'
+import { LinkServer } from '../../../src/store-link/serve-link.ts'
+import { Seeded, seedOfRun } from '../../support/seeded.ts'
+import { bodyOf, collect, type MemoryStore, openMemoryStore } from '../objects/memory-store.ts'
+
+const random = new Seeded(seedOfRun())
+const world = realWorld()
+const credentials = { accessKeyId: 'KEY', secretAccessKey: 'secret' }
+const ATTRIBUTES = { headers: {}, userMetadata: {}, storageClass: 'STANDARD' as const }
+const NEVER = new AbortController().signal
+
+async function socketPair(t: Test): Promise<[Socket, Socket]> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const one = connect((server.address() as { port: number }).port)
+  const [other] = (await once(server, 'connection')) as [Socket]
+  server.close()
+  t.teardown(() => {
+    one.destroy()
+    other.destroy()
+  })
+  return [one, other]
+}
+
+interface Linked {
+  store: MemoryStore
+  linked: LinkedStore
+  socket: Socket
+  ended: Promise<void>
+}
+
+async function openNews(t: Test): Promise<{ store: MemoryStore; news: BucketNews }> {
+  const store = await openMemoryStore()
+  const news = new BucketNews({ ...store, world, log: silentLog })
+  t.teardown(() => news.stop())
+  return { store, news }
+}
+
+async function link(
+  t: Test,
+  { store, news }: { store: MemoryStore; news: BucketNews },
+): Promise<Linked> {
+  const [near, far] = await socketPair(t)
+  const admin = {
+    status: async () => ({ health: 'healthy' }),
+    inspect: async (request: unknown, signal: AbortSignal) => ({
+      request,
+      aborted: signal.aborted,
+    }),
+    drives: { drain: async (request: unknown) => ({ kind: 'refused', sentence: `${request}` }) },
+  } as unknown as AdminApi
+  for (const name of ['healing', 'beginHeal', 'releaseOrphans'] as const)
+    Object.assign(admin, { [name]: async () => name })
+  for (const name of ['list', 'add', 'replace', 'weigh', 'remove'] as const)
+    Object.assign(admin.drives, { [name]: async () => name })
+  new LinkServer(far, { objects: store.objects, admin, credentials, news, log: silentLog })
+  let end = (): void => {}
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  const linked = await linkStore(near, end)
+  return { store, linked, socket: near, ended }
+}
+
+function found(outcome: FindOutcome): StoredObject {
+  if (outcome.kind !== 'found') throw new Error(outcome.kind)
+  return outcome.object
+}
+
+t.test('objects of every size are written, found, read and deleted', async (t) => {
+  const opened = await openNews(t)
+  const { linked, store } = await link(t, opened)
+  t.same(linked.credentials, credentials)
+  const { objects } = linked
+  const bucket = objects.findBucket('bucket')!
+  t.same(bucket, store.bucket)
+  for (const bytes of [0, 1, 65_536, 65_537, 200_000, 3_000_000]) {
+    const key = `k${bytes}`
+    const body = Buffer.from(random.bytes(bytes))
+    const put = await objects.put({
+      ...{ bucket, key, attributes: ATTRIBUTES, conditions: {}, body: bodyOf(body) },
+      signal: NEVER,
+    })
+    t.equal(put.kind, 'done', key)
+    const object = found(await objects.find(bucket, key))
+    t.equal(object.version.bytes, bytes)
+    t.ok(await object.isUnchanged())
+    if (bytes === 0) continue
+    const last = bytes - 1
+    const read = await collect(object.read({ first: 0, last }, NEVER))
+    t.ok(read.equals(body), 'all of it')
+    const first = random.below(bytes)
+    const part = await collect(object.read({ first, last }, NEVER))
+    t.ok(part.equals(body.subarray(first)), 'a range')
+  }
+  const listed = await objects.list({ bucket, prefix: '', delimiter: '', after: '', limit: 100 })
+  t.equal(listed.entries.length, 6)
+  t.equal((await objects.delete(bucket, 'k1', { conditions: {} })).kind, 'done')
+  t.equal((await objects.find(bucket, 'k1')).kind, 'missing')
+})
+
+t.test('encrypted with a key of the client; a copy brings annotations along', async (t) => {
+  const { linked } = await link(t, await openNews(t))
+  const { objects } = linked
+  const bucket = objects.findBucket('bucket')!
+  const customerKey = { key: random.bytes(32), keyMd5: 'md5' }
+  const secret = Buffer.from(random.bytes(300_000))
+  const rest = { bucket, attributes: ATTRIBUTES, conditions: {}, signal: NEVER }
+  const encryption = { kind: 'SSE-C' as const, customerKey }
+  await objects.put({ ...rest, key: 'secret', encryption, body: bodyOf(secret) })
+  const object = found(await objects.find(bucket, 'secret'))
+  const range = { first: 0, last: secret.length - 1 }
+  t.ok((await collect(object.read(range, NEVER, customerKey))).equals(secret))
+  await t.rejects(collect(object.read(range, NEVER, { ...customerKey, key: random.bytes(32) })), {
+    code: 'CUSTOMER_KEY_WRONG',
+  })
+
+  await objects.put({ ...rest, key: 'plain', body: bodyOf(secret) })
+  const source = found(await objects.find(bucket, 'plain'))
+  const text = Buffer.from('an annotation')
+  const { version } = source
+  await objects.annotate({
+    ...{ bucket, key: 'plain', version, name: 'n', body: bodyOf(text), signal: NEVER },
+  })
+  const annotated = found(await objects.find(bucket, 'plain'))
+  await objects.put({
+    ...{ ...rest, ...annotated.describeAgain(), key: 'copy', body: bodyOf(secret) },
+  })
+  const copy = found(await objects.find(bucket, 'copy'))
+  const note = await copy.findAnnotation('n')
+  t.ok((await collect(note!.read(NEVER))).equals(text))
+  t.equal(await copy.findAnnotation('m'), undefined)
+})
+
+t.test('a body that is not what was claimed leaves nothing, and says why', async (t) => {
+  const { linked, store } = await link(t, await openNews(t))
+  const bucket = linked.objects.findBucket('bucket')!
+  const wrong = new Error('the digest differs')
+  for (const bytes of [10, 1_000_000]) {
+    const good = bodyOf(random.bytes(bytes))
+    const bodies: Body[] = [
+      {
+        ...good,
+        finish: () => {
+          throw wrong
+        },
+      },
+      { ...good, chunks: breakingOff(bytes / 2, wrong) },
+    ]
+    for (const body of bodies) {
+      const putting = linked.objects.put({
+        ...{ bucket, key: 'k', attributes: ATTRIBUTES, conditions: {}, body, signal: NEVER },
+      })
+      await t.rejects(putting, wrong)
+    }
+  }
+  t.equal((await store.objects.find(store.bucket, 'k')).kind, 'missing')
+})
+
+async function* breakingOff(bytes: number, error: Error): AsyncGenerator<Uint8Array> {
+  yield random.bytes(bytes)
+  throw error
+}
+
+t.test('errors of the store keep what they are known by', async (t) => {
+  const { linked, store } = await link(t, await openNews(t))
+  const bucket = linked.objects.findBucket('bucket')!
+  for (const id of store.node.drives.keys()) store.node.full.add(id)
+  for (let id = 1; id <= 6; id += 1) store.node.failed.add(id)
+  const body = bodyOf(random.bytes(1_000_000))
+  const request = { bucket, key: 'k', attributes: ATTRIBUTES, conditions: {}, signal: NEVER }
+  const here = await linked.objects.put({ ...request, body }).catch((error) => error)
+  const again = bodyOf(random.bytes(1_000_000))
+  const there = await store.objects.put({ ...request, body: again }).catch((error) => error)
+  t.ok(there.code)
+  for (const name of ['code', 'name', 'message', 'trouble'] as const)
+    t.equal(here[name], there[name], name)
+})
+
+t.test(
+  'a write that its client gave up ends in the store; one whose worker died does too',
+  async (t) => {
+    const opened = await openNews(t)
+    const { linked } = await link(t, opened)
+    const dying = await link(t, opened)
+    const bucket = linked.objects.findBucket('bucket')!
+    for (const [name, store] of [
+      ['aborted', linked],
+      ['broken', dying.linked],
+    ] as const) {
+      const abort = new AbortController()
+      let isAsked = false
+      async function* hanging(): AsyncGenerator<Uint8Array> {
+        yield random.bytes(300_000)
+        isAsked = true
+        await once(abort.signal, 'abort')
+        throw new Error('the client is gone')
+      }
+      const body = { ...bodyOf(random.bytes(600_000)), chunks: hanging() }
+      const putting = store.objects.put({
+        ...{
+          bucket,
+          key: name,
+          attributes: ATTRIBUTES,
+          conditions: {},
+          body,
+          signal: abort.signal,
+        },
+      })
+      while (!isAsked) await sleep(5)
+      if (name === 'broken') dying.socket.destroy()
+      else abort.abort(new Error('the client is gone'))
+      await t.rejects(putting, name)
+      if (name === 'broken') abort.abort()
+      while (opened.store.parts.writes.underWay().length > 0) await sleep(5)
+      t.equal((await opened.store.objects.find(bucket, name)).kind, 'missing')
+    }
+    await dying.ended
+    await t.rejects(dying.linked.objects.find(bucket, 'k'), { code: 'METADATA_UNAVAILABLE' })
+  },
+)
+
+t.test('a reader that goes on slowly holds the store up; one that leaves lets go', async (t) => {
+  const { linked, store } = await link(t, await openNews(t))
+  const bucket = linked.objects.findBucket('bucket')!
+  const bytes = Buffer.from(random.bytes(8_000_000))
+  const request = { bucket, key: 'k', attributes: ATTRIBUTES, conditions: {}, signal: NEVER }
+  await linked.objects.put({ ...request, body: bodyOf(bytes) })
+  const object = found(await linked.objects.find(bucket, 'k'))
+  const { uid } = object.version.blob!
+  const reading = object.read({ first: 0, last: bytes.length - 1 }, NEVER)
+  let seen = 0
+  for await (const chunk of reading) {
+    t.ok(bytes.subarray(seen, seen + chunk.length).equals(chunk))
+    seen += chunk.length
+    t.ok(store.parts.pins.isPinned(uid), 'nobody takes it from under the reader')
+    if (seen > 2_000_000) break
+  }
+  while (store.parts.pins.isPinned(uid)) await sleep(5)
+  t.pass('the store does not read on')
+})
+
+t.test('a bucket is known to all workers before anybody hears of it', async (t) => {
+  const opened = await openNews(t)
+  const [one, two] = [await link(t, opened), await link(t, opened)]
+  for (let round = 0; round < 50; round += 1) {
+    const { bucket } = await one.linked.objects.createBucket(`b${round}`, 'us-east-1')
+    t.same(two.linked.objects.findBucket(`b${round}`), bucket)
+    const change = { versioning: 'enabled' as const }
+    const changed = await two.linked.objects.changeBucket(bucket, change)
+    t.equal(changed.kind, 'changed')
+    t.same(one.linked.objects.findBucket(`b${round}`)?.settings, change)
+    t.equal((await one.linked.objects.deleteBucket(`b${round}`)).kind, 'deleted')
+    t.equal(two.linked.objects.findBucket(`b${round}`), undefined)
+  }
+  two.socket.pause()
+  two.socket.destroy()
+  await one.linked.objects.createBucket('alone', 'us-east-1')
+  t.ok(one.linked.objects.findBucket('alone'), 'who is gone is not waited for')
+})
+
+t.test('a worker that does not hear is cut off', async (t) => {
+  const store = await openMemoryStore()
+  let late = (): void => {}
+  const clock = {
+    ...world.clock,
+    sleep: () =>
+      new Promise<void>((resolve) => {
+        late = resolve
+      }),
+  }
+  const news = new BucketNews({ ...store, world: { clock }, log: silentLog })
+  t.teardown(() => news.stop())
+  const deaf = await link(t, { store, news })
+  deaf.socket.pause()
+  const creating = (async () => {
+    await store.objects.createBucket('b', 'us-east-1')
+    await news.settled()
+  })()
+  await sleep(50)
+  late()
+  await creating
+  deaf.socket.resume()
+  await deaf.ended
+  t.pass('its link is closed')
+})
+
+t.test('the root asks through any worker', async (t) => {
+  const { linked } = await link(t, await openNews(t))
+  const { admin } = linked
+  t.same(await admin.status(), { health: 'healthy' })
+  const request = { bucket: 'b', key: 'k', afterPart: 0 }
+  t.same(await admin.inspect(request, NEVER), { request, aborted: false })
+  t.equal(await admin.healing(), 'healing')
+  t.equal(await admin.drives.remove(3), 'remove')
+})

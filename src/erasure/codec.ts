@@ -53,6 +53,11 @@ export class Codec {
     return this.#pool.freeStripes
   }
 
+  /** Whether three quarters of the pool are free: whoever has a use for more than one stripe may hold some. */
+  get hasPlenty(): boolean {
+    return this.#pool.freeStripes * 4 > this.#pool.stripeCount * 3
+  }
+
   /** Room for one stripe, first come, first served; throws Overloaded when too many wait already. */
   acquire(signal?: AbortSignal): Promise<Stripe> {
     return this.#pool.acquire(signal)

@@ -36,6 +36,8 @@ const MAX_POOL_BYTES = 2 ** 32 - PAGE_BYTES
 export class StripePool implements StripeLayout {
   readonly memory: WasmMemory
   readonly strideBytes: number
+  /** Stripes that there are. */
+  readonly stripeCount: number
   readonly #options: StripePoolOptions
   readonly #semaphore: Semaphore
   /** Cells of the slots that are free, the one used last at the end; slots never used have none yet. */
@@ -48,9 +50,9 @@ export class StripePool implements StripeLayout {
     assert(options.poolBytes <= MAX_POOL_BYTES, 'the pool fits in a WebAssembly memory')
     this.#options = options
     this.strideBytes = roundUp(options.cellBytes, LINE_BYTES) + PAD_BYTES
-    const slotCount = Math.floor(options.poolBytes / (this.strideBytes * options.maxShards))
-    assert(slotCount > 0, 'the pool has room for a stripe')
-    this.#semaphore = new Semaphore(slotCount)
+    this.stripeCount = Math.floor(options.poolBytes / (this.strideBytes * options.maxShards))
+    assert(this.stripeCount > 0, 'the pool has room for a stripe')
+    this.#semaphore = new Semaphore(this.stripeCount)
     const pages = Math.ceil(options.poolBytes / PAGE_BYTES)
     this.memory = new webAssembly.Memory({ initial: pages, maximum: pages })
   }

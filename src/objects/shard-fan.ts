@@ -55,9 +55,14 @@ export class ShardFan {
     return fan
   }
 
-  /** Appends cells[slot] to every slot; resolves when the bytes may be reused. */
-  async write(cells: readonly Uint8Array[]): Promise<void> {
-    await this.#each(this.#live(), (lane) => lane.writer!.write(cells[lane.slot]!))
+  /** Appends cells[slot] of every stripe to every slot; resolves when the bytes may be reused. */
+  async write(stripes: readonly (readonly Uint8Array[])[]): Promise<void> {
+    await this.#each(this.#live(), (lane) =>
+      writeCells(
+        lane.writer!,
+        stripes.map((cells) => cells[lane.slot]!),
+      ),
+    )
   }
 
   /** Makes shards durable, `metadata` in their headers. Returns the slots that are not, as far as anybody knows. */
@@ -144,6 +149,11 @@ export class ShardFan {
     const isAway = this.#parts.writeRule.placesAnew && away.length > 0
     return isAway ? new AwayAtBegin(away, error) : error
   }
+}
+
+async function writeCells(writer: ShardWriter, cells: readonly Uint8Array[]): Promise<void> {
+  if (writer.writeRun) return await writer.writeRun(cells)
+  for (const cell of cells) await writer.write(cell)
 }
 
 /** Its room is given back; one that may land keeps it. */

@@ -1,5 +1,5 @@
 // Bytes → stripes → shards on drives. Nothing here is visible: the commit that follows makes it so.
-import type { Codec } from '../erasure/codec.ts'
+import type { Codec, Stripe } from '../erasure/codec.ts'
 import { mebibytes } from '../kit/bytes.ts'
 import { CELL_BYTES, type ErasureCode, shardCount } from '../kit/erasure-code.ts'
 import type { Uid } from '../kit/uid.ts'
@@ -108,7 +108,13 @@ async function storeStripes(
   }
 }
 
-/** Fills, encodes and sends stripe after stripe; the next one is filled while the last one is being written. */
+/** A stripe that is ready to be sent. */
+interface FilledStripe {
+  stripe: Stripe
+  cells: readonly Uint8Array[]
+}
+
+/** Fills and encodes stripe after stripe and sends them; the next are filled while the last are being written. */
 async function streamStripes(
   { body, layout, placement: { code } }: BlobWrite,
   fan: ShardFan,
@@ -117,31 +123,62 @@ async function streamStripes(
 ): Promise<void> {
   const source = new StripeSource(body.chunks)
   let sending = Promise.resolve()
+  let filled: FilledStripe[] = []
+  const send = async (): Promise<void> => {
+    await sending
+    const stripes = filled
+    filled = []
+    sending = fan.write(stripes.map(({ cells }) => cells)).finally(() => {
+      for (const { stripe } of stripes) stripe.release()
+    })
+    // Awaited before the next ones are sent; until then a failure must not count as unhandled.
+    sending.catch(() => {})
+  }
   try {
     for (let index = 0; index < layout.stripeCount; index += 1) {
-      const stripe = await codec.acquire(signal)
-      const cellBytes = cellBytesOf(layout, index)
-      try {
-        await source.fill(stripe, code.dataCount, cellBytes, stripeBytesOf(layout, index))
-        codec.encode(code, stripe, cellBytes)
-        await sending
-      } catch (error) {
-        stripe.release()
-        throw error
-      }
-      const cells = stripe.cells
-        .slice(0, shardCount(code))
-        .map((cell) => cell.subarray(0, cellBytes))
-      sending = fan.write(cells).finally(() => stripe.release())
-      // The loop awaits it one turn later; until then a failure must not count as unhandled.
-      sending.catch(() => {})
+      // Who waits for a stripe holds none but those that are being written: else all could wait for each other.
+      if (filled.length > 0 && !canHoldMore(filled.length, layout, codec)) await send()
+      filled.push(await fillStripe({ source, layout, code, index }, codec, signal))
     }
+    await send()
     await sending
     await source.expectEnd()
   } finally {
     await Promise.allSettled([sending])
+    for (const { stripe } of filled) stripe.release()
     await source.close()
   }
+}
+
+async function fillStripe(
+  {
+    source,
+    layout,
+    code,
+    index,
+  }: { source: StripeSource; layout: BlobLayout; code: ErasureCode; index: number },
+  codec: Codec,
+  signal: AbortSignal,
+): Promise<FilledStripe> {
+  const stripe = await codec.acquire(signal)
+  const cellBytes = cellBytesOf(layout, index)
+  try {
+    await source.fill(stripe, code.dataCount, cellBytes, stripeBytesOf(layout, index))
+    codec.encode(code, stripe, cellBytes)
+  } catch (error) {
+    stripe.release()
+    throw error
+  }
+  const cells = stripe.cells.slice(0, shardCount(code)).map((cell) => cell.subarray(0, cellBytes))
+  return { stripe, cells }
+}
+
+/** Stripes that go to the drives by one write each: what a write costs beside its bytes is as much as that of a cell. */
+const STRIPES_TOGETHER = 4
+
+/** Shards that storage collects in memory gain nothing by it; and clients that send slowly must leave stripes to others. */
+function canHoldMore(count: number, { shardBytes }: BlobLayout, codec: Codec): boolean {
+  return count < STRIPES_TOGETHER && shardBytes > COLLECTED_SHARD_BYTES && codec.hasPlenty
 }
 
 async function finishEmpty(body: Body): Promise<BodyDigests> {

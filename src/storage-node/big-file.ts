@@ -237,13 +237,28 @@ class BigWriter implements ShardWriter {
   }
 
   async write(cell: Uint8Array): Promise<void> {
-    const index = this.#cells
+    await this.writeRun([cell])
+  }
+
+  /** All of it by one write; the tail of the shard goes with its last cell. */
+  async writeRun(cells: readonly Uint8Array[]): Promise<void> {
     assert(this.#state === 'open', 'nothing is written after commit or abort')
+    const position = cellOffset(this.#layout, this.#cells)
+    const buffers = cells.flatMap((cell) => [cell, this.#trailerOf(cell)])
+    if (this.#cells === this.#layout.cellCount) {
+      buffers.push(encodeTail(this.#id, this.#layout, this.#trailers))
+    }
+    await this.#writeAt(position, buffers)
+  }
+
+  /** The trailer of the next cell. */
+  #trailerOf(cell: Uint8Array): Uint8Array {
+    const index = this.#cells
     assert(cell.length === cellLength(this.#layout, index), 'a cell is as long as its shard says')
     this.#cells += 1
     const trailer = this.#trailers.subarray(index * TRAILER_BYTES, (index + 1) * TRAILER_BYTES)
     encodeTrailer(trailer, { seed: this.#seed, index, bytes: cell })
-    await this.#writeAt(cellOffset(this.#layout, index), [cell, trailer])
+    return trailer
   }
 
   async commit(metadata?: Uint8Array): Promise<void> {
@@ -252,9 +267,7 @@ class BigWriter implements ShardWriter {
     assert(this.#cells === this.#layout.cellCount, 'a shard that is committed has all its cells')
     if (metadata) replaceMetadata(this.#header, metadata)
     stampHeader(this.#header, { secret, place: OWN_FILE, groupOffset: 0 })
-    const tail = encodeTail(this.#id, this.#layout, this.#trailers)
     await this.#writeAt(0, [this.#header])
-    await this.#writeAt(this.#layout.tailOffset, [tail])
     await drive.syncFile(file)
     await this.#publish()
     this.#state = 'committed'

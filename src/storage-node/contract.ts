@@ -40,6 +40,8 @@ export interface ShardDescription {
 export interface ShardWriter {
   /** Appends a cell; the bytes may be reused when the promise resolves. */
   write(cell: Uint8Array): Promise<void>
+  /** As write() for several cells in a row. Writers that gain nothing by it do without. */
+  writeRun?(cells: readonly Uint8Array[]): Promise<void>
   /**
    * Makes the shard durable and readable: bytes, checksums and directory entries. `metadata` takes the place of that
    * which the shard was begun with, and is as long.

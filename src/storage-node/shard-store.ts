@@ -293,6 +293,7 @@ export class ShardStore {
   #forgettingRow(writer: ShardWriter, id: ShardId): ShardWriter {
     return {
       write: (cell) => writer.write(cell),
+      ...withRuns(writer),
       abort: () => writer.abort(),
       commit: async (metadata) => {
         await this.#deletions.ended(id)
@@ -308,6 +309,7 @@ export class ShardStore {
   #noting(writer: ShardWriter, id: ShardId): ShardWriter {
     return {
       write: (cell) => writer.write(cell),
+      ...withRuns(writer),
       abort: () => writer.abort(),
       commit: async (metadata) => {
         // Before it waits for deletions under way: those that come later are refused.
@@ -327,12 +329,17 @@ export class ShardStore {
 /** A writer whose bytes go to the drive as they come, and out of what it was promised. */
 function spending(writer: ShardWriter, promise: RoomPromise, recordBytes: number): ShardWriter {
   let written = 0
+  const spend = (cells: readonly Uint8Array[]): void => {
+    const bytes = cells.reduce((sum, cell) => sum + cell.length, 0)
+    written += bytes
+    promise.spend(bytes)
+  }
   return {
     write: async (cell) => {
       await writer.write(cell)
-      written += cell.length
-      promise.spend(cell.length)
+      spend([cell])
     },
+    ...withRuns(writer, spend),
     commit: async (metadata) => {
       await writer.commit(metadata)
       promise.spend(recordBytes - written)
@@ -340,6 +347,20 @@ function spending(writer: ShardWriter, promise: RoomPromise, recordBytes: number
     },
     abort: async () => {
       await writer.abort().finally(() => promise.release())
+    },
+  }
+}
+
+/** writeRun() where the writer has it; `after` hears of what was written. */
+function withRuns(
+  writer: ShardWriter,
+  after: (cells: readonly Uint8Array[]) => void = () => {},
+): Pick<ShardWriter, 'writeRun'> {
+  if (writer.writeRun === undefined) return {}
+  return {
+    writeRun: async (cells) => {
+      await writer.writeRun!(cells)
+      after(cells)
     },
   }
 }

@@ -95,6 +95,13 @@ class PatientWriter implements ShardWriter {
     await this.#step(() => this.#writer.write(cell))
   }
 
+  async writeRun(cells: readonly Uint8Array[]): Promise<void> {
+    await this.#step(async () => {
+      if (this.#writer.writeRun) return await this.#writer.writeRun(cells)
+      for (const cell of cells) await this.#writer.write(cell)
+    })
+  }
+
   async commit(metadata?: Uint8Array): Promise<void> {
     await this.#step(() => this.#writer.commit(metadata))
   }

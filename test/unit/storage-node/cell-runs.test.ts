@@ -73,3 +73,24 @@ t.test(
     t.equal(await readFirst(), 'missing')
   },
 )
+
+t.test('a shard that was written in runs is the one that is written cell by cell', async (t) => {
+  const seeded = new Seeded(23)
+  const fixture = await ShardFixture.open({ segmentShardBytes: 100, graceMs: 0 })
+  const shard = sampleShard(seeded, 5 * CELL + 777, CELL)
+  const { id } = shard.description
+  const { disk } = fixture.machine
+  const fileOf = (): Buffer => {
+    const path = disk.files(`${PATH}/big`).find((one) => one.includes(id.uid))
+    return Buffer.from(disk.bytesOf(path!)!)
+  }
+  await putShard(fixture.store, shard)
+  const wanted = fileOf()
+  const writer = await fixture.store.beginShard(shard.description)
+  const cells = [0, 1, 2, 3, 4, 5].map((at) => shard.bytes.subarray(at * CELL, (at + 1) * CELL))
+  await writer.writeRun!(cells.slice(0, 4))
+  await writer.write(cells[4]!)
+  await writer.writeRun!(cells.slice(5))
+  await writer.commit()
+  t.ok(fileOf().equals(wanted))
+})

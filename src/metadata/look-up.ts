@@ -4,8 +4,9 @@ import { findVersion } from './commands/find-version.ts'
 import type { Place } from './commands/key-state.ts'
 import type { RowReader } from './log/contract.ts'
 import type { AnyVersion } from './records.ts'
-import { decodeHeadRow, type Head } from './rows/head-row.ts'
+import type { Head } from './rows/head-row.ts'
 import { currentKey, markerKey } from './rows/keys.ts'
+import { readHeadRow } from './rows/known-heads.ts'
 import { MetadataUnavailable } from './unavailable.ts'
 
 /** More writes of one key than can come between the looks of one query. */
@@ -19,7 +20,7 @@ export async function lookUpHead(
   // A marker may give way to an object after the first look.
   for (const keyOf of [currentKey, markerKey, currentKey]) {
     const row = await rows.get(keyOf(bucketId, key))
-    if (row) return decodeHeadRow(row)
+    if (row) return readHeadRow(row)
   }
   return undefined
 }

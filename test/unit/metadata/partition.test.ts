@@ -3,7 +3,7 @@ import t from 'tap'
 import { KeyKind } from '../../../src/metadata/rows/keys.ts'
 import { MetadataUnavailable } from '../../../src/metadata/unavailable.ts'
 import { MemoryLog } from './memory-log.ts'
-import { everything, openFixture, START_MS, TestClock } from './partition-fixture.ts'
+import { bucket, everything, openFixture, START_MS, TestClock } from './partition-fixture.ts'
 
 t.test('of 32 conditional puts at once exactly one wins', async (t) => {
   const { store } = await openFixture()
@@ -114,6 +114,30 @@ t.test('more commands than may wait are refused', async (t) => {
   log.resume()
   t.equal((await Promise.all(puts.slice(0, 5))).length, 5)
 })
+
+t.test(
+  'a command that is sent for the first time is not looked up, but when it comes again it is',
+  async (t) => {
+    const { partition, store, log } = await openFixture()
+    const asked: number[] = []
+    const { get } = log.rows
+    log.rows.get = (key) => {
+      asked.push(key[0]!)
+      return get(key)
+    }
+    const command = {
+      ...{ kind: 'put-object' as const, bucket, key: 'k', version: store.version('a') },
+      ...{ conditions: {}, commandId: store.uid() },
+    }
+    const first = await partition.commit(command, { isFirst: true })
+    t.equal(first.kind, 'done')
+    t.notOk(asked.includes(KeyKind.Answer))
+    const changed = log.applied.length
+    t.strictSame(await partition.commit(command), first, 'it left its answer')
+    t.ok(asked.includes(KeyKind.Answer))
+    t.equal(log.applied.length, changed, 'and is not done again')
+  },
+)
 
 t.test('a command that is sent twice is done once and answers the same', async (t) => {
   const { store, log } = await openFixture()

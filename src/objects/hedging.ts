@@ -56,14 +56,13 @@ export class Hedging {
 
   /**
    * How reads end that nobody hedges one by one: all of them good, one of them not, or before that one is later than is usual
-   * for its drive or its drive suspect. They count as `slices` reads.
+   * for its drive or its drive suspect. All good, they count as `slices` reads; else those count that take their place.
    */
   async together(
     runs: readonly { driveId: DriveId; read: Promise<boolean> }[],
     slices: number,
   ): Promise<CellOutcome> {
     if (runs.some(({ driveId }) => this.isSuspect(driveId))) return 'late'
-    this.#budget = Math.min(BUDGET_MOST, this.#budget + slices * BUDGET_SHARE)
     const suspected = runs.map(({ driveId }) => this.#whenSuspect(driveId))
     const all = Promise.all(runs.map(({ read }) => read))
     const isLate = this.#isLate(
@@ -75,7 +74,9 @@ export class Hedging {
       isOver.catch(() => {}) // Who goes on without a suspect does not care how it ends.
       const end = await Promise.race([isOver, ...suspected.map(({ happens }) => happens)])
       if (end === 'late') return 'late'
-      return end.every((isGood) => isGood) ? 'good' : 'lost'
+      if (!end.every((isGood) => isGood)) return 'lost'
+      this.#budget = Math.min(BUDGET_MOST, this.#budget + slices * BUDGET_SHARE)
+      return 'good'
     } finally {
       for (const { forget } of suspected) forget()
     }

@@ -128,25 +128,28 @@ class BlobShards {
 
   async #areGood(runs: readonly RunUnderWay[], sliceCount: number): Promise<boolean> {
     const reads = runs.map(({ driveId, read }) => ({ driveId, read: read.then(isFound) }))
-    let outcome: CellOutcome = 'lost'
+    let outcome: CellOutcome | undefined
     try {
       outcome = await this.#parts.hedging.together(reads, sliceCount)
       return outcome === 'good'
     } finally {
       if (outcome === 'lost') this.#isHealthy = false
-      if (outcome === 'late') this.#isSomethingLate = true
+      // After an error of our own the others may still hang: nobody waits for them.
+      if (outcome === 'late' || outcome === undefined) this.#isSomethingLate = true
       if (outcome !== 'good') {
         this.#leftBehind.push(Promise.allSettled(reads.map(({ read }) => read)))
       }
     }
   }
 
-  /** Begins to read all cells of slices that follow each other. */
+  /** Begins to read all cells of slices that follow each other; none where a drive of them is suspect, for that is not asked. */
   #beginRuns(slices: readonly StripeSlice[]): RunUnderWay[] {
-    return runsOf(slices).map((run) => {
+    const runs = runsOf(slices).map((run) => ({ ...run, driveId: this.#blob.drives[run.slot]! }))
+    if (runs.some(({ driveId }) => this.#parts.hedging.isSuspect(driveId))) return []
+    return runs.map((run) => {
       const read = this.#readRun(run)
       read.catch(() => {}) // Awaited where it counts.
-      return { ...run, driveId: this.#blob.drives[run.slot]!, read }
+      return { ...run, read }
     })
   }
 

@@ -156,5 +156,6 @@ export class OpenShards {
 
 async function closeFile({ opening }: Entry): Promise<void> {
   const opened = await opening.catch(() => undefined)
-  if (opened?.kind === 'found') await opened.file.close()
+  // It was only read: what closing it meets harms nobody.
+  if (opened?.kind === 'found') await opened.file.close().catch(() => {})
 }

@@ -68,8 +68,10 @@ export class GatheredReads {
     try {
       return await this.#level.getMany(keys)
     } catch {
-      // One of them can not be read: the others can.
-      return await Promise.all(keys.map((key) => this.#readOne(key)))
+      // One of them can not be read: the others can. One after the other, for a drive has few threads, and this one is sick.
+      const found: Stored[] = []
+      for (const key of keys) found.push(await this.#readOne(key))
+      return found
     }
   }
 

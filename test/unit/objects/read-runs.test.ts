@@ -146,5 +146,42 @@ t.test('an error of our own in a run is the error of the read', async (t) => {
     if (slot === 3) throw new Error('too many open files')
   }
   await t.rejects(readRange(store, 0, 2_999_999), /too many open files/)
-  t.equal(store.node.openReaders, 0)
+  await untilClosed(store)
 })
+
+t.test('it does not wait for a drive that hangs', async (t) => {
+  const { store, state } = await storeOfRuns(seeded.bytes(3_000_000))
+  let goOn = (): void => {}
+  const gate = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  state.before = async (slot) => {
+    if (slot === 1) await gate
+    if (slot === 3) throw new Error('too many open files')
+  }
+  await t.rejects(stayAlive(readRange(store, 0, 2_999_999)), /too many open files/)
+  t.ok(store.node.openReaders > 0, 'the one that hangs is still open')
+  goOn()
+  await untilClosed(store)
+})
+
+t.test('a suspect drive is not asked for a run', async (t) => {
+  const bytes = seeded.bytes(12_000_000)
+  const { store, state } = await storeOfRuns(bytes)
+  const found = await store.objects.find(store.bucket, 'k')
+  if (found.kind !== 'found') throw new Error(found.kind)
+  const suspect = found.object.version.blob!.drives[2]!
+  const advice = { ...NO_ADVICE, isSuspect: (driveId: number) => driveId === suspect }
+  Object.assign(store.parts, { hedging: new Hedging(advice, store.parts.world.clock) })
+  state.before = async (slot) => {
+    if (slot === 2) t.fail('it was asked')
+  }
+  t.ok((await readRange(store, 0, bytes.length - 1)).equals(bytes))
+  await readRange(store, 0, 2 * CELL - 1)
+  t.equal(state.runs, 2, 'others are asked for theirs')
+})
+
+/** Readers are closed behind the back of a read that something was late for. */
+async function untilClosed(store: MemoryStore): Promise<void> {
+  while (store.node.openReaders > 0) await new Promise((resolve) => setTimeout(resolve, 1))
+}

@@ -198,7 +198,7 @@ t.test('DeleteObjects: a thousand keys, few at once, in the order asked', async 
   const body = list(names.map((name) => object(name)).join(''))
   const { text } = await ask('DeleteObjects', { body, headers: md5 })
   t.same(texts(text, 'Key'), names)
-  t.ok(most > 1 && most <= 32, `${most} at once`)
+  t.ok(most > 1 && most <= 256, `${most} at once`)
 })
 
 t.test('DeleteObjects: what is no refusal fails the request, to be sent again', async (t) => {

@@ -185,7 +185,8 @@ export class Drive {
   /** Whether `file` is what lies at `path`, below the directory of the drive. */
   async #isAt(path: string, file: DiskFile): Promise<boolean> {
     const known = this.#synced.get(file)
-    const [there, itself] = await Promise.all([this.#world.disk.stat(path), known ?? file.stat()])
+    const looking = this.#world.disk.stat(path).catch(() => undefined) // Then the file itself is asked.
+    const [there, itself] = await Promise.all([looking, known ?? file.stat()])
     if (known === undefined) this.#synced.set(file, itself)
     return there?.inode === itself.inode && there.device === itself.device
   }

@@ -92,7 +92,10 @@ class Arrivals {
   /** Nothing more is wanted. The socket is left as it is: a refusal has still to go out on it. */
   stop(): void {
     this.#request.off('data', this.#arrive)
-    if (this.#ended === undefined) this.#request.pause()
+    if (this.#ended !== undefined) return
+    // Over a link the refusal may be out already, and the rest of the body be taken by who sent it (linger.ts).
+    if (this.#request.listenerCount('data') === 0) this.#request.pause()
+    else if (this.#isPaused) this.#request.resume()
   }
 
   readonly #arrive = (chunk: Uint8Array): void => {

@@ -21,7 +21,7 @@ import { OPERATION_NAMES, type OperationName } from '../../../src/gateway/operat
 import { createGateway, type Gateway, type GatewayOptions } from '../../../src/gateway/server.ts'
 import { type Log, silentLog } from '../../../src/kit/log.ts'
 import type { Registry } from '../../../src/kit/metrics.ts'
-import { realWorld } from '../../../src/kit/world.ts'
+import { realWorld, type World } from '../../../src/kit/world.ts'
 import type { ObjectStore } from '../../../src/objects/object-store.ts'
 
 export const ACCESS_KEY = 'AKIDEXAMPLE'
@@ -74,7 +74,13 @@ export interface Fixture {
 export async function startGateway(
   t: Test,
   options: Partial<GatewayOptions> = {},
-  parts: { operation?: Operation; log?: Log; registry?: Registry; admin?: AdminApi } = {},
+  parts: {
+    operation?: Operation
+    log?: Log
+    registry?: Registry
+    admin?: AdminApi
+    world?: Pick<World, 'clock' | 'random'>
+  } = {},
 ): Promise<Fixture> {
   await prepareDigests()
   const operation = parts.operation ?? tell
@@ -88,7 +94,7 @@ export async function startGateway(
       ...options,
     },
     {
-      world: realWorld(),
+      world: parts.world ?? realWorld(),
       log: parts.log ?? silentLog,
       objects: {} as ObjectStore,
       operations: operations as Record<OperationName, Operation>,

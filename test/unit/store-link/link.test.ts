@@ -1,6 +1,6 @@
 // A store over a link: what a worker does is what the store does, and what breaks off there breaks off here.
 import { once } from 'node:events'
-import { connect, createServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { AdminApi } from '../../../src/gateway/admin-api.ts'
@@ -12,25 +12,13 @@ import { type LinkedStore, linkStore } from '../../../src/store-link/linked-stor
 import { LinkServer } from '../../../src/store-link/serve-link.ts'
 import { Seeded, seedOfRun } from '../../support/seeded.ts'
 import { bodyOf, collect, type MemoryStore, openMemoryStore } from '../objects/memory-store.ts'
+import { socketPair } from './socket-pair.ts'
 
 const random = new Seeded(seedOfRun())
 const world = realWorld()
 const credentials = { accessKeyId: 'KEY', secretAccessKey: 'secret' }
 const ATTRIBUTES = { headers: {}, userMetadata: {}, storageClass: 'STANDARD' as const }
 const NEVER = new AbortController().signal
-
-async function socketPair(t: Test): Promise<[Socket, Socket]> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const one = connect((server.address() as { port: number }).port)
-  const [other] = (await once(server, 'connection')) as [Socket]
-  server.close()
-  t.teardown(() => {
-    one.destroy()
-    other.destroy()
-  })
-  return [one, other]
-}
 
 interface Linked {
   store: MemoryStore
@@ -46,11 +34,18 @@ async function openNews(t: Test): Promise<{ store: MemoryStore; news: BucketNews
   return { store, news }
 }
 
-async function link(
-  t: Test,
-  { store, news }: { store: MemoryStore; news: BucketNews },
-): Promise<Linked> {
+async function link(t: Test, opened: { store: MemoryStore; news: BucketNews }): Promise<Linked> {
   const [near, far] = await socketPair(t)
+  serveLink(far, opened)
+  let end = (): void => {}
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  const linked = await linkStore(near, end)
+  return { store: opened.store, linked, socket: near, ended }
+}
+
+function serveLink(far: Socket, { store, news }: { store: MemoryStore; news: BucketNews }): void {
   const admin = {
     status: async () => ({ health: 'healthy' }),
     inspect: async (request: unknown, signal: AbortSignal) => ({
@@ -64,12 +59,6 @@ async function link(
   for (const name of ['list', 'add', 'replace', 'weigh', 'remove'] as const)
     Object.assign(admin.drives, { [name]: async () => name })
   new LinkServer(far, { objects: store.objects, admin, credentials, news, log: silentLog })
-  let end = (): void => {}
-  const ended = new Promise<void>((resolve) => {
-    end = resolve
-  })
-  const linked = await linkStore(near, end)
-  return { store, linked, socket: near, ended }
 }
 
 function found(outcome: FindOutcome): StoredObject {
@@ -267,6 +256,23 @@ t.test('a bucket is known to all workers before anybody hears of it', async (t) 
   two.socket.destroy()
   await one.linked.objects.createBucket('alone', 'us-east-1')
   t.ok(one.linked.objects.findBucket('alone'), 'who is gone is not waited for')
+})
+
+t.test('a worker that is still being started is not waited for', async (t) => {
+  const opened = await openNews(t)
+  const { linked } = await link(t, opened)
+  const [near, far] = await socketPair(t)
+  let isCutOff = false
+  far.once('close', () => {
+    isCutOff = true
+  })
+  serveLink(far, opened)
+  await linked.objects.createBucket('early', 'us-east-1')
+  t.notOk(isCutOff)
+  const late = await linkStore(near, () => {})
+  t.ok(late.objects.findBucket('early'), 'it knows what was so when it came')
+  await linked.objects.createBucket('later', 'us-east-1')
+  t.ok(late.objects.findBucket('later'), 'and what became so')
 })
 
 t.test('a worker that does not hear is cut off', async (t) => {

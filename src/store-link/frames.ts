@@ -25,8 +25,10 @@ export const FrameKind = {
   Buckets: 9,
   /** Worker: it knows them. */
   BucketsHeard: 10,
-  /** Store, first of all: a Welcome. */
+  /** Store: a Welcome, the answer to Hello. */
   Welcome: 11,
+  /** Worker, first of all: from now on it takes what comes. */
+  Hello: 12,
 } as const
 
 /** Bytes before the payload. */

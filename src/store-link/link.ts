@@ -50,6 +50,7 @@ export class Link {
         heard.onEnd()
       },
     })
+    this.#channel.send(FrameKind.Hello, 0)
   }
 
   /** All buckets, in order of name. */

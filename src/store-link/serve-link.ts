@@ -58,13 +58,21 @@ export class LinkServer {
       onBytes: (id, bytes) => this.#underWay.get(id)?.inflow?.push(bytes),
       onEnd: () => this.#end(),
     })
-    const { credentials, objects, news } = parts
+  }
+
+  /** Before it says so a worker reads nothing: nobody's change of a bucket waits for one that is still being started. */
+  #welcome(): void {
+    const { credentials, objects, news } = this.#parts
     const welcome: Welcome = { credentials, buckets: objects.listBuckets() }
     this.#channel.send(FrameKind.Welcome, 0, welcome)
     news.join(this.#channel)
   }
 
   #take(kind: number, id: number, payload: Buffer): void {
+    if (kind === FrameKind.Hello) {
+      this.#welcome()
+      return
+    }
     if (kind === FrameKind.Call) {
       void this.#run(id, readValue(payload) as Call)
       return

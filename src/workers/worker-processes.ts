@@ -54,7 +54,13 @@ interface Running {
   /** Why it could not start. */
   refused?: { code: number; sentence: string }
   serving?: Serving
-  ended: Promise<{ code: number; signal: string | undefined }>
+  ended: Promise<WorkerEnd>
+}
+
+/** How a worker ended, or why there is none. */
+interface WorkerEnd {
+  code: number
+  how: string
 }
 
 /** A worker that is busy for longer is not waited for. */
@@ -134,7 +140,8 @@ export class WorkerProcesses {
     const ended = Promise.all(running.map((one) => one.ended))
     if (await beforeDeadline(ended, deadlineMs + END_MS, this.#parts.world)) return
     for (const { worker } of running) worker.process.kill('SIGKILL')
-    await ended
+    // One that hangs in the kernel ends when that lets it.
+    await beforeDeadline(ended, END_MS, this.#parts.world)
   }
 
   /** Starts worker `index`, and starts it again whenever it ends. Resolves when it serves for the first time. */
@@ -144,14 +151,12 @@ export class WorkerProcesses {
       const run = async (): Promise<void> => {
         let hasServed = false
         while (!this.#closing.signal.aborted) {
-          const running = this.#fork(index, (serving) => {
+          const end = await this.#run(index, (serving) => {
             hasServed = true
             resolve(serving)
           })
-          const end = await running.ended
-          this.#running.delete(index)
           if (this.#closing.signal.aborted) return
-          if (!hasServed) return this.#fail(whyNot(index, running, end))
+          if (!hasServed) return this.#fail(whyNot(index, end))
           if (!(await this.#pause(index, end, budget))) return
           this.#restarts += 1
         }
@@ -160,13 +165,24 @@ export class WorkerProcesses {
     })
   }
 
-  /** False when there is to be no other one. */
-  async #pause(
+  /** From its start to its end. A system that has no process, memory or file for it ends it before it is one. */
+  async #run(
     index: number,
-    { code, signal }: { code: number; signal: string | undefined },
-    budget: RestartBudget,
-  ): Promise<boolean> {
-    const how = signal ?? `code ${code}`
+    onServing: (serving: Serving) => void,
+  ): Promise<WorkerEnd & Pick<Running, 'refused'>> {
+    let running: Running
+    try {
+      running = this.#fork(index, onServing)
+    } catch (error) {
+      return { code: 1, how: String(error) }
+    }
+    const end = await running.ended
+    this.#running.delete(index)
+    return { ...end, ...(running.refused && { refused: running.refused }) }
+  }
+
+  /** False when there is to be no other one. */
+  async #pause(index: number, { how }: WorkerEnd, budget: RestartBudget): Promise<boolean> {
     const pauseMs = budget.take()
     if (pauseMs === undefined) {
       const sentence = `worker ${index} ended by ${how}, after it was started again ${TOO_OFTEN}: it is left at that.`
@@ -187,13 +203,25 @@ export class WorkerProcesses {
       this.#port = portOf(this.#endpoint)
     const start: WorkerStart = { index, count, port: this.#port }
     const worker = cluster.fork({ [variable]: JSON.stringify(start) })
-    const ended = new Promise<{ code: number; signal: string | undefined }>((resolve) => {
-      worker.once('exit', (code, signal) => resolve({ code: code ?? 1, signal }))
+    const { pid } = worker.process
+    const ended = new Promise<WorkerEnd>((resolve) => {
+      worker.once('exit', (code, signal) =>
+        resolve({ code: code ?? 1, how: signal ?? `code ${code}` }),
+      )
+      // What never was a process does not exit.
+      worker.once('error', (error) => {
+        if (pid === undefined) resolve({ code: 1, how: String(error) })
+      })
     })
     const running: Running = { worker, ended }
     this.#running.set(index, running)
     // It ends soon when it can not be told anything.
     worker.on('error', () => {})
+    if (pid === undefined) {
+      // Not even these are there when the system had no file for it.
+      worker.process.stdio?.[LINK_FD]?.destroy()
+      return running
+    }
     worker.on('message', (message: FromWorker) => {
       if (message.kind === 'answer') {
         this.#asked.get(message.id)?.(message.answer)
@@ -215,9 +243,8 @@ export class WorkerProcesses {
     })
     const link = worker.process.stdio[LINK_FD]
     if (link) this.#parts.onLink?.(link as Duplex)
-    const { pid } = worker.process
     void ended.then(() => {
-      if (running.serving !== undefined && pid !== undefined) this.#parts.onEnd?.(pid)
+      if (running.serving !== undefined) this.#parts.onEnd?.(pid)
     })
     return running
   }
@@ -246,10 +273,9 @@ export class WorkerProcesses {
 
 function whyNot(
   index: number,
-  { refused }: Running,
-  { code, signal }: { code: number; signal: string | undefined },
+  { code, how, refused }: WorkerEnd & Pick<Running, 'refused'>,
 ): WorkersEnd {
-  const sentence = `worker ${index} ended by ${signal ?? `code ${code}`} before it served.`
+  const sentence = `worker ${index} ended by ${how} before it served.`
   return { kind: 'not-started', code: code === 0 ? 1 : code, sentence, ...refused }
 }
 

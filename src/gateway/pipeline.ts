@@ -109,11 +109,15 @@ export class Pipeline {
   async #serve(passage: Passage): Promise<void> {
     const run = this.#admitAdmin(passage) ?? this.#admitS3(passage)
     const size = sizeOfRequest(passage.exchange.request.sentHeaders)
-    const turn = this.#turns.tryTake(size) ?? (await this.#queue(passage, size))
+    let turn = this.#turns.tryTake(size) ?? (await this.#queue(passage, size))
     try {
       const reply = await run()
       passage.status = reply.status
-      if (reply.body?.kind === 'stream') turn.sends(reply.body.bytes)
+      const { body } = reply
+      if (body?.kind === 'stream' && !turn.maySend(body.bytes)) {
+        turn.end()
+        turn = await this.#queueToSend(passage, body.chunks)
+      }
       await this.#send(passage, reply, () => turn.end())
     } finally {
       turn.end()
@@ -232,6 +236,16 @@ export class Pipeline {
     } finally {
       granted.abort()
       await timer
+    }
+  }
+
+  /** Waits until the bytes of an answer may go out; none of them is asked for before. */
+  async #queueToSend(passage: Passage, chunks: AsyncIterable<Uint8Array>): Promise<Turn> {
+    try {
+      return await this.#queue(passage, 'large')
+    } catch (error) {
+      await chunks[Symbol.asyncIterator]().return?.()
+      throw error
     }
   }
 

@@ -18,7 +18,8 @@ export interface TurnLimits {
 }
 
 interface TurnEnds {
-  grow(): void
+  /** False when there is no room for one more large one. */
+  tryGrow(): boolean
   end(size: Size): void
 }
 
@@ -35,8 +36,10 @@ export class Turns {
   readonly #lines: { readonly [Which in Size]: Waiter[] } = { small: [], large: [] }
   /** One for all turns: each of them costs no more than itself. */
   readonly #ends: TurnEnds = {
-    grow: () => {
+    tryGrow: () => {
+      if (this.#lines.large.length > 0 || this.#runningLarge >= this.#largeMax) return false
       this.#runningLarge += 1
+      return true
     },
     end: (size) => this.#end(size),
   }
@@ -123,11 +126,12 @@ export class Turn {
     this.#ends = ends
   }
 
-  /** So many bytes will go out: what a request for them did not tell. It goes on, but fewer large ones are let in. */
-  sends(bytes: number): void {
-    if (bytes <= LARGE_BYTES || this.#size === 'large' || this.#isOver) return
+  /** So many bytes are to go out: what a request for them did not tell. False when they need a turn as a large one, in its line. */
+  maySend(bytes: number): boolean {
+    if (bytes <= LARGE_BYTES || this.#size === 'large') return true
+    if (!this.#ends.tryGrow()) return false
     this.#size = 'large'
-    this.#ends.grow()
+    return true
   }
 
   /** Lets the next one in. May be called twice. */

@@ -1,6 +1,6 @@
 // Streamed replies: exact lengths, back-pressure, and breaking off rather than ending early.
 import { connect } from 'node:net'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { Call, Reply } from '../../../src/gateway/call.ts'
 import { ask, codeOf, signHeaders, startGateway } from './server-fixture.ts'
 
@@ -130,4 +130,59 @@ t.test('a client that never reads is broken off', async (t) => {
   await aborted
   t.pass('the stream was given back')
   socket.destroy()
+})
+
+/** A gateway on which one download runs at once: none of its bytes is given before letGo(). */
+async function openNarrow(t: Test, waitMs: number) {
+  let letGo = (): void => {}
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve
+  })
+  const counts = { begun: 0, givenUp: 0 }
+  const bytes = 2 * 1024 * 1024
+  const operation = async ({ key }: Call): Promise<Reply> => {
+    if (key === 'small') return { status: 204 }
+    let isRead = false
+    const iterator = {
+      next: async () => {
+        if (isRead) return { done: true as const, value: undefined }
+        isRead = true
+        counts.begun += 1
+        await held
+        return { done: false as const, value: Buffer.alloc(bytes) }
+      },
+      return: async () => {
+        counts.givenUp += 1
+        return { done: true as const, value: undefined }
+      },
+    }
+    const chunks = { [Symbol.asyncIterator]: () => iterator }
+    return { status: 200, body: { kind: 'stream', bytes, chunks } }
+  }
+  const limits = { inFlight: 2, waiting: 10, waitMs }
+  return { fixture: await startGateway(t, { limits }, { operation }), counts, letGo }
+}
+
+t.test('downloads never have all turns: what waits is not begun, and is served then', async (t) => {
+  const { fixture, counts, letGo } = await openNarrow(t, 60_000)
+  const downloads = [1, 2, 3].map(() => ask(fixture, { url: '/bkt/k' }))
+  for (let round = 0; round < 5; round += 1)
+    t.equal((await ask(fixture, { url: '/bkt/small' })).status, 204)
+  while (counts.begun === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  t.equal((await ask(fixture, { url: '/bkt/small' })).status, 204)
+  t.equal(counts.begun, 1)
+  letGo()
+  for (const download of downloads) t.equal((await download).status, 200)
+  t.same(counts, { begun: 3, givenUp: 0 })
+})
+
+t.test('a download that waits too long is told to slow down, and given up', async (t) => {
+  const { fixture, counts, letGo } = await openNarrow(t, 20)
+  const downloads = [1, 2].map(() => ask(fixture, { url: '/bkt/k' }))
+  const late = await Promise.race(downloads)
+  t.equal(late.status, 503)
+  t.equal(codeOf(late), 'SlowDown')
+  t.same(counts, { begun: 1, givenUp: 1 })
+  letGo()
+  t.same((await Promise.all(downloads)).map(({ status }) => status).sort(), [200, 503])
 })

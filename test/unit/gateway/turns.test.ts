@@ -46,13 +46,40 @@ t.test('of those that may run whoever came first is next', async (t) => {
 t.test('an answer that turns out large counts as large until it is sent', async (t) => {
   const turns = new Turns({ inFlight: 2, waiting: 10 })
   const get = turns.tryTake('small')!
-  get.sends(LARGE)
+  t.ok(get.maySend(1))
+  t.ok(get.maySend(LARGE))
+  t.ok(get.maySend(LARGE), 'once is enough')
   t.notOk(turns.tryTake('large'))
   t.ok(turns.tryTake('small'))
   get.end()
   get.end()
   t.ok(turns.tryTake('large'))
   t.notOk(turns.tryTake('small'))
+})
+
+t.test('answers that turn out large never have all turns either', async (t) => {
+  const turns = new Turns({ inFlight: 4, waiting: 10 })
+  const gets = [1, 2, 3, 4].map(() => turns.tryTake('small')!)
+  t.same(
+    gets.map((get) => get.maySend(LARGE)),
+    [true, true, false, false],
+  )
+  gets[2]!.end()
+  const third = turns.take('large', never)
+  t.ok(turns.tryTake('small'))
+  gets[3]!.end()
+  gets[0]!.end()
+  ;(await third).end()
+})
+
+t.test('an answer that turns out large does not pass those that wait', async (t) => {
+  const turns = new Turns({ inFlight: 2, waiting: 10 })
+  const [get] = [turns.tryTake('small')!, turns.tryTake('small')!]
+  const upload = take(t, turns, 'large', 1)
+  t.notOk(get.maySend(LARGE))
+  get.end()
+  await settled()
+  t.equal(upload.granted(), 1)
 })
 
 t.test('each line has its bound, and whoever leaves makes room in it', async (t) => {

@@ -33,23 +33,45 @@ export async function checkBytes(
     }
     const value = asBuffer(digest.digest()).toString('base64')
     const checksum = { algorithm: 'CRC32', type: 'FULL_OBJECT', value } as const
-    return { checksum, chunks: passOn(held, bytes) }
+    return { checksum, chunks: new HeldChunks(held, bytes) }
   } catch (error) {
     budget.release(bytes)
     throw error
   }
 }
 
-/** Lets go of each chunk when the next one is asked for. */
-async function* passOn(held: Uint8Array[], bytes: number): AsyncGenerator<Uint8Array> {
-  let left = bytes
-  try {
-    for (let chunk = held.shift(); chunk; chunk = held.shift()) {
-      yield chunk
-      budget.release(chunk.length)
-      left -= chunk.length
-    }
-  } finally {
-    budget.release(left)
+/** Chunks that are let go of when the next one is asked for, and all when they are given up, begun or not. */
+class HeldChunks implements AsyncIterableIterator<Uint8Array> {
+  readonly #chunks: Uint8Array[]
+  /** Of the budget. */
+  #bytes: number
+  #sent = 0
+
+  constructor(chunks: Uint8Array[], bytes: number) {
+    this.#chunks = chunks
+    this.#bytes = bytes
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    const value = this.#chunks.shift()
+    if (value === undefined) return await this.return()
+    this.#release(this.#sent)
+    this.#sent = value.length
+    return { done: false, value }
+  }
+
+  async return(): Promise<IteratorReturnResult<undefined>> {
+    this.#chunks.length = 0
+    this.#release(this.#bytes)
+    return { done: true, value: undefined }
+  }
+
+  #release(bytes: number): void {
+    this.#bytes -= bytes
+    budget.release(bytes)
   }
 }

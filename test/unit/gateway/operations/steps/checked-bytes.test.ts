@@ -66,7 +66,10 @@ t.test('64 MiB at once; what is sent, given up or fails comes back', async (t) =
   const sixteen = await take(16)
   t.ok(sixteen, 'a reader went away')
   await first!.return!()
-  for (const left of [held[2]!, held[3]!, one!, sixteen!]) await drain(left)
+  await held[2]!.chunks[Symbol.asyncIterator]().return!()
+  const unbegun = await take(16)
+  t.ok(unbegun, 'nobody began to send')
+  for (const left of [held[3]!, one!, sixteen!, unbegun!]) await drain(left)
   async function* broken(): AsyncGenerator<Uint8Array> {
     yield MIB
     throw new Error('too few shards')

@@ -45,15 +45,17 @@ export class Channel {
     if (payload.length > 0) this.#stream.write(payload)
   }
 
-  /** Sends bytes, slice by slice, as `mayPass` lets them; resolves when they are on their way and may be used again. */
+  /** Sends bytes, slice by slice, as many at once as `mayPass` says; resolves when they are on their way and may be used again. */
   async sendBytes(
     id: number,
     bytes: Uint8Array,
-    mayPass: (bytes: number) => Promise<void> | undefined,
+    mayPass: (bytes: number) => Promise<number> | number,
   ): Promise<void> {
-    for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
-      const slice = bytes.subarray(at, at + SLICE_BYTES)
-      await mayPass(slice.length)
+    let at = 0
+    while (at < bytes.length) {
+      const passing = await mayPass(Math.min(SLICE_BYTES, bytes.length - at))
+      const slice = bytes.subarray(at, at + passing)
+      at += passing
       await new Promise<void>((resolve) => {
         this.#cork()
         this.#stream.write(frameHead(FrameKind.Bytes, id, slice.length))

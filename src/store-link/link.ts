@@ -101,7 +101,9 @@ export class Link {
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
     let id = 0
-    const inflow = new Inflow(WINDOW_BYTES, (more) => this.#channel.send(FrameKind.More, id, more))
+    const inflow = new Inflow({ windowBytes: WINDOW_BYTES, credit: WINDOW_BYTES }, (more) =>
+      this.#channel.send(FrameKind.More, id, more),
+    )
     const { call, answer } = this.#call(name, args, signal, { inflow })
     id = call.id
     answer.then(

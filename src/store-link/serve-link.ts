@@ -18,7 +18,7 @@ import {
   type Welcome,
 } from './calls.ts'
 import { Channel, readValue } from './channel.ts'
-import { Credit, Inflow, WINDOW_BYTES } from './flow.ts'
+import { Credit, Inflow, WINDOW_BYTES, type Windows } from './flow.ts'
 import { FrameKind } from './frames.ts'
 import { tellError } from './told-error.ts'
 
@@ -27,6 +27,8 @@ export interface ServedParts {
   admin: AdminApi
   credentials: Welcome['credentials']
   news: BucketNews
+  /** Of the bodies that all workers send. */
+  windows: Windows
   log: Log
 }
 
@@ -36,6 +38,8 @@ interface UnderWay {
   abort: AbortController
   /** Of the body that comes. */
   inflow?: Inflow
+  /** What that has of the windows. */
+  windowBytes?: number
   digests?: BodyDigests
   /** For bytes that are read. */
   credit?: Credit
@@ -124,6 +128,8 @@ export class LinkServer {
     } catch (error) {
       this.#underWay.delete(id)
       this.#channel.send(FrameKind.Failed, id, tellError(error))
+    } finally {
+      if (call.windowBytes !== undefined) this.#parts.windows.close(call.windowBytes)
     }
   }
 
@@ -196,8 +202,7 @@ export class LinkServer {
   }
 
   #requestOf(call: UnderWay, { request, annotationsOf, bytes }: BodyRequest): unknown {
-    const isEager = bytes <= EAGER_BYTES
-    const inflow = new Inflow(isEager ? WINDOW_BYTES : 0, (more) =>
+    const inflow = new Inflow(this.#windowFor(call, bytes), (more) =>
       this.#channel.send(FrameKind.More, call.id, more),
     )
     call.inflow = inflow
@@ -215,6 +220,12 @@ export class LinkServer {
       ...(annotationsOf ? { annotationsOf: this.#objectOf(annotationsOf) } : {}),
       ...{ body, signal: call.abort.signal },
     }
+  }
+
+  #windowFor(call: UnderWay, bytes: number): { windowBytes: number; credit: number } {
+    if (bytes <= EAGER_BYTES) return { windowBytes: WINDOW_BYTES, credit: WINDOW_BYTES }
+    call.windowBytes = this.#parts.windows.open(bytes)
+    return { windowBytes: call.windowBytes, credit: 0 }
   }
 
   /** The chunks may be used again by who makes them, as soon as the next one is asked for. */

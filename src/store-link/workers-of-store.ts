@@ -14,6 +14,7 @@ import {
 } from '../workers/worker-processes.ts'
 import { BucketNews } from './bucket-news.ts'
 import type { Welcome } from './calls.ts'
+import { Windows } from './flow.ts'
 import { LinkServer } from './serve-link.ts'
 
 export interface StoreWorkersParts {
@@ -46,10 +47,11 @@ export async function serveByWorkers(
   const { registry } = parts
   const { credentials } = parts
   const news = new BucketNews(parts)
+  const windows = new Windows()
   const summed = new SummedMetrics(registry)
   const workers = new WorkerProcesses(options, {
     ...parts,
-    onLink: (link) => new LinkServer(link, { ...parts, news, credentials }),
+    onLink: (link) => new LinkServer(link, { ...parts, news, windows, credentials }),
     onEnd: (pid) => summed.retire(pid),
   })
   const close = async (closing: { deadlineMs: number }): Promise<void> => {

@@ -8,6 +8,7 @@ import { silentLog } from '../../../src/kit/log.ts'
 import { realWorld } from '../../../src/kit/world.ts'
 import type { Body, FindOutcome, StoredObject } from '../../../src/objects/object-store.ts'
 import { BucketNews } from '../../../src/store-link/bucket-news.ts'
+import { Windows } from '../../../src/store-link/flow.ts'
 import { type LinkedStore, linkStore } from '../../../src/store-link/linked-store.ts'
 import { LinkServer } from '../../../src/store-link/serve-link.ts'
 import { Seeded, seedOfRun } from '../../support/seeded.ts'
@@ -46,6 +47,7 @@ async function link(t: Test, opened: { store: MemoryStore; news: BucketNews }): 
 }
 
 function serveLink(far: Socket, { store, news }: { store: MemoryStore; news: BucketNews }): void {
+  const windows = new Windows()
   const admin = {
     status: async () => ({ health: 'healthy' }),
     inspect: async (request: unknown, signal: AbortSignal) => ({
@@ -58,7 +60,7 @@ function serveLink(far: Socket, { store, news }: { store: MemoryStore; news: Buc
     Object.assign(admin, { [name]: async () => name })
   for (const name of ['list', 'add', 'replace', 'weigh', 'remove'] as const)
     Object.assign(admin.drives, { [name]: async () => name })
-  new LinkServer(far, { objects: store.objects, admin, credentials, news, log: silentLog })
+  new LinkServer(far, { objects: store.objects, admin, credentials, news, windows, log: silentLog })
 }
 
 function found(outcome: FindOutcome): StoredObject {

@@ -1,49 +1,22 @@
 // A body that the store refuses in its midst, over a link: the client hears why, however much of it was still to come.
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import type { Call, Reply } from '../../../src/gateway/call.ts'
-import { silentLog } from '../../../src/kit/log.ts'
 import { type Clock, realWorld } from '../../../src/kit/world.ts'
 import type { Body, ObjectStore } from '../../../src/objects/object-store.ts'
-import type { Objects } from '../../../src/objects/objects.ts'
-import { linkStore } from '../../../src/store-link/linked-store.ts'
-import { LinkServer, type ServedParts } from '../../../src/store-link/serve-link.ts'
 import { signHeaders, startGateway } from '../gateway/server-fixture.ts'
-import { socketPair } from './socket-pair.ts'
+import { linkPut } from './linked-put.ts'
 
 const BODY_BYTES = 3 * 1024 * 1024
 
-/** A store that is full after some of a body. */
-const full = {
-  listBuckets: () => [],
-  put: async ({ body }: { body: Body }) => {
-    let taken = 0
-    for await (const chunk of body.chunks) {
-      taken += chunk.length
-      if (taken > 300_000) throw Object.assign(new Error('no room'), { code: 'STORE_FULL' })
-    }
-  },
-}
-
-async function linkFullStore(t: Test): Promise<ObjectStore> {
-  const [near, far] = await socketPair(t)
-  const objects = new Proxy(full, {
-    get: (has, name) => has[name as keyof typeof full] ?? (async () => undefined),
-  }) as unknown as Objects
-  const nothing = async (): Promise<void> => {}
-  const admin = new Proxy({}, { get: (_has, name) => (name === 'drives' ? drives : nothing) })
-  const drives = new Proxy({}, { get: () => nothing })
-  const news = { join: nothing, leave: nothing, heard: nothing, settled: nothing }
-  const credentials = { accessKeyId: 'KEY', secretAccessKey: 'secret' }
-  new LinkServer(far, {
-    objects,
-    admin,
-    news,
-    credentials,
-    log: silentLog,
-  } as unknown as ServedParts)
-  return (await linkStore(near, () => {})).objects
+/** What a full store does after some of a body. */
+async function putIntoFull({ body }: { body: Body }): Promise<void> {
+  let taken = 0
+  for await (const chunk of body.chunks) {
+    taken += chunk.length
+    if (taken > 300_000) throw Object.assign(new Error('no room'), { code: 'STORE_FULL' })
+  }
 }
 
 /** Nothing is ever late: what waits for the client ends when the client has done its part, or never. */
@@ -56,7 +29,7 @@ const patient: Clock = {
 }
 
 t.test('who sends all of it before it reads gets the answer, and a clean end', async (t) => {
-  const objects = await linkFullStore(t)
+  const objects = await linkPut(t, putIntoFull)
   const operation = async ({ body, signal }: Call): Promise<Reply> => {
     const { chunks, finish } = body.open('CRC64NVME')
     const opened = { bytes: BODY_BYTES, chunks, finish }

@@ -1,11 +1,12 @@
 // Digests of byte streams under one interface, whatever computes them:
-// OpenSSL for MD5 and SHA, zlib for CRC32, WebAssembly for the CRCs that Node does not have and for xxHash.
+// OpenSSL for MD5 and SHA, zlib for CRC32, WebAssembly of our own for the other CRCs, and hash-wasm for xxHash.
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { newWasmHash, type WasmHashName } from './wasm-hash.ts'
+import { newWideCrc, type WideCrcName } from './wide-crc.ts'
 
 /** Every digest that S3 asks for. */
-export type DigestName = 'MD5' | 'SHA1' | 'SHA256' | 'SHA512' | 'CRC32' | WasmHashName
+export type DigestName = 'MD5' | 'SHA1' | 'SHA256' | 'SHA512' | 'CRC32' | WideCrcName | WasmHashName
 
 /** Takes bytes as they pass. After digest() it is used up. */
 export interface Digest {
@@ -35,8 +36,8 @@ const makers: { [Name in DigestName]: () => Digest } = {
   SHA256: () => newOpensslDigest('sha256'),
   SHA512: () => newOpensslDigest('sha512'),
   CRC32: newZlibCrc,
-  CRC32C: () => newWasmHash('CRC32C'),
-  CRC64NVME: () => newWasmHash('CRC64NVME'),
+  CRC32C: () => newWideCrc('CRC32C'),
+  CRC64NVME: () => newWideCrc('CRC64NVME'),
   XXHASH64: () => newWasmHash('XXHASH64'),
   XXHASH3: () => newWasmHash('XXHASH3'),
   XXHASH128: () => newWasmHash('XXHASH128'),

@@ -1,25 +1,12 @@
-// What Node does not have, by hash-wasm: CRC32C, CRC64NVME and the xxHash family. One instance of each serves all
+// The xxHash family, which Node does not have, by hash-wasm. One instance of each serves all
 // digests of the process: the state of a digest, some hundred bytes at most, is saved while others use the instance.
-import {
-  createCRC32,
-  createCRC64,
-  createXXHash3,
-  createXXHash64,
-  createXXHash128,
-  type IHasher,
-} from 'hash-wasm'
+import { createXXHash3, createXXHash64, createXXHash128, type IHasher } from 'hash-wasm'
 import { assert } from '../kit/assert.ts'
 
 /** The digests that this file computes. XXHASH3 is its form of 64 bits; all of them have seed 0. */
-export type WasmHashName = 'CRC32C' | 'CRC64NVME' | 'XXHASH64' | 'XXHASH3' | 'XXHASH128'
-
-/** The polynomials with their bits reversed, as the right-shifting algorithm wants them. */
-const CRC32C_REFLECTED = 0x82f63b78
-const CRC64NVME_REFLECTED = '9a6c9329ac4bc9b5'
+export type WasmHashName = 'XXHASH64' | 'XXHASH3' | 'XXHASH128'
 
 const makers: { [Name in WasmHashName]: () => Promise<IHasher> } = {
-  CRC32C: () => createCRC32(CRC32C_REFLECTED),
-  CRC64NVME: () => createCRC64(CRC64NVME_REFLECTED),
   XXHASH64: () => createXXHash64(0, 0),
   XXHASH3: () => createXXHash3(0, 0),
   XXHASH128: () => createXXHash128(0, 0),

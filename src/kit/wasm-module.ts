@@ -5,12 +5,14 @@
 export type Code = readonly number[]
 
 const I32 = 0x7f
+const I64 = 0x7e
 const V128 = 0x7b
 const SIMD = 0xfd
 
-/** A function (i32, i32) -> () with extra locals behind its two parameters, first i32 then v128. */
+/** A function (i32, i32) -> () with extra locals behind its two parameters: first i32, then i64, then v128. */
 export interface WasmFunction {
   i32Locals: number
+  i64Locals?: number
   v128Locals: number
   body: Code
 }
@@ -24,6 +26,15 @@ export const instruction = {
   i32Load: (offset: number): Code => [0x28, BYTE_ALIGNED, ...unsigned(offset)],
   i32Add: [0x6a] as Code,
   i32Subtract: [0x6b] as Code,
+  i32And: [0x71] as Code,
+  i32ShiftLeft: [0x74] as Code,
+  i32ShiftRightUnsigned: [0x76] as Code,
+  i32WrapI64: [0xa7] as Code,
+  i64Const: (value: number): Code => [0x42, ...signed(value)],
+  i64Load: (offset: number): Code => [0x29, BYTE_ALIGNED, ...unsigned(offset)],
+  i64Store: (offset: number): Code => [0x37, BYTE_ALIGNED, ...unsigned(offset)],
+  i64Xor: [0x85] as Code,
+  i64ShiftRightUnsigned: [0x88] as Code,
   i32LessUnsigned: [0x49] as Code,
   select: [0x1b] as Code,
   call: (index: number): Code => [0x10, ...unsigned(index)],
@@ -75,9 +86,10 @@ export function encodeModule(functions: readonly WasmFunction[]): Uint8Array<Arr
   ])
 }
 
-function encodeFunction({ i32Locals, v128Locals, body }: WasmFunction): Code {
+function encodeFunction({ i32Locals, i64Locals = 0, v128Locals, body }: WasmFunction): Code {
   const locals = vector([
     [...unsigned(i32Locals), I32],
+    [...unsigned(i64Locals), I64],
     [...unsigned(v128Locals), V128],
   ])
   const END = 0x0b

@@ -362,7 +362,7 @@ export class Breaker {
     const { dataCount, parityCount } = store.shape.code
     return status.reasons.filter((reason) => {
       if (damage.goneCount > 0 && reason.includes('not in service')) return false
-      if (left < dataCount + parityCount && reason.includes('wait for a drive')) return false
+      if (left < dataCount + parityCount && /waits? for a drive/.test(reason)) return false
       // Blobs that wait for drives are queued for ever, and a pass that finds them vouches for nothing, rightly.
       if (left < dataCount + parityCount && /Not every byte|to be mended/.test(reason)) return false
       return !(left <= parityCount && reason.includes('of metadata have fewer'))

@@ -1,9 +1,10 @@
 // MD5 of long bodies: with others under way by lanes, else by OpenSSL, which is the faster one for a single stream.
 import { createHash } from 'node:crypto'
+import { kibibytes } from '../kit/bytes.ts'
 import { Md5Lanes } from './md5-lanes.ts'
 
-/** With fewer under way lanes would stand idle. */
-const OTHERS_LEAST = 2
+/** Clients that begin together have all begun by then. */
+const DECIDED_AFTER_BYTES = kibibytes(128)
 
 interface Md5 {
   update(bytes: Uint8Array): void
@@ -28,29 +29,41 @@ export function prepareLongMd5(): void {
 
 /** A new MD5 for a body of a MiB and more, with the shape of Digest. */
 export function newLongMd5(): Md5 {
-  const stream = underWay >= OTHERS_LEAST ? lanes?.begin() : undefined
-  const md5 = new CountedMd5(stream ?? createHash('md5'))
+  const md5 = new CountedMd5()
   abandoned.register(md5, undefined, md5)
   underWay += 1
   return md5
 }
 
+/** Which way it goes is decided when some of it is there, by who else is under way then. */
 class CountedMd5 implements Md5 {
-  readonly #md5: Md5
-
-  constructor(md5: Md5) {
-    this.#md5 = md5
-  }
+  #md5: Md5 | undefined
+  #kept: Buffer[] = []
+  #keptBytes = 0
 
   update(bytes: Uint8Array): void {
-    this.#md5.update(bytes)
+    if (this.#md5 !== undefined) {
+      this.#md5.update(bytes)
+      return
+    }
+    this.#kept.push(Buffer.from(bytes))
+    this.#keptBytes += bytes.length
+    if (this.#keptBytes >= DECIDED_AFTER_BYTES) this.#decide()
   }
 
   digest(): Uint8Array {
-    const digest = this.#md5.digest()
+    const digest = (this.#md5 ?? this.#decide()).digest()
     abandoned.unregister(this)
     underWay -= 1
     return digest
+  }
+
+  #decide(): Md5 {
+    const md5 = (underWay > 1 ? lanes?.begin() : undefined) ?? createHash('md5')
+    for (const bytes of this.#kept) md5.update(bytes)
+    this.#kept = []
+    this.#md5 = md5
+    return md5
   }
 }
 

@@ -1,109 +1,108 @@
-// MD5 of four streams at once, one in each 32-bit lane of a vector (RFC 1321). The steps of one stream wait for each other, so
-// a processor has room for those of three more beside them.
+// MD5 of several streams at once (RFC 1321). The steps of one stream wait for each other, so a processor has room for those of
+// others beside them: two in plain registers, four in the 32-bit lanes of a vector, eight in those of two vectors.
 import { type Code, encodeModule, instruction } from '../kit/wasm-module.ts'
 import { type WasmMemory, webAssembly } from '../kit/webassembly.ts'
-
-/** Streams that one run takes on. */
-export const LANES = 4
 
 /** Bytes of a block of MD5. */
 export const MD5_BLOCK_BYTES = 64
 
+/** Streams that one run takes on at most. */
+export const LANES = 8
+
 /**
- * What a run is told, at an address of its own: where the blocks of each lane begin, then words a, b, c, d of every lane, then
- * the constants of all steps (read from there: to make one in a register takes longer).
+ * What a run is told, at an address of its own: where the blocks of each lane begin, then the states, then the constants of
+ * all steps for vectors (read from there: to make one in a register takes longer), then room for the words of a block.
  */
-export const CONTROL_BYTES = 16 + 64 + 64 * 16
-const CONSTANTS = 16 + 64
+export const CONTROL_BYTES = 1792
+const STATES = 64
+const CONSTANTS = 256
+const WORDS = CONSTANTS + 64 * 16
 
-/** Takes `blocks` blocks of each lane into the states at `control`; at least one. */
-export type Md5Run = (control: number, blocks: number) => void
+/** Runs for one number of lanes. */
+export interface Md5Kernel {
+  readonly lanes: number
+  /** Takes `blocks` blocks of each lane into the states at the control; at least one. */
+  run(control: number, blocks: number): void
+  /** Where word `word` of lane `lane` is among the 32-bit words of the states. */
+  stateAt(lane: number, word: number): number
+}
 
-const { localGet, localSet, localTee, i32Const, i32Load, i32Add, i32Subtract } = instruction
-const { v128Load, v128Store, v128ShuffleLanes, repeatWhile } = instruction
-const { v128And, v128Or, v128Xor, v128Not } = instruction
-const { i32x4Add, i32x4ShiftLeft, i32x4ShiftRightUnsigned } = instruction
+/** States begin so many bytes behind the control. */
+export const MD5_STATES = STATES
 
-// Locals: the two parameters, pointers, then vectors.
-const CONTROL = 0
-const BLOCKS = 1
-const POINTER = 2
-const STATE = POINTER + LANES
-const BEFORE = STATE + 4
-const WORD = BEFORE + 4
-const ROW = WORD + 16
-const PAIR = ROW + 4
-const V128_LOCALS = PAIR + 4 - STATE
+const { localGet, localSet, localTee, i32Const, i32Load, i32Store, i32Subtract } = instruction
+const { i32Add, i32And, i32Or, i32Xor, i32RotateLeft, repeatWhile } = instruction
+const { v128Load, v128Store, v128ShuffleLanes, v128And, v128AndNot, v128Or } = instruction
+const { v128Xor, v128Not, i32x4Add, i32x4ShiftLeft, i32x4ShiftRightUnsigned } = instruction
 
-/** Compiles the run for controls at `control` of this memory; throws WebAssembly.CompileError where SIMD is missing. */
-export function compileMd5(memory: WasmMemory, control: number): Md5Run {
-  const constants = new Uint32Array(memory.buffer, control + CONSTANTS, 64 * LANES)
-  for (let step = 0; step < 64; step += 1) {
-    constants.fill(Math.abs(Math.sin(step + 1)) * 2 ** 32, step * LANES, (step + 1) * LANES)
-  }
-  const function_ = { i32Locals: LANES, v128Locals: V128_LOCALS, body: emitBody() }
+/** What a register holds, and how it is calculated with: one stream, or four. */
+interface Arithmetic {
+  streams: number
+  load(offset: number): Code
+  store(offset: number): Code
+  add: Code
+  and: Code
+  or: Code
+  xor: Code
+  not: Code
+  /** The first operand, where the second has no bit. */
+  andNot: Code
+  /** Of what is on the stack; `scratch` is a local. */
+  rotateLeft(scratch: number, bits: number): Code
+}
+
+const plain: Arithmetic = {
+  streams: 1,
+  load: i32Load,
+  store: i32Store,
+  add: i32Add,
+  and: i32And,
+  or: i32Or,
+  xor: i32Xor,
+  not: [...i32Const(-1), ...i32Xor],
+  andNot: [...i32Const(-1), ...i32Xor, ...i32And],
+  rotateLeft: (_scratch, bits) => [...i32Const(bits), ...i32RotateLeft],
+}
+
+const vectors: Arithmetic = {
+  streams: 4,
+  load: v128Load,
+  store: v128Store,
+  add: i32x4Add,
+  and: v128And,
+  or: v128Or,
+  xor: v128Xor,
+  not: v128Not,
+  andNot: v128AndNot,
+  rotateLeft: (scratch, bits) => [
+    ...[...localTee(scratch), ...i32Const(bits), ...i32x4ShiftLeft],
+    ...[...localGet(scratch), ...i32Const(32 - bits), ...i32x4ShiftRightUnsigned, ...v128Or],
+  ],
+}
+
+/** Kernels for 1, 2, 4 and 8 lanes, with controls at `control` of this memory; throws WebAssembly.CompileError where SIMD is missing. */
+export function compileMd5(memory: WasmMemory, control: number): readonly Md5Kernel[] {
+  const constants = new Uint32Array(memory.buffer, control + CONSTANTS, 64 * vectors.streams)
+  for (let step = 0; step < 64; step += 1) constants.fill(sineOf(step), 4 * step, 4 * step + 4)
+  return [plain, vectors].flatMap((arithmetic) =>
+    [1, 2].map((registers) => compileKernel(memory, arithmetic, registers)),
+  )
+}
+
+function compileKernel(memory: WasmMemory, arithmetic: Arithmetic, registers: number): Md5Kernel {
+  const { streams } = arithmetic
+  const function_ = new KernelEmitter(arithmetic, registers).emit()
   const module = new webAssembly.Module(encodeModule([function_]))
   const { exports } = new webAssembly.Instance(module, { env: { memory } })
-  return exports.run as Md5Run
+  return {
+    lanes: streams * registers,
+    run: exports.run as Md5Kernel['run'],
+    stateAt: (lane, word) => (Math.floor(lane / streams) * 4 + word) * streams + (lane % streams),
+  }
 }
 
-function emitBody(): Code {
-  const load = [
-    ...four((lane) => [...localGet(CONTROL), ...i32Load(4 * lane), ...localSet(POINTER + lane)]),
-    ...four((word) => [
-      ...localGet(CONTROL),
-      ...v128Load(stateAt(word)),
-      ...localSet(STATE + word),
-    ]),
-  ]
-  const block = [
-    ...four(emitWords),
-    ...four((word) => [...localGet(STATE + word), ...localSet(BEFORE + word)]),
-    ...Array.from({ length: 64 }, (_, step) => emitStep(step)).flat(),
-    ...four((word) => [
-      ...[...localGet(STATE + word), ...localGet(BEFORE + word)],
-      ...[...i32x4Add, ...localSet(STATE + word)],
-    ]),
-    ...four((lane) => [
-      ...[...localGet(POINTER + lane), ...i32Const(MD5_BLOCK_BYTES)],
-      ...[...i32Add, ...localSet(POINTER + lane)],
-    ]),
-  ]
-  const left = [...localGet(BLOCKS), ...i32Const(1), ...i32Subtract, ...localTee(BLOCKS)]
-  const store = four((word) => [
-    ...[...localGet(CONTROL), ...localGet(STATE + word), ...v128Store(stateAt(word))],
-  ])
-  return [...load, ...repeatWhile(block, left), ...store]
-}
-
-function four(emit: (index: number) => Code): Code {
-  return [0, 1, 2, 3].flatMap(emit)
-}
-
-function stateAt(word: number): number {
-  return LANES * 4 + word * LANES * 4
-}
-
-/** Words 4 * group to 4 * group + 3 of the block of every lane: four vectors of one stream each become four of one word each. */
-function emitWords(group: number): Code {
-  const rows = four((lane) => [
-    ...[...localGet(POINTER + lane), ...v128Load(16 * group), ...localSet(ROW + lane)],
-  ])
-  const pair = (to: number, from: number, lanes: [number, number, number, number]): Code => [
-    ...[...localGet(ROW + from), ...localGet(ROW + from + 1)],
-    ...[...v128ShuffleLanes(...lanes), ...localSet(PAIR + to)],
-  ]
-  const word = (at: number, from: number, lanes: [number, number, number, number]): Code => [
-    ...[...localGet(PAIR + from), ...localGet(PAIR + from + 2)],
-    ...[...v128ShuffleLanes(...lanes), ...localSet(WORD + 4 * group + at)],
-  ]
-  return [
-    ...rows,
-    ...[...pair(0, 0, [0, 4, 1, 5]), ...pair(1, 0, [2, 6, 3, 7])],
-    ...[...pair(2, 2, [0, 4, 1, 5]), ...pair(3, 2, [2, 6, 3, 7])],
-    ...[...word(0, 0, [0, 1, 4, 5]), ...word(1, 0, [2, 3, 6, 7])],
-    ...[...word(2, 1, [0, 1, 4, 5]), ...word(3, 1, [2, 3, 6, 7])],
-  ]
+function sineOf(step: number): number {
+  return Math.floor(Math.abs(Math.sin(step + 1)) * 2 ** 32)
 }
 
 const SHIFTS = [
@@ -113,28 +112,140 @@ const SHIFTS = [
   [6, 10, 15, 21],
 ] as const
 
-/** a = b + ((a + F(b, c, d) + word + constant) <<< shift); the four words change their roles from step to step. */
-function emitStep(step: number): Code {
-  const round = step >> 4
-  const role = (index: number): number => STATE + ((index - (step % 4) + 4) % 4)
-  const [a, b, c, d] = [role(0), role(1), role(2), role(3)]
-  const word = [step, 5 * step + 1, 3 * step + 5, 7 * step][round]! & 15
-  const shift = SHIFTS[round]![step % 4]!
-  return [
-    ...[...localGet(a), ...localGet(WORD + word), ...i32x4Add],
-    ...[...localGet(CONTROL), ...v128Load(CONSTANTS + 16 * step), ...i32x4Add],
-    ...[...emitMix(round, b, c, d), ...i32x4Add, ...localTee(a)],
-    ...[...i32Const(shift), ...i32x4ShiftLeft],
-    ...[...localGet(a), ...i32Const(32 - shift), ...i32x4ShiftRightUnsigned],
-    ...[...v128Or, ...localGet(b), ...i32x4Add, ...localSet(a)],
-  ]
+// The two parameters; pointers follow.
+const CONTROL = 0
+const BLOCKS = 1
+const POINTER = 2
+
+/** Writes the function for so many registers beside each other. Locals: pointers, then per register its state and that before. */
+class KernelEmitter {
+  readonly #arithmetic: Arithmetic
+  readonly #registers: readonly number[]
+  readonly #lanes: readonly number[]
+
+  constructor(arithmetic: Arithmetic, registers: number) {
+    this.#arithmetic = arithmetic
+    this.#registers = Array.from({ length: registers }, (_, register) => register)
+    this.#lanes = Array.from({ length: registers * arithmetic.streams }, (_, lane) => lane)
+  }
+
+  emit(): { i32Locals: number; v128Locals: number; body: Code } {
+    const { streams, add, load, store } = this.#arithmetic
+    const pointers = this.#lanes.length
+    const others = 8 * this.#registers.length
+    const begin = [
+      ...this.#lanes.flatMap((lane) => [
+        ...[...localGet(CONTROL), ...i32Load(4 * lane), ...localSet(POINTER + lane)],
+      ]),
+      ...this.#eachWord((state, offset) => [
+        ...[...localGet(CONTROL), ...load(offset), ...localSet(state)],
+      ]),
+    ]
+    const block = [
+      ...(streams === 1 ? [] : this.#registers.flatMap((register) => this.#emitWords(register))),
+      ...this.#eachWord((state) => [...localGet(state), ...localSet(state + 4)]),
+      ...Array.from({ length: 64 }, (_, step) =>
+        this.#registers.flatMap((register) => this.#emitStep(register, step)),
+      ).flat(),
+      ...this.#eachWord((state) => [
+        ...[...localGet(state), ...localGet(state + 4), ...add, ...localSet(state)],
+      ]),
+      ...this.#lanes.flatMap((lane) => [
+        ...[...localGet(POINTER + lane), ...i32Const(MD5_BLOCK_BYTES)],
+        ...[...i32Add, ...localSet(POINTER + lane)],
+      ]),
+    ]
+    const left = [...localGet(BLOCKS), ...i32Const(1), ...i32Subtract, ...localTee(BLOCKS)]
+    const end = this.#eachWord((state, offset) => [
+      ...[...localGet(CONTROL), ...localGet(state), ...store(offset)],
+    ])
+    return {
+      i32Locals: pointers + (streams === 1 ? others : 0),
+      // Four rows and four pairs are for the words.
+      v128Locals: streams === 1 ? 0 : others + 8,
+      body: [...begin, ...repeatWhile(block, left), ...end],
+    }
+  }
+
+  /** The local of a word of the state; the one four further is that of before the block. */
+  #stateOf(register: number, word: number): number {
+    return POINTER + this.#lanes.length + 8 * register + word
+  }
+
+  #eachWord(emit: (state: number, offset: number) => Code): Code {
+    const bytes = 4 * this.#arithmetic.streams
+    return this.#registers.flatMap((register) =>
+      four((word) => emit(this.#stateOf(register, word), STATES + (4 * register + word) * bytes)),
+    )
+  }
+
+  /** Stores the 16 words of a block of four streams each: vectors of one stream become vectors of one word. */
+  #emitWords(register: number): Code {
+    const row = POINTER + this.#lanes.length + 8 * this.#registers.length
+    const pair = row + 4
+    const toPair = (to: number, from: number, lanes: Shuffle): Code => [
+      ...[...localGet(row + from), ...localGet(row + from + 1)],
+      ...[...v128ShuffleLanes(...lanes), ...localSet(pair + to)],
+    ]
+    const toWord = (word: number, from: number, lanes: Shuffle): Code => [
+      ...[...localGet(CONTROL), ...localGet(pair + from), ...localGet(pair + from + 2)],
+      ...[...v128ShuffleLanes(...lanes), ...v128Store(wordsAt(register, word))],
+    ]
+    return four((group) => [
+      ...four((lane) => [
+        ...[...localGet(POINTER + 4 * register + lane), ...v128Load(16 * group)],
+        ...localSet(row + lane),
+      ]),
+      ...[...toPair(0, 0, [0, 4, 1, 5]), ...toPair(1, 0, [2, 6, 3, 7])],
+      ...[...toPair(2, 2, [0, 4, 1, 5]), ...toPair(3, 2, [2, 6, 3, 7])],
+      ...[...toWord(4 * group, 0, [0, 1, 4, 5]), ...toWord(4 * group + 1, 0, [2, 3, 6, 7])],
+      ...[...toWord(4 * group + 2, 1, [0, 1, 4, 5]), ...toWord(4 * group + 3, 1, [2, 3, 6, 7])],
+    ])
+  }
+
+  /** a = b + ((a + F(b, c, d) + word + constant) <<< shift); the four words change their roles from step to step. */
+  #emitStep(register: number, step: number): Code {
+    const { add, rotateLeft } = this.#arithmetic
+    const round = step >> 4
+    const role = (index: number): number => this.#stateOf(register, (index - (step % 4) + 4) % 4)
+    const [a, b, c, d] = [role(0), role(1), role(2), role(3)]
+    const word = [step, 5 * step + 1, 3 * step + 5, 7 * step][round]! & 15
+    return [
+      ...[...localGet(a), ...this.#emitWord(register, word), ...add],
+      ...[...this.#emitConstant(step), ...add, ...this.#emitAddMix(round, b, c, d)],
+      ...[...rotateLeft(a, SHIFTS[round]![step % 4]!), ...localGet(b), ...add, ...localSet(a)],
+    ]
+  }
+
+  #emitWord(register: number, word: number): Code {
+    return this.#arithmetic.streams === 1
+      ? [...localGet(POINTER + register), ...i32Load(4 * word)]
+      : [...localGet(CONTROL), ...v128Load(wordsAt(register, word))]
+  }
+
+  #emitConstant(step: number): Code {
+    return this.#arithmetic.streams === 1
+      ? i32Const(sineOf(step) | 0)
+      : [...localGet(CONTROL), ...v128Load(CONSTANTS + 16 * step)]
+  }
+
+  /** Adds F, G, H or I of the RFC, in a form in which `b`, the word that is known last, is waited for by few operations. */
+  #emitAddMix(round: number, b: number, c: number, d: number): Code {
+    const { add, and, andNot, or, xor, not } = this.#arithmetic
+    const [B, C, D] = [localGet(b), localGet(c), localGet(d)]
+    if (round === 0) return [...D, ...B, ...C, ...D, ...xor, ...and, ...xor, ...add]
+    if (round === 1) return [...C, ...D, ...andNot, ...add, ...B, ...D, ...and, ...add]
+    if (round === 2) return [...C, ...D, ...xor, ...B, ...xor, ...add]
+    return [...C, ...B, ...D, ...not, ...or, ...xor, ...add]
+  }
 }
 
-/** F, G, H and I of the RFC, with as few operations as they can be written in. */
-function emitMix(round: number, b: number, c: number, d: number): Code {
-  const [B, C, D] = [localGet(b), localGet(c), localGet(d)]
-  if (round === 0) return [...D, ...B, ...C, ...D, ...v128Xor, ...v128And, ...v128Xor]
-  if (round === 1) return [...C, ...D, ...B, ...C, ...v128Xor, ...v128And, ...v128Xor]
-  if (round === 2) return [...B, ...C, ...v128Xor, ...D, ...v128Xor]
-  return [...C, ...B, ...D, ...v128Not, ...v128Or, ...v128Xor]
+type Shuffle = [number, number, number, number]
+
+function wordsAt(register: number, word: number): number {
+  return WORDS + 16 * (16 * register + word)
+}
+
+function four(emit: (index: number) => Code): Code {
+  return [0, 1, 2, 3].flatMap(emit)
 }

@@ -6,10 +6,15 @@ import type { ShardRow } from './index-rows.ts'
 /** About 2 MiB for each drive. */
 const PLACES_MAX = 8192
 
+/** What the index said of a shard: no row when it lies in no segment, as large ones do. */
+export interface KnownPlace {
+  readonly row: ShardRow | undefined
+}
+
 /** Rows of shards as they were read. Those that came first leave first. */
 export class KnownPlaces {
   readonly #max: number
-  readonly #rows = new Map<string, ShardRow>()
+  readonly #places = new Map<string, KnownPlace>()
   #generation = 0
 
   constructor(max: number = PLACES_MAX) {
@@ -21,23 +26,24 @@ export class KnownPlaces {
     return this.#generation
   }
 
-  find(id: ShardId): ShardRow | undefined {
-    return this.#rows.get(nameOf(id))
+  /** undefined when nothing is known of it. */
+  find(id: ShardId): KnownPlace | undefined {
+    return this.#places.get(nameOf(id))
   }
 
   /** Keeps what a read gave, unless something was changed since `generation`. */
-  keep(id: ShardId, row: ShardRow, generation: number): void {
+  keep(id: ShardId, row: ShardRow | undefined, generation: number): void {
     if (generation !== this.#generation) return
-    this.#rows.set(nameOf(id), row)
-    if (this.#rows.size <= this.#max) return
-    const [oldest] = this.#rows.keys()
-    if (oldest !== undefined) this.#rows.delete(oldest)
+    this.#places.set(nameOf(id), { row })
+    if (this.#places.size <= this.#max) return
+    const [oldest] = this.#places.keys()
+    if (oldest !== undefined) this.#places.delete(oldest)
   }
 
   /** Called before a change is begun and after it is made or failed: what is read meanwhile may be either, and is not kept. */
   forget(ids: readonly ShardId[]): void {
     this.#generation += 1
-    for (const id of ids) this.#rows.delete(nameOf(id))
+    for (const id of ids) this.#places.delete(nameOf(id))
   }
 }
 

@@ -62,12 +62,11 @@ export class ShardIndex {
   async get(id: ShardId): Promise<ShardRow | undefined> {
     const known = this.#known.find(id)
     // A drive that failed says so, whatever is still known of it.
-    if (known !== undefined && this.#drive.failure === undefined) return known
+    if (known !== undefined && this.#drive.failure === undefined) return known.row
     const { generation } = this.#known
     const key = shardKey(id)
     const value = await this.#drive.run(() => this.#level.get(key))
-    if (value === undefined) return undefined
-    const row = rowOf(key, value)
+    const row = value === undefined ? undefined : rowOf(key, value)
     this.#known.keep(id, row, generation)
     return row
   }

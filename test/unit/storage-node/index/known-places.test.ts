@@ -13,12 +13,21 @@ t.test('what was read is known until it changes', async (t) => {
   const [one, other] = [newId(), newId()]
   places.keep(one, row, places.generation)
   places.keep(other, row, places.generation)
-  t.equal(places.find(one), row)
+  t.equal(places.find(one)?.row, row)
   t.equal(places.find({ ...one, slot: 1 }), undefined)
   t.equal(places.find({ ...one, part: 1 }), undefined)
   places.forget([one])
   t.equal(places.find(one), undefined)
-  t.equal(places.find(other), row)
+  t.equal(places.find(other)?.row, row)
+})
+
+t.test('a shard that lies in no segment is known as such until it is written there', async (t) => {
+  const places = new KnownPlaces()
+  const id = newId()
+  places.keep(id, undefined, places.generation)
+  t.strictSame(places.find(id), { row: undefined })
+  places.forget([id])
+  t.equal(places.find(id), undefined)
 })
 
 t.test('what was read while something changed is not kept', async (t) => {

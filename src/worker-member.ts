@@ -6,6 +6,7 @@ import type { Log } from './kit/log.ts'
 import { Registry } from './kit/metrics.ts'
 import type { World } from './kit/world.ts'
 import { serveS3 } from './serve-s3.ts'
+import { LinkMemory } from './store-link/link-memory.ts'
 import { linkStore } from './store-link/linked-store.ts'
 import type { WorkerStart } from './workers/messages.ts'
 import { attendFirst, openLink, tellServing } from './workers/worker-end.ts'
@@ -20,7 +21,8 @@ export async function openWorker(
   const opened = new ClosingStack()
   const registry = new Registry()
   // Whoever can not ask the store serves nobody: the first process starts another one, if it is there.
-  const store = await linkStore(openLink(), () => process.exit(1))
+  const memory = new LinkMemory()
+  const store = await linkStore(openLink(memory), { onEnd: () => process.exit(1), memory })
   const served = await serveS3({ ...config, port }, store, { world, log, registry, opened })
   attendFirst({
     answers: {

@@ -2,12 +2,14 @@
 import type { Duplex } from 'node:stream'
 import { deserialize, serialize } from 'node:v8'
 import { kibibytes } from '../kit/bytes.ts'
+import { giveBack } from '../kit/lent-bytes.ts'
 import { FrameKind, FrameSplitter, frameHead } from './frames.ts'
+import type { LinkMemory } from './link-memory.ts'
 
 /** Hears what comes. */
 export interface ChannelListener {
   onFrame(kind: number, id: number, payload: Buffer): void
-  onBytes(id: number, bytes: Buffer): void
+  onBytes(id: number, bytes: Uint8Array): void
   /** Nothing comes any more, and nothing that is sent arrives. */
   onEnd(): void
 }
@@ -27,10 +29,12 @@ export class Channel {
   readonly #stream: Duplex
   #isCorked = false
 
-  constructor(stream: Duplex, listener: ChannelListener) {
+  /** `memory`: what the stream reads into, where it does not give what it read as data. */
+  constructor(stream: Duplex, listener: ChannelListener, memory?: LinkMemory) {
     this.#stream = stream
     const splitter = new FrameSplitter(listener)
-    stream.on('data', (bytes: Buffer) => splitter.take(bytes))
+    if (memory === undefined) stream.on('data', (bytes: Buffer) => splitter.take(bytes))
+    else memory.readBy((bytes, lender) => splitter.take(bytes, lender))
     stream.once('close', () => listener.onEnd())
     // What follows is close.
     stream.on('error', () => {})
@@ -62,6 +66,29 @@ export class Channel {
         // Rejected or not: who waits hears of the end of the channel elsewhere.
         this.#stream.write(slice, () => resolve())
       })
+    }
+  }
+
+  /**
+   * Likewise bytes that nobody changes any more. Resolves as soon as all of them may pass: what waits for the kernel is bounded by
+   * that. They are given back when the kernel has them.
+   */
+  async passBytes(
+    id: number,
+    bytes: Uint8Array,
+    mayPass: (bytes: number) => Promise<number> | number,
+  ): Promise<void> {
+    let at = 0
+    while (at < bytes.length) {
+      const taken = mayPass(Math.min(SLICE_BYTES, bytes.length - at))
+      const passing = typeof taken === 'number' ? taken : await taken
+      const slice = passing === bytes.length ? bytes : bytes.subarray(at, at + passing)
+      at += passing
+      this.#cork()
+      this.#stream.write(frameHead(FrameKind.Bytes, id, slice.length))
+      // The kernel takes them in their order.
+      if (at < bytes.length) this.#stream.write(slice)
+      else this.#stream.write(slice, (error) => !error && giveBack(bytes))
     }
   }
 

@@ -124,7 +124,7 @@ export class Inflow implements AsyncIterable<Uint8Array> {
 
   /** Not for every chunk. */
   #tell(): void {
-    if (this.#isOver || this.#taken < this.#windowBytes / 4) return
+    if (this.#isOver || this.#taken < this.#windowBytes / 2) return
     this.#onRoom(this.#taken)
     this.#taken = 0
   }

@@ -1,7 +1,7 @@
 // Frames between the process that has the store and its workers: length, kind, number of the call, payload.
 // Both ends are the same program on the same machine, so nothing here is a format of its own.
 import { assert } from '../kit/assert.ts'
-import { mebibytes } from '../kit/bytes.ts'
+import { kibibytes, mebibytes } from '../kit/bytes.ts'
 
 /** What a frame is. Bytes come as they arrive; all others are whole, and hold a value. */
 export const FrameKind = {
@@ -50,12 +50,22 @@ export function frameHead(kind: number, id: number, payloadBytes: number): Buffe
 export interface FrameListener {
   onFrame(kind: number, id: number, payload: Buffer): void
   /** A part of a frame of bytes, as it arrived. */
-  onBytes(id: number, bytes: Buffer): void
+  onBytes(id: number, bytes: Uint8Array): void
 }
+
+/** Where the bytes of a chunk lie when they are not its receiver's to keep. */
+export interface Lender {
+  lend(from: number, to: number): Uint8Array
+}
+
+/** Shorter runs of bytes are copied: a view of them would keep all of the memory that was read into. */
+const LENT_BYTES_MIN = kibibytes(32)
 
 /** Finds the frames in what a socket gives. */
 export class FrameSplitter {
   readonly #listener: FrameListener
+  /** Of the chunk that is taken; undefined when that may be kept. */
+  #lender: Lender | undefined
   #held: Buffer[] = []
   #heldBytes = 0
   #neededBytes = HEAD_BYTES
@@ -67,16 +77,17 @@ export class FrameSplitter {
     this.#listener = listener
   }
 
-  /** The next bytes. They may be kept, and are not changed. */
-  take(chunk: Buffer): void {
+  /** The next bytes: they may be kept and are not changed, unless there is a lender. */
+  take(chunk: Buffer, lender?: Lender): void {
+    this.#lender = lender
     let rest = chunk
     if (this.#heldBytes > 0) {
-      this.#held.push(chunk)
-      this.#heldBytes += chunk.length
+      this.#hold(chunk)
       if (this.#heldBytes < this.#neededBytes) return
       rest = Buffer.concat(this.#held)
       this.#held = []
       this.#heldBytes = 0
+      this.#lender = undefined
     }
     let at = 0
     while (at < rest.length) {
@@ -84,15 +95,18 @@ export class FrameSplitter {
       if (next === at) break
       at = next
     }
-    if (at === rest.length) return
-    this.#held.push(at === 0 ? rest : rest.subarray(at))
-    this.#heldBytes = rest.length - at
+    if (at < rest.length) this.#hold(at === 0 ? rest : rest.subarray(at))
+  }
+
+  #hold(bytes: Buffer): void {
+    this.#held.push(this.#lender === undefined ? bytes : Buffer.from(bytes))
+    this.#heldBytes += bytes.length
   }
 
   #passBytes(chunk: Buffer, at: number): number {
     const end = Math.min(chunk.length, at + this.#bytesLeft)
     this.#bytesLeft -= end - at
-    this.#listener.onBytes(this.#bytesId, chunk.subarray(at, end))
+    this.#listener.onBytes(this.#bytesId, this.#cut(chunk, at, end))
     return end
   }
 
@@ -116,7 +130,15 @@ export class FrameSplitter {
       this.#neededBytes = HEAD_BYTES + payloadBytes
       return at
     }
-    this.#listener.onFrame(kind, id, chunk.subarray(begin, begin + payloadBytes))
+    const payload = chunk.subarray(begin, begin + payloadBytes)
+    // What is read of it may hold views of it.
+    this.#listener.onFrame(kind, id, this.#lender === undefined ? payload : Buffer.from(payload))
     return begin + payloadBytes
+  }
+
+  #cut(chunk: Buffer, from: number, to: number): Uint8Array {
+    if (this.#lender === undefined) return chunk.subarray(from, to)
+    if (to - from < LENT_BYTES_MIN) return Buffer.from(chunk.subarray(from, to))
+    return this.#lender.lend(from, to)
   }
 }

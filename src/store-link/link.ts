@@ -2,9 +2,10 @@
 import type { Duplex } from 'node:stream'
 import type { Body, Bucket, StoredObject } from '../objects/object-store.ts'
 import { type BodyCall, type BodyRequest, EAGER_BYTES, type Welcome } from './calls.ts'
-import { Channel, readValue } from './channel.ts'
+import { Channel, type ChannelListener, readValue } from './channel.ts'
 import { Credit, Inflow, WINDOW_BYTES } from './flow.ts'
 import { FrameKind } from './frames.ts'
+import type { LinkMemory } from './link-memory.ts'
 import { refOfObject } from './linked-object.ts'
 import { hearError, type ToldError } from './told-error.ts'
 
@@ -34,9 +35,13 @@ export class Link {
 
   constructor(
     stream: Duplex,
-    heard: { onWelcome(credentials: Welcome['credentials']): void; onEnd(): void },
+    heard: {
+      onWelcome(credentials: Welcome['credentials']): void
+      onEnd(): void
+      memory?: LinkMemory
+    },
   ) {
-    this.#channel = new Channel(stream, {
+    const listener: ChannelListener = {
       onFrame: (kind, id, payload) => {
         if (kind === FrameKind.Welcome) {
           const { credentials, buckets } = readValue(payload) as Welcome
@@ -49,7 +54,8 @@ export class Link {
         this.#end()
         heard.onEnd()
       },
-    })
+    }
+    this.#channel = new Channel(stream, listener, heard.memory)
     this.#channel.send(FrameKind.Hello, 0)
   }
 

@@ -11,6 +11,7 @@ import {
   type Welcome,
 } from './calls.ts'
 import { type BodyArguments, Link, LinkBroken } from './link.ts'
+import type { LinkMemory } from './link-memory.ts'
 import { linkedObject } from './linked-object.ts'
 
 /** A store that is linked. */
@@ -20,10 +21,18 @@ export interface LinkedStore {
   credentials: Welcome['credentials']
 }
 
-/** Resolves once the store has said who may ask it. `onEnd`: it does not answer any more. */
-export function linkStore(stream: Duplex, onEnd: () => void): Promise<LinkedStore> {
+export interface LinkOptions {
+  /** The store does not answer any more. */
+  onEnd(): void
+  /** What the stream reads into, where it does not give what it read as data. */
+  memory?: LinkMemory
+}
+
+/** Resolves once the store has said who may ask it. */
+export function linkStore(stream: Duplex, { onEnd, memory }: LinkOptions): Promise<LinkedStore> {
   return new Promise((resolve, reject) => {
     const link = new Link(stream, {
+      ...(memory ? { memory } : {}),
       onWelcome: (credentials) =>
         resolve({ objects: objectsOver(link), admin: adminOver(link), credentials }),
       onEnd: () => {

@@ -228,12 +228,11 @@ export class LinkServer {
     return { windowBytes: call.windowBytes, credit: 0 }
   }
 
-  /** The chunks may be used again by who makes them, as soon as the next one is asked for. */
   async #sendAll(call: UnderWay, chunks: AsyncIterable<Uint8Array>): Promise<undefined> {
     const credit = new Credit(WINDOW_BYTES)
     call.credit = credit
     for await (const chunk of chunks) {
-      await this.#channel.sendBytes(call.id, chunk, (bytes) => credit.take(bytes))
+      await this.#channel.passBytes(call.id, chunk, (bytes) => credit.take(bytes))
     }
     return undefined
   }

@@ -1,6 +1,6 @@
 // The end of the channel that a worker holds: answers what the first process asks, and closes when it is told to.
 // At the end of the first process Node ends the worker.
-import { Socket } from 'node:net'
+import { type OnReadOpts, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Log } from '../kit/log.ts'
 import { stayAlive } from '../kit/world.ts'
@@ -46,9 +46,11 @@ export function tellNotStarted(code: number, sentence: string): Promise<void> {
   })
 }
 
-/** The way to the store, where the first process has it. */
-export function openLink(): Duplex {
-  return new Socket({ fd: LINK_FD, readable: true, writable: true })
+/** The way to the store, where the first process has it. What comes is read into memory of the caller. */
+export function openLink(onread: OnReadOpts): Duplex {
+  // The types know `onread` of connect() alone.
+  const options = { fd: LINK_FD, readable: true, writable: true, onread }
+  return new Socket(options)
 }
 
 /** Never rejects. */

@@ -42,7 +42,7 @@ async function link(t: Test, opened: { store: MemoryStore; news: BucketNews }): 
   const ended = new Promise<void>((resolve) => {
     end = resolve
   })
-  const linked = await linkStore(near, end)
+  const linked = await linkStore(near, { onEnd: end })
   return { store: opened.store, linked, socket: near, ended }
 }
 
@@ -271,7 +271,7 @@ t.test('a worker that is still being started is not waited for', async (t) => {
   serveLink(far, opened)
   await linked.objects.createBucket('early', 'us-east-1')
   t.notOk(isCutOff)
-  const late = await linkStore(near, () => {})
+  const late = await linkStore(near, { onEnd: () => {} })
   t.ok(late.objects.findBucket('early'), 'it knows what was so when it came')
   await linked.objects.createBucket('later', 'us-east-1')
   t.ok(late.objects.findBucket('later'), 'and what became so')

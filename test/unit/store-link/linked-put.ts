@@ -22,5 +22,5 @@ export async function linkPut(
   const parts = { objects, admin, news: answering({}), windows, log: silentLog }
   const credentials = { accessKeyId: 'KEY', secretAccessKey: 'secret' }
   new LinkServer(far, { ...parts, credentials } as unknown as ServedParts)
-  return (await linkStore(near, () => {})).objects
+  return (await linkStore(near, { onEnd: () => {} })).objects
 }

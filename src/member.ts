@@ -2,6 +2,7 @@
 // Embedded: gateway, objects, metadata, placement and storage over local directories.
 import { type ServeConfig, WORKER_VARIABLE } from './config.ts'
 import { prepareDigests } from './digest/digest.ts'
+import { startDigestThreads, usualDigestThreads } from './digest/digest-passing.ts'
 import { type AdminParts, openAdmin } from './embedded/admin.ts'
 import { openStore } from './embedded/open-store.ts'
 import { type RememberedDrive, rememberDrives } from './embedded/remembered-drives.ts'
@@ -64,6 +65,10 @@ async function openParts(
   opened: ClosingStack,
 ): Promise<Member> {
   const { restarts } = parts
+  // Several processes have the cores for themselves.
+  const threads = config.processes > 1 ? 0 : usualDigestThreads()
+  const digesting = startDigestThreads(threads, parts.world.clock)
+  opened.defer(() => digesting.close())
   const { storage, objects, orphans } = await openStore(config, parts, opened)
   await createBuckets(objects, config)
   watchUploads({ ...parts, objects, clock: parts.world.clock })

@@ -2,6 +2,7 @@
 // that any of them serves every key, and starts while etcd is away.
 import type { GatewayConfig } from '../config-cluster.ts'
 import { prepareDigests } from '../digest/digest.ts'
+import { startDigestThreads, usualDigestThreads } from '../digest/digest-passing.ts'
 import { askedReducedCode } from '../embedded/reduced-code.ts'
 import { Exit } from '../exit.ts'
 import { asBuffer } from '../kit/bytes.ts'
@@ -54,6 +55,10 @@ async function openAll(
 ): Promise<ClusterGateway> {
   const { world } = parts
   const { stateDirectory } = config
+  // Several processes have the cores for themselves.
+  const threads = config.processes > 1 ? 0 : usualDigestThreads()
+  const digesting = startDigestThreads(threads, world.clock)
+  opened.defer(() => digesting.close())
   if (stateDirectory !== undefined) {
     await makeStateDirectory(stateDirectory, world)
     await lockState(stateDirectory, { what: 'gateway', world, opened })

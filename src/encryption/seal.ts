@@ -1,6 +1,7 @@
 // Plain bytes → seals, as a stream: what lies on drives of an encrypted blob.
 import { type CipherGCM, createCipheriv } from 'node:crypto'
 import { assert } from '../kit/assert.ts'
+import { giveBack } from '../kit/lent-bytes.ts'
 import {
   blobKey,
   boundOf,
@@ -32,6 +33,7 @@ export async function* seal(
       cipher = undefined
     }
     assert(rest.length === 0, 'a body that is longer than announced was refused before')
+    giveBack(chunk)
   }
 }
 

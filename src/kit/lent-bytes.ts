@@ -11,17 +11,21 @@ export interface LentMemoryOptions {
   slotBytes: number
   /** So many wait to be lent again; more are left to the garbage collector. */
   maxSpare: number
+  /** Whether other threads may read it. */
+  isShared?: boolean
 }
 
 /** Gives out slots, those first that were given back last: they are still in the cache of the processor. */
 export class LentMemory {
   readonly slotBytes: number
   readonly #maxSpare: number
+  readonly #isShared: boolean
   readonly #spare: LentSlot[] = []
 
-  constructor({ slotBytes, maxSpare }: LentMemoryOptions) {
+  constructor({ slotBytes, maxSpare, isShared = false }: LentMemoryOptions) {
     this.slotBytes = slotBytes
     this.#maxSpare = maxSpare
+    this.#isShared = isShared
   }
 
   /** A slot that is nobody else's, filled with what was there before. */
@@ -29,7 +33,13 @@ export class LentMemory {
     const backTo = (slot: LentSlot): void => {
       if (this.#spare.length < this.#maxSpare) this.#spare.push(slot)
     }
-    return this.#spare.pop() ?? new LentSlot(Buffer.allocUnsafeSlow(this.slotBytes), backTo)
+    return this.#spare.pop() ?? new LentSlot(this.#allocate(), backTo)
+  }
+
+  #allocate(): Uint8Array {
+    return this.#isShared
+      ? Buffer.from(new SharedArrayBuffer(this.slotBytes))
+      : Buffer.allocUnsafeSlow(this.slotBytes)
   }
 }
 
@@ -44,7 +54,7 @@ export class LentSlot {
     this.#backTo = backTo
   }
 
-  /** A view from byte `from` up to `to`; no two of them overlap. All are lent before the first is handed out. */
+  /** A view from byte `from` up to `to`, to be read by whoever has it. All are lent before the first is handed out. */
   lend(from: number, to: number): Uint8Array {
     const view = this.bytes.subarray(from, to)
     loans.set(view, this)

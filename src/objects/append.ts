@@ -144,9 +144,11 @@ function appendedBody(object: StoredObject, request: AppendRequest): Body {
     if (bytes > 0) yield* object.read({ first: 0, last: bytes - 1 }, signal, customerKey)
     yield* body.chunks
   }
-  const { chunks, finish } = digestPassing(all(), crcOf(checksum) ?? 'CRC64NVME')
+  const allBytes = bytes + body.bytes
+  const algorithm = crcOf(checksum) ?? 'CRC64NVME'
+  const { chunks, finish } = digestPassing(all(), algorithm, allBytes)
   return {
-    bytes: bytes + body.bytes,
+    bytes: allBytes,
     chunks,
     finish: () => {
       body.finish()

@@ -1,5 +1,6 @@
 // Cuts a stream of chunks of any size into the cells of stripes: the one copy that a body makes.
 import type { Stripe } from '../erasure/codec.ts'
+import { giveBack } from '../kit/lent-bytes.ts'
 
 /** The body gave more or fewer bytes than it said; the gateway checks this first, so that it is named better there. */
 export class BodyLengthWrong extends Error {
@@ -14,7 +15,9 @@ export class BodyLengthWrong extends Error {
 /** Reads a body once, from front to back. */
 export class StripeSource {
   readonly #chunks: AsyncIterator<Uint8Array>
-  #rest: Uint8Array = new Uint8Array(0)
+  /** As it came: it may be lent. */
+  #chunk: Uint8Array = new Uint8Array(0)
+  #rest: Uint8Array = this.#chunk
 
   constructor(chunks: AsyncIterable<Uint8Array>) {
     this.#chunks = chunks[Symbol.asyncIterator]()
@@ -47,6 +50,7 @@ export class StripeSource {
       cell.set(this.#rest.subarray(0, taken), filled)
       this.#rest = this.#rest.subarray(taken)
       filled += taken
+      if (this.#rest.length === 0) giveBack(this.#chunk)
     }
   }
 
@@ -56,6 +60,7 @@ export class StripeSource {
       const next = await this.#chunks.next()
       if (next.done) return false
       if (next.value.length === 0) continue
+      this.#chunk = next.value
       this.#rest = next.value
       return true
     }

@@ -1,6 +1,7 @@
 // Digests of a body as its bytes pass, and their comparison with what the client claims.
-import { type Digest, type DigestName, newDigest, newLongMd5 } from '../../digest/digest.ts'
-import { asBuffer, mebibytes } from '../../kit/bytes.ts'
+import type { DigestName } from '../../digest/digest.ts'
+import { PassingDigests } from '../../digest/digest-passing.ts'
+import { asBuffer } from '../../kit/bytes.ts'
 import type { BodyDigests, ChecksumAlgorithm } from '../../objects/object-store.ts'
 import { S3Error } from '../s3-error.ts'
 import type { ChecksumClaim } from './checksum-claim.ts'
@@ -14,40 +15,34 @@ export interface DigestClaims {
   checksum: ChecksumClaim | undefined
 }
 
-/** From here on it pays to digest several bodies together. */
-const LONG_BODY_BYTES = mebibytes(1)
-
-/** Digests of one body. update() every chunk, then finish() once. */
+/** Digests of one body. pass() all of it, then finish() once. */
 export class BodyChecksums {
   readonly #claims: DigestClaims
   readonly #algorithm: ChecksumAlgorithm
-  /** Each is computed once, whoever wants it: MD5 is ETag, Content-MD5 and checksum. */
-  readonly #digests = new Map<DigestName, Digest>()
+  readonly #digests: PassingDigests
 
   /** `algorithm` is computed when the client claims no checksum; `bytes`: about how long the body is. */
   constructor(claims: DigestClaims, algorithm: ChecksumAlgorithm, bytes = 0) {
     this.#claims = claims
     this.#algorithm = claims.checksum?.algorithm ?? algorithm
+    // Each is computed once, whoever wants it: MD5 is ETag, Content-MD5 and checksum.
     const names = new Set<DigestName>(['MD5', this.#algorithm])
     if (claims.sha256 !== undefined) names.add('SHA256')
-    for (const name of names) {
-      const isLongMd5 = name === 'MD5' && bytes >= LONG_BODY_BYTES
-      this.#digests.set(name, isLongMd5 ? newLongMd5() : newDigest(name))
-    }
+    this.#digests = new PassingDigests([...names], bytes)
   }
 
-  update(bytes: Uint8Array): void {
-    for (const digest of this.#digests.values()) digest.update(bytes)
+  /** Passes the body on. */
+  pass(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    return this.#digests.pass(chunks)
   }
 
   /** The digests. `trailer` is the checksum that came after the body. Throws when a claim is wrong. */
   finish(trailer: string | undefined): BodyDigests {
-    const values = new Map<DigestName, Buffer>()
-    for (const [name, digest] of this.#digests) values.set(name, asBuffer(digest.digest()))
-    const md5 = values.get('MD5')!
+    const values = this.#digests.values()
+    const md5 = asBuffer(values.get('MD5')!)
     this.#checkSha256(values.get('SHA256'))
     this.#checkMd5(md5)
-    const value = values.get(this.#algorithm)!.toString('base64')
+    const value = asBuffer(values.get(this.#algorithm)!).toString('base64')
     this.#checkChecksum(value, this.#claims.checksum?.value ?? trailer)
     return {
       md5: md5.toString('hex'),
@@ -55,9 +50,9 @@ export class BodyChecksums {
     }
   }
 
-  #checkSha256(digest: Buffer | undefined): void {
+  #checkSha256(digest: Uint8Array | undefined): void {
     const wanted = this.#claims.sha256
-    const actual = digest?.toString('hex') ?? ''
+    const actual = digest === undefined ? '' : asBuffer(digest).toString('hex')
     if (wanted === undefined || actual === wanted) return
     throw new S3Error('XAmzContentSHA256Mismatch', {
       ClientComputedContentSHA256: wanted,

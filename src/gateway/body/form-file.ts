@@ -144,10 +144,7 @@ function digestedBody(
   const checksums = new BodyChecksums(claims, checksum, bytes)
   let whole = false
   async function* digested(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of chunks) {
-      checksums.update(chunk)
-      yield chunk
-    }
+    yield* checksums.pass(chunks)
     whole = true
   }
   return {

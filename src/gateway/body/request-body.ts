@@ -105,8 +105,8 @@ function openBody(
   let whole = false
   async function* pass(): AsyncGenerator<Uint8Array> {
     let passed = 0
-    for await (const chunk of decoder === undefined ? read() : decode(read(), decoder)) {
-      checksums.update(chunk)
+    const decoded = decoder === undefined ? read() : decode(read(), decoder)
+    for await (const chunk of checksums.pass(decoded)) {
       passed += chunk.length
       yield chunk
     }

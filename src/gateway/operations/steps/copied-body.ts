@@ -22,7 +22,7 @@ export function copiedBody(
   const { checksum, customerKey, signal } = options
   const bytes = range.last - range.first + 1
   const chunks = bytes === 0 ? noChunks() : source.read(range, signal, customerKey)
-  return { bytes, ...digestPassing(chunks, checksum) }
+  return { bytes, ...digestPassing(chunks, checksum, bytes) }
 }
 
 /** No bytes at all. */

@@ -1,0 +1,103 @@
+// A thread that digests: streams in turn, a little of each, so that those which MD5 takes beside each other have all something there.
+import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads'
+import { assert } from '../../kit/assert.ts'
+import { kibibytes } from '../../kit/bytes.ts'
+import { type Digest, newDigest, newLongMd5 } from '../digest.ts'
+import { prepareDigests } from '../prepare.ts'
+import type { FromThread, ToThread } from './messages.ts'
+
+/** Of each stream at a time: what one digest has brought into the cache the next one finds there. */
+const TURN_BYTES = kibibytes(64)
+
+interface Stream {
+  readonly digests: readonly Digest[]
+  readonly queue: Uint8Array[]
+  /** Bytes of the first in the queue that are digested. */
+  done: number
+  hasEnded: boolean
+}
+
+/** The streams of a thread. */
+class Streams {
+  readonly #streams = new Map<number, Stream>()
+  readonly #port: MessagePort
+
+  constructor(port: MessagePort) {
+    this.#port = port
+  }
+
+  /** Hears a message, and all that have come by then, until nothing is left to do. */
+  hear(message: ToThread): void {
+    this.#take(message)
+    do this.#takeAll()
+    while (this.#digestSome())
+  }
+
+  #takeAll(): void {
+    for (;;) {
+      const received = receiveMessageOnPort(this.#port)
+      if (received === undefined) return
+      this.#take(received.message as ToThread)
+    }
+  }
+
+  #take(message: ToThread): void {
+    const number = message.stream
+    if (message.kind === 'begin') {
+      const digests = message.names.map((name) => (name === 'MD5' ? newLongMd5() : newDigest(name)))
+      this.#streams.set(number, { digests, queue: [], done: 0, hasEnded: false })
+      return
+    }
+    const stream = this.#streams.get(number)
+    assert(stream !== undefined, 'a stream is begun, and not yet over')
+    if (message.kind === 'bytes') stream.queue.push(message.bytes)
+    if (message.kind === 'end') stream.hasEnded = true
+    if (message.kind === 'drop') this.#drop(number, stream)
+  }
+
+  /** A turn of every stream that has bytes; whether there was one. */
+  #digestSome(): boolean {
+    let some = false
+    for (const [number, stream] of this.#streams) {
+      const bytes = stream.queue[0]
+      if (bytes !== undefined) {
+        this.#digestTurn(number, stream, bytes)
+        some = true
+      } else if (stream.hasEnded) this.#end(number, stream)
+    }
+    return some
+  }
+
+  #digestTurn(number: number, stream: Stream, bytes: Uint8Array): void {
+    const part = bytes.subarray(stream.done, stream.done + TURN_BYTES)
+    for (const digest of stream.digests) digest.update(part)
+    stream.done += part.length
+    if (stream.done < bytes.length) return
+    stream.done = 0
+    stream.queue.shift()
+    this.#tell({ kind: 'taken', stream: number })
+  }
+
+  #end(number: number, { digests }: Stream): void {
+    this.#streams.delete(number)
+    this.#tell({ kind: 'done', stream: number, digests: digests.map((digest) => digest.digest()) })
+  }
+
+  #drop(number: number, { digests, queue }: Stream): void {
+    this.#streams.delete(number)
+    // Ended all the same: who is under way is counted.
+    for (const digest of digests) digest.digest()
+    for (const _ of queue) this.#tell({ kind: 'taken', stream: number })
+  }
+
+  #tell(message: FromThread): void {
+    this.#port.postMessage(message)
+  }
+}
+
+assert(parentPort !== null, 'this is a thread')
+const port = parentPort
+const streams = new Streams(port)
+await prepareDigests()
+port.on('message', (message: ToThread) => streams.hear(message))
+port.postMessage({ kind: 'ready' } satisfies FromThread)

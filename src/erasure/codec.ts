@@ -2,6 +2,7 @@
 // Encoding costs a tenth of what else is done to a byte, so it is never handed to another thread.
 import { assert } from '../kit/assert.ts'
 import { BLOCK_BYTES, type ErasureCode, shardCount } from '../kit/erasure-code.ts'
+import type { WasmMemory } from '../kit/webassembly.ts'
 import { KernelCache } from './kernel-cache.ts'
 import { compileJavascript } from './kernels/javascript.ts'
 import type { Kernel, KernelCompiler } from './kernels/kernel.ts'
@@ -46,6 +47,11 @@ export class Codec {
     this.kernel = test.kind === 'passed' ? 'wasm' : 'javascript'
     this.kernelTrouble = test.kind === 'passed' ? undefined : test.reason
     this.#compile = test.kind === 'passed' ? compile : compileJavascript
+  }
+
+  /** In which all stripes lie. */
+  get memory(): WasmMemory {
+    return this.#pool.memory
   }
 
   /** Stripes that acquire() would give at once. */

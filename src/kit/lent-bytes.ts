@@ -11,21 +11,21 @@ export interface LentMemoryOptions {
   slotBytes: number
   /** So many wait to be lent again; more are left to the garbage collector. */
   maxSpare: number
-  /** Whether other threads may read it. */
-  isShared?: boolean
+  /** Memory of a new slot, where any will not do. */
+  allocate?: () => Uint8Array
 }
 
 /** Gives out slots, those first that were given back last: they are still in the cache of the processor. */
 export class LentMemory {
   readonly slotBytes: number
   readonly #maxSpare: number
-  readonly #isShared: boolean
+  readonly #allocate: () => Uint8Array
   readonly #spare: LentSlot[] = []
 
-  constructor({ slotBytes, maxSpare, isShared = false }: LentMemoryOptions) {
+  constructor({ slotBytes, maxSpare, allocate }: LentMemoryOptions) {
     this.slotBytes = slotBytes
     this.#maxSpare = maxSpare
-    this.#isShared = isShared
+    this.#allocate = allocate ?? (() => Buffer.allocUnsafeSlow(slotBytes))
   }
 
   /** A slot that is nobody else's, filled with what was there before. */
@@ -34,12 +34,6 @@ export class LentMemory {
       if (this.#spare.length < this.#maxSpare) this.#spare.push(slot)
     }
     return this.#spare.pop() ?? new LentSlot(this.#allocate(), backTo)
-  }
-
-  #allocate(): Uint8Array {
-    return this.#isShared
-      ? Buffer.from(new SharedArrayBuffer(this.slotBytes))
-      : Buffer.allocUnsafeSlow(this.slotBytes)
   }
 }
 

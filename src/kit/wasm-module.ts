@@ -9,7 +9,7 @@ const I64 = 0x7e
 const V128 = 0x7b
 const SIMD = 0xfd
 
-/** A function (i32, i32) -> () with extra locals behind its two parameters: first i32, then i64, then v128. */
+/** A function of the signature of its module, with extra locals behind its parameters: first i32, then i64, then v128. */
 export interface WasmFunction {
   i32Locals: number
   i64Locals?: number
@@ -34,10 +34,18 @@ export const instruction = {
   i32ShiftRightUnsigned: [0x76] as Code,
   i32RotateLeft: [0x77] as Code,
   i32WrapI64: [0xa7] as Code,
-  i64Const: (value: number): Code => [0x42, ...signed(value)],
+  i32Load8: (offset: number): Code => [0x2d, 0, ...unsigned(offset)],
+  i32LessOrEqualUnsigned: [0x4d] as Code,
+  i64Const: (value: number | bigint): Code => [0x42, ...signedLong(BigInt(value))],
   i64Load: (offset: number): Code => [0x29, BYTE_ALIGNED, ...unsigned(offset)],
   i64Store: (offset: number): Code => [0x37, BYTE_ALIGNED, ...unsigned(offset)],
+  i64Load32: (offset: number): Code => [0x35, BYTE_ALIGNED, ...unsigned(offset)],
+  i64Add: [0x7c] as Code,
+  i64Subtract: [0x7d] as Code,
+  i64Multiply: [0x7e] as Code,
   i64Xor: [0x85] as Code,
+  i64RotateLeft: [0x89] as Code,
+  i64ExtendI32: [0xad] as Code,
   i64ShiftRightUnsigned: [0x88] as Code,
   i32LessUnsigned: [0x49] as Code,
   select: [0x1b] as Code,
@@ -68,15 +76,31 @@ export const instruction = {
     0,
     0x0b,
   ],
+  /** Runs one of the two, by whether the i32 on the stack is not zero; neither leaves anything on it. */
+  ifElse: (then: Code, otherwise: Code): Code => [0x04, 0x40, ...then, 0x05, ...otherwise, 0x0b],
 } as const
+
+/** What functions take and give. */
+export interface WasmSignature {
+  parameters: readonly ('i32' | 'i64')[]
+  results: readonly ('i32' | 'i64')[]
+}
+
+const RUN: WasmSignature = { parameters: ['i32', 'i32'], results: [] }
+const VALUE_TYPES = { i32: [I32], i64: [I64] } as const
 
 /** Nothing is promised of addresses; x64 and arm64 take any. */
 const BYTE_ALIGNED = 0
 
-/** A module that imports env.memory and exports its last function as `run`. */
-export function encodeModule(functions: readonly WasmFunction[]): Uint8Array<ArrayBuffer> {
+/** A module that imports env.memory and exports its last function as `run`; all functions have the same signature. */
+export function encodeModule(
+  functions: readonly WasmFunction[],
+  { parameters, results }: WasmSignature = RUN,
+): Uint8Array<ArrayBuffer> {
   const magicAndVersion = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]
-  const type = [0x60, ...vector([[I32], [I32]]), 0]
+  const types = (names: WasmSignature['results']): Code =>
+    vector(names.map((name) => VALUE_TYPES[name]))
+  const type = [0x60, ...types(parameters), ...types(results)]
   const memoryImport = [...name('env'), ...name('memory'), 0x02, 0x00, 1]
   const runExport = [...name('run'), 0x00, ...unsigned(functions.length - 1)]
   return Uint8Array.from([
@@ -126,13 +150,18 @@ function unsigned(value: number): Code {
   return [...bytes, rest]
 }
 
-/** Signed LEB128 of a 32-bit number: the last byte must carry the sign in its bit 6. */
+/** Signed LEB128 of a 32-bit number. */
 function signed(value: number): Code {
+  return signedLong(BigInt(value))
+}
+
+/** Signed LEB128 of the low 64 bits: the last byte must carry the sign in its bit 6. */
+function signedLong(value: bigint): Code {
   const bytes: number[] = []
-  let rest = value
-  while (rest < -0x40 || rest > 0x3f) {
-    bytes.push((rest & 0x7f) | 0x80)
-    rest >>= 7
+  let rest = BigInt.asIntN(64, value)
+  while (rest < -0x40n || rest > 0x3fn) {
+    bytes.push(Number(rest & 0x7fn) | 0x80)
+    rest >>= 7n
   }
-  return [...bytes, rest & 0x7f]
+  return [...bytes, Number(rest & 0x7fn)]
 }

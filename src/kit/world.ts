@@ -2,6 +2,7 @@
 // so that tests and simulation can put another one in its place.
 import { randomBytes } from 'node:crypto'
 import { constants, promises as files } from 'node:fs'
+import { FileBytes } from './file-bytes.ts'
 import { type ClientTls, exchange, linesOf } from './http-exchange.ts'
 
 /** Time. Wall time is for display and for order that does not matter; waiting uses the monotonic clock. */
@@ -238,57 +239,15 @@ function describeStat(stat: Awaited<ReturnType<typeof files.stat>>): FileStat {
 }
 
 function systemFile(handle: files.FileHandle): DiskFile {
+  const bytes = new FileBytes(handle)
   return {
-    read: (buffers, position) => readFully(handle, buffers, position),
-    write: (buffers, position) => writeFully(handle, buffers, position),
-    sync: () => handle.datasync(),
+    read: (buffers, position) => bytes.read(buffers, position),
+    write: (buffers, position) => bytes.write(buffers, position),
+    sync: () => bytes.sync(),
     stat: async () => describeStat(await handle.stat()),
-    truncate: (bytes) => handle.truncate(bytes),
-    close: () => handle.close(),
+    truncate: (length) => handle.truncate(length),
+    close: () => bytes.close(),
   }
-}
-
-async function readFully(
-  handle: files.FileHandle,
-  buffers: readonly Uint8Array[],
-  position: number,
-): Promise<number> {
-  let total = 0
-  let rest = buffers.filter((buffer) => buffer.length > 0)
-  while (rest.length > 0) {
-    const { bytesRead } = await handle.readv(rest, position + total)
-    if (bytesRead === 0) break
-    total += bytesRead
-    rest = dropBytes(rest, bytesRead)
-  }
-  return total
-}
-
-async function writeFully(
-  handle: files.FileHandle,
-  buffers: readonly Uint8Array[],
-  position: number,
-): Promise<void> {
-  let written = 0
-  let rest = buffers.filter((buffer) => buffer.length > 0)
-  while (rest.length > 0) {
-    // Linux takes at most 1,024 buffers in one call (IOV_MAX).
-    const { bytesWritten } = await handle.writev(rest.slice(0, 1024), position + written)
-    written += bytesWritten
-    rest = dropBytes(rest, bytesWritten)
-  }
-}
-
-function dropBytes(buffers: Uint8Array[], count: number): Uint8Array[] {
-  let left = count
-  let index = 0
-  while (index < buffers.length && left >= buffers[index]!.length) {
-    left -= buffers[index]!.length
-    index += 1
-  }
-  const rest = buffers.slice(index)
-  if (left > 0) rest[0] = rest[0]!.subarray(left)
-  return rest
 }
 
 const systemHttp: Http = {

@@ -1,4 +1,5 @@
 // The parts of the object store that are the same in every process that has one: codecs, budgets, hedging.
+import { hashInPlace } from '../digest/xxh64.ts'
 import { Codec } from '../erasure/codec.ts'
 import { mebibytes } from '../kit/bytes.ts'
 import { CELL_BYTES } from '../kit/erasure-code.ts'
@@ -60,7 +61,7 @@ export async function openStoreParts({
 }
 
 /** A blob may be of any code that ever fitted a partition, so a stripe has a cell for every drive of one. */
-export function openCodec(
+export async function openCodec(
   poolBytes: number,
   {
     coordinator,
@@ -68,5 +69,7 @@ export function openCodec(
   }: { coordinator: Pick<Coordinator, 'state'>; shardsAtLeast?: number },
 ): Promise<Codec> {
   const maxShards = Math.max(shardsAtLeast, shardsOfWidest(coordinator.state.map))
-  return Codec.open({ maxShards, cellBytes: CELL_BYTES, poolBytes })
+  const codec = await Codec.open({ maxShards, cellBytes: CELL_BYTES, poolBytes })
+  hashInPlace(codec.memory)
+  return codec
 }

@@ -34,7 +34,11 @@ const BANNED_CODE: readonly Ban[] = [
 ]
 
 const BANNED_MODULES: readonly Ban[] = [
-  { pattern: /^(node:)?fs(\/promises)?$/, instead: 'world.disk', door: [WORLD] },
+  {
+    pattern: /^(node:)?fs(\/promises)?$/,
+    instead: 'world.disk',
+    door: [WORLD, 'src/kit/file-bytes.ts'],
+  },
   { pattern: /^(node:)?timers(\/promises)?$/, instead: 'world.clock', door: [WORLD] },
   {
     pattern: /^(node:)?child_process$/,

@@ -7,7 +7,11 @@ import type { DigestStream } from './digest-threads.ts'
 const PORTION_BYTES = kibibytes(512)
 
 /** For all bodies together. */
-const portions = new LentMemory({ slotBytes: PORTION_BYTES, maxSpare: 64, isShared: true })
+const portions = new LentMemory({
+  ...{ slotBytes: PORTION_BYTES, maxSpare: 64 },
+  // Threads read it.
+  allocate: () => Buffer.from(new SharedArrayBuffer(PORTION_BYTES)),
+})
 
 /** Passes all chunks on, lent, and their digests to `onEnd`. Throws DigestThreadLost; the stream is over in any case. */
 export async function* passByThread(

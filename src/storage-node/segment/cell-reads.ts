@@ -3,8 +3,8 @@
 import { shardSeed } from '../../digest/cell-checksum.ts'
 import { assert } from '../../kit/assert.ts'
 import { CELL_BYTES } from '../../kit/erasure-code.ts'
-import { LentMemory, LentSlot } from '../../kit/lent-bytes.ts'
 import type { CellRead, ShardId } from '../contract.ts'
+import { takeSlot } from './cell-memory.ts'
 import {
   cellLength,
   cellOffset,
@@ -29,13 +29,6 @@ export interface CellSource {
 
 // As many as a drive reads at once (DriveLimits.parallel).
 const MAX_SPARE = 8
-
-// Of all drives of the process together, for the number of reads under way does not grow with that of drives.
-const RECORDED_CELL_BYTES = CELL_BYTES + TRAILER_BYTES
-const oneCell = new LentMemory({ slotBytes: RECORDED_CELL_BYTES, maxSpare: 64 })
-const fourCells = new LentMemory({ slotBytes: 4 * RECORDED_CELL_BYTES, maxSpare: 64 })
-// Below this it is cheaper to allocate; and who keeps a few bytes must not keep a slot.
-const LENT_BYTES_LEAST = 16 * 1024
 
 /** Cell reads of one drive, with their buffers. */
 export class CellReads {
@@ -72,7 +65,7 @@ export class CellReads {
     const last = first + count - 1
     const runBytes = cellOffset(layout, last) + cellLength(layout, last) + TRAILER_BYTES - start
     // Where the read throws or never ends the slot is nobody's any more.
-    const slot = slotOf(runBytes)
+    const slot = takeSlot(runBytes)
     const run = slot.bytes.subarray(0, runBytes)
     const got = await read(run, offset + start)
     if (got !== runBytes) {
@@ -92,12 +85,6 @@ export class CellReads {
     slot.release()
     return undefined
   }
-}
-
-function slotOf(bytes: number): LentSlot {
-  if (bytes > LENT_BYTES_LEAST && bytes <= oneCell.slotBytes) return oneCell.take()
-  if (bytes > LENT_BYTES_LEAST && bytes <= fourCells.slotBytes) return fourCells.take()
-  return new LentSlot(Buffer.allocUnsafe(bytes), () => {})
 }
 
 function indexes(first: number, count: number): number[] {

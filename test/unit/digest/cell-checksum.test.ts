@@ -2,8 +2,9 @@
 import t from 'tap'
 import { cellChecksum, shardSeed } from '../../../src/digest/cell-checksum.ts'
 import { prepareDigests } from '../../../src/digest/digest.ts'
-import { xxh64 } from '../../../src/digest/xxh64.ts'
+import { hashInPlace, xxh64 } from '../../../src/digest/xxh64.ts'
 import { parseUid } from '../../../src/kit/uid.ts'
+import { webAssembly } from '../../../src/kit/webassembly.ts'
 import { pattern } from './pattern.ts'
 
 const uid = parseUid('018f00000000000000000123456789ab')!
@@ -22,6 +23,27 @@ t.test('xxh64 takes views, long input and every seed', async (t) => {
   const copy = Uint8Array.from(bytes.subarray(1000, 299_000))
   t.equal(xxh64(bytes.subarray(1000, 299_000), 7n), xxh64(copy, 7n))
   t.not(xxh64(copy, 2n ** 64n - 1n), xxh64(copy, 0n))
+})
+
+t.test('what lies in a memory that is hashed in place has the same checksums', async (t) => {
+  const memory = new webAssembly.Memory({ initial: 4, maximum: 4 })
+  const bytes = Buffer.from(memory.buffer)
+  bytes.set(pattern(bytes.length))
+  const copy = Buffer.from(bytes)
+  hashInPlace(memory)
+  // All ways in which a length is made of blocks, words, half words and bytes; at the very end of the memory as well.
+  const lengths = [...Array.from({ length: 200 }, (_, length) => length), 4096, 131_072, 131_099]
+  for (const length of lengths) {
+    for (const from of [0, 3, 1000, bytes.length - length]) {
+      for (const seed of [0n, 1n, 2n ** 63n, 2n ** 64n - 1n]) {
+        const wanted = xxh64(copy.subarray(from, from + length), seed)
+        const actual = xxh64(bytes.subarray(from, from + length), seed)
+        if (actual !== wanted) t.fail(`${length} bytes from ${from} with seed ${seed}`)
+      }
+    }
+  }
+  bytes[5] = bytes[5]! ^ 1
+  t.not(xxh64(bytes.subarray(0, 64)), xxh64(copy.subarray(0, 64)))
 })
 
 t.test('the seed is lo64(uid) ^ slot << 56 ^ part << 32', async (t) => {

@@ -50,3 +50,25 @@ t.test('files: many buffers in one write, reads that end with the file', async (
   writeFileSync(path, 'x')
   await t.rejects(disk.open(path, 'create'), { code: 'EEXIST' })
 })
+
+t.test(
+  'a file that is closed waits for what is under way, and gives nothing afterwards',
+  async (t) => {
+    const { disk } = realWorld()
+    const file = await disk.open(join(t.testdir(), 'file'), 'create')
+    const written = file.write([Buffer.alloc(1_000_000, 7)], 0)
+    const target = Buffer.alloc(1_000_000)
+    await written
+    const ended: string[] = []
+    const read = file.read([target], 0).then((count) => {
+      ended.push('read')
+      return count
+    })
+    await file.close().then(() => ended.push('closed'))
+    t.equal(await read, 1_000_000)
+    t.same(ended, ['read', 'closed'])
+    t.equal(target.at(-1), 7)
+    await t.rejects(file.read([target], 0), { code: 'EBADF' })
+    await t.rejects(file.sync(), { code: 'EBADF' })
+  },
+)

@@ -68,6 +68,8 @@ export interface RunningNode {
   origin: string
   drives: readonly { id: number; path: string }[]
   readiness(): { ready: boolean; degraded: readonly string[] }
+  /** Shards on them. */
+  shards: StorageNode
   /** What lies on them. */
   lists: ShardLists
   metadata: NodeMetadata
@@ -170,6 +172,7 @@ export async function runNode(
   return {
     origin,
     drives: storage.drives.list(),
+    shards: storage.node,
     lists: storage.lists,
     readiness: () => {
       const live = storage.drives.list()

@@ -4,6 +4,7 @@ import type { Unsynced } from '../crash/forgetful-node.ts'
 import type { Seeded } from '../support/seeded.ts'
 import type { Damage } from './damage.ts'
 import { type Cruelty, EVERYTHING, NOTHING, type SimMachine } from './machine.ts'
+import { flipIn, flipInWritten } from './rot.ts'
 import type { SimDrive } from './sim-drive.ts'
 import { INSPECT_MS, type Serving, type SimStore } from './store.ts'
 import type { SimTime } from './time.ts'
@@ -383,32 +384,6 @@ function crueltyOf(random: Seeded): Cruelty {
     kindness.set(what, random.pick([0, 10, 50, 90, 100]))
   const survives = (what: Unsynced): boolean => random.below(100) < kindness.get(what)!
   return { underWay: random.pick([0, 50, 100]), survives }
-}
-
-/** Bits of bytes in one kind of files. */
-function flipIn(drive: SimDrive, random: Seeded): void {
-  const kind = random.pick(['seg', 'seg', 'big', 'metalog', 'coordinator'])
-  const files = drive.disk
-    .files(drive.path)
-    .filter((path) => path.includes(`/${kind}/`) && drive.disk.bytesOf(path).length > 0)
-  if (files.length === 0) return
-  for (let count = 1 + random.below(random.pick([5, 50])); count > 0; count -= 1) {
-    const path = random.pick(files)
-    drive.disk.flip(path, random.below(drive.disk.bytesOf(path).length), 1 << random.below(8))
-  }
-}
-
-/** A bit of each of the `most` things of one kind that were written last. */
-function flipInWritten(
-  drive: SimDrive,
-  { kind, most, random }: { kind: string; most: number; random: Seeded },
-): void {
-  const written = drive.written.filter(({ path, bytes }) => path.includes(kind) && bytes > 0)
-  for (const { path, position, bytes } of written.slice(-most)) {
-    if (drive.disk.inodeOf(path) === undefined) continue
-    const at = position + random.below(bytes)
-    if (at < drive.disk.bytesOf(path).length) drive.disk.flip(path, at, 1 << random.below(8))
-  }
 }
 
 function pickBy(random: Seeded, weights: Troubles): keyof Troubles {

@@ -55,7 +55,7 @@ export class SimMachine {
   readonly say: (line: string) => void
   readonly #seed: number
   readonly #latency: Seeded
-  readonly #byPath: ReadonlyMap<string, SimDrive>
+  readonly #byPath: Map<string, SimDrive>
   readonly #inFlight = new Set<() => Promise<unknown>>()
   #fuseAt = Number.POSITIVE_INFINITY
 
@@ -86,6 +86,12 @@ export class SimMachine {
       if (chance.below(100) < underWay) await act().catch(() => {}) // Nobody is there to hear of it.
     }
     for (const drive of this.drives) drive.crash(survives)
+  }
+
+  /** Somebody builds it in. */
+  addDrive(drive: SimDrive): void {
+    this.drives.push(drive)
+    this.#byPath.set(drive.path, drive)
   }
 
   driveAt(path: string): SimDrive | undefined {
@@ -128,7 +134,7 @@ export class SimMachine {
         if (trouble !== undefined) reject(trouble)
         else act().then(resolve, reject)
       }
-      this.time.after(this.#latencyOf(operation), attempt)
+      this.time.after(this.#latencyOf(operation) * drive.slowness, attempt)
     })
   }
 
@@ -318,7 +324,8 @@ export class SimProcess {
       write: (buffers, position) => {
         const bytes = Buffer.concat(buffers)
         return on('write', () => {
-          drive.noteWritten({ path, position, bytes: bytes.length })
+          const atMs = this.#machine.time.nowMs
+          drive.noteWritten({ path, position, bytes: bytes.length, atMs })
           return writeOrLie(drive, path, file, bytes, position)
         })
       },

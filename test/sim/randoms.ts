@@ -14,3 +14,17 @@ function mix(value: number): number {
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
   return (mixed ^ (mixed >>> 16)) >>> 0
 }
+
+/** One of the names, as often as its weight beside those of the others says. */
+export function pickBy<Name extends string>(
+  random: Seeded,
+  weights: { [N in Name]: number },
+): Name {
+  const names = Object.keys(weights) as Name[]
+  let left = random.below(names.reduce((sum, name) => sum + weights[name], 0))
+  for (const name of names) {
+    if (left < weights[name]) return name
+    left -= weights[name]
+  }
+  return names[0]!
+}

@@ -13,6 +13,7 @@ export interface Written {
   path: string
   position: number
   bytes: number
+  atMs: number
 }
 
 /** A drive of the simulated machine. */
@@ -27,6 +28,8 @@ export class SimDrive {
   isUnplugged = false
   /** Nothing on it answers before. */
   stalledUntilMs = 0
+  /** Everything on it takes so many times as long. */
+  slowness = 1
   /** The next so many writes are reported but done elsewhere or not at all. */
   lies: ('misdirected' | 'torn' | 'phantom')[] = []
   /** The next operation fails with EIO. */

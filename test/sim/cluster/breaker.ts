@@ -1,11 +1,13 @@
-// The one who breaks a simulated cluster: processes, power, clocks, the network, etcd, and the map. All is mended in the end.
-import type { Change } from '../../../src/placement/coordinator.ts'
-import { drainDrive, setWeight, undrainDrive } from '../../../src/placement/coordinator-changes.ts'
+// The one who breaks a simulated cluster: processes, power, clocks, the network, etcd, drives, and who runs it changes the map
+// meanwhile. All is mended in the end.
 import type { Seeded } from '../../support/seeded.ts'
 import type { Serving } from '../clients.ts'
 import { type Cruelty, EVERYTHING, NOTHING } from '../machine.ts'
+import { pickBy } from '../randoms.ts'
+import { Harm } from './harm.ts'
 import type { SimGateway, SimNode } from './members.ts'
 import { CALM } from './network.ts'
+import { Operator } from './operator.ts'
 import { restoreFromMembers } from './restore.ts'
 import { type ClusterWorld, servingOf } from './world.ts'
 
@@ -27,7 +29,8 @@ const WEIGHTS = {
   silence: 1,
   leases: 1,
   restored: 2,
-  map: 5,
+  map: 4,
+  drive: 4,
 }
 
 /** Another node leads by then. */
@@ -39,6 +42,8 @@ type Trouble = keyof typeof WEIGHTS
 export class Breaker {
   readonly counts = { troubles: 0 }
   isOver = false
+  readonly harm: Harm
+  readonly operator: Operator
   /** Clients write through one gateway and read through another, which was not told who leads. */
   duel: (between: { deaf: Serving; hearing: Serving }) => Promise<void> = async () => {}
   readonly #world: ClusterWorld
@@ -48,11 +53,16 @@ export class Breaker {
   #answersLeft = 0
   /** etcd came back from a backup, and is not believed. */
   #isRestored = false
+  readonly #weights: typeof WEIGHTS
 
   constructor(world: ClusterWorld, random: Seeded, say: (line: string) => void) {
     this.#world = world
     this.#random = random
     this.#say = say
+    // What is rare elsewhere is common in some.
+    this.#weights = { ...WEIGHTS, map: random.pick([4, 8, 40]), drive: random.pick([0, 4, 12, 40]) }
+    this.harm = new Harm(world, random, say)
+    this.operator = new Operator(world, random, say)
   }
 
   /** A client was told that its write is done. */
@@ -68,7 +78,7 @@ export class Breaker {
       await this.#world.time.sleep(this.#random.below(pauseMs))
       if (this.isOver) return
       this.counts.troubles += 1
-      await this.#one(pickBy(this.#random, WEIGHTS))
+      await this.#one(pickBy(this.#random, this.#weights))
     }
   }
 
@@ -84,6 +94,7 @@ export class Breaker {
     etcd.isSilent = false
     etcdWays.mend()
     await this.#restoreCoordinator()
+    for (const node of this.harm.mend()) await node.kill(EVERYTHING)
     for (const member of members) {
       member.machine.pausedUntilMs = 0
       for (const drive of member.machine.drives) drive.stalledUntilMs = 0
@@ -162,7 +173,9 @@ export class Breaker {
       case 'restored':
         return await this.#restoreEtcd()
       case 'map':
-        return await this.#changeMap()
+        return await this.operator.command({ isRestored: this.#isRestored })
+      case 'drive':
+        return await this.harm.one()
     }
   }
 
@@ -223,7 +236,7 @@ export class Breaker {
     if (this.#isRestored) return
     const backup = etcd.backup()
     // There has to be something that the backup does not know.
-    await this.#changeMap()
+    await this.operator.command({ isRestored: true })
     await time.sleep(this.#random.below(6_000))
     etcd.restore(backup, this.#random.pick([undefined, '77']))
     this.#isRestored = true
@@ -253,28 +266,6 @@ export class Breaker {
       this.#world.etcdWays.mend()
     })
   }
-
-  /** As an operator does it, through a gateway; what is refused is left. */
-  async #changeMap(): Promise<void> {
-    const coordinator = this.#random.pick(this.#world.gateways).coordinator
-    if (coordinator === undefined) return
-    const drive = this.#random.pick(coordinator.state.map.drives)
-    const change = this.#drawChange(drive.id)
-    const decided = coordinator.decide(change).catch((error) => this.#say(`refused: ${error}`))
-    // Nobody waits for a gateway that was killed meanwhile.
-    await Promise.race([decided, this.#world.time.sleep(5_000)])
-  }
-
-  #drawChange(driveId: number): Change {
-    switch (this.#random.below(4)) {
-      case 0:
-        return setWeight(driveId, 1 + this.#random.below(4))
-      case 1:
-        return undrainDrive(driveId)
-      default:
-        return drainDrive(driveId)
-    }
-  }
 }
 
 /** The worst that can be is what most rules are for. */
@@ -282,14 +273,4 @@ function crueltyOf(random: Seeded): Cruelty {
   if (random.below(2) === 0) return NOTHING
   const percent = random.pick([10, 50, 90])
   return { underWay: random.pick([0, 50, 100]), survives: () => random.below(100) < percent }
-}
-
-function pickBy<Name extends string>(random: Seeded, weights: { [N in Name]: number }): Name {
-  const names = Object.keys(weights) as Name[]
-  let left = random.below(names.reduce((sum, name) => sum + weights[name], 0))
-  for (const name of names) {
-    if (left < weights[name]) return name
-    left -= weights[name]
-  }
-  return names[0]!
 }

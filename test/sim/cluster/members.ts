@@ -1,9 +1,11 @@
 // The processes of a simulated cluster: nodes with their drives and gateways, as they are shipped but for their sockets.
 // Each has a machine of its own, is killed and started again, and remembers what was on its disks.
 
+import { openClusterApi } from '../../../src/cluster/cluster-status.ts'
 import type { NodeTuning } from '../../../src/cluster/node-tuning.ts'
 import { runGateway } from '../../../src/cluster/run-gateway.ts'
 import { type RunNodeOptions, type RunningNode, runNode } from '../../../src/cluster/run-node.ts'
+import type { ClusterApi } from '../../../src/gateway/cluster-api.ts'
 import { mebibytes } from '../../../src/kit/bytes.ts'
 import { ClosingStack } from '../../../src/kit/closing-stack.ts'
 import type { Log } from '../../../src/kit/log.ts'
@@ -37,12 +39,15 @@ export interface Surroundings {
   serving: (node: RunningNode, name: string, process: SimProcess) => void
 }
 
-type Gateway = Awaited<ReturnType<typeof runGateway>>
+/** A gateway that serves: `api` is what its root can ask of it. */
+type Gateway = Awaited<ReturnType<typeof runGateway>> & { api: ClusterApi }
 
 const ENDPOINT = 'http://etcd:2379'
 const KIBIBYTE = 1024
 /** Ids of the drives that hold states of processes are out of the way of those that hold data. */
 const STATE_DRIVE = 100
+/** Drives of one node are so far from each other in number. */
+export const NODES_MAX = 10
 const REREAD_MS = 10_000
 const STARTS_AGAIN_MS = 1_000
 
@@ -91,6 +96,8 @@ abstract class Member<Served> {
   #lives = 0
   /** It is not started again meanwhile. */
   #isHeld = false
+  /** Its disks are as a crash leaves them once this is 0. */
+  #crashes = 0
   #running: Promise<void> = Promise.resolve()
 
   constructor(name: string, number: number, drives: SimDrive[], around: Surroundings) {
@@ -140,7 +147,7 @@ abstract class Member<Served> {
   /** Starts it, unless it runs. */
   start(): void {
     this.#isHeld = false
-    if (!this.isUp) this.#running = this.#run()
+    if (!this.isUp && this.#crashes === 0) this.#running = this.#run()
   }
 
   /** It ends here and now: of what was not synced that is left which `cruelty` leaves. */
@@ -148,8 +155,12 @@ abstract class Member<Served> {
     this.#isHeld = true
     this.#life = undefined
     this.process?.end()
+    this.#crashes += 1
     await this.#running
     await this.machine.crash(cruelty, this.around.random)
+    this.#crashes -= 1
+    // Somebody started it meanwhile.
+    if (!this.#isHeld) this.start()
   }
 
   /** A clean stop. */
@@ -238,20 +249,35 @@ interface MemberParts {
 /** A storage node. */
 export class SimNode extends Member<RunningNode> {
   readonly id: string
+  readonly number: number
   readonly zone: string | undefined
+  /** Those that are gone for good are in it still. */
   readonly drives: SimDrive[]
 
   /** `number` from 1. */
   constructor(
     number: number,
-    { driveIds, zones }: { driveIds: readonly number[]; zones: number },
+    { driveCount, zones }: { driveCount: number; zones: number },
     around: Surroundings,
   ) {
-    const drives = driveIds.map((id) => new SimDrive(id))
+    const drives = Array.from(
+      { length: driveCount },
+      (_, index) => new SimDrive(driveIdOf(number, index)),
+    )
     super(`n${number}`, number, drives, around)
-    this.drives = drives
+    this.drives = [...drives]
+    this.number = number
     this.id = number.toString(16).padStart(16, '0')
     this.zone = zones === 0 ? undefined : `z${number % zones}`
+  }
+
+  /** An empty disk is built in: its next start names the directory, and before that somebody may add it. */
+  async buildIn(): Promise<SimDrive> {
+    const drive = new SimDrive(driveIdOf(this.number, this.drives.length))
+    this.drives.push(drive)
+    this.machine.addDrive(drive)
+    await drive.mount()
+    return drive
   }
 
   protected async open(
@@ -262,7 +288,7 @@ export class SimNode extends Member<RunningNode> {
     const { network, garbageGraceMs, serving } = this.around
     const end = { machine: this.name, process }
     const options: RunNodeOptions = {
-      directories: this.drives.map(({ path }) => path),
+      directories: this.drives.flatMap(({ path, isGone }) => (isGone ? [] : path)),
       zone: this.zone,
       ...{ garbageGraceMs, mendDelayMs: 0, scrubPeriodMs: 3_600_000, healing: HEALING },
     }
@@ -296,7 +322,7 @@ export class SimGateway extends Member<Gateway> {
     opened: ClosingStack,
   ): Promise<Gateway> {
     const { network } = this.around
-    return await runGateway(
+    const running = await runGateway(
       { buckets: [], region: 'us-east-1', abandonedUploadMs: undefined },
       {
         ...{ world, log, coordinator, registry: new Registry(), poolBytes: mebibytes(3) },
@@ -304,7 +330,14 @@ export class SimGateway extends Member<Gateway> {
       },
       opened,
     )
+    const parts = { ...running, world, log, coordinator, reducedCode: undefined }
+    return { ...running, api: openClusterApi(parts) }
   }
+}
+
+/** Which disk it is, of those of its node. */
+function driveIdOf(node: number, index: number): number {
+  return node + index * NODES_MAX
 }
 
 /** A random that no two members share, from the seed of all. */

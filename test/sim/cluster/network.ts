@@ -62,6 +62,8 @@ export class SimNetwork {
   readonly #listening = new Map<string, Listener>()
   /** Ways that are cut, `from>to`, and those who wait for them. */
   readonly #cut = new Map<string, (() => void)[]>()
+  /** Batches that somebody waits for, by the process that asks and the name of who is asked. */
+  readonly #underWay = new Map<SimProcess, Map<string, number>>()
 
   constructor(time: SimTime, random: Seeded) {
     this.#time = time
@@ -90,6 +92,13 @@ export class SimNetwork {
     return this.#cut.has(`${from}>${to}`)
   }
 
+  /** Of all ways between two living processes, the most batches that somebody waits for now. */
+  mostUnderWay(): number {
+    for (const process of this.#underWay.keys())
+      if (!process.isAlive) this.#underWay.delete(process)
+    return Math.max(0, ...[...this.#underWay.values()].flatMap((ways) => [...ways.values()]))
+  }
+
   /** Carries a batch as Lane wants it: rejects when the connection broke. */
   carry(from: End, to: string, [requests, onAnswer, signal]: Batch): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -103,10 +112,18 @@ export class SimNetwork {
       crossing.onOver(() => {
         signal.removeEventListener('abort', leave)
         forget()
+        this.#count(from, to, -1)
       })
+      this.#count(from, to, 1)
       this.counts.messages += 1
       void this.#send(crossing, to, [requests, onAnswer, signal])
     })
+  }
+
+  #count({ process }: End, to: string, change: number): void {
+    const ways = this.#underWay.get(process) ?? new Map<string, number>()
+    this.#underWay.set(process, ways)
+    ways.set(to, (ways.get(to) ?? 0) + change)
   }
 
   async #send(crossing: Crossing, to: string, batch: Batch): Promise<void> {

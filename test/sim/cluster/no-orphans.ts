@@ -46,7 +46,8 @@ async function orphansOf(world: ClusterWorld): Promise<string[]> {
   }
 }
 
-async function namedShards({ ledPartitions, shape }: ClusterWorld): Promise<Set<string>> {
+/** Every shard that a row names, as drive/uid.part.slot. Throws when a partition is not led. */
+export async function namedShards({ ledPartitions, shape }: ClusterWorld): Promise<Set<string>> {
   const named = new Set<string>()
   if (ledPartitions.length < shape.metaPartitions) throw new Error('not every partition is led')
   for (const partition of ledPartitions)

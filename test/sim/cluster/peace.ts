@@ -98,6 +98,15 @@ async function lacksOfPartition(
   return lacks
 }
 
+/** Cells that are not as they were written, of all blobs that rows name now. */
+export async function rotOf(world: ClusterWorld): Promise<string[]> {
+  const { node } = world.gateways[0]!.served!.store
+  const rot: string[] = []
+  for (const partition of world.ledPartitions)
+    for await (const blob of blobsOf(partition)) rot.push(...(await lacksOfBlob(blob, node)))
+  return rot.filter((lack) => lack.includes('corrupt'))
+}
+
 async function lacksOfBlob(
   { uid, part, code, bytes, cellBytes, drives }: Blob,
   node: StorageNode,

@@ -9,10 +9,13 @@ import { randomsFor } from '../randoms.ts'
 import type { SeedResult } from '../simulate.ts'
 import { SimTime } from '../time.ts'
 import { auditVacated } from './blobs.ts'
+import { Bounds } from './bounds.ts'
 import { Breaker } from './breaker.ts'
 import { drawLoss } from './loss.ts'
+import { auditNamed } from './named-shards.ts'
 import { awaitNoOrphans } from './no-orphans.ts'
 import { awaitWhole } from './peace.ts'
+import { awaitVerified } from './verified-heal.ts'
 import { type ClusterShape, ClusterWorld } from './world.ts'
 
 const SHAPES: readonly Pick<ClusterShape, 'nodes' | 'code'>[] = [
@@ -53,6 +56,7 @@ class Simulation {
   #world: ClusterWorld | undefined
   #clients: Clients | undefined
   #breaker: Breaker | undefined
+  #bounds: Bounds | undefined
 
   constructor(seed: number) {
     this.#seed = seed
@@ -64,7 +68,10 @@ class Simulation {
     return {
       ...this.#clients?.counts,
       ...this.#breaker?.counts,
+      ...this.#breaker?.harm.counts,
+      ...this.#breaker?.operator.counts,
       ...this.#world?.network.counts,
+      ...this.#bounds?.most,
       reigns: this.#world?.witness.reigns ?? 0,
       operations: machines.reduce((sum, { machine }) => sum + machine.operations, 0),
       events: this.time.ticks,
@@ -100,9 +107,14 @@ class Simulation {
     this.#say('the cluster serves')
     const breaker = new Breaker(world, randomsFor(this.#seed, 'breaker'), this.#say)
     this.#breaker = breaker
+    const bounds = new Bounds(world, this.#complain)
+    this.#bounds = bounds
+    const looking = bounds.run()
     await this.#trouble(clients, breaker)
     await breaker.mend()
-    await awaitWhole(world, parts)
+    bounds.isOver = true
+    await looking
+    await this.#peace(world, breaker)
     if (this.failures.length > 0) return
     // It takes long: orphans have to grow old.
     if (this.#seed % SEEDS_PER_SWEEP === 0) await awaitNoOrphans(world, parts)
@@ -127,6 +139,17 @@ class Simulation {
     await Promise.all(working)
     breaker.isOver = true
     await breaking
+  }
+
+  /** Everything becomes whole by itself, but for what people have to do. */
+  async #peace(world: ClusterWorld, { harm, operator }: Breaker): Promise<void> {
+    const parts = { time: this.time, complain: this.#complain, say: this.#say }
+    await auditNamed(world, { ...parts, hasLost: (path) => harm.mayLack(path) })
+    await operator.giveUpGone()
+    if (harm.isHidden) await awaitVerified(world, parts)
+    // Otherwise some drives are emptied still when nodes are lost.
+    if (harm.hasLost || this.#random.below(2) === 0) await operator.seeAllOut(this.#complain)
+    await awaitWhole(world, parts)
   }
 
   /** As many nodes as the cluster can do without are lost, and the power of all others fails: everything is there still. */

@@ -11,7 +11,7 @@ import type { ServedStore, Serving } from '../clients.ts'
 import { randomsFor } from '../randoms.ts'
 import type { SimTime } from '../time.ts'
 import { EtcdWays } from './etcd-way.ts'
-import { SimGateway, SimNode, type Surroundings } from './members.ts'
+import { NODES_MAX, SimGateway, SimNode, type Surroundings } from './members.ts'
 import { SimNetwork } from './network.ts'
 import { Witness } from './witness.ts'
 
@@ -36,9 +36,6 @@ export interface ClusterWorldParts {
 /** Of a cluster in which nothing is broken yet. */
 const BEGUN_WITHIN_MS = 120_000
 
-/** Drives of one node are so far from each other in number. */
-const NODES_MAX = 10
-
 const EPOCH_MS = 1_700_000_000_000
 
 /** The cluster. */
@@ -53,6 +50,9 @@ export class ClusterWorld implements ServedStore {
   readonly witness: Witness
   readonly #seed: number
   readonly #chance: Seeded
+  readonly #around: Surroundings
+  /** Nodes so far: a number is never given again. */
+  #nodesMade = 0
 
   constructor(seed: number, shape: ClusterShape, { time, complain, say }: ClusterWorldParts) {
     this.#seed = seed
@@ -71,11 +71,8 @@ export class ClusterWorld implements ServedStore {
       opened: (coordinator, process) => this.witness.watchState(coordinator, process),
       serving: (node, name, process) => this.witness.watchReigns(node, name, process),
     }
-    const { drivesPerNode, zones } = shape
-    this.nodes = upTo(shape.nodes).map((number) => {
-      const driveIds = upTo(drivesPerNode).map((drive) => number + (drive - 1) * NODES_MAX)
-      return new SimNode(number, { driveIds, zones }, around)
-    })
+    this.#around = around
+    this.nodes = upTo(shape.nodes).map((number) => this.#makeNode(number))
     this.gateways = upTo(shape.gateways).map((number) => new SimGateway(number, around))
   }
 
@@ -88,6 +85,21 @@ export class ClusterWorld implements ServedStore {
       await this.time.sleep(500)
       if (this.time.nowMs > BEGUN_WITHIN_MS) throw new Error('the cluster does not begin to serve')
     }
+  }
+
+  /** One node more; it joins by itself. Undefined when there were enough. */
+  async addNode(): Promise<SimNode | undefined> {
+    if (this.#nodesMade === NODES_MAX - 1) return undefined
+    const node = this.#makeNode(this.#nodesMade + 1)
+    this.nodes.push(node)
+    await node.begin()
+    return node
+  }
+
+  /** A node that the cluster has no more is switched off. */
+  async retire(node: SimNode): Promise<void> {
+    this.nodes.splice(this.nodes.indexOf(node), 1)
+    await node.stop()
   }
 
   /** Of many gateways clients do not know which. */
@@ -119,6 +131,12 @@ export class ClusterWorld implements ServedStore {
 
   get members(): (SimNode | SimGateway)[] {
     return [...this.nodes, ...this.gateways]
+  }
+
+  #makeNode(number: number): SimNode {
+    const { drivesPerNode: driveCount, zones } = this.shape
+    this.#nodesMade = number
+    return new SimNode(number, { driveCount, zones }, this.#around)
   }
 
   async #create(): Promise<void> {

@@ -23,7 +23,7 @@ const HOME = { nodeId: '0123456789abcdef', zone: 'a' }
 async function openCluster(t: Test) {
   const place = await mkdtemp(join(tmpdir(), 'node-drives-'))
   t.teardown(() => rm(place, { recursive: true, force: true }))
-  const { endpoint, world } = await openEtcdInMemory()
+  const { endpoint, world, etcd: server } = await openEtcdInMemory()
   const where = { endpoints: [endpoint], prefix: '/test/' }
   const etcd = new EtcdClient(where, world)
   await initCluster({ etcd: where, nodeCount: 2, allowsUnsafeLayout: false }, { etcd, world })
@@ -37,7 +37,7 @@ async function openCluster(t: Test) {
     t.teardown(() => Promise.all(drives.map((drive) => drive.close())))
     return drives
   }
-  return { place, coordinator, world, parts, lock }
+  return { place, coordinator, world, parts, lock, server }
 }
 
 t.test('empty directories become drives, and are found again', async (t) => {
@@ -71,6 +71,30 @@ t.test('empty directories become drives, and are found again', async (t) => {
   await markServing([1, 2], parts)
   t.equal(coordinator.state.map.drives[0]?.state, 'active')
 })
+
+t.test(
+  'without etcd a new directory is left out, and the drives that are known are served',
+  async (t) => {
+    const { parts, lock, server } = await openCluster(t)
+    const [drive] = await lock('one')
+    server.mood = 'away'
+    await t.rejects(
+      lock('two'),
+      { name: 'CoordinatorUnavailable' },
+      'a node that has nothing waits',
+    )
+    server.mood = 'well'
+    await enterMap([drive!], HOME, parts)
+    await drive!.close()
+    server.mood = 'away'
+    const [again, ...more] = await lock('one', 'two')
+    t.equal(again?.id, drive!.id)
+    t.same(more, [], 'the new directory gets no id')
+    await again!.close()
+    server.mood = 'well'
+    t.equal((await lock('one', 'two')).length, 2, 'with etcd it becomes a drive')
+  },
+)
 
 t.test('what is no drive of this node is refused', async (t) => {
   const { coordinator, parts, place, lock } = await openCluster(t)

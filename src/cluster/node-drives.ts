@@ -10,7 +10,12 @@ import { Exit } from '../exit.ts'
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import type { MapDrive } from '../placement/cluster-map.ts'
-import type { Change, ClusterState, Coordinator } from '../placement/coordinator.ts'
+import {
+  type Change,
+  type ClusterState,
+  type Coordinator,
+  CoordinatorUnavailable,
+} from '../placement/coordinator.ts'
 import {
   addDrives,
   inOrder,
@@ -212,12 +217,31 @@ async function makeNew(
     log.error({ path }, `the directory of drive ${lost.id} is ${kind}: it is not made a new drive`)
     return undefined
   }
-  const driveId = (await coordinator.decide(reserveDriveId())).nextDriveId - 1
+  const driveId = await reserveId(path, parts)
+  if (driveId === undefined) return undefined
   try {
     return await makeDrive(path, { clusterId, driveId, isJoining: true }, world)
   } catch (error) {
     const why = (error as Error).message
     throw new Exit(2, `${path} can not be made a drive: ${why}`, { cause: error })
+  }
+}
+
+/** Without etcd there are no new ids: drives that the node has already are served all the same. Undefined then. */
+async function reserveId(
+  path: string,
+  { coordinator, log, nodeId }: Pick<NodeDriveParts, 'coordinator' | 'log'> & DriveHome,
+): Promise<number | undefined> {
+  try {
+    return (await coordinator.decide(reserveDriveId())).nextDriveId - 1
+  } catch (error) {
+    const isAtHome = coordinator.state.map.drives.some((drive) => drive.nodeId === nodeId)
+    if (!(error instanceof CoordinatorUnavailable) || !isAtHome) throw error
+    log.error(
+      { path, why: error.message },
+      'a new directory is left out: etcd has to name its drive',
+    )
+    return undefined
   }
 }
 

@@ -258,6 +258,16 @@ export type ChangeBucketOutcome =
   /** Object Lock needs versions, and versions of a locked bucket can not be suspended. */
   | { kind: 'conflict'; why: 'lock-needs-versions' | 'locked-keeps-versions' }
 
+/** A rename that a client gave a token: asked again with that it must be the same. */
+export interface Rename {
+  bucketId: number
+  source: string
+  target: string
+}
+
+/** `another`: with this token another rename was done. */
+export type RenameRecall = 'unknown' | 'done' | 'another'
+
 /** The store. */
 export interface ObjectStore {
   /** In order of name. */
@@ -338,6 +348,10 @@ export interface ObjectStore {
     limit: number,
   ): Promise<{ parts: Part[]; more: boolean }>
   listUploads(request: UploadListRequest): Promise<ListPage<Upload>>
+  /** Whether this rename was done lately with this token, by whichever process that serves this store. */
+  recallRename(token: string, rename: Rename): Promise<RenameRecall>
+  /** It was done. */
+  noteRename(token: string, rename: Rename): Promise<void>
   /** Of all buckets together; a minute old at most when they are many. */
   countUploads(): Promise<UploadCensus>
 }

@@ -41,10 +41,13 @@ import {
   type PutOutcome,
   type PutPartOutcome,
   type PutRequest,
+  type Rename,
+  type RenameRecall,
   type StoredObject,
   type UploadListRequest,
   type VersionListRequest,
 } from './object-store.ts'
+import { RecentRenames } from './recent-renames.ts'
 import { commitStored, discardStored, type StoredFacts, storeBody } from './store-body.ts'
 import type { StoreParts } from './store-parts.ts'
 import { storedObject } from './stored-object.ts'
@@ -56,6 +59,7 @@ export class Objects implements ObjectStore {
   readonly #buckets: Buckets
   readonly #metadata: MetadataClient
   readonly #census: KeptCensus
+  readonly #renames: RecentRenames
 
   constructor(parts: StoreParts) {
     this.#parts = parts
@@ -63,6 +67,7 @@ export class Objects implements ObjectStore {
     this.#metadata = new MetadataClient(parts, this.#buckets)
     const { clock } = parts.world
     this.#census = new KeptCensus({ clock, count: () => this.#countUploads() })
+    this.#renames = new RecentRenames(clock)
   }
 
   /** Ends what a crash left half done. */
@@ -315,6 +320,14 @@ export class Objects implements ObjectStore {
 
   listUploads(request: UploadListRequest): Promise<ListPage<Upload>> {
     return listUploads(this.#metadata, request)
+  }
+
+  async recallRename(token: string, rename: Rename): Promise<RenameRecall> {
+    return this.#renames.recall(token, rename)
+  }
+
+  async noteRename(token: string, rename: Rename): Promise<void> {
+    this.#renames.note(token, rename)
   }
 
   countUploads(): Promise<UploadCensus> {

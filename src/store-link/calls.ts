@@ -7,6 +7,7 @@ export const PLAIN_CALLS = [
   ...(['createBucket', 'changeBucket', 'deleteBucket', 'delete', 'edit'] as const),
   ...(['deleteAnnotation', 'list', 'listVersions', 'createUpload', 'findUpload'] as const),
   ...(['completeUpload', 'abortUpload', 'listParts', 'listUploads', 'countUploads'] as const),
+  ...(['recallRename', 'noteRename'] as const),
 ] satisfies readonly (keyof ObjectStore)[]
 
 export type PlainCall = (typeof PLAIN_CALLS)[number]

@@ -81,6 +81,8 @@ function objectsOver(link: Link): ObjectStore {
     listParts: plain('listParts'),
     listUploads: plain('listUploads'),
     countUploads: plain('countUploads'),
+    recallRename: plain('recallRename'),
+    noteRename: plain('noteRename'),
   }
 }
 

@@ -4,6 +4,7 @@
 import {
   type Bucket,
   type ObjectVersion,
+  type Rename,
   type StoredObject,
   stateIdOf,
 } from '../../objects/object-store.ts'
@@ -23,28 +24,31 @@ import { copiedBody } from './steps/copied-body.ts'
 import { sourceCustomerKeyFor } from './steps/customer-key.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { findVersion, noSuchKey } from './steps/find-object.ts'
-import { RecentRenames } from './steps/recent-renames.ts'
 import { refusal, refuseEarly } from './steps/refuse.ts'
 import { refuseAttributes } from './steps/refuse-attributes.ts'
 import { PUT_BYTES_MAX } from './steps/refuse-size.ts'
 
-// One for the process: a request comes again on another connection.
-const recent = new RecentRenames()
-
 export async function renameObject(call: Call): Promise<Reply> {
-  const { key, headers, receivedMs } = call
+  const { key, headers, objects } = call
   const bucket = await findBucket(call)
   refuseHeaders(headers)
   refuseAttributes(headers, ['x-amz-server-side-encryption'])
   const said = parseRenameSource(headers)
   const token = parseClientToken(headers)
   const rename = { bucketId: bucket.id, source: said, target: key }
-  if (token !== undefined && recent.has(token, rename, receivedMs)) return { status: 200 }
+  if (token !== undefined && (await wasDone(call, token, rename))) return { status: 200 }
   const source = await nameSource(call, bucket, said)
   if (source === key) throw invalidRequest('An object can not be renamed to the name that it has.')
   const made = await moveObject(call, bucket, source)
-  if (token !== undefined) recent.note(token, rename, receivedMs)
+  if (token !== undefined) await objects.noteRename(token, rename)
   return { status: 200, headers: writtenVersionField(bucket, made) }
+}
+
+/** Throws when the token stood for another rename. */
+async function wasDone({ objects }: Call, token: string, rename: Rename): Promise<boolean> {
+  const known = await objects.recallRename(token, rename)
+  if (known === 'another') throw new S3Error('IdempotencyParameterMismatch')
+  return known === 'done'
 }
 
 /** The old name may be said with its bucket in front, as copies say it; a key that is called so itself is meant first. */

@@ -178,6 +178,17 @@ t.test('errors of the store keep what they are known by', async (t) => {
     t.equal(here[name], there[name], name)
 })
 
+t.test('a rename that one worker did is known to all', async (t) => {
+  const opened = await openNews(t)
+  const [one, other] = [await link(t, opened), await link(t, opened)]
+  const rename = { bucketId: opened.store.bucket.id, source: 'a', target: 'b' }
+  t.equal(await other.linked.objects.recallRename('token', rename), 'unknown')
+  await one.linked.objects.noteRename('token', rename)
+  t.equal(await other.linked.objects.recallRename('token', rename), 'done')
+  const another = { ...rename, target: 'c' }
+  t.equal(await other.linked.objects.recallRename('token', another), 'another')
+})
+
 t.test(
   'a write that its client gave up ends in the store; one whose worker died does too',
   async (t) => {

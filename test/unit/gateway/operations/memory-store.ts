@@ -19,6 +19,7 @@ import type {
   StoredObject,
   Upload,
 } from '../../../../src/objects/object-store.ts'
+import { RecentRenames } from '../../../../src/objects/recent-renames.ts'
 import { isAfter, isUploadAfter, isVersionAfter, page } from './memory-listing.ts'
 import {
   isKept,
@@ -57,6 +58,7 @@ export function memoryStore(region = 'us-east-1'): MemoryStore {
   const buckets = new Map<string, Bucket>()
   const versions = new MemoryVersions()
   const uploads = new Map<string, KeptUpload>()
+  const renames = new RecentRenames({ now: () => STORE_TIME_MS })
   let serial = 0
 
   const upload = (key: string, id: string): KeptUpload | undefined => {
@@ -201,6 +203,8 @@ export function memoryStore(region = 'us-east-1'): MemoryStore {
     async deleteAnnotation() {
       return { kind: 'no-version' }
     },
+    recallRename: async (token, rename) => renames.recall(token, rename),
+    noteRename: async (token, rename) => renames.note(token, rename),
     async countUploads() {
       const count = uploads.size
       return { count, parts: 0, bytes: 0, oldestMs: count === 0 ? undefined : STORE_TIME_MS }

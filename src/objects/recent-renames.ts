@@ -1,39 +1,36 @@
 // Renames that were done lately, by the token of the client: whoever did not hear that one was done asks again, and
 // must not be told that the old name is gone. Kept in memory only, so a restart forgets them.
-import { S3Error } from '../../s3-error.ts'
+import type { Clock } from '../kit/world.ts'
+import type { Rename, RenameRecall } from './object-store.ts'
 
 const KEPT_MS = 15 * 60 * 1000
 const KEPT_MAX = 1_000
-
-/** What a token stands for: asked again it must be the same. */
-export interface Rename {
-  bucketId: number
-  source: string
-  target: string
-}
 
 interface DoneRename extends Rename {
   doneMs: number
 }
 
-/** The renames of one process; the oldest are forgotten first. */
+/** The renames of one store; the oldest are forgotten first. */
 export class RecentRenames {
+  readonly #clock: Pick<Clock, 'now'>
   readonly #done = new Map<string, DoneRename>()
 
-  /** Whether this rename was done with this token. Throws when the token stood for another. */
-  has(token: string, rename: Rename, nowMs: number): boolean {
+  constructor(clock: Pick<Clock, 'now'>) {
+    this.#clock = clock
+  }
+
+  /** What is known of the token. */
+  recall(token: string, { bucketId, source, target }: Rename): RenameRecall {
     const known = this.#done.get(token)
-    if (known === undefined || known.doneMs + KEPT_MS < nowMs) return false
-    const { bucketId, source, target } = rename
+    if (known === undefined || known.doneMs + KEPT_MS < this.#clock.now()) return 'unknown'
     const same = known.bucketId === bucketId && known.source === source && known.target === target
-    if (same) return true
-    throw new S3Error('IdempotencyParameterMismatch')
+    return same ? 'done' : 'another'
   }
 
   /** Keeps it in mind. */
-  note(token: string, rename: Rename, nowMs: number): void {
+  note(token: string, rename: Rename): void {
     this.#done.delete(token)
-    this.#done.set(token, { ...rename, doneMs: nowMs })
+    this.#done.set(token, { ...rename, doneMs: this.#clock.now() })
     if (this.#done.size <= KEPT_MAX) return
     const [oldest] = this.#done.keys()
     if (oldest !== undefined) this.#done.delete(oldest)

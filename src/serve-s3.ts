@@ -6,6 +6,7 @@ import type { AdminApi } from './gateway/admin-api.ts'
 import { rootCredentials } from './gateway/auth/credentials.ts'
 import type { ClusterApi } from './gateway/cluster-api.ts'
 import { operations } from './gateway/operations.ts'
+import { shareProcessBounds } from './gateway/process-bounds.ts'
 import { createGateway, type Gateway } from './gateway/server.ts'
 import { readTlsKeys, type TlsKeys, type TlsPaths, watchTlsFiles } from './gateway/tls-files.ts'
 import type { ClosingStack } from './kit/closing-stack.ts'
@@ -28,6 +29,8 @@ export interface ServeParts {
   registry: Registry
   /** Ends what watches files. */
   opened: ClosingStack
+  /** Processes that serve the port, this one among them. */
+  processes?: number
 }
 
 /** S3 that is being served. */
@@ -41,11 +44,13 @@ export interface ServedS3 {
 export async function serveS3(
   config: GatewaySettings,
   { objects, credentials, admin }: ServedStore,
-  { world, log, registry, opened }: ServeParts,
+  { world, log, registry, opened, processes = 1 }: ServeParts,
 ): Promise<ServedS3> {
   const tls = config.tls && (await loadTls(config.tls, world))
+  shareProcessBounds(processes)
   const gateway = createGateway(
     {
+      processes,
       domains: config.domains,
       region: { name: config.region, enforced: config.strictRegion },
       credentials: rootCredentials(credentials.accessKeyId, credentials.secretAccessKey),

@@ -14,7 +14,7 @@ import { attendFirst, openLink, tellServing } from './workers/worker-end.ts'
 /** Serves until the first process tells it to close, or is gone. Throws Exit when it can not start. */
 export async function openWorker(
   config: ServeConfig,
-  { port }: WorkerStart,
+  { port, count }: WorkerStart,
   { world, log }: { world: World; log: Log },
 ): Promise<void> {
   await prepareDigests()
@@ -23,7 +23,10 @@ export async function openWorker(
   // Whoever can not ask the store serves nobody: the first process starts another one, if it is there.
   const memory = new LinkMemory()
   const store = await linkStore(openLink(memory), { onEnd: () => process.exit(1), memory })
-  const served = await serveS3({ ...config, port }, store, { world, log, registry, opened })
+  const served = await serveS3({ ...config, port }, store, {
+    ...{ world, log, registry, opened },
+    processes: count,
+  })
   attendFirst({
     answers: {
       metrics: () => registry.getMetricsAsJSON(),

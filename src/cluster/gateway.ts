@@ -76,7 +76,7 @@ async function openAll(
   const served = await serveS3(
     config,
     { objects: store.objects, credentials, admin },
-    { ...parts, opened },
+    { ...parts, opened, processes: config.processes },
   )
   return {
     endpoint: served.endpoint,

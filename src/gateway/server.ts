@@ -16,6 +16,7 @@ import type { ClusterApi } from './cluster-api.ts'
 import { noMetrics, openMetrics } from './metrics.ts'
 import type { OperationName } from './operation-names.ts'
 import { Pipeline, type PipelineLimits } from './pipeline.ts'
+import { shareOf } from './process-bounds.ts'
 import { GatewayRequest } from './raw-headers.ts'
 import type { TlsKeys } from './tls-files.ts'
 
@@ -54,6 +55,8 @@ export interface GatewayOptions {
   /** AWS's own answers only, where the store is otherwise more generous (docs/operations.md). */
   strict: boolean
   limits?: Partial<GatewayLimits> | undefined
+  /** Processes that serve the port, this one among them: they have the limits together. */
+  processes?: number | undefined
   /** https when given. */
   tls?: TlsKeys | undefined
 }
@@ -80,7 +83,7 @@ export interface Gateway {
 
 /** Builds a gateway. */
 export function createGateway(options: GatewayOptions, parts: GatewayParts): Gateway {
-  const limits = { ...LIMITS, ...options.limits }
+  const limits = { ...limitsAmong(options.processes ?? 1), ...options.limits }
   const metrics = parts.registry === undefined ? noMetrics : openMetrics(parts.registry)
   const pipeline = new Pipeline({ ...options, limits }, { ...parts, metrics })
   const server = openServer(options.tls, limits)
@@ -97,6 +100,20 @@ export function createGateway(options: GatewayOptions, parts: GatewayParts): Gat
     reloadTls: (keys) => {
       if ('setSecureContext' in server) server.setSecureContext(keys)
     },
+  }
+}
+
+/** Turns are for as many requests at least: connections go to processes in turn, and do not all ask for the same. */
+const IN_FLIGHT_MIN = 32
+
+/** What each of so many processes has. */
+function limitsAmong(count: number): GatewayLimits {
+  const { inFlight, waiting, connections } = LIMITS
+  return {
+    ...LIMITS,
+    inFlight: shareOf(inFlight, { count, least: IN_FLIGHT_MIN }),
+    waiting: shareOf(waiting, { count, least: IN_FLIGHT_MIN }),
+    connections: shareOf(connections, { count, least: 1_000 }),
   }
 }
 

@@ -2,8 +2,8 @@
 // say it. A short form is kept until its file has ended. In a longer one the length of the file follows from that of
 // the request if nothing but the end of the form comes after it; where something does, it is refused and not stored.
 import { kibibytes, mebibytes } from '../../kit/bytes.ts'
-import { Semaphore } from '../../kit/semaphore.ts'
 import type { Body, ChecksumAlgorithm } from '../../objects/object-store.ts'
+import { processBound } from '../process-bounds.ts'
 import { S3Error } from '../s3-error.ts'
 import { BodyChecksums, type DigestClaims } from './checksums.ts'
 import { type Form, malformed } from './form-data.ts'
@@ -11,10 +11,14 @@ import { type Form, malformed } from './form-data.ts'
 /** From its file on a form of so many bytes is kept. */
 const KEPT_BYTES_MAX = mebibytes(8)
 
-// One for the process: so many bytes of files may be kept at once, counted in megabytes; others wait, but not many,
+// So many bytes of files may be kept at once, counted in megabytes; others wait, but not many,
 // for each keeps a turn of the gateway.
 const KEPT_UNIT = mebibytes(1)
-const memory = new Semaphore(mebibytes(128) / KEPT_UNIT, { maxWaiting: 64 })
+const memory = processBound({
+  permits: mebibytes(128) / KEPT_UNIT,
+  permitsMin: KEPT_BYTES_MAX / KEPT_UNIT,
+  maxWaiting: 64,
+})
 
 /** What was kept goes on bit by bit: digests of all of it at once would hold everybody else up. */
 const YIELDED_BYTES = kibibytes(256)

@@ -1,13 +1,13 @@
 // The body that an operation reads: decoded, counted, checked against every claim of the client.
 import { assert } from '../../kit/assert.ts'
 import { kibibytes, mebibytes } from '../../kit/bytes.ts'
-import { Semaphore } from '../../kit/semaphore.ts'
 import type { ChecksumAlgorithm } from '../../objects/object-store.ts'
 import { ChunkChain } from '../auth/chunk-chain.ts'
 import type { Payload } from '../auth/payload.ts'
 import type { Headers, RequestBody } from '../call.ts'
 import { checkChecksumValue } from '../headers/checksum-value.ts'
 import type { OperationName } from '../operation-names.ts'
+import { processBound } from '../process-bounds.ts'
 import { S3Error } from '../s3-error.ts'
 import { AwsChunkedDecoder } from './aws-chunked.ts'
 import {
@@ -35,7 +35,11 @@ type OpenBody = ReturnType<RequestBody['open']>
 const TEXT_PERMIT_BYTES = kibibytes(64)
 
 /** For the long documents of all requests together: 64 MiB. */
-const textMemory = new Semaphore(mebibytes(64) / TEXT_PERMIT_BYTES, { maxWaiting: 0 })
+const textMemory = processBound({
+  permits: mebibytes(64) / TEXT_PERMIT_BYTES,
+  permitsMin: mebibytes(16) / TEXT_PERMIT_BYTES,
+  maxWaiting: 0,
+})
 
 /**
  * The body of one request. `read` starts the bytes off the socket and is called at most once.

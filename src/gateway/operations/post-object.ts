@@ -1,6 +1,5 @@
 // POST bucket with a form: a browser's way to PUT an object, allowed by a signed policy among the fields.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
-import { Semaphore } from '../../kit/semaphore.ts'
 import type { Bucket, ObjectVersion } from '../../objects/object-store.ts'
 import { checkKey, KEY_BYTES_MAX } from '../address.ts'
 import { checkPolicy, type LengthRange } from '../auth/form-policy.ts'
@@ -14,6 +13,7 @@ import { headersOfForm } from '../headers/form-headers.ts'
 import { invalidArgument } from '../headers/list-parameters.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
 import { parseWriteConditions } from '../headers/write-conditions.ts'
+import { processBound } from '../process-bounds.ts'
 import { describeWritten, quoteEtag } from '../reply.ts'
 import { type Posted, postResponseDocument } from '../xml/documents/post-response.ts'
 import { percentEncode } from '../xml/key-encoding.ts'
@@ -22,9 +22,9 @@ import { describeNewObject } from './steps/new-object.ts'
 import { refusal, refuseEarly } from './steps/refuse.ts'
 import { PUT_BYTES_MAX } from './steps/refuse-size.ts'
 
-// One for the process: forms of which nobody knows yet who signed them, a quarter of all requests that run at once.
+// Forms of which nobody knows yet who signed them, a quarter of all requests that run at once.
 // Whoever sends them slowly keeps other forms out, and nothing else.
-const unsigned = new Semaphore(64, { maxWaiting: 0 })
+const unsigned = processBound({ permits: 64, permitsMin: 4, maxWaiting: 0 })
 
 export async function postObject(call: Call): Promise<Reply> {
   const boundary = parseBoundary(call.headers['content-type'] ?? '')

@@ -2,14 +2,14 @@
 // AWS sends none. It stands in the head, so the bytes are read before the head goes out, and held until they are sent.
 import { newDigest } from '../../../digest/digest.ts'
 import { asBuffer, mebibytes } from '../../../kit/bytes.ts'
-import { Semaphore } from '../../../kit/semaphore.ts'
 import type { Checksum } from '../../../objects/object-store.ts'
+import { processBound } from '../../process-bounds.ts'
 
 /** Twice the ranges of boto3, the AWS CLI and the CRT client. Longer ones go out without a checksum. */
 const CHECKED_BYTES_MAX = mebibytes(16)
 
-// What all requests of the process hold together. Nobody waits for it: when it is used up, ranges go out without.
-const budget = new Semaphore(mebibytes(64))
+// Nobody waits for it: when it is used up, ranges go out without.
+const budget = processBound({ permits: mebibytes(64), permitsMin: CHECKED_BYTES_MAX })
 
 /** Bytes that were read, and their checksum. They must be read to their end or given up by return(). */
 export interface CheckedBytes {

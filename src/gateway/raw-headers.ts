@@ -59,8 +59,9 @@ export function withoutFraming(headers: Headers): Headers {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
+/** Whether a value of Latin-1 is the same as text. */
 function isAscii(value: string): boolean {
-  return /^[\t -~]*$/.test(value)
+  return Buffer.byteLength(value) === value.length
 }
 
 function decodeValue(value: string): string {

@@ -1,6 +1,7 @@
 // What a request claims of its body by x-amz-content-sha256: a hash, nothing, or framed chunks.
 import { S3Error } from '../s3-error.ts'
 import type { ChunkSeed } from './chunk-chain.ts'
+import { EMPTY_SHA256 } from './sigv4.ts'
 
 /** How the body is protected. */
 export type Payload =
@@ -16,9 +17,14 @@ export type PayloadClaim =
   | { kind: 'hashed'; sha256: string }
   | { kind: 'chunked'; signed: boolean; trailers: boolean }
 
+/** Of every request that has no body. */
+const EMPTY: PayloadClaim = { kind: 'hashed', sha256: EMPTY_SHA256 }
+
 /** Reads x-amz-content-sha256. Throws InvalidArgument when it is none of the known. */
 export function parsePayloadClaim(value: string): PayloadClaim {
   switch (value) {
+    case EMPTY_SHA256:
+      return EMPTY
     case 'UNSIGNED-PAYLOAD':
       return { kind: 'unsigned' }
     case 'STREAMING-UNSIGNED-PAYLOAD-TRAILER':

@@ -9,7 +9,8 @@ import type { Credential } from './credentials.ts'
 import {
   canonicalPath,
   canonicalQuery,
-  canonicalRequest,
+  canonicalRequestOf,
+  isPlainPath,
   type Scope,
   sign,
   stringToSign,
@@ -102,7 +103,7 @@ export function verifySignature(
   const key = parts.keys.find(credential.secretAccessKey, scope)
   const { rawPath } = request.address
   // The path encoded strictly, as it should be signed, then as sent: some clients keep their own escapes.
-  const strict = canonicalPath(percentDecode(rawPath))
+  const strict = isPlainPath(rawPath) ? rawPath : canonicalPath(percentDecode(rawPath))
   const canonical = canonicalOf(request, claim, strict)
   const matches = (text: string): boolean =>
     equalInConstantTime(sign(key, stringToSign(time, scope, text)), signature)
@@ -119,9 +120,10 @@ function canonicalOf(request: AuthRequest, claim: ClaimV4, path: string): string
   const { pairs } = request.address
   const query =
     pairs.length === 0 ? '' : canonicalQuery(pairs.filter(([name]) => name !== 'X-Amz-Signature'))
-  const headers = claim.signedHeaders.map((name) => [name, request.rawHeaders[name] ?? ''] as const)
-  const { payloadHash } = claim
-  return canonicalRequest({ method: request.method, path, query, headers, payloadHash })
+  const { method, rawHeaders } = request
+  const { signedHeaders, payloadHash } = claim
+  const parts = { method, path, query, payloadHash }
+  return canonicalRequestOf(parts, signedHeaders, (name) => rawHeaders[name] ?? '')
 }
 
 function describeMismatch(claim: ClaimV4, canonical: string): S3Error {

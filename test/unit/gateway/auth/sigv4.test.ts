@@ -1,4 +1,5 @@
 // The examples of the AWS documentation ("Authenticating Requests (AWS Signature Version 4)"), figure for figure.
+import { createHmac, randomBytes } from 'node:crypto'
 import t from 'tap'
 import { ChunkChain } from '../../../../src/gateway/auth/chunk-chain.ts'
 import {
@@ -139,6 +140,25 @@ t.test('a chunk with another signature, or none, is refused', async (t) => {
     const chain = new ChunkChain({ key: KEY, time: TIME, scope: SCOPE, signature: '1'.repeat(64) })
     chain.update(Buffer.from('x'))
     t.throws(() => chain.verifyChunk(given), { code: 'SignatureDoesNotMatch' })
+  }
+})
+
+t.test('a signature is the HMAC of the text, whatever key and text are', async (t) => {
+  const texts = [
+    '',
+    'a',
+    'AWS4-HMAC-SHA256\n',
+    'ü',
+    'x'.repeat(447),
+    'x'.repeat(448),
+    'é'.repeat(300),
+  ]
+  for (const bytes of [0, 1, 32, 63, 64, 65, 200]) {
+    const key = randomBytes(bytes)
+    for (const text of [...texts, 'y'.repeat(5000), ...texts]) {
+      const wanted = createHmac('sha256', key).update(text, 'utf8').digest('hex')
+      t.equal(sign(key, text), wanted, `${bytes} bytes of key, ${text.length} characters`)
+    }
   }
 })
 

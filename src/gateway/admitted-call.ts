@@ -2,81 +2,101 @@
 // they do: a HEAD wants neither a body nor a signal.
 import type { TLSSocket } from 'node:tls'
 import type { ObjectStore } from '../objects/object-store.ts'
+import type { Payload } from './auth/payload.ts'
 import type { Call, FormFields, Headers, Identity, Query, RequestBody } from './call.ts'
 import type { OperationName } from './operation-names.ts'
 import type { Passage } from './passage.ts'
 import { withoutFraming } from './raw-headers.ts'
 import type { Recognised } from './recognise.ts'
 
-/** What the pipeline knows of a call, and does for it. */
-export interface Admission {
+/** What is known of a call. */
+export interface Admitted {
   passage: Passage
   recognised: Recognised
   identity: Identity
-  body: RequestBody
-  /** Throws unless the signer of the form may write. */
-  authenticateForm(fields: FormFields): Identity
+  payload: Payload
+  /** Once somebody has asked for it. */
+  body: RequestBody | undefined
 }
 
-/** What is the same for every call of a gateway. */
+/** What is the same for every call of a gateway, and what is done for those that ask. */
 export interface CallParts {
   objects: ObjectStore
   region: string
   strict: boolean
+  openBody(passage: Passage, recognised: Recognised, payload: Payload): RequestBody
+  signerOf(
+    passage: Passage,
+    sent: { identity: Identity; recognised: Recognised },
+    fields: FormFields,
+  ): Identity
 }
 
-/** One call. */
+/** One call. Copies of it (callFor) have the same body. */
 export class AdmittedCall implements Call {
   readonly operation: OperationName
   readonly bucket: string
   readonly key: string
   readonly headers: Headers
   readonly query: Query
-  readonly body: RequestBody
   readonly identity: Identity
-  readonly authenticateForm: (fields: FormFields) => Identity
-  readonly objects: ObjectStore
-  readonly region: string
-  readonly strict: boolean
-  readonly requestId: string
   readonly receivedMs: number
-  readonly passage: Passage
-  readonly baseHost: string
+  readonly admitted: Admitted
+  readonly parts: CallParts
 
-  constructor(
-    { passage, recognised, identity, body, authenticateForm }: Admission,
-    { objects, region, strict }: CallParts,
-  ) {
+  constructor(admitted: Admitted, parts: CallParts) {
+    const { recognised } = admitted
     this.operation = recognised.operation
     this.bucket = recognised.bucket
     this.key = recognised.key
     this.headers = withoutFraming(recognised.headers)
     this.query = recognised.query
-    this.body = body
-    this.identity = identity
-    this.authenticateForm = authenticateForm
-    this.objects = objects
-    this.region = region
-    this.strict = strict
-    this.requestId = passage.requestId
-    this.receivedMs = passage.receivedMs
-    this.passage = passage
-    this.baseHost = recognised.baseHost
+    this.identity = admitted.identity
+    this.receivedMs = admitted.passage.receivedMs
+    this.admitted = admitted
+    this.parts = parts
+  }
+
+  get objects(): ObjectStore {
+    return this.parts.objects
+  }
+
+  get region(): string {
+    return this.parts.region
+  }
+
+  get strict(): boolean {
+    return this.parts.strict
+  }
+
+  get requestId(): string {
+    return this.admitted.passage.requestId
+  }
+
+  get body(): RequestBody {
+    const { passage, recognised, payload } = this.admitted
+    this.admitted.body ??= this.parts.openBody(passage, recognised, payload)
+    return this.admitted.body
+  }
+
+  authenticateForm(fields: FormFields): Identity {
+    return this.parts.signerOf(this.admitted.passage, this.admitted, fields)
   }
 
   get signal(): AbortSignal {
-    return this.passage.signal
+    return this.admitted.passage.signal
   }
 
   get secure(): boolean {
-    return (this.passage.exchange.request.socket as TLSSocket).encrypted === true
+    return (this.admitted.passage.exchange.request.socket as TLSSocket).encrypted === true
   }
 
   get baseUrl(): string {
-    const { localAddress, localPort } = this.passage.exchange.request.socket
+    const { localAddress, localPort } = this.admitted.passage.exchange.request.socket
     const scheme = this.secure ? 'https' : 'http'
     // It goes into headers: what is no name of a host, which forms need not sign, must not make them fail.
-    const isHost = /^[\w.:[\]-]+$/.test(this.baseHost)
-    return `${scheme}://${isHost ? this.baseHost : `${localAddress}:${localPort}`}/`
+    const { baseHost } = this.admitted.recognised
+    const isHost = /^[\w.:[\]-]+$/.test(baseHost)
+    return `${scheme}://${isHost ? baseHost : `${localAddress}:${localPort}`}/`
   }
 }

@@ -97,7 +97,7 @@ export interface Reply {
     | { kind: 'trickle'; chunks: AsyncIterable<string> }
 }
 
-/** One file of operations/ exports one. */
-export type Operation = (call: Call) => Promise<Reply>
+/** One file of operations/ exports one. What needs no waiting is answered at once. */
+export type Operation = (call: Call) => Reply | Promise<Reply>
 
 export type { ByteRange }

@@ -1,6 +1,7 @@
 // One request on its way through the pipeline: what is known of it so far, and whether its client still waits.
 import type { AccessRecord } from './access-log.ts'
-import type { Exchange } from './exchange.ts'
+import type { Exchange, GatewayResponse } from './exchange.ts'
+import type { Turn } from './turns.ts'
 
 /** Why nobody waits any more. */
 export class ClientGone extends Error {
@@ -34,9 +35,12 @@ export class Passage {
   isAdmin = false
   /** The client went away before it had the whole reply. */
   departed = false
+  /** Held until the client has the reply, where nobody waits for that. */
+  turn: Turn | undefined
   /** Made when somebody asks: most requests are answered before anybody wants to know. */
   #departure: AbortController | undefined
   #sent: { resolve(): void; reject(reason: Error): void } | undefined
+  #onOver: ((passage: Passage) => void) | undefined
 
   constructor(exchange: Exchange, { requestId, receivedMs, monotonicMs }: Arrival) {
     this.exchange = exchange
@@ -67,6 +71,13 @@ export class Passage {
     })
   }
 
+  /** Calls `onOver` when the system has the whole reply, or the client went away before. For who does not wait. */
+  whenOver(onOver: (passage: Passage) => void): void {
+    const { response } = this.exchange
+    if (this.departed || response.closed) onOver(this)
+    else this.#onOver = onOver
+  }
+
   /** Path as sent, without the query: that may hold a signature. */
   get path(): string {
     const mark = this.url.indexOf('?')
@@ -84,26 +95,33 @@ export class Passage {
 
   #watch(): void {
     const { request, response } = this.exchange
-    const onClose = (): void => this.#close()
-    response.on('close', onClose)
+    response.passage = this
+    response.on('close', tellPassage)
     if (response.socket !== null) return
     // Behind others on its connection a reply has no socket yet, and would not hear that this one closes.
     const { socket } = request
+    const onClose = (): void => this.close()
     socket.once('close', onClose)
     response.once('close', () => socket.off('close', onClose))
   }
 
   /** The reply is through, or never will be. */
-  #close(): void {
+  close(): void {
     if (this.exchange.response.writableFinished) {
       this.#sent?.resolve()
-      return
+    } else if (!this.departed) {
+      this.departed = true
+      this.#departure?.abort(goneAway())
+      this.#sent?.reject(goneAway())
     }
-    if (this.departed) return
-    this.departed = true
-    this.#departure?.abort(goneAway())
-    this.#sent?.reject(goneAway())
+    const onOver = this.#onOver
+    this.#onOver = undefined
+    onOver?.(this)
   }
+}
+
+function tellPassage(this: GatewayResponse): void {
+  this.passage?.close()
 }
 
 function goneAway(): ClientGone {

@@ -6,16 +6,8 @@ import type { ObjectStore } from '../objects/object-store.ts'
 import { CLIENT_GONE, logAccess } from './access-log.ts'
 import { adminErrorReply, authenticateAdmin, findAdminAddress, runAdmin } from './admin.ts'
 import type { AdminApi } from './admin-api.ts'
-import { AdmittedCall } from './admitted-call.ts'
-import type { AuthParts } from './auth/auth-request.ts'
-import { authenticate } from './auth/authenticate.ts'
-import type { Credentials } from './auth/credentials.ts'
-import { authenticateForm } from './auth/form-signature.ts'
-import { permit } from './auth/permit.ts'
-import { SigningKeys } from './auth/signing-keys.ts'
-import { readIncoming } from './body/incoming.ts'
-import { type BodyHead, requestBody } from './body/request-body.ts'
-import type { Call, Identity, Operation, Reply, RequestBody } from './call.ts'
+import { Admission, type AdmissionLimits, type AdmissionOptions } from './admission.ts'
+import type { Call, Operation, Reply } from './call.ts'
 import type { ClusterApi } from './cluster-api.ts'
 import { asS3Error, type ErrorContext, errorReply, slowDown } from './error-reply.ts'
 import type { Exchange } from './exchange.ts'
@@ -24,34 +16,22 @@ import type { OperationName } from './operation-names.ts'
 import { Passage } from './passage.ts'
 import { PATIENT_OPERATIONS, patientReply } from './patient-reply.ts'
 import { decodeHeaders } from './raw-headers.ts'
-import { type Recognised, recognise } from './recognise.ts'
 import { RequestIds } from './request-ids.ts'
-import { sendReply } from './send-reply.ts'
+import { sendAtOnce, sendReply } from './send-reply.ts'
 import { type Size, sizeOfRequest, type Turn, Turns } from './turns.ts'
 import { errorDocument } from './xml/error-document.ts'
 
 /** Bounds of the pipeline. */
-export interface PipelineLimits {
+export interface PipelineLimits extends AdmissionLimits {
   /** Requests that run at once; those with large bodies have half of these turns at most. */
   inFlight: number
   /** Requests that wait for their turn, small ones and large ones each; more are told to slow down. */
   waiting: number
   /** How long one waits for its turn. */
   waitMs: number
-  /** A body from which nothing comes for so long is given up. */
-  bodyIdleMs: number
-  /** Likewise a form that comes more slowly: nobody knows yet who sends it, and its turn and memory are taken. */
-  formBytesPerSecondMin: number
 }
 
-export interface PipelineOptions {
-  /** Hosts under which buckets are sub-domains. */
-  domains: readonly string[]
-  /** Any region is accepted in signatures unless `enforced`. */
-  region: { name: string; enforced: boolean }
-  credentials: Credentials
-  /** AWS's own answers only. */
-  strict: boolean
+export interface PipelineOptions extends AdmissionOptions {
   limits: PipelineLimits
 }
 
@@ -66,16 +46,18 @@ export interface PipelineParts {
 }
 
 /** What runs a request once it is admitted. */
-type Run = () => Promise<Reply>
+type Run = () => Reply | Promise<Reply>
 
 /** Serves requests, each with handle(), which never throws. */
 export class Pipeline {
   /** While true replies end their connections. */
   closing = false
+  /** Called whenever a request is over. */
+  onEnd: () => void = () => {}
   readonly #options: PipelineOptions
   readonly #parts: PipelineParts
   readonly #turns: Turns
-  readonly #keys = new SigningKeys()
+  readonly #admission: Admission
   readonly #ids: RequestIds
   readonly #hostId: string
 
@@ -83,12 +65,13 @@ export class Pipeline {
     this.#options = options
     this.#parts = parts
     this.#turns = new Turns(options.limits)
+    this.#admission = new Admission(options, { clock: parts.world.clock, objects: parts.objects })
     this.#ids = new RequestIds(parts.world.random)
     this.#hostId = asBuffer(parts.world.random.bytes(32)).toString('base64')
   }
 
-  /** Answers one request, whatever happens, and logs it. */
-  async handle(exchange: Exchange): Promise<void> {
+  /** Answers one request, whatever happens, and logs it. What needs no waiting is answered before this returns. */
+  handle(exchange: Exchange): void {
     const { clock } = this.#parts.world
     const passage = new Passage(exchange, {
       requestId: this.#ids.next(),
@@ -97,21 +80,73 @@ export class Pipeline {
     })
     this.#parts.metrics.started()
     try {
-      await this.#serve(passage)
+      const later = this.#begin(passage)
+      if (later === undefined) passage.whenOver(this.#over)
+      else void this.#settle(passage, later)
+    } catch (error) {
+      void this.#settle(passage, Promise.reject(error))
+    }
+  }
+
+  /** The client has a reply that nobody waited for, or is gone. */
+  readonly #over = (passage: Passage): void => {
+    passage.turn?.end()
+    if (passage.departed) this.#noteDeparture(passage)
+    this.#finish(passage)
+  }
+
+  async #settle(passage: Passage, serving: Promise<void>): Promise<void> {
+    try {
+      await serving
     } catch (error) {
       await this.#fail(passage, error)
     }
-    passage.ms = clock.monotonicMs() - passage.startMs
-    this.#parts.metrics.finished(passage)
-    logAccess(this.#parts.log, passage)
+    this.#finish(passage)
   }
 
-  async #serve(passage: Passage): Promise<void> {
+  #finish(passage: Passage): void {
+    passage.ms = this.#parts.world.clock.monotonicMs() - passage.startMs
+    this.#parts.metrics.finished(passage)
+    logAccess(this.#parts.log, passage)
+    this.onEnd()
+  }
+
+  /** Undefined when the reply is on its way already. */
+  #begin(passage: Passage): Promise<void> | undefined {
     const run = this.#admitAdmin(passage) ?? this.#admitS3(passage)
     const size = sizeOfRequest(passage.exchange.request.sentHeaders)
-    let turn = this.#turns.tryTake(size) ?? (await this.#queue(passage, size))
+    const turn = this.#turns.tryTake(size)
+    if (turn === undefined) return this.#serveInTurn(passage, size, run)
     try {
-      const reply = await run()
+      const reply = run()
+      if (reply instanceof Promise || !this.#sendAtOnce(passage, reply))
+        return this.#serve(passage, reply, turn)
+      passage.turn = turn
+      return undefined
+    } catch (error) {
+      turn.end()
+      throw error
+    }
+  }
+
+  #sendAtOnce(passage: Passage, reply: Reply): boolean {
+    passage.status = reply.status
+    return sendAtOnce(passage, reply, { hostId: this.#hostId, lastOnConnection: this.closing })
+  }
+
+  async #serveInTurn(passage: Passage, size: Size, run: Run): Promise<void> {
+    const turn = await this.#queue(passage, size)
+    try {
+      await this.#serve(passage, run(), turn)
+    } finally {
+      turn.end()
+    }
+  }
+
+  async #serve(passage: Passage, running: Reply | Promise<Reply>, first: Turn): Promise<void> {
+    let turn = first
+    try {
+      const reply = await running
       passage.status = reply.status
       const { body } = reply
       if (body?.kind === 'stream' && !turn.maySend(body.bytes)) {
@@ -125,7 +160,7 @@ export class Pipeline {
   }
 
   #admitS3(passage: Passage): Run {
-    const call = this.#admit(passage)
+    const call = this.#admission.admit(passage)
     return () => this.#run(call, passage)
   }
 
@@ -140,18 +175,13 @@ export class Pipeline {
     passage.operation = 'Admin'
     const headers = decodeHeaders(rawHeaders)
     const asked = { method: passage.method, address, headers, rawHeaders }
-    passage.accessKeyId = authenticateAdmin(asked, this.#authParts(passage))
+    passage.accessKeyId = authenticateAdmin(asked, this.#admission.authParts(passage))
     return () => runAdmin(asked, admin, passage.signal)
   }
 
-  #authParts({ receivedMs }: Passage): AuthParts {
-    const { credentials, region } = this.#options
-    return { credentials, region, keys: this.#keys, nowMs: receivedMs }
-  }
-
-  #run(call: Call, passage: Passage): Promise<Reply> {
+  #run(call: Call, passage: Passage): Reply | Promise<Reply> {
     const running = this.#parts.operations[call.operation](call)
-    if (!PATIENT_OPERATIONS.has(call.operation)) return running
+    if (!(running instanceof Promise) || !PATIENT_OPERATIONS.has(call.operation)) return running
     return patientReply(running, {
       clock: this.#parts.world.clock,
       signal: passage.signal,
@@ -165,61 +195,6 @@ export class Pipeline {
 
   #errorContext({ requestId, method, path }: Passage): ErrorContext {
     return { requestId, method, resource: path, hostId: this.#hostId }
-  }
-
-  /** From bytes to a call that may run, or an S3 error. Nothing of the body is read yet. */
-  #admit(passage: Passage): Call {
-    const { method, url, exchange } = passage
-    const { sentHeaders: rawHeaders } = exchange.request
-    const head = { method, url, headers: decodeHeaders(rawHeaders) }
-    const recognised = recognise(head, this.#options.domains)
-    const { headers, operation, query } = recognised
-    passage.operation = operation
-    const auth = this.#authParts(passage)
-    const asked = { method, address: recognised, headers, rawHeaders }
-    const { identity, payload } = authenticate(asked, auth)
-    this.#permit(identity, { operation, query }, passage)
-    const { region, strict } = this.#options
-    const body = this.#openBody(passage, { method, headers, operation, payload, strict })
-    const signedBy: Call['authenticateForm'] = (fields) => {
-      const signer = authenticateForm(fields, auth) ?? identity
-      this.#permit(signer, { operation: 'PutObject', query }, passage)
-      return signer
-    }
-    const { objects } = this.#parts
-    return new AdmittedCall(
-      { passage, recognised, identity, body, authenticateForm: signedBy },
-      { objects, region: region.name, strict },
-    )
-  }
-
-  /** Throws unless `identity` may do the operation; the log shall know who asked. */
-  #permit(
-    identity: Identity,
-    { operation, query }: Pick<Recognised, 'operation' | 'query'>,
-    passage: Passage,
-  ): void {
-    if (identity.kind === 'root') passage.accessKeyId = identity.accessKeyId
-    permit(identity, operation, { query, region: this.#options.region.name })
-  }
-
-  #openBody(passage: Passage, head: BodyHead): RequestBody {
-    const { bodyIdleMs, formBytesPerSecondMin } = this.#options.limits
-    const { exchange } = passage
-    return requestBody(head, () =>
-      readIncoming(exchange.request, {
-        clock: this.#parts.world.clock,
-        idleMs: bodyIdleMs,
-        bytesPerSecondMin: head.operation === 'PostObject' ? formBytesPerSecondMin : undefined,
-        onStart: () => {
-          if (exchange.awaitsContinue) exchange.response.writeContinue()
-          exchange.awaitsContinue = false
-        },
-        onBytes: (count) => {
-          passage.bytesIn += count
-        },
-      }),
-    )
   }
 
   /** Waits until the request may run. */
@@ -264,7 +239,7 @@ export class Pipeline {
     const error = asS3Error(thrown)
     passage.errorCode = error.code
     if (passage.departed) {
-      passage.status = CLIENT_GONE
+      this.#noteDeparture(passage)
       return
     }
     this.#logTrouble(passage, error)
@@ -281,6 +256,11 @@ export class Pipeline {
       this.#parts.log.debug({ requestId, error: String(cause) }, 'an error could not be sent')
       exchange.response.destroy()
     }
+  }
+
+  #noteDeparture(passage: Passage): void {
+    passage.status = CLIENT_GONE
+    if (passage.errorCode === '') passage.errorCode = 'InternalError'
   }
 
   /** What is not the client's doing is told once, with its cause. */

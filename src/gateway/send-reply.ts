@@ -30,6 +30,24 @@ type BodyOf<Kind extends NonNullable<Reply['body']>['kind']> = Extract<
   { kind: Kind }
 >
 
+/**
+ * Sends a reply without a stream and does not wait until the client has it; false when this one has to be waited for.
+ * Throws what Node finds wrong with its headers.
+ */
+export function sendAtOnce(
+  passage: Passage,
+  reply: Reply,
+  options: Pick<SendOptions, 'hostId' | 'lastOnConnection'>,
+): boolean {
+  const { body } = reply
+  if (body?.kind === 'trickle' || (body?.kind === 'stream' && passage.method !== 'HEAD'))
+    return false
+  if (!isWorthKeeping(passage.exchange)) return false
+  sendText(passage, composeHead(passage, reply, options, true), body)
+  endReply(passage.exchange)
+  return true
+}
+
 /** Sends `reply`. Throws when the client goes away or the stream fails; the connection is destroyed then. */
 export async function sendReply(
   passage: Passage,
@@ -55,7 +73,7 @@ export async function sendReply(
 function composeHead(
   { requestId }: Passage,
   reply: Reply,
-  { hostId, lastOnConnection }: SendOptions,
+  { hostId, lastOnConnection }: Pick<SendOptions, 'hostId' | 'lastOnConnection'>,
   keep: boolean,
 ): Head {
   const headers = ['x-amz-request-id', requestId, 'x-amz-id-2', hostId, 'server', 'Kintsugi']

@@ -1,6 +1,6 @@
 // The sockets of the gateway: listens, hands requests to the pipeline, bounds what a connection may do, drains.
 import { once } from 'node:events'
-import { createServer, type Server, type ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { asBuffer, kibibytes } from '../kit/bytes.ts'
@@ -13,6 +13,7 @@ import type { Credentials } from './auth/credentials.ts'
 import type { Operation } from './call.ts'
 import { answerParserError } from './client-error.ts'
 import type { ClusterApi } from './cluster-api.ts'
+import { GatewayResponse } from './exchange.ts'
 import { noMetrics, openMetrics } from './metrics.ts'
 import type { OperationName } from './operation-names.ts'
 import { Pipeline, type PipelineLimits } from './pipeline.ts'
@@ -117,9 +118,13 @@ function limitsAmong(count: number): GatewayLimits {
   }
 }
 
-function openServer(tls: TlsKeys | undefined, limits: GatewayLimits): Server | TlsServer {
+type Plain = Server<typeof GatewayRequest, typeof GatewayResponse>
+type Secure = TlsServer<typeof GatewayRequest, typeof GatewayResponse>
+
+function openServer(tls: TlsKeys | undefined, limits: GatewayLimits): Plain | Secure {
   const http = {
     IncomingMessage: GatewayRequest,
+    ServerResponse: GatewayResponse,
     maxHeaderSize: HEADER_BYTES_MAX,
     headersTimeout: limits.headersMs,
     keepAliveTimeout: limits.keepAliveMs,
@@ -139,7 +144,7 @@ function openServer(tls: TlsKeys | undefined, limits: GatewayLimits): Server | T
 }
 
 /** What Node's parser refuses never becomes a request. */
-function answerGarbage(server: Server, { world, log }: GatewayParts): void {
+function answerGarbage(server: Plain | Secure, { world, log }: GatewayParts): void {
   const newId = (bytes: number): Buffer => asBuffer(world.random.bytes(bytes))
   const hostId = newId(32).toString('base64')
   server.on('clientError', (error, socket) => {
@@ -154,30 +159,23 @@ function answerGarbage(server: Server, { world, log }: GatewayParts): void {
   })
 }
 
-function serveRequests(server: Server, pipeline: Pipeline): void {
-  const serve = async (
-    request: GatewayRequest,
-    response: ServerResponse,
-    awaitsContinue: boolean,
-  ): Promise<void> => {
-    await pipeline.handle({ request, response, awaitsContinue })
+function serveRequests(server: Plain | Secure, pipeline: Pipeline): void {
+  pipeline.onEnd = () => {
     if (pipeline.closing) server.closeIdleConnections()
   }
-  server.on('request', (request: GatewayRequest, response: ServerResponse) => {
-    void serve(request, response, false)
-  })
-  server.on('checkContinue', (request: GatewayRequest, response: ServerResponse) => {
-    void serve(request, response, true)
-  })
+  const serve = (request: GatewayRequest, response: GatewayResponse): void =>
+    pipeline.handle({ request, response, awaitsContinue: false })
+  server.on('request', serve)
+  server.on('checkContinue', (request: GatewayRequest, response: GatewayResponse) =>
+    pipeline.handle({ request, response, awaitsContinue: true }),
+  )
   // Expectations that nobody knows are passed over, as on AWS.
-  server.on('checkExpectation', (request: GatewayRequest, response: ServerResponse) => {
-    void serve(request, response, false)
-  })
+  server.on('checkExpectation', serve)
 }
 
 async function closeGateway(
   deadlineMs: number,
-  { server, pipeline }: { server: Server; pipeline: Pipeline },
+  { server, pipeline }: { server: Plain | Secure; pipeline: Pipeline },
   { world, log }: GatewayParts,
 ): Promise<void> {
   pipeline.closing = true
@@ -195,6 +193,6 @@ async function closeGateway(
 }
 
 /** Ends when the last connection does; one that never listened is closed. */
-async function closeServer(server: Server): Promise<void> {
+async function closeServer(server: Plain | Secure): Promise<void> {
   await new Promise<void>((resolve) => server.close(() => resolve()))
 }

@@ -405,6 +405,11 @@ export interface PartitionTally {
 export interface ReachablePartition extends Queries {
   readonly id: MetaPartitionId
   /**
+   * The latest version of a key as getObject() would find it if it were asked in this moment, where that is known without
+   * waiting; undefined when getObject() has to be asked. Absent where nothing is kept at hand.
+   */
+  getAtHand?(bucket: BucketRef, key: string): ObjectVersion | undefined
+  /**
    * Resolves once the outcome is durable on the commit quorum. Throws MetadataUnavailable when it can not be
    * known whether the command was done (its commandId may be sent again); its `lateEnd` tells, where it goes on.
    */

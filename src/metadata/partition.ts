@@ -5,7 +5,7 @@ import { compareBytes, kibibytes } from '../kit/bytes.ts'
 import { Deadlines } from '../kit/deadlines.ts'
 import { type Uid, uidTimeMs } from '../kit/uid.ts'
 import type { Clock } from '../kit/world.ts'
-import { refusesQueries } from './commands/bucket-gate.ts'
+import { refusesQueries, refusesQuery } from './commands/bucket-gate.ts'
 import type { GarbagePolicy } from './commands/decision.ts'
 import { type CommandPipeline, openPipeline, type PipelineParts } from './commands/pipeline.ts'
 import { rowsInOrder } from './commands/rows-in-order.ts'
@@ -34,19 +34,24 @@ import { type BlobName, findBlob, findBlobsOfKey } from './find-blob.ts'
 import { KeptObjects } from './listing/kept-objects.ts'
 import type { RowReader } from './log/contract.ts'
 import { lookUpVersion } from './look-up.ts'
-import type {
-  Annotation,
-  AnyVersion,
-  BucketId,
-  BucketRef,
-  ListedObject,
-  Part,
-  Upload,
+import {
+  type Annotation,
+  type AnyVersion,
+  type BucketId,
+  type BucketRef,
+  isDeleteMarker,
+  type ListedObject,
+  type ObjectVersion,
+  type Part,
+  type Upload,
 } from './records.ts'
 import { decodeAnnotationRow } from './rows/annotation-row.ts'
+import { type BucketState, decodeBucketRow } from './rows/bucket-row.ts'
 import { decodeGarbageRow } from './rows/garbage-row.ts'
 import {
   annotationKey,
+  bucketKey,
+  currentKey,
   dueOfGarbage,
   garbageFrom,
   garbageKey,
@@ -59,6 +64,7 @@ import {
   rangeOfKind,
   uploadKey,
 } from './rows/keys.ts'
+import { readHeadRow } from './rows/known-heads.ts'
 import { decodeManifestRow } from './rows/manifest-row.ts'
 import { decodePartRow } from './rows/part-row.ts'
 import { decodeRepairRow } from './rows/repair-row.ts'
@@ -128,6 +134,7 @@ class Partition implements MetadataPartition {
   readonly #patience: Patience | undefined
   readonly #deadlines: Deadlines | undefined
   readonly #blobAgeMsMax: number | undefined
+  #latestBucket: { row: Uint8Array; state: BucketState } | undefined
   /** Of those that were given up waiting for, how many are still under way. */
   #late = 0
   /** Reads that wait for the fate of a pending write. */
@@ -174,6 +181,26 @@ class Partition implements MetadataPartition {
       lookUpVersion(this.#settledRows, place, versionId),
     ])
     return refused ? 'bucket-gone' : version
+  }
+
+  getAtHand(bucket: BucketRef, key: string): ObjectVersion | undefined {
+    const rows = this.#rows
+    if (rows.getAtHand === undefined) return undefined
+    const bucketRow = rows.getAtHand(bucketKey(bucket.id))
+    if (bucketRow === undefined || this.#refuses(bucketRow.value, bucket)) return undefined
+    const rowKey = currentKey(bucket.id, Buffer.from(key))
+    // Nobody knows yet what the latest version is: getObject() waits until somebody does.
+    if (this.#pipeline.isPending(rowKey)) return undefined
+    const row = rows.getAtHand(rowKey)?.value
+    const version = row && readHeadRow(row).version
+    return version === undefined || isDeleteMarker(version) ? undefined : version
+  }
+
+  #refuses(row: Uint8Array | undefined, bucket: BucketRef): boolean {
+    if (row === undefined) return false
+    // Rows that are kept at hand are the same bytes until they change.
+    if (this.#latestBucket?.row !== row) this.#latestBucket = { row, state: decodeBucketRow(row) }
+    return refusesQuery(this.#latestBucket.state, bucket)
   }
 
   async getManifest(uid: Uid): Promise<Part[]> {

@@ -291,6 +291,11 @@ export interface ObjectStore {
 
   /** The version of that id (or `null`); without one the latest, which may be a delete marker. */
   find(bucket: Bucket, key: string, versionId?: string): Promise<FindOutcome>
+  /**
+   * The object that find() would find if it were asked in this moment, where that is known without waiting; undefined
+   * when find() has to be asked. Absent where nothing is kept at hand.
+   */
+  findAtHand?(bucket: Bucket, key: string): StoredObject | undefined
   put(request: PutRequest): Promise<PutOutcome>
   append(request: AppendRequest): Promise<AppendOutcome>
   delete(bucket: Bucket, key: string, options: DeleteOptions): Promise<DeleteOutcome>

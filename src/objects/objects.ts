@@ -3,6 +3,7 @@ import { newUid, type Uid } from '../kit/uid.ts'
 import type {
   ListedVersion,
   NewAnnotation,
+  ReachablePartition,
   UploadCensus,
   VersionEdit,
 } from '../metadata/contract.ts'
@@ -109,20 +110,29 @@ export class Objects implements ObjectStore {
 
   async find(bucket: Bucket, key: string, versionId?: string): Promise<FindOutcome> {
     const { metadata } = this.#metadata.route(bucket, key)
-    const look = (name: string | undefined): Promise<AnyVersion | undefined> =>
-      this.#metadata.ask(bucket, (ref) => metadata.getObject(ref, key, name))
-    const found = await look(versionId)
+    const found = await this.#metadata.ask(bucket, (ref) => metadata.getObject(ref, key, versionId))
     if (!found) return { kind: 'missing' }
     if (isDeleteMarker(found)) return { kind: 'delete-marker', marker: found }
-    return {
-      kind: 'found',
-      object: storedObject(found, { metadata, lookAgain: look }, this.#parts),
-    }
+    return { kind: 'found', object: this.#open(bucket, key, found, metadata) }
+  }
+
+  findAtHand(bucket: Bucket, key: string): StoredObject | undefined {
+    const { metadata } = this.#metadata.route(bucket, key)
+    const version = metadata.getAtHand?.(refOf(bucket), key)
+    return version && this.#open(bucket, key, version, metadata)
   }
 
   /** An object that find() gave, by what was known of it then: for who keeps that where this store is not. */
   reopen(bucket: Bucket, key: string, version: ObjectVersion): StoredObject {
-    const { metadata } = this.#metadata.route(bucket, key)
+    return this.#open(bucket, key, version, this.#metadata.route(bucket, key).metadata)
+  }
+
+  #open(
+    bucket: Bucket,
+    key: string,
+    version: ObjectVersion,
+    metadata: ReachablePartition,
+  ): StoredObject {
     const lookAgain = (versionId: string): Promise<AnyVersion | undefined> =>
       this.#metadata.ask(bucket, (ref) => metadata.getObject(ref, key, versionId))
     return storedObject(version, { metadata, lookAgain }, this.#parts)

@@ -32,37 +32,72 @@ export interface FoundIn {
 /** Makes the object that a row describes; the list of parts is read only when it is needed. */
 export function storedObject(
   version: ObjectVersion,
-  { metadata, lookAgain }: FoundIn,
+  found: FoundIn,
   parts: StoreParts,
 ): StoredObject {
-  let manifest: Promise<Part[]> | undefined
-  const loadParts = (): Promise<Part[]> => {
-    manifest ??= version.manifest
-      ? loadManifest(version.manifest, metadata)
+  return new FoundObject(version, found, parts)
+}
+
+/** A class, because most requests find an object and few ask it for more than one thing. */
+class FoundObject implements StoredObject {
+  readonly version: ObjectVersion
+  readonly #found: FoundIn
+  readonly #parts: StoreParts
+  #manifest: Promise<Part[]> | undefined
+
+  constructor(version: ObjectVersion, found: FoundIn, parts: StoreParts) {
+    this.version = version
+    this.#found = found
+    this.#parts = parts
+  }
+
+  describeAgain(customerKey?: CustomerKey): Redescribed {
+    return describeAgain(this, customerKey)
+  }
+
+  async isUnchanged(): Promise<boolean> {
+    const now = await this.#found.lookAgain(this.version.versionId)
+    return now !== undefined && !isDeleteMarker(now) && stateIdOf(now) === stateIdOf(this.version)
+  }
+
+  async listAnnotations(
+    scan: Parameters<StoredObject['listAnnotations']>[0],
+  ): ReturnType<StoredObject['listAnnotations']> {
+    const { annotationsId } = this.version
+    if (annotationsId === undefined) return { annotations: [], more: false }
+    return await this.#found.metadata.scanAnnotations(annotationsId, scan)
+  }
+
+  findAnnotation(name: string): ReturnType<StoredObject['findAnnotation']> {
+    return findAnnotation(this.version, name, this.#found.metadata, this.#parts)
+  }
+
+  async findPart(number: number): Promise<PartExtent | undefined> {
+    return findExtent(await this.#loadParts(), number)
+  }
+
+  async listParts(after: number, limit: number): Promise<{ parts: Part[]; more: boolean }> {
+    if (!this.version.manifest) return { parts: [], more: false }
+    return pageOf(await this.#loadParts(), after, limit)
+  }
+
+  read(
+    range: ByteRange,
+    signal: AbortSignal,
+    customerKey?: CustomerKey,
+  ): AsyncIterable<Uint8Array> {
+    const reader = openReader(this.version.encryption, customerKey, this.#parts)
+    const loadParts = (): Promise<Part[]> => this.#loadParts()
+    return readParts({ loadParts, reader }, range, this.#parts, signal)
+  }
+
+  #loadParts(): Promise<Part[]> {
+    const { version } = this
+    this.#manifest ??= version.manifest
+      ? loadManifest(version.manifest, this.#found.metadata)
       : Promise.resolve([wholeAsPart(version)])
-    return manifest
+    return this.#manifest
   }
-  const object: StoredObject = {
-    version,
-    describeAgain: (customerKey) => describeAgain(object, customerKey),
-    isUnchanged: async () => {
-      const now = await lookAgain(version.versionId)
-      return now !== undefined && !isDeleteMarker(now) && stateIdOf(now) === stateIdOf(version)
-    },
-    listAnnotations: async (scan) =>
-      version.annotationsId === undefined
-        ? { annotations: [], more: false }
-        : await metadata.scanAnnotations(version.annotationsId, scan),
-    findAnnotation: (name) => findAnnotation(version, name, metadata, parts),
-    findPart: async (number) => findExtent(await loadParts(), number),
-    listParts: async (after, limit) =>
-      version.manifest ? pageOf(await loadParts(), after, limit) : { parts: [], more: false },
-    read: (range, signal, customerKey) => {
-      const reader = openReader(version.encryption, customerKey, parts)
-      return readParts({ loadParts, reader }, range, parts, signal)
-    },
-  }
-  return object
 }
 
 /** As StoredObject has it. */

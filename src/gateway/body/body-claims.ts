@@ -16,15 +16,21 @@ export interface BodyShape {
   framing: { trailers: boolean; seed: ChunkSeed | undefined } | undefined
 }
 
+/** Throws for what the head of no request may say of its body, whatever its operation. */
+export function refuseBodyHead(method: string, headers: Headers): void {
+  refuseSmuggling(headers)
+  refuseUnexpected(method, headers)
+}
+
 /** Throws BadRequest for lengths that contradict each other: two servers would cut the stream differently. */
-export function refuseSmuggling(headers: Headers): void {
+function refuseSmuggling(headers: Headers): void {
   if (headers['transfer-encoding'] === undefined || headers['content-length'] === undefined) return
   const message = 'Content-Length and Transfer-Encoding must not be sent together.'
   throw new S3Error('BadRequest', {}, { message })
 }
 
 /** Throws UnexpectedContent for a body with a method of which no operation has one (pitfall 41). */
-export function refuseUnexpected(method: string, headers: Headers): void {
+function refuseUnexpected(method: string, headers: Headers): void {
   if (method === 'PUT' || method === 'POST') return
   const isEmpty = Number(headers['content-length'] ?? 0) === 0
   if (!isEmpty || headers['transfer-encoding'] !== undefined) throw new S3Error('UnexpectedContent')

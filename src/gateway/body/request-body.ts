@@ -14,8 +14,7 @@ import {
   type BodyShape,
   claimsOfBody,
   lengthOf,
-  refuseSmuggling,
-  refuseUnexpected,
+  refuseBodyHead,
   shapeOfBody,
 } from './body-claims.ts'
 import { BodyChecksums, type DigestClaims } from './checksums.ts'
@@ -46,8 +45,7 @@ const textMemory = processBound({
  * Throws at once when the lengths contradict each other; other claims are looked at when the body is asked for.
  */
 export function requestBody(head: BodyHead, read: () => AsyncIterable<Uint8Array>): RequestBody {
-  refuseSmuggling(head.headers)
-  refuseUnexpected(head.method, head.headers)
+  refuseBodyHead(head.method, head.headers)
   let opened = false
   const open = (checksum: ChecksumAlgorithm, shape = findShape(head)): OpenBody => {
     assert(!opened, 'the body of a request is read once')

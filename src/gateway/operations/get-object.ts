@@ -8,8 +8,12 @@ import { checkBytes } from './steps/checked-bytes.ts'
 import { noChunks } from './steps/copied-body.ts'
 import { planRead, type ReadPlan } from './steps/plan-read.ts'
 
-export async function getObject(call: Call): Promise<Reply> {
-  const plan = await planRead(call)
+export function getObject(call: Call): Reply | Promise<Reply> {
+  const plan = planRead(call)
+  return plan instanceof Promise ? plan.then((found) => send(call, found)) : send(call, plan)
+}
+
+function send(call: Call, plan: ReadPlan): Reply | Promise<Reply> {
   switch (plan.kind) {
     case 'not-modified':
       return { status: 304, headers: plan.headers }
@@ -24,10 +28,18 @@ export async function getObject(call: Call): Promise<Reply> {
 
 type PlanOf<Kind extends ReadPlan['kind']> = Extract<ReadPlan, { kind: Kind }>
 
-async function sendBytes({ signal }: Call, plan: PlanOf<'send'>): Promise<Reply> {
+function sendBytes({ signal }: Call, plan: PlanOf<'send'>): Reply | Promise<Reply> {
   const { status, headers, object, customerKey, range, bytes } = plan
   const chunks = range ? object.read(range, signal, customerKey) : noChunks()
-  const checked = plan.unchecked ? await checkBytes(chunks, bytes) : undefined
+  if (plan.unchecked) return sendChecked(plan, chunks)
+  return { status, headers, body: { kind: 'stream', bytes, chunks } }
+}
+
+async function sendChecked(
+  { status, headers, bytes }: PlanOf<'send'>,
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<Reply> {
+  const checked = await checkBytes(chunks, bytes)
   return {
     status,
     headers: { ...headers, ...checksumFields(checked?.checksum) },

@@ -22,5 +22,10 @@ export async function refusesCommands(view: View, bucket: BucketRef): Promise<bo
 /** Whether queries are refused. A frozen bucket still answers: freezing may be undone. */
 export async function refusesQueries(view: Pick<View, 'get'>, bucket: BucketRef): Promise<boolean> {
   const known = await readBucket(view, bucket)
-  return known !== undefined && (known.state === 'dropped' || bucket.revision < known.revision)
+  return known !== undefined && refusesQuery(known, bucket)
+}
+
+/** The same by what is known. */
+export function refusesQuery(known: BucketState, { revision }: BucketRef): boolean {
+  return known.state === 'dropped' || revision < known.revision
 }

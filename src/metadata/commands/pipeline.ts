@@ -136,6 +136,11 @@ export class CommandPipeline {
     }
   }
 
+  /** Whether a write of `key` has not met its fate yet. */
+  isPending(key: Uint8Array): boolean {
+    return this.#rows.fateOf(key) !== undefined
+  }
+
   /** Resolves when the write of `key` that was appended last has met its fate. */
   async settled(key: Uint8Array): Promise<void> {
     await this.#rows.fateOf(key)

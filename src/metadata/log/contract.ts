@@ -40,6 +40,11 @@ export interface RowReader {
    * never rejects. Absent where nothing is kept at hand.
    */
   warm?(keys: readonly Uint8Array[]): Promise<void> | undefined
+  /**
+   * What get() would give in this moment, where that is known without waiting; undefined when get() has to be asked.
+   * Absent where nothing is kept at hand.
+   */
+  getAtHand?(key: Uint8Array): { value: Uint8Array | undefined } | undefined
   scan(range: RowRange): RowCursor
 }
 

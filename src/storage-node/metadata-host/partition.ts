@@ -112,10 +112,14 @@ export class HostedPartition {
 
   /** In-sync replicas whose rows can be read, in the order of the set. */
   get readers(): Member[] {
-    return this.members.filter(
-      ({ role, readable, paused, host }) =>
-        role === 'voter' && readable && !paused && host.drive.failure === undefined,
-    )
+    return this.members.filter(isReader)
+  }
+
+  /** Whether there are such replicas, and the partition goes on. */
+  get isReadable(): boolean {
+    if (this.#stopped !== undefined) return false
+    for (const member of this.#members.values()) if (isReader(member)) return true
+    return false
   }
 
   /** As PartitionLog says. Refused only when the partition is stopped or thousands wait already. */
@@ -356,6 +360,10 @@ export class HostedPartition {
       return false
     }
   }
+}
+
+function isReader({ role, readable, paused, host }: Member): boolean {
+  return role === 'voter' && readable && !paused && host.drive.failure === undefined
 }
 
 function isReplica(replica: Replica, member: Member): boolean {

@@ -26,6 +26,11 @@ export class HostedRows implements RowReader {
     return cached ? cached.value : await cache.read(key, () => this.#getFrom(readers, key))
   }
 
+  getAtHand(key: Uint8Array): { value: Uint8Array | undefined } | undefined {
+    // Where nobody can read any more get() says why.
+    return this.#partition.isReadable ? this.#partition.cache.find(key) : undefined
+  }
+
   warm(keys: readonly Uint8Array[]): Promise<void> | undefined {
     const cold = keys.filter((key) => this.#partition.cache.find(key) === undefined)
     return cold.length === 0 ? undefined : this.#warm(cold)

@@ -2,6 +2,7 @@
 import { connect } from 'node:net'
 import t from 'tap'
 import type { Call, Reply } from '../../../src/gateway/call.ts'
+import { S3Error } from '../../../src/gateway/s3-error.ts'
 import { Registry } from '../../../src/kit/metrics.ts'
 import { signHeaders, startGateway, talkRaw } from './server-fixture.ts'
 
@@ -25,22 +26,50 @@ t.test('answers come in the order of the requests', async (t) => {
 t.test('who goes away takes the requests along that wait behind another', async (t) => {
   const registry = new Registry()
   const started = new Set<string>()
-  const operation = async ({ key, signal }: Call): Promise<Reply> => {
+  const operation = ({ key, signal }: Call): Reply | Promise<Reply> => {
     started.add(key)
-    if (key !== 'slow') return { status: 200, body: { kind: 'text', text: key } }
-    return await new Promise<Reply>((_, reject) => {
+    if (key === 'at once') return { status: 200 }
+    if (key !== 'slow') return Promise.resolve({ status: 200, body: { kind: 'text', text: key } })
+    return new Promise<Reply>((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason))
     })
   }
   const fixture = await startGateway(t, {}, { operation, registry })
   const socket = connect(fixture.port, '127.0.0.1')
   socket.on('error', () => {}) // The gateway breaks off what has no reader.
-  socket.write(wire(fixture.host, '/bkt/slow') + wire(fixture.host, '/bkt/quick'))
-  while (started.size < 2) await new Promise((resolve) => setTimeout(resolve, 5))
+  socket.write(
+    ['slow', 'quick', 'at%20once'].map((key) => wire(fixture.host, `/bkt/${key}`)).join(''),
+  )
+  while (started.size < 3) await new Promise((resolve) => setTimeout(resolve, 5))
   socket.destroy()
   const inFlight = async (): Promise<string | undefined> =>
     /requests_in_flight (\d+)/.exec(await registry.metrics())?.[1]
   while ((await inFlight()) !== '0') await new Promise((resolve) => setTimeout(resolve, 5))
   const text = await registry.metrics()
-  t.match(text, 'kintsugi_s3_requests_total{operation="GetObject",status="499"} 2')
+  t.match(text, 'kintsugi_s3_requests_total{operation="GetObject",status="499"} 3')
 })
+
+t.test(
+  'what is answered at once is answered in order, gives its turn back and is counted',
+  async (t) => {
+    const registry = new Registry()
+    const operation = ({ key }: Call): Reply | Promise<Reply> => {
+      const reply: Reply = { status: 200, body: { kind: 'text', text: `<${key}>` } }
+      if (key === '5') throw new S3Error('NoSuchKey')
+      return Number(key) % 3 === 0 ? new Promise((resolve) => setImmediate(resolve, reply)) : reply
+    }
+    const limits = { inFlight: 2, waiting: 16 }
+    const fixture = await startGateway(t, { limits }, { operation, registry })
+    const keys = Array.from({ length: 12 }, (_, at) => `${at}`)
+    const requests = keys.map((key, at) =>
+      wire(fixture.host, `/bkt/${key}`, at === 11 ? 'connection: close\r\n' : ''),
+    )
+    const answer = await talkRaw(fixture.port, requests.join(''))
+    const told = [...answer.matchAll(/<(\d+|Code)>/g)].map(([, key]) => key)
+    t.strictSame(told, keys.with(5, 'Code'))
+    const text = await registry.metrics()
+    t.match(text, 'kintsugi_s3_requests_total{operation="GetObject",status="200"} 11')
+    t.match(text, 'kintsugi_s3_requests_total{operation="GetObject",status="404"} 1')
+    t.match(text, 'kintsugi_s3_requests_in_flight 0')
+  },
+)

@@ -28,6 +28,10 @@ export class MemoryLog implements PartitionLog {
       const row = this.#sorted[index]
       return row && compareBytes(row.key, key) === 0 ? row.value : undefined
     },
+    getAtHand: (key: Uint8Array): { value: Uint8Array | undefined } => {
+      const row = this.#sorted[this.#find(key)]
+      return { value: row && compareBytes(row.key, key) === 0 ? row.value : undefined }
+    },
     scan: (range: RowRange): RowCursor => this.#cursor(range),
   }
   /** Batches that were applied, in order. */

@@ -54,6 +54,23 @@ t.test('rows that were appended are read, scanned, deleted', async (t) => {
   await t.rejects(append([]), { code: 'METADATA_UNAVAILABLE' }, 'a closed log takes nothing')
 })
 
+t.test('rows that were read are at hand, as they are after every change', async (t) => {
+  const bed = await makeBed(t, { driveCount: 2, replicaCount: 2, partitionCount: 1 })
+  const { rows, append } = bed.host.partitionLog(0)
+  const key = Buffer.from('a')
+  await append([{ key, value: Buffer.from('1') }])
+  t.equal(rows.getAtHand?.(key), undefined, 'nobody has read it yet')
+  await rows.get(key)
+  t.same(rows.getAtHand?.(key)?.value, Buffer.from('1'))
+  await append([{ key, value: Buffer.from('2') }])
+  t.same(rows.getAtHand?.(key)?.value, Buffer.from('2'), 'as soon as the change is acknowledged')
+  await append([{ key, value: undefined }])
+  t.strictSame(rows.getAtHand?.(key)?.value, undefined)
+  t.ok(rows.getAtHand?.(key), 'that there is none is known as well')
+  await bed.close()
+  t.equal(rows.getAtHand?.(key), undefined, 'a closed host answers nothing')
+})
+
 t.test('a clean stop and a kill keep every row', async (t) => {
   const model = new Model(SEED)
   let bed = await makeBed(t, SIX)

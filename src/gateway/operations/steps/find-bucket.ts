@@ -4,9 +4,18 @@ import type { Call } from '../../call.ts'
 import { S3Error } from '../../s3-error.ts'
 import { OWNER } from '../../xml/owner.ts'
 
+const OWNER_HEADER = 'x-amz-expected-bucket-owner'
+
 /** The bucket of the call, or NoSuchBucket. */
 export function findBucket(call: Call): Promise<Bucket> {
-  return findBucketNamed(call, call.bucket, 'x-amz-expected-bucket-owner')
+  return findBucketNamed(call, call.bucket, OWNER_HEADER)
+}
+
+/** The bucket of the call where nobody has to be asked for it. */
+export function findKnownBucket({ objects, bucket: name, headers }: Call): Bucket | undefined {
+  const bucket = objects.findBucket(name)
+  if (bucket) checkOwner(headers[OWNER_HEADER])
+  return bucket
 }
 
 /** The bucket that a copy reads from. */
@@ -25,8 +34,11 @@ async function findBucketNamed(
 ): Promise<Bucket> {
   const bucket = objects.findBucket(name) ?? (await objects.lookUpBucket(name))
   if (!bucket) throw noSuchBucket(name)
-  // A client that expects another owner must not write into this bucket (pitfall 120).
-  const expected = headers[ownerHeader]
-  if (expected && expected !== OWNER.id) throw new S3Error('AccessDenied')
+  checkOwner(headers[ownerHeader])
   return bucket
+}
+
+/** A client that expects another owner must not write into this bucket (pitfall 120). */
+function checkOwner(expected: string | undefined): void {
+  if (expected && expected !== OWNER.id) throw new S3Error('AccessDenied')
 }

@@ -12,6 +12,7 @@ import { httpDate } from '../../headers/dates.ts'
 import { parseVersionId } from '../../headers/version-id.ts'
 import { versionField } from '../../reply.ts'
 import { S3Error } from '../../s3-error.ts'
+import { findKnownBucket } from './find-bucket.ts'
 
 /** The object of the call, or NoSuchKey, NoSuchVersion, or MethodNotAllowed for a delete marker by its id. */
 export async function findObject(call: Call, bucket: Bucket): Promise<StoredObject> {
@@ -27,6 +28,15 @@ export async function findObject(call: Call, bucket: Bucket): Promise<StoredObje
     default:
       return unreachable(found)
   }
+}
+
+/** The bucket and the latest version of the key of the call where nobody has to be asked for them. */
+export function findAtHand(call: Call): { bucket: Bucket; object: StoredObject } | undefined {
+  const { objects, key, query } = call
+  if (objects.findAtHand === undefined || query.versionId !== undefined) return undefined
+  const bucket = findKnownBucket(call)
+  const object = bucket && objects.findAtHand(bucket, key)
+  return object && { bucket, object }
 }
 
 /** The same for any key, as copies name their source: what a marker means there is theirs to say. */

@@ -1,5 +1,5 @@
 // GET and HEAD decide alike what to answer: which bytes, which status, which headers. GET adds the bytes.
-import type { CustomerKey, StoredObject } from '../../../objects/object-store.ts'
+import type { Bucket, CustomerKey, StoredObject } from '../../../objects/object-store.ts'
 import type { Call } from '../../call.ts'
 import { judgeRead, parseReadConditions } from '../../headers/conditions.ts'
 import { refuseHeaders } from '../../headers/refused-headers.ts'
@@ -8,9 +8,9 @@ import { describeObject, describeUnmodified } from '../../reply.ts'
 import { layOutRanges, type RangesLayout } from './byte-ranges.ts'
 import { customerKeyFor } from './customer-key.ts'
 import { findBucket } from './find-bucket.ts'
-import { findObject } from './find-object.ts'
+import { findAtHand, findObject } from './find-object.ts'
 import { preconditionFailed } from './refuse.ts'
-import { type OneSelection, refusePart, selectBytes } from './select-bytes.ts'
+import { type OneSelection, refusePart, type Selection, selectBytes } from './select-bytes.ts'
 
 /** What to answer. */
 export type ReadPlan =
@@ -26,22 +26,52 @@ interface Readable {
   customerKey: CustomerKey | undefined
 }
 
-/** Finds the object and decides; throws what S3 refuses. */
-export async function planRead(call: Call): Promise<ReadPlan> {
-  const { headers, query } = call
-  refuseHeaders(headers)
-  const overrides = parseResponseOverrides(query, call.identity)
+/** Finds the object and decides, at once when the object is at hand; throws what S3 refuses. */
+export function planRead(call: Call): ReadPlan | Promise<ReadPlan> {
+  refuseHeaders(call.headers)
+  const overrides = parseResponseOverrides(call.query, call.identity)
   refusePart(call)
+  const found = findAtHand(call)
+  return found === undefined
+    ? findAndPlan(call, overrides)
+    : planFound(call, found.bucket, found.object, overrides)
+}
+
+async function findAndPlan(call: Call, overrides: Overrides): Promise<ReadPlan> {
   const bucket = await findBucket(call)
   const object = await findObject(call, bucket)
+  return await planFound(call, bucket, object, overrides)
+}
+
+type Overrides = ReturnType<typeof parseResponseOverrides>
+
+function planFound(
+  call: Call,
+  bucket: Bucket,
+  object: StoredObject,
+  overrides: Overrides,
+): ReadPlan | Promise<ReadPlan> {
+  const { headers } = call
   const { version } = object
   const customerKey = customerKeyFor(call, version.encryption)
   const verdict = judgeRead(parseReadConditions(headers, call.receivedMs), version)
   if (verdict.kind === 'failed') throw preconditionFailed(verdict.condition)
   if (verdict.kind === 'not-modified')
     return { kind: 'not-modified', headers: describeUnmodified(bucket, version) }
-  const selection = await selectBytes(call, object)
   const described = Object.assign(describeObject(bucket, version), overrides)
+  const found = { object, customerKey }
+  const selection = selectBytes(call, object)
+  return selection instanceof Promise
+    ? selection.then((chosen) => planSelected(call, found, chosen, described))
+    : planSelected(call, found, selection, described)
+}
+
+function planSelected(
+  call: Call,
+  { object, customerKey }: Readable,
+  selection: Selection,
+  described: Record<string, string>,
+): ReadPlan {
   if (selection.kind === 'bytes') {
     const { status, range, bytes, unchecked } = selection
     const all = Object.assign(described, selection.headers)
@@ -50,7 +80,7 @@ export async function planRead(call: Call): Promise<ReadPlan> {
   const contentType = described['content-type'] ?? 'binary/octet-stream'
   const layout = layOutRanges(
     selection.ranges,
-    { bytes: version.bytes, contentType },
+    { bytes: object.version.bytes, contentType },
     call.requestId,
   )
   const all = Object.assign(described, layout.headers)

@@ -1,4 +1,4 @@
-// Large shards, each in a file of its own: big/ab/cd/<uid>.<part>.<slot>. The path is the truth, no index knows them.
+// Large shards, each in a file of its own: big/ab/<uid>.<part>.<slot>. The path is the truth, no index knows them.
 // Cells go into big/tmp/ as they come; a synced file gets its name by rename, and then its directory is synced.
 import { shardSeed } from '../digest/cell-checksum.ts'
 import { assert } from '../kit/assert.ts'
@@ -26,6 +26,7 @@ import {
   TRAILER_BYTES,
 } from './segment/record-format.ts'
 import { readFrame } from './segment/record-frame.ts'
+import { SharedSyncs } from './shared-syncs.ts'
 
 export interface BigFileParts {
   drive: Drive
@@ -43,13 +44,16 @@ export type BigOpened =
 /** The large shards of one drive. */
 export class BigFiles {
   readonly #parts: BigFileParts
-  /** Directories whose own entry is known to be durable: at most 256 + 65,536. */
+  /** Directories whose own entry is known to be durable: at most 257. */
   readonly #durable = new Set<string>()
+  /** Shards that are written at the same time lie in the same directory. */
+  readonly #syncs: SharedSyncs
   readonly #open: OpenShards
   #drafts = 0
 
   constructor(parts: BigFileParts) {
     this.#parts = parts
+    this.#syncs = new SharedSyncs((path) => parts.drive.syncDirectory(path))
     this.#open = new OpenShards({
       clock: parts.world.clock,
       open: (name) => this.#openFile(parseName(name)),
@@ -116,11 +120,9 @@ export class BigFiles {
 
   /** The names of all large shards, a directory at a time. */
   async *list(): AsyncGenerator<readonly ShardId[]> {
-    for (const first of await this.#list('', /^[0-9a-f]{2}$/)) {
-      for (const second of await this.#list(first, /^[0-9a-f]{2}$/)) {
-        const names = await this.#list(`${first}/${second}`, /^[0-9a-f]{32}\.\d+\.\d+$/)
-        if (names.length > 0) yield names.map(parseName)
-      }
+    for (const directory of await this.#list('', /^[0-9a-f]{2}$/)) {
+      const names = await this.#list(directory, /^[0-9a-f]{32}\.\d+\.\d+$/)
+      if (names.length > 0) yield names.map(parseName)
     }
   }
 
@@ -129,7 +131,7 @@ export class BigFiles {
   }
 
   #pathOf(id: ShardId): string {
-    return `${this.#root}/${directoryOf(id).join('/')}/${nameOf(id)}`
+    return `${this.#root}/${directoryOf(id)}/${nameOf(id)}`
   }
 
   async #list(under: string, pattern: RegExp): Promise<string[]> {
@@ -141,26 +143,25 @@ export class BigFiles {
   /** Gives a synced draft its name, durably. */
   async #publish(draft: string, id: ShardId): Promise<void> {
     const { drive, world } = this.#parts
-    const [first, second] = directoryOf(id)
-    await this.#makeDirectory(first)
-    await this.#makeDirectory(`${first}/${second}`)
+    const directory = directoryOf(id)
+    await this.#makeDirectory(directory)
     await this.#orFail(drive.run(() => world.disk.rename(draft, this.#pathOf(id))))
     this.#open.forget(nameOf(id))
-    await drive.syncDirectory(`${this.#root}/${first}/${second}`)
+    await this.#syncs.sync(`${this.#root}/${directory}`)
   }
 
   /** Makes a directory if need be, and its entry durable even if another shard made it and is not done yet. */
-  async #makeDirectory(relative: string): Promise<void> {
+  async #makeDirectory(name: string): Promise<void> {
     const { drive, world } = this.#parts
-    if (this.#durable.has(relative)) return
-    const path = `${this.#root}/${relative}`
+    if (this.#durable.has(name)) return
+    const path = `${this.#root}/${name}`
     try {
       await this.#orFail(drive.run(() => world.disk.makeDirectory(path)))
     } catch (error) {
       if ((error as { code?: string }).code !== 'EEXIST') throw error
     }
-    await drive.syncDirectory(path.slice(0, path.lastIndexOf('/')))
-    this.#durable.add(relative)
+    await this.#syncs.sync(this.#root)
+    this.#durable.add(name)
   }
 
   /** A directory of ours that is gone has taken shards with it: the drive has failed. */
@@ -268,7 +269,7 @@ class BigWriter implements ShardWriter {
     if (metadata) replaceMetadata(this.#header, metadata)
     stampHeader(this.#header, { secret, place: OWN_FILE, groupOffset: 0 })
     await this.#writeAt(0, [this.#header])
-    await drive.syncFile(file)
+    await drive.syncDraft(file)
     await this.#publish()
     this.#state = 'committed'
     await file.close()
@@ -322,9 +323,10 @@ function bigReader(
   }
 }
 
-// The end of a uid is random, its beginning is the time: so directories fill evenly.
-function directoryOf(id: ShardId): [string, string] {
-  return [id.uid.slice(28, 30), id.uid.slice(30, 32)]
+// Two digits of the time in a uid, which change every 17 minutes and come again after three days: shards of the same time share the
+// sync of their directory, and 256 directories fill evenly over time.
+function directoryOf(id: ShardId): string {
+  return id.uid.slice(5, 7)
 }
 
 function nameOf({ uid, part, slot }: ShardId): string {

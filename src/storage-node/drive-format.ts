@@ -25,7 +25,7 @@ export type DriveFound =
   | { kind: 'broken'; what: string }
 
 /** The number of the layout that this program reads and writes. */
-export const DRIVE_FORMAT = 3
+export const DRIVE_FORMAT = 4
 
 /** The marker file, and its draft. */
 export const MARKER = 'format.json'

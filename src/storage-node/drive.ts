@@ -182,6 +182,11 @@ export class Drive {
     })
   }
 
+  /** fdatasync of a file that is still to be renamed: that it was there, on this drive, shows then, and when its directory is synced. */
+  async syncDraft(file: DiskFile): Promise<void> {
+    await this.run(() => file.sync().catch((error) => this.#failAndThrow(error)))
+  }
+
   /** Whether `file` is what lies at `path`, below the directory of the drive. */
   async #isAt(path: string, file: DiskFile): Promise<boolean> {
     const known = this.#synced.get(file)

@@ -16,7 +16,7 @@ import { Seeded } from '../support/seeded.ts'
 import { cellsOf, judgeShard, putShard, type ShardKeeper, sampleShard } from './shard-samples.ts'
 import { shardStoreContract } from './shard-store.contract.ts'
 
-const marker = { format: 3, clusterId: 'test', driveId: 7, uuid: 'seven', createdMs: 1 }
+const marker = { format: 4, clusterId: 'test', driveId: 7, uuid: 'seven', createdMs: 1 }
 
 async function openStore(
   t: Test,

@@ -33,7 +33,7 @@ export async function makeCluster(machine: ForgetfulMachine): Promise<void> {
   await prepareDigests()
   for (let id = 1; id <= DRIVES; id += 1) {
     await machine.disk.makeDirectory(drivePath(id))
-    const marker = { format: 3, clusterId: 'test', driveId: id, uuid: `u${id}`, createdMs: 1 }
+    const marker = { format: 4, clusterId: 'test', driveId: id, uuid: `u${id}`, createdMs: 1 }
     await formatDrive(machine.world, drivePath(id), marker)
   }
   await machine.disk.syncDirectory('/')

@@ -10,7 +10,7 @@ import { PowerOff } from './forgetful-disk.ts'
 import { byChance, EVERYTHING, ForgetfulMachine, NOTHING } from './forgetful-machine.ts'
 import type { Survival } from './forgetful-node.ts'
 
-const marker = { format: 3, clusterId: 'test', driveId: 7, uuid: 'seven', createdMs: 1 }
+const marker = { format: 4, clusterId: 'test', driveId: 7, uuid: 'seven', createdMs: 1 }
 const PATH = '/drive'
 // Small segments and a low border between segments and files, so that a short script crosses every seam.
 const OPTIONS: ShardStoreOptions = { segmentBytes: 16 * 1024, segmentShardBytes: 2500, graceMs: 0 }

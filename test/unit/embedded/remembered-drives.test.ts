@@ -27,7 +27,7 @@ t.test('a marker that rotted is what it was', async (t) => {
     recogniseDrive({ path, found: await inspectDrive(world, path) }, remembered, parts)
 
   t.same(await look(), { kind: 'empty' }, 'what is not rotten is what it is')
-  for (const rotten of ['{"format": 3', '{"format": 1}', '{"format": 3}']) {
+  for (const rotten of ['{"format": 4', '{"format": 1}', '{"format": 4}']) {
     await writeFile(join(path, 'format.json'), rotten)
     t.same(await look(), { kind: 'formatted', marker: MARKER }, rotten)
   }

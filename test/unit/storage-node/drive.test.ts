@@ -15,7 +15,7 @@ import { byChance, EVERYTHING, ForgetfulMachine, NOTHING } from '../../crash/for
 
 const world = realWorld()
 const marker: DriveMarker = {
-  format: 3,
+  format: 4,
   clusterId: 'one',
   driveId: 3,
   uuid: 'aa-bb',

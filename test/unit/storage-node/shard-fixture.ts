@@ -7,7 +7,7 @@ import { putShard, type SampleShard, sampleShard } from '../../contracts/shard-s
 import { ForgetfulMachine, NOTHING } from '../../crash/forgetful-machine.ts'
 import type { Seeded } from '../../support/seeded.ts'
 
-export const MARKER = { format: 3, clusterId: 'test', driveId: 7, uuid: 'seven', createdMs: 1 }
+export const MARKER = { format: 4, clusterId: 'test', driveId: 7, uuid: 'seven', createdMs: 1 }
 export const PATH = '/drive'
 
 /** Segments of 16 KiB, files of their own above 2,500 bytes, and no patience. */

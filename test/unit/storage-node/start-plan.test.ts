@@ -6,7 +6,7 @@ import type { DriveMarker } from '../../../src/storage-node/drive-format.ts'
 import { checkDrives, codeMisfit, planStart } from '../../../src/storage-node/start-plan.ts'
 
 function marker(driveId: number, clusterId = 'c'): DriveMarker {
-  return { format: 3, clusterId, driveId, uuid: `uuid-${driveId}`, createdMs: 0 }
+  return { format: 4, clusterId, driveId, uuid: `uuid-${driveId}`, createdMs: 0 }
 }
 
 function formatted(driveId: number, clusterId = 'c') {

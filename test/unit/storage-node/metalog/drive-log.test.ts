@@ -10,7 +10,7 @@ await prepareDigests()
 
 const FILE_BYTES = 64 * 1024
 const OPTIONS = { fileBytes: FILE_BYTES, retainBytes: 2 * FILE_BYTES }
-const marker = { format: 3, clusterId: 'test', driveId: 1, uuid: 'one', createdMs: 1 }
+const marker = { format: 4, clusterId: 'test', driveId: 1, uuid: 'one', createdMs: 1 }
 
 async function newMachine(capacityBytes?: number): Promise<ForgetfulMachine> {
   const machine = new ForgetfulMachine(1, capacityBytes ? { disk: { capacityBytes } } : {})

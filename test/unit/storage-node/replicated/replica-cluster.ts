@@ -143,7 +143,7 @@ export class ReplicaCluster {
   async addNode(id: number): Promise<void> {
     const machine = new ForgetfulMachine(this.#seeded.below(1 << 30) + id)
     await machine.disk.makeDirectory(PATH)
-    const marker = { format: 3, clusterId: 'test', driveId: id, uuid: `u${id}`, createdMs: 1 }
+    const marker = { format: 4, clusterId: 'test', driveId: id, uuid: `u${id}`, createdMs: 1 }
     await formatDrive(machine.world, PATH, marker)
     await machine.disk.syncDirectory('/')
     const node: TestNode = { id, machine, life: undefined }

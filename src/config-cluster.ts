@@ -151,6 +151,8 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
 /** Of `serve`, what a gateway has no use for: nodes keep the shards and mend them. */
 const NOT_OF_GATEWAYS = new Set([
   ...['code', 'garbage-grace', 'scrub-days', 'mend-delay', 'dump-days', 'orphan-hours'],
+  // Said otherwise.
+  'processes',
 ])
 
 /** Options of `kintsugi gateway`. */
@@ -162,6 +164,10 @@ export const GATEWAY_OPTIONS: readonly OptionSpec[] = [
     help: 'directory for what this gateway remembers: with it, it starts while etcd is away',
   },
   ...SERVE_OPTIONS.filter(({ name }) => !NOT_OF_GATEWAYS.has(name)),
+  sameAs('processes', {
+    fallback: '1',
+    help: 'processes that serve the port together, each a whole gateway',
+  }),
   ...NODE_TLS_OPTIONS,
 ]
 

@@ -133,13 +133,27 @@ export function readPort(name: string, text: string): number {
 /** More would cost memory, and no machine that this was measured on has more cores. */
 const PROCESSES_MAX = 64
 
+/** Leaves a number to the program. */
+export const AUTO = 'auto'
+
 /** A number of processes. */
 export function readProcesses(name: string, text: string): number {
   const count = Number(text)
   if (!/^\d+$/.test(text) || count < 1 || count > PROCESSES_MAX) {
-    throw new ConfigError(`--${name} takes a number from 1 to ${PROCESSES_MAX}, not "${text}"`)
+    throw new ConfigError(
+      `--${name} takes a number from 1 to ${PROCESSES_MAX}, or ${AUTO}, not "${text}"`,
+    )
   }
   return count
+}
+
+// The process with the drives uses up its core when so many others ask it: three for HEADs, one or two for small objects and
+// large ones. More have nothing to do (docs/decisions/0025-workers-on-one-port.md).
+const WORKERS_OF_USE = 3
+
+/** How many processes a store is on so many cores. On two, one does more: drives and clients want the other core. */
+export function processesFor(cores: number): number {
+  return cores <= 2 ? 1 : Math.min(cores, 1 + WORKERS_OF_USE)
 }
 
 /** Whole seconds. */

@@ -1,11 +1,14 @@
 // Options, environment and file → one frozen configuration. The only reader of process.env.
 // Every option `--a-b` is also KINTSUGI_A_B and `a-b` in the file; option beats environment beats file.
+import { availableParallelism } from 'node:os'
 import {
+  AUTO,
   ConfigError,
   type ConfigSources,
   composeSettings,
   environmentName,
   type OptionSpec,
+  processesFor,
   readCode,
   readDays,
   readHours,
@@ -31,8 +34,8 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
   {
     name: 'processes',
     value: 'N',
-    fallback: '1',
-    help: 'processes that share the work: one has the store, the others serve S3; 1 does both',
+    fallback: AUTO,
+    help: 'processes that share the work: one has the store, the others serve S3; 1 does both, auto takes as many as suit the cores',
   },
   {
     name: 'domain',
@@ -170,6 +173,8 @@ export interface ServeConfig {
   adminPort: number
   /** That serve the S3 port together. */
   processes: number
+  /** So many cores said how many they are, and nobody else. */
+  processesByCores?: number
   domains: readonly string[]
   region: string
   strictRegion: boolean
@@ -238,6 +243,12 @@ export type GatewaySettings = Omit<
   | 'code'
 >
 
+function readProcessesOrAuto(text: string): Pick<ServeConfig, 'processes' | 'processesByCores'> {
+  if (text !== AUTO) return { processes: readProcesses('processes', text) }
+  const cores = availableParallelism()
+  return { processes: processesFor(cores), processesByCores: cores }
+}
+
 /** Reads what of the settings is about the gateway. Throws ConfigError. */
 export function readGatewaySettings(
   settings: Settings,
@@ -252,7 +263,7 @@ export function readGatewaySettings(
     address: settings.address![0]!,
     port: readPort('port', settings.port![0]!),
     adminPort: readPort('admin-port', settings['admin-port']![0]!),
-    processes: readProcesses('processes', settings.processes![0]!),
+    ...readProcessesOrAuto(settings.processes![0]!),
     domains: settings.domain!.map((domain) => domain.toLowerCase()),
     region: readRegion(settings.region![0]!),
     strictRegion: readSwitch('strict-region', settings['strict-region']?.[0]),

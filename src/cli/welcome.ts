@@ -16,7 +16,7 @@ function welcomeLines(member: Member, config: ServeConfig, adminEndpoint: string
     `Data          ${drives.map(({ path }) => path).join(' ')} (code ${nameCode(code)}, reduced ${nameCode(reducedCode)})`,
     `Access key    ${credentials.accessKeyId}`,
     `Secret key    ${secretPlace(member)}`,
-    ...processLines(member),
+    ...processLines(member, config),
     ...member.readiness().degraded,
     ...(member.sharesDisk ? [SHARED_DISK] : []),
     '',
@@ -26,10 +26,14 @@ function welcomeLines(member: Member, config: ServeConfig, adminEndpoint: string
   return lines
 }
 
-function processLines(member: Member): string[] {
+/** Nothing where somebody said that one process does all. */
+function processLines(member: Member, { processes, processesByCores }: ServeConfig): string[] {
   const pids = member.workerPids()
-  if (pids.length === 0) return []
-  return [`Processes     ${process.pid} has the store, ${pids.join(', ')} serve S3`]
+  const who = `${process.pid} has the store, ${pids.join(', ')} serve S3`
+  if (processesByCores === undefined) return pids.length === 0 ? [] : [`Processes     ${who}`]
+  const cores = processesByCores === 1 ? '1 core' : `${processesByCores} cores`
+  const what = processes === 1 ? 'does everything' : `of this program: ${who}`
+  return [`Processes     ${processes} for ${cores} ${what} (--processes N says it otherwise)`]
 }
 
 const SHARED_DISK =

@@ -2,9 +2,11 @@
 
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { processesFor } from '../../src/config-settings.ts'
 import type { StoreStatus } from '../../src/gateway/admin-api.ts'
 import { MixedLoad } from '../support/load.ts'
 import { isAlive, isDead } from '../support/process-state.ts'
@@ -37,6 +39,24 @@ async function processesOf({ endpoint }: TestServer) {
   const [store, ...workers] = processes!.pids
   return { store: store!, workers, restarts: processes!.restarts }
 }
+
+t.test('auto takes as many as suit the cores, and says so', async (t) => {
+  const cores = availableParallelism()
+  const server = await startServer({
+    directories: sixUnder(t.testdir()),
+    options: ['--processes', 'auto'],
+  })
+  t.teardown(() => server.kill())
+  const count = processesFor(cores)
+  const what =
+    count === 1 ? 'does everything' : 'of this program: \\d+ has the store, [\\d, ]+ serve S3'
+  const named = new RegExp(
+    `^Processes     ${count} for ${cores} cores? ${what} \\(--processes N`,
+    'm',
+  )
+  t.match(server.output(), named)
+  t.equal(await server.stop(), 0)
+})
 
 t.test(
   'a worker that is killed under load costs its connections, and nothing that was acknowledged',

@@ -1,7 +1,8 @@
 // Option beats environment beats file; whatever is wrong is one sentence that names the option.
+import { availableParallelism } from 'node:os'
 import t from 'tap'
 import { loadServeConfig, SERVE_OPTIONS, unknownVariables } from '../../src/config.ts'
-import { ConfigError, type ConfigSources } from '../../src/config-settings.ts'
+import { ConfigError, type ConfigSources, processesFor } from '../../src/config-settings.ts'
 
 function load(sources: Partial<ConfigSources> = {}) {
   return loadServeConfig({
@@ -42,6 +43,20 @@ t.test('option beats environment beats file', async (t) => {
     readFile: async () => 'port = 3\nregion = "x"\naddress = "0.0.0.0"\n',
   }
   t.match(await load(sources), { port: 1, region: 'eu-west-1', address: '0.0.0.0' })
+})
+
+t.test('processes follow from the cores unless somebody says how many', async (t) => {
+  const cores = availableParallelism()
+  const chosen = { processes: processesFor(cores), processesByCores: cores }
+  t.match(await load(), chosen)
+  t.match(await load({ environment: { KINTSUGI_PROCESSES: 'auto' } }), chosen)
+  const said = await load({ options: { processes: '3' } })
+  t.match(said, { processes: 3 })
+  t.equal(said.processesByCores, undefined)
+  const counts = [1, 2, 3, 4, 5, 64].map((count) => processesFor(count))
+  t.same(counts, [1, 1, 3, 4, 4, 4])
+  for (const processes of ['0', '65', 'many', '1.5'])
+    await t.rejects(load({ options: { processes } }), { name: 'ConfigError' }, processes)
 })
 
 t.test('every option can stand in the environment and in the file', async (t) => {

@@ -96,6 +96,23 @@ export class PartitionReplica {
     this.#settle()
   }
 
+  /**
+   * The coordinator says that nobody leads in this epoch: a reign of an older one ends here, and nothing of it is taken any more. From then on the log
+   * stays as it is, until somebody leads in a newer epoch.
+   */
+  fence(epoch: number): void {
+    const promise = reignEpoch(epoch, 0)
+    if (promise <= this.#log.promised) return
+    this.#depose()
+    this.#log.promise(promise)
+    this.#settle()
+  }
+
+  /** Whether a fence of this epoch, or something newer, is durable here. */
+  isFenced(epoch: number): boolean {
+    return this.#log.promised >= reignEpoch(epoch, 0) && this.#log.isPromiseDurable
+  }
+
   /** Where the replicas of this partition are wanted, by the map: whoever is primary goes there step by step. */
   want(replicas: readonly ReplicaId[]): void {
     this.#wanted = replicas

@@ -71,6 +71,11 @@ export class ReplicaLog {
     return this.#durableWrites
   }
 
+  /** Whether what was promised last is durable: no restart forgets it. */
+  get isPromiseDurable(): boolean {
+    return this.#promiseWrite <= this.#durableWrites
+  }
+
   /** Whether writes are under way. */
   get isWriting(): boolean {
     return this.#issuedWrites > this.#durableWrites

@@ -24,6 +24,11 @@ export interface PartitionRecord {
    * is missing is lost, and is not made anew under its name.
    */
   restoredFrom?: number
+  /**
+   * A recovery began with it: nobody leads in this epoch, and replicas take nothing more of a primary before it. Until somebody leads again, or
+   * the recovery puts another set in its place.
+   */
+  isFenced?: true
 }
 
 /** What is left out has to be given by who writes the record. */
@@ -32,6 +37,20 @@ export type NextRecord = Omit<PartitionRecord, 'id'>
 /** The record of a new partition. Epochs are numbers of up to 53 bits: a restore lifts them by 2³² and more. */
 export function firstRecord(replicas: readonly Replica[], epoch: number): NextRecord {
   return { epoch, replicas: [...replicas] }
+}
+
+/** Nothing can have been committed, so a replica that is missing has never been. */
+export function neverLed({ primary, previous, restoredFrom }: PartitionRecord): boolean {
+  return primary === undefined && previous === undefined && restoredFrom === undefined
+}
+
+/**
+ * The same set in a new epoch in which nobody leads. Where a majority of it lives one of them takes the lead, by another record: so whoever
+ * changes this very one knows that nothing was acknowledged since its replicas knew of it.
+ */
+export function fence(record: PartitionRecord): NextRecord {
+  const { primary: _primary, ...rest } = withoutId(record)
+  return { ...rest, epoch: record.epoch + 1, restoredFrom: record.epoch, isFenced: true }
 }
 
 /** A replica becomes primary in a new epoch; undefined unless it is one of the set. */

@@ -7,6 +7,11 @@ import type { Decision, ReplicaId } from '../../metadata/replication/decision.ts
 export interface Decisions {
   /** Undefined for a partition that has no primary yet, or that nobody knows. */
   get(partition: number): Decision | undefined
+  /**
+   * The epoch in which nobody leads the partition, since a recovery began with it; undefined when that is not so. What replicas of
+   * it promised to a primary before counts no more.
+   */
+  fenceOf(partition: number): number | undefined
   /** Calls back when another decision of a partition was heard; returns how to stop. */
   watch(listener: (partition: number) => void): () => void
   /**

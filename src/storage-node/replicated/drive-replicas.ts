@@ -12,7 +12,7 @@ import type { MetaDrive } from '../metalog/meta-drive.ts'
 import type { FilesLook } from '../upkeep/file-scrub.ts'
 import type { RowsPage } from './contract.ts'
 import { copyRows } from './copy-rows.ts'
-import { HostedReplica, type HostedReplicaParts } from './hosted-replica.ts'
+import { HostedReplica, type HostedReplicaParts, observeDecided } from './hosted-replica.ts'
 import {
   type DamagedReplica,
   type OpenDriveParts,
@@ -303,8 +303,7 @@ export class DriveReplicas {
   }
 
   #observe(replica: HostedReplica): void {
-    const decision = this.#parts.replica.decisions.get(replica.partition)
-    if (decision !== undefined) replica.observe(decision)
+    observeDecided(replica, this.#parts.replica.decisions)
   }
 
   #ended(id: ReplicaId, error: unknown): void {

@@ -1,11 +1,11 @@
 // The beginning of metadata partitions: their records name replicas that nobody made yet, and nobody leads them.
 // Only then may a replica be made under a name that the coordinator gave: once there was a primary, one that is missing is lost.
-// After etcd was restored nobody leads them either, and replicas that are there take the lead in the same way.
+// After etcd was restored, or a recovery was begun, nobody leads them either, and replicas that are there take the lead in the same way.
 import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'
 import { replicaIdOf } from '../../metadata/replication/replica-id.ts'
 import type { Replica } from '../../placement/coordinator.ts'
-import { type PartitionRecord, takeLead } from '../../placement/etcd/leadership.ts'
+import { neverLed, type PartitionRecord, takeLead } from '../../placement/etcd/leadership.ts'
 import type { PartitionRecords } from '../../placement/etcd/partition-records.ts'
 import type { ReplicaTransport } from './contract.ts'
 import type { ReplicaHost } from './replica-host.ts'
@@ -127,9 +127,4 @@ export class Founder {
       return false // Nobody knows: it is not counted on.
     }
   }
-}
-
-/** Nothing can have been committed, so a replica that is missing has never been. */
-function neverLed({ primary, previous, restoredFrom }: PartitionRecord): boolean {
-  return primary === undefined && previous === undefined && restoredFrom === undefined
 }

@@ -77,6 +77,8 @@ export class HostedReplica {
   #withheldTicks = 0
   /** Slots of copies that were made and not yet put in place. */
   readonly #copies = new Map<number, number>()
+  /** Who waits until a fence is durable. */
+  #fencing: { epoch: number; resolve: () => void; reject: (error: unknown) => void }[] = []
   #lastCopy = 0
   #idleTicks = 0
   #renewal: RowsRenewal | undefined
@@ -141,6 +143,16 @@ export class HostedReplica {
   /** What the coordinator says. */
   observe(decision: Decision): void {
     this.#do(() => this.#core.observe(decision))
+  }
+
+  /** The coordinator says that nobody leads in this epoch. Resolves when no reign before it can change anything here, whatever happens. */
+  fence(epoch: number): Promise<void> {
+    const fenced = new Promise<void>((resolve, reject) => {
+      this.#fencing.push({ epoch, resolve, reject })
+    })
+    if (this.ended.aborted) this.#failFences(this.ended.reason)
+    else this.#do(() => this.#core.fence(epoch))
+    return fenced
   }
 
   /** A message of another replica of the partition. */
@@ -272,6 +284,7 @@ export class HostedReplica {
 
   #stop(error: unknown, { keepsJournal }: { keepsJournal: boolean }): void {
     this.#ending.abort(error)
+    this.#failFences(error)
     this.#endReign()
     if (!keepsJournal) this.#journal.close()
     void this.#rows.close()
@@ -293,6 +306,18 @@ export class HostedReplica {
       if (this.ended.aborted) return
       this.#carryOutOne(effect)
     }
+    if (this.#fencing.length > 0) this.#sayFenced()
+  }
+
+  #sayFenced(): void {
+    const isDone = ({ epoch }: { epoch: number }): boolean => this.#core.isFenced(epoch)
+    const done = this.#fencing.filter(isDone)
+    this.#fencing = this.#fencing.filter((one) => !isDone(one))
+    for (const { resolve } of done) resolve()
+  }
+
+  #failFences(reason: unknown): void {
+    for (const { reject } of this.#fencing.splice(0)) reject(reason)
   }
 
   #carryOutOne(effect: Effect): void {
@@ -471,4 +496,16 @@ export class HostedReplica {
     this.drive.attach(this.incarnation, slot, position)
     this.#parts.suspects.clear(this.id)
   }
+}
+
+/** Tells a replica what the coordinator decided of its partition, as last heard. */
+export function observeDecided(
+  replica: HostedReplica,
+  decisions: Pick<Decisions, 'get' | 'fenceOf'>,
+): void {
+  const decision = decisions.get(replica.partition)
+  if (decision !== undefined) replica.observe(decision)
+  const fence = decisions.fenceOf(replica.partition)
+  // One that ends meanwhile promises nothing more.
+  if (fence !== undefined) replica.fence(fence).catch(() => undefined)
 }

@@ -26,6 +26,12 @@ export class RecordDecisions implements Decisions {
     return this.#known.get(partition)
   }
 
+  fenceOf(partition: number): number | undefined {
+    if (this.get(partition) !== undefined) return undefined
+    const record = this.#records.get(partition)
+    return record?.isFenced && record.primary === undefined ? record.epoch : undefined
+  }
+
   watch(listener: (partition: number) => void): () => void {
     return this.#records.watch((partition) => {
       this.#known.delete(partition)

@@ -29,7 +29,7 @@ import type {
   RowsPage,
 } from './contract.ts'
 import { DriveReplicas, type ReplicaLimits } from './drive-replicas.ts'
-import type { HostedReplica } from './hosted-replica.ts'
+import { type HostedReplica, observeDecided } from './hosted-replica.ts'
 import type { DigestJob } from './rows-digest.ts'
 import { Suspects, type Suspicion } from './suspects.ts'
 
@@ -163,6 +163,15 @@ export class ReplicaHost implements ReplicasOfNode {
     }
     if (this.#suspects.get(id) !== undefined) return { kind: 'suspect' }
     return { kind: 'lives', end: replica.logEnd }
+  }
+
+  /**
+   * Nobody leads the partition in this epoch: resolves when none of its replicas that live here takes anything of a reign before it any more,
+   * whatever happens. Rejects when one of them can not promise that.
+   */
+  async fence(partition: number, epoch: number): Promise<void> {
+    const own = [...this.#all()].filter((replica) => replica.partition === partition)
+    await Promise.all(own.map((replica) => replica.fence(epoch)))
   }
 
   /** All that a replica has that lives here: rows, and behind them its log. */
@@ -347,10 +356,8 @@ export class ReplicaHost implements ReplicasOfNode {
   }
 
   #observe(partition: number): void {
-    const decision = this.#parts.decisions.get(partition)
-    if (decision === undefined) return
     for (const replica of this.#all()) {
-      if (replica.partition === partition) replica.observe(decision)
+      if (replica.partition === partition) observeDecided(replica, this.#parts.decisions)
     }
   }
 

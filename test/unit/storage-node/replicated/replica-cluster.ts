@@ -70,10 +70,24 @@ class StepClock implements Clock {
 export class DecisionsInMemory implements Decisions {
   isAway = false
   readonly #decisions = new Map<number, Decision>()
+  readonly #fences = new Map<number, number>()
   readonly #listeners = new Set<(partition: number) => void>()
 
   get(partition: number): Decision | undefined {
     return this.#decisions.get(partition)
+  }
+
+  fenceOf(partition: number): number | undefined {
+    return this.#fences.get(partition)
+  }
+
+  /** Nobody leads in the epoch after the one of now. Gives that epoch. */
+  fence(partition: number): number {
+    const epoch = (this.get(partition)?.epoch ?? 0) + 1
+    this.#decisions.delete(partition)
+    this.#fences.set(partition, epoch)
+    for (const listener of this.#listeners) listener(partition)
+    return epoch
   }
 
   watch(listener: (partition: number) => void): () => void {
@@ -92,6 +106,7 @@ export class DecisionsInMemory implements Decisions {
     const known = this.get(partition)
     if (known !== undefined && !isNewer(decision, known)) throw new Error('not newer')
     this.#decisions.set(partition, decision)
+    this.#fences.delete(partition)
     for (const listener of this.#listeners) listener(partition)
   }
 }

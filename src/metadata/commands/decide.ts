@@ -17,7 +17,7 @@ import { editVersion } from './edit-version.ts'
 import { forgetGarbage } from './forget-garbage.ts'
 import { rowsOfKey } from './key-state.ts'
 import { moveBlob } from './move-blob.ts'
-import { refuseJudged } from './new-blobs.ts'
+import { newBlobsOf, refuseJudged } from './new-blobs.ts'
 import { putObject } from './put-object.ts'
 import { putPart } from './put-part.ts'
 import { replaceBlob } from './replace-blob.ts'
@@ -63,6 +63,7 @@ export async function decide<C extends Command>(
   // TypeScript does not see that the rule of a kind takes commands of that kind.
   const rule = rules[command.kind] as unknown as Rule<C['kind']>
   const typed = command as unknown as Parameters<typeof rule.decide>[0]
+  refuseUnknown(command, context)
   if (!rule.repeat || isFirst) {
     if (rule.repeat) refuseOld(command, context.nowMs)
     refuseJudged(command, context)
@@ -85,6 +86,16 @@ export async function decide<C extends Command>(
 function refuseOld({ commandId }: Command, nowMs: number): void {
   if (uidTimeMs(commandId) >= nowMs - COMMAND_AGE_MS_MAX) return
   throw new MetadataUnavailable('the command is too old to know whether it was done already')
+}
+
+/**
+ * What was sent before the partition was recovered may have been done, and its blob may have been found on the drives and have a row again: so it is
+ * neither done nor refused now, for whoever is refused deletes the blob.
+ */
+function refuseUnknown(command: Command, { recoveredMs = 0 }: Context): void {
+  const uids = [command.commandId, ...newBlobsOf(command).map(({ uid }) => uid)]
+  if (uids.every((uid) => uidTimeMs(uid) > recoveredMs)) return
+  throw new MetadataUnavailable('the partition was recovered since: nobody knows what was done')
 }
 
 async function readDone(

@@ -6,7 +6,8 @@ import type { AnswerTo, Command, Sending } from '../contract.ts'
 import type { PartitionLog, RowBatch } from '../log/contract.ts'
 import { decodeClockRow, encodeClockRow } from '../rows/clock-row.ts'
 import { decodeJudgedRow, encodeJudgedRow } from '../rows/judged-row.ts'
-import { CLOCK_KEY, JUDGED_KEY } from '../rows/keys.ts'
+import { CLOCK_KEY, JUDGED_KEY, RECOVERED_KEY } from '../rows/keys.ts'
+import { decodeRecoveredRow } from '../rows/recovered-row.ts'
 import { MetadataUnavailable } from '../unavailable.ts'
 import { decide, rowsToRead } from './decide.ts'
 import type { Context, Decision, GarbagePolicy, View } from './decision.ts'
@@ -41,10 +42,14 @@ export async function openPipeline(
   parts: PipelineParts,
 ): Promise<CommandPipeline> {
   const { rows } = parts.log
-  const [clock, judged] = await Promise.all([rows.get(CLOCK_KEY), rows.get(JUDGED_KEY)])
+  const keys = [CLOCK_KEY, JUDGED_KEY, RECOVERED_KEY]
+  const [clock, judged, recovered] = await Promise.all(keys.map((key) => rows.get(key)))
   const time = clock ? decodeClockRow(clock) : 0n
   return new CommandPipeline(
-    { time, judgedMs: judged ? decodeJudgedRow(judged) : 0 },
+    {
+      ...{ time, judgedMs: judged ? decodeJudgedRow(judged) : 0 },
+      recoveredMs: recovered ? decodeRecoveredRow(recovered) : 0,
+    },
     options,
     parts,
   )
@@ -60,18 +65,20 @@ export class CommandPipeline {
   readonly #turn: Semaphore
   #time: bigint
   #judgedMs: number
+  readonly #recoveredMs: number
   #failure: Error | undefined
   #lastFate: Fate = Promise.resolve(undefined)
   #sweep: SweepPosition = firstSweep()
   #commandsSinceSweep = 0
 
   constructor(
-    { time, judgedMs }: { time: bigint; judgedMs: number },
+    { time, judgedMs, recoveredMs }: { time: bigint; judgedMs: number; recoveredMs: number },
     options: PipelineOptions,
     parts: PipelineParts,
   ) {
     this.#time = time
     this.#judgedMs = judgedMs
+    this.#recoveredMs = recoveredMs
     this.#options = options
     this.#parts = parts
     this.#rows = new PendingRows(parts.log.rows)
@@ -237,7 +244,8 @@ export class CommandPipeline {
     const nowMs = this.#parts.clock.now()
     const { garbage } = this.#options
     const time = nextTime(this.#time, nowMs)
-    return { view: this.#rows, time, nowMs, garbage, judgedMs: this.#judgedMs }
+    const [judgedMs, recoveredMs] = [this.#judgedMs, this.#recoveredMs]
+    return { view: this.#rows, time, nowMs, garbage, judgedMs, recoveredMs }
   }
 
   #append(batch: RowBatch, time: bigint): void {

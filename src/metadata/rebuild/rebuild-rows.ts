@@ -5,7 +5,8 @@ import { type Uid, uidTimeMs } from '../../kit/uid.ts'
 import type { Row } from '../commands/decision.ts'
 import { originOf } from '../records.ts'
 import { encodeClockRow } from '../rows/clock-row.ts'
-import { CLOCK_KEY } from '../rows/keys.ts'
+import { CLOCK_KEY, RECOVERED_KEY } from '../rows/keys.ts'
+import { encodeRecoveredRow } from '../rows/recovered-row.ts'
 import { Draft } from './draft.ts'
 import { placeUpload } from './place-upload.ts'
 import {
@@ -23,6 +24,9 @@ import { takeDump } from './take-dump.ts'
 /** A blob that was there so long before the dump and that no row of it names was garbage then. */
 const SURELY_GARBAGE_MS = 24 * 60 * 60 * 1000
 
+/** So far the clock of a writer may be ahead of that of a recovery. */
+const AHEAD_MS_MAX = 10 * 60 * 1000
+
 /** Makes the rows, in order of key. */
 export async function rebuildRows(
   remains: Remains,
@@ -32,8 +36,15 @@ export async function rebuildRows(
   await takeBlobs(draft)
   const time = BigInt(Math.floor(remains.nowMs)) << 16n
   draft.rows.put(CLOCK_KEY, encodeClockRow(time))
+  if (remains.hasWriters) draft.rows.put(RECOVERED_KEY, encodeRecoveredRow(recoveredMs(remains)))
   const uploads = [...draft.uploads.values()]
   return { rows: [...draft.rows], report: { ...draft.report, uploads } }
+}
+
+/** Behind all that was found; where a clock was far ahead, not for longer than that may stop writes. */
+function recoveredMs({ blobs, nowMs }: Remains): number {
+  const latest = blobs.reduce((most, { blob }) => Math.max(most, uidTimeMs(blob.uid)), nowMs)
+  return Math.ceil(Math.min(latest, nowMs + AHEAD_MS_MAX))
 }
 
 /** What was written since the dump, in the order of its uids: an upload where its last part is. */

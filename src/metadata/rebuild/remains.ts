@@ -30,6 +30,10 @@ export interface Remains {
   /** Of buckets that exist: whether they keep versions. */
   buckets: ReadonlyMap<BucketId, { versioned: boolean }>
   nowMs: number
+  /** Others were writing meanwhile: commands that they sent before may still come. */
+  hasWriters?: true
+  /** Drives of which nobody asked for shards: they may have some. */
+  absent?: ReadonlySet<number>
 }
 
 /** Something that people are to know, by name as far as it has one. */

@@ -2,7 +2,7 @@
 import { oweShards } from '../commands/become-garbage.ts'
 import type { Row } from '../commands/decision.ts'
 import { removeVersion } from '../commands/remove-version.ts'
-import { isDeleteMarker } from '../records.ts'
+import { type Blob, isDeleteMarker, MISSING_SLOT } from '../records.ts'
 import { referencesIn, replaceInRow, whereaboutsOf } from '../rows/blob-rows.ts'
 import { decodeGarbageRow } from '../rows/garbage-row.ts'
 import {
@@ -65,7 +65,7 @@ async function isSettled(draft: Draft, { key, value }: Row): Promise<boolean> {
       ...(bucketId === undefined ? {} : { bucketId, key: objectKey! }),
       uid: blob.uid,
     }
-    if (!found && key[0] !== KeyKind.Manifest) {
+    if (!found && key[0] !== KeyKind.Manifest && !mayBeElsewhere(draft, blob)) {
       report.gone.push(noted)
       await forget(draft, { key, value })
       return false
@@ -73,7 +73,7 @@ async function isSettled(draft: Draft, { key, value }: Row): Promise<boolean> {
     if (!found || !isReadable(found.blob)) report.damaged.push(noted)
     if (!found) continue
     const isNamed = found.blob.uid === blob.uid
-    const there = isNamed ? { ...blob, drives: found.blob.drives } : found.blob
+    const there = isNamed ? { ...blob, drives: drivesOf(draft, blob, found.blob) } : found.blob
     const replaced = replaceInRow({ key, value: current }, { uid: blob.uid, blob: there })
     if (!replaced) continue
     current = replaced.value
@@ -96,7 +96,22 @@ function lostAllParts(draft: Draft, { key, value }: Row): boolean {
   const blobs = draft.rows
     .scan(rangeOf(manifestOf(version.manifest.uid)))
     .flatMap((chunk) => decodeManifestRow(chunk.value).flatMap(({ blob }) => (blob ? [blob] : [])))
-  return blobs.length > 0 && blobs.every((blob) => draft.find(blob) === undefined)
+  if (blobs.length === 0 || blobs.some((blob) => mayBeElsewhere(draft, blob))) return false
+  return blobs.every((blob) => draft.find(blob) === undefined)
+}
+
+/** Where its shards are, and where they may be: who asked for none of a drive does not know that it has none. */
+function drivesOf({ remains: { absent } }: Draft, blob: Blob, found: Blob): number[] {
+  return found.drives.map((drive, slot) => {
+    const named = blob.drives[slot]
+    return drive === MISSING_SLOT && named !== undefined && absent?.has(named) ? named : drive
+  })
+}
+
+/** Whether drives of which nobody asked for shards could have enough of it: then that none was found says nothing. */
+function mayBeElsewhere({ remains: { absent } }: Draft, { code, drives }: Blob): boolean {
+  if (absent === undefined) return false
+  return drives.filter((drive) => absent.has(drive)).length >= code.dataCount
 }
 
 /** A version goes as if it were deleted, so that the one below it comes up. */

@@ -44,6 +44,7 @@ export const KeyKind = {
   ManifestEnd: 16,
   /** Up to when blobs were judged to be orphans; one row. */
   Judged: 17,
+  Recovered: 18,
 } as const
 export type KeyKind = (typeof KeyKind)[keyof typeof KeyKind]
 
@@ -238,6 +239,9 @@ export const CLOCK_KEY: Uint8Array = Buffer.of(KeyKind.Clock)
 
 /** Row of the time up to which blobs were judged. */
 export const JUDGED_KEY: Uint8Array = Buffer.of(KeyKind.Judged)
+
+/** Row of the time at which the partition was recovered. */
+export const RECOVERED_KEY: Uint8Array = Buffer.of(KeyKind.Recovered)
 
 /** All keys that begin with `prefix`. */
 export function rangeOf(prefix: Uint8Array): RowRange {

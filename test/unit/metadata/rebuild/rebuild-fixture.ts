@@ -6,6 +6,7 @@ import {
   type FoundBlob,
   nameOf,
   type RebuildReport,
+  type Remains,
 } from '../../../../src/metadata/rebuild/remains.ts'
 import {
   type Blob,
@@ -156,13 +157,14 @@ export class Writer {
   }
 
   /** What recover makes of `dump` and of the shards that are left. */
-  rebuild(dump?: TestDump): Promise<Rebuilt> {
+  rebuild(dump?: TestDump, more: Pick<Remains, 'hasWriters' | 'absent'> = {}): Promise<Rebuilt> {
     const { clock, store } = this.fixture
     return rebuild({
       ...(dump ? { dump } : {}),
       blobs: [...this.blobs.values()],
       buckets: new Map([[bucket.id, { versioned: store.bucket.versioning === 'enabled' }]]),
       nowMs: clock.ms + 1000,
+      ...more,
     })
   }
 }

@@ -38,6 +38,7 @@ import {
   markerKey,
   oldManifestKey,
   partKey,
+  RECOVERED_KEY,
   repairKey,
   uploadKey,
   versionKey,
@@ -53,6 +54,10 @@ import {
   encodeOldManifestRow,
 } from '../../../../src/metadata/rows/old-manifest-row.ts'
 import { decodePartRow, encodePartRow } from '../../../../src/metadata/rows/part-row.ts'
+import {
+  decodeRecoveredRow,
+  encodeRecoveredRow,
+} from '../../../../src/metadata/rows/recovered-row.ts'
 import { decodeRepairRow, encodeRepairRow } from '../../../../src/metadata/rows/repair-row.ts'
 import { unpackRow } from '../../../../src/metadata/rows/row-bytes.ts'
 import { decodeUploadRow, encodeUploadRow } from '../../../../src/metadata/rows/upload-row.ts'
@@ -237,6 +242,12 @@ const rows: Record<string, [Uint8Array, Uint8Array, (bytes: Uint8Array) => unkno
   ],
   clock: [CLOCK_KEY, encodeClockRow(time), decodeClockRow, time],
   judged: [JUDGED_KEY, encodeJudgedRow(1_763_000_000_123), decodeJudgedRow, 1_763_000_000_123],
+  recovered: [
+    RECOVERED_KEY,
+    encodeRecoveredRow(1_763_000_000_123),
+    decodeRecoveredRow,
+    1_763_000_000_123,
+  ],
   'old manifest': [
     oldManifestKey(1_763_000_000_123, uid),
     encodeOldManifestRow(80),

@@ -95,9 +95,13 @@ export const CLUSTER_RESTORE_OPTIONS: readonly OptionSpec[] = [
 export const CLUSTER_RECOVER_OPTIONS: readonly OptionSpec[] = [
   ...ETCD_OPTIONS,
   { name: 'dry-run', help: 'make rows anew without keeping them, and say what would come out' },
+  { name: 'yes', isTyped: true, help: 'recover what is lost' },
   {
     name: 'without-missing',
-    help: 'say it as if nodes and drives that do not answer were gone for good',
+    value: 'IDS',
+    repeatable: true,
+    isTyped: true,
+    help: 'drives that are gone for good, as 3,7: what only they have is given up',
   },
   ...NODE_TLS_OPTIONS,
 ]
@@ -213,9 +217,10 @@ export interface ClusterRestoreConfig {
 /** Everything that `kintsugi cluster recover` was told. */
 export interface ClusterRecoverConfig {
   etcd: EtcdConfig
-  /** Nothing that changes anything: what lacks for that is in docs/decisions/0023-recovering-a-cluster.md. */
-  mode: 'plan' | 'rehearse'
-  withoutMissing: boolean
+  /** `plan`: only look what is lost. `rehearse`: make everything but keep nothing. */
+  mode: 'plan' | 'rehearse' | 'recover'
+  /** Ids of drives that are gone for good. */
+  withoutMissing: readonly number[]
   nodeTls?: Required<TlsFiles>
 }
 
@@ -296,10 +301,16 @@ export async function loadClusterRecoverConfig(
   const isSet = (name: string): boolean => readSwitch(name, settings[name]?.[0])
   return Object.freeze({
     etcd: readEtcd(settings, sources),
-    mode: isSet('dry-run') ? 'rehearse' : 'plan',
-    withoutMissing: isSet('without-missing'),
+    mode: isSet('dry-run') ? 'rehearse' : isSet('yes') ? 'recover' : 'plan',
+    withoutMissing: (settings['without-missing'] ?? []).map(readDriveId),
     ...(nodeTls ? { nodeTls } : {}),
   })
+}
+
+function readDriveId(text: string): number {
+  if (!/^[1-9]\d{0,9}$/.test(text))
+    throw new ConfigError(`--without-missing takes ids of drives, as 3,7, not "${text}"`)
+  return Number(text)
 }
 
 /** Throws ConfigError. */

@@ -12,6 +12,8 @@ export interface OptionSpec {
   /** May be given several times; comma-separated in the environment, an array in the file. */
   repeatable?: boolean
   fallback?: string
+  /** Neither the environment nor a file gives it: it is for one run, and somebody is to have typed it. */
+  isTyped?: true
   help: string
 }
 
@@ -70,7 +72,8 @@ function settingsFromEnvironment(
   environment: ConfigSources['environment'],
 ): Settings {
   const settings: Settings = {}
-  for (const { name, repeatable } of specs) {
+  for (const { name, repeatable, isTyped } of specs) {
+    if (isTyped) continue
     const given = environment[environmentName(name)]
     if (given !== undefined && given !== '') settings[name] = splitted([given], repeatable)
   }
@@ -99,7 +102,7 @@ async function settingsFromFile(
   const settings: Settings = {}
   for (const [name, value] of Object.entries(table)) {
     const spec = specs.find((option) => option.name === name && name !== 'config')
-    if (!spec) throw new ConfigError(`${path}: there is no option "${name}"`)
+    if (!spec || spec.isTyped) throw new ConfigError(`${path}: there is no option "${name}"`)
     settings[name] = splitted([value].flat().map(String), spec.repeatable)
   }
   return settings

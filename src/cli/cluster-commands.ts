@@ -63,7 +63,7 @@ function restoreCommand(): Command {
 function recoverCommand(): Command {
   const command = tableCommand('recover', 'cluster recover', CLUSTER_RECOVER_OPTIONS)
     .description(
-      'Says which metadata partitions lost most of their replicas, and what is left of them, while the nodes run. It changes nothing.',
+      'Says which metadata partitions lost most of their replicas, and what is left of them, while the nodes run; with --yes they are made again from that.',
     )
     .option('--json', 'answer for programs')
   command.action(async () => {

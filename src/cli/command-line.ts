@@ -4,10 +4,10 @@ import { environmentName, type OptionSpec } from '../config-settings.ts'
 import { Exit } from '../exit.ts'
 
 /** An option of a table, as the command line has it. */
-export function optionOf({ name, value, repeatable, fallback, help }: OptionSpec): Option {
+export function optionOf({ name, value, repeatable, fallback, isTyped, help }: OptionSpec): Option {
   const flags = value ? `--${name} <${value}>` : `--${name}`
   const said = fallback === undefined ? help : `${help} (default: ${fallback})`
-  const option = new Option(flags, `${said} [${environmentName(name)}]`)
+  const option = new Option(flags, isTyped ? said : `${said} [${environmentName(name)}]`)
   if (repeatable) option.argParser((text: string, before: string[] = []) => [...before, text])
   return option
 }

@@ -1,4 +1,7 @@
-// kintsugi cluster recover: which metadata partitions of a cluster lost the majority of their replicas, and what could be made again.
+// kintsugi cluster recover: which metadata partitions of a cluster lost the majority of their replicas, and what is made again of what is
+// left of them.
+
+import { sayMissing } from '../cluster/missing-drives.ts'
 import {
   type ClusterRecoverOutcome,
   type RecoveredOfCluster,
@@ -6,6 +9,7 @@ import {
 } from '../cluster/recover-cluster.ts'
 import { openForRecovery } from '../cluster/recovering.ts'
 import { loadClusterRecoverConfig } from '../config-cluster.ts'
+import { Exit } from '../exit.ts'
 import { openLog } from '../kit/log.ts'
 import { realWorld, stayAlive } from '../kit/world.ts'
 import { showTime } from './amounts.ts'
@@ -13,7 +17,7 @@ import { orExit } from './etcd-exit.ts'
 import { type CommandWords, loadConfig } from './load-config.ts'
 import { CAVEATS, showReport } from './recover.ts'
 
-/** Says what is lost and what could be made of it. Throws Exit, with code 4 when that needs nodes that do not answer. */
+/** Says what is lost, and recovers it with --yes. Throws Exit: with code 4 when drives are missing, with 1 when somebody else was quicker. */
 export async function recoverClusterCommand(words: CommandWords): Promise<void> {
   const world = realWorld()
   const config = await loadConfig(words, loadClusterRecoverConfig, world)
@@ -31,34 +35,72 @@ export async function recoverClusterCommand(words: CommandWords): Promise<void> 
     ? JSON.stringify(outcome, undefined, 2)
     : showClusterRecovery(outcome).join('\n')
   process.stdout.write(`${text}\n`)
+  refuseHalf(outcome)
 }
 
-/** What was found, in lines. */
-export function showClusterRecovery({
-  mode,
-  partitions,
-  buckets,
-}: ClusterRecoverOutcome): string[] {
+/** What was to be done and was not is no success. */
+function refuseHalf({ mode, partitions, missing }: ClusterRecoverOutcome): void {
+  if (mode === 'plan') return
+  const idsOf = (list: typeof partitions): string =>
+    list.map(({ partition }) => partition).join(', ')
+  const waiting = partitions.filter(({ way }) => way === 'waits')
+  if (waiting.length > 0)
+    throw new Exit(
+      4,
+      missing.length > 0
+        ? `partitions ${idsOf(waiting)} wait for drives ${missing.map(({ driveId }) => driveId).join(', ')}.`
+        : `partitions ${idsOf(waiting)} wait, for a node went away meanwhile: run it again.`,
+    )
+  const changed = partitions.filter(({ isDone }) => isDone === false)
+  if (changed.length > 0)
+    throw new Exit(
+      1,
+      `partitions ${idsOf(changed)} were changed by somebody else meanwhile, and nothing of this was kept: look again.`,
+    )
+}
+
+/** What was found and done, in lines. */
+export function showClusterRecovery(outcome: ClusterRecoverOutcome): string[] {
+  const { mode, partitions, missing, givenUp, buckets } = outcome
   if (partitions.length === 0)
     return [
       'Every partition of metadata has a majority of its replicas: nothing is to be recovered.',
     ]
-  const end = {
-    plan: 'Nothing was changed. --dry-run says what would come out. To carry it out is not there yet.',
-    rehearse: 'Nothing was changed: this is what would come out. To carry it out is not there yet.',
-    recover:
-      'Nodes lead by themselves what was recovered, within a minute. Then run kintsugi heal --wait.',
-  }
   const isMade = partitions.some(({ report }) => report !== undefined)
   return [
-    ...partitions.flatMap((partition) => showPartition(partition, buckets)),
-    end[mode],
+    ...partitions.flatMap((partition) => showPartition(partition, mode, buckets)),
+    ...showMissing(missing),
+    ...(givenUp.length > 0
+      ? [`Given up, with all that only they have: drives ${givenUp.join(', ')}.`]
+      : []),
+    ...showEnd(outcome),
     ...(isMade ? CAVEATS : []),
   ]
 }
 
+function showMissing(missing: ClusterRecoverOutcome['missing']): string[] {
+  if (missing.length === 0) return []
+  const ids = missing.map(({ driveId }) => driveId).join(',')
+  return [
+    'These drives can not be read, and may have replicas, dumps and shards that nothing else has:',
+    ...sayMissing(missing),
+    `Bring them back first. Where they are gone for good, and never come back, give them up by name: --without-missing ${ids}`,
+  ]
+}
+
+function showEnd({ mode, partitions }: ClusterRecoverOutcome): string[] {
+  if (mode === 'plan')
+    return ['Nothing was changed. --dry-run says what would come out, --yes does it.']
+  if (partitions.every(({ way }) => way === 'waits')) return ['Nothing was recovered.']
+  if (mode === 'rehearse') return ['Nothing was changed: this is what --yes would do.']
+  return [
+    'Nodes lead by themselves what was recovered, within a minute. Then run kintsugi heal --wait.',
+  ]
+}
+
 function showPartition(
-  { partition, way, replicas, dumpMs, report }: RecoveredOfCluster,
+  { partition, way, replicas, dumpMs, report, isDone }: RecoveredOfCluster,
+  mode: ClusterRecoverOutcome['mode'],
   buckets: ClusterRecoverOutcome['buckets'],
 ): string[] {
   const seen = replicas.map(({ replica, node, standing, end }) => {
@@ -67,16 +109,21 @@ function showPartition(
   })
   const dump = dumpMs === undefined ? 'there is no dump' : `there is a dump of ${showTime(dumpMs)}`
   const what = {
-    waits:
-      'waits for replicas that do not answer, and that may have everything: bring them back. --without-missing says that they are gone for good.',
+    waits: 'lost the majority of its replicas, and waits for drives that can not be read.',
     survivor:
-      'lost the majority of its replicas. What it has left is what the one has that goes furthest; what only the others had acknowledged is lost.',
-    rebuild: `has no replica that lives and has more than a dump; ${dump}. Rows can be made again from that and from shards.`,
+      'lost the majority of its replicas. It goes on with what the one has that goes furthest, and with what shards tell beyond that; what only the others had acknowledged and no shard tells is lost.',
+    rebuild: `has no replica that lives and has more than a dump; ${dump}. Rows are made again from that and from shards.`,
+    returned: 'has a majority of its replicas again meanwhile: it goes on with what those have.',
+  }
+  const done = {
+    true: ['  It was recovered.'],
+    false: ['  Somebody else changed it meanwhile: nothing of this was kept.'],
   }
   return [
     `Partition ${partition} ${what[way]}`,
     ...seen,
-    ...(report ? showReport(report, buckets) : []),
+    ...(report ? showReport(report, buckets, way === 'survivor' ? 'the replica' : 'the dump') : []),
+    ...(mode === 'recover' && isDone !== undefined ? done[`${isDone}`] : []),
   ]
 }
 

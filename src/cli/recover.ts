@@ -89,7 +89,11 @@ function showPartition(
 type Report = NonNullable<RecoverOutcome['partitions'][number]['report']>
 
 /** What became of a partition that was made again. */
-export function showReport(report: Report, buckets: RecoverOutcome['buckets']): string[] {
+export function showReport(
+  report: Report,
+  buckets: RecoverOutcome['buckets'],
+  source = 'the dump',
+): string[] {
   const { dumpedRows, unconfirmed, strangers } = report
   const list = (what: string, noted: typeof report.gone): string[] => {
     if (noted.length === 0) return []
@@ -100,8 +104,8 @@ export function showReport(report: Report, buckets: RecoverOutcome['buckets']): 
     return [`  ${noted.length} ${what}:`, ...names]
   }
   return [
-    `  ${dumpedRows} rows from the dump, ${unconfirmed} versions from shards alone`,
-    ...list('named by the dump, but no shard is left (deleted since, or lost)', report.gone),
+    `  ${dumpedRows} rows from ${source}, ${unconfirmed} versions from shards alone`,
+    ...list(`named by ${source}, but no shard is left (deleted since, or lost)`, report.gone),
     ...list('have too few shards to be read', report.damaged),
     ...list(
       'uploads, of which no row says that they were completed, were taken for completed with all parts that are there',

@@ -5,10 +5,10 @@ import type { ReplicaId } from '../metadata/replication/decision.ts'
 import { comparePositions } from '../metadata/replication/log-tail.ts'
 import { parseReplicaId, replicaIdOf } from '../metadata/replication/replica-id.ts'
 import type { Replica } from '../placement/coordinator.ts'
-import type { PartitionRecord } from '../placement/etcd/leadership.ts'
+import { neverLed, type PartitionRecord } from '../placement/etcd/leadership.ts'
 import type { RemoteRecovery } from '../storage-node/recovery/remote-recovery.ts'
 import type { ReplicaStanding } from '../storage-node/replicated/contract.ts'
-import { NodeUnreachable } from '../storage-node/rpc/trouble.ts'
+import { NodeFailed, NodeUnreachable } from '../storage-node/rpc/trouble.ts'
 
 /** A replica of the record. `closed` also stands for a node that does not answer. */
 export interface SeenReplica {
@@ -34,7 +34,7 @@ export interface Survivor {
 }
 
 export interface LookParts {
-  recovery: Pick<RemoteRecovery, 'standings'>
+  recovery: Pick<RemoteRecovery, 'standings' | 'fence'>
   nodeOf: (driveId: number) => string | undefined
 }
 
@@ -45,8 +45,29 @@ export async function lookAtPartition(
   parts: LookParts,
 ): Promise<LostPartition | undefined> {
   if (neverLed(record)) return undefined
-  const ids = [...new Set([...record.replicas, ...(record.previous ?? [])].map(replicaIdOf))]
-  const replicas = await askNodes(partition, ids, parts)
+  const ask = (node: string, replica: ReplicaId) =>
+    parts.recovery.standings(node, partition, [replica])
+  const lost = { partition, record, replicas: await askNodes(record, ask, parts) }
+  return isWhole(lost) ? undefined : lost
+}
+
+/**
+ * Tells the replicas of a record in which nobody leads of it, and how each stands from then on: the log of one that lives stays as it is. One that
+ * could not be told counts as one that does not answer.
+ */
+export async function fencePartition(
+  partition: number,
+  record: PartitionRecord,
+  parts: LookParts,
+): Promise<LostPartition> {
+  const { epoch } = record
+  const ask = (node: string, replica: ReplicaId) =>
+    parts.recovery.fence(node, { partition, epoch }, [replica])
+  return { partition, record, replicas: await askNodes(record, ask, parts) }
+}
+
+/** Whether it can be led as its record is. */
+export function isWhole({ record, replicas }: LostPartition): boolean {
   // One that is suspected votes and acknowledges like any other, and gets its rows anew while the partition serves.
   const living = new Set(
     replicas
@@ -54,8 +75,7 @@ export async function lookAtPartition(
       .map(({ replica }) => replica),
   )
   const sets = [record.replicas, ...(record.previous ? [record.previous] : [])]
-  const isWhole = sets.every((set) => 2 * countIn(set, living) > set.length)
-  return isWhole ? undefined : { partition, record, replicas }
+  return sets.every((set) => 2 * countIn(set, living) > set.length)
 }
 
 /** Those that may have everything, and are not here. */
@@ -63,27 +83,28 @@ export function silentOf({ replicas }: LostPartition): SeenReplica[] {
   return replicas.filter(({ standing }) => standing.kind === 'closed')
 }
 
-/** The one that lives and whose log goes furthest: it has all that any of those that live has. None whose rows are not trusted. */
-export function survivorOf({ replicas }: LostPartition): Survivor | undefined {
+/** Those that live, the one whose log goes furthest first: it has all that any of them has. None whose rows are not trusted. */
+export function survivorsOf({ replicas }: LostPartition): Survivor[] {
   const living = replicas.flatMap(({ replica, node, standing }) =>
     standing.kind === 'lives' && node !== undefined ? [{ replica, node, end: standing.end }] : [],
   )
-  return living.sort((left, right) => comparePositions(right.end, left.end))[0]
+  return living.sort((left, right) => comparePositions(right.end, left.end))
 }
 
 async function askNodes(
-  partition: number,
-  ids: readonly ReplicaId[],
-  { recovery, nodeOf }: LookParts,
+  record: PartitionRecord,
+  ask: (node: string, replica: ReplicaId) => Promise<ReplicaStanding[]>,
+  { nodeOf }: Pick<LookParts, 'nodeOf'>,
 ): Promise<SeenReplica[]> {
+  const ids = [...new Set([...record.replicas, ...(record.previous ?? [])].map(replicaIdOf))]
   const seen = ids.map(async (replica): Promise<SeenReplica> => {
     const node = nodeOf(parseReplicaId(replica)!.driveId)
     if (node === undefined) return { replica, standing: { kind: 'gone' } }
     try {
-      const [standing] = await recovery.standings(node, partition, [replica])
+      const [standing] = await ask(node, replica)
       return { replica, node, standing: standing ?? { kind: 'closed' } }
     } catch (error) {
-      if (!(error instanceof NodeUnreachable)) throw error
+      if (!(error instanceof NodeUnreachable || error instanceof NodeFailed)) throw error
       return { replica, node, standing: { kind: 'closed' } }
     }
   })
@@ -92,9 +113,4 @@ async function askNodes(
 
 function countIn(set: readonly Replica[], ids: ReadonlySet<ReplicaId>): number {
   return set.filter((replica) => ids.has(replicaIdOf(replica))).length
-}
-
-/** Its replicas are made when they are needed: there is nothing to lose. */
-function neverLed({ primary, previous, restoredFrom }: PartitionRecord): boolean {
-  return primary === undefined && previous === undefined && restoredFrom === undefined
 }

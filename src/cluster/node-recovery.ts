@@ -1,10 +1,10 @@
 // What a node has for a recovery of its cluster: replicas, dumps, and the shards on its drives.
-import { wholeShards } from '../embedded/find-blobs.ts'
 import type { ClosingStack } from '../kit/closing-stack.ts'
 import type { World } from '../kit/world.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import { type RecoveringHost, RecoveryService } from '../storage-node/recovery/recovery-service.ts'
 import type { NodeStorage } from './node-storage.ts'
+import { shardPages } from './shard-pages.ts'
 
 export interface NodeRecoveryParts {
   world: World
@@ -22,9 +22,10 @@ export function openRecoveryService(
   const service = new RecoveryService({
     ...{ world, host },
     drives: () => drives.list().filter(({ failure }) => failure === undefined),
+    openDrives: () => [...drives.storesOfDrives().keys()],
     shards: (partition, signal) => {
-      const { map } = coordinator.state
-      return wholeShards(partition, { stores: drives.storesOfDrives(), map, signal })
+      const [{ map }, stores] = [coordinator.state, drives.storesOfDrives()]
+      return shardPages(partition, { stores, map, clock: world.clock, signal })
     },
   })
   opened.defer(async () => service.close())

@@ -1,65 +1,58 @@
-// The last resort of a cluster, while its nodes run: metadata partitions that lost the majority of their replicas go on with what one that
-// lives has, or are made again from dumps and from what shards say of themselves. A partition comes back with one change of its
+// The last resort of a cluster, while its nodes run: metadata partitions that lost the majority of their replicas are made again from one
+// that lives or from dumps, and from what shards say of themselves. A partition is fenced first and comes back with one change of its
 // record, so that it can be begun again after a crash at any point (docs/decisions/0023-recovering-a-cluster.md).
 import { gatherBlobs } from '../embedded/find-blobs.ts'
 import { bucketsOf } from '../embedded/recover.ts'
 import { Exit } from '../exit.ts'
-import { asBuffer, kibibytes } from '../kit/bytes.ts'
-import type { Log } from '../kit/log.ts'
-import type { World } from '../kit/world.ts'
-import type { Row } from '../metadata/commands/decision.ts'
-import type { LogPosition } from '../metadata/log/contract.ts'
 import { rebuildRows } from '../metadata/rebuild/rebuild-rows.ts'
 import type { RebuildReport } from '../metadata/rebuild/remains.ts'
-import { RowTable } from '../metadata/rebuild/row-table.ts'
-import { reignEpoch } from '../metadata/replication/decision.ts'
-import { comparePositions } from '../metadata/replication/log-tail.ts'
-import { replicaIdOf } from '../metadata/replication/replica-id.ts'
-import { metaPartitionIds, nodeIdsOf } from '../placement/cluster-map.ts'
-import type { Coordinator, Replica } from '../placement/coordinator.ts'
-import { holdOrphans } from '../placement/coordinator-changes.ts'
-import type { PartitionRecord } from '../placement/etcd/leadership.ts'
+import { parseReplicaId } from '../metadata/replication/replica-id.ts'
+import { metaPartitionIds } from '../placement/cluster-map.ts'
+import { fence } from '../placement/etcd/leadership.ts'
 import type { PartitionRecords } from '../placement/etcd/partition-records.ts'
-import { replicaDrives } from '../placement/replica-drives.ts'
 import type { WholeShard } from '../storage-node/recovery/recovery-messages.ts'
 import type { RemoteRecovery } from '../storage-node/recovery/remote-recovery.ts'
-import type { RowsPage } from '../storage-node/replicated/contract.ts'
-import { NodeFailed, NodeUnreachable } from '../storage-node/rpc/trouble.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
 import {
+  fencePartition,
+  isWhole,
   type LostPartition,
   lookAtPartition,
-  type Survivor,
   silentOf,
-  survivorOf,
 } from './lost-partitions.ts'
+import {
+  lookAtDrives,
+  type MissingDrive,
+  missingFor,
+  refuseOthers,
+  type SeenDrives,
+  sayMissing,
+} from './missing-drives.ts'
+import { type PutInPlaceParts, putInPlace } from './put-in-place.ts'
+import { findSources, readBase, type Source, type SourceParts } from './recovery-base.ts'
 
 /** What is to be done. */
 export interface ClusterRecoverRequest {
   /** `plan`: only look what is lost. `rehearse`: make everything but keep nothing. */
   mode: 'plan' | 'rehearse' | 'recover'
-  /** What does not answer is gone for good. */
-  withoutMissing: boolean
+  /** Drives that are gone for good. One that can be read is refused. */
+  withoutMissing: readonly number[]
 }
 
-export interface ClusterRecoverParts {
-  world: Pick<World, 'clock' | 'random'>
-  log: Log
-  coordinator: Coordinator
+export interface ClusterRecoverParts extends PutInPlaceParts, SourceParts {
   records: Pick<PartitionRecords, 'get' | 'change'>
-  recovery: Pick<
-    RemoteRecovery,
-    'standings' | 'dumps' | 'readDump' | 'readReplica' | 'shards' | 'install' | 'discard'
-  >
+  recovery: PutInPlaceParts['recovery'] &
+    SourceParts['recovery'] &
+    Pick<RemoteRecovery, 'drives' | 'shards'>
 }
 
 /**
- * A partition and what becomes of it. `waits`: replicas that do not answer may have everything. `survivor`: what one that
- * lives has is all from now on. `rebuild`: none lives that has more than a dump.
+ * A partition and what becomes of it. `waits`: drives that can not be read may have everything. `survivor`: it begins with what one that lives
+ * has. `rebuild`: with a dump, or with nothing. `returned`: a majority is back meanwhile, and goes on by itself.
  */
 export interface RecoveredOfCluster {
   partition: number
-  way: 'waits' | 'survivor' | 'rebuild'
+  way: 'waits' | 'survivor' | 'rebuild' | 'returned'
   replicas: { replica: string; node?: string; standing: string; end?: number }[]
   /** When the dump was taken that a rebuild begins with; absent: there is none. */
   dumpMs?: number
@@ -72,275 +65,138 @@ export interface RecoveredOfCluster {
 export interface ClusterRecoverOutcome {
   mode: ClusterRecoverRequest['mode']
   partitions: RecoveredOfCluster[]
+  /** What can not be read and was not given up. */
+  missing: MissingDrive[]
+  /** Drives that were given up. */
+  givenUp: readonly number[]
   /** Names of buckets by id, for who reads the report. */
   buckets: Record<number, string>
 }
 
-/** Recovers what is lost. Throws Exit when it has to wait for nodes. */
+interface Run {
+  mode: ClusterRecoverRequest['mode']
+  drives: SeenDrives
+  givenUp: ReadonlySet<number>
+}
+
+/** Recovers what is lost. Throws Exit when a drive was named that is not missing, or one goes while it is read. */
 export async function recoverCluster(
-  request: ClusterRecoverRequest,
+  { mode, withoutMissing }: ClusterRecoverRequest,
   parts: ClusterRecoverParts,
 ): Promise<ClusterRecoverOutcome> {
   const state = (await parts.coordinator.refresh?.()) ?? parts.coordinator.state
+  const names = Object.values(state.buckets).map(({ id, name }) => [id, name] as const)
+  const lost = await findLost(parts)
+  const drives = await lookAtDrives(parts)
+  const all = missingFor(drives, lost)
+  refuseOthers(withoutMissing, all, parts.coordinator)
+  const givenUp = new Set(withoutMissing)
+  const missing = lost.length > 0 ? all.filter(({ driveId }) => !givenUp.has(driveId)) : []
   const partitions: RecoveredOfCluster[] = []
-  for (const partition of metaPartitionIds(state.map)) {
+  for (const one of lost) {
+    const found =
+      missing.length > 0
+        ? { way: 'waits' as const }
+        : await recoverOne(one, { mode, drives, givenUp }, parts)
+    partitions.push({ ...describe(one), ...found })
+  }
+  return { mode, partitions, missing, givenUp: [...givenUp], buckets: Object.fromEntries(names) }
+}
+
+async function findLost(parts: ClusterRecoverParts): Promise<LostPartition[]> {
+  const lost: LostPartition[] = []
+  const nodeOf = nodesOfDrives(parts.coordinator)
+  for (const partition of metaPartitionIds(parts.coordinator.state.map)) {
     const record = parts.records.get(partition)
     if (record === undefined) continue
-    const nodeOf = nodesOfDrives(parts.coordinator)
-    const lost = await lookAtPartition(partition, record, { ...parts, nodeOf })
-    if (lost !== undefined) partitions.push(await recoverOne(lost, request, parts))
+    const found = await lookAtPartition(partition, record, { ...parts, nodeOf })
+    if (found !== undefined) lost.push(found)
   }
-  const names = Object.values(state.buckets).map(({ id, name }) => [id, name] as const)
-  return { mode: request.mode, partitions, buckets: Object.fromEntries(names) }
+  return lost
 }
+
+type Found = Omit<RecoveredOfCluster, 'partition' | 'replicas'> &
+  Partial<Pick<RecoveredOfCluster, 'replicas'>>
 
 async function recoverOne(
-  lost: LostPartition,
-  request: ClusterRecoverRequest,
-  parts: ClusterRecoverParts,
-): Promise<RecoveredOfCluster> {
-  const seen = describe(lost)
-  if (silentOf(lost).length > 0 && !request.withoutMissing) return { ...seen, way: 'waits' }
-  const survivor = survivorOf(lost)
-  const nodes = await nodesToAsk(lost.partition, request, parts)
-  const isBest = survivor !== undefined && (await goesFurthest(survivor, lost, nodes, parts))
-  const found = isBest
-    ? await goOn(lost, survivor, request, parts)
-    : await rebuild(lost, nodes, request, parts)
-  return { ...seen, ...found }
-}
-
-/** Whether it has more than every dump: one that was away for long, or never had anything, has less. */
-async function goesFurthest(
-  { end }: Survivor,
-  { partition }: LostPartition,
-  nodes: readonly string[],
-  parts: ClusterRecoverParts,
-): Promise<boolean> {
-  const dump = await readNewest(partition, nodes, parts, false)
-  return dump === undefined ? end.sequence > 0 : comparePositions(end, dump.position) >= 0
-}
-
-type Found = Omit<RecoveredOfCluster, 'partition' | 'replicas'>
-
-/**
- * Under another name and in another place of the log: those that were lost may have acknowledged what this one does not have, and must never
- * take its log for the beginning of theirs.
- */
-async function goOn(
-  lost: LostPartition,
-  { node, replica, end }: Survivor,
-  { mode }: ClusterRecoverRequest,
+  seen: LostPartition,
+  run: Run,
   parts: ClusterRecoverParts,
 ): Promise<Found> {
-  const way = 'survivor'
-  if (mode !== 'recover') return { way }
-  const rows = new RowTable()
-  for await (const { changes } of parts.recovery.readReplica(node, lost.partition, replica)) {
-    for (const { key, value } of changes) {
-      if (value === undefined) rows.delete(key)
-      else rows.put(key, value)
-    }
-  }
-  return { way, isDone: await putInPlace(lost, { rows: [...rows], known: end }, parts) }
+  if (run.mode !== 'recover') return await remake(seen, run, parts)
+  const lost = await fenceOff(seen, parts)
+  if (lost === undefined) return { way: 'rebuild', isDone: false }
+  const { replicas } = describe(lost)
+  if (isWhole(lost)) return { replicas, way: 'returned' }
+  // Where one of them can not be told of the fence any more it may be led on, and have more than is found.
+  const isSilent = silentOf(lost).some(({ replica }) => {
+    return !run.givenUp.has(parseReplicaId(replica)!.driveId)
+  })
+  if (isSilent) return { replicas, way: 'waits' }
+  return { replicas, ...(await remake(lost, run, parts)) }
 }
 
-async function rebuild(
+/** Nobody leads it from now on without another change of its record. Undefined when somebody else changed that meanwhile. */
+async function fenceOff(
+  { partition, record }: LostPartition,
+  parts: ClusterRecoverParts,
+): Promise<LostPartition | undefined> {
+  const change = await parts.records.change(partition, (found) =>
+    found?.id === record.id ? fence(found) : undefined,
+  )
+  if (change.kind !== 'changed') return undefined
+  const nodeOf = nodesOfDrives(parts.coordinator)
+  return await fencePartition(partition, change.record, { ...parts, nodeOf })
+}
+
+/** The rows that the partition has from now on, unless it is only planned. */
+async function remake(
   lost: LostPartition,
-  nodes: readonly string[],
-  request: ClusterRecoverRequest,
+  { mode, drives, givenUp }: Run,
   parts: ClusterRecoverParts,
 ): Promise<Found> {
   const { partition } = lost
-  const dump = await readNewest(partition, nodes, parts, request.mode !== 'plan')
-  const way = 'rebuild'
-  const dumped = dump === undefined ? {} : { dumpMs: dump.takenMs }
-  if (request.mode === 'plan') return { way, ...dumped }
-  const { state } = parts.coordinator
+  const sources = await findSources(lost, drives.nodes, parts)
+  if (mode === 'plan') return describeSource(sources[0])
+  const base = await readBase(partition, sources, parts)
+  const found = describeSource(base)
   const { rows, report } = await rebuildRows({
-    ...(dump ? { dump } : {}),
-    blobs: await gatherBlobs(shardsOfAll(partition, nodes, parts)),
-    buckets: bucketsOf(state),
+    ...(base ? { dump: { takenMs: base.takenMs, rows: [...base.rows] } } : {}),
+    blobs: await gatherBlobs(shardsOfAll(partition, drives, parts)),
+    buckets: bucketsOf(parts.coordinator.state),
     nowMs: parts.world.clock.now(),
+    absent: givenUp,
+    hasWriters: true,
   })
-  if (request.mode !== 'recover') return { way, ...dumped, report }
-  const known = dump?.position ?? NOWHERE
-  return { way, ...dumped, report, isDone: await putInPlace(lost, { rows, known }, parts) }
+  if (mode !== 'recover') return { ...found, report }
+  const sequence = Math.max(0, ...sources.map(({ position }) => position.sequence))
+  const known = { epoch: lost.record.epoch, sequence }
+  const { open } = drives
+  return { ...found, report, isDone: await putInPlace(lost, { rows, known, open }, parts) }
 }
 
-/** Makes these rows those of the partition. False when somebody changed it meanwhile, or its replicas are back. */
-async function putInPlace(
-  lost: LostPartition,
-  { rows, known }: { rows: readonly Row[]; known: LogPosition },
-  parts: ClusterRecoverParts,
-): Promise<boolean> {
-  const { partition, record } = lost
-  await parts.coordinator.decide(holdOrphans(parts.world.clock.now()))
-  const position = positionAfter(record, known, parts.world.clock.now())
-  const replica = await install({ partition, rows, position }, parts)
-  const nodeOf = nodesOfDrives(parts.coordinator)
-  const look = lookAtPartition(partition, record, { ...parts, nodeOf })
-  const isStillLost = await look.catch(async (error) => {
-    await discard(replica, parts)
-    throw error
-  })
-  // Where nobody knows whether the record was changed, it may name the replica, which stays then.
-  const isDone = isStillLost !== undefined && (await replaceRecord(lost, replica, parts))
-  if (!isDone) await discard(replica, parts)
-  return isDone
-}
-
-/** Nobody counts on it, and nobody will: where its node does not hear of it, it is never taken for a member of the set. */
-async function discard(replica: Replica, parts: ClusterRecoverParts): Promise<void> {
-  const node = nodesOfDrives(parts.coordinator)(replica.driveId)
-  if (node === undefined) return
-  await parts.recovery.discard(node, replicaIdOf(replica)).catch((error: unknown) => {
-    parts.log.warn({ replica, node, error: String(error) }, 'a replica for nobody stays for now')
-  })
-}
-
-/** Every node may have the newest dump, and shards that nobody else has. */
-async function nodesToAsk(
-  partition: number,
-  { mode, withoutMissing }: ClusterRecoverRequest,
-  parts: ClusterRecoverParts,
-): Promise<string[]> {
-  const { drives } = parts.coordinator.state.map
-  const nodes = nodeIdsOf(drives)
-  const silent: string[] = []
-  for (const node of nodes) {
-    try {
-      await parts.recovery.standings(node, partition, [])
-    } catch (error) {
-      if (!(error instanceof NodeUnreachable)) throw error
-      silent.push(node)
-    }
-  }
-  if (silent.length > 0 && !withoutMissing && mode !== 'plan') {
-    throw new Exit(
-      4,
-      `partition ${partition} is to be made again from dumps and shards, and ${silent.join(', ')} may have some: bring ${silent.length === 1 ? 'that node' : 'those nodes'} back first, or add --without-missing.`,
-    )
-  }
-  return nodes.filter((node) => !silent.includes(node))
-}
-
-interface NewestDump {
-  takenMs: number
-  rows: Row[]
-  position: LogPosition
-}
-
-/** The newest dump that can be read to its end; without `whole` its rows are left out, and nobody looks whether they can be read. */
-async function readNewest(
-  partition: number,
-  nodes: readonly string[],
-  { recovery, log }: ClusterRecoverParts,
-  whole: boolean,
-): Promise<NewestDump | undefined> {
-  const found: { node: string; takenMs: number }[] = []
-  for (const node of nodes)
-    for (const takenMs of await recovery.dumps(node, partition)) found.push({ node, takenMs })
-  found.sort((left, right) => right.takenMs - left.takenMs)
-  for (const { node, takenMs } of found) {
-    try {
-      const rows = new RowTable()
-      let position = NOWHERE
-      for await (const page of recovery.readDump(node, partition, takenMs)) {
-        position = page.position
-        if (!whole) break
-        for (const { key, value } of page.rows) rows.put(key, value)
-      }
-      return { takenMs, rows: [...rows], position }
-    } catch (error) {
-      if (!(error instanceof NodeFailed)) throw error
-      log.warn({ partition, node, takenMs }, 'a dump is damaged: another one is taken')
-    }
-  }
-  return undefined
-}
-
-const NOWHERE: LogPosition = { epoch: 0, sequence: 0 }
-
+/** Every shard on every drive that could be read in the beginning. Throws Exit when one of them can not be any more. */
 async function* shardsOfAll(
   partition: number,
-  nodes: readonly string[],
-  { recovery }: ClusterRecoverParts,
+  { nodes, open }: SeenDrives,
+  parts: ClusterRecoverParts,
 ): AsyncGenerator<WholeShard> {
   for (const node of nodes)
-    for await (const shards of recovery.shards(node, partition)) yield* shards
+    for await (const shards of parts.recovery.shards(node, partition)) yield* shards
+  const now = await lookAtDrives(parts)
+  const left = now.missing.filter(({ driveId }) => open.has(driveId))
+  if (left.length > 0)
+    throw new Exit(
+      4,
+      `partition ${partition} is left as it is, for drives went away while they were read:\n${sayMissing(left).join('\n')}`,
+    )
 }
 
-/** A log gets fewer entries than this in a millisecond, so the clock is above what it has, whatever was lost. */
-const SEQUENCES_OF_MS = 1024
-/** Where the clock was wrong: more than anybody can have had beyond what is known. */
-const SEQUENCES_BEYOND = 2 ** 32
-
-/** Above all that a lost replica can have reached, in an epoch in which nobody ever led. */
-export function positionAfter(
-  { epoch }: Pick<PartitionRecord, 'epoch'>,
-  known: LogPosition,
-  nowMs: number,
-): LogPosition {
-  const sequence = Math.max(Math.floor(nowMs) * SEQUENCES_OF_MS, known.sequence + SEQUENCES_BEYOND)
-  return { epoch: reignEpoch(epoch + 1, 0), sequence }
-}
-
-/** On the first drive of those that are to hold the partition whose node takes it. */
-async function install(
-  { partition, rows, position }: { partition: number; rows: readonly Row[]; position: LogPosition },
-  parts: ClusterRecoverParts,
-): Promise<Replica> {
-  const { coordinator, recovery, world, log } = parts
-  const nodeOf = nodesOfDrives(parts.coordinator)
-  let trouble: unknown = new Error('no drive is there that could hold it')
-  for (const driveId of replicaDrives(coordinator.state.map, partition, [])) {
-    const node = nodeOf(driveId)
-    if (node === undefined) continue
-    const incarnation = asBuffer(world.random.bytes(8)).toString('hex')
-    const replica = replicaIdOf({ driveId, incarnation })
-    try {
-      await recovery.install(node, { replica, partition }, pagesOf(rows, position))
-      const [standing] = await recovery.standings(node, partition, [replica])
-      if (standing?.kind !== 'lives') throw new Error(`it is ${standing?.kind} there`)
-      return { driveId, incarnation }
-    } catch (error) {
-      trouble = error
-      await discard({ driveId, incarnation }, parts)
-      log.warn({ partition, node, driveId, error: String(error) }, 'rows could not be put there')
-    }
-  }
-  throw new Exit(1, `partition ${partition} could not be put on any drive: ${trouble}.`)
-}
-
-const PAGE_BYTES = kibibytes(256)
-
-function* pagesOf(rows: readonly Row[], position: LogPosition): Generator<RowsPage> {
-  let page: Row[] = []
-  let bytes = 0
-  for (const row of rows) {
-    page.push(row)
-    bytes += row.key.length + row.value.length
-    if (bytes < PAGE_BYTES) continue
-    yield { position, rows: page }
-    page = []
-    bytes = 0
-  }
-  yield { position, rows: page }
-}
-
-/** It leads by itself then. False when the record is not the one any more that was looked at. */
-async function replaceRecord(
-  { partition, record }: LostPartition,
-  replica: Replica,
-  { records }: ClusterRecoverParts,
-): Promise<boolean> {
-  const { kind } = await records.change(partition, (found) => {
-    if (found?.id !== record.id) return undefined
-    const { epoch } = found
-    return { epoch: epoch + 1, replicas: [replica], restoredFrom: epoch }
-  })
-  return kind === 'changed'
+function describeSource(
+  source: Pick<Source, 'kind' | 'takenMs'> | undefined,
+): Pick<RecoveredOfCluster, 'way' | 'dumpMs'> {
+  if (source?.kind === 'replica') return { way: 'survivor' }
+  return { way: 'rebuild', ...(source?.takenMs === undefined ? {} : { dumpMs: source.takenMs }) }
 }
 
 function describe({ partition, replicas }: LostPartition): Omit<RecoveredOfCluster, 'way'> {

@@ -26,7 +26,7 @@ t.teardown(() => clearInterval(alive))
 async function recover(
   { endpoint, world }: ShippedNodes,
   mode: ClusterRecoverRequest['mode'],
-  withoutMissing = false,
+  withoutMissing: readonly number[] = [],
 ): Promise<ClusterRecoverOutcome> {
   const etcd = { endpoints: [endpoint], prefix: '/kintsugi/' }
   const opened = await openForRecovery({ etcd }, { world, log: silentLog })
@@ -164,7 +164,9 @@ test('what one replica has is enough, and those that come back later follow', as
   await cluster.stop(third!)
   const plan = await recover(cluster, 'plan')
   t.match(plan.partitions, [{ way: 'waits' }, { way: 'waits' }], 'they may come back')
-  const done = await recover(cluster, 'recover', true)
+  const { drives } = cluster.coordinator.state.map
+  const gone = drives.flatMap(({ id, nodeId }) => (nodeId === second ? [] : [id]))
+  const done = await recover(cluster, 'recover', gone)
   t.match(done.partitions, [
     { way: 'survivor', isDone: true },
     { way: 'survivor', isDone: true },
@@ -182,6 +184,95 @@ test('what one replica has is enough, and those that come back later follow', as
     async () => replicasOf(cluster),
     (count) => count === 6,
   )
+  await readAll(t, cluster, known)
+})
+
+/** The steps that change something, in their order; a recovery is broken off in the midst of one, or right behind it. */
+const STEPS = ['fence', 'fence-told', 'install', 'record'] as const
+
+/** Carries out a recovery, which never goes on from a step: as if its process had been killed there. */
+async function breakOff(
+  { endpoint, world }: ShippedNodes,
+  at: { step: (typeof STEPS)[number]; isDone: boolean },
+): Promise<void> {
+  const etcd = { endpoints: [endpoint], prefix: '/kintsugi/' }
+  const { close, ...opened } = await openForRecovery({ etcd }, { world, log: silentLog })
+  const broken = new Promise<void>((resolve) => {
+    const never = new Promise<never>(() => {})
+    const during = async <T>(step: string, work: () => Promise<T>): Promise<T> => {
+      if (step !== at.step) return await work()
+      if (at.isDone) await work()
+      resolve()
+      return await never
+    }
+    const { records, recovery } = opened
+    let changes = 0
+    const parts: typeof opened = {
+      ...opened,
+      records: {
+        get: (partition) => records.get(partition),
+        change: async (partition, change) => {
+          changes += 1
+          const step = changes === 1 ? 'fence' : 'record'
+          return await during(step, () => records.change(partition, change))
+        },
+      },
+      recovery: {
+        standings: (...asked) => recovery.standings(...asked),
+        drives: (node) => recovery.drives(node),
+        dumps: (...asked) => recovery.dumps(...asked),
+        readDump: (...asked) => recovery.readDump(...asked),
+        readReplica: (...asked) => recovery.readReplica(...asked),
+        shards: (...asked) => recovery.shards(...asked),
+        discard: (...asked) => recovery.discard(...asked),
+        fence: (...asked) => during('fence-told', () => recovery.fence(...asked)),
+        install: (...asked) => during('install', () => recovery.install(...asked)),
+      },
+    }
+    void recoverCluster({ mode: 'recover', withoutMissing: [] }, parts)
+  })
+  await broken
+  await close()
+}
+
+test('a recovery that is broken off leaves what it found, or is done', async (t) => {
+  const { cluster, known } = await begin(t, 3)
+  const [first, second, third] = cluster.ids
+  // All three have it: what is left has no shards of its own to fall back on but those of the others.
+  await until(
+    async () => replicasOf(cluster),
+    (count) => count === 6,
+  )
+  const lose = async (ids: readonly string[]): Promise<void> => {
+    for (const id of ids) await cluster.stop(id)
+    for (const id of ids) await loseMetadata(cluster, id)
+    for (const id of ids) await cluster.start(id)
+  }
+  await lose([first!, third!])
+  for (const step of STEPS) {
+    for (const isDone of [false, true]) {
+      await breakOff(cluster, { step, isDone })
+      const { partitions } = await recover(cluster, 'plan')
+      // The first one is as lost as before until its record was changed, and never after that; the second was not begun.
+      const expected = step === 'record' && isDone ? [1] : [0, 1]
+      t.same(
+        partitions.map(({ partition }) => partition),
+        expected,
+        `${step}, ${isDone ? 'done' : 'not done'}`,
+      )
+      t.ok(partitions.every(({ way }) => way === 'survivor'))
+    }
+  }
+  const done = await recover(cluster, 'recover')
+  t.match(done.partitions, [{ partition: 1, isDone: true }])
+  await readAll(t, cluster, known)
+  await put(cluster, known, namesOf('after', 10))
+  // Replicas of recoveries that came to nothing are taken for none of the set.
+  await until(
+    async () => replicasOf(cluster),
+    (count) => count === 6,
+  )
+  await cluster.stop(second!)
   await readAll(t, cluster, known)
 })
 

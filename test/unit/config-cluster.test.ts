@@ -1,5 +1,6 @@
 // What the processes of a cluster are told; whatever is wrong is one sentence that names the option.
 import t from 'tap'
+import { optionOf } from '../../src/cli/command-line.ts'
 import {
   CLUSTER_RECOVER_OPTIONS,
   loadClusterInitConfig,
@@ -31,20 +32,29 @@ t.test('a cluster that is made', async (t) => {
   })
 })
 
-t.test('a recovery changes nothing, whatever it is told', async (t) => {
+t.test('a recovery changes nothing, and gives nothing up, unless somebody types it', async (t) => {
   const load = (options: ConfigSources['options']) =>
     loadClusterRecoverConfig(sources({ etcd: ETCD, ...options }))
   t.same(await load({}), {
     etcd: { endpoints: [ETCD], prefix: '/kintsugi/' },
     mode: 'plan',
-    withoutMissing: false,
+    withoutMissing: [],
   })
-  t.match(await load({ 'without-missing': 'true' }), { mode: 'plan', withoutMissing: true })
+  t.match(await load({ 'without-missing': ['3,7', '9'] }), {
+    mode: 'plan',
+    withoutMissing: [3, 7, 9],
+  })
+  for (const wrong of ['true', '3,x', '0', 'n1', '-1'])
+    await t.rejects(load({ 'without-missing': wrong }), ConfigError, wrong)
   t.match(await load({ 'dry-run': 'true' }), { mode: 'rehearse' })
-  const insisting = sources({ etcd: ETCD }, { KINTSUGI_YES: 'true' })
-  t.match(await loadClusterRecoverConfig(insisting), { mode: 'plan' })
-  const isThere = CLUSTER_RECOVER_OPTIONS.some(({ name }) => name === 'yes')
-  t.notOk(isThere, 'the command line refuses --yes')
+  t.match(await load({ yes: true }), { mode: 'recover' })
+  t.match(await load({ yes: true, 'dry-run': true }), { mode: 'rehearse' })
+  const environment = { KINTSUGI_YES: 'true', KINTSUGI_WITHOUT_MISSING: '3' }
+  const insisting = await loadClusterRecoverConfig(sources({ etcd: ETCD }, environment))
+  t.match(insisting, { mode: 'plan', withoutMissing: [] })
+  t.same(insisting.withoutMissing, [])
+  const [yes] = CLUSTER_RECOVER_OPTIONS.filter(({ name }) => name === 'yes')
+  t.notMatch(optionOf(yes!).description, /KINTSUGI/, 'nor is it said that the environment has it')
   await t.rejects(loadClusterRecoverConfig(sources({})), ConfigError)
 })
 

@@ -19,6 +19,10 @@ export interface WholeShard {
 export type RecoveryRequest =
   /** Answered by how it is with each of these replicas. */
   | { kind: 'standings'; partition: number; replicas: readonly ReplicaId[] }
+  /** Nobody leads the partition in this epoch. Answered as `standings`, once that holds for all replicas of it there. */
+  | { kind: 'fence'; partition: number; epoch: number; replicas: readonly ReplicaId[] }
+  /** Answered by the ids of the drives whose shards can be read. */
+  | { kind: 'drives' }
   /** Answered by the times at which the dumps of a partition were taken that are here. */
   | { kind: 'dumps'; partition: number }
   /** Answered by a page of rows of a dump, or by the end. */
@@ -42,11 +46,12 @@ export interface InstallPage {
 // Numbers are never reused.
 const KINDS = {
   ...{ standings: 1, dumps: 2, 'dump-page': 3, 'shards-page': 4, 'end-reading': 5, install: 6 },
-  ...{ 'replica-page': 7, discard: 8 },
+  ...{ 'replica-page': 7, discard: 8, fence: 9, drives: 10 },
 } as const
 const STANDINGS = ['lives', 'damaged', 'gone', 'closed', 'suspect'] as const
 
 const REPLICAS_MAX = 64
+const DRIVES_MAX = 4096
 const DUMPS_MAX = 1024
 const SHARDS_MAX = 4096
 
@@ -57,6 +62,12 @@ export function encodeRecovery(request: RecoveryRequest): Buffer {
     case 'standings':
       fields.u32(request.partition).u32(request.replicas.length)
       for (const replica of request.replicas) fields.text(replica)
+      break
+    case 'fence':
+      fields.u32(request.partition).u64(request.epoch).u32(request.replicas.length)
+      for (const replica of request.replicas) fields.text(replica)
+      break
+    case 'drives':
       break
     case 'dumps':
       fields.u32(request.partition)
@@ -98,6 +109,12 @@ function readRequest(kind: number, fields: FieldReader): RecoveryRequest {
       const partition = fields.u32()
       return { kind: 'standings', partition, replicas: many(fields, REPLICAS_MAX, readReplica) }
     }
+    case KINDS.fence: {
+      const [partition, epoch] = [fields.u32(), fields.u64()]
+      return { kind: 'fence', partition, epoch, replicas: many(fields, REPLICAS_MAX, readReplica) }
+    }
+    case KINDS.drives:
+      return { kind: 'drives' }
     case KINDS.dumps:
       return { kind: 'dumps', partition: fields.u32() }
     case KINDS['dump-page']: {
@@ -147,6 +164,17 @@ export function decodeStandings(bytes: Uint8Array): ReplicaStanding[] {
       return kind === 'lives' ? { kind, end } : { kind }
     }),
   )
+}
+
+/** Ids of drives. */
+export function encodeIds(ids: readonly number[]): Buffer {
+  const fields = new FieldWriter().u32(ids.length)
+  for (const id of ids) fields.u32(id)
+  return fields.end()
+}
+
+export function decodeIds(bytes: Uint8Array): number[] {
+  return whole(bytes, (fields) => many(fields, DRIVES_MAX, () => fields.u32()))
 }
 
 /** When dumps were taken. */

@@ -13,6 +13,7 @@ import { Inbox } from './inbox.ts'
 import {
   decodeRecovery,
   encodeChanges,
+  encodeIds,
   encodeShards,
   encodeStandings,
   encodeTimes,
@@ -22,6 +23,8 @@ import {
 
 /** What recovery needs of the replicas of a node. */
 export interface RecoveringHost {
+  /** Resolves when no replica of a partition here takes anything of a primary before this epoch any more. */
+  fence(partition: number, epoch: number): Promise<void>
   /** How it is with a replica that is to be on a drive of this node. */
   standing(id: ReplicaId, partition: number): ReplicaStanding
   /** All that a replica has that lives here: rows, and behind them its log. */
@@ -37,15 +40,16 @@ export interface RecoveryServiceParts {
   host: RecoveringHost
   /** Those that are here and work. */
   drives(): readonly DumpDrive[]
-  /** All shards of a metadata partition that are whole, on the drives of this node. */
-  shards(partition: number, signal: AbortSignal): AsyncIterable<WholeShard>
+  /** Ids of those whose shards can be read. */
+  openDrives(): readonly number[]
+  /** All shards of a metadata partition that are whole, on the drives of this node. A page comes soon, and may be empty. */
+  shards(partition: number, signal: AbortSignal): AsyncIterable<readonly WholeShard[]>
 }
 
 /** Who recovers reads one thing after the other; two may be left over from one that was broken off. */
 const READINGS_MAX = 4
 /** A page, and a large row at its end. */
 const PAGE_ROOM_BYTES = 2 * 1024 * 1024
-const SHARDS_OF_PAGE = 256
 
 /** The last resort, as nodes see it. */
 export class RecoveryService implements NodeService {
@@ -82,6 +86,13 @@ export class RecoveryService implements NodeService {
         const { replicas, partition } = request
         return encodeStandings(replicas.map((id) => host.standing(id, partition)))
       }
+      case 'fence': {
+        const { replicas, partition, epoch } = request
+        await host.fence(partition, epoch)
+        return encodeStandings(replicas.map((id) => host.standing(id, partition)))
+      }
+      case 'drives':
+        return encodeIds(this.#parts.openDrives())
       case 'dumps': {
         const dumps = await this.#dumps(request.partition)
         return encodeTimes(dumps.map(({ takenMs }) => takenMs))
@@ -94,7 +105,7 @@ export class RecoveryService implements NodeService {
       case 'shards-page': {
         await context.holdAnswer(PAGE_ROOM_BYTES)
         const name = `${context.from} ${request.reading}`
-        const open = (signal: AbortSignal) => this.#readShards(request.partition, signal)
+        const open = (signal: AbortSignal) => this.#parts.shards(request.partition, signal)
         return encodeShards(await this.#shards.page(name, request.index, open))
       }
       case 'replica-page': {
@@ -140,17 +151,6 @@ export class RecoveryService implements NodeService {
         yield { position, rows }
       }
     }
-  }
-
-  async *#readShards(partition: number, signal: AbortSignal): AsyncGenerator<WholeShard[]> {
-    let page: WholeShard[] = []
-    for await (const shard of this.#parts.shards(partition, signal)) {
-      page.push(shard)
-      if (page.length < SHARDS_OF_PAGE) continue
-      yield page
-      page = []
-    }
-    yield page
   }
 
   /** One at a time: a second one begins when the first was given up. */

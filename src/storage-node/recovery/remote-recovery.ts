@@ -9,6 +9,7 @@ import type { NodePeers } from '../rpc/peers.ts'
 import { NodeUnreachable } from '../rpc/trouble.ts'
 import {
   decodeChanges,
+  decodeIds,
   decodeShards,
   decodeStandings,
   decodeTimes,
@@ -18,7 +19,7 @@ import {
 } from './recovery-messages.ts'
 
 const ASK_MS = 15_000
-// A page of shards may have to look at many shards of other partitions before.
+// Drives that are slow, and pages that are large.
 const PAGE_MS = 60_000
 const TRIES = 3
 
@@ -40,6 +41,24 @@ export class RemoteRecovery {
   ): Promise<ReplicaStanding[]> {
     const request = { kind: 'standings', partition, replicas } as const
     return decodeStandings(await this.#ask(node, request, ASK_MS))
+  }
+
+  /**
+   * Nobody leads the partition in this epoch: resolves, with how it is with these replicas, when no replica of it there takes anything of a primary
+   * before it any more, whatever happens.
+   */
+  async fence(
+    node: string,
+    { partition, epoch }: { partition: number; epoch: number },
+    replicas: readonly ReplicaId[],
+  ): Promise<ReplicaStanding[]> {
+    const request = { kind: 'fence', partition, epoch, replicas } as const
+    return decodeStandings(await this.#ask(node, request, ASK_MS))
+  }
+
+  /** The drives of a node whose shards can be read. */
+  async drives(node: string): Promise<number[]> {
+    return decodeIds(await this.#ask(node, { kind: 'drives' }, ASK_MS))
   }
 
   /** When the dumps of a partition were taken that a node has. */
@@ -67,7 +86,7 @@ export class RemoteRecovery {
     })
   }
 
-  /** All whole shards of a partition on the drives of a node. */
+  /** All whole shards of a partition on the drives of a node. Pages may be empty. */
   async *shards(node: string, partition: number): AsyncGenerator<readonly WholeShard[]> {
     const reading = this.#draw()
     yield* this.#read<readonly WholeShard[]>(node, reading, (index) => {

@@ -1,6 +1,6 @@
 // A recovery that does not come to its end leaves no replica behind, unless a record may name it.
 import t from 'tap'
-import { recoverCluster } from '../../../src/cluster/recover-cluster.ts'
+import { type ClusterRecoverOutcome, recoverCluster } from '../../../src/cluster/recover-cluster.ts'
 import { prepareDigests } from '../../../src/digest/prepare.ts'
 import { silentLog } from '../../../src/kit/log.ts'
 import { realWorld } from '../../../src/kit/world.ts'
@@ -9,9 +9,13 @@ import { parseReplicaId } from '../../../src/metadata/replication/replica-id.ts'
 import type { MapDrive } from '../../../src/placement/cluster-map.ts'
 import type { ClusterState, Coordinator } from '../../../src/placement/coordinator.ts'
 import type { PartitionRecord } from '../../../src/placement/etcd/leadership.ts'
-import type { RecordChange } from '../../../src/placement/etcd/partition-records.ts'
+import type {
+  PartitionRecords,
+  RecordChange,
+} from '../../../src/placement/etcd/partition-records.ts'
 import { emptyClusterMap } from '../../../src/placement/first-map.ts'
 import type { ReplicaStanding, RowsPage } from '../../../src/storage-node/replicated/contract.ts'
+import { NodeUnreachable } from '../../../src/storage-node/rpc/trouble.ts'
 
 await prepareDigests()
 
@@ -21,6 +25,9 @@ const RECORD: PartitionRecord = { epoch: 5, id: 'r', primary: OLD[0]!, replicas:
 interface Told {
   installed: ReplicaId[]
   discarded: ReplicaId[]
+  /** Replicas that were told, and the epoch. */
+  fenced: [number, number][]
+  record: PartitionRecord
 }
 
 /** Carries out a recovery of one partition that lost all its replicas; `look`: how each of them stands, by how often it was asked. */
@@ -29,16 +36,32 @@ async function recover(parts: {
   mode?: 'plan'
   /** The sequence to which the only dump goes, in epoch 7. */
   dump?: number
-  change?: () => Promise<RecordChange>
+  /** What becomes of the changes of the record, in their order: of the fence first. */
+  change?: (times: number) => Promise<RecordChange>
+  /** Called before replicas are told of the fence. */
+  fence?: (driveId: number) => void
+  /** Drives that are given up. */
+  without?: number[]
+  /** Drives that are not open on their nodes, by how often those were asked. */
+  closed?: (times: number) => number[]
+  /** Nodes that do not answer. */
+  away?: string[]
   install?: () => Promise<void>
-}): Promise<Told & { isDone: boolean | undefined; way?: string | undefined; error: unknown }> {
+}): Promise<
+  Told & {
+    isDone: boolean | undefined
+    way?: string | undefined
+    error: unknown
+    missing?: number[]
+  }
+> {
   const drives = OLD.map(({ driveId: id }): MapDrive => {
     return { id, uuid: `u${id}`, weight: 1, state: 'active', nodeId: `n${id}` }
   })
   const map = { ...emptyClusterMap('42', { partitionCount: 4, metaPartitionCount: 1 }), drives }
   const state = { clusterId: 'c', epoch: 1, map, metaPartitions: [], buckets: {} } as unknown
   const coordinator = { state: state as ClusterState, decide: async () => state }
-  const told: Told = { installed: [], discarded: [] }
+  const told: Told = { installed: [], discarded: [], fenced: [], record: RECORD }
   const asked = new Map<ReplicaId, number>()
   const standing = (id: ReplicaId): ReplicaStanding => {
     if (told.installed.includes(id)) return { kind: 'lives', end: { epoch: 9, sequence: 9 } }
@@ -46,10 +69,34 @@ async function recover(parts: {
     asked.set(id, times)
     return parts.look?.(times, parseReplicaId(id)!.driveId) ?? { kind: 'gone' }
   }
-  const changed: RecordChange = { kind: 'changed', record: RECORD }
+  let changes = 0
+  let looks = 0
+  const change: PartitionRecords['change'] = async (_partition, make) => {
+    changes += 1
+    if (parts.change) return await parts.change(changes)
+    told.record = { ...make(told.record)!, id: `${changes}` }
+    return { kind: 'changed', record: told.record }
+  }
   const recovery = {
-    standings: async (_node: string, _partition: number, ids: readonly ReplicaId[]) =>
-      ids.map(standing),
+    standings: async (node: string, _partition: number, ids: readonly ReplicaId[]) => {
+      if (parts.away?.includes(node)) throw new NodeUnreachable('it is away', 'not-sent')
+      return ids.map(standing)
+    },
+    fence: async (node: string, { epoch }: { epoch: number }, ids: readonly ReplicaId[]) => {
+      if (parts.away?.includes(node)) throw new NodeUnreachable('it is away', 'not-sent')
+      for (const id of ids) {
+        const { driveId } = parseReplicaId(id)!
+        parts.fence?.(driveId)
+        told.fenced.push([driveId, epoch])
+      }
+      return ids.map(standing)
+    },
+    drives: async (node: string) => {
+      if (parts.away?.includes(node)) throw new NodeUnreachable('it is away', 'not-sent')
+      if (node === 'n1') looks += 1
+      const id = Number(node.slice(1))
+      return parts.closed?.(looks).includes(id) ? [] : [id]
+    },
     dumps: async (node: string) => (parts.dump !== undefined && node === 'n2' ? [4711] : []),
     readDump: async function* (): AsyncGenerator<RowsPage> {
       yield { position: { epoch: 7, sequence: parts.dump! }, rows: [] }
@@ -66,36 +113,51 @@ async function recover(parts: {
     },
   }
   const outcome = await recoverCluster(
-    { mode: parts.mode ?? 'recover', withoutMissing: false },
+    { mode: parts.mode ?? 'recover', withoutMissing: parts.without ?? [] },
     {
       ...{ world: realWorld(), log: silentLog, recovery },
       coordinator: coordinator as unknown as Coordinator,
-      records: { get: () => RECORD, change: parts.change ?? (async () => changed) },
+      records: { get: () => told.record, change },
     },
   ).catch((error: unknown) => error)
   if (outcome instanceof Error) return { ...told, isDone: undefined, error: outcome }
-  const { partitions } = outcome as Awaited<ReturnType<typeof recoverCluster>>
-  return { ...told, isDone: partitions[0]?.isDone, way: partitions[0]?.way, error: undefined }
+  const { partitions, missing } = outcome as ClusterRecoverOutcome
+  const { isDone, way } = partitions[0] ?? {}
+  return { ...told, isDone, way, error: undefined, missing: missing.map(({ driveId }) => driveId) }
 }
 
 t.test('the record names the new replica', async (t) => {
-  const { isDone, installed, discarded, error } = await recover({})
+  const { isDone, installed, discarded, error, fenced, record } = await recover({})
   t.equal(error, undefined)
+  t.same(fenced, [
+    [1, 6],
+    [2, 6],
+    [3, 6],
+  ])
+  t.match(record, { epoch: 7, restoredFrom: 6, replicas: [parseReplicaId(installed[0]!)!] })
+  t.notOk(record.isFenced)
   t.equal(isDone, true)
   t.equal(installed.length, 1)
   t.same(discarded, [])
 })
 
 t.test('somebody else changed the record', async (t) => {
-  const change = async (): Promise<RecordChange> => ({ kind: 'lost', found: undefined })
-  const { isDone, installed, discarded } = await recover({ change })
+  const lost: RecordChange = { kind: 'lost', found: undefined }
+  const first = await recover({ change: async () => lost })
+  t.equal(first.isDone, false)
+  t.same([first.installed, first.fenced], [[], []], 'before it was fenced')
+  const fenced = { ...RECORD, epoch: 6, id: 'f' }
+  const { isDone, installed, discarded } = await recover({
+    change: async (times) => (times === 1 ? { kind: 'changed', record: fenced } : lost),
+  })
   t.equal(isDone, false)
+  t.equal(installed.length, 1)
   t.same(discarded, installed)
 })
 
 t.test('the others are back when it is looked again', async (t) => {
   const look = (times: number): ReplicaStanding =>
-    times === 1 ? { kind: 'gone' } : { kind: 'lives', end: { epoch: 5, sequence: 3 } }
+    times <= 2 ? { kind: 'gone' } : { kind: 'lives', end: { epoch: 5, sequence: 3 } }
   const { isDone, installed, discarded } = await recover({ look })
   t.equal(isDone, false)
   t.equal(installed.length, 1)
@@ -104,7 +166,7 @@ t.test('the others are back when it is looked again', async (t) => {
 
 t.test('it can not be looked again', async (t) => {
   const look = (times: number): ReplicaStanding => {
-    if (times > 1) throw new Error('it fails')
+    if (times > 2) throw new Error('it fails')
     return { kind: 'gone' }
   }
   const { error, installed, discarded } = await recover({ look })
@@ -114,7 +176,9 @@ t.test('it can not be looked again', async (t) => {
 })
 
 t.test('nobody knows whether the record was changed', async (t) => {
-  const change = async (): Promise<RecordChange> => {
+  const fenced = { ...RECORD, epoch: 6, id: 'f' }
+  const change = async (times: number): Promise<RecordChange> => {
+    if (times === 1) return { kind: 'changed', record: fenced }
     throw new Error('etcd went away')
   }
   const { error, installed, discarded } = await recover({ change })
@@ -145,4 +209,45 @@ t.test('no drive takes it', async (t) => {
   t.match(error, { exitCode: 1, message: /no room/ })
   t.ok(installed.length > 0)
   t.same(discarded, installed, 'the answer may have been lost')
+})
+
+t.test('the others are back once they were told of the fence', async (t) => {
+  const look = (times: number): ReplicaStanding =>
+    times === 1 ? { kind: 'gone' } : { kind: 'lives', end: { epoch: 5, sequence: 3 } }
+  const { way, isDone, installed, record } = await recover({ look })
+  t.equal(way, 'returned')
+  t.equal(isDone, undefined)
+  t.same(installed, [])
+  t.match(record, { epoch: 6, isFenced: true, replicas: OLD }, 'they take the lead by themselves')
+})
+
+t.test('one that lives can not be told of the fence', async (t) => {
+  const look = (times: number, driveId: number): ReplicaStanding => {
+    if (driveId !== 3) return { kind: 'gone' }
+    return times === 1 ? { kind: 'lives', end: { epoch: 5, sequence: 3 } } : { kind: 'closed' }
+  }
+  const { way, installed } = await recover({ look })
+  t.equal(way, 'waits', 'it may be led on')
+  t.same(installed, [])
+})
+
+t.test('a drive that can not be read is waited for, unless it is named', async (t) => {
+  const closed = () => [2]
+  const waits = await recover({ closed })
+  t.match(waits, { way: 'waits', missing: [2], fenced: [], installed: [] })
+  t.match(await recover({ closed, mode: 'plan' }), { way: 'waits', missing: [2] })
+  t.match(await recover({ closed, without: [2] }), { isDone: true, missing: [] })
+  const away = ['n1', 'n2']
+  t.match(await recover({ away, without: [1] }), { way: 'waits', missing: [2], fenced: [] })
+  t.match(await recover({ away, without: [1, 2] }), { isDone: true, fenced: [[3, 6]] })
+  const other = await recover({ closed, without: [2, 3] })
+  t.match(other.error, { exitCode: 2, message: /drive 3 can be read/ })
+  t.match((await recover({ without: [9] })).error, { exitCode: 2, message: /no drive 9/ })
+})
+
+t.test('a drive goes away while it is read', async (t) => {
+  const closed = (times: number) => (times === 1 ? [] : [3])
+  const { error, installed } = await recover({ closed })
+  t.match(error, { exitCode: 4, message: /drive 3 of node n3/ })
+  t.same(installed, [])
 })

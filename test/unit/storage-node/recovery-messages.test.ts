@@ -5,11 +5,13 @@ import type { ReplicaId } from '../../../src/metadata/replication/decision.ts'
 import { Inbox } from '../../../src/storage-node/recovery/inbox.ts'
 import {
   decodeChanges,
+  decodeIds,
   decodeRecovery,
   decodeShards,
   decodeStandings,
   decodeTimes,
   encodeChanges,
+  encodeIds,
   encodeRecovery,
   encodeShards,
   encodeStandings,
@@ -29,6 +31,8 @@ t.test('requests', async (t) => {
     { kind: 'standings', partition: 3, replicas: [REPLICA, REPLICA] },
     { kind: 'standings', partition: 3, replicas: [] },
     { kind: 'discard', replica: REPLICA },
+    { kind: 'fence', partition: 3, epoch: 2 ** 36, replicas: [REPLICA] },
+    { kind: 'drives' },
     { kind: 'dumps', partition: 4 },
     { kind: 'dump-page', reading: 2 ** 47, index: 1, partition: 5, takenMs: 1_700_000_000_000 },
     { kind: 'shards-page', reading: 8, index: 2, partition: 6 },
@@ -54,6 +58,7 @@ t.test('answers', async (t) => {
     { kind: 'closed' },
   ]
   t.same(decodeStandings(encodeStandings(standings)), standings)
+  t.same(decodeIds(encodeIds([1, 4711])), [1, 4711])
   t.same(decodeTimes(encodeTimes([1, 1_700_000_000_000])), [1, 1_700_000_000_000])
   t.equal(decodeShards(encodeShards(undefined)), undefined)
   t.same(decodeShards(encodeShards([])), [])

@@ -1,7 +1,7 @@
 // Replicas of a partition that was recovered: rows that were made anew are led like any others, and lost replicas that come back
 // with more than those that were led on do not bring it in again.
 import t, { type Test } from 'tap'
-import { positionAfter } from '../../../../src/cluster/recover-cluster.ts'
+import { positionAfter } from '../../../../src/cluster/put-in-place.ts'
 import { RowTable } from '../../../../src/metadata/rebuild/row-table.ts'
 import type { ReplicaId } from '../../../../src/metadata/replication/decision.ts'
 import { reignEpoch } from '../../../../src/metadata/replication/decision.ts'
@@ -41,7 +41,8 @@ async function copyOf(t: Test, cluster: ReplicaCluster, replica: ReplicaId): Pro
   }
   await cluster.wait(read())
   t.match(host.standing(replica, P), { kind: 'lives', end: known })
-  const position = positionAfter(cluster.decisions.get(P)!, known, cluster.clock.now())
+  const fence = { epoch: cluster.decisions.get(P)!.epoch + 1 }
+  const position = positionAfter(fence, known, cluster.clock.now())
   const pages = async function* (): AsyncGenerator<RowsPage> {
     yield { position, rows: [...rows] }
   }

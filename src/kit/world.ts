@@ -42,6 +42,8 @@ export interface DiskFile {
   stat(): Promise<FileStat>
   truncate(bytes: number): Promise<void>
   close(): Promise<void>
+  /** What write() has written is durable when it resolves: see openThrough(). */
+  readonly isThrough?: true
 }
 
 /** How a file is opened: `create` fails if it exists, `write` wants it to exist. No mode truncates. */
@@ -58,6 +60,16 @@ export interface DiskSpace {
 /** Files and directories. Errors are Node's, with their `code` (ENOENT, ENOSPC, EIO …). */
 export interface Disk {
   open(path: string, mode: OpenMode, permissions?: number): Promise<DiskFile>
+  /**
+   * An existing file, to be read and written, whose every write is a write and a sync() in one. Absent where a disk can not
+   * do that.
+   */
+  openThrough?(path: string): Promise<DiskFile>
+  /**
+   * A moment in which others can bring what goes to the disk together with what is there: an operation is a trip to another
+   * thread, whatever it carries. Short where there is little to do. Absent where there are no such trips.
+   */
+  gather?(): Promise<void>
   /** The whole of a small file. */
   readFile(path: string): Promise<Uint8Array>
   /** Makes one directory; its parent must exist. */
@@ -181,9 +193,32 @@ const OPEN_FLAGS = {
   create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
 } as const
 
+// So many turns of the event loop: without work they are over in microseconds, and under load they bring what comes from
+// sockets and other drives. A turn can be long where large bodies are encoded, so it is never much more than the time of a sync.
+const GATHER_TURNS = 4
+const GATHER_MS = 4
+
+function gather(): Promise<void> {
+  const endMs = performance.now() + GATHER_MS
+  let turns = 0
+  return new Promise((resolve) => {
+    const turn = (): void => {
+      turns += 1
+      if (turns === GATHER_TURNS || performance.now() > endMs) resolve()
+      else setImmediate(turn)
+    }
+    setImmediate(turn)
+  })
+}
+
 const systemDisk: Disk = {
   open: async (path, mode, permissions = 0o644) =>
     systemFile(await files.open(path, OPEN_FLAGS[mode], permissions)),
+  openThrough: async (path) => {
+    const handle = await files.open(path, constants.O_RDWR | constants.O_DSYNC)
+    return { ...systemFile(handle), isThrough: true }
+  },
+  gather,
   readFile: (path) => files.readFile(path),
   makeDirectory: async (path) => {
     await files.mkdir(path)

@@ -1,6 +1,7 @@
 // A drive: one directory, known by its marker file and locked by one process. A drive that fails stays failed.
 // Layout: docs/formats/drive.md. Nothing here ever creates the directory of a drive again.
 import { setMaxListeners } from 'node:events'
+import { assert } from '../kit/assert.ts'
 import { DriveUnavailable } from '../kit/drive-unavailable.ts'
 import { removeIfThere, writeNewFile } from '../kit/files.ts'
 import { Semaphore } from '../kit/semaphore.ts'
@@ -177,14 +178,48 @@ export class Drive {
     await this.run(async () => {
       await file.sync().catch((error) => this.#failAndThrow(error))
       if (path !== undefined && (await this.#isAt(path, file))) return
-      const [{ links }] = await Promise.all([file.stat(), this.#checkMarker()])
-      if (links === 0) this.#failAndThrow(new Error('a file was removed while it was written'))
+      await this.#checkNamed(file)
     })
   }
 
   /** fdatasync of a file that is still to be renamed: that it was there, on this drive, shows then, and when its directory is synced. */
   async syncDraft(file: DiskFile): Promise<void> {
     await this.run(() => file.sync().catch((error) => this.#failAndThrow(error)))
+  }
+
+  /** Resolves when those who come at the same time had theirs queued as well: for who writes for many. */
+  gather(): Promise<void> {
+    return this.#world.disk.gather?.() ?? Promise.resolve()
+  }
+
+  /**
+   * Writes to a file of openThrough() that lies at `path`: as a write and syncFile(), in one call. The look goes beside it:
+   * what went away before the call is seen, and what goes during it could as well go after the answer.
+   */
+  async writeThrough(
+    file: DiskFile,
+    buffers: readonly Uint8Array[],
+    position: number,
+    path: string,
+  ): Promise<void> {
+    assert(file.isThrough === true, 'what is written is durable')
+    await this.run(async () => {
+      const [isThere] = await Promise.all([
+        this.#isAt(path, file),
+        // Whether it is the write or the sync that failed, nobody can tell: it counts as the worse of them.
+        file.write(buffers, position).catch((error) => {
+          if (saysNoSpace(error)) throw error
+          this.#failAndThrow(error)
+        }),
+      ])
+      if (!isThere) await this.#checkNamed(file)
+    })
+  }
+
+  /** Fails the drive unless the file has a name and the drive is the one that was opened. */
+  async #checkNamed(file: DiskFile): Promise<void> {
+    const [{ links }] = await Promise.all([file.stat(), this.#checkMarker()])
+    if (links === 0) this.#failAndThrow(new Error('a file was removed while it was written'))
   }
 
   /** Whether `file` is what lies at `path`, below the directory of the drive. */

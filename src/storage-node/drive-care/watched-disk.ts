@@ -8,8 +8,14 @@ export class WatchedDisk implements Disk {
   /** By directory; drives are few. */
   readonly #drives = new Map<string, DriveHealth>()
 
+  /** As the disk behind it has it. */
+  readonly openThrough?: (path: string) => Promise<DiskFile>
+  readonly gather?: () => Promise<void>
+
   constructor(disk: Disk) {
     this.#disk = disk
+    if (disk.openThrough) this.openThrough = (path) => this.#openThrough(path)
+    if (disk.gather) this.gather = () => disk.gather!()
   }
 
   /** From now on what happens below `path` is observed; files that are open already stay unseen. */
@@ -29,6 +35,12 @@ export class WatchedDisk implements Disk {
   async open(...request: Parameters<Disk['open']>): Promise<DiskFile> {
     const health = this.#healthAt(request[0])
     const file = await observe(health, 'other', () => this.#disk.open(...request))
+    return health === undefined ? file : watchedFile(file, health)
+  }
+
+  async #openThrough(path: string): Promise<DiskFile> {
+    const health = this.#healthAt(path)
+    const file = await observe(health, 'other', () => this.#disk.openThrough!(path))
     return health === undefined ? file : watchedFile(file, health)
   }
 
@@ -91,9 +103,12 @@ function observe<T>(
 }
 
 function watchedFile(file: DiskFile, health: DriveHealth): DiskFile {
+  // A write that is durable when it ends is as heavy as what makes it so.
+  const writing = file.isThrough ? 'sync' : 'write'
   return {
+    ...(file.isThrough ? { isThrough: true } : {}),
     read: (buffers, position) => health.observe('read', () => file.read(buffers, position)),
-    write: (buffers, position) => health.observe('write', () => file.write(buffers, position)),
+    write: (buffers, position) => health.observe(writing, () => file.write(buffers, position)),
     sync: () => health.observe('sync', () => file.sync()),
     stat: () => health.observe('other', () => file.stat()),
     truncate: (bytes) => health.observe('other', () => file.truncate(bytes)),

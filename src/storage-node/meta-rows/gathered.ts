@@ -89,13 +89,16 @@ export class GatheredReads {
 export class GatheredChanges {
   readonly #level: BytesLevel
   readonly #run: Run
+  readonly #gather: () => Promise<void>
   readonly #waiting: Waiting<readonly LevelChange[], void>[] = []
   #working: Promise<void> = Promise.resolve()
   #isWorking = false
 
-  constructor(level: BytesLevel, run: Run) {
+  /** `gather`: a moment in which more can come, for the next call. */
+  constructor(level: BytesLevel, run: Run, gather: () => Promise<void>) {
     this.#level = level
     this.#run = run
+    this.#gather = gather
   }
 
   /** Resolves when all of `changes` can be read. Where it throws, none of them or all are done. */
@@ -114,8 +117,8 @@ export class GatheredChanges {
 
   async #work(): Promise<void> {
     this.#isWorking = true
-    await Promise.resolve()
     while (this.#waiting.length > 0) {
+      await this.#gather()
       const group = this.#takeGroup()
       try {
         const changes = group.length === 1 ? group[0]!.asked : group.flatMap(({ asked }) => asked)

@@ -66,7 +66,7 @@ export class MetaRows {
     this.#drive = drive
     const run: Run = (operation) => drive.run(operation)
     this.#reads = new GatheredReads(level, run)
-    this.#changes = new GatheredChanges(level, run)
+    this.#changes = new GatheredChanges(level, run, () => drive.gather())
   }
 
   async get(partition: number, key: Uint8Array): Promise<RowRead> {

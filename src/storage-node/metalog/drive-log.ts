@@ -243,9 +243,8 @@ export class DriveLog {
 
   async #run(): Promise<void> {
     this.#isRunning = true
-    // Callers of the same turn of the event loop share the first group.
-    await Promise.resolve()
     while (this.#waiting.length > 0 || this.#mustLeave) {
+      await this.#drive.gather()
       try {
         if (this.#mustLeave) await this.#nextFile(0)
         else await this.#writeGroup()

@@ -51,13 +51,14 @@ export class LogFile {
       }
       await drive.syncFile(file)
       await drive.syncDirectory(place.directory)
+      const written = await writtenThrough(file, path, parts)
+      return new LogFile({ ...place, salt, path, drive, file: written })
     } catch (error) {
       await file.close()
       // What was written of it only takes space away from others.
       if (drive.failure === undefined) await drive.run(() => world.disk.remove(path))
       throw error
     }
-    return new LogFile({ ...place, salt, path, drive, file })
   }
 
   /** Bytes that hold records. */
@@ -74,8 +75,12 @@ export class LogFile {
   async append(records: readonly Uint8Array[]): Promise<void> {
     const total = records.reduce((sum, record) => sum + record.length, 0)
     assert(total <= this.free, 'records go where there is room for them')
-    await this.#drive.run(() => this.#file.write(records, this.#used))
-    await this.#drive.syncFile(this.#file, this.path)
+    if (this.#file.isThrough) {
+      await this.#drive.writeThrough(this.#file, records, this.#used, this.path)
+    } else {
+      await this.#drive.run(() => this.#file.write(records, this.#used))
+      await this.#drive.syncFile(this.#file, this.path)
+    }
     this.#used += total
   }
 
@@ -89,4 +94,17 @@ export class LogFile {
   async close(): Promise<void> {
     await this.#file.close()
   }
+}
+
+/** The file opened again so that a write and its sync are one call, where the disk has that. */
+async function writtenThrough(
+  file: DiskFile,
+  path: string,
+  { world, drive }: { world: Pick<World, 'disk'>; drive: MetaDrive },
+): Promise<DiskFile> {
+  const { disk } = world
+  if (disk.openThrough === undefined) return file
+  const through = await drive.run(() => disk.openThrough!(path))
+  await file.close()
+  return through
 }

@@ -110,9 +110,8 @@ export class Appender {
   }
 
   async #run(): Promise<void> {
-    // One turn of the loop, so that all who come at the same time share the first group.
-    await Promise.resolve()
     while (this.#queue.length > 0) {
+      await this.#drive.gather()
       const group = this.#takeGroup()
       try {
         await this.#appendGroup(group.map((waiting) => waiting.record))
@@ -170,6 +169,10 @@ export class Appender {
     const { file, bytes } = segment
     const buffers = records.map((record) => record.bytes)
     try {
+      if (file.isThrough) {
+        await this.#drive.writeThrough(file, buffers, bytes, this.#files.pathOf(segment.number))
+        return 'written'
+      }
       if ((await this.#drive.attempt(() => file.write(buffers, bytes))) === 'medium-error') {
         this.#endSegment()
         return 'medium-error'

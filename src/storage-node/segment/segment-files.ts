@@ -57,10 +57,16 @@ export class SegmentFiles {
   async create(number: number): Promise<DiskFile> {
     const path = this.pathOf(number)
     const file = await this.#drive.run(() => this.#world.disk.open(path, 'create'))
-    this.#open.set(number, { file: Promise.resolve(file), users: 1, doomed: false })
+    const entry = { file: Promise.resolve(file), users: 1, doomed: false }
+    this.#open.set(number, entry)
     await this.#drive.syncFile(file)
     await this.#drive.syncDirectory(this.directory)
-    return file
+    const { disk } = this.#world
+    if (disk.openThrough === undefined) return file
+    const through = await this.#drive.run(() => disk.openThrough!(path))
+    entry.file = Promise.resolve(through)
+    await file.close()
+    return through
   }
 
   /** The writer of segment `number` is done; its handle serves readers from now on. */

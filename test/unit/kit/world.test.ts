@@ -29,6 +29,19 @@ t.test('a sleep ends, or ends early when it is aborted', async (t) => {
   await t.rejects(late, /too late/, 'with the reason of the signal')
 })
 
+t.test('who gathers sees what comes in the turns of the event loop meanwhile', async (t) => {
+  const { disk } = realWorld()
+  let turns = 0
+  const count = (): void => {
+    turns += 1
+    next = setImmediate(count)
+  }
+  let next = setImmediate(count)
+  await disk.gather!()
+  clearImmediate(next)
+  t.ok(turns >= 1 && turns <= 8, `${turns} turns`)
+})
+
 t.test('files: many buffers in one write, reads that end with the file', async (t) => {
   const { disk } = realWorld()
   const path = join(t.testdir(), 'file')

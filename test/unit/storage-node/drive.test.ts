@@ -1,10 +1,12 @@
 // Drives: what a directory is taken for, one process at a time, no more than eight operations, no second life.
 import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { DriveUnavailable } from '../../../src/kit/drive-unavailable.ts'
-import { type Disk, realWorld } from '../../../src/kit/world.ts'
+import { type Disk, type DiskFile, realWorld } from '../../../src/kit/world.ts'
 import { Drive, DriveGone } from '../../../src/storage-node/drive.ts'
 import {
   type DriveMarker,
@@ -220,6 +222,68 @@ t.test('a file, a directory or a whole drive that is gone or replaced', async (t
     }
   }
 })
+
+t.test('what is written through is refused when its file went away before', async (t) => {
+  const acts: Record<string, (path: string) => void> = {
+    'the drive is removed': (path) => rmSync(path, { recursive: true }),
+    'the file is removed': (path) => rmSync(`${path}/seg/one`),
+    'another one takes its place': (path) => {
+      renameSync(path, `${path}-old`)
+      mkdirSync(`${path}/seg`, { recursive: true })
+      writeFileSync(`${path}/seg/one`, 'bytes')
+      writeFileSync(`${path}/format.json`, '{}')
+    },
+  }
+  for (const [name, act] of Object.entries(acts)) {
+    const { root, path, drive, file } = await openedThrough(t)
+    await drive.writeThrough(file, [Buffer.from('by'), Buffer.from('tes')], 0, path)
+    t.same(await world.disk.readFile(path), Buffer.from('bytes'))
+    act(root)
+    const late = drive.writeThrough(file, [Buffer.from('more')], 5, path)
+    await t.rejects(late, DriveUnavailable, name)
+    t.ok(drive.failure)
+    await file.close()
+    await drive.close()
+  }
+})
+
+t.test('a write through a file that was renamed on its drive is good', async (t) => {
+  const { path, drive, file } = await openedThrough(t)
+  renameSync(path, `${path}-two`)
+  await drive.writeThrough(file, [Buffer.from('bytes')], 0, path)
+  t.notOk(drive.failure)
+  await file.close()
+  await drive.close()
+})
+
+t.test('where write and sync are one any error fails the drive, but a lack of room', async (t) => {
+  for (const code of ['EIO', 'EFBIG', 'ENOSPC']) {
+    const { path, drive, file } = await openedThrough(t)
+    const write = async (): Promise<void> => {
+      throw Object.assign(new Error(code), { code })
+    }
+    const trouble = code === 'ENOSPC' ? 'full' : 'failed'
+    const written = drive.writeThrough({ ...file, write }, [Buffer.from('x')], 0, path)
+    await t.rejects(written, { name: 'DriveUnavailable', trouble })
+    t.equal(drive.failure === undefined, code === 'ENOSPC')
+    await file.close()
+    await drive.close()
+  }
+})
+
+async function openedThrough(t: Test): Promise<{
+  root: string
+  path: string
+  drive: Drive
+  file: DiskFile
+}> {
+  const root = await mkdtemp(join(t.testdir(), 'drive-'))
+  await formatDrive(world, root, marker)
+  const drive = await Drive.open(world, root, marker)
+  const path = `${root}/seg/one`
+  await (await world.disk.open(path, 'create')).close()
+  return { root, path, drive, file: await world.disk.openThrough!(path) }
+}
 
 t.test('a file that was renamed on its drive is still there', async (t) => {
   const root = t.testdir()

@@ -108,7 +108,7 @@ t.test('a drive that fails is the trouble of all, and queues have an end', async
   await t.rejects(reads.get(bytes('a')), { message: 'the drive failed' })
   await t.rejects(reads.get(bytes('a')), { message: 'the drive failed' }, 'and it goes on')
   const hanging = new StandingLevel().asLevel()
-  const slow = new GatheredChanges(hanging, run)
+  const slow = new GatheredChanges(hanging, run, async () => {})
   void slow.apply([put('first', '1')])
   await new Promise((resolve) => setImmediate(resolve))
   for (let count = 0; count < 10_000; count += 1) void slow.apply([put('k', '1')])
@@ -117,7 +117,7 @@ t.test('a drive that fails is the trouble of all, and queues have an end', async
 
 t.test('changes go together in their order, and only those of a failed call fail', async (t) => {
   const level = new StandingLevel('c')
-  const changes = new GatheredChanges(level.asLevel(), run)
+  const changes = new GatheredChanges(level.asLevel(), run, async () => {})
   const first = changes.apply([put('a', '1')])
   await new Promise((resolve) => setImmediate(resolve))
   const second = [changes.apply([put('a', '2'), put('b', '1')]), changes.apply([put('a', '3')])]

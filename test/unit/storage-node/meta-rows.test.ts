@@ -25,6 +25,8 @@ async function newDrive(test: Test): Promise<MetaDrive> {
     failure: undefined,
     run: (operation) => operation(),
     syncFile: (file) => file.sync(),
+    gather: () => Promise.resolve(),
+    writeThrough: (file, buffers, position) => file.write(buffers, position),
     syncDirectory: (directory) => world.disk.syncDirectory(directory),
     fail: () => {},
     onFailure: () => () => {},

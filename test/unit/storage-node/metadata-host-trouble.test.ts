@@ -14,14 +14,18 @@ function troubledWorld(): {
   const trouble: ReturnType<typeof troubledWorld> = { world: plain, before: async () => {} }
   const open: World['disk']['open'] = async (path, mode, permissions) => {
     if (mode === 'create') await trouble.before(path, 'create')
-    const file = await plain.disk.open(path, mode, permissions)
+    return watched(path, await plain.disk.open(path, mode, permissions))
+  }
+  const openThrough = async (path: string): Promise<DiskFile> =>
+    watched(path, await plain.disk.openThrough!(path))
+  const watched = (path: string, file: DiskFile): DiskFile => {
     const write: DiskFile['write'] = async (buffers, position) => {
       await trouble.before(path, 'write')
       await file.write(buffers, position)
     }
     return { ...file, write }
   }
-  trouble.world = { ...plain, disk: { ...plain.disk, open } }
+  trouble.world = { ...plain, disk: { ...plain.disk, open, openThrough } }
   return trouble
 }
 

@@ -1,5 +1,6 @@
 // Seals → plain bytes of a range. A flipped bit, a wrong key, a seal that is missing or of another blob: an error.
 import { createDecipheriv, type DecipherGCM } from 'node:crypto'
+import { giveBack } from '../kit/lent-bytes.ts'
 import {
   blobKey,
   boundOf,
@@ -42,6 +43,7 @@ export async function* openSeals(
       cursor.advance(cursor.left)
       opening = undefined
     }
+    giveBack(chunk)
   }
   if (opening || cursor.start <= range.last) throw new SealBroken('sealed bytes are missing')
 }

@@ -2,12 +2,15 @@
 // is not even asked where others can give the bytes.
 import type { Clock } from '../kit/world.ts'
 import type { DriveAdvice, DriveId } from '../storage-node/contract.ts'
+import { LateWatch } from './late-watch.ts'
 
 /** A read of one cell under way; true when the cell is there, checked. */
 export interface CellUnderWay {
   driveId: DriveId
   /** undefined where the drive was not asked, because it is suspect. */
   read: Promise<boolean> | undefined
+  /** It was waited for already, for as long as is usual. */
+  isLate?: boolean
 }
 
 /** How a read stands once nobody waits for it any more. */
@@ -28,9 +31,6 @@ export interface HedgeCounts {
 const BUDGET_SHARE = 0.05
 const BUDGET_MOST = 16
 
-// One reason for all: to make one with its stack for each read would cost more than the timer.
-const IN_TIME = new Error('the reads were in time')
-
 /** Nobody knows anything of the drives. */
 export const NO_ADVICE: DriveAdvice = {
   isSuspect: () => false,
@@ -42,12 +42,12 @@ export const NO_ADVICE: DriveAdvice = {
 export class Hedging {
   readonly counts: HedgeCounts = { issued: 0, won: 0, refused: 0, bypassed: 0 }
   readonly #advice: DriveAdvice
-  readonly #clock: Pick<Clock, 'sleep'>
+  readonly #watch: LateWatch
   #budget = BUDGET_MOST
 
-  constructor(advice: DriveAdvice, clock: Pick<Clock, 'sleep'>) {
+  constructor(advice: DriveAdvice, clock: Pick<Clock, 'sleep' | 'monotonicMs'>) {
     this.#advice = advice
-    this.#clock = clock
+    this.#watch = new LateWatch(clock)
   }
 
   isSuspect(driveId: DriveId): boolean {
@@ -55,31 +55,38 @@ export class Hedging {
   }
 
   /**
-   * How reads end that nobody hedges one by one: all of them good, one of them not, or before that one is later than is usual
+   * How reads end that nobody hedges one by one: all of them good, one of them undefined, or before that one is later than is usual
    * for its drive or its drive suspect. All good, they count as `slices` reads; else those count that take their place.
    */
-  async together(
-    runs: readonly { driveId: DriveId; read: Promise<boolean> }[],
+  together(
+    runs: readonly { driveId: DriveId; read: Promise<unknown> }[],
     slices: number,
   ): Promise<CellOutcome> {
-    if (runs.some(({ driveId }) => this.isSuspect(driveId))) return 'late'
-    const suspected = runs.map(({ driveId }) => this.#whenSuspect(driveId))
-    const all = Promise.all(runs.map(({ read }) => read))
-    const isLate = this.#isLate(
-      all,
-      runs.map(({ driveId }) => driveId),
-    )
-    try {
-      const isOver = isLate.then(async (late) => (late && this.#hasBudget() ? 'late' : await all))
-      isOver.catch(() => {}) // Who goes on without a suspect does not care how it ends.
-      const end = await Promise.race([isOver, ...suspected.map(({ happens }) => happens)])
-      if (end === 'late') return 'late'
-      if (!end.every((isGood) => isGood)) return 'lost'
-      this.#budget = Math.min(BUDGET_MOST, this.#budget + slices * BUDGET_SHARE)
-      return 'good'
-    } finally {
-      for (const { forget } of suspected) forget()
-    }
+    return new Promise((resolve, reject) => {
+      if (runs.some(({ driveId }) => this.isSuspect(driveId))) return resolve('late')
+      let left = runs.length
+      let isGood = true
+      const forgets = runs.map(({ driveId }) => this.#advice.onSuspect(driveId, () => end('late')))
+      const lateMs = Math.max(...runs.map(({ driveId }) => this.#advice.lateAfterMs(driveId)))
+      forgets.push(this.#watch.in(lateMs, () => this.#hasBudget() && end('late')))
+      const end = (outcome: CellOutcome): void => {
+        for (const forget of forgets) forget()
+        if (outcome === 'good')
+          this.#budget = Math.min(BUDGET_MOST, this.#budget + slices * BUDGET_SHARE)
+        resolve(outcome)
+      }
+      const fail = (error: unknown): void => {
+        for (const forget of forgets) forget()
+        reject(error)
+      }
+      for (const { read } of runs) {
+        read.then((cells) => {
+          isGood &&= cells !== undefined
+          left -= 1
+          if (left === 0) end(isGood ? 'good' : 'lost')
+        }, fail)
+      }
+    })
   }
 
   /** How the reads of one slice end, where late ones can be done without: all of them, or those that were in time. */
@@ -93,8 +100,7 @@ export class Hedging {
     const all = Promise.all(noted)
     all.catch(() => {}) // Who goes on without a late one does not care how it ends.
     this.#budget = Math.min(BUDGET_MOST, this.#budget + BUDGET_SHARE)
-    const drives = cells.map(({ driveId }) => driveId)
-    if (!(await this.#isLate(all, drives)) || !this.#takeBudget()) await all
+    if (!(await this.#isLate(all, cells)) || !this.#takeBudget()) await all
     if (isBypassed || outcomes.some((outcome) => outcome === 'late')) this.#countLate(cells)
     return [...outcomes]
   }
@@ -119,24 +125,31 @@ export class Hedging {
     this.counts.won += 1
   }
 
+  /** So many slices are made from parity because a drive was suspect. */
+  noteBypassed(slices: number): void {
+    this.counts.bypassed += slices
+  }
+
   #countLate(cells: readonly CellUnderWay[]): void {
     if (cells.some(({ driveId }) => this.isSuspect(driveId))) this.counts.bypassed += 1
     else this.counts.issued += 1
   }
 
   /** True when the reads take longer than is usual for their drives. */
-  async #isLate(all: Promise<unknown>, drives: readonly DriveId[]): Promise<boolean> {
-    const done = new AbortController()
-    const lateMs = Math.max(...drives.map((driveId) => this.#advice.lateAfterMs(driveId)))
-    const late = this.#clock.sleep(lateMs, done.signal).then(
-      () => true,
-      () => false, // They were in time.
-    )
-    try {
-      return await Promise.race([all.then(() => false), late])
-    } finally {
-      done.abort(IN_TIME)
-    }
+  #isLate(all: Promise<unknown>, cells: readonly CellUnderWay[]): Promise<boolean> {
+    const isKnown = cells.some(({ isLate }) => isLate === true)
+    const lateMs = Math.max(...cells.map(({ driveId }) => this.#advice.lateAfterMs(driveId)))
+    return new Promise((resolve, reject) => {
+      const forget = this.#watch.in(isKnown ? 0 : lateMs, () => resolve(true))
+      const ended = (): void => {
+        forget()
+        resolve(false)
+      }
+      all.then(ended, (error) => {
+        forget()
+        reject(error)
+      })
+    })
   }
 
   #takeBudget(): boolean {

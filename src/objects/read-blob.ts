@@ -2,21 +2,14 @@
 // from any k cells, and the damage is reported for repair. Nothing unchecked is ever returned.
 import { DriveUnavailable } from '../kit/drive-unavailable.ts'
 import { shardCount } from '../kit/erasure-code.ts'
-import { lendPart } from '../kit/lent-bytes.ts'
+import { giveBack } from '../kit/lent-bytes.ts'
 import { type Blob, MISSING_SLOT } from '../metadata/records.ts'
 import type { CellRead, ShardReader } from '../storage-node/contract.ts'
 import type { CellOutcome, CellUnderWay } from './hedging.ts'
 import type { ByteRange } from './object-store.ts'
+import { type OpenedShards, RunReads, type RunsRead, type RunUnderWay } from './run-reads.ts'
 import type { DamageReport, StoreParts } from './store-parts.ts'
-import {
-  type BlobLayout,
-  type CellRun,
-  cellBytesOf,
-  layoutBlob,
-  runsOf,
-  type StripeSlice,
-  sliceRange,
-} from './stripe.ts'
+import { type BlobLayout, cellBytesOf, layoutBlob, type StripeSlice, sliceRange } from './stripe.ts'
 
 /** Too few good shards are left to give the bytes. The reader breaks off; nothing wrong is sent. */
 export class TooFewShards extends Error {
@@ -41,21 +34,28 @@ export async function* readBlob(
 ): AsyncGenerator<Uint8Array> {
   const unpin = parts.pins.pin(blob.uid)
   const shards = new BlobShards(blob, parts)
-  let ahead: Promise<readonly Uint8Array[]> | undefined
+  let ahead: Promise<Uint8Array[]> | undefined
+  let current: Uint8Array[] = []
   readsUnderWay += 1
   try {
     for (const slices of together(sliceRange(shards.layout, range))) {
       signal.throwIfAborted()
-      const current = ahead
+      const before = ahead
       ahead = shards.readSlices(slices)
       // Awaited one turn later; until then a failure must not count as unhandled.
       ahead.catch(() => {})
-      if (current) yield* await current
+      if (before === undefined) continue
+      current = (await before).reverse()
+      while (current.length > 0) yield current.pop()!
     }
-    if (ahead) yield* await ahead
+    current = ((await ahead) ?? []).reverse()
+    ahead = undefined
+    while (current.length > 0) yield current.pop()!
   } finally {
     readsUnderWay -= 1
-    await Promise.allSettled([ahead])
+    // What was read for nobody.
+    const rest = await ahead?.catch(() => [])
+    for (const chunk of [...current, ...(rest ?? [])]) giveBack(chunk)
     await shards.close()
     unpin()
   }
@@ -73,12 +73,6 @@ function* together(slices: Iterable<StripeSlice>): Generator<StripeSlice[]> {
   if (group.length > 0) yield group
 }
 
-/** A run of cells under way; undefined when it gave none that are good. */
-interface RunUnderWay extends CellRun {
-  driveId: number
-  read: Promise<readonly Uint8Array[] | undefined>
-}
-
 /** A stripe of which cells are lacking. */
 interface StripeToFill {
   index: number
@@ -94,16 +88,18 @@ interface SliceFound {
 }
 
 /** The shards of one blob while it is being read: opened when first needed, given up when they fail. */
-class BlobShards {
+class BlobShards implements OpenedShards {
   readonly layout: BlobLayout
   readonly #blob: Blob
   readonly #parts: StoreParts
   readonly #opened = new Map<number, Promise<ShardReader | undefined>>()
   /** Work that nobody waits for; readers are closed behind it. */
   readonly #leftBehind: Promise<unknown>[] = []
+  readonly #runReads: RunReads
+  /** Slots that gave nothing or what was not whole. */
+  readonly lost = new Set<number>()
+  #hasRuns = true
   #isSomethingLate = false
-  /** Nothing was found to be wrong with the shards. */
-  #isHealthy = true
   /** Runs of the stripes that are read just now, of which not all are good: what is good of them is used. */
   #runs: readonly RunUnderWay[] = []
 
@@ -111,60 +107,37 @@ class BlobShards {
     this.#blob = blob
     this.#parts = parts
     this.layout = layoutBlob(blob.bytes, blob.code, blob.cellBytes)
+    this.#runReads = new RunReads(blob, this, parts)
   }
 
   /** The bytes of slices, chunk after chunk: by a run of cells from each drive, or stripe by stripe where one is not good. */
-  async readSlices(slices: readonly StripeSlice[]): Promise<readonly Uint8Array[]> {
-    const runs = this.#isHealthy ? this.#beginRuns(slices) : []
-    if (runs.length > 0 && (await this.#areGood(runs, slices.length))) {
-      return await cutRuns(slices, runs)
+  async readSlices(slices: readonly StripeSlice[]): Promise<Uint8Array[]> {
+    if (!this.#hasRuns) return await this.#readEach(slices, { runs: [], outcome: 'good' })
+    let isOver = false
+    try {
+      const read = await this.#runReads.read(slices, (work) => this.#leftBehind.push(work))
+      isOver = true
+      if (read.kind === 'whole') return read.chunks
+      return await this.#readEach(slices, read)
+    } finally {
+      if (!isOver) this.#isSomethingLate = true
     }
+  }
+
+  /** Stripe by stripe, with what is good of the runs. */
+  async #readEach(
+    slices: readonly StripeSlice[],
+    { runs, outcome }: Pick<Extract<RunsRead, { kind: 'broken' }>, 'runs' | 'outcome'>,
+  ): Promise<Uint8Array[]> {
+    if (outcome === 'late') this.#isSomethingLate = true
+    const lostBefore = this.lost.size
     this.#runs = [...this.#runs, ...runs]
     const chunks: Uint8Array[] = []
     for (const slice of slices) chunks.push(await this.#readSlice(slice))
     this.#runs = this.#runs.filter((run) => !runs.includes(run))
+    // Nothing is wrong with the shards: these readers give no runs.
+    if (outcome === 'lost' && this.lost.size === lostBefore) this.#hasRuns = false
     return chunks
-  }
-
-  async #areGood(runs: readonly RunUnderWay[], sliceCount: number): Promise<boolean> {
-    const reads = runs.map(({ driveId, read }) => ({ driveId, read: read.then(isFound) }))
-    let outcome: CellOutcome | undefined
-    try {
-      outcome = await this.#parts.hedging.together(reads, sliceCount)
-      return outcome === 'good'
-    } finally {
-      if (outcome === 'lost') this.#isHealthy = false
-      // After an error of our own the others may still hang: nobody waits for them.
-      if (outcome === 'late' || outcome === undefined) this.#isSomethingLate = true
-      if (outcome !== 'good') {
-        this.#leftBehind.push(Promise.allSettled(reads.map(({ read }) => read)))
-      }
-    }
-  }
-
-  /** Begins to read all cells of slices that follow each other; none where a drive of them is suspect, for that is not asked. */
-  #beginRuns(slices: readonly StripeSlice[]): RunUnderWay[] {
-    const runs = runsOf(slices).map((run) => ({ ...run, driveId: this.#blob.drives[run.slot]! }))
-    if (runs.some(({ driveId }) => this.#parts.hedging.isSuspect(driveId))) return []
-    return runs.map((run) => {
-      const read = this.#readRun(run)
-      read.catch(() => {}) // Awaited where it counts.
-      return { ...run, read }
-    })
-  }
-
-  /** Cells as long as they have to be, and checked; undefined for any trouble, which #readCell() meets again and tells of. */
-  async #readRun({ slot, first, count }: CellRun): Promise<readonly Uint8Array[] | undefined> {
-    const reader = await this.#open(slot)
-    try {
-      const cells = await reader?.readRun?.(first, count)
-      const isRight = (cell: Uint8Array, at: number): boolean =>
-        cell.length === cellBytesOf(this.layout, first + at)
-      return cells?.every(isRight) ? cells : undefined
-    } catch (error) {
-      if (!(error instanceof DriveUnavailable)) throw error
-      return undefined
-    }
   }
 
   /** Reads the cells of a slice straight into one buffer, in which they lie as in the object. */
@@ -295,16 +268,18 @@ class BlobShards {
   #begin(slot: number, index: number, target: Uint8Array): CellUnderWay {
     const driveId = this.#blob.drives[slot]!
     if (this.#parts.hedging.isSuspect(driveId)) return { driveId, read: undefined }
+    const run = this.#runOf(slot, index)
+    const isLate = run?.isDone === false
     const read = this.#readCell(slot, index, target)
     // Awaited where it counts; one that is late may fail when nobody does any more.
     read.catch(() => {})
-    return { driveId, read }
+    return { driveId, read, isLate }
   }
 
   /** True when `target` holds the checked cell. */
   async #readCell(slot: number, index: number, target: Uint8Array): Promise<boolean> {
     if (await this.#takeFromRun(slot, index, target)) return true
-    const reader = await this.#open(slot)
+    const reader = await this.open(slot)
     if (!reader) return false
     try {
       return this.#isGood(slot, await reader.readCell(index, target), target.length)
@@ -316,13 +291,17 @@ class BlobShards {
 
   /** True when a run had the cell, or has it by now. */
   async #takeFromRun(slot: number, index: number, target: Uint8Array): Promise<boolean> {
-    const run = this.#runs.find(
-      (one) => one.slot === slot && one.first <= index && index < one.first + one.count,
-    )
+    const run = this.#runOf(slot, index)
     const cell = (await run?.read)?.[index - run!.first]
     if (cell === undefined) return false
     target.set(cell)
     return true
+  }
+
+  #runOf(slot: number, index: number): RunUnderWay | undefined {
+    return this.#runs.find(
+      (one) => one.slot === slot && one.first <= index && index < one.first + one.count,
+    )
   }
 
   #isGood(slot: number, read: CellRead, wantedBytes: number): boolean {
@@ -331,7 +310,8 @@ class BlobShards {
     return false
   }
 
-  #open(slot: number): Promise<ShardReader | undefined> {
+  /** The reader of a shard; undefined when nothing is to be had of it. */
+  open(slot: number): Promise<ShardReader | undefined> {
     const known = this.#opened.get(slot)
     if (known) return known
     const opening = this.#openNow(slot)
@@ -340,6 +320,12 @@ class BlobShards {
   }
 
   async #openNow(slot: number): Promise<ShardReader | undefined> {
+    const reader = await this.#tryToOpen(slot)
+    if (reader === undefined) this.lost.add(slot)
+    return reader
+  }
+
+  async #tryToOpen(slot: number): Promise<ShardReader | undefined> {
     const driveId = this.#blob.drives[slot]!
     if (driveId === MISSING_SLOT) return undefined
     const { uid, part } = this.#blob
@@ -359,32 +345,13 @@ class BlobShards {
     this.#report(slot, 'failed')
   }
 
+  /** What is wrong is told of; from here on others are read in its place. */
   #report(slot: number, kind: DamageReport['kind']): void {
+    this.lost.add(slot)
     const { uid, part } = this.#blob
     const driveId = this.#blob.drives[slot]!
     this.#parts.reportDamage({ driveId, id: { uid, part, slot }, blob: this.#blob, kind })
   }
-}
-
-function isFound(cells: unknown): boolean {
-  return cells !== undefined
-}
-
-/** What slices want of their cells, in the order of the object. */
-async function cutRuns(
-  slices: readonly StripeSlice[],
-  runs: readonly RunUnderWay[],
-): Promise<Uint8Array[]> {
-  const cellsOf = new Map<number, { first: number; cells: readonly Uint8Array[] }>()
-  for (const { slot, first, read } of runs) cellsOf.set(slot, { first, cells: (await read)! })
-  return slices.flatMap(({ stripe, from, to, firstCell, lastCell }) =>
-    range(firstCell, lastCell + 1).map((slot) => {
-      const { first, cells } = cellsOf.get(slot)!
-      const cell = cells[stripe - first]!
-      const start = slot * cell.length
-      return lendPart(cell, Math.max(0, from - start), Math.min(cell.length, to - start))
-    }),
-  )
 }
 
 /** Every read ends, or is late, before one that failed is heard of. */

@@ -87,6 +87,9 @@ class FoundObject implements StoredObject {
     customerKey?: CustomerKey,
   ): AsyncIterable<Uint8Array> {
     const reader = openReader(this.version.encryption, customerKey, this.#parts)
+    const { manifest, blob } = this.version
+    // One blob is read as it is: a generator around it would cost as much again for each chunk.
+    if (!manifest && blob) return reader({ ...wholeAsPart(this.version), blob }, range, signal)
     const loadParts = (): Promise<Part[]> => this.#loadParts()
     return readParts({ loadParts, reader }, range, this.#parts, signal)
   }

@@ -83,15 +83,45 @@ export interface CellRun {
   count: number
 }
 
-/** The cells that slices of stripes in a row want, shard by shard. Only the first and the last of them may want less than all. */
-export function runsOf(slices: readonly StripeSlice[]): CellRun[] {
+/** The slots of the cells that a slice wants. */
+export function slotsOf({ firstCell, lastCell }: StripeSlice): number[] {
+  return Array.from({ length: lastCell - firstCell + 1 }, (_, at) => firstCell + at)
+}
+
+/**
+ * The cells that are read for slices of stripes in a row, shard by shard: those that they want, and where some of these are
+ * `lost` as many of the stripe as make them again. Undefined when there are not so many.
+ */
+export function runsAround(
+  slices: readonly StripeSlice[],
+  code: ErasureCode,
+  lost: ReadonlySet<number>,
+): CellRun[] | undefined {
+  const sources = lost.size === 0 ? [] : sourcesAround(code, lost)
   const runs = new Map<number, CellRun>()
-  for (const { stripe, firstCell, lastCell } of slices) {
+  const want = (slot: number, stripe: number): void => {
+    const run = runs.get(slot)
+    if (run === undefined) runs.set(slot, { slot, first: stripe, count: 1 })
+    else run.count = stripe - run.first + 1
+  }
+  for (const slice of slices) {
+    const { stripe, firstCell, lastCell } = slice
+    let isLacking = false
     for (let slot = firstCell; slot <= lastCell; slot += 1) {
-      const run = runs.get(slot)
-      if (run === undefined) runs.set(slot, { slot, first: stripe, count: 1 })
-      else run.count = stripe - run.first + 1
+      if (lost.has(slot)) isLacking = true
+      else want(slot, stripe)
     }
+    if (!isLacking) continue
+    if (sources.length < code.dataCount) return undefined
+    for (const slot of sources) want(slot, stripe)
   }
   return [...runs.values()]
+}
+
+function sourcesAround(
+  { dataCount, parityCount }: ErasureCode,
+  lost: ReadonlySet<number>,
+): number[] {
+  const slots = Array.from({ length: dataCount + parityCount }, (_, slot) => slot)
+  return slots.filter((slot) => !lost.has(slot)).slice(0, dataCount)
 }

@@ -135,15 +135,8 @@ export class Drive {
    * As run(), for one read or write of bytes that others have too. Where the medium fails at it the answer is
    * 'medium-error' and the drive goes on: disks have bad sectors. Whoever cares for drives counts such errors.
    */
-  async attempt<T>(operation: () => Promise<T>): Promise<T | 'medium-error'> {
-    return await this.run(async () => {
-      try {
-        return await operation()
-      } catch (error) {
-        if ((error as { code?: string } | undefined)?.code === MEDIUM_ERROR) return 'medium-error'
-        throw error
-      }
-    })
+  attempt<T>(operation: () => Promise<T>): Promise<T | 'medium-error'> {
+    return this.run(() => operation().catch(mediumErrorOrThrow))
   }
 
   /** With a permit, which it gives back. One promise for all of it: every request passes here many times. */
@@ -370,6 +363,11 @@ export class Drive {
   #unavailable(): DriveUnavailable {
     return new DriveUnavailable(this.id, 'failed', { cause: this.#failure ?? 'closed' })
   }
+}
+
+function mediumErrorOrThrow(error: unknown): 'medium-error' {
+  if ((error as { code?: string } | undefined)?.code === MEDIUM_ERROR) return 'medium-error'
+  throw error
 }
 
 /** Whether `error` means that the drive has no room. */

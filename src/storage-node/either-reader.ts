@@ -23,8 +23,8 @@ export class EitherReader implements ShardReader {
   }
 
   /** Adjacent cells of the first place, when they are whole there. */
-  async readRun(first: number, count: number): Promise<readonly Uint8Array[] | undefined> {
-    return await this.#first.readRun?.(first, count)
+  readRun(first: number, count: number): Promise<readonly Uint8Array[] | undefined> {
+    return this.#first.readRun?.(first, count) ?? Promise.resolve(undefined)
   }
 
   /** Reads and verifies header and tail. */

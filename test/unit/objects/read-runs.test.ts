@@ -19,7 +19,12 @@ async function storeOfRuns(bytes: Buffer, slotCount = 64) {
     signal: new AbortController().signal,
   })
   const memory = new LentMemory({ slotBytes: 4 * CELL, maxSpare: slotCount })
-  const state = { runs: 0, longest: 0, before: async (_slot: number): Promise<void> => {} }
+  const state = {
+    runs: 0,
+    cells: 0,
+    longest: 0,
+    before: async (_slot: number): Promise<void> => {},
+  }
   const open = store.node.openShard.bind(store.node)
   store.node.openShard = async (driveId, id) => {
     const opened = await open(driveId, id)
@@ -41,7 +46,11 @@ async function storeOfRuns(bytes: Buffer, slotCount = 64) {
       }
       return cells.map(({ from, to }) => slot.lend(from, to))
     }
-    return { kind: 'found', reader: { ...opened.reader, readRun } }
+    const readCell: ShardReader['readCell'] = (index, target) => {
+      state.cells += 1
+      return opened.reader.readCell(index, target)
+    }
+    return { kind: 'found', reader: { ...opened.reader, readCell, readRun } }
   }
   return { store, state }
 }
@@ -177,8 +186,35 @@ t.test('a suspect drive is not asked for a run', async (t) => {
     if (slot === 2) t.fail('it was asked')
   }
   t.ok((await readRange(store, 0, bytes.length - 1)).equals(bytes))
+  state.runs = 0
   await readRange(store, 0, 2 * CELL - 1)
   t.equal(state.runs, 2, 'others are asked for theirs')
+  const asked = await readRange(store, 2 * CELL, 3 * CELL - 1)
+  t.ok(asked.equals(bytes.subarray(2 * CELL, 3 * CELL)))
+  t.equal(state.runs, 6, 'and for what its cell is made from')
+  t.equal(state.cells, 0)
+  t.ok(store.parts.hedging.counts.bypassed > 0)
+})
+
+t.test('where drives are gone others are read in their place, by runs as well', async (t) => {
+  const bytes = seeded.bytes(6_300_000)
+  for (const gone of [[0], [1, 2], [0, 5], [3, 4]]) {
+    const { store, state } = await storeOfRuns(bytes, 12)
+    const found = await store.objects.find(store.bucket, 'k')
+    if (found.kind !== 'found') throw new Error(found.kind)
+    for (const slot of gone) store.node.failed.add(found.object.version.blob!.drives[slot]!)
+    t.ok((await readRange(store, 0, bytes.length - 1)).equals(bytes), `without ${gone}`)
+    const reads = Array.from({ length: 40 }, async () => {
+      const first = seeded.below(bytes.length)
+      const last = Math.min(bytes.length - 1, first + seeded.below(1_500_000))
+      return (await readRange(store, first, last)).equals(bytes.subarray(first, last + 1))
+    })
+    t.notOk((await Promise.all(reads)).includes(false))
+    t.equal(state.cells, 0, 'no cell is read for itself')
+    t.match(store.reports[0], { kind: 'failed' })
+    t.equal(store.node.openReaders, 0)
+    t.ok(store.parts.mendingCodec.hasPlenty, 'what mending took is free again')
+  }
 })
 
 /** Readers are closed behind the back of a read that something was late for. */

@@ -1,11 +1,15 @@
 // Stripe arithmetic against a slow twin that counts bytes one by one.
 import fc from 'fast-check'
 import t from 'tap'
+import { MatrixId } from '../../../src/kit/erasure-code.ts'
 import {
+  type CellRun,
   cellBytesOf,
   layoutBlob,
-  runsOf,
+  runsAround,
+  type StripeSlice,
   sliceRange,
+  slotsOf,
   stripeBytesOf,
 } from '../../../src/objects/stripe.ts'
 
@@ -71,17 +75,52 @@ t.test('runs have every cell that the slices of a range want, once, and no other
   const range = fc.tuple(fc.nat(9999), fc.nat(9999), fc.integer({ min: 1, max: 5 }))
   fc.assert(
     fc.property(range, ([one, other, dataCount]) => {
-      const layout = layoutBlob(10_000, { dataCount }, 512)
-      const asked = { first: Math.min(one, other), last: Math.max(one, other) }
-      const slices = [...sliceRange(layout, asked)]
-      const wanted = slices.flatMap(({ stripe, firstCell, lastCell }) =>
-        Array.from({ length: lastCell - firstCell + 1 }, (_, at) => `${firstCell + at}/${stripe}`),
+      const code = { dataCount, parityCount: 2, matrix: MatrixId.CentredVandermonde }
+      const slices = slicesOf(one, other, dataCount)
+      const wanted = slices.flatMap((slice) =>
+        slotsOf(slice).map((slot) => `${slot}/${slice.stripe}`),
       )
-      const cells = runsOf(slices).flatMap(({ slot, first, count }) =>
-        Array.from({ length: count }, (_, at) => `${slot}/${first + at}`),
-      )
-      return wanted.sort().join() === cells.sort().join()
+      const runs = runsAround(slices, code, new Set())
+      return wanted.sort().join() === cellsOf(runs!).sort().join()
     }),
   )
   t.pass()
 })
+
+t.test('where a cell is lost there are as many of its stripe as make it again', async (t) => {
+  const slots = fc.uniqueArray(fc.nat(7), { maxLength: 4 })
+  const range = fc.tuple(fc.nat(9999), fc.nat(9999), fc.integer({ min: 1, max: 5 }), slots)
+  fc.assert(
+    fc.property(range, ([one, other, dataCount, lostSlots]) => {
+      const code = { dataCount, parityCount: 2, matrix: MatrixId.CentredVandermonde }
+      const slices = slicesOf(one, other, dataCount)
+      const lost = new Set(lostSlots)
+      const left = Array.from({ length: dataCount + 2 }, (_, slot) => slot).filter(
+        (slot) => !lost.has(slot),
+      )
+      const runs = runsAround(slices, code, lost)
+      const isHurt = slices.some((slice) => slotsOf(slice).some((slot) => lost.has(slot)))
+      if (isHurt && left.length < dataCount) return runs === undefined
+      const cells = cellsOf(runs!)
+      return slices.every((slice) => {
+        const there = cells.filter((cell) => cell.endsWith(`/${slice.stripe}`))
+        const isThere = (slot: number): boolean => there.includes(`${slot}/${slice.stripe}`)
+        const wanted = slotsOf(slice)
+        const isUnasked = !cells.some((cell) => lost.has(Number(cell.split('/')[0])))
+        return isUnasked && (wanted.every(isThere) || there.length >= dataCount)
+      })
+    }),
+  )
+  t.pass()
+})
+
+function slicesOf(one: number, other: number, dataCount: number): StripeSlice[] {
+  const layout = layoutBlob(10_000, { dataCount }, 512)
+  return [...sliceRange(layout, { first: Math.min(one, other), last: Math.max(one, other) })]
+}
+
+function cellsOf(runs: readonly CellRun[]): string[] {
+  return runs.flatMap(({ slot, first, count }) =>
+    Array.from({ length: count }, (_, at) => `${slot}/${first + at}`),
+  )
+}

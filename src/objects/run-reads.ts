@@ -1,0 +1,202 @@
+// The usual way to read a blob: a run of cells from each drive by one read, in memory that is lent. Where shards are known to be
+// lost others are read in their place, and what is lacking is made from them.
+import { DriveUnavailable } from '../kit/drive-unavailable.ts'
+import { CELL_BYTES } from '../kit/erasure-code.ts'
+import { giveBack, LentMemory, lendPart } from '../kit/lent-bytes.ts'
+import { type Blob, MISSING_SLOT } from '../metadata/records.ts'
+import type { ShardReader } from '../storage-node/contract.ts'
+import type { CellOutcome } from './hedging.ts'
+import type { StoreParts } from './store-parts.ts'
+import {
+  type BlobLayout,
+  type CellRun,
+  cellBytesOf,
+  runsAround,
+  type StripeSlice,
+  slotsOf,
+} from './stripe.ts'
+
+/** A run of cells under way; undefined when it gave none that are good. */
+export interface RunUnderWay extends CellRun {
+  driveId: number
+  read: Promise<readonly Uint8Array[] | undefined>
+  /** Once it ended. */
+  cells: readonly Uint8Array[] | undefined
+  isDone: boolean
+}
+
+/** What reading by runs gave: the bytes, or the runs that were tried and why they are not enough. */
+export type RunsRead =
+  | { kind: 'whole'; chunks: Uint8Array[] }
+  | { kind: 'broken'; runs: readonly RunUnderWay[]; outcome: CellOutcome }
+
+/** The shards of a blob as they are opened. */
+export interface OpenedShards {
+  readonly layout: BlobLayout
+  open(slot: number): Promise<ShardReader | undefined>
+  /** Slots of which nothing is to be had, as far as is known. */
+  readonly lost: ReadonlySet<number>
+}
+
+/** So much of each cell of a stripe stays in the cache of the processor from the copy to the codec until it is copied from there. */
+const MENDED_AT_ONCE = 16 * 1024
+
+// Cells that were made from others, of all reads of the process together.
+const mendedCells = new LentMemory({ slotBytes: CELL_BYTES, maxSpare: 64 })
+
+/** Reads groups of stripes of one blob. */
+export class RunReads {
+  readonly #blob: Blob
+  readonly #shards: OpenedShards
+  readonly #parts: Pick<StoreParts, 'hedging' | 'mendingCodec'>
+
+  constructor(
+    blob: Blob,
+    shards: OpenedShards,
+    parts: Pick<StoreParts, 'hedging' | 'mendingCodec'>,
+  ) {
+    this.#blob = blob
+    this.#shards = shards
+    this.#parts = parts
+  }
+
+  /** The bytes of slices that follow each other, chunk after chunk. `leaveBehind` gets what nobody waits for any more. */
+  async read(
+    slices: readonly StripeSlice[],
+    leaveBehind: (work: Promise<unknown>) => void,
+  ): Promise<RunsRead> {
+    let runs: RunUnderWay[] = []
+    for (;;) {
+      const plan = this.#plan(slices)
+      if (plan === undefined) return { kind: 'broken', runs, outcome: 'lost' }
+      runs = this.#begin(plan, runs)
+      let outcome: CellOutcome | undefined
+      try {
+        outcome = await this.#parts.hedging.together(runs, slices.length)
+      } finally {
+        // After an error of our own the others may still hang: nobody waits for them.
+        if (outcome !== 'good') leaveBehind(Promise.allSettled(runs.map(({ read }) => read)))
+      }
+      if (outcome === 'good') return { kind: 'whole', chunks: await this.#cut(slices, runs) }
+      // A shard that could not be opened is done without from now on. Of one that could, each cell is looked at.
+      const isKnown = runs.every(({ slot, cells }) => cells || this.#shards.lost.has(slot))
+      if (outcome === 'late' || !isKnown) return { kind: 'broken', runs, outcome }
+    }
+  }
+
+  /** What to read; undefined when too few shards are left but those that are lost or of suspect drives. */
+  #plan(slices: readonly StripeSlice[]): CellRun[] | undefined {
+    const { drives, code } = this.#blob
+    const { lost } = this.#shards
+    const { hedging } = this.#parts
+    const without = new Set(lost)
+    let isSuspect = false
+    for (const [slot, driveId] of drives.entries()) {
+      if (driveId === MISSING_SLOT) without.add(slot)
+      else if (!lost.has(slot) && hedging.isSuspect(driveId)) {
+        without.add(slot)
+        isSuspect ||= slices.some((slice) => slot >= slice.firstCell && slot <= slice.lastCell)
+      }
+    }
+    const plan = runsAround(slices, code, without)
+    if (isSuspect && plan !== undefined) hedging.noteBypassed(slices.length)
+    return plan
+  }
+
+  /** Reads what is planned; what was read before is not read again. */
+  #begin(plan: readonly CellRun[], before: readonly RunUnderWay[]): RunUnderWay[] {
+    return plan.map((run) => {
+      const known = before.find(({ slot }) => slot === run.slot)
+      if (known?.cells && known.first === run.first && known.count >= run.count) return known
+      known?.cells?.forEach(giveBack)
+      return this.#beginRun(run)
+    })
+  }
+
+  #beginRun(run: CellRun): RunUnderWay {
+    const driveId = this.#blob.drives[run.slot]!
+    const read = this.#readRun(run)
+    const underWay: RunUnderWay = { ...run, driveId, read, cells: undefined, isDone: false }
+    underWay.read = read.then((cells) => {
+      underWay.cells = cells
+      underWay.isDone = true
+      return cells
+    })
+    underWay.read.catch(() => {}) // Awaited where it counts.
+    return underWay
+  }
+
+  /** Cells as long as they have to be, and checked; undefined for any trouble, which others meet again and tell of. */
+  async #readRun({ slot, first, count }: CellRun): Promise<readonly Uint8Array[] | undefined> {
+    const reader = await this.#shards.open(slot)
+    try {
+      const cells = await reader?.readRun?.(first, count)
+      const isRight = (cell: Uint8Array, at: number): boolean =>
+        cell.length === cellBytesOf(this.#shards.layout, first + at)
+      return cells?.every(isRight) ? cells : undefined
+    } catch (error) {
+      if (!(error instanceof DriveUnavailable)) throw error
+      return undefined
+    }
+  }
+
+  /** What slices want of the cells, in the order of the object. */
+  async #cut(slices: readonly StripeSlice[], runs: readonly RunUnderWay[]): Promise<Uint8Array[]> {
+    const chunks: Uint8Array[] = []
+    for (const slice of slices) {
+      const { stripe, from, to } = slice
+      const cells = cellsOf(stripe, runs)
+      const wanted = slotsOf(slice)
+      const lacking = wanted.filter((slot) => !cells.has(slot))
+      const mended =
+        lacking.length > 0
+          ? await this.#mend(stripe, cells, lacking)
+          : new Map<number, Uint8Array>()
+      for (const slot of wanted) {
+        const cell = cells.get(slot) ?? mended.get(slot)!
+        const start = slot * cell.length
+        const part = lendPart(cell, Math.max(0, from - start), Math.min(cell.length, to - start))
+        chunks.push(part)
+        cells.delete(slot)
+      }
+      // What was read to mend others, and more.
+      for (const cell of cells.values()) giveBack(cell)
+    }
+    return chunks
+  }
+
+  async #mend(
+    stripe: number,
+    cells: ReadonlyMap<number, Uint8Array>,
+    lacking: readonly number[],
+  ): Promise<Map<number, Uint8Array>> {
+    const { code } = this.#blob
+    const { mendingCodec } = this.#parts
+    const cellBytes = cellBytesOf(this.#shards.layout, stripe)
+    const present = [...cells.keys()]
+    const slots = new Map(lacking.map((slot) => [slot, mendedCells.take()]))
+    const memory = await mendingCodec.acquire()
+    try {
+      for (let at = 0; at < cellBytes; at += MENDED_AT_ONCE) {
+        const end = Math.min(cellBytes, at + MENDED_AT_ONCE)
+        for (const [slot, cell] of cells) memory.cells[slot]!.set(cell.subarray(at, end))
+        mendingCodec.reconstruct(code, memory, end - at, present, lacking)
+        for (const [slot, { bytes }] of slots)
+          bytes.set(memory.cells[slot]!.subarray(0, end - at), at)
+      }
+      return new Map(lacking.map((slot) => [slot, slots.get(slot)!.lend(0, cellBytes)]))
+    } finally {
+      memory.release()
+    }
+  }
+}
+
+/** The cells of a stripe, by slot. */
+function cellsOf(stripe: number, runs: readonly RunUnderWay[]): Map<number, Uint8Array> {
+  const cells = new Map<number, Uint8Array>()
+  for (const { slot, first, cells: read } of runs) {
+    const cell = read?.[stripe - first]
+    if (cell !== undefined) cells.set(slot, cell)
+  }
+  return cells
+}

@@ -29,8 +29,17 @@ export interface EmbeddedStore extends BenchStore {
 
 const DRIVES = 6
 
+export interface EmbeddedOptions {
+  withProfiler?: boolean
+  /** Other than what suits the cores. */
+  processes?: number
+}
+
 /** 4+2 on six drives. */
-export async function openEmbedded(withProfiler = false): Promise<EmbeddedStore> {
+export async function openEmbedded({
+  withProfiler = false,
+  processes,
+}: EmbeddedOptions = {}): Promise<EmbeddedStore> {
   const directory = await mkdtemp(join(tmpdir(), 'kintsugi-bench-'))
   const profiles = join(directory, 'profiles')
   await mkdir(profiles)
@@ -39,13 +48,15 @@ export async function openEmbedded(withProfiler = false): Promise<EmbeddedStore>
     KINTSUGI_LOG_LEVEL: 'error',
     // What is missing in a measurement is not made again meanwhile.
     KINTSUGI_MEND_DELAY: '86400',
+    KINTSUGI_PROCESSES: String(processes ?? 'auto'),
     ...(withProfiler ? profilerEnvironment(profiles) : {}),
   }
   let server = await startServer({ directories, environment })
   const endpoint = endpointOf(server.endpoint)
   const options = ['--port', endpoint.url.port, '--admin-port', '0']
   return {
-    ...{ name: 'embedded', endpoint, profiles, directories },
+    name: processes === undefined ? 'embedded' : `embedded, ${processes}`,
+    ...{ endpoint, profiles, directories },
     processes: new ServerProcesses(directory),
     stop: async () => {
       await server.stop()

@@ -6,6 +6,7 @@ import { LOADS, type LoadName } from '../src/load/loads.ts'
 import { type LoadResult, runLoads } from '../src/load/run-loads.ts'
 import type { BenchStore } from './bench-stores.ts'
 import { printLine, round } from './measure.ts'
+import type { Cost } from './server-processes.ts'
 
 /** One line of the result. */
 export interface LoadRow {
@@ -25,6 +26,8 @@ export interface LoadRow {
   /** Where keys are counted. */
   cpuMicrosecondsPerKey?: number
   peakMebibytes: number
+  /** At the end, what processes share counted once. */
+  sharedMebibytes: number
 }
 
 export interface LoadsOptions {
@@ -49,7 +52,9 @@ export async function benchLoads(
     const result = await measure()
     const after = store.processes.cost()
     if (profiles !== undefined) await keepProfiles(store, `${profiles}/${result.load}`)
-    rows.push(rowOf(store.name, result, after.cpuSeconds - before.cpuSeconds, after.peakMebibytes))
+    rows.push(
+      rowOf(store.name, result, { ...after, cpuSeconds: after.cpuSeconds - before.cpuSeconds }),
+    )
     printLine(describeRow(rows.at(-1)!))
     return result
   }
@@ -61,7 +66,8 @@ export async function benchLoads(
   return rows
 }
 
-function rowOf(store: string, result: LoadResult, cpuSeconds: number, peak: number): LoadRow {
+function rowOf(store: string, result: LoadResult, cost: Cost): LoadRow {
+  const { cpuSeconds, peakMebibytes, sharedMebibytes } = cost
   const { load, perSecond, seconds, requests, errors } = result
   const { unit } = LOADS[load]
   const amount = perSecond * seconds
@@ -73,7 +79,8 @@ function rowOf(store: string, result: LoadResult, cpuSeconds: number, peak: numb
     cpuMsPerRequest: round((cpuSeconds * 1000) / requests),
     ...(unit === 'bytes' ? { cpuSecondsPerGigabyte: round((cpuSeconds * 1e9) / amount) } : {}),
     ...(unit === 'keys' ? { cpuMicrosecondsPerKey: round((cpuSeconds * 1e6) / amount) } : {}),
-    peakMebibytes: Math.round(peak),
+    peakMebibytes: Math.round(peakMebibytes),
+    sharedMebibytes: Math.round(sharedMebibytes),
   }
 }
 

@@ -75,7 +75,8 @@ export function ratio(
 /** A line for each. */
 export function printRatios(rows: readonly RatioRow[]): void {
   for (const { ratio: name, atLeast, atMost, measured, note } of rows) {
-    const wanted = atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`
+    const least = atLeast === undefined ? '' : `at least ${atLeast}`
+    const wanted = atMost === undefined ? least : `at most ${atMost}`
     const isMet =
       measured !== null && measured >= (atLeast ?? 0) && measured <= (atMost ?? measured)
     const verdict = measured === null ? 'not measured' : `${measured} ${isMet ? '' : '(missed)'}`

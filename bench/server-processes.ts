@@ -6,6 +6,8 @@ export interface Cost {
   cpuSeconds: number
   /** The sum of what each had at most, which is at least what all had at once. */
   peakMebibytes: number
+  /** Now, as the kernel shares out what several processes have (PSS). */
+  sharedMebibytes: number
 }
 
 // What `getconf CLK_TCK` says on every Linux that Node runs on.
@@ -50,6 +52,7 @@ export class ServerProcesses {
     return {
       cpuSeconds: costs.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
       peakMebibytes: costs.reduce((sum, { peakMebibytes }) => sum + peakMebibytes, 0),
+      sharedMebibytes: costs.reduce((sum, { sharedMebibytes }) => sum + sharedMebibytes, 0),
     }
   }
 }
@@ -59,7 +62,12 @@ function costOf(pid: string): Cost {
   // utime and stime are the fields 14 and 15, of which the first that statOf() gives is the third.
   const ticks = Number(fields[11] ?? 0) + Number(fields[12] ?? 0)
   const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readProc(pid, 'status'))?.[1] ?? '0'
-  return { cpuSeconds: ticks / TICKS_PER_SECOND, peakMebibytes: Number(peak) / 1024 }
+  const shared = /^Pss:\s+(\d+) kB$/m.exec(readProc(pid, 'smaps_rollup'))?.[1] ?? '0'
+  return {
+    cpuSeconds: ticks / TICKS_PER_SECOND,
+    peakMebibytes: Number(peak) / 1024,
+    sharedMebibytes: Number(shared) / 1024,
+  }
 }
 
 /** State, parent and what follows: the name of the command before them may have spaces. */

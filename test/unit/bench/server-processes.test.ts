@@ -20,10 +20,13 @@ t.test('CPU and memory of a process that was started with a word, and its child'
   const [text] = (await once(child.stdout, 'data')) as [Buffer]
   const processes = new ServerProcesses(word)
   t.strictSame(processes.pids().sort(), [child.pid!, Number(text.toString())].sort())
-  const { cpuSeconds, peakMebibytes } = processes.cost()
+  const { cpuSeconds, peakMebibytes, sharedMebibytes } = processes.cost()
   t.ok(cpuSeconds >= 0.1, `${cpuSeconds} s`)
   t.ok(peakMebibytes > 10, `${peakMebibytes} MiB`)
+  t.ok(sharedMebibytes > 1 && sharedMebibytes <= peakMebibytes, `${sharedMebibytes} MiB`)
   child.stdin.write('end')
   await once(child, 'close')
-  t.strictSame(new ServerProcesses(word).cost(), { cpuSeconds: 0, peakMebibytes: 0 })
+  t.strictSame(new ServerProcesses(word).cost(), {
+    ...{ cpuSeconds: 0, peakMebibytes: 0, sharedMebibytes: 0 },
+  })
 })

@@ -1,0 +1,63 @@
+// The embedded store as two, four and eight processes beside one: what a request costs, what is served, and the memory of all.
+import type { LoadName } from '../src/load/loads.ts'
+import { type BenchStore, openEmbedded } from './bench-stores.ts'
+import { benchLoads, type LoadRow, type LoadsOptions } from './loads.bench.ts'
+import { printRatios, type RatioRow, ratio } from './ratios.bench.ts'
+
+const COUNTS = [1, 2, 4, 8] as const
+const LOADS: readonly LoadName[] = ['put-4k', 'get-4k', 'head']
+
+/** What two processes may cost beside one. */
+const CPU_AT_MOST = 1.15
+/** More processes than cores gain nothing, and may lose so much. */
+const RATE_AT_LEAST = 0.9
+const MEMORY_MEBIBYTES_MAX = 800
+
+/** Rows of all stores, and the ratios between them. `loads`: others than the small ones. */
+export async function benchProcesses(
+  options: Omit<LoadsOptions, 'profiles'>,
+): Promise<{ loads: LoadRow[]; ratios: RatioRow[] }> {
+  const loads = options.loads.length > LOADS.length ? LOADS : options.loads
+  const rows: LoadRow[] = []
+  for (const count of COUNTS) {
+    const store = await openEmbedded({ processes: count })
+    rows.push(...(await measure(store, { ...options, loads })))
+  }
+  const ratios = COUNTS.slice(1).flatMap((count) =>
+    loads.flatMap((load) => ratiosOf(rows, load, count)),
+  )
+  ratios.push(memoryOf(rows))
+  printRatios(ratios)
+  return { loads: rows, ratios }
+}
+
+async function measure(store: BenchStore, options: LoadsOptions): Promise<LoadRow[]> {
+  try {
+    return await benchLoads(store, options)
+  } finally {
+    await store.close()
+  }
+}
+
+function ratiosOf(rows: readonly LoadRow[], load: LoadName, count: number): RatioRow[] {
+  const find = (of: number): LoadRow | undefined =>
+    rows.find((row) => row.load === load && row.store === nameOf(of))
+  const [one, many] = [find(1), find(count)]
+  const pair = `${load}, ${count} processes to one`
+  const cpu = ratio(`CPU of ${pair}`, count === 2 ? { atMost: CPU_AT_MOST } : {}, [
+    many?.cpuMsPerRequest,
+    one?.cpuMsPerRequest,
+  ])
+  const rates = [many?.perSecond, one?.perSecond] as const
+  return [cpu, ratio(`rate of ${pair}`, { atLeast: RATE_AT_LEAST }, rates)]
+}
+
+function memoryOf(rows: readonly LoadRow[]): RatioRow {
+  const most = Math.max(...rows.map(({ sharedMebibytes }) => sharedMebibytes))
+  const name = `memory of up to ${COUNTS.at(-1)} processes (PSS), to ${MEMORY_MEBIBYTES_MAX} MiB`
+  return ratio(name, { atMost: 1 }, [most, MEMORY_MEBIBYTES_MAX])
+}
+
+function nameOf(count: number): string {
+  return `embedded, ${count}`
+}

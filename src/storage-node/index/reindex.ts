@@ -1,6 +1,7 @@
 // Makes the index rows of one segment from the segment itself: at start for segments that were not sealed,
 // and for all of them when the index was lost. Deleted records may come back to life so: they are garbage, never wrong.
 
+import type { ShardId } from '../contract.ts'
 import { findRecordDamage } from '../segment/record-format.ts'
 import type { SegmentFiles } from '../segment/segment-files.ts'
 import { type ScannedRecord, type ScanSource, scanRecords } from '../segment/segment-scan.ts'
@@ -18,6 +19,8 @@ export interface ReindexParts {
   files: SegmentFiles
   accounts: SegmentAccounts
   secret: bigint
+  /** Hears of every record that is found. */
+  onRecord(id: ShardId): void
 }
 
 /** What a scan found. `torn`: records of the last group that are not whole and that no row knows: never acknowledged. */
@@ -36,6 +39,7 @@ export async function reindexSegment(
 ): Promise<Reindexed> {
   const source = parts.files.source(account.number, account.bytes)
   const records = await collectRecords(source, parts.secret)
+  for (const { id } of records) parts.onRecord(id)
   const dead = await parts.index.deadOffsets(account.number)
   // Every group but the last was synced before the next one began, so only the last can be torn.
   const lastGroup = records.reduce((last, record) => Math.max(last, record.groupOffset), 0)

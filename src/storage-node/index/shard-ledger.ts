@@ -7,6 +7,7 @@ import type { AppendedRecord } from '../segment/appender.ts'
 import type { SegmentFiles } from '../segment/segment-files.ts'
 import type { IndexEntry, ShardRow } from './index-rows.ts'
 import { KeptIndex, type KeptIndexParts } from './kept-index.ts'
+import { NewShards } from './new-shards.ts'
 import { reindexSegment } from './reindex.ts'
 import { RowChanges } from './row-changes.ts'
 import {
@@ -30,6 +31,7 @@ export class ShardLedger {
   readonly accounts: SegmentAccounts = new Map()
   readonly #parts: LedgerParts
   readonly #index: KeptIndex
+  readonly #newShards = new NewShards()
   /** The highest segment number that any row names. */
   #highest = 0
 
@@ -84,12 +86,26 @@ export class ShardLedger {
   /** Enters records that became durable. A copy counts only if its original is still the live one. */
   async add(records: readonly AppendedRecord[], options: { sync: boolean }): Promise<void> {
     await this.#index.change(async (index) => {
-      const rows = await index.getMany(records.map((record) => record.id))
+      const rows = await this.#rowsBefore(index, records)
       const changes = new RowChanges()
       for (const [at, record] of records.entries()) changes.enter(record, rows[at])
       await this.#apply(index, changes, options)
       for (const record of records) this.#noteAppended(record)
     })
+  }
+
+  /** The rows that records may take the place of. */
+  async #rowsBefore(
+    index: ShardIndex,
+    records: readonly AppendedRecord[],
+  ): Promise<(ShardRow | undefined)[]> {
+    const known = records.filter(({ id }) => !this.#newShards.isNew(id))
+    // Before they are written: a change that is made again after the index was mended finds what the first try did.
+    for (const { id } of records) this.#newShards.note(id)
+    if (known.length === 0) return []
+    const found = await index.getMany(known.map(({ id }) => id))
+    const rows = new Map(known.map((record, at) => [record, found[at]]))
+    return records.map((record) => rows.get(record))
   }
 
   /** Forgets a shard; false when there was none. */
@@ -184,7 +200,8 @@ export class ShardLedger {
     for (const account of accounts.sort((left, right) => left.number - right.number)) {
       // What the appender told us of is durable. What an earlier process left may end in a torn group.
       const tailTrusted = account.state === 'open' || account.appended.length > 0
-      const parts = { index, files, secret, accounts: this.accounts }
+      const onRecord = (id: ShardId): void => this.#newShards.noteOld(id)
+      const parts = { index, files, secret, accounts: this.accounts, onRecord }
       const { records, torn } = await reindexSegment(account, parts, { tailTrusted })
       const about = { drive: drive.id, segment: account.number, records, torn }
       log.debug(about, 'a segment was scanned')
@@ -204,6 +221,7 @@ export class ShardLedger {
     for await (const entry of index.entries()) {
       const segment = segmentOf(entry)
       this.#highest = Math.max(this.#highest, segment)
+      if (entry.kind === 'shard') this.#newShards.noteOld(entry.id)
       const account = this.accounts.get(segment)
       if (account === undefined) stray.push(removalOf(entry))
       else if (entry.kind === 'sealed') sealed.set(segment, entry.records)

@@ -1,7 +1,10 @@
-// CRCs of up to 64 bits by tables, eight bytes at a step ("slicing-by-8": Kounavis and Berry, "Novel Table Lookup-Based Algorithms for
-// High-Performance CRC Generation", 2008). Each step waits for the one before, so several strands of a block are taken beside
-// each other, and joined: crc(left ++ right) = crc(left) * x^(8 * |right|) ^ crc(right).
-import { type Code, encodeModule, instruction } from '../kit/wasm-module.ts'
+// CRCs of up to 64 bits. What is long is folded first: where y = x^128 and some sum of its powers is 0 modulo the polynomial, a word
+// of 16 bytes may be added to others behind it, as the sum says, and be forgotten. What is left, some KiB, goes by tables, eight bytes at
+// a step ("slicing-by-8": Kounavis and Berry, "Novel Table Lookup-Based Algorithms for High-Performance CRC Generation", 2008). Each
+// step waits for the one before, so several strands of a block are taken beside each other, and joined:
+// crc(left ++ right) = crc(left) * x^(8 * |right|) ^ crc(right).
+import { roundUp } from '../kit/bytes.ts'
+import { type Code, encodeModule, instruction, type WasmFunction } from '../kit/wasm-module.ts'
 import { type WasmMemory, webAssembly } from '../kit/webassembly.ts'
 
 /** Where the kernels find what they work on. */
@@ -22,27 +25,53 @@ export const CRC_WORD_BYTES = 8
 /** Takes the bytes from `from` to `to` into the state; there is one block or word of them at least. */
 export type CrcRun = (from: number, to: number) => void
 
-/** The two kernels of a CRC, and its tables. */
+/** Folding takes a multiple of this. */
+export const FOLD_UNIT_BYTES = 64
+
+/** The kernels of a CRC, and its tables. */
 export interface CrcKernels {
   blocks: CrcRun
   words: CrcRun
+  /**
+   * Changes the bytes from `from` to `to`, whole units and more than are left, so that the CRC of the last `leftBytes` of them is that of
+   * all. As many zeros lie before them. Absent where the processor can not.
+   */
+  fold: CrcRun | undefined
+  leftBytes: number
   /** What a single byte becomes: of the first table of steps. */
   byteTable: BigUint64Array
 }
+
+const FOLD_WORD_BYTES = 16
 
 const TABLE_BYTES = 256 * 8
 const STEP_TABLES = 0
 const JOIN_TABLES = 8 * TABLE_BYTES
 
-/** `polynomial`: with its bits reversed and without the highest term. Memory below CRC_CONTROL_BYTES is the kernels' own. */
-export function compileCrc(memory: WasmMemory, polynomial: bigint): CrcKernels {
+/** What tells CRCs from each other. */
+export interface CrcParameters {
+  /** With its bits reversed and without the highest term. */
+  polynomial: bigint
+  /** How many words of 16 bytes further a word may be added instead: all of them together, rising. */
+  shifts: readonly number[]
+}
+
+/** Bytes that folding leaves. */
+export function foldedBytes(shifts: readonly number[]): number {
+  return roundUp(shifts.at(-1)! * FOLD_WORD_BYTES, FOLD_UNIT_BYTES)
+}
+
+/** Memory below CRC_CONTROL_BYTES is the kernels' own. */
+export function compileCrc(memory: WasmMemory, { polynomial, shifts }: CrcParameters): CrcKernels {
   const tables = new BigUint64Array(memory.buffer, 0, CRC_STATE / 8)
   const step = tables.subarray(0, 8 * 256)
   fillStepTables(step, polynomial)
   fillJoinTables(tables.subarray(8 * 256), step)
   return {
-    blocks: compile(memory, STRANDS, STRAND_BYTES),
-    words: compile(memory, 1, CRC_WORD_BYTES),
+    blocks: compileTables(memory, STRANDS, STRAND_BYTES),
+    words: compileTables(memory, 1, CRC_WORD_BYTES),
+    fold: compileFold(memory, shifts),
+    leftBytes: foldedBytes(shifts),
     byteTable: step.subarray(0, 256),
   }
 }
@@ -79,6 +108,7 @@ function withZeroByte(step: BigUint64Array, state: bigint): bigint {
 const { localGet, localSet, localTee, i32Const, i32Add, i32And, i32LessUnsigned } = instruction
 const { i32ShiftLeft, i32ShiftRightUnsigned, i32WrapI64, repeatWhile } = instruction
 const { i64Const, i64Load, i64Store, i64Xor, i64ShiftRightUnsigned } = instruction
+const { i32Subtract, v128Load, v128Store, v128Xor } = instruction
 
 // Locals: the two parameters, the end of a strand, then low and high half of the word of each strand, then the states.
 const AT = 0
@@ -86,12 +116,23 @@ const TO = 1
 const STRAND_END = 2
 const HALVES = 3
 
-function compile(memory: WasmMemory, strands: number, strandBytes: number): CrcRun {
+function compileTables(memory: WasmMemory, strands: number, strandBytes: number): CrcRun {
   const i32Locals = 1 + 2 * strands
   const body = emitBody(strands, strandBytes)
-  const module = new webAssembly.Module(
-    encodeModule([{ i32Locals, i64Locals: strands, v128Locals: 0, body }]),
-  )
+  return compile(memory, { i32Locals, i64Locals: strands, v128Locals: 0, body })
+}
+
+/** undefined where SIMD is missing: tables do all of it then. */
+function compileFold(memory: WasmMemory, shifts: readonly number[]): CrcRun | undefined {
+  try {
+    return compile(memory, { i32Locals: 2, v128Locals: 0, body: emitFold(shifts) })
+  } catch {
+    return undefined
+  }
+}
+
+function compile(memory: WasmMemory, function_: WasmFunction): CrcRun {
+  const module = new webAssembly.Module(encodeModule([function_]))
   const { exports } = new webAssembly.Instance(module, { env: { memory } })
   return exports.run as CrcRun
 }
@@ -149,4 +190,39 @@ function lookUp(strand: number, tableOf: (byte: number) => number): Code {
     ...[...i32Const(0xff << 3), ...i32And, ...i64Load(tableOf(byte))],
     ...(byte === 0 ? [] : i64Xor),
   ])
+}
+
+/** Every word takes what those before it give it; then the last ones, which stay, take it from those that do not. */
+function emitFold(shifts: readonly number[]): Code {
+  const [POINTER, END] = [2, 3]
+  const behind = shifts.at(-1)! * FOLD_WORD_BYTES
+  // AT is so far behind that no offset is negative.
+  const sum = (base: number, at: number, taken: readonly number[]): Code => [
+    ...[...localGet(base), ...localGet(base), ...v128Load(at)],
+    ...taken.flatMap((shift) => [
+      ...[...localGet(base), ...v128Load(at - shift * FOLD_WORD_BYTES), ...v128Xor],
+    ]),
+    ...v128Store(at),
+  ]
+  const unit = [0, 16, 32, 48].flatMap((offset) => sum(AT, behind + offset, shifts))
+  const next = [...localGet(AT), ...i32Const(FOLD_UNIT_BYTES), ...i32Add, ...localTee(AT)]
+  const left = shifts.flatMap((shift) => [
+    ...[...localGet(AT), ...localTee(POINTER)],
+    ...[...i32Const(shift * FOLD_WORD_BYTES), ...i32Add, ...localSet(END)],
+    ...repeatWhile(sum(POINTER, behind, [shift]), [
+      ...[...localGet(POINTER), ...i32Const(FOLD_WORD_BYTES), ...i32Add, ...localTee(POINTER)],
+      ...[...localGet(END), ...i32LessUnsigned],
+    ]),
+  ])
+  return [
+    ...[...localGet(AT), ...i32Const(behind), ...i32Subtract, ...localSet(AT)],
+    ...[
+      ...localGet(TO),
+      ...i32Const(behind + foldedBytes(shifts)),
+      ...i32Subtract,
+      ...localSet(TO),
+    ],
+    ...repeatWhile(unit, [...next, ...localGet(TO), ...i32LessUnsigned]),
+    ...left,
+  ]
 }

@@ -96,6 +96,40 @@ export const CLUSTER_BUGS: readonly Bug[] = [
       },
     ],
   },
+  {
+    name: 'a new primary keeps its own log, whatever others have',
+    edits: editsOf('a new primary keeps its own log, whatever others have'),
+  },
+  {
+    name: 'a drive is vacated though rows name it',
+    edits: [
+      {
+        file: 'placement/departure.js',
+        text: 'if (count?.rows !== 0)',
+        by: 'if (count === undefined)',
+      },
+    ],
+  },
+  {
+    name: 'a drive that was removed is not known to be',
+    edits: [
+      {
+        file: 'cluster/node-drives.js',
+        text: 'return coordinator.state.map.removed?.includes(driveId) === true',
+        by: 'return false',
+      },
+    ],
+  },
+  {
+    name: 'ids of drives are given again',
+    edits: [
+      {
+        file: 'placement/coordinator-changes.js',
+        text: 'nextDriveId: state.nextDriveId + 1',
+        by: 'nextDriveId: Math.max(0, ...state.map.drives.map(({ id }) => id)) + 2',
+      },
+    ],
+  },
 ]
 
 /** A bug of the protocol, which has to be found in a whole cluster as well. */

@@ -291,8 +291,9 @@ export class DriveCare {
     if (aside.goodProbes < this.#probesNeeded(patient) || !this.#isThrough(patient)) return
     patient.isReturning = true
     try {
-      await patient.record
-      await this.#takeBack(patient)
+      // Nobody counted on a record that failed; whether it came about all the same is seen by the decision that undoes it.
+      await patient.record?.catch(() => undefined)
+      await this.#takeBack(patient, aside)
     } catch (error) {
       aside.goodProbes = 0
       this.#parts.log.warn(
@@ -316,7 +317,7 @@ export class DriveCare {
   }
 
   /** It comes back as a drive does that was missing: what was written meanwhile is not on it, and all of it is checked. */
-  async #takeBack(patient: Patient): Promise<void> {
+  async #takeBack(patient: Patient, before: NonNullable<Patient['aside']>): Promise<void> {
     const { drive, health } = patient
     const { coordinator, aside, log } = this.#parts
     await coordinator.addDrive(drive)
@@ -324,7 +325,15 @@ export class DriveCare {
     aside.takeBack(drive.id)
     patient.aside = undefined
     patient.record = undefined
-    await coordinator.decide(markActive(drive.id))
+    try {
+      await coordinator.decide(markActive(drive.id))
+    } catch (error) {
+      // It may be on record as out still: it stays aside, and comes back when that can be decided.
+      patient.aside ??= before
+      if (before.kind === 'hanging')
+        aside.put(drive.id, 'it is not on record that it does well again')
+      throw error
+    }
     log.warn({ path: drive.path }, `drive ${drive.id} does well again and is back`)
   }
 }

@@ -19,10 +19,13 @@ class Ward {
   readonly healths: DriveHealth[] = []
   readonly care: DriveCare
   readonly left: number[] = []
+  /** Nothing can be decided. */
+  isUndecided = false
 
   constructor(limits: Partial<CareLimits> = {}, deviceOf = (id: number): number => id) {
     this.state = stateOf(6)
     const decide = async (change: Change): Promise<ClusterState> => {
+      if (this.isUndecided) throw new Error('nothing can be decided')
       const next = change(this.state)
       if (next) this.state = { ...next, epoch: this.state.epoch + 1 }
       return this.state
@@ -79,6 +82,15 @@ class Ward {
     return this.state.map.drives.filter(({ state }) => state === 'out').map(({ id }) => id)
   }
 
+  async probeWell(id: number): Promise<void> {
+    for (let probe = 0; probe < USUAL_CARE.probesAfterHang; probe += 1) {
+      const ended = this.care.beginProbe(id)
+      await this.pass(100)
+      ended('good')
+    }
+    await this.pass(500)
+  }
+
   hang(id: number): () => void {
     let end = (): void => {}
     void this.healths[id - 1]!.observe(
@@ -129,6 +141,37 @@ t.test('a drive that hangs is put aside, and back after probes that were well', 
   t.notOk(ward.care.advice.isSuspect(2))
   t.equal(ward.care.conditionOf(2), 'healthy')
 })
+
+t.test(
+  'a drive comes back once that can be decided, whether it was on record or not',
+  async (t) => {
+    const ward = new Ward()
+    await ward.pass(3_000)
+    ward.isUndecided = true
+    const end = ward.hang(2)
+    await ward.pass(1_200, [], [2])
+    end()
+    await t.rejects(ward.care.recorded(2), 'it could not be put on record')
+    await ward.probeWell(2)
+    t.ok(ward.aside.has(2), 'nor can it be that it does well')
+    t.equal(ward.care.conditionOf(2), 'hanging')
+    ward.isUndecided = false
+    await ward.probeWell(2)
+    t.notOk(ward.aside.has(2))
+    t.equal(ward.care.conditionOf(2), 'healthy')
+
+    const endAgain = ward.hang(3)
+    await ward.pass(1_200, [], [3])
+    endAgain()
+    t.same(ward.out(), [3])
+    ward.isUndecided = true
+    await ward.probeWell(3)
+    ward.isUndecided = false
+    t.same([ward.out(), ward.aside.has(3)], [[3], true], 'what is out still is aside still')
+    await ward.probeWell(3)
+    t.same([ward.out(), ward.aside.has(3)], [[], false])
+  },
+)
 
 t.test('a drive that does not answer for a minute has failed', async (t) => {
   const ward = new Ward()

@@ -4,7 +4,7 @@ import { Exit } from '../exit.ts'
 import { parseReplicaId } from '../metadata/replication/replica-id.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import type { RemoteRecovery } from '../storage-node/recovery/remote-recovery.ts'
-import { NodeUnreachable } from '../storage-node/rpc/trouble.ts'
+import { NodeRefused, NodeUnreachable } from '../storage-node/rpc/trouble.ts'
 import { type LostPartition, silentOf } from './lost-partitions.ts'
 
 /** A drive of the map that can not be asked. */
@@ -63,7 +63,11 @@ async function openDrivesOf(
     return await recovery.drives(node)
   } catch (error) {
     if (error instanceof NodeUnreachable) return undefined
-    throw error
+    if (!(error instanceof NodeRefused)) throw error
+    throw new Exit(
+      1,
+      `node ${node} does not say which drives it has open (${error.message}): all nodes have to run this version.`,
+    )
   }
 }
 

@@ -187,6 +187,26 @@ test('what one replica has is enough, and those that come back later follow', as
   await readAll(t, cluster, known)
 })
 
+test('a replica that was away does not win over what was written since', async (t) => {
+  const { cluster, known } = await begin(t, 3)
+  const [first, second, third] = cluster.ids
+  await until(
+    async () => replicasOf(cluster),
+    (count) => count === 6,
+  )
+  await cluster.stop(third!)
+  await put(cluster, known, namesOf('since', 20))
+  // Overwritten as well: what the one that was away has of them is older.
+  await put(cluster, known, namesOf('first', 10))
+  for (const id of [first!, second!]) await cluster.stop(id)
+  for (const id of [first!, second!]) await loseMetadata(cluster, id)
+  for (const id of cluster.ids) await cluster.start(id)
+  const done = await recover(cluster, 'recover')
+  t.match(done.partitions, [{ isDone: true }, { isDone: true }])
+  await readAll(t, cluster, known)
+  t.same(await cluster.client.listAll('bucket'), [...known.keys()].sort())
+})
+
 /** The steps that change something, in their order; a recovery is broken off in the midst of one, or right behind it. */
 const STEPS = ['fence', 'fence-told', 'install', 'record'] as const
 

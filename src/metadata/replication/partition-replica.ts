@@ -108,9 +108,9 @@ export class PartitionReplica {
     this.#settle()
   }
 
-  /** Whether a fence of this epoch, or something newer, is durable here. */
+  /** Whether a fence of this epoch, or something newer, is durable here, and nothing of before it changes the log or the rows any more. */
   isFenced(epoch: number): boolean {
-    return this.#log.promised >= reignEpoch(epoch, 0) && this.#log.isPromiseDurable
+    return this.#log.promised >= reignEpoch(epoch, 0) && this.#log.isPromiseKept
   }
 
   /** Where the replicas of this partition are wanted, by the map: whoever is primary goes there step by step. */

@@ -71,9 +71,9 @@ export class ReplicaLog {
     return this.#durableWrites
   }
 
-  /** Whether what was promised last is durable: no restart forgets it. */
-  get isPromiseDurable(): boolean {
-    return this.#promiseWrite <= this.#durableWrites
+  /** Whether what was promised last is durable, and no copy of rows is under way that came from a reign before it. */
+  get isPromiseKept(): boolean {
+    return !this.#isCopying && Math.max(this.#promiseWrite, this.#rowsWrite) <= this.#durableWrites
   }
 
   /** Whether writes are under way. */

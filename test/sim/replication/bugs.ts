@@ -174,4 +174,29 @@ export const REPLICATION_BUGS: readonly Bug[] = [
       },
     ],
   },
+  {
+    name: 'who was told of a fence says so, and takes entries on',
+    edits: [
+      {
+        file: 'metadata/replication/partition-replica.js',
+        text: 'if (promise <= this.#log.promised)',
+        by: 'if (promise > 0)',
+      },
+      {
+        file: 'metadata/replication/partition-replica.js',
+        text: 'return this.#log.promised >= reignEpoch(epoch, 0) && this.#log.isPromiseKept;',
+        by: 'return true;',
+      },
+    ],
+  },
+  {
+    name: 'a fence is said before it is durable, and while rows are copied',
+    edits: [
+      {
+        file: 'metadata/replication/partition-replica.js',
+        text: ' && this.#log.isPromiseKept;',
+        by: ';',
+      },
+    ],
+  },
 ]

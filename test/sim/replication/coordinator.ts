@@ -11,6 +11,8 @@ import { type ClusterWorld, oneIn } from './world.ts'
 export interface CoordinatorState {
   decision: Decision
   wanted: readonly ReplicaId[]
+  /** Nobody leads in this epoch, and the decision holds no more. */
+  fence?: number
 }
 
 /** Holds the decision of the one partition, and where its replicas are wanted. */
@@ -37,9 +39,24 @@ export class SimulatedCoordinator {
     this.#world.schedule.after(this.#delay(), () => {
       if (this.isAway) return
       const { decision } = this.state
-      if (!isNewer(decision, from) && !isNewer(from, decision)) this.#adopt(to)
+      const isSame = !isNewer(decision, from) && !isNewer(from, decision)
+      if (isSame && this.state.fence === undefined) this.#adopt(to)
       this.#reply(answer)
     })
+  }
+
+  /** A recovery begins: nobody leads in the epoch that it gives. */
+  fence(): number {
+    const epoch = (this.state.fence ?? this.state.decision.epoch) + 1
+    this.state = { ...this.state, fence: epoch }
+    return epoch
+  }
+
+  /** And one of the set leads again. */
+  takeLead(primary: ReplicaId): void {
+    const { fence, ...state } = this.state
+    this.state = state
+    if (fence !== undefined) this.#adopt({ ...state.decision, epoch: fence + 1, primary })
   }
 
   /** A linearizable read, if it comes back. */

@@ -150,6 +150,14 @@ export class Host {
     this.#when(() => this.#observe(state))
   }
 
+  /** A recovery says that nobody leads in this epoch. */
+  tellFence(epoch: number): void {
+    this.#when(() => {
+      this.#core?.fence(epoch)
+      this.#carryOut()
+    })
+  }
+
   /** A message that came over the network. */
   receive(to: ReplicaId, from: ReplicaId, message: Message): void {
     this.#when(() => {
@@ -217,9 +225,14 @@ export class Host {
     coordinator.read((state) => this.hear(state))
   }
 
-  #observe({ decision, wanted }: CoordinatorState): void {
+  #observe({ decision, wanted, fence }: CoordinatorState): void {
     this.#wanted = wanted
     if (this.#core === undefined || this.#id === undefined) return
+    if (fence !== undefined) {
+      this.#core.fence(fence)
+      this.#carryOut()
+      return
+    }
     const { promised } = this.#core.log
     const isOut = !wanted.includes(this.#id) && mayRetire({ promised, id: this.#id }, decision)
     if (isOut && !votersOf(this.#core.decision ?? decision).includes(this.#id)) {

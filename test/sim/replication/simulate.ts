@@ -6,6 +6,7 @@ import { Audit } from './audit.ts'
 import { Clients } from './clients.ts'
 import { SimulatedCoordinator } from './coordinator.ts'
 import { Faults } from './faults.ts'
+import { Fences } from './fences.ts'
 import { Host, type HostParts } from './host.ts'
 import { Network, nodeOf } from './network.ts'
 import { ClusterWorld, TICK } from './world.ts'
@@ -35,6 +36,7 @@ class Cluster {
   readonly #audit: Audit
   readonly #coordinator: SimulatedCoordinator
   readonly #faults: Faults
+  readonly #fences: Fences
   readonly #clients: Clients
 
   constructor(world: ClusterWorld) {
@@ -66,14 +68,17 @@ class Cluster {
     for (const id of first) this.#hosts[nodeOf(id)]!.make()
     const coordinator = this.#coordinator
     this.#faults = new Faults({ world, network, coordinator, hosts: this.#hosts, replicaCount })
+    this.#fences = new Fences({ world, coordinator, hosts: this.#hosts })
     this.#clients = new Clients(world, this.#hosts)
   }
 
   run(): Outcome {
     this.#clients.begin(2 + this.#random.below(5))
     this.#faults.begin()
+    this.#fences.begin()
     this.#world.schedule.runTo(TROUBLE)
     this.#faults.end()
+    this.#fences.end()
     this.#clients.isOver = true
     this.#converge()
     this.#checkLogs()

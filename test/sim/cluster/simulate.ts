@@ -146,9 +146,9 @@ class Simulation {
     const parts = { time: this.time, complain: this.#complain, say: this.#say }
     await auditNamed(world, { ...parts, hasLost: (path) => harm.mayLack(path) })
     await operator.giveUpGone()
-    if (harm.isHidden) await awaitVerified(world, parts)
-    // Otherwise some drives are emptied still when nodes are lost.
+    // Otherwise some drives are emptied still when nodes are lost. What is gone for good can not be verified.
     if (harm.hasLost || this.#random.below(2) === 0) await operator.seeAllOut(this.#complain)
+    if (harm.isHidden) await awaitVerified(world, parts)
     await awaitWhole(world, parts)
   }
 

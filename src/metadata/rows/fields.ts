@@ -70,9 +70,8 @@ export function packBlob(blob: Blob): PackedBlob {
 /** The blob that packBlob() was given. */
 export function unpackBlob(packed: PackedBlob): Blob {
   const [dataCount, parityCount, matrix] = packed.c
-  return {
+  const blob: Blob = {
     uid: uidFromBytes(packed.u),
-    ...(packed.w ? { origin: uidFromBytes(packed.w) } : {}),
     part: packed.p ?? 0,
     bytes: packed.b,
     code: { dataCount, parityCount, matrix: matrix as MatrixId },
@@ -80,6 +79,8 @@ export function unpackBlob(packed: PackedBlob): Blob {
     partition: packed.d,
     drives: packed.o,
   }
+  if (packed.w) blob.origin = uidFromBytes(packed.w)
+  return blob
 }
 
 /**
@@ -124,14 +125,15 @@ export function packAttributes(attributes: ObjectAttributes): PackedAttributes {
 
 /** What packAttributes() was given. */
 export function unpackAttributes(packed: PackedAttributes): ObjectAttributes {
-  return {
+  const attributes: ObjectAttributes = {
     headers: unpackHeaders(packed.h ?? {}),
     userMetadata: unpackMetadata(packed.u ?? []),
     storageClass: packed.s ?? USUAL_STORAGE_CLASS,
-    ...(packed.g ? { tags: unpackTags(packed.g) } : {}),
-    ...(packed.r ? { retention: { mode: packed.r[0], untilMs: packed.r[1] } } : {}),
-    ...(packed.l === undefined ? {} : { legalHold: packed.l }),
   }
+  if (packed.g) attributes.tags = unpackTags(packed.g)
+  if (packed.r) attributes.retention = { mode: packed.r[0], untilMs: packed.r[1] }
+  if (packed.l !== undefined) attributes.legalHold = packed.l
+  return attributes
 }
 
 function packHeaders(headers: SystemHeaders): [string, string][] {

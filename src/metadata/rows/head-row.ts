@@ -29,9 +29,8 @@ export function encodeHeadRow({ version, older, nullVersionId }: Head): Buffer {
 /** The head in a row. */
 export function decodeHeadRow(bytes: Uint8Array): Head {
   const packed = unpackRow<PackedHead>(bytes, FORMAT, 'head')
-  return {
-    version: unpackAnyVersion(packed),
-    ...(packed.w ? { older: packed.w } : {}),
-    ...(packed.n === undefined ? {} : { nullVersionId: packed.n }),
-  }
+  const head: Head = { version: unpackAnyVersion(packed) }
+  if (packed.w) head.older = packed.w
+  if (packed.n !== undefined) head.nullVersionId = packed.n
+  return head
 }

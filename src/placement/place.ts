@@ -11,12 +11,18 @@ import { quorumOf } from './quorum.ts'
 export function partitionOfKey(map: ClusterMap, bucketId: BucketId, key: string): number {
   const keyBytes = Buffer.byteLength(key)
   const name = Buffer.allocUnsafe(9 + keyBytes)
-  name.writeBigUInt64BE(BigInt(bucketId), 0)
+  // 64 bits in two halves: a BigInt is an object, and every request comes by here.
+  name.writeUInt32BE(Math.floor(bucketId / 2 ** 32), 0)
+  name.writeUInt32BE(bucketId % 2 ** 32, 4)
   name[8] = 0
   name.write(key, 9)
-  const hash = xxh64(name, BigInt(map.seed))
+  if (map.seed !== latestSeed.text) latestSeed = { text: map.seed, value: BigInt(map.seed) }
+  const hash = xxh64(name, latestSeed.value)
   return Number(hash >> BigInt(64 - Math.log2(map.partitionCount)))
 }
+
+// A process has one map at a time, and all maps of a cluster have one seed.
+let latestSeed = { text: '0', value: 0n }
 
 /** Metadata partition that remembers the keys of data partition `partition`: a prefix of its bits. */
 export function metaPartitionOf(map: ClusterMap, partition: number): number {

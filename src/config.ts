@@ -1,6 +1,5 @@
 // Options, environment and file → one frozen configuration. The only reader of process.env.
 // Every option `--a-b` is also KINTSUGI_A_B and `a-b` in the file; option beats environment beats file.
-import { availableParallelism } from 'node:os'
 import {
   AUTO,
   ConfigError,
@@ -19,6 +18,7 @@ import {
   readSwitch,
   type Settings,
 } from './config-settings.ts'
+import { usableCores } from './kit/cores.ts'
 import { LOG_LEVELS, type LogLevel } from './kit/log-levels.ts'
 
 /** Options of `kintsugi serve`. */
@@ -245,7 +245,7 @@ export type GatewaySettings = Omit<
 
 function readProcessesOrAuto(text: string): Pick<ServeConfig, 'processes' | 'processesByCores'> {
   if (text !== AUTO) return { processes: readProcesses('processes', text) }
-  const cores = availableParallelism()
+  const cores = usableCores()
   return { processes: processesFor(cores), processesByCores: cores }
 }
 

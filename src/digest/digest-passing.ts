@@ -1,8 +1,8 @@
 // Bytes that are digested while they pass: what S3 wants to know of a body, its MD5 and one checksum. Those of long bodies by
 // threads beside this one, where there are some.
-import { availableParallelism } from 'node:os'
 import { assert } from '../kit/assert.ts'
 import { mebibytes } from '../kit/bytes.ts'
+import { usableCores } from '../kit/cores.ts'
 import type { Clock } from '../kit/world.ts'
 import { type Digest, type DigestName, newDigest, newLongMd5 } from './digest.ts'
 import { DigestThreads } from './threads/digest-threads.ts'
@@ -18,7 +18,7 @@ let threads: DigestThreads | undefined
 
 /** Threads that find a core beside the one thread of a process that serves alone. */
 export function usualDigestThreads(): number {
-  return Math.min(THREADS_MAX, availableParallelism() - 1)
+  return Math.min(THREADS_MAX, usableCores() - 1)
 }
 
 /** From now on long bodies are digested by so many threads beside this one, until close(); by this one with none. */

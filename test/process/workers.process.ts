@@ -2,12 +2,12 @@
 
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { processesFor } from '../../src/config-settings.ts'
 import type { StoreStatus } from '../../src/gateway/admin-api.ts'
+import { usableCores } from '../../src/kit/cores.ts'
 import { MixedLoad } from '../support/load.ts'
 import { isAlive, isDead } from '../support/process-state.ts'
 import { ROOT_KEYS, runProgram } from '../support/run-program.ts'
@@ -41,7 +41,7 @@ async function processesOf({ endpoint }: TestServer) {
 }
 
 t.test('auto takes as many as suit the cores, and says so', async (t) => {
-  const cores = availableParallelism()
+  const cores = usableCores()
   const server = await startServer({
     directories: sixUnder(t.testdir()),
     options: ['--processes', 'auto'],

@@ -1,8 +1,9 @@
 // Option beats environment beats file; whatever is wrong is one sentence that names the option.
-import { availableParallelism } from 'node:os'
+
 import t from 'tap'
 import { loadServeConfig, SERVE_OPTIONS, unknownVariables } from '../../src/config.ts'
 import { ConfigError, type ConfigSources, processesFor } from '../../src/config-settings.ts'
+import { usableCores } from '../../src/kit/cores.ts'
 
 function load(sources: Partial<ConfigSources> = {}) {
   return loadServeConfig({
@@ -46,7 +47,7 @@ t.test('option beats environment beats file', async (t) => {
 })
 
 t.test('processes follow from the cores unless somebody says how many', async (t) => {
-  const cores = availableParallelism()
+  const cores = usableCores()
   const chosen = { processes: processesFor(cores), processesByCores: cores }
   t.match(await load(), chosen)
   t.match(await load({ environment: { KINTSUGI_PROCESSES: 'auto' } }), chosen)

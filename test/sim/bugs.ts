@@ -32,8 +32,8 @@ export const BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'storage-node/segment/segment-files.js',
-        text: 'await this.#drive.syncDirectory(this.directory);\n        return file;',
-        by: 'return file;',
+        text: 'await this.#drive.syncDirectory(this.directory);\n        const { disk } = this.#world;',
+        by: 'const { disk } = this.#world;',
       },
     ],
   },

@@ -3,6 +3,7 @@
 import { Overloaded } from '../../kit/semaphore.ts'
 import { SearchTooLong } from '../../metadata/commands/rows-in-order.ts'
 import type {
+  Answers,
   AnswerTo,
   Command,
   MetaPartitionId,
@@ -173,8 +174,8 @@ class PartitionAsker {
       const answer = this.#read(pursuit, await this.#pursue(pursuit), (bytes) =>
         readAnswer<C>(command.kind, bytes),
       )
-      // An earlier attempt that was on its way yet might do what this one was refused, and nobody would know.
-      if (answer.kind === 'done' || pursuit.openUntilMs <= pursuit.sentMs) return answer
+      // An earlier attempt that was on its way yet might do what this one did not, and nobody would know.
+      if (leftTrace(command.kind, answer) || pursuit.openUntilMs <= pursuit.sentMs) return answer
       await this.#parts.world.clock.sleep(Math.max(0, pursuit.openUntilMs - this.#nowMs))
     }
   }
@@ -303,6 +304,19 @@ class PartitionAsker {
       lateEnd,
     })
   }
+}
+
+/**
+ * Whether a later attempt would find that the command was done. One that was refused left nothing that tells, and neither
+ * did one that deleted what was not there: were it done again, it would delete what came meanwhile.
+ */
+function leftTrace(kind: Command['kind'], answer: Answers[Command['kind']]): boolean {
+  if (answer.kind !== 'done') return false
+  // Its answer is the same whether there was something to delete or not.
+  if (kind === 'delete-annotation') return false
+  if (kind !== 'delete-object') return true
+  const { removed, made } = answer as Extract<Answers['delete-object'], { kind: 'done' }>
+  return removed !== undefined || made !== undefined
 }
 
 const MOVED: Trouble = {

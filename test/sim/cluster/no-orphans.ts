@@ -1,5 +1,6 @@
 // The cluster long after the last trouble: of all shards that were ever written there are left those that rows name (I5).
 import { MISSING_SLOT } from '../../../src/metadata/records.ts'
+import type { DriveId, ShardId, StorageNode } from '../../../src/storage-node/contract.ts'
 import type { SimTime } from '../time.ts'
 import { blobsOf } from './blobs.ts'
 import type { ClusterWorld } from './world.ts'
@@ -28,6 +29,7 @@ export async function awaitNoOrphans(
   say('no orphan is left')
 }
 
+/** Those of which can be told whose they are: one whose header is rotten is left, since it may be somebody's. */
 async function orphansOf(world: ClusterWorld): Promise<string[]> {
   try {
     const named = await namedShards(world)
@@ -38,12 +40,24 @@ async function orphansOf(world: ClusterWorld): Promise<string[]> {
     for (const { served } of world.nodes) {
       for (const { id: driveId } of served!.drives.filter(({ id }) => swept.has(id)))
         for await (const ids of served!.lists.listShards(driveId))
-          for (const { uid, part, slot } of ids) found.push(`${driveId}/${uid}.${part}.${slot}`)
+          for (const id of ids) {
+            const name = `${driveId}/${id.uid}.${id.part}.${id.slot}`
+            if (!named.has(name) && (await isDescribed(served!.shards, driveId, id)))
+              found.push(name)
+          }
     }
-    return found.filter((shard) => !named.has(shard))
+    return found
   } catch (error) {
     return [String(error)]
   }
+}
+
+async function isDescribed(node: StorageNode, driveId: DriveId, id: ShardId): Promise<boolean> {
+  const opened = await node.openShard(driveId, id)
+  if (opened.kind !== 'found') return false
+  const described = await opened.reader.describe()
+  await opened.reader.close()
+  return described.kind === 'found'
 }
 
 /** Every shard that a row names, as drive/uid.part.slot. Throws when a partition is not led. */

@@ -184,6 +184,42 @@ t.test('a refusal counts once nothing of the command is under way any more', asy
   }
 })
 
+t.test(
+  'a deletion of what was not there counts once nothing of it is under way any more',
+  async (t) => {
+    const { nodes, store, local } = await openCluster(t, { attemptMs: 150 })
+    nodes.add('n1', () => local)
+    nodes.add('n2', () => local)
+    nodes.setPrimary(0, 'n1')
+    let deliverFirst = (): void => {}
+    const isHeldUp = new Promise<void>((settle) => {
+      deliverFirst = settle
+    })
+    let first: Promise<unknown> | undefined
+    nodes.fault = async ({ to }, deliver) => {
+      if (to === 'n2') return await deliver()
+      first = isHeldUp.then(() => deliver()).catch(() => undefined)
+      setImmediate(() => nodes.setPrimary(0, 'n2'))
+      return await never()
+    }
+    let isAnswered = false
+    const deletion = store.delete('k').then((answer) => {
+      isAnswered = true
+      return answer
+    })
+    await until(() => nodes.sent.length === 2)
+    await PATIENT_WORLD.clock.sleep(20)
+    // The second attempt found nothing to delete. Whoever hears of that may put, and the first one arrives.
+    const direct = new Store(local, new TestClock())
+    const wasAnswered = isAnswered
+    await direct.put('k', 'new')
+    deliverFirst()
+    await deletion
+    await first
+    t.notOk(wasAnswered, 'not while the first attempt may still delete something')
+  },
+)
+
 t.test('that too much waits is told only where surely nothing was done', async (t) => {
   const { nodes, store, local } = await openCluster(t, { commitMs: 300, attemptMs: 300 })
   nodes.add('n1', () => local)

@@ -128,8 +128,8 @@ export const BUGS: readonly Bug[] = [
       {
         // Only who writes an object has metadata for the commit of its shards.
         file: 'storage-node/big-file.js',
-        text: 'await drive.syncFile(file);',
-        by: 'if (metadata) await drive.syncFile(file);',
+        text: 'await drive.syncDraft(file);',
+        by: 'if (metadata) await drive.syncDraft(file);',
       },
     ],
   },

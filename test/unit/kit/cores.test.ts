@@ -1,3 +1,4 @@
+// Cores that a process may use, by the quota of its container.
 import { availableParallelism } from 'node:os'
 import t from 'tap'
 import { coresOfQuota, usableCores } from '../../../src/kit/cores.ts'

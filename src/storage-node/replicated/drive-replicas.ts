@@ -55,6 +55,7 @@ export class DriveReplicas {
   readonly #log: Log
   readonly #replicas = new Map<ReplicaId, HostedReplica>()
   readonly #damaged = new Map<ReplicaId, DamagedReplica>()
+  readonly #endedIds = new Set<ReplicaId>()
   readonly #making = new Turns()
   readonly #marking = new Turns()
   #ticksSinceMarker = 0
@@ -92,6 +93,11 @@ export class DriveReplicas {
   /** Whether there is or was such a replica here that can not answer any more. */
   isDamaged(id: ReplicaId): boolean {
     return this.#damaged.has(id)
+  }
+
+  /** Whether it is on the drive and does not answer before that is opened anew. */
+  hasEnded(id: ReplicaId): boolean {
+    return this.#endedIds.has(id)
   }
 
   /** Time passes. */
@@ -163,7 +169,7 @@ export class DriveReplicas {
     })
   }
 
-  /** Whether all that it has of replicas answers here, or is known to be damaged: what is neither is not there. */
+  /** Whether all that it has of replicas answers here, has ended, or is known to be damaged: what is none of these is not there. */
   get isOpen(): boolean {
     return !this.#isClosed && this.drive.failure === undefined
   }
@@ -309,6 +315,7 @@ export class DriveReplicas {
   #ended(id: ReplicaId, error: unknown): void {
     const replica = this.#replicas.get(id)
     this.#replicas.delete(id)
+    this.#endedIds.add(id)
     if (replica !== undefined) this.#host.holdBack(replica.incarnation)
     if (this.#isClosed) return
     this.#log.error({ replica: id, error }, 'a replica of metadata ended')

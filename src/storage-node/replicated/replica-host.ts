@@ -156,7 +156,7 @@ export class ReplicaHost implements ReplicasOfNode {
   standing(id: ReplicaId, partition: number): ReplicaStanding {
     const name = parseReplicaId(id)
     const drive = name && this.#drives.get(name.driveId)
-    if (!drive?.isOpen) return { kind: 'closed' }
+    if (!drive?.isOpen || drive.hasEnded(id)) return { kind: 'closed' }
     const replica = drive.replicas.get(id)
     if (replica?.partition !== partition) {
       return { kind: drive.isDamaged(id) ? 'damaged' : 'gone' }

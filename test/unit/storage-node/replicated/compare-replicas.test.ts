@@ -112,6 +112,23 @@ t.test('a rotten row is no row', async (t) => {
   await cluster.close()
 })
 
+t.test('nobody knows of a replica that ended before its drive is opened anew', async (t) => {
+  const cluster = await written()
+  const { primary } = cluster.decisions.get(P)!
+  const id = Number(primary.split('-')[0])
+  const flip = (value: Uint8Array): void => {
+    value[value.length - 1]! ^= 1
+  }
+  const isRow = (key: Uint8Array): boolean => Buffer.from(key).includes('a7')
+  t.ok(await cluster.node(id).machine.levels.rot(ROWS, isRow, flip))
+  await t.rejects(cluster.wait(read(cluster.reignOf(P)!, 'a7')))
+  t.notOk(cluster.host(id).lives(primary, P))
+  t.same(cluster.host(id).standing(primary, P), { kind: 'closed' }, 'it is not gone')
+  await cluster.until('it is back', () => cluster.host(id).lives(primary, P))
+  t.not(cluster.host(id).standing(primary, P).kind, 'closed')
+  await cluster.close()
+})
+
 t.test('a primary that lost rows leads no more until it has them again', async (t) => {
   const cluster = await written()
   const compare = comparer(cluster)

@@ -29,6 +29,7 @@ import {
   sayMissing,
 } from './missing-drives.ts'
 import { type PutInPlaceParts, putInPlace } from './put-in-place.ts'
+import { NotReadableNow } from './read-with-patience.ts'
 import { findSources, readBase, type Source, type SourceParts } from './recovery-base.ts'
 
 /** What is to be done. */
@@ -41,6 +42,7 @@ export interface ClusterRecoverRequest {
 
 export interface ClusterRecoverParts extends PutInPlaceParts, SourceParts {
   records: Pick<PartitionRecords, 'get' | 'change'>
+  world: PutInPlaceParts['world']
   recovery: PutInPlaceParts['recovery'] &
     SourceParts['recovery'] &
     Pick<RemoteRecovery, 'drives' | 'shards'>
@@ -97,7 +99,7 @@ export async function recoverCluster(
     const found =
       missing.length > 0
         ? { way: 'waits' as const }
-        : await recoverOne(one, { mode, drives, givenUp }, parts)
+        : await recoverOne(one, { mode, drives, givenUp }, parts).catch(waitIfUnreadable)
     partitions.push({ ...describe(one), ...found })
   }
   return { mode, partitions, missing, givenUp: [...givenUp], buckets: Object.fromEntries(names) }
@@ -134,6 +136,12 @@ async function recoverOne(
   })
   if (isSilent) return { replicas, way: 'waits' }
   return { replicas, ...(await remake(lost, run, parts)) }
+}
+
+/** What is left of it is where it was, and whoever begins again reads it. */
+function waitIfUnreadable(error: unknown): Found {
+  if (!(error instanceof NotReadableNow)) throw error
+  return { way: 'waits' }
 }
 
 /** Nobody leads it from now on without another change of its record. Undefined when somebody else changed that meanwhile. */

@@ -15,7 +15,7 @@ import type {
 } from '../../../src/placement/etcd/partition-records.ts'
 import { emptyClusterMap } from '../../../src/placement/first-map.ts'
 import type { ReplicaStanding, RowsPage } from '../../../src/storage-node/replicated/contract.ts'
-import { NodeUnreachable } from '../../../src/storage-node/rpc/trouble.ts'
+import { NodeFailed, NodeUnreachable } from '../../../src/storage-node/rpc/trouble.ts'
 
 await prepareDigests()
 
@@ -36,6 +36,11 @@ async function recover(parts: {
   mode?: 'plan'
   /** The sequence to which the only dump goes, in epoch 7. */
   dump?: number
+  /** Called before a replica is read, or the dump, with the time that passed. */
+  readReplica?: (passedMs: number) => void
+  readDump?: (passedMs: number) => void
+  /** Whether the node of the dump has it, by the time that passed. */
+  hasDump?: (passedMs: number) => boolean
   /** What becomes of the changes of the record, in their order: of the fence first. */
   change?: (times: number) => Promise<RecordChange>
   /** Called before replicas are told of the fence. */
@@ -51,6 +56,7 @@ async function recover(parts: {
   Told & {
     isDone: boolean | undefined
     way?: string | undefined
+    dumpMs?: number | undefined
     error: unknown
     missing?: number[]
   }
@@ -71,6 +77,14 @@ async function recover(parts: {
   }
   let changes = 0
   let looks = 0
+  let passedMs = 0
+  const clock = {
+    ...realWorld().clock,
+    monotonicMs: () => passedMs,
+    sleep: async (ms: number) => {
+      passedMs += ms
+    },
+  }
   const change: PartitionRecords['change'] = async (_partition, make) => {
     changes += 1
     if (parts.change) return await parts.change(changes)
@@ -97,11 +111,18 @@ async function recover(parts: {
       const id = Number(node.slice(1))
       return parts.closed?.(looks).includes(id) ? [] : [id]
     },
-    dumps: async (node: string) => (parts.dump !== undefined && node === 'n2' ? [4711] : []),
+    dumps: async (node: string) => {
+      const isThere = parts.dump !== undefined && node === 'n2'
+      return isThere && (parts.hasDump?.(passedMs) ?? true) ? [4711] : []
+    },
     readDump: async function* (): AsyncGenerator<RowsPage> {
+      parts.readDump?.(passedMs)
       yield { position: { epoch: 7, sequence: parts.dump! }, rows: [] }
     },
-    readReplica: async function* () {},
+    readReplica: async function* () {
+      parts.readReplica?.(passedMs)
+      yield { position: { epoch: 7, sequence: 20 }, changes: [] }
+    },
     shards: async function* () {},
     install: async (_node: string, { replica }: { replica: ReplicaId }) => {
       told.installed.push(replica)
@@ -115,15 +136,22 @@ async function recover(parts: {
   const outcome = await recoverCluster(
     { mode: parts.mode ?? 'recover', withoutMissing: parts.without ?? [] },
     {
-      ...{ world: realWorld(), log: silentLog, recovery },
+      ...{ world: { ...realWorld(), clock }, log: silentLog, recovery },
       coordinator: coordinator as unknown as Coordinator,
       records: { get: () => told.record, change },
     },
   ).catch((error: unknown) => error)
   if (outcome instanceof Error) return { ...told, isDone: undefined, error: outcome }
   const { partitions, missing } = outcome as ClusterRecoverOutcome
-  const { isDone, way } = partitions[0] ?? {}
-  return { ...told, isDone, way, error: undefined, missing: missing.map(({ driveId }) => driveId) }
+  const { isDone, way, dumpMs } = partitions[0] ?? {}
+  return {
+    ...told,
+    isDone,
+    way,
+    dumpMs,
+    error: undefined,
+    missing: missing.map(({ driveId }) => driveId),
+  }
 }
 
 t.test('the record names the new replica', async (t) => {
@@ -250,4 +278,58 @@ t.test('a drive goes away while it is read', async (t) => {
   const { error, installed } = await recover({ closed })
   t.match(error, { exitCode: 4, message: /drive 3 of node n3/ })
   t.same(installed, [])
+})
+
+/** The only one that lives, as its node says by the time that passed; it goes further than the dump. */
+function survivor(later: ReplicaStanding['kind'] = 'lives'): {
+  dump: number
+  look: (times: number, driveId: number) => ReplicaStanding
+} {
+  const lives: ReplicaStanding = { kind: 'lives', end: { epoch: 7, sequence: 20 } }
+  return {
+    dump: 19,
+    look: (times, driveId) => {
+      if (driveId !== 3) return { kind: 'gone' }
+      return times <= 2 || later === 'lives' ? lives : ({ kind: later } as ReplicaStanding)
+    },
+  }
+}
+
+const failing = (): never => {
+  throw new NodeFailed('it failed')
+}
+
+t.test('a replica that can not be read for a moment is read again', async (t) => {
+  const readReplica = (passedMs: number): void => {
+    if (passedMs < 30_000) failing()
+  }
+  t.match(await recover({ ...survivor(), readReplica }), { way: 'survivor', isDone: true })
+})
+
+t.test('a replica of which nobody knows is waited for, and no older dump is taken', async (t) => {
+  for (const later of ['lives', 'closed'] as const) {
+    const found = await recover({ ...survivor(later), readReplica: failing })
+    t.match(found, { way: 'waits', installed: [], error: undefined }, later)
+  }
+})
+
+t.test('a replica that is not to be had any more, by the word of its node', async (t) => {
+  for (const later of ['gone', 'damaged', 'suspect'] as const)
+    t.match(await recover({ ...survivor(later), readReplica: failing }), { way: 'rebuild' }, later)
+})
+
+t.test('a dump that can not be read', async (t) => {
+  const later = await recover({
+    dump: 5,
+    readDump: (passedMs) => {
+      if (passedMs < 15_000) failing()
+    },
+  })
+  t.match(later, { way: 'rebuild', dumpMs: 4711, isDone: true }, 'for a moment')
+  const never = await recover({ dump: 5, readDump: failing })
+  t.match(never, { way: 'rebuild', isDone: true })
+  t.equal(never.dumpMs, undefined, 'it is damaged')
+  const hasDump = (passedMs: number): boolean => passedMs === 0
+  const away = await recover({ dump: 5, readDump: failing, hasDump })
+  t.match(away, { way: 'waits', installed: [] }, 'its drive is not open')
 })

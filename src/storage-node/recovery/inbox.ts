@@ -15,6 +15,8 @@ export class Inbox {
   #taken: Promise<void> = Promise.resolve()
   #served: Promise<void> = Promise.resolve()
   #waiting: { page: RowsPage | undefined; take: () => void } | undefined
+  /** Fails whoever handed over the last page, unless that was taken. */
+  #refuse: (reason: unknown) => void = () => {}
   #wake: () => void = () => {}
 
   constructor(clock: World['clock']) {
@@ -40,6 +42,7 @@ export class Inbox {
   /** What comes is not wanted any more. */
   end(reason: unknown): void {
     this.#ending.abort(reason)
+    this.#refuse(this.#ending.signal.reason)
     this.#wake()
   }
 
@@ -59,8 +62,8 @@ export class Inbox {
     const { signal } = this.#ending
     const taken = new Promise<void>((resolve, reject) => {
       this.#waiting = { page, take: resolve }
+      this.#refuse = reject
       if (signal.aborted) reject(signal.reason)
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
     })
     this.#wake()
     return taken

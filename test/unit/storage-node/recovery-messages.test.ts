@@ -96,3 +96,26 @@ t.test('who reads them fails', async (t) => {
   await t.rejects(inbox.put(1, PAGE), /the drive is full/)
   await t.rejects(inbox.put(2, undefined), /the drive is full/)
 })
+
+t.test('pages that were taken are held by nobody', async (t) => {
+  const added: string[] = []
+  const { addEventListener } = EventTarget.prototype
+  EventTarget.prototype.addEventListener = function (...args): void {
+    added.push(args[0])
+    addEventListener.apply(this, args)
+  }
+  t.teardown(() => {
+    EventTarget.prototype.addEventListener = addEventListener
+  })
+  const inbox = new Inbox(realWorld().clock)
+  const pages = inbox.pages()
+  for (let index = 0; index < 20; index += 1) {
+    const put = inbox.put(index, PAGE)
+    await pages.next()
+    await put
+  }
+  t.same(added, [])
+  const late = inbox.put(20, PAGE)
+  inbox.end(new Error('the node is closing'))
+  await t.rejects(late, /the node is closing/)
+})

@@ -105,16 +105,25 @@ export class Founder {
   /** Once there is a primary nobody makes a replica any more: so most of them have to be there, and all if they come in time. */
   async #isOurTurn(
     partition: number,
-    { replicas }: PartitionRecord,
+    { replicas, previous }: PartitionRecord,
     own: Replica,
   ): Promise<boolean> {
     const passedMs = this.#parts.world.clock.monotonicMs() - (this.#sinceMs.get(partition) ?? 0)
     const turn = replicas.findIndex(({ driveId }) => driveId === own.driveId)
     if (passedMs < turn * TURN_MS) return false
+    const [now, before] = await Promise.all([
+      this.#countLiving(partition, replicas),
+      this.#countLiving(partition, previous ?? []),
+    ])
+    // Nobody serves without most of both.
+    if (previous !== undefined && 2 * before <= previous.length) return false
+    if (now === replicas.length) return true
+    return 2 * now > replicas.length && passedMs >= (turn + 1) * TURN_MS
+  }
+
+  async #countLiving(partition: number, replicas: readonly Replica[]): Promise<number> {
     const lives = await Promise.all(replicas.map((replica) => this.#lives(partition, replica)))
-    const count = lives.filter((one) => one).length
-    if (count === replicas.length) return true
-    return 2 * count > replicas.length && passedMs >= (turn + 1) * TURN_MS
+    return lives.filter((one) => one).length
   }
 
   async #lives(partition: number, replica: Replica): Promise<boolean> {

@@ -155,6 +155,11 @@ export class HostedReplica {
     return fenced
   }
 
+  /** As fence(), for who does not wait for it. */
+  observeFence(epoch: number): void {
+    this.#do(() => this.#core.fence(epoch))
+  }
+
   /** A message of another replica of the partition. */
   receive(from: ReplicaId, message: Message): void {
     this.#idleTicks = 0
@@ -506,6 +511,5 @@ export function observeDecided(
   const decision = decisions.get(replica.partition)
   if (decision !== undefined) replica.observe(decision)
   const fence = decisions.fenceOf(replica.partition)
-  // One that ends meanwhile promises nothing more.
-  if (fence !== undefined) replica.fence(fence).catch(() => undefined)
+  if (fence !== undefined) replica.observeFence(fence)
 }

@@ -162,6 +162,7 @@ class Partition implements MetadataPartition {
   }
 
   async commit<C extends Command>(command: C, sending?: Sending): Promise<AnswerTo<C>> {
+    this.#pipeline.refuseUnknown(command)
     this.#admit(command)
     return await this.#inTime(this.#pipeline.commit(command, sending))
   }

@@ -63,7 +63,6 @@ export async function decide<C extends Command>(
   // TypeScript does not see that the rule of a kind takes commands of that kind.
   const rule = rules[command.kind] as unknown as Rule<C['kind']>
   const typed = command as unknown as Parameters<typeof rule.decide>[0]
-  refuseUnknown(command, context)
   if (!rule.repeat || isFirst) {
     if (rule.repeat) refuseOld(command, context.nowMs)
     refuseJudged(command, context)
@@ -90,9 +89,9 @@ function refuseOld({ commandId }: Command, nowMs: number): void {
 
 /**
  * What was sent before the partition was recovered may have been done, and its blob may have been found on the drives and have a row again: so it is
- * neither done nor refused now, for whoever is refused deletes the blob.
+ * neither done nor refused now, for whoever is refused deletes the blob. So this comes before all that refuses.
  */
-function refuseUnknown(command: Command, { recoveredMs = 0 }: Context): void {
+export function refuseUnknown(command: Command, recoveredMs: number): void {
   const uids = [command.commandId, ...newBlobsOf(command).map(({ uid }) => uid)]
   if (uids.every((uid) => uidTimeMs(uid) > recoveredMs)) return
   throw new MetadataUnavailable('the partition was recovered since: nobody knows what was done')

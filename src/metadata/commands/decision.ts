@@ -34,8 +34,6 @@ export interface Context {
   garbage: GarbagePolicy
   /** Rows come to name no blob whose uid is of this time or earlier: its shards may be deleted. */
   judgedMs: number
-  /** The partition was recovered then: nobody knows what became of commands of that time or earlier. Absent: it never was. */
-  recoveredMs?: number
 }
 
 /** `more`: one bounded step of a long command; it is decided again once the batch is appended. */

@@ -9,7 +9,7 @@ import { decodeJudgedRow, encodeJudgedRow } from '../rows/judged-row.ts'
 import { CLOCK_KEY, JUDGED_KEY, RECOVERED_KEY } from '../rows/keys.ts'
 import { decodeRecoveredRow } from '../rows/recovered-row.ts'
 import { MetadataUnavailable } from '../unavailable.ts'
-import { decide, rowsToRead } from './decide.ts'
+import { decide, refuseUnknown, rowsToRead } from './decide.ts'
 import type { Context, Decision, GarbagePolicy, View } from './decision.ts'
 import { nextTime } from './log-time.ts'
 import { PendingRows } from './pending-rows.ts'
@@ -84,6 +84,11 @@ export class CommandPipeline {
     this.#rows = new PendingRows(parts.log.rows)
     this.#places = new Semaphore(options.pendingMax, { maxWaiting: options.waitingMax })
     this.#turn = new Semaphore(1, { maxWaiting: options.pendingMax })
+  }
+
+  /** Throws MetadataUnavailable for a command of which nobody knows since a recovery whether it was done. To be asked before it is refused. */
+  refuseUnknown(command: Command): void {
+    refuseUnknown(command, this.#recoveredMs)
   }
 
   /** Decides, appends, and answers once that is durable. */
@@ -244,8 +249,7 @@ export class CommandPipeline {
     const nowMs = this.#parts.clock.now()
     const { garbage } = this.#options
     const time = nextTime(this.#time, nowMs)
-    const [judgedMs, recoveredMs] = [this.#judgedMs, this.#recoveredMs]
-    return { view: this.#rows, time, nowMs, garbage, judgedMs, recoveredMs }
+    return { view: this.#rows, time, nowMs, garbage, judgedMs: this.#judgedMs }
   }
 
   #append(batch: RowBatch, time: bigint): void {

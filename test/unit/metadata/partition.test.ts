@@ -1,9 +1,11 @@
 // The partition as a whole: one order, many at a time, nothing twice, and a failed log.
 import t from 'tap'
-import { KeyKind } from '../../../src/metadata/rows/keys.ts'
+import { Overloaded } from '../../../src/kit/semaphore.ts'
+import { KeyKind, RECOVERED_KEY } from '../../../src/metadata/rows/keys.ts'
+import { encodeRecoveredRow } from '../../../src/metadata/rows/recovered-row.ts'
 import { MetadataUnavailable } from '../../../src/metadata/unavailable.ts'
 import { MemoryLog } from './memory-log.ts'
-import { bucket, everything, openFixture, START_MS, TestClock } from './partition-fixture.ts'
+import { bucket, everything, openFixture, START_MS, TestClock, uidAt } from './partition-fixture.ts'
 
 t.test('of 32 conditional puts at once exactly one wins', async (t) => {
   const { store } = await openFixture()
@@ -113,6 +115,25 @@ t.test('more commands than may wait are refused', async (t) => {
   await waitFor(() => log.waiting === 2)
   log.resume()
   t.equal((await Promise.all(puts.slice(0, 5))).length, 5)
+})
+
+t.test('what was sent before a recovery is not refused, for it may have been done', async (t) => {
+  const log = new MemoryLog()
+  await log.append([{ key: RECOVERED_KEY, value: encodeRecoveredRow(START_MS - 1) }])
+  const admit = (): never => {
+    throw new Overloaded('the drives are full')
+  }
+  const { store } = await openFixture({ admit }, log)
+  await t.rejects(store.put('k', 'new'), { code: 'OVERLOADED' })
+  const commandId = uidAt(START_MS - 1)
+  await t.rejects(store.put('k', 'old', { commandId }), { code: 'METADATA_UNAVAILABLE' })
+  const full = await openFixture({ pendingMax: 1, waitingMax: 1 }, log)
+  log.hold()
+  const puts = [full.store.put('a', 'new'), full.store.put('b', 'new')]
+  await t.rejects(full.store.put('c', 'new'), { code: 'OVERLOADED' })
+  await t.rejects(full.store.put('d', 'old', { commandId }), { code: 'METADATA_UNAVAILABLE' })
+  log.resume()
+  await Promise.all(puts)
 })
 
 t.test(

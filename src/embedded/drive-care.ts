@@ -332,6 +332,8 @@ export class DriveCare {
       patient.aside ??= before
       if (before.kind === 'hanging')
         aside.put(drive.id, 'it is not on record that it does well again')
+      // Nor does any decision wait for it.
+      patient.record = this.#record(drive, this.#sayWhy(patient, before.kind))
       throw error
     }
     log.warn({ path: drive.path }, `drive ${drive.id} does well again and is back`)

@@ -19,6 +19,8 @@ class Ward {
   readonly healths: DriveHealth[] = []
   readonly care: DriveCare
   readonly left: number[] = []
+  /** Decisions wait for these. */
+  readonly asked = new Set<number>()
   /** Nothing can be decided. */
   isUndecided = false
 
@@ -36,8 +38,11 @@ class Ward {
         return ward.state
       },
       decide,
-      putAside: async (id: number, reason: string) => void (await decide(markOut(id, reason))),
-      addDrive: async () => {},
+      putAside: async (id: number, reason: string) => {
+        this.asked.delete(id)
+        await decide(markOut(id, reason))
+      },
+      addDrive: async ({ id }: Drive) => void this.asked.add(id),
     }
     const { aside, clock } = this
     const leaveMetadata = (id: number): void => void this.left.push(id)
@@ -154,10 +159,13 @@ t.test(
     await t.rejects(ward.care.recorded(2), 'it could not be put on record')
     await ward.probeWell(2)
     t.ok(ward.aside.has(2), 'nor can it be that it does well')
+    t.notOk(ward.asked.has(2), 'no decision waits for it')
+    await t.rejects(ward.care.recorded(2), 'nobody knows how it is on record')
     t.equal(ward.care.conditionOf(2), 'hanging')
     ward.isUndecided = false
     await ward.probeWell(2)
     t.notOk(ward.aside.has(2))
+    t.ok(ward.asked.has(2))
     t.equal(ward.care.conditionOf(2), 'healthy')
 
     const endAgain = ward.hang(3)

@@ -10,7 +10,7 @@ import { reignEpoch } from '../metadata/replication/decision.ts'
 import { replicaIdOf } from '../metadata/replication/replica-id.ts'
 import type { Coordinator, Replica } from '../placement/coordinator.ts'
 import { holdOrphans } from '../placement/coordinator-changes.ts'
-import type { PartitionRecord } from '../placement/etcd/leadership.ts'
+import { holds, type PartitionRecord } from '../placement/etcd/leadership.ts'
 import type { PartitionRecords } from '../placement/etcd/partition-records.ts'
 import { replicaDrives } from '../placement/replica-drives.ts'
 import type { RemoteRecovery } from '../storage-node/recovery/remote-recovery.ts'
@@ -48,12 +48,12 @@ export async function putInPlace(
   const nodeOf = nodesOfDrives(parts.coordinator)
   const look = lookAtPartition(partition, record, { ...parts, nodeOf })
   const isStillLost = await look.catch(async (error) => {
-    await discard(replica, parts)
+    await discard(partition, replica, parts)
     throw error
   })
   // Where nobody knows whether the record was changed, it may name the replica, which stays then.
   const isDone = isStillLost !== undefined && (await replaceRecord(lost, replica, parts))
-  if (!isDone) await discard(replica, parts)
+  if (!isDone) await discard(partition, replica, parts)
   return isDone
 }
 
@@ -72,13 +72,24 @@ export function positionAfter(
   return { epoch: reignEpoch(epoch, 0), sequence }
 }
 
-/** Nobody counts on it, and nobody will: where its node does not hear of it, it is never taken for a member of the set. */
-async function discard(replica: Replica, parts: PutInPlaceParts): Promise<void> {
+/**
+ * Nobody counts on it, and nobody will: where its node does not hear of it, it is never taken for a member of the set. It stays where the record
+ * names it, or can not be read: its node may not have heard yet.
+ */
+async function discard(partition: number, replica: Replica, parts: PutInPlaceParts): Promise<void> {
   const node = nodesOfDrives(parts.coordinator)(replica.driveId)
   if (node === undefined) return
-  await parts.recovery.discard(node, replicaIdOf(replica)).catch((error: unknown) => {
+  try {
+    const read = await parts.records.change(partition, () => undefined)
+    if ('found' in read && names(read.found, replica)) return
+    await parts.recovery.discard(node, replicaIdOf(replica))
+  } catch (error) {
     parts.log.warn({ replica, node, error: String(error) }, 'a replica for nobody stays for now')
-  })
+  }
+}
+
+function names(record: PartitionRecord | undefined, replica: Replica): boolean {
+  return holds([...(record?.replicas ?? []), ...(record?.previous ?? [])], replica)
 }
 
 interface NewReplica extends Pick<Remade, 'rows' | 'open'> {
@@ -108,7 +119,7 @@ async function install(
       return { driveId, incarnation }
     } catch (error) {
       trouble = error
-      await discard({ driveId, incarnation }, parts)
+      await discard(partition, { driveId, incarnation }, parts)
       log.warn({ partition, node, driveId, error: String(error) }, 'rows could not be put there')
     }
   }
@@ -137,10 +148,11 @@ async function replaceRecord(
   replica: Replica,
   { records }: PutInPlaceParts,
 ): Promise<boolean> {
-  const { kind } = await records.change(partition, (found) => {
+  const change = await records.change(partition, (found) => {
     if (found?.id !== record.id) return undefined
     const { epoch } = found
     return { epoch: epoch + 1, replicas: [replica], restoredFrom: epoch }
   })
-  return kind === 'changed'
+  // The answer was lost, and it leads already, or gets others beside it.
+  return change.kind === 'changed' || names(change.found, replica)
 }

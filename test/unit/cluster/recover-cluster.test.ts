@@ -42,7 +42,7 @@ async function recover(parts: {
   /** Whether the node of the dump has it, by the time that passed. */
   hasDump?: (passedMs: number) => boolean
   /** What becomes of the changes of the record, in their order: of the fence first. */
-  change?: (times: number) => Promise<RecordChange>
+  change?: (times: number, installed: readonly ReplicaId[]) => Promise<RecordChange>
   /** Called before replicas are told of the fence. */
   fence?: (driveId: number) => void
   /** Drives that are given up. */
@@ -87,8 +87,10 @@ async function recover(parts: {
   }
   const change: PartitionRecords['change'] = async (_partition, make) => {
     changes += 1
-    if (parts.change) return await parts.change(changes)
-    told.record = { ...make(told.record)!, id: `${changes}` }
+    if (parts.change) return await parts.change(changes, told.installed)
+    const next = make(told.record)
+    if (next === undefined) return { kind: 'unchanged', found: told.record }
+    told.record = { ...next, id: `${changes}` }
     return { kind: 'changed', record: told.record }
   }
   const recovery = {
@@ -181,6 +183,52 @@ t.test('somebody else changed the record', async (t) => {
   t.equal(isDone, false)
   t.equal(installed.length, 1)
   t.same(discarded, installed)
+})
+
+t.test('the answer to the change of the record is lost, and it goes on already', async (t) => {
+  const fenced = { ...RECORD, epoch: 6, id: 'f' }
+  const foundWith = async (
+    installed: readonly ReplicaId[],
+    set: 'replicas' | 'previous',
+  ): Promise<RecordChange> => {
+    const own = parseReplicaId(installed[0]!)!
+    const others = { replicas: [OLD[0]!], previous: [OLD[0]!] }
+    const found = { ...fenced, ...others, epoch: 8, id: 'led', primary: own, [set]: [own] }
+    return { kind: 'lost', found }
+  }
+  for (const set of ['replicas', 'previous'] as const) {
+    const { isDone, installed, discarded } = await recover({
+      change: async (times, made) =>
+        times === 1 ? { kind: 'changed', record: fenced } : await foundWith(made, set),
+    })
+    t.equal(isDone, true, set)
+    t.same([installed.length, discarded], [1, []], 'and is not deleted')
+  }
+})
+
+t.test('what the record names is not deleted, nor where nobody can read it', async (t) => {
+  const fenced = { ...RECORD, epoch: 6, id: 'f' }
+  const look = (times: number): ReplicaStanding => {
+    if (times > 2) throw new Error('it fails')
+    return { kind: 'gone' }
+  }
+  const named = await recover({
+    look,
+    change: async (times, made) => {
+      if (times === 1) return { kind: 'changed', record: fenced }
+      return { kind: 'unchanged', found: { ...fenced, replicas: [parseReplicaId(made[0]!)!] } }
+    },
+  })
+  t.same([named.installed.length, named.discarded], [1, []])
+  const away = await recover({
+    look,
+    change: async (times) => {
+      if (times === 1) return { kind: 'changed', record: fenced }
+      throw new Error('etcd went away')
+    },
+  })
+  t.match(away.error, { message: 'it fails' })
+  t.same([away.installed.length, away.discarded], [1, []])
 })
 
 t.test('the others are back when it is looked again', async (t) => {

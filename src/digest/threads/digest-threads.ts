@@ -29,18 +29,22 @@ export class DigestThreadLost extends Error {
 export interface DigestThreadsOptions {
   count: number
   clock: Clock
+  /** Another way to start one: a test has one that can not. */
+  startWorker?: () => Worker
 }
 
 /** The threads of a process. One that ends takes the streams that it has with it, and is started again for the next ones. */
 export class DigestThreads {
   readonly #clock: Clock
   readonly #deadlines: Deadlines
+  readonly #startWorker: () => Worker
   readonly #threads: (DigestThread | { endedMs: number })[]
   #isClosed = false
 
-  constructor({ count, clock }: DigestThreadsOptions) {
+  constructor({ count, clock, startWorker }: DigestThreadsOptions) {
     assert(count > 0, 'there is a thread')
     this.#clock = clock
+    this.#startWorker = startWorker ?? newWorker
     this.#deadlines = new Deadlines(SILENCE_MS, clock)
     this.#threads = Array.from({ length: count }, (_, place) => this.#start(place))
   }
@@ -64,10 +68,15 @@ export class DigestThreads {
     await Promise.all(threads.map((thread) => thread.close()))
   }
 
-  #start(place: number): DigestThread {
-    return new DigestThread(this.#deadlines, () => {
-      this.#threads[place] = { endedMs: this.#clock.monotonicMs() }
-    })
+  /** A system that has no thread for it now may have one later: until then it is as one that ended. */
+  #start(place: number): DigestThread | { endedMs: number } {
+    try {
+      return new DigestThread(this.#startWorker(), this.#deadlines, () => {
+        this.#threads[place] = { endedMs: this.#clock.monotonicMs() }
+      })
+    } catch {
+      return { endedMs: this.#clock.monotonicMs() }
+    }
   }
 
   #startAgain(): void {
@@ -79,6 +88,10 @@ export class DigestThreads {
   }
 }
 
+function newWorker(): Worker {
+  return new Worker(new URL('./digest-thread.js', import.meta.url), { execArgv: [] })
+}
+
 class DigestThread {
   readonly #worker: Worker
   readonly #deadlines: Deadlines
@@ -88,10 +101,10 @@ class DigestThread {
   #begun = 0
   #ended: DigestThreadLost | undefined
 
-  constructor(deadlines: Deadlines, onEnd: () => void) {
+  constructor(worker: Worker, deadlines: Deadlines, onEnd: () => void) {
     this.#deadlines = deadlines
     this.#onEnd = onEnd
-    this.#worker = new Worker(new URL('./digest-thread.js', import.meta.url), { execArgv: [] })
+    this.#worker = worker
     this.#worker.unref()
     this.#worker.on('message', (message: FromThread) => this.#hear(message))
     this.#worker.on('error', (error) => this.#end(error))

@@ -1,5 +1,6 @@
 // Long bodies that threads digest: the same digests, the same bytes, and a clean end of whatever ends early.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { type DigestName, digestOf, prepareDigests } from '../../../src/digest/digest.ts'
 import { PassingDigests, startDigestThreads } from '../../../src/digest/digest-passing.ts'
@@ -153,3 +154,33 @@ t.test('bodies have the same digests with threads as without', async (t) => {
   await started.close()
   t.same(await read(), here)
 })
+
+t.test(
+  'where the system has no thread there is none until it has, and nothing fails',
+  async (t) => {
+    const now = { ms: 0 }
+    let tries = 0
+    const threads = new DigestThreads({
+      count: 1,
+      clock: { ...realWorld().clock, monotonicMs: () => now.ms },
+      startWorker: () => {
+        tries += 1
+        if (tries < 3)
+          throw Object.assign(new Error('no thread'), { code: 'ERR_WORKER_INIT_FAILED' })
+        const file = '../../../src/digest/threads/digest-thread.js'
+        return new Worker(new URL(file, import.meta.url), { execArgv: [] })
+      },
+    })
+    t.teardown(() => threads.close())
+    t.equal(threads.begin(NAMES), undefined)
+    t.equal(tries, 1, 'it is not tried for every body')
+    now.ms = 1_000
+    t.equal(threads.begin(NAMES), undefined)
+    t.equal(threads.begin(NAMES), undefined)
+    t.equal(tries, 2)
+    now.ms = 2_000
+    const stream = await begun(threads)
+    stream.drop()
+    t.equal(tries, 3)
+  },
+)

@@ -214,10 +214,8 @@ function gather(): Promise<void> {
 const systemDisk: Disk = {
   open: async (path, mode, permissions = 0o644) =>
     systemFile(await files.open(path, OPEN_FLAGS[mode], permissions)),
-  openThrough: async (path) => {
-    const handle = await files.open(path, constants.O_RDWR | constants.O_DSYNC)
-    return { ...systemFile(handle), isThrough: true }
-  },
+  // Elsewhere O_DSYNC does not empty the cache of the drive itself, as fdatasync does.
+  ...(process.platform === 'linux' ? { openThrough } : {}),
   gather,
   readFile: (path) => files.readFile(path),
   makeDirectory: async (path) => {
@@ -245,6 +243,11 @@ const systemDisk: Disk = {
       totalInodes: inodes,
     }
   },
+}
+
+async function openThrough(path: string): Promise<DiskFile> {
+  const handle = await files.open(path, constants.O_RDWR | constants.O_DSYNC)
+  return { ...systemFile(handle), isThrough: true }
 }
 
 async function statPath(path: string): Promise<FileStat | undefined> {

@@ -44,6 +44,8 @@ export interface ForgetfulDiskOptions {
   capacityBytes?: number
   /** The number of its device; 1 when there is only one. */
   device?: number
+  /** Files can be opened so that every write is synced. */
+  isThrough?: boolean
 }
 
 /** An in-memory Disk. Its root is the empty path; paths are absolute. */
@@ -56,6 +58,8 @@ export class ForgetfulDisk implements Disk {
   fault: Fault = () => undefined
   /** May be changed at any time. */
   capacityBytes: number
+  /** Where the disk has that. */
+  readonly openThrough?: (path: string) => Promise<DiskFile>
   readonly #device: number
   readonly #root: DirectoryNode
   #offAt = Number.POSITIVE_INFINITY
@@ -65,6 +69,7 @@ export class ForgetfulDisk implements Disk {
     this.capacityBytes = options.capacityBytes ?? 1024 ** 4
     this.#device = options.device ?? 1
     this.#root = root
+    if (options.isThrough) this.openThrough = (path) => this.#openThrough(path)
   }
 
   /** The power goes off within the operation after `count` more: that one may be done in part, a sync is not done. */
@@ -80,7 +85,11 @@ export class ForgetfulDisk implements Disk {
   /** The disk as it is found after a crash now. `survives` is asked for everything that was not synced. */
   crash(survives: Survival): ForgetfulDisk {
     return new ForgetfulDisk(
-      { capacityBytes: this.capacityBytes, device: this.#device },
+      {
+        capacityBytes: this.capacityBytes,
+        device: this.#device,
+        isThrough: this.openThrough !== undefined,
+      },
       crashDirectory(this.#root, survives),
     )
   }
@@ -225,6 +234,16 @@ export class ForgetfulDisk implements Disk {
   /** The inode number of what is at a path: stable across crashes. */
   inodeOf(path: string): number | undefined {
     return this.#find(path)?.inode
+  }
+
+  /** The power can go off between a write and its sync: then any of its sectors is found. */
+  async #openThrough(path: string): Promise<DiskFile> {
+    const file = await this.open(path, 'write')
+    const write: DiskFile['write'] = async (buffers, position) => {
+      await file.write(buffers, position)
+      await file.sync()
+    }
+    return { ...file, write, isThrough: true }
   }
 
   #opened(path: string, node: FileNode, mode: OpenMode): DiskFile {

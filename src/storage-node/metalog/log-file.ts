@@ -3,6 +3,7 @@
 import { assert } from '../../kit/assert.ts'
 import { asBuffer, mebibytes } from '../../kit/bytes.ts'
 import type { DiskFile, World } from '../../kit/world.ts'
+import { openThrough } from '../open-through.ts'
 import type { MetaDrive } from './meta-drive.ts'
 import { decodeRecord, type RecordFound } from './record.ts'
 import { logFileName } from './scan-file.ts'
@@ -51,10 +52,10 @@ export class LogFile {
       }
       await drive.syncFile(file)
       await drive.syncDirectory(place.directory)
-      const written = await writtenThrough(file, path, parts)
+      const written = await openThrough(file, path, { disk: world.disk, drive })
       return new LogFile({ ...place, salt, path, drive, file: written })
     } catch (error) {
-      await file.close()
+      void file.close().catch(() => undefined) // What hangs on the disk is not waited for.
       // What was written of it only takes space away from others.
       if (drive.failure === undefined) await drive.run(() => world.disk.remove(path))
       throw error
@@ -94,17 +95,4 @@ export class LogFile {
   async close(): Promise<void> {
     await this.#file.close()
   }
-}
-
-/** The file opened again so that a write and its sync are one call, where the disk has that. */
-async function writtenThrough(
-  file: DiskFile,
-  path: string,
-  { world, drive }: { world: Pick<World, 'disk'>; drive: MetaDrive },
-): Promise<DiskFile> {
-  const { disk } = world
-  if (disk.openThrough === undefined) return file
-  const through = await drive.run(() => disk.openThrough!(path))
-  await file.close()
-  return through
 }

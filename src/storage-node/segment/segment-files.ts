@@ -3,6 +3,7 @@ import { assert } from '../../kit/assert.ts'
 import { removeIfThere } from '../../kit/files.ts'
 import { type DiskFile, isMissing, type World } from '../../kit/world.ts'
 import type { Drive } from '../drive.ts'
+import { openThrough } from '../open-through.ts'
 import type { ScanSource } from './segment-scan.ts'
 
 /** An open file that is in use by `users` reads; `doomed` files close with their last user. */
@@ -59,14 +60,22 @@ export class SegmentFiles {
     const file = await this.#drive.run(() => this.#world.disk.open(path, 'create'))
     const entry = { file: Promise.resolve(file), users: 1, doomed: false }
     this.#open.set(number, entry)
+    try {
+      const durable = await this.#makeDurable(file, path)
+      entry.file = Promise.resolve(durable)
+      return durable
+    } catch (error) {
+      entry.users -= 1
+      void this.forget(number).catch(() => undefined) // What hangs on the disk is not waited for.
+      throw error
+    }
+  }
+
+  async #makeDurable(file: DiskFile, path: string): Promise<DiskFile> {
     await this.#drive.syncFile(file)
     await this.#drive.syncDirectory(this.directory)
     const { disk } = this.#world
-    if (disk.openThrough === undefined) return file
-    const through = await this.#drive.run(() => disk.openThrough!(path))
-    entry.file = Promise.resolve(through)
-    await file.close()
-    return through
+    return await openThrough(file, path, { disk, drive: this.#drive })
   }
 
   /** The writer of segment `number` is done; its handle serves readers from now on. */

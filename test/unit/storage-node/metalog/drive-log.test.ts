@@ -1,9 +1,11 @@
 // The log of one drive: groups, files that follow each other, files that go, a drive that is full or fails.
 import t from 'tap'
 import { prepareDigests } from '../../../../src/digest/digest.ts'
+import type { OpenMode } from '../../../../src/kit/world.ts'
 import { Drive } from '../../../../src/storage-node/drive.ts'
 import { formatDrive } from '../../../../src/storage-node/drive-format.ts'
 import { DriveLog } from '../../../../src/storage-node/metalog/drive-log.ts'
+import type { ForgetfulDisk, ForgetfulDiskOptions } from '../../../crash/forgetful-disk.ts'
 import { EVERYTHING, ForgetfulMachine, NOTHING } from '../../../crash/forgetful-machine.ts'
 
 await prepareDigests()
@@ -12,8 +14,8 @@ const FILE_BYTES = 64 * 1024
 const OPTIONS = { fileBytes: FILE_BYTES, retainBytes: 2 * FILE_BYTES }
 const marker = { format: 4, clusterId: 'test', driveId: 1, uuid: 'one', createdMs: 1 }
 
-async function newMachine(capacityBytes?: number): Promise<ForgetfulMachine> {
-  const machine = new ForgetfulMachine(1, capacityBytes ? { disk: { capacityBytes } } : {})
+async function newMachine(disk: ForgetfulDiskOptions = {}): Promise<ForgetfulMachine> {
+  const machine = new ForgetfulMachine(1, { disk })
   await machine.disk.makeDirectory('/drive')
   await machine.disk.syncDirectory('/')
   await formatDrive(machine.world, '/drive', marker)
@@ -24,6 +26,24 @@ async function open(machine: ForgetfulMachine) {
   const { openLevel } = machine.levels
   const drive = await Drive.open(machine.world, '/drive', marker, { openLevel })
   return { drive, ...(await DriveLog.open({ world: machine.world, drive }, OPTIONS, () => true)) }
+}
+
+/** How many log files are open. */
+function handlesOf(disk: ForgetfulDisk): { open: number } {
+  const handles = { open: 0 }
+  const openFile = disk.open.bind(disk)
+  Object.assign(disk, {
+    open: async (path: string, mode: OpenMode) => {
+      const file = await openFile(path, mode)
+      if (!path.includes('/metalog/')) return file
+      handles.open += 1
+      const close = async (): Promise<void> => {
+        handles.open -= 1
+      }
+      return { ...file, close }
+    },
+  })
+  return handles
 }
 
 const head = (sequence: number) => ({
@@ -88,7 +108,7 @@ t.test('a record that is larger than a file gets a file of its own', async (t) =
 })
 
 t.test('a full drive refuses, and takes more when it has room again', async (t) => {
-  const machine = await newMachine(4 * FILE_BYTES)
+  const machine = await newMachine({ capacityBytes: 4 * FILE_BYTES })
   const { log, drive } = await open(machine)
   let taken = 0
   let refusal: unknown
@@ -138,4 +158,39 @@ t.test('files without records go at the start, and unused ends are given back', 
     third.found.map(({ sequence }) => sequence),
     [1],
   )
+})
+
+t.test('a log file that another one took the place of is not written over', async (t) => {
+  const machine = await newMachine({ isThrough: true })
+  const { disk } = machine
+  const { log, drive } = await open(machine)
+  const openThrough = disk.openThrough!
+  let exchanged = ''
+  Object.assign(disk, {
+    openThrough: async (path: string) => {
+      exchanged = path
+      await disk.remove(path)
+      const other = await disk.open(path, 'create')
+      await other.write([Buffer.from('of another drive')], 0)
+      return await openThrough(path)
+    },
+  })
+  await log.append(head(1), batch(1, 40_000))
+  await t.rejects(log.append(head(2), batch(2, 40_000)), { code: 'DRIVE_UNAVAILABLE' })
+  t.match(drive.failure, { code: 'DRIVE_GONE' })
+  t.same(Buffer.from(disk.bytesOf(exchanged)), Buffer.from('of another drive'))
+})
+
+t.test('a log file that can not be opened again leaves nothing behind', async (t) => {
+  const machine = await newMachine({ isThrough: true })
+  const { disk } = machine
+  const before = handlesOf(disk)
+  Object.assign(disk, {
+    openThrough: async () => {
+      throw Object.assign(new Error('too many files'), { code: 'EMFILE' })
+    },
+  })
+  await t.rejects(open(machine), { code: 'EMFILE' })
+  t.equal(before.open, 0)
+  t.same(disk.files('/drive/metalog'), [])
 })

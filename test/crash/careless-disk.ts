@@ -24,7 +24,17 @@ function carelessDisk(disk: Disk, how: Carelessness): Disk {
     if (how === 'syncs come late') return late.file(file)
     return file
   }
-  if (how !== 'directories are not synced') return delegate(disk, { open })
+  const openThrough = async (path: string): Promise<DiskFile> => {
+    const file = await open(path, 'write')
+    const write: DiskFile['write'] = async (buffers, position) => {
+      await file.write(buffers, position)
+      await file.sync()
+    }
+    return delegate(file, { write, isThrough: true })
+  }
+  if (how !== 'directories are not synced') {
+    return delegate(disk, disk.openThrough === undefined ? { open } : { open, openThrough })
+  }
   return delegate(disk, { syncDirectory: async () => {} })
 }
 

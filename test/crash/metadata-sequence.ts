@@ -40,7 +40,7 @@ async function collectPoints(
   seed: number,
   { steps, dense, stride, prepare }: MetadataSequenceOptions,
 ): Promise<CrashPoint<KnownHost>[]> {
-  const machine = new ForgetfulMachine(seed)
+  const machine = new ForgetfulMachine(seed, { disk: { isThrough: seed % 2 === 0 } })
   await makeCluster(machine)
   prepare?.(machine)
   const script = new MetadataScript(machine, seed)

@@ -49,7 +49,7 @@ async function collectPoints(
   seed: number,
   { steps, dense, stride, worldOf }: SequenceOptions,
 ): Promise<CrashPoint<Known>[]> {
-  const machine = new ForgetfulMachine(seed)
+  const machine = new ForgetfulMachine(seed, { disk: { isThrough: seed % 2 === 0 } })
   await makeDrive(machine)
   const script = new ShardScript(machine, seed, worldOf)
   const known = (): Known => new Map(script.known)

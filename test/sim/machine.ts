@@ -53,6 +53,8 @@ export class SimMachine {
   /** Called when the power goes off at an operation. */
   onFuse: () => void = () => {}
   readonly say: (line: string) => void
+  /** Files can be opened so that every write is synced, and operations gather: on every other machine. */
+  readonly isThrough: boolean
   readonly #seed: number
   readonly #latency: Seeded
   readonly #byPath: Map<string, SimDrive>
@@ -64,6 +66,7 @@ export class SimMachine {
     parts: { time: SimTime; drives: SimDrive[]; latencies: Latencies; say: (line: string) => void },
   ) {
     this.#seed = seed
+    this.isThrough = seed % 2 === 0
     this.time = parts.time
     this.drives = parts.drives
     this.#byPath = new Map(parts.drives.map((drive) => [drive.path, drive]))
@@ -135,6 +138,13 @@ export class SimMachine {
         else act().then(resolve, reject)
       }
       this.time.after(this.#latencyOf(operation) * drive.slowness, attempt)
+    })
+  }
+
+  /** Others come with what they have meanwhile. */
+  gather(process: SimProcess): Promise<void> {
+    return new Promise((resolve) => {
+      this.time.after(this.#draw(1), () => process.whenAwake(resolve))
     })
   }
 
@@ -282,7 +292,14 @@ export class SimProcess {
       const drive = this.#driveAt(path)
       return this.#machine.perform(this, drive, { kind, path }, () => act(drive.disk, drive))
     }
+    const machine = this.#machine
+    const openThrough = (path: string): Promise<DiskFile> =>
+      on('read', path, async (disk, drive) => {
+        const file = await disk.open(path, 'write')
+        return { ...this.#opened(drive, path, file, 'sync'), isThrough: true }
+      })
     return {
+      ...(machine.isThrough ? { openThrough, gather: () => machine.gather(this) } : {}),
       open: (path, mode) =>
         on(mode === 'create' ? 'create' : 'read', path, async (disk, drive) =>
           this.#opened(drive, path, await disk.open(path, mode)),
@@ -311,7 +328,12 @@ export class SimProcess {
     }
   }
 
-  #opened(drive: SimDrive, path: string, file: DiskFile): DiskFile {
+  #opened(
+    drive: SimDrive,
+    path: string,
+    file: DiskFile,
+    writing: 'write' | 'sync' = 'write',
+  ): DiskFile {
     const { disk } = drive
     const on = <T>(kind: DiskOperation['kind'], act: () => Promise<T>): Promise<T> =>
       this.#machine.perform(this, drive, { kind, path }, async () => {
@@ -323,10 +345,12 @@ export class SimProcess {
       read: (buffers, position) => on('read', () => file.read(buffers, position)),
       write: (buffers, position) => {
         const bytes = Buffer.concat(buffers)
-        return on('write', () => {
+        return on(writing, async () => {
           const atMs = this.#machine.time.nowMs
           drive.noteWritten({ path, position, bytes: bytes.length, atMs })
-          return writeOrLie(drive, path, file, bytes, position)
+          await writeOrLie(drive, path, file, bytes, position)
+          // What a crash comes upon is written, and any of it is found.
+          if (writing === 'sync' && this.isAlive) await file.sync()
         })
       },
       sync: () => on('sync', () => file.sync()),

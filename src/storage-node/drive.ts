@@ -201,7 +201,8 @@ export class Drive {
         this.#isAt(path, file),
         // Whether it is the write or the sync that failed, nobody can tell: it counts as the worse of them.
         file.write(buffers, position).catch((error) => {
-          if (saysNoSpace(error)) throw error
+          // For want of something the file gets no more: what it had is durable, and what came now nobody was told of.
+          if (saysNoSpace(error) || saysNoMemory(error)) throw error
           this.#failAndThrow(error)
         }),
       ])
@@ -373,6 +374,12 @@ function mediumErrorOrThrow(error: unknown): 'medium-error' {
 /** Whether `error` means that the drive has no room. */
 export function isFull(error: unknown): boolean {
   return error instanceof DriveUnavailable && error.trouble === 'full'
+}
+
+/** Whether the system had no memory for a call. */
+function saysNoMemory(error: unknown): boolean {
+  const { code } = (error ?? {}) as NodeJS.ErrnoException
+  return code === 'ENOMEM' || code === 'EAGAIN'
 }
 
 /** Whether there was no room for something: LevelDB says so only in the text of its errors. */

@@ -181,8 +181,9 @@ export class Appender {
       await this.#drive.syncFile(file, this.#files.pathOf(segment.number))
       return 'written'
     } catch (error) {
+      // Where the sync may be what failed, what lies in the file is not known: nothing is written behind it.
       if (isFull(error)) await this.#cutBack(segment)
-      else this.#endSegment()
+      if (!isFull(error) || file.isThrough) this.#endSegment()
       throw error
     }
   }

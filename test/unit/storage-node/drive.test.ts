@@ -256,20 +256,24 @@ t.test('a write through a file that was renamed on its drive is good', async (t)
   await drive.close()
 })
 
-t.test('where write and sync are one any error fails the drive, but a lack of room', async (t) => {
-  for (const code of ['EIO', 'EFBIG', 'ENOSPC']) {
-    const { path, drive, file } = await openedThrough(t)
-    const write = async (): Promise<void> => {
-      throw Object.assign(new Error(code), { code })
+t.test(
+  'where write and sync are one any error fails the drive, but a lack of room or memory',
+  async (t) => {
+    for (const code of ['EIO', 'EFBIG', 'ENOSPC', 'ENOMEM']) {
+      const { path, drive, file } = await openedThrough(t)
+      const write = async (): Promise<void> => {
+        throw Object.assign(new Error(code), { code })
+      }
+      const trouble = code === 'ENOSPC' ? 'full' : 'failed'
+      const refusal = code === 'ENOMEM' ? { code } : { name: 'DriveUnavailable', trouble }
+      const written = drive.writeThrough({ ...file, write }, [Buffer.from('x')], 0, path)
+      await t.rejects(written, refusal)
+      t.equal(drive.failure === undefined, code === 'ENOSPC' || code === 'ENOMEM')
+      await file.close()
+      await drive.close()
     }
-    const trouble = code === 'ENOSPC' ? 'full' : 'failed'
-    const written = drive.writeThrough({ ...file, write }, [Buffer.from('x')], 0, path)
-    await t.rejects(written, { name: 'DriveUnavailable', trouble })
-    t.equal(drive.failure === undefined, code === 'ENOSPC')
-    await file.close()
-    await drive.close()
-  }
-})
+  },
+)
 
 async function openedThrough(t: Test): Promise<{
   root: string

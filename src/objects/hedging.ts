@@ -55,11 +55,11 @@ export class Hedging {
   }
 
   /**
-   * How reads end that nobody hedges one by one: all of them good, one of them undefined, or before that one is later than is usual
+   * How reads end that nobody hedges one by one: all of them good, one of them not, or before that one is later than is usual
    * for its drive or its drive suspect. All good, they count as `slices` reads; else those count that take their place.
    */
   together(
-    runs: readonly { driveId: DriveId; read: Promise<unknown> }[],
+    runs: readonly { driveId: DriveId; read: Promise<boolean> }[],
     slices: number,
   ): Promise<CellOutcome> {
     return new Promise((resolve, reject) => {
@@ -80,8 +80,8 @@ export class Hedging {
         reject(error)
       }
       for (const { read } of runs) {
-        read.then((cells) => {
-          isGood &&= cells !== undefined
+        read.then((isOneGood) => {
+          isGood &&= isOneGood
           left -= 1
           if (left === 0) end(isGood ? 'good' : 'lost')
         }, fail)

@@ -7,7 +7,13 @@ import { type Blob, MISSING_SLOT } from '../metadata/records.ts'
 import type { CellRead, ShardReader } from '../storage-node/contract.ts'
 import type { CellOutcome, CellUnderWay } from './hedging.ts'
 import type { ByteRange } from './object-store.ts'
-import { type OpenedShards, RunReads, type RunsRead, type RunUnderWay } from './run-reads.ts'
+import {
+  giveBackRun,
+  type OpenedShards,
+  RunReads,
+  type RunsRead,
+  type RunUnderWay,
+} from './run-reads.ts'
 import type { DamageReport, StoreParts } from './store-parts.ts'
 import { type BlobLayout, cellBytesOf, layoutBlob, type StripeSlice, sliceRange } from './stripe.ts'
 
@@ -94,7 +100,7 @@ class BlobShards implements OpenedShards {
   readonly #parts: StoreParts
   readonly #opened = new Map<number, Promise<ShardReader | undefined>>()
   /** Work that nobody waits for; readers are closed behind it. */
-  readonly #leftBehind: Promise<unknown>[] = []
+  readonly #leftBehind = new Set<Promise<void>>()
   readonly #runReads: RunReads
   /** Slots that gave nothing or what was not whole. */
   readonly lost = new Set<number>()
@@ -115,7 +121,7 @@ class BlobShards implements OpenedShards {
     if (!this.#hasRuns) return await this.#readEach(slices, { runs: [], outcome: 'good' })
     let isOver = false
     try {
-      const read = await this.#runReads.read(slices, (work) => this.#leftBehind.push(work))
+      const read = await this.#runReads.read(slices, (work) => this.#leaveBehind(work))
       isOver = true
       if (read.kind === 'whole') return read.chunks
       return await this.#readEach(slices, read)
@@ -133,8 +139,12 @@ class BlobShards implements OpenedShards {
     const lostBefore = this.lost.size
     this.#runs = [...this.#runs, ...runs]
     const chunks: Uint8Array[] = []
-    for (const slice of slices) chunks.push(await this.#readSlice(slice))
-    this.#runs = this.#runs.filter((run) => !runs.includes(run))
+    try {
+      for (const slice of slices) chunks.push(await this.#readSlice(slice))
+    } finally {
+      this.#runs = this.#runs.filter((run) => !runs.includes(run))
+      for (const run of runs) this.#leaveBehind(giveBackRun(run))
+    }
     // Nothing is wrong with the shards: these readers give no runs.
     if (outcome === 'lost' && this.lost.size === lostBefore) this.#hasRuns = false
     return chunks
@@ -170,8 +180,15 @@ class BlobShards implements OpenedShards {
     else await closing
   }
 
+  /** Whatever it gives is for nobody: it is not even kept until the readers are closed. */
+  #leaveBehind(work: Promise<unknown>): void {
+    const end = (): void => void this.#leftBehind.delete(left)
+    const left = work.then(end, end)
+    this.#leftBehind.add(left)
+  }
+
   async #closeAll(): Promise<void> {
-    await Promise.allSettled(this.#leftBehind)
+    await Promise.all(this.#leftBehind)
     await Promise.all([...this.#opened.values()].map(async (opening) => (await opening)?.close()))
   }
 
@@ -181,7 +198,8 @@ class BlobShards implements OpenedShards {
     const wanted = [...lost, ...late.keys()]
     const mending = this.#mend(stripe, wanted, good)
     const coming = this.#allCome(lost, late)
-    this.#leftBehind.push(mending, coming)
+    this.#leaveBehind(mending)
+    this.#leaveBehind(coming)
     try {
       const first = await Promise.any([mending.then(() => 'mended'), coming.then(() => 'came')])
       if (first === 'mended') this.#parts.hedging.noteWon()
@@ -292,7 +310,9 @@ class BlobShards implements OpenedShards {
   /** True when a run had the cell, or has it by now. */
   async #takeFromRun(slot: number, index: number, target: Uint8Array): Promise<boolean> {
     const run = this.#runOf(slot, index)
-    const cell = (await run?.read)?.[index - run!.first]
+    await run?.read
+    // Another may have given it back meanwhile: then it is read anew.
+    const cell = run?.cells?.[index - run.first]
     if (cell === undefined) return false
     target.set(cell)
     return true

@@ -16,16 +16,25 @@ import {
   slotsOf,
 } from './stripe.ts'
 
-/** A run of cells under way; undefined when it gave none that are good. */
+/** A run of cells under way. */
 export interface RunUnderWay extends CellRun {
   driveId: number
-  read: Promise<readonly Uint8Array[] | undefined>
-  /** Once it ended. */
+  /** True when it gave cells, and all of them are good. */
+  read: Promise<boolean>
+  /** Once it ended well, until they were given back. */
   cells: readonly Uint8Array[] | undefined
   isDone: boolean
 }
 
-/** What reading by runs gave: the bytes, or the runs that were tried and why they are not enough. */
+/** Nobody looks for cells in this run any more: what it has, or still gets, is given back. */
+export async function giveBackRun(run: RunUnderWay): Promise<void> {
+  await run.read.catch(() => {}) // Told of where it counts.
+  const { cells } = run
+  run.cells = undefined
+  cells?.forEach(giveBack)
+}
+
+/** What reading by runs gave: the bytes, or the runs that were tried, to be given back, and why they are not enough. */
 export type RunsRead =
   | { kind: 'whole'; chunks: Uint8Array[] }
   | { kind: 'broken'; runs: readonly RunUnderWay[]; outcome: CellOutcome }
@@ -60,7 +69,7 @@ export class RunReads {
     this.#parts = parts
   }
 
-  /** The bytes of slices that follow each other, chunk after chunk. `leaveBehind` gets what nobody waits for any more. */
+  /** The bytes of slices that follow each other, chunk after chunk. `leaveBehind` gets work that nobody waits for any more. */
   async read(
     slices: readonly StripeSlice[],
     leaveBehind: (work: Promise<unknown>) => void,
@@ -69,7 +78,9 @@ export class RunReads {
     for (;;) {
       const plan = this.#plan(slices)
       if (plan === undefined) return { kind: 'broken', runs, outcome: 'lost' }
-      runs = this.#begin(plan, runs)
+      const before = runs
+      runs = this.#begin(plan, before)
+      for (const run of before) if (!runs.includes(run)) leaveBehind(giveBackRun(run))
       let outcome: CellOutcome | undefined
       try {
         outcome = await this.#parts.hedging.together(runs, slices.length)
@@ -107,21 +118,19 @@ export class RunReads {
   #begin(plan: readonly CellRun[], before: readonly RunUnderWay[]): RunUnderWay[] {
     return plan.map((run) => {
       const known = before.find(({ slot }) => slot === run.slot)
-      if (known?.cells && known.first === run.first && known.count >= run.count) return known
-      known?.cells?.forEach(giveBack)
-      return this.#beginRun(run)
+      const has = known?.cells && known.first === run.first && known.count >= run.count
+      return has ? known : this.#beginRun(run)
     })
   }
 
   #beginRun(run: CellRun): RunUnderWay {
     const driveId = this.#blob.drives[run.slot]!
-    const read = this.#readRun(run)
-    const underWay: RunUnderWay = { ...run, driveId, read, cells: undefined, isDone: false }
-    underWay.read = read.then((cells) => {
+    const read = this.#readRun(run).then((cells) => {
       underWay.cells = cells
       underWay.isDone = true
-      return cells
+      return cells !== undefined
     })
+    const underWay: RunUnderWay = { ...run, driveId, read, cells: undefined, isDone: false }
     underWay.read.catch(() => {}) // Awaited where it counts.
     return underWay
   }
@@ -133,7 +142,9 @@ export class RunReads {
       const cells = await reader?.readRun?.(first, count)
       const isRight = (cell: Uint8Array, at: number): boolean =>
         cell.length === cellBytesOf(this.#shards.layout, first + at)
-      return cells?.every(isRight) ? cells : undefined
+      if (cells?.every(isRight)) return cells
+      cells?.forEach(giveBack)
+      return undefined
     } catch (error) {
       if (!(error instanceof DriveUnavailable)) throw error
       return undefined

@@ -18,8 +18,13 @@ async function storeOfRuns(bytes: Buffer, slotCount = 64) {
     attributes: { headers: {}, userMetadata: {}, storageClass: 'STANDARD' },
     signal: new AbortController().signal,
   })
-  const memory = new LentMemory({ slotBytes: 4 * CELL, maxSpare: slotCount })
+  const allocate = (): Uint8Array => {
+    state.slots += 1
+    return Buffer.allocUnsafeSlow(4 * CELL)
+  }
+  const memory = new LentMemory({ slotBytes: 4 * CELL, maxSpare: slotCount, allocate })
   const state = {
+    slots: 0,
     runs: 0,
     cells: 0,
     longest: 0,
@@ -147,6 +152,24 @@ t.test('a run that is late is made from parity, or used when it comes after all'
     t.equal(store.node.openReaders, 0)
     t.same(store.reports, [], 'late is not damaged')
   }
+})
+
+t.test('memory of runs that were late is lent again while the read goes on', async (t) => {
+  const bytes = seeded.bytes(12_000_000)
+  const { store, state } = await storeOfRuns(bytes)
+  const hedging = new Hedging({ ...NO_ADVICE, lateAfterMs: () => 1 }, store.parts.world.clock)
+  Object.assign(store.parts, { hedging })
+  state.before = async (slot) => {
+    if (slot === 1) await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  t.ok((await stayAlive(readRange(store, 0, bytes.length - 1))).equals(bytes))
+  t.equal(state.runs, 24)
+  t.ok(hedging.counts.issued + hedging.counts.refused > 4, 'several groups were late')
+  t.ok(
+    state.slots <= 12,
+    `${state.slots} slots: those of the group that is sent, and of the two after it`,
+  )
+  t.equal(store.node.openReaders, 0)
 })
 
 t.test('an error of our own in a run is the error of the read', async (t) => {

@@ -50,6 +50,11 @@ export function hasMajorities(decision: Decision, isIn: (id: ReplicaId) => boole
   return setsOf(decision).every((set) => set.filter(isIn).length >= majorityOf(set))
 }
 
+/** Whether those that `isIn` are a majority of a set that counts: without one of them nothing is committed. */
+export function hasOneMajority(decision: Decision, isIn: (id: ReplicaId) => boolean): boolean {
+  return setsOf(decision).some((set) => set.filter(isIn).length >= majorityOf(set))
+}
+
 /** The highest sequence that majorities of every set that counts hold. */
 export function heldByMajorities(decision: Decision, heldBy: (id: ReplicaId) => number): number {
   const reached = setsOf(decision).map((set) => {

@@ -9,6 +9,7 @@ import {
   reignEpoch,
   TERMS,
   takeOver,
+  votersOf,
 } from './decision.ts'
 import type { DurableState, Effect, Limits } from './effects.ts'
 import type { Message, PeerMessage, PrimaryMessage, ReplicaAnswer } from './message.ts'
@@ -216,7 +217,7 @@ export class PartitionReplica {
     if (step.kind === 'take-over') this.#decide(takeOver(this.#decision, this.self))
     if (step.kind !== 'ask') return
     const message = { kind: 'doubt', epoch: this.#decision.epoch } as const
-    for (const to of this.#decision.replicas) {
+    for (const to of votersOf(this.#decision)) {
       if (to !== this.self) this.#emit({ kind: 'send', to, message })
     }
   }

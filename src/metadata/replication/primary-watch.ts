@@ -1,6 +1,6 @@
 // Whether somebody else should be primary. Only a hint, by ticks: the coordinator decides, and epochs keep it safe.
 import type { LogPosition } from '../log/contract.ts'
-import type { Decision, ReplicaId } from './decision.ts'
+import { type Decision, hasOneMajority, type ReplicaId } from './decision.ts'
 import type { Limits } from './effects.ts'
 import { comparePositions } from './log-tail.ts'
 
@@ -9,7 +9,7 @@ export type WatchStep =
   | { kind: 'none' }
   /** Ask the other replicas whether they miss it too. */
   | { kind: 'ask' }
-  /** A majority misses it: become primary, if the coordinator lets. */
+  /** A majority of a set that counts misses it: become primary, if the coordinator lets. */
   | { kind: 'take-over' }
 
 /** Counts how long the primary was silent, and who else misses it. */
@@ -47,11 +47,13 @@ export class PrimaryWatch {
     else this.#missedBy.delete(from)
   }
 
-  tick(self: ReplicaId, last: LogPosition, { replicas }: Decision): WatchStep {
+  tick(self: ReplicaId, last: LogPosition, decision: Decision): WatchStep {
     this.#silentTicks += 1
-    if (this.#silentTicks < this.#patienceTicks || !replicas.includes(self)) return { kind: 'none' }
-    const count = replicas.filter((id) => id === self || this.#missedBy.has(id)).length
-    if (count * 2 <= replicas.length) return { kind: 'ask' }
+    if (this.#silentTicks < this.#patienceTicks) return { kind: 'none' }
+    if (!decision.replicas.includes(self)) return { kind: 'none' }
+    // During a change either set will do: the primary commits nothing without it, and who takes over can abandon the change.
+    const isMissed = hasOneMajority(decision, (id) => id === self || this.#missedBy.has(id))
+    if (!isMissed) return { kind: 'ask' }
     if (this.#isOutdone(last)) return this.#giveWay()
     this.#rest(0)
     return { kind: 'take-over' }

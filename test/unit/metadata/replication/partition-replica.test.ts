@@ -197,3 +197,47 @@ t.test('a silent primary is replaced once a majority misses it', async (t) => {
   const to = { ...decision, epoch: 2, primary: b }
   t.same(settle(replica), [{ kind: 'decide', from: decision, to }])
 })
+
+t.test(
+  'who joined dies as primary: the set before takes over, and abandons the change',
+  async (t) => {
+    const joint: Decision = { epoch: 5, primary: c, replicas: [a, c], previous: [a] }
+    const replica = open(a)
+    replica.observe(joint)
+    settle(replica)
+    for (let tick = 0; tick < USUAL_LIMITS.suspectTicks; tick += 1) replica.tick()
+    const to = { ...joint, epoch: 6, primary: a }
+    t.same(
+      settle(replica).filter(({ kind }) => kind === 'decide'),
+      [{ kind: 'decide', from: joint, to }],
+    )
+    replica.observe(to)
+    replica.want([a])
+    settle(replica)
+    for (let tick = 0; tick < USUAL_LIMITS.decideTicks; tick += 1) replica.tick()
+    const abandoned = { epoch: 7, primary: a, replicas: [a], previous: undefined }
+    t.match(
+      settle(replica).filter(({ kind }) => kind === 'decide'),
+      [{ kind: 'decide', from: to, to: abandoned }],
+    )
+  },
+)
+
+t.test('during a change a majority of neither set takes nothing over', async (t) => {
+  const d = 'd' as ReplicaId
+  const joint: Decision = { epoch: 5, primary: d, replicas: [a, b, d], previous: [a, b, c] }
+  const replica = open(a)
+  replica.observe(joint)
+  settle(replica)
+  for (let tick = 0; tick < USUAL_LIMITS.suspectTicks; tick += 1) replica.tick()
+  const asked = settle(replica).flatMap((effect) => (effect.kind === 'send' ? [effect.to] : []))
+  t.same([...new Set(asked)].sort(), [b, c, d], 'everybody is asked')
+  replica.tick()
+  t.notOk(settle(replica).some(({ kind }) => kind === 'decide'))
+  replica.receive(c, { kind: 'doubted', epoch: 5, misses: true, last: BEGINNING })
+  replica.tick()
+  t.ok(
+    settle(replica).some(({ kind }) => kind === 'decide'),
+    'a majority of the set before',
+  )
+})

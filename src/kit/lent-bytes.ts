@@ -2,6 +2,7 @@
 // hundreds of KiB for each costs more than the read, in pages to be cleared and in work of the garbage collector.
 // Who does not know that bytes are lent may keep them for as long as he likes: they are not lent again then.
 import { assert } from './assert.ts'
+import { freeMemory } from './free-memory.ts'
 
 /** What is lent and not given back. A view that nobody holds any more leaves no trace. */
 const loans = new WeakMap<Uint8Array, LentSlot>()
@@ -56,6 +57,12 @@ export class LentSlot {
     return view
   }
 
+  /** Views of it that somebody made are lent as well. */
+  lendMore(views: readonly Uint8Array[]): void {
+    for (const view of views) loans.set(view, this)
+    this.#lent += views.length
+  }
+
   /** The owner is done with it and lent nothing. */
   release(): void {
     assert(this.#lent === 0, 'nobody has a view of a slot that is released')
@@ -67,6 +74,26 @@ export class LentSlot {
     this.#lent -= 1
     if (this.#lent === 0) this.#backTo(this)
   }
+}
+
+/** Bytes that are a buffer of their own, lent by who has them: their memory is freed when they are given back. */
+export function lendOwn(bytes: Uint8Array): Uint8Array {
+  if (bytes.length < OWN_BYTES_LEAST || bytes.length < bytes.buffer.byteLength) return bytes
+  return new LentSlot(bytes, freeOwn).lend(0, bytes.length)
+}
+
+/** What is smaller costs less where the garbage collector finds it. */
+const OWN_BYTES_LEAST = 16 * 1024
+
+const freeOwn = ({ bytes }: LentSlot): void => freeMemory(bytes)
+
+/** A loan becomes one of its parts, which are not given out yet. Each of them is given back. */
+export function lendParts(bytes: Uint8Array, parts: readonly Uint8Array[]): void {
+  const slot = loans.get(bytes)
+  if (slot === undefined) return
+  loans.delete(bytes)
+  slot.lendMore(parts)
+  slot.takeBack()
 }
 
 /** A part of bytes that may be lent, in their place: it is what is given back. */

@@ -1,5 +1,6 @@
 // The bytes of a request as they come off the socket, with an end to waiting for a client that falls silent.
 import type { IncomingMessage } from 'node:http'
+import { lendOwn } from '../../kit/lent-bytes.ts'
 import type { Clock } from '../../kit/world.ts'
 import { S3Error } from '../s3-error.ts'
 
@@ -14,7 +15,7 @@ export interface IncomingOptions {
   onBytes(count: number): void
 }
 
-/** Reads the body. Throws IncompleteBody when it breaks off and RequestTimeout when nothing comes any more, or too slowly. */
+/** Reads the body; what it yields is lent. Throws IncompleteBody when it breaks off and RequestTimeout when nothing comes any more, or too slowly. */
 export async function* readIncoming(
   request: IncomingMessage,
   options: IncomingOptions,
@@ -32,7 +33,7 @@ export async function* readIncoming(
       received += bytes.length
       if (bytesPerSecondMin !== undefined)
         watch.refuseOver(idleMs + (received * 1000) / bytesPerSecondMin)
-      yield bytes
+      yield lendOwn(bytes)
     }
   } catch (error) {
     throw error instanceof S3Error ? error : new S3Error('IncompleteBody', {}, { cause: error })

@@ -1,6 +1,7 @@
 // The body that an operation reads: decoded, counted, checked against every claim of the client.
 import { assert } from '../../kit/assert.ts'
 import { kibibytes, mebibytes } from '../../kit/bytes.ts'
+import { lendParts } from '../../kit/lent-bytes.ts'
 import type { ChecksumAlgorithm } from '../../objects/object-store.ts'
 import { ChunkChain } from '../auth/chunk-chain.ts'
 import type { Payload } from '../auth/payload.ts'
@@ -138,7 +139,11 @@ async function* decode(
   chunks: AsyncIterable<Uint8Array>,
   decoder: AwsChunkedDecoder,
 ): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks) for (const part of decoder.push(chunk)) yield part
+  for await (const chunk of chunks) {
+    const parts = decoder.push(chunk)
+    lendParts(chunk, parts)
+    yield* parts
+  }
   decoder.end()
 }
 

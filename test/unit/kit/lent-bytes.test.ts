@@ -1,6 +1,6 @@
 // Memory that is lent goes to the next reader only when nobody looks at it any more.
 import t from 'tap'
-import { giveBack, LentMemory, lendPart } from '../../../src/kit/lent-bytes.ts'
+import { giveBack, LentMemory, lendOwn, lendPart, lendParts } from '../../../src/kit/lent-bytes.ts'
 
 t.test('a slot is lent again once all of its views are back', async (t) => {
   const memory = new LentMemory({ slotBytes: 16, maxSpare: 4 })
@@ -46,3 +46,41 @@ t.test('a slot of which something is lent can not be released', async (t) => {
   slot.lend(0, 4)
   t.throws(() => slot.release(), /nobody has a view/)
 })
+
+t.test('a buffer of its own is freed when it is given back', async (t) => {
+  const bytes = new Uint8Array(65_536).fill(7)
+  const lent = lendOwn(bytes)
+  t.same(lent, bytes)
+  giveBack(lent)
+  t.equal(bytes.buffer.byteLength, 0)
+})
+
+t.test('what is a part of a buffer, or small, is not freed', async (t) => {
+  const bytes = new Uint8Array(65_536)
+  const small = new Uint8Array(100)
+  for (const one of [bytes.subarray(1), small]) giveBack(lendOwn(one))
+  t.same([bytes.length, small.length], [65_536, 100])
+})
+
+t.test('a buffer is freed when all of its parts are back', async (t) => {
+  const lent = lendOwn(new Uint8Array(65_536))
+  const parts = [lent.subarray(10, 20), lent.subarray(30)]
+  lendParts(lent, parts)
+  giveBack(lent)
+  giveBack(parts[0]!)
+  t.equal(parts[1]!.length, 65_506)
+  giveBack(parts[1]!)
+  t.equal(parts[1]!.length, 0)
+})
+
+t.test(
+  'a buffer of which there are no parts is freed, and what is not lent has parts as well',
+  async (t) => {
+    const lent = lendOwn(new Uint8Array(65_536))
+    lendParts(lent, [])
+    t.equal(lent.length, 0)
+    const bytes = new Uint8Array(10)
+    lendParts(bytes, [bytes.subarray(2)])
+    t.equal(bytes.length, 10)
+  },
+)

@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { type IncomingOptions, readIncoming } from '../../../../src/gateway/body/incoming.ts'
+import { giveBack } from '../../../../src/kit/lent-bytes.ts'
 
 /** A body whose chunks of 10 bytes are waited for so long, each; what is done with one takes a minute. */
 async function read(waitsMs: number[], options: Partial<IncomingOptions>): Promise<number> {
@@ -91,4 +92,19 @@ t.test('who wants no more leaves the rest to others', async (t) => {
   request.resume()
   await new Promise((resolve) => request.on('end', resolve))
   t.equal(Buffer.concat(left).toString(), 'defghi')
+})
+
+t.test('the memory of bytes that are given back is free at once', async (t) => {
+  const { request, body } = openRequest()
+  request.end(Buffer.allocUnsafeSlow(65_536).fill(3))
+  const chunks: Uint8Array[] = []
+  for await (const chunk of body) {
+    t.ok(chunk.every((byte) => byte === 3))
+    giveBack(chunk)
+    chunks.push(chunk)
+  }
+  t.same(
+    chunks.map(({ length }) => length),
+    [0],
+  )
 })

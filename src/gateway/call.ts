@@ -91,6 +91,8 @@ export interface Reply {
   headers?: Record<string, string>
   body?:
     | { kind: 'text'; text: string }
+    /** Bytes that are there already. */
+    | { kind: 'bytes'; bytes: Uint8Array }
     /** Exactly `bytes` long; the reply is broken off when it throws. The first chunk is awaited before the head is sent. */
     | { kind: 'stream'; bytes: number; chunks: AsyncIterable<Uint8Array> }
     /** Of unknown length: text that comes while the operation still runs. */

@@ -89,6 +89,7 @@ function composeHead(
 /** Content-Length where the body says it; undefined leaves it to the headers of the reply. */
 function lengthOf({ status, headers, body }: Reply): string | undefined {
   if (body?.kind === 'text') return String(Buffer.byteLength(body.text))
+  if (body?.kind === 'bytes') return String(body.bytes.length)
   if (body?.kind === 'stream') return String(body.bytes)
   if (body?.kind === 'trickle') return undefined
   if (status === 204 || status === 304 || headers?.['content-length'] !== undefined)
@@ -99,11 +100,17 @@ function lengthOf({ status, headers, body }: Reply): string | undefined {
 function sendText(passage: Passage, { status, headers }: Head, body: Reply['body']): void {
   const { response } = passage.exchange
   response.writeHead(status, headers)
-  if (body?.kind !== 'text' || passage.method === 'HEAD') return
-  // As bytes: Node would send the head together with a text, and encode the UTF-8 in it once more.
-  const bytes = Buffer.from(body.text)
+  if (body === undefined || passage.method === 'HEAD') return
+  const bytes = bytesOf(body)
+  if (bytes === undefined) return
   response.write(bytes)
   passage.bytesOut += bytes.length
+}
+
+/** A text as bytes: Node would send the head together with a text, and encode the UTF-8 in it once more. */
+function bytesOf(body: NonNullable<Reply['body']>): Uint8Array | undefined {
+  if (body.kind === 'bytes') return body.bytes
+  return body.kind === 'text' ? Buffer.from(body.text) : undefined
 }
 
 /** Each text goes out when it comes; there is too little of it for back-pressure. */

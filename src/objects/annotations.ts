@@ -7,6 +7,7 @@ import {
   type ObjectVersion,
   originOf,
 } from '../metadata/records.ts'
+import { readCached } from './cached-read.ts'
 import { openSealing, type Sealing } from './data-keys.ts'
 import { readEncrypted } from './decrypt-read.ts'
 import type { MetadataClient } from './metadata-client.ts'
@@ -18,7 +19,6 @@ import type {
   StoredAnnotation,
   StoredObject,
 } from './object-store.ts'
-import { readBlob } from './read-blob.ts'
 import { commitStored, discardStored, storeBody } from './store-body.ts'
 import type { StoreParts } from './store-parts.ts'
 
@@ -121,7 +121,7 @@ async function* readAnnotation(
   if (!blob) return
   const range = { first: 0, last: bytes - 1 }
   if (!encryption) {
-    yield* readBlob(blob, range, parts, signal)
+    yield* readCached(blob, range, parts, signal)
     return
   }
   const { dataKey } = await openSealing(encryption, undefined, parts)

@@ -2,8 +2,9 @@
 // listing of objects: here they can be seen.
 
 import type { Log } from '../kit/log.ts'
-import { Counter, Gauge, type Registry } from '../kit/metrics.ts'
+import { Counter, computedGauge, Gauge, type Registry } from '../kit/metrics.ts'
 import type { Clock } from '../kit/world.ts'
+import type { BlobCache } from './blob-cache.ts'
 import type { HedgeCounts } from './hedging.ts'
 import type { ObjectStore, UploadCensus } from './object-store.ts'
 
@@ -89,4 +90,29 @@ export function listHedgeMetrics(counts: Readonly<HedgeCounts>, registry: Regist
       }
     },
   })
+}
+
+/** Puts what is kept of small blobs, and how often that was of use, on the registry. */
+export function listBlobCacheMetrics(cache: BlobCache, registry: Registry): void {
+  const last = { hits: 0, misses: 0 }
+  new Counter({
+    name: 'kintsugi_small_blob_reads_total',
+    help: 'Reads of blobs of at most 128 KiB, from memory (hit) or from drives (miss).',
+    labelNames: ['outcome'],
+    registers: [registry],
+    collect() {
+      const { hits, misses } = cache.counts
+      this.inc({ outcome: 'hit' }, hits - last.hits)
+      this.inc({ outcome: 'miss' }, misses - last.misses)
+      Object.assign(last, { hits, misses })
+    },
+  })
+  computedGauge(
+    {
+      name: 'kintsugi_small_blob_cache_bytes',
+      help: 'Memory of the blobs that are kept because they are read again and again.',
+      value: () => cache.bytes,
+    },
+    registry,
+  )
 }

@@ -133,6 +133,8 @@ export interface StoredObject {
    * the caller has compared). Throws when too few shards are left: a reader must then break off, never end early.
    */
   read(range: ByteRange, signal: AbortSignal, customerKey?: CustomerKey): AsyncIterable<Uint8Array>
+  /** What read() would give where that is known without waiting. Absent where no bytes are kept at hand. */
+  readAtHand?(range: ByteRange): Uint8Array | undefined
 }
 
 /** What of a version goes into one that takes its place, or its name. */

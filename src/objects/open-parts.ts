@@ -8,8 +8,9 @@ import { Semaphore } from '../kit/semaphore.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import { shardsOfWidest } from '../placement/fit-code.ts'
 import type { DriveAdvice } from '../storage-node/contract.ts'
+import { BlobCache } from './blob-cache.ts'
 import { Hedging } from './hedging.ts'
-import { listHedgeMetrics } from './metrics.ts'
+import { listBlobCacheMetrics, listHedgeMetrics } from './metrics.ts'
 import { type StoreParts, WRITE_BUDGET_UNIT } from './store-parts.ts'
 
 // Memory that bodies may take: stripes being filled or written, shards collected before they are written,
@@ -19,7 +20,7 @@ const MENDING_POOL_BYTES = mebibytes(32)
 const WRITE_BUDGET_BYTES = mebibytes(128)
 
 /** What is made here. */
-type Made = 'codec' | 'mendingCodec' | 'hedging' | 'writeBudget'
+type Made = 'codec' | 'mendingCodec' | 'blobCache' | 'hedging' | 'writeBudget'
 
 /** What a process has of its own. */
 export interface GivenParts extends Omit<StoreParts, Made> {
@@ -32,7 +33,7 @@ export interface GivenParts extends Omit<StoreParts, Made> {
   shardsAtLeast?: number
 }
 
-/** Puts a store together. Its hedged reads are counted on the registry. */
+/** Puts a store together. Its hedged reads, and those from memory, are counted on the registry. */
 export async function openStoreParts({
   registry,
   advice,
@@ -51,10 +52,13 @@ export async function openStoreParts({
   }
   const hedging = new Hedging(advice, given.world.clock)
   listHedgeMetrics(hedging.counts, registry)
+  const blobCache = new BlobCache()
+  listBlobCacheMetrics(blobCache, registry)
   return {
     ...given,
     codec,
     mendingCodec: await openCodec(poolBytes ?? MENDING_POOL_BYTES, width),
+    blobCache,
     hedging,
     writeBudget: new Semaphore(WRITE_BUDGET_BYTES / WRITE_BUDGET_UNIT),
   }

@@ -10,6 +10,7 @@ import type { WritesUnderWay } from '../metadata/writes-under-way.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import type { Router } from '../placement/router.ts'
 import type { ShardId, ShardsOnDrives } from '../storage-node/contract.ts'
+import type { BlobCache } from './blob-cache.ts'
 import type { Hedging } from './hedging.ts'
 import type { Pins } from './pins.ts'
 import type { WriteRule } from './write-rule.ts'
@@ -40,6 +41,8 @@ export interface StoreParts {
   /** Wraps the keys of encrypted objects. */
   keys: KeyProvider
   pins: Pins
+  /** Small blobs that clients read again and again. */
+  blobCache: BlobCache
   /** Says which reads are not waited for. */
   hedging: Hedging
   /** Gives the uids of all blobs that are written, and knows which of them have no row yet. */

@@ -10,6 +10,7 @@ import {
   stateIdOf,
 } from '../metadata/records.ts'
 import { findAnnotation } from './annotations.ts'
+import { findCached, readCached } from './cached-read.ts'
 import { likeBefore, openSealing, type Sealing } from './data-keys.ts'
 import { readEncrypted } from './decrypt-read.ts'
 import type {
@@ -19,7 +20,7 @@ import type {
   Redescribed,
   StoredObject,
 } from './object-store.ts'
-import { readBlob, TooFewShards } from './read-blob.ts'
+import { TooFewShards } from './read-blob.ts'
 import type { StoreParts } from './store-parts.ts'
 
 /** Where an object was found, and how to look again. */
@@ -79,6 +80,12 @@ class FoundObject implements StoredObject {
   async listParts(after: number, limit: number): Promise<{ parts: Part[]; more: boolean }> {
     if (!this.version.manifest) return { parts: [], more: false }
     return pageOf(await this.#loadParts(), after, limit)
+  }
+
+  readAtHand(range: ByteRange): Uint8Array | undefined {
+    const { manifest, blob, encryption } = this.version
+    if (manifest || blob === undefined || encryption) return undefined
+    return findCached(blob, range, this.#parts)
   }
 
   read(
@@ -176,7 +183,7 @@ function openReader(
   customerKey: CustomerKey | undefined,
   parts: StoreParts,
 ): PartReader {
-  if (!encryption) return ({ blob }, range, signal) => readBlob(blob, range, parts, signal)
+  if (!encryption) return ({ blob }, range, signal) => readCached(blob, range, parts, signal)
   let opening: Promise<Sealing> | undefined
   return async function* ({ blob, bytes }, range, signal) {
     opening ??= openSealing(encryption, customerKey, parts)

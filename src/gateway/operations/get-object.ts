@@ -28,9 +28,12 @@ function send(call: Call, plan: ReadPlan): Reply | Promise<Reply> {
 
 type PlanOf<Kind extends ReadPlan['kind']> = Extract<ReadPlan, { kind: Kind }>
 
-function sendBytes({ signal }: Call, plan: PlanOf<'send'>): Reply | Promise<Reply> {
+function sendBytes(call: Call, plan: PlanOf<'send'>): Reply | Promise<Reply> {
   const { status, headers, object, customerKey, range, bytes } = plan
-  const chunks = range ? object.read(range, signal, customerKey) : noChunks()
+  // The checksum of a range is made as its bytes pass.
+  const atHand = range && !plan.unchecked ? object.readAtHand?.(range) : undefined
+  if (atHand !== undefined) return { status, headers, body: { kind: 'bytes', bytes: atHand } }
+  const chunks = range ? object.read(range, call.signal, customerKey) : noChunks()
   if (plan.unchecked) return sendChecked(plan, chunks)
   return { status, headers, body: { kind: 'stream', bytes, chunks } }
 }

@@ -54,7 +54,12 @@ t.test(
   async (t) => {
     const registry = new Registry()
     const operation = ({ key }: Call): Reply | Promise<Reply> => {
-      const reply: Reply = { status: 200, body: { kind: 'text', text: `<${key}>` } }
+      const text = `<${key}>`
+      const isText = Number(key) % 2 === 0
+      const body: Reply['body'] = isText
+        ? { kind: 'text', text }
+        : { kind: 'bytes', bytes: Buffer.from(text) }
+      const reply: Reply = { status: 200, body }
       if (key === '5') throw new S3Error('NoSuchKey')
       return Number(key) % 3 === 0 ? new Promise((resolve) => setImmediate(resolve, reply)) : reply
     }

@@ -10,6 +10,7 @@ import { realWorld } from '../../../src/kit/world.ts'
 import type { MetadataPartition } from '../../../src/metadata/contract.ts'
 import { openPartition, type PartitionOptions } from '../../../src/metadata/partition.ts'
 import { WritesUnderWay } from '../../../src/metadata/writes-under-way.ts'
+import { BlobCache } from '../../../src/objects/blob-cache.ts'
 import { Hedging, NO_ADVICE } from '../../../src/objects/hedging.ts'
 
 import type { Body, Bucket } from '../../../src/objects/object-store.ts'
@@ -247,6 +248,7 @@ export async function openMemoryStore(
     reducedCode: () => ({ ...map.code, parityCount: Math.max(1, map.code.parityCount - 1) }),
     keys: new LocalKeys([{ id: 'test', key: Buffer.alloc(32, 7) }], world),
     pins: new Pins(),
+    blobCache: new BlobCache(),
     hedging: new Hedging(NO_ADVICE, world.clock),
     writes: new WritesUnderWay(world),
     writeBudget: new Semaphore(1024),

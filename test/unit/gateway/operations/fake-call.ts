@@ -124,6 +124,8 @@ function fakeBody(bytes: Buffer, headers: Headers, gateway: Gateway): RequestBod
 async function readReply({ status, headers = {}, body }: Reply): Promise<Answered> {
   if (body === undefined) return { status, headers, text: '' }
   if (body.kind === 'text') return { status, headers, text: body.text }
+  if (body.kind === 'bytes')
+    return { status, headers, text: Buffer.from(body.bytes).toString('latin1') }
   if (body.kind === 'trickle') throw new Error('operations do not trickle: the pipeline does')
   const chunks: Uint8Array[] = []
   for await (const chunk of body.chunks) chunks.push(chunk)

@@ -1,0 +1,124 @@
+// Small blobs that were read and verified a short while ago, for those who read them next. Exact without being told of anything:
+// the bytes of a uid are never changed, and whoever asks has just read in a row which uid it is
+// (docs/decisions/0028-small-blobs-in-memory.md). Repair and scrubs read drives, never this.
+import { kibibytes, mebibytes } from '../kit/bytes.ts'
+import type { Uid } from '../kit/uid.ts'
+import type { Blob } from '../metadata/records.ts'
+
+/** What names the bytes of a blob for ever, and how many they are. */
+export type CachedAs = Pick<Blob, 'uid' | 'part' | 'bytes'>
+
+export interface BlobCacheLimits {
+  /** Memory for everything that is kept. */
+  maxBytes: number
+  /** Longer blobs are not kept. */
+  maxBlobBytes: number
+  /** So many blobs that were read once are remembered, to know them again. */
+  maxSeen: number
+}
+
+// Blobs of that length are copies (storage.md 4.1): one read of one drive gives all of it.
+const LIMITS: BlobCacheLimits = {
+  maxBytes: mebibytes(64),
+  maxBlobBytes: kibibytes(128),
+  maxSeen: 16_384,
+}
+
+/** What an entry costs beside its bytes. */
+const ENTRY_BYTES = 400
+
+/** Reads of blobs that are short enough to be kept: from memory, and from drives. */
+export interface BlobCacheCounts {
+  hits: number
+  misses: number
+}
+
+/**
+ * Bytes by blob, in two halves: when the young one is full it becomes the old one, and what of that nobody asked for meanwhile is
+ * dropped. So a hit costs one look into a map; to keep the order of last use would cost two changes of it.
+ */
+export class BlobCache {
+  readonly counts: BlobCacheCounts = { hits: 0, misses: 0 }
+  readonly #limits: BlobCacheLimits
+  #young = new Map<string, Uint8Array>()
+  #old = new Map<string, Uint8Array>()
+  #youngBytes = 0
+  #oldBytes = 0
+  #seen = new Set<string>()
+  #seenBefore = new Set<string>()
+
+  constructor(limits: Partial<BlobCacheLimits> = {}) {
+    this.#limits = { ...LIMITS, ...limits }
+  }
+
+  /** Memory that is taken now. */
+  get bytes(): number {
+    return this.#youngBytes + this.#oldBytes
+  }
+
+  /** All bytes of a blob, to be read for as long as anybody likes and never to be changed; undefined when they are not here. */
+  find(blob: CachedAs): Uint8Array | undefined {
+    if (!this.#fits(blob)) return undefined
+    const name = nameOf(blob)
+    const bytes = this.#young.get(name) ?? this.#age(name)
+    if (bytes !== undefined) this.counts.hits += 1
+    return bytes
+  }
+
+  /**
+   * Asked once for each blob that was not found and is now read: whether it is worth keeping, as when somebody reads it for the
+   * second time within a while. What passes once, as a walk over all that there is, is not copied and takes no room from others.
+   */
+  isWanted(blob: CachedAs): boolean {
+    if (!this.#fits(blob)) return false
+    this.counts.misses += 1
+    const name = nameOf(blob)
+    if (this.#seen.has(name) || this.#seenBefore.has(name)) return true
+    if (this.#seen.size >= this.#limits.maxSeen / 2) {
+      this.#seenBefore = this.#seen
+      this.#seen = new Set()
+    }
+    this.#seen.add(name)
+    return false
+  }
+
+  /** Keeps all bytes of a blob, which were verified and are nobody's to change. */
+  keep(blob: CachedAs, bytes: Uint8Array): void {
+    if (this.#fits(blob)) this.#put(nameOf(blob), bytes)
+  }
+
+  #fits({ bytes }: CachedAs): boolean {
+    return bytes <= this.#limits.maxBlobBytes
+  }
+
+  /** What is asked for again is young again. */
+  #age(name: string): Uint8Array | undefined {
+    const bytes = this.#old.get(name)
+    if (bytes === undefined) return undefined
+    this.#old.delete(name)
+    this.#oldBytes -= costOf(bytes)
+    this.#put(name, bytes)
+    return bytes
+  }
+
+  #put(name: string, bytes: Uint8Array): void {
+    const before = this.#young.get(name)
+    if (before !== undefined) this.#youngBytes -= costOf(before)
+    if (this.#youngBytes + costOf(bytes) > this.#limits.maxBytes / 2) {
+      this.#old = this.#young
+      this.#oldBytes = this.#youngBytes
+      this.#young = new Map()
+      this.#youngBytes = 0
+    }
+    this.#young.set(name, bytes)
+    this.#youngBytes += costOf(bytes)
+  }
+}
+
+function costOf(bytes: Uint8Array): number {
+  return ENTRY_BYTES + bytes.length
+}
+
+function nameOf({ uid, part }: { uid: Uid; part: number }): string {
+  return part === 0 ? uid : `${uid}.${part}`
+}

@@ -1,0 +1,54 @@
+// Bytes of a blob from memory where they are kept, else from its shards. For clients only: who repairs or verifies asks the drives.
+import { assert } from '../kit/assert.ts'
+import { giveBack } from '../kit/lent-bytes.ts'
+import type { Blob } from '../metadata/records.ts'
+import type { ByteRange } from './object-store.ts'
+import { readBlob } from './read-blob.ts'
+import type { StoreParts } from './store-parts.ts'
+
+/** The bytes of `range` if they are in memory: to be kept for as long as anybody likes, and never to be changed. */
+export function findCached(
+  blob: Blob,
+  range: ByteRange,
+  { blobCache }: Pick<StoreParts, 'blobCache'>,
+): Uint8Array | undefined {
+  return blobCache.find(blob)?.subarray(range.first, range.last + 1)
+}
+
+/** As readBlob(), from memory if they are there; what comes to be read again and again is there from then on. */
+export function readCached(
+  blob: Blob,
+  range: ByteRange,
+  parts: StoreParts,
+  signal: AbortSignal,
+): AsyncIterable<Uint8Array> {
+  const cached = findCached(blob, range, parts)
+  if (cached !== undefined) return only(cached)
+  return parts.blobCache.isWanted(blob)
+    ? readAndKeep(blob, range, parts, signal)
+    : readBlob(blob, range, parts, signal)
+}
+
+async function* only(chunk: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield chunk
+}
+
+/** All of the blob is read, whatever is asked for: so it is there for every other range. */
+async function* readAndKeep(
+  blob: Blob,
+  range: ByteRange,
+  parts: StoreParts,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  // Memory of its own, neither lent nor part of anything larger.
+  const bytes = Buffer.allocUnsafeSlow(blob.bytes)
+  let at = 0
+  for await (const chunk of readBlob(blob, { first: 0, last: blob.bytes - 1 }, parts, signal)) {
+    bytes.set(chunk, at)
+    at += chunk.length
+    giveBack(chunk)
+  }
+  assert(at === blob.bytes, 'a blob is read to its end or not at all')
+  parts.blobCache.keep(blob, bytes)
+  yield bytes.subarray(range.first, range.last + 1)
+}

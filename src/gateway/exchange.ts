@@ -1,6 +1,6 @@
 // One request on its socket and the place for its reply.
 import { ServerResponse } from 'node:http'
-import type { GatewayRequest } from './raw-headers.ts'
+import type { GatewayRequest } from './gateway-request.ts'
 
 /** The place for a reply. It knows whose it is, so that nothing has to be made for each to hear of its end. */
 export class GatewayResponse extends ServerResponse<GatewayRequest> {

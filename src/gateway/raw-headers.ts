@@ -1,28 +1,10 @@
 // Headers as Node hands them out, made ready: names in lower case, duplicates joined, values read as UTF-8 (pitfall 50).
-import { IncomingMessage } from 'node:http'
 import { NameBag } from '../kit/name-bag.ts'
 import { storedEncoding } from './body/body-claims.ts'
 import type { Headers } from './call.ts'
 
-/** A request whose headers were collected once, whoever asks for them. */
-export class GatewayRequest extends IncomingMessage {
-  #sent: Headers | undefined
-
-  /** Names in lower case, duplicates joined by a comma, values as the bytes were sent (Latin-1). */
-  get sentHeaders(): Headers {
-    this.#sent ??= collectHeaders(this.rawHeaders)
-    return this.#sent
-  }
-}
-
-// Node looks for Host and Expect in there: so that it needs not read all headers for itself, it is given ours.
-Object.defineProperty(GatewayRequest.prototype, 'headers', {
-  get(this: GatewayRequest) {
-    return this.sentHeaders
-  },
-})
-
-function collectHeaders(rawHeaders: readonly string[]): Headers {
+/** Names in lower case, duplicates joined by a comma, values as the bytes were sent (Latin-1). */
+export function collectHeaders(rawHeaders: readonly string[]): Headers {
   const headers = new NameBag()
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]!.toLowerCase()

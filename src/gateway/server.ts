@@ -14,11 +14,11 @@ import type { Operation } from './call.ts'
 import { answerParserError } from './client-error.ts'
 import type { ClusterApi } from './cluster-api.ts'
 import { GatewayResponse } from './exchange.ts'
+import { GatewayRequest } from './gateway-request.ts'
 import { noMetrics, openMetrics } from './metrics.ts'
 import type { OperationName } from './operation-names.ts'
 import { Pipeline, type PipelineLimits } from './pipeline.ts'
 import { shareOf } from './process-bounds.ts'
-import { GatewayRequest } from './raw-headers.ts'
 import type { TlsKeys } from './tls-files.ts'
 
 /** Bounds of the gateway. */

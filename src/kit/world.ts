@@ -13,6 +13,14 @@ export interface Clock {
   monotonicMs(): number
   /** Resolves after `ms`; rejects with the signal's reason when it aborts. Does not keep the process alive. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /** Calls back once everything that came by now was seen to: what follows from all of it can go together. Absent in simulated time. */
+  afterTurn?(work: () => void): void
+}
+
+/** Calls back after the turn of the event loop, or where there are no turns when this moment is over. */
+export function afterTurn(clock: Clock, work: () => void): void {
+  if (clock.afterTurn === undefined) queueMicrotask(work)
+  else clock.afterTurn(work)
 }
 
 /** Unpredictable bytes. */
@@ -168,6 +176,9 @@ const systemClock: Clock = {
   now: () => Date.now(),
   monotonicMs: () => performance.now(),
   sleep: (ms, signal) => sleepFor(ms, signal),
+  afterTurn: (work) => {
+    setImmediate(work)
+  },
 }
 
 function sleepFor(ms: number, signal: AbortSignal | undefined): Promise<void> {

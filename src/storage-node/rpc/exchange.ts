@@ -1,7 +1,7 @@
 // One exchange at the node that is asked: its frames, its deadline, and its answers, in whatever order they are ready.
 import { setMaxListeners } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Clock } from '../../kit/world.ts'
+import { afterTurn, type Clock } from '../../kit/world.ts'
 import {
   FrameKind,
   FrameReader,
@@ -31,6 +31,9 @@ export class Exchange {
   #deadlineMs: number
   /** All who wait until more can be sent wait for this. */
   #draining: Promise<void> | undefined
+  /** Frames that leave together at the end of this turn of the event loop. */
+  #gathered: Buffer[] = []
+  #leaving: Promise<boolean> | undefined
 
   constructor(deadlineMs: number, parts: ExchangeParts) {
     const { request, response, keys, room, payloadBytesMax } = parts
@@ -75,10 +78,36 @@ export class Exchange {
 
   /** Sends a frame; resolves when more can be sent. */
   async send(kind: number, ...payload: readonly Uint8Array[]): Promise<void> {
-    const { response } = this.#parts
     this.signal.throwIfAborted()
+    this.#gathered.push(this.#writer.frame(kind, ...payload))
+    if (!this.#writeGathered()) await this.#drain()
+  }
+
+  /** As send(), together with others of this moment: every write is a system call, whatever it carries. */
+  async sendSoon(kind: number, ...payload: readonly Uint8Array[]): Promise<void> {
+    this.signal.throwIfAborted()
+    this.#gathered.push(this.#writer.frame(kind, ...payload))
+    this.#leaving ??= new Promise((resolve) => {
+      afterTurn(this.#parts.clock, () => {
+        this.#leaving = undefined
+        resolve(this.#writeGathered())
+      })
+    })
+    if (!(await this.#leaving)) await this.#drain()
+  }
+
+  /** False when nothing more should be written for now. */
+  #writeGathered(): boolean {
+    const { response } = this.#parts
+    const frames = this.#gathered
+    if (frames.length === 0 || this.signal.aborted) return !response.writableNeedDrain
+    this.#gathered = []
     if (!response.headersSent) response.writeHead(200)
-    if (response.write(this.#writer.frame(kind, ...payload))) return
+    return response.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames))
+  }
+
+  async #drain(): Promise<void> {
+    this.signal.throwIfAborted()
     this.#draining ??= this.#drained().finally(() => {
       this.#draining = undefined
     })
@@ -89,6 +118,7 @@ export class Exchange {
   async end(): Promise<void> {
     const { request, response } = this.#parts
     if (this.signal.aborted) return
+    this.#writeGathered()
     if (!response.headersSent) response.writeHead(200)
     response.end(this.#writer.frame(FrameKind.End))
     await this.frames.return(undefined)

@@ -25,6 +25,8 @@ export const FrameKind = {
   Done: 7,
   /** It is not, and why. */
   Failed: 8,
+  /** Of the messages of an exchange only the first so many were taken up. */
+  NoMore: 9,
 } as const
 
 /** A frame that was tagged by who has the key. */

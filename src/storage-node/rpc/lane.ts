@@ -1,9 +1,8 @@
-// Small requests of one kind to one node, in batches: what is asked while two batches are under way goes with the next.
+// Small requests of one kind to one node, so many at once: those past that wait here.
 // A lane is for what may wait for each other, such as requests for one drive: what hangs holds up its own lane only.
 import { Overloaded } from '../../kit/semaphore.ts'
 import type { Clock } from '../../kit/world.ts'
-import type { Answer } from './messages.ts'
-import { NodeFailed, NodeUnreachable } from './trouble.ts'
+import { NodeUnreachable } from './trouble.ts'
 
 /** A request that waits in a lane, or for its answer. */
 export interface LaneRequest {
@@ -13,66 +12,80 @@ export interface LaneRequest {
   deadlineMs: number
 }
 
-/**
- * Sends a batch and calls back for every answer, which names its request by its place in the batch. Resolves when the
- * batch is over, rejects when it was broken off; throws Unsent when the other can have seen nothing of it.
- */
-export type SendBatch = (
-  requests: readonly LaneRequest[],
-  onAnswer: (answer: Answer) => void,
-  signal: AbortSignal,
-) => Promise<void>
+/** What became of a request. */
+export type RequestEnd = { body: Uint8Array } | { error: Error }
+
+/** Whoever has a request under way, and hears when nobody waits for its answer any more. */
+export interface RequestWay {
+  giveUp(asked: AskedRequest): void
+}
+
+/** Sends a request and settles it, unless it was settled before. */
+export type SendRequest = (asked: AskedRequest) => void
+
+/** A request from when it is asked until somebody settles it. */
+export class AskedRequest implements LaneRequest {
+  readonly type: number
+  readonly body: Uint8Array
+  readonly deadlineMs: number
+  /** Has left its lane. */
+  isBegun = false
+  /** The way that it may have gone by now; undefined while the other node can have seen nothing of it. */
+  way: RequestWay | undefined
+  /** It was in a session that the other node had forgotten. */
+  wasForgotten = false
+  #onEnd: ((end: RequestEnd) => void) | undefined
+
+  constructor({ type, body, deadlineMs }: LaneRequest, onEnd: (end: RequestEnd) => void) {
+    this.type = type
+    this.body = body
+    this.deadlineMs = deadlineMs
+    this.#onEnd = onEnd
+  }
+
+  get isSettled(): boolean {
+    return this.#onEnd === undefined
+  }
+
+  /** Only the first end counts. */
+  settle(end: RequestEnd): void {
+    const onEnd = this.#onEnd
+    this.#onEnd = undefined
+    onEnd?.(end)
+  }
+}
 
 /** Bounds of a lane. */
 export interface LaneLimits {
-  batchesUnderWay: number
-  /** A batch that takes longer makes room for another: for requests that must not wait for others of their lane. */
-  slowMs: number
-  /** Batches under way, slow ones too. */
-  batchesMax: number
-  batchRequests: number
-  batchBytes: number
-  waitingRequests: number
+  underWay: number
+  /** Of those under way together, but for one that is longer by itself. */
+  underWayBytes: number
+  waiting: number
 }
 
 const LIMITS: LaneLimits = {
-  batchesUnderWay: 2,
-  slowMs: Number.POSITIVE_INFINITY,
-  batchesMax: 2,
-  batchRequests: 64,
-  batchBytes: 1024 * 1024,
-  waitingRequests: 1024,
+  underWay: 128,
+  underWayBytes: 2 * 1024 * 1024,
+  waiting: 1024,
 }
-
-interface Pending extends LaneRequest {
-  isSent: boolean
-  settle(end: { body: Uint8Array } | { error: Error }): void
-  /** Called once it is settled. */
-  onSettled: () => void
-}
-
-/** What answered everything has only to say that it is over, and its connection can be used again. */
-const END_MS = 5_000
 
 // Without a reason of its own every abort would make an error with its stack, at some cost.
 const NOT_NEEDED = 'not needed any more'
 
 /** A lane. */
 export class Lane {
-  readonly #send: SendBatch
+  readonly #send: SendRequest
   readonly #clock: Clock
   readonly #limits: LaneLimits
-  readonly #waiting: Pending[] = []
-  /** Those that were not settled yet, sent or not. */
-  readonly #pending = new Set<Pending>()
+  readonly #waiting: AskedRequest[] = []
+  /** Those that were not settled yet, begun or not. */
+  readonly #pending = new Set<AskedRequest>()
   #wake = new AbortController()
   #wakeMs = Number.POSITIVE_INFINITY
   #underWay = 0
-  /** Of those under way. */
-  #slow = 0
-  #isPumping = false
+  #underWayBytes = 0
 
-  constructor(send: SendBatch, clock: Clock, limits: Partial<LaneLimits> = {}) {
+  constructor(send: SendRequest, clock: Clock, limits: Partial<LaneLimits> = {}) {
     this.#send = send
     this.#clock = clock
     this.#limits = { ...LIMITS, ...limits }
@@ -80,30 +93,49 @@ export class Lane {
 
   /** Whether nothing waits and nothing is under way. */
   get isIdle(): boolean {
-    return this.#waiting.length === 0 && this.#underWay === 0
+    return this.#pending.size === 0
   }
 
   /** The answer to a request. Rejects with what the other node said, with NodeUnreachable, or with Overloaded. */
   ask(request: LaneRequest): Promise<Uint8Array> {
-    if (this.#waiting.length >= this.#limits.waitingRequests) {
+    if (this.#waiting.length >= this.#limits.waiting) {
       return Promise.reject(new Overloaded('too many requests wait for a node already'))
     }
     return new Promise((resolve, reject) => {
-      const pending: Pending = {
-        ...request,
-        ...{ isSent: false, onSettled: () => {} },
-        settle: (end) => {
-          if (!this.#pending.delete(pending)) return
-          if ('error' in end) reject(end.error)
-          else resolve(end.body)
-          pending.onSettled()
-        },
-      }
-      this.#pending.add(pending)
-      this.#waiting.push(pending)
+      const asked = new AskedRequest(request, (end) => {
+        this.#noteEnd(asked)
+        if ('error' in end) reject(end.error)
+        else resolve(end.body)
+      })
+      this.#pending.add(asked)
+      this.#waiting.push(asked)
       if (request.deadlineMs < this.#wakeMs) this.#wakeAt(request.deadlineMs)
-      this.#pump()
+      this.#beginSome()
     })
+  }
+
+  #beginSome(): void {
+    while (this.#waiting.length > 0 && this.#hasRoomFor(this.#waiting[0]!)) {
+      const asked = this.#waiting.shift()!
+      asked.isBegun = true
+      this.#underWay += 1
+      this.#underWayBytes += asked.body.length
+      this.#send(asked)
+    }
+  }
+
+  #hasRoomFor({ body }: LaneRequest): boolean {
+    if (this.#underWay === 0) return true
+    const { underWay, underWayBytes } = this.#limits
+    return this.#underWay < underWay && this.#underWayBytes + body.length <= underWayBytes
+  }
+
+  #noteEnd(asked: AskedRequest): void {
+    this.#pending.delete(asked)
+    if (!asked.isBegun) return
+    this.#underWay -= 1
+    this.#underWayBytes -= asked.body.length
+    this.#beginSome()
   }
 
   /** One timer for all: deadlines mostly come in their order. */
@@ -118,121 +150,27 @@ export class Lane {
     )
   }
 
-  /** Who waits is told; what is under way goes on behind its back until its batch is over. */
+  /** Who waits is told; what is under way may go on behind its back. */
   #giveUpLate(): void {
     const nowMs = this.#clock.monotonicMs()
     let nextMs = Number.POSITIVE_INFINITY
-    for (const pending of this.#pending) {
-      if (pending.deadlineMs > nowMs) nextMs = Math.min(nextMs, pending.deadlineMs)
-      else this.#giveUp(pending)
+    const late: AskedRequest[] = []
+    for (const asked of this.#pending) {
+      if (asked.deadlineMs > nowMs) nextMs = Math.min(nextMs, asked.deadlineMs)
+      else late.push(asked)
     }
     this.#wakeMs = nextMs
+    // Those that wait first: what is late is not begun in the place of others.
+    for (const asked of late.reverse()) this.#giveUp(asked)
     if (nextMs < Number.POSITIVE_INFINITY) this.#wakeAt(nextMs)
   }
 
-  #giveUp(pending: Pending): void {
-    const place = this.#waiting.indexOf(pending)
+  #giveUp(asked: AskedRequest): void {
+    const place = asked.isBegun ? -1 : this.#waiting.indexOf(asked)
     if (place >= 0) this.#waiting.splice(place, 1)
-    const outcome = pending.isSent ? 'unknown' : 'not-sent'
-    pending.settle({ error: new NodeUnreachable('a node did not answer in time', outcome) })
+    const { way } = asked
+    const outcome = way === undefined ? 'not-sent' : 'unknown'
+    asked.settle({ error: new NodeUnreachable('a node did not answer in time', outcome) })
+    way?.giveUp(asked)
   }
-
-  /** Sends what waits, once all who ask in this moment have asked. */
-  #pump(): void {
-    if (this.#isPumping) return
-    this.#isPumping = true
-    queueMicrotask(() => {
-      this.#isPumping = false
-      while (this.#waiting.length > 0 && this.#hasPlace) {
-        void this.#sendBatch(this.#nextBatch())
-      }
-    })
-  }
-
-  get #hasPlace(): boolean {
-    const { batchesUnderWay, batchesMax } = this.#limits
-    return this.#underWay < batchesMax && this.#underWay - this.#slow < batchesUnderWay
-  }
-
-  #nextBatch(): Pending[] {
-    const { batchRequests, batchBytes } = this.#limits
-    let bytes = 0
-    let count = 0
-    for (const { body } of this.#waiting) {
-      bytes += body.length
-      if (count > 0 && (count >= batchRequests || bytes > batchBytes)) break
-      count += 1
-    }
-    return this.#waiting.splice(0, count)
-  }
-
-  /** Counts a batch among the slow ones from when it is slow until its end. */
-  #watchSlow(): { end(): void } {
-    const { slowMs } = this.#limits
-    if (slowMs === Number.POSITIVE_INFINITY) return { end: () => {} }
-    const over = new AbortController()
-    let isSlow = false
-    this.#clock.sleep(slowMs, over.signal).then(
-      () => {
-        isSlow = true
-        this.#slow += 1
-        this.#pump()
-      },
-      () => undefined, // It was quick.
-    )
-    return {
-      end: () => {
-        over.abort(NOT_NEEDED)
-        if (isSlow) this.#slow -= 1
-      },
-    }
-  }
-
-  async #sendBatch(batch: Pending[]): Promise<void> {
-    this.#underWay += 1
-    const over = new AbortController()
-    let open = batch.length
-    let answered = 0
-    for (const pending of batch) {
-      pending.isSent = true
-      pending.onSettled = () => {
-        open -= 1
-        if (open > 0) return
-        // Nobody waits for the rest of it.
-        if (answered < batch.length) over.abort(NOT_NEEDED)
-        else this.#awaitEnd(over)
-      }
-    }
-    const watch = this.#watchSlow()
-    const onAnswer = (answer: Answer): void => {
-      const pending = batch[answer.id]
-      if (pending === undefined) return
-      answered += 1
-      pending.settle(answer.kind === 'done' ? { body: answer.body } : { error: answer.failure })
-    }
-    try {
-      await this.#send(batch, onAnswer, over.signal)
-      // Errors cost their stacks, and mostly all are answered.
-      if (open > 0) settleAll(batch, new NodeFailed('a node left a request without an answer'))
-    } catch (error) {
-      settleAll(batch, error instanceof Error ? error : new NodeFailed(String(error)))
-    } finally {
-      over.abort(NOT_NEEDED)
-      this.#underWay -= 1
-      watch.end()
-      this.#pump()
-    }
-  }
-
-  /** To break it off would cost its connection, with every batch: what is about to end may. */
-  #awaitEnd(over: AbortController): void {
-    this.#clock.sleep(END_MS, over.signal).then(
-      () => over.abort(NOT_NEEDED),
-      () => undefined, // It has ended.
-    )
-  }
-}
-
-function settleAll(batch: readonly Pending[], error: Error): void {
-  for (const pending of batch) pending.settle({ error })
 }

@@ -9,6 +9,7 @@ import type { Log } from '../../kit/log.ts'
 import { Semaphore } from '../../kit/semaphore.ts'
 import type { World } from '../../kit/world.ts'
 import { Exchange } from './exchange.ts'
+import { FieldWriter } from './fields.ts'
 import { FrameKind, type FrameRoom, type HeldFrame } from './frames.ts'
 import { decodeMessage, encodeDone, encodeFailed, encodeFailure } from './messages.ts'
 import { MESSAGES_PATH, type NodeService, type RequestContext } from './node-service.ts'
@@ -79,6 +80,8 @@ export class NodeServer {
   /** By node, as long as it asks for something. */
   readonly #places = new Map<string, Semaphore>()
   readonly #underWay = new Set<Promise<void>>()
+  /** Exchanges in which more small requests may come. */
+  readonly #talks = new Set<Talk>()
   #isClosing = false
 
   constructor({ identity, limits, tls, versions }: NodeServerOptions, parts: NodeServerParts) {
@@ -106,6 +109,7 @@ export class NodeServer {
   /** Begins nothing any more, lets what is under way end, breaks off what is left after `deadlineMs`. */
   async close({ deadlineMs }: { deadlineMs: number }): Promise<void> {
     this.#isClosing = true
+    for (const talk of this.#talks) talk.endTaking()
     const closed = new Promise((resolve) => this.#server.close(resolve))
     this.#server.closeIdleConnections()
     const drained = new AbortController()
@@ -156,10 +160,11 @@ export class NodeServer {
       ...{ room: this.#received, payloadBytesMax: this.#limits.payloadBytes },
     })
     const { from } = session
+    const asker: Asker = { from, isBelieved: () => this.#sessions.isGood(session) }
     let leave: (() => void) | undefined
     try {
       leave = await this.#enter(from, exchange.signal)
-      await this.#run(head.path, from, exchange)
+      await this.#run(head.path, asker, exchange)
       await exchange.end()
     } catch (error) {
       if (!exchange.signal.aborted) log.info({ from, error: String(error) }, 'a node was cut off')
@@ -179,8 +184,9 @@ export class NodeServer {
     }
   }
 
-  async #run(path: string, from: string, exchange: Exchange): Promise<void> {
-    if (path === MESSAGES_PATH) return await this.#runMessages(from, exchange)
+  async #run(path: string, asker: Asker, exchange: Exchange): Promise<void> {
+    if (path === MESSAGES_PATH) return await this.#runMessages(asker, exchange)
+    const { from } = asker
     const handler = this.#parts.service.streams.get(path)
     const held = new HeldAnswers(this.#answers)
     try {
@@ -203,12 +209,19 @@ export class NodeServer {
     }
   }
 
-  /** Begins every request as it comes; answers leave as they are ready. */
-  async #runMessages(from: string, exchange: Exchange): Promise<void> {
+  /** Begins every request as it comes, as long as it takes any from there; answers leave as they are ready. */
+  async #runMessages({ from, isBelieved }: Asker, exchange: Exchange): Promise<void> {
     const running = new Set<Promise<void>>()
+    const talk = new Talk(exchange)
     let broken: unknown
+    if (!this.#isClosing) this.#talks.add(talk)
     try {
       for await (const frame of exchange.frames) {
+        if (!isBelieved()) talk.endTaking()
+        if (!talk.take()) {
+          frame.done()
+          continue
+        }
         const work = this.#runMessage(frame, from, exchange)
           .catch((error) => {
             broken ??= error
@@ -220,6 +233,7 @@ export class NodeServer {
         running.add(work)
       }
     } finally {
+      this.#talks.delete(talk)
       await Promise.all(running)
     }
     if (broken !== undefined) throw broken
@@ -235,7 +249,7 @@ export class NodeServer {
       holdAnswer: (bytes) => held.hold(bytes),
     }
     try {
-      await exchange.send(FrameKind.Answer, ...(await this.#handle(id, type, body, context)))
+      await exchange.sendSoon(FrameKind.Answer, ...(await this.#handle(id, type, body, context)))
     } finally {
       held.release()
     }
@@ -275,6 +289,39 @@ export class NodeServer {
     else if (error instanceof BadMessage) {
       log.warn({ from, error: String(error) }, 'what a node asked for was not understood')
     }
+  }
+}
+
+/** Who asks in an exchange. */
+interface Asker {
+  from: string
+  /** Whether the secret that it used is good yet. */
+  isBelieved(): boolean
+}
+
+/** How many small requests of an exchange were taken up. */
+class Talk {
+  readonly #exchange: Exchange
+  #taken = 0
+  #isOver = false
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange
+  }
+
+  /** Counts a request in, unless no more are. */
+  take(): boolean {
+    if (!this.#isOver) this.#taken += 1
+    return !this.#isOver
+  }
+
+  /** Says that no more are: whoever asks has to do it in another exchange, and can count on that. */
+  endTaking(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    const taken = new FieldWriter().u32(this.#taken).end()
+    // Whom that does not reach, nothing does.
+    this.#exchange.send(FrameKind.NoMore, taken).catch(() => undefined)
   }
 }
 

@@ -6,10 +6,11 @@ import { assert } from '../../kit/assert.ts'
 import { mebibytes } from '../../kit/bytes.ts'
 import { Overloaded, Semaphore } from '../../kit/semaphore.ts'
 import type { World } from '../../kit/world.ts'
+import { Channel, SessionForgotten } from './channel.ts'
 import { type BegunExchange, type ClientSession, ClientSessions } from './client-session.ts'
-import { FrameKind, type HeldFrame, readFrames } from './frames.ts'
+import { type HeldFrame, readFrames } from './frames.ts'
 import { Lane, type LaneLimits, type LaneRequest } from './lane.ts'
-import { type Answer, decodeAnswer, encodeMessage } from './messages.ts'
+import type { MessageExchange } from './message-exchange.ts'
 import type { NodeTls } from './node-server.ts'
 import { MESSAGES_PATH } from './node-service.ts'
 import { HELLO_PATH, type Versions } from './session-format.ts'
@@ -18,7 +19,7 @@ import { NodeUnreachable } from './trouble.ts'
 
 /** Bounds of what is asked of one node. */
 export interface PeerLimits {
-  /** Of small requests about shards, of those between replicas, of those about partitions, and of streams, each. */
+  /** Of small requests of each kind, and of streams: one for all small requests but while exchanges follow each other. */
   connections: number
   connectMs: number
   /** Streams that wait for a connection. */
@@ -69,26 +70,19 @@ const NOT_SENT = new Set([
   ...['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_CLOSED'],
 ])
 
-/** The other node did not take the exchange: it has forgotten the session. */
-class SessionForgotten extends Error {}
-
-/**
- * Partitions that a node leads share lanes, for what many gateways ask of it costs less together; one that hangs must not hold
- * up the others.
- */
+/** Partitions that a node leads share lanes, for what many gateways ask of it costs less together. */
 const LANE_LIMITS: { [Kind in LaneKind]: Partial<LaneLimits> } = {
   shards: {},
   metadata: {},
-  partitions: { slowMs: 50, batchesMax: 16, waitingRequests: 8192 },
+  partitions: { underWay: 1024, underWayBytes: mebibytes(16), waiting: 8192 },
 }
 
-/** What a lane is about. */
+/** What a lane is about: each kind has a channel of its own. */
 export type LaneKind = 'shards' | 'metadata' | 'partitions'
 
-interface Batch {
-  requests: readonly LaneRequest[]
-  onAnswer: (answer: Answer) => void
-  signal: AbortSignal
+interface KindOfLanes {
+  pool: Pool
+  channel: Channel
 }
 
 /** What is asked of one node, and how: a Peer, or one of a simulation. */
@@ -99,7 +93,7 @@ export class Peer {
   readonly #options: PeerOptions
   readonly #limits: PeerLimits
   readonly #world: Pick<World, 'clock' | 'random'>
-  readonly #messages: { [Kind in LaneKind]: Pool }
+  readonly #kinds: { [Kind in LaneKind]: KindOfLanes }
   readonly #streams: Pool
   readonly #streamPlaces: Semaphore
   readonly #sessions: ClientSessions
@@ -111,11 +105,6 @@ export class Peer {
     this.#options = options
     this.#limits = { ...LIMITS, ...options.limits }
     this.#world = world
-    this.#messages = {
-      shards: this.#openPool(),
-      metadata: this.#openPool(),
-      partitions: this.#openPool(),
-    }
     this.#streams = this.#openPool()
     const { connections, waitingStreams, payloadBytes } = this.#limits
     this.#streamPlaces = new Semaphore(connections, { maxWaiting: waitingStreams })
@@ -125,6 +114,11 @@ export class Peer {
       world,
       (headers) => this.#sayHello(headers),
     )
+    this.#kinds = {
+      shards: this.#openKind(),
+      metadata: this.#openKind(),
+      partitions: this.#openKind(),
+    }
   }
 
   /** The node's id. */
@@ -176,8 +170,22 @@ export class Peer {
   /** Breaks off what is under way. */
   async close(): Promise<void> {
     const closed = new NodeUnreachable(`node ${this.to} is not asked any more`, 'unknown')
-    const pools = [...Object.values(this.#messages), this.#streams]
+    const pools = [...Object.values(this.#kinds).map(({ pool }) => pool), this.#streams]
     await Promise.all(pools.map((pool) => pool.destroy(closed)))
+  }
+
+  #openKind(): KindOfLanes {
+    const pool = this.#openPool()
+    const channel = new Channel({
+      clock: this.#world.clock,
+      sessions: this.#sessions,
+      carryOut: (exchange) => this.#carryOut(pool, exchange),
+      unreachable: (error, hasBegun) => this.#unreachable(error, hasBegun),
+      onHeard: () => {
+        this.#heardMs = this.nowMs
+      },
+    })
+    return { pool, channel }
   }
 
   #openPool(): Pool {
@@ -202,9 +210,8 @@ export class Peer {
     if (this.#lanes.size >= this.#limits.lanes) {
       throw new Overloaded(`too many lanes to node ${this.to} are in use`)
     }
-    const send: ConstructorParameters<typeof Lane>[0] = (requests, onAnswer, signal) =>
-      this.#sendBatch(this.#messages[kind], { requests, onAnswer, signal })
-    const lane = new Lane(send, this.#world.clock, LANE_LIMITS[kind])
+    const { channel } = this.#kinds[kind]
+    const lane = new Lane((asked) => channel.send(asked), this.#world.clock, LANE_LIMITS[kind])
     this.#lanes.set(name, lane)
     return lane
   }
@@ -213,32 +220,20 @@ export class Peer {
     for (const [name, lane] of this.#lanes) if (lane.isIdle) this.#lanes.delete(name)
   }
 
-  async #sendBatch(pool: Pool, { requests, onAnswer, signal }: Batch): Promise<void> {
-    const frames = this.#withSession((session) =>
-      this.#batchIn(session, pool, { requests, signal }),
-    )
-    for await (const { kind, payload } of frames) {
-      if (kind !== FrameKind.Answer) continue
-      this.#heardMs = this.nowMs
-      onAnswer(decodeAnswer(payload))
-    }
-  }
-
-  async *#batchIn(
-    session: ClientSession,
+  async *#carryOut(
     pool: Pool,
-    { requests, signal }: Pick<Batch, 'requests' | 'signal'>,
-  ): AsyncGenerator<HeldFrame> {
-    const deadlineMs = Math.max(...requests.map((request) => request.deadlineMs))
-    const exchange = session.begin(MESSAGES_PATH, deadlineMs)
-    const frames = requests.map(({ type, body, deadlineMs: ours }, id) =>
-      exchange.writer.frame(
-        FrameKind.Message,
-        encodeMessage({ id, type, body, deadlineMs: session.theirMs(ours) }),
-      ),
-    )
-    const body = Buffer.concat([...frames, exchange.writer.frame(FrameKind.End)])
-    yield* this.#exchange(pool, MESSAGES_PATH, { exchange, body, signal })
+    { headers, body, signal }: MessageExchange,
+  ): AsyncGenerator<Uint8Array> {
+    const response = await pool.request({
+      ...{ method: 'POST', path: MESSAGES_PATH, headers, body, signal },
+      // A connection that others closed, or of which the other end is dead, is never used for a second one.
+      reset: true,
+    })
+    if (response.statusCode !== 200) {
+      await response.body.dump()
+      throw new SessionForgotten()
+    }
+    yield* response.body as AsyncIterable<Uint8Array>
   }
 
   async *#streamIn(
@@ -247,7 +242,7 @@ export class Peer {
   ): AsyncGenerator<HeldFrame> {
     const exchange = session.begin(path, deadlineMs)
     const body = begin(exchange, session)
-    yield* this.#exchange(this.#streams, path, { exchange, body, signal })
+    yield* this.#exchange(path, { exchange, body, signal })
   }
 
   /** Says hello anew, once, when the other node has forgotten us: it was restarted, and has done nothing. */
@@ -275,16 +270,11 @@ export class Peer {
   }
 
   async *#exchange(
-    pool: Pool,
     path: string,
-    {
-      exchange,
-      body,
-      signal,
-    }: { exchange: BegunExchange; body: Buffer | Readable; signal: AbortSignal },
+    { exchange, body, signal }: { exchange: BegunExchange; body: Readable; signal: AbortSignal },
   ): AsyncGenerator<HeldFrame> {
     try {
-      const response = await pool.request({
+      const response = await this.#streams.request({
         ...{ method: 'POST', path, headers: exchange.headers, body, signal },
       })
       if (response.statusCode !== 200) {
@@ -307,7 +297,7 @@ export class Peer {
       () => undefined, // It was answered.
     )
     try {
-      const response = await this.#messages.metadata.request({
+      const response = await this.#kinds.metadata.pool.request({
         ...{ method: 'POST', path: HELLO_PATH, headers, signal: late.signal },
       })
       await response.body.dump()
@@ -320,10 +310,11 @@ export class Peer {
     }
   }
 
-  #unreachable(error: unknown): NodeUnreachable {
+  /** `hasBegun`: there was a connection, which may have carried something before it got into trouble, whatever that was. */
+  #unreachable(error: unknown, hasBegun = false): NodeUnreachable {
     if (error instanceof NodeUnreachable) return error
     const code = (error as { code?: string }).code ?? ''
-    const outcome = NOT_SENT.has(code) ? 'not-sent' : 'unknown'
+    const outcome = NOT_SENT.has(code) && !hasBegun ? 'not-sent' : 'unknown'
     return new NodeUnreachable(`node ${this.to} did not answer`, outcome, { cause: error })
   }
 }

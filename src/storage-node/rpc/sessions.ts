@@ -35,6 +35,8 @@ export interface Session {
   from: string
   version: number
   key: Uint8Array
+  /** Names the secret that it was begun with. */
+  secret: string
 }
 
 /** An exchange whose head was right, and which was not there before. */
@@ -44,7 +46,6 @@ export interface TakenHead {
 }
 
 interface KnownSession extends Session {
-  secret: string
   used: ReplayWindow
 }
 
@@ -99,13 +100,18 @@ export class Sessions {
     const session = this.#used.get(head.session) ?? this.#unused.get(head.session)
     if (session === undefined || session.version !== head.version) return undefined
     if (!isHeadOf(head, headers, session.key)) return undefined
-    if (!this.#identity.secrets().some((secret) => this.#nameOf(secret) === session.secret)) {
+    if (!this.isGood(session)) {
       this.#used.delete(head.session)
       return undefined
     }
     if (!session.used.take(head.sequence)) return undefined
     this.#noteUse(head.session, session)
     return { head, session }
+  }
+
+  /** Whether the secret that a session was begun with is believed yet. */
+  isGood({ secret }: Session): boolean {
+    return this.#identity.secrets().some((one) => this.#nameOf(one) === secret)
   }
 
   #remember(hello: Hello, welcome: Welcome, key: Uint8Array): void {

@@ -2,8 +2,9 @@
 // of order, and some ways are cut in one direction. Lanes and everything above them are as shipped; what is below them,
 // connections and sessions, is this.
 
-import type { SendBatch } from '../../../src/storage-node/rpc/lane.ts'
+import type { LaneRequest } from '../../../src/storage-node/rpc/lane.ts'
 import {
+  type Answer,
   decodeAnswer,
   encodeDone,
   encodeFailed,
@@ -51,7 +52,16 @@ const CONNECT_MS = 3_000
 
 const GONE = new NodeRefused('the asker has gone', 'late')
 
-type Batch = Parameters<SendBatch>
+/** Small requests that travel together, and share their fate. */
+export interface Batch {
+  requests: readonly LaneRequest[]
+  /** Of each request that is answered, by its place. */
+  onAnswer: (answer: Answer) => void
+  /** Nobody waits for any of it any more. */
+  isGivenUp: boolean
+  /** Set by who carries it: to be called when it is given up. */
+  onGivenUp: () => void
+}
 
 /** All ways between machines. */
 export class SimNetwork {
@@ -99,24 +109,22 @@ export class SimNetwork {
     return Math.max(0, ...[...this.#underWay.values()].flatMap((ways) => [...ways.values()]))
   }
 
-  /** Carries a batch as Lane wants it: rejects when the connection broke. */
-  carry(from: End, to: string, [requests, onAnswer, signal]: Batch): Promise<void> {
+  /** Carries a batch: resolves when it is over, rejects when the connection broke. */
+  carry(from: End, to: string, batch: Batch): Promise<void> {
     return new Promise((resolve, reject) => {
       const crossing = new Crossing(from, {
         resolve,
         reject: (outcome) => reject(new NodeUnreachable(`node ${to} did not answer`, outcome)),
       })
-      const leave = (): void => crossing.settle(resolve)
-      signal.addEventListener('abort', leave, { once: true })
+      batch.onGivenUp = () => crossing.settle(resolve)
       const forget = from.process.onEnd(() => crossing.giveUp())
       crossing.onOver(() => {
-        signal.removeEventListener('abort', leave)
         forget()
         this.#count(from, to, -1)
       })
       this.#count(from, to, 1)
       this.counts.messages += 1
-      void this.#send(crossing, to, [requests, onAnswer, signal])
+      void this.#send(crossing, to, batch)
     })
   }
 
@@ -153,7 +161,7 @@ export class SimNetwork {
     this.counts.repeated += 1
     // A node takes an exchange once (replay-window.ts). Who is told that it took none asks again, and is answered to that;
     // only what replicas say to each other may be meant again later.
-    const isOfReplicas = batch[0].every(({ type }) => type === MessageType.Metadata)
+    const isOfReplicas = batch.requests.every(({ type }) => type === MessageType.Metadata)
     const [first, second] = isOfReplicas
       ? [crossing, new Crossing(from)]
       : [new Crossing(from), crossing]
@@ -182,9 +190,10 @@ export class SimNetwork {
     target.process.whenAwake(() => this.#takeIn(crossing, target, batch))
   }
 
-  #takeIn(crossing: Crossing, target: Listener, [requests, onAnswer, signal]: Batch): void {
-    const gone = new AbortController()
-    if (signal.aborted) crossing.giveUp()
+  #takeIn(crossing: Crossing, target: Listener, batch: Batch): void {
+    const { requests, onAnswer } = batch
+    const gone = new Gone()
+    if (batch.isGivenUp) crossing.giveUp()
     const forget = target.process.onEnd(() => {
       this.#time.after(this.#wayMs(), () => crossing.break('unknown'))
     })
@@ -193,7 +202,7 @@ export class SimNetwork {
       forget()
       if (open === 0) return
       // What the other end is told when nobody waits any more.
-      this.#time.after(this.#wayMs(), () => target.process.whenAwake(() => gone.abort(GONE)))
+      this.#time.after(this.#wayMs(), () => target.process.whenAwake(() => gone.abort()))
     })
     for (const [id, { type, body, deadlineMs }] of requests.entries()) {
       const { from } = crossing
@@ -268,22 +277,33 @@ class Crossing {
   }
 }
 
+/** That nobody waits any more. Most handlers do not look, and a signal is dear to make. */
+class Gone {
+  #controller: AbortController | undefined
+  #isGone = false
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#isGone) this.#controller.abort(GONE)
+    return this.#controller.signal
+  }
+
+  abort(): void {
+    this.#isGone = true
+    this.#controller?.abort(GONE)
+  }
+}
+
 function clockOf({ process }: End): number {
   return process.world.clock.monotonicMs()
 }
 
-function contextOf(
-  from: string,
-  target: Listener,
-  deadlineMs: number,
-  gone: AbortController,
-): RequestContext {
+function contextOf(from: string, target: Listener, deadlineMs: number, gone: Gone): RequestContext {
   const checkDeadline = (): void => {
     if (clockOf(target) >= deadlineMs) throw new NodeRefused('the deadline is over', 'late')
   }
   return {
     ...{ from, deadlineMs, checkDeadline, holdAnswer: async () => {} },
-    // Most handlers do not look, and a signal is dear to make.
     get signal() {
       return gone.signal
     },

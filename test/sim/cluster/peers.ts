@@ -1,14 +1,14 @@
 // The ways to the other nodes as a simulated process has them: lanes as shipped, over a network that is simulated.
 import type { World } from '../../../src/kit/world.ts'
 import type { StorageNode } from '../../../src/storage-node/contract.ts'
-import { Lane, type LaneRequest } from '../../../src/storage-node/rpc/lane.ts'
+import { type AskedRequest, Lane, type LaneRequest } from '../../../src/storage-node/rpc/lane.ts'
 import { MessageType } from '../../../src/storage-node/rpc/messages.ts'
 import type { AskedPeer } from '../../../src/storage-node/rpc/peer.ts'
 import type { NodePeers, Origins } from '../../../src/storage-node/rpc/peers.ts'
 import { RemoteNode } from '../../../src/storage-node/rpc/remote-node.ts'
 import type { SendOptions } from '../../../src/storage-node/rpc/transport.ts'
-import { NodeUnreachable } from '../../../src/storage-node/rpc/trouble.ts'
-import type { End, SimNetwork } from './network.ts'
+import { NodeFailed, NodeUnreachable } from '../../../src/storage-node/rpc/trouble.ts'
+import type { Batch, End, SimNetwork } from './network.ts'
 
 /** No shard is larger here: each goes in one message. */
 const MESSAGE_SHARD_BYTES = 1024 * 1024
@@ -90,18 +90,52 @@ class SimPeer implements AskedPeer {
 
   async ask(name: string, request: LaneRequest, kind = 'shards'): Promise<Uint8Array> {
     const key = `${kind} ${name}`
-    const known = this.#lanes.get(key)
-    const lane =
-      known ??
-      new Lane(
-        (...batch) => this.#network.carry(this.#self, this.to, batch),
-        this.#self.process.world.clock,
-      )
-    if (known === undefined) this.#lanes.set(key, lane)
+    const lane = this.#lanes.get(key) ?? this.#openLane()
+    this.#lanes.set(key, lane)
     return await lane.ask(request)
+  }
+
+  #openLane(): Lane {
+    const gathered: AskedRequest[] = []
+    const send = (asked: AskedRequest): void => {
+      gathered.push(asked)
+      if (gathered.length === 1) queueMicrotask(() => void this.#carry(gathered.splice(0)))
+    }
+    return new Lane(send, this.#self.process.world.clock)
+  }
+
+  /** What leaves in one moment shares its fate. */
+  async #carry(requests: readonly AskedRequest[]): Promise<void> {
+    let awaited = requests.length
+    const batch: Batch = {
+      ...{ requests, isGivenUp: false, onGivenUp: () => {} },
+      onAnswer: (answer) => {
+        const asked = requests[answer.id]!
+        if (asked.isSettled) return
+        awaited -= 1
+        asked.settle(answer.kind === 'done' ? { body: answer.body } : { error: answer.failure })
+      },
+    }
+    const giveUp = (): void => {
+      awaited -= 1
+      if (awaited > 0) return
+      batch.isGivenUp = true
+      batch.onGivenUp()
+    }
+    for (const asked of requests) asked.way = { giveUp }
+    try {
+      await this.#network.carry(this.#self, this.to, batch)
+      settleAll(requests, new NodeFailed('a node left a request without an answer'))
+    } catch (error) {
+      settleAll(requests, error as Error)
+    }
   }
 
   stream(): never {
     throw new Error('no shard is so large here that it is a stream')
   }
+}
+
+function settleAll(requests: readonly AskedRequest[], error: Error): void {
+  for (const asked of requests) asked.settle({ error })
 }

@@ -1,20 +1,9 @@
-// A lane whose requests must not wait for each other: a batch that is slow makes room for the next.
+// A lane has so many requests under way; what is late is given up, wherever it is.
 import t from 'tap'
-import { Lane, type LaneRequest, type SendBatch } from '../../../../src/storage-node/rpc/lane.ts'
+import { type AskedRequest, Lane, type LaneLimits } from '../../../../src/storage-node/rpc/lane.ts'
 
-interface SentBatch {
-  requests: readonly LaneRequest[]
-  /** All of it, and its end. */
-  answer: () => void
-  answerAll: () => void
-  end: () => void
-  signal: AbortSignal
-}
-
-const LIMITS = { batchesUnderWay: 2, batchesMax: 4, slowMs: 50 }
-
-/** A lane with batches that end when the test says so, and a clock of its own. */
-function openLane(limits: ConstructorParameters<typeof Lane>[2]) {
+/** A lane whose requests the test settles, and a clock of its own. */
+function openLane(limits: Partial<LaneLimits>) {
   let nowMs = 0
   const timers = new Set<{ atMs: number; ring: () => void }>()
   const clock = {
@@ -30,23 +19,10 @@ function openLane(limits: ConstructorParameters<typeof Lane>[2]) {
         })
       }),
   }
-  const batches: SentBatch[] = []
-  const send: SendBatch = (requests, onAnswer, signal) =>
-    new Promise((end) => {
-      const answerAll = (): void => {
-        requests.forEach((_, id) => {
-          onAnswer({ kind: 'done', id, body: new Uint8Array(0) })
-        })
-      }
-      const answer = (): void => {
-        answerAll()
-        end()
-      }
-      batches.push({ requests, answer, answerAll, end, signal })
-    })
-  const lane = new Lane(send, clock, limits)
-  const ask = (): Promise<Uint8Array> =>
-    lane.ask({ type: 1, body: new Uint8Array(1), deadlineMs: 60_000 })
+  const sent: AskedRequest[] = []
+  const lane = new Lane((asked) => sent.push(asked), clock, limits)
+  const ask = (bytes = 1, deadlineMs = 60_000): Promise<Uint8Array> =>
+    lane.ask({ type: 1, body: new Uint8Array(bytes), deadlineMs })
   const pass = async (ms: number): Promise<void> => {
     nowMs += ms
     for (const timer of [...timers]) {
@@ -54,83 +30,55 @@ function openLane(limits: ConstructorParameters<typeof Lane>[2]) {
       timers.delete(timer)
       timer.ring()
     }
-    await turn()
+    await new Promise((resolve) => setImmediate(resolve))
   }
-  return { batches, ask, pass, lane }
+  return { sent, ask, pass, lane }
 }
 
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}
+const DONE = { body: new Uint8Array(0) }
 
-t.test('what is asked meanwhile goes together, and slow batches make room', async (t) => {
-  const { batches, ask, pass, lane } = openLane(LIMITS)
-  const asked: Promise<unknown>[] = []
-  const askSoon = async (): Promise<void> => {
-    asked.push(ask())
-    await turn()
-  }
-  for (let count = 0; count < 5; count += 1) await askSoon()
-  t.same(
-    batches.map(({ requests }) => requests.length),
-    [1, 1],
-    'two under way, three wait',
-  )
-  await pass(49)
-  t.equal(batches.length, 2)
-  await pass(1)
-  t.same(
-    batches.map(({ requests }) => requests.length),
-    [1, 1, 3],
-    'the others are slow',
-  )
-  for (let count = 0; count < 3; count += 1) await askSoon()
-  t.equal(batches.length, 4, 'no more than so many at all')
-  await pass(1000)
-  t.equal(batches.length, 4)
-  batches[0]!.answer()
-  await turn()
-  t.same(
-    batches.map(({ requests }) => requests.length),
-    [1, 1, 3, 1, 2],
-  )
-  for (const { answer } of batches.slice(1)) answer()
+t.test('so many are under way, and each that ends makes room for the next', async (t) => {
+  const { sent, ask, lane } = openLane({ underWay: 2, waiting: 2 })
+  const asked = [ask(), ask(), ask(), ask()]
+  t.equal(sent.length, 2)
+  await t.rejects(ask(), { code: 'OVERLOADED' })
+  sent[1]!.settle(DONE)
+  t.equal(sent.length, 3)
+  sent[0]!.settle(DONE)
+  t.equal(sent.length, 4)
+  for (const one of sent) one.settle(DONE)
   await Promise.all(asked)
-  await turn()
   t.ok(lane.isIdle)
 })
 
-t.test('without it slow batches are waited for', async (t) => {
-  const { batches, ask, pass } = openLane({})
-  for (let count = 0; count < 3; count += 1) {
-    ask().catch(() => undefined)
-    await turn()
-  }
-  await pass(10_000)
-  t.equal(batches.length, 2)
+t.test('so many bytes are under way, but one request always is', async (t) => {
+  const { sent, ask } = openLane({ underWayBytes: 100 })
+  const asked = [ask(150), ask(60), ask(30), ask(20)]
+  t.equal(sent.length, 1)
+  sent[0]!.settle(DONE)
+  t.equal(sent.length, 3, 'the last one is too long for now')
+  sent[2]!.settle(DONE)
+  t.equal(sent.length, 4)
+  for (const one of sent) one.settle(DONE)
+  await Promise.all(asked)
 })
 
-t.test('a batch that is answered may end, for its connection is used again', async (t) => {
-  const { batches, ask, pass } = openLane({})
-  const asked = ask()
-  await turn()
-  batches[0]!.answerAll()
-  await asked
-  await pass(1_000)
-  t.notOk(batches[0]!.signal.aborted, 'its end is waited for')
-  batches[0]!.end()
-  const another = ask()
-  await turn()
-  batches[1]!.answerAll()
-  await another
-  await pass(5_000)
-  t.ok(batches[1]!.signal.aborted, 'not for ever')
-})
-
-t.test('a batch that nobody waits for any more is broken off', async (t) => {
-  const { batches, ask, pass } = openLane({})
-  const asked = ask()
-  await turn()
-  await Promise.all([t.rejects(asked, { name: 'NodeUnreachable' }), pass(60_000)])
-  t.ok(batches[0]!.signal.aborted)
+t.test('what is late is given up, and its way hears of it', async (t) => {
+  const { sent, ask, pass, lane } = openLane({ underWay: 2 })
+  const givenUp: AskedRequest[] = []
+  const first = t.rejects(ask(1, 1_000), { code: 'NODE_UNREACHABLE', outcome: 'unknown' })
+  const second = t.rejects(ask(1, 1_000), { code: 'NODE_UNREACHABLE', outcome: 'not-sent' })
+  const third = t.rejects(ask(1, 1_000), { code: 'NODE_UNREACHABLE', outcome: 'not-sent' })
+  const fourth = ask(1, 2_000)
+  sent[0]!.way = { giveUp: (asked) => givenUp.push(asked) }
+  await pass(999)
+  t.equal(sent.length, 2)
+  await pass(1)
+  await Promise.all([first, second, third])
+  t.same(givenUp, [sent[0]])
+  t.equal(sent.length, 3, 'what was late as well was not begun in their place')
+  sent[0]!.settle(DONE)
+  sent[2]!.settle({ error: new Error('told') })
+  await t.rejects(fourth, { message: 'told' })
+  t.ok(lane.isIdle)
 })

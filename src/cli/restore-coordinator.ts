@@ -21,10 +21,10 @@ export async function restoreCoordinatorCommand(words: CommandWords): Promise<vo
 function refusal(outcome: Exclude<RestoreOutcome, { kind: 'restored' }>): Exit {
   if (outcome.kind === 'nothing')
     return new Exit(4, 'none of these directories remembers a cluster.')
-  const { from, other } = outcome
+  const [newest, others] = [outcome.newest, outcome.others].map((names) => names.join(', '))
   return new Exit(
     4,
-    `${from} and ${other} remember different decisions, and both may have been acted upon: where one of them is etcd, --forsake-etcd gives up what was decided there.`,
+    `two histories, and both may have been acted upon. One: ${newest}. The other: ${others}. What was decided in one of them has to be given up: leave out its directories, and say --forsake-etcd where it is etcd.`,
   )
 }
 

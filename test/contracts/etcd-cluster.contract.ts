@@ -157,8 +157,8 @@ export function etcdClusterContract(t: Test, open: OpenEtcd): void {
     const evidence = [{ name: 'one', known: one.coordinator.mirror.image }]
     t.same(await restoreCoordinator(evidence, {}, parts), {
       kind: 'forked',
-      from: 'etcd',
-      other: 'one',
+      newest: ['etcd'],
+      others: ['one'],
     })
     const forsaken = await restoreCoordinator(evidence, { forsakeEtcd: true }, parts)
     t.equal(forsaken.kind, 'restored')

@@ -45,8 +45,8 @@ export interface RestoreOptions {
 /** `doubts`: what nobody who was asked remembers, in sentences. */
 export type RestoreOutcome =
   | { kind: 'restored'; epoch: number; from: string; doubts: string[] }
-  /** Two histories, both of which may have been acted upon. */
-  | { kind: 'forked'; from: string; other: string }
+  /** Two histories, both of which may have been acted upon: who knows nothing but what led up to the newest, and the others. */
+  | { kind: 'forked'; newest: string[]; others: string[] }
   /** Nobody knows a cluster. */
   | { kind: 'nothing' }
 
@@ -76,10 +76,12 @@ export async function restoreCoordinator(
   const sources = sourcesOf(evidence, forsakeEtcd ? undefined : present)
   const newest = newestOf(sources)
   if (newest === undefined) return { kind: 'nothing' }
-  for (const source of sources) {
-    if (await isOnTheWay(source.agreed.head, newest.agreed.head, { etcd, prefix })) continue
-    return { kind: 'forked', from: newest.name, other: source.name }
+  const sides = { newest: [] as string[], others: [] as string[] }
+  for (const { name, agreed } of sources) {
+    const isOn = await isOnTheWay(agreed.head, newest.agreed.head, { etcd, prefix })
+    sides[isOn ? 'newest' : 'others'].push(name)
   }
+  if (sides.others.length > 0) return { kind: 'forked', ...sides }
   const generation = Math.max(generationIn(present), ...sources.map(generationOf)) + 1
   const head: Head = {
     generation,

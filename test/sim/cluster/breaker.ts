@@ -8,7 +8,7 @@ import { Harm } from './harm.ts'
 import type { SimGateway, SimNode } from './members.ts'
 import { CALM } from './network.ts'
 import { Operator } from './operator.ts'
-import { restoreFromMembers } from './restore.ts'
+import { epochOfBackup, restoreFromMembers } from './restore.ts'
 import { type ClusterWorld, servingOf } from './world.ts'
 
 /** What breaks, and how often beside the others. */
@@ -238,6 +238,7 @@ export class Breaker {
     // There has to be something that the backup does not know.
     await this.operator.command({ isRestored: true })
     await time.sleep(this.#random.below(6_000))
+    this.#world.witness.rewind(epochOfBackup(backup))
     etcd.restore(backup, this.#random.pick([undefined, '77']))
     this.#isRestored = true
     time.after(this.#random.below(8_000), () => void this.#restoreCoordinator())

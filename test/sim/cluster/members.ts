@@ -35,7 +35,7 @@ export interface Surroundings {
   complain: (trouble: string) => void
   garbageGraceMs: number
   /** Hears of every coordinator that a process has opened, and of every node that serves. */
-  opened: (coordinator: EtcdCoordinator, process: SimProcess) => void
+  opened: (coordinator: EtcdCoordinator, process: SimProcess, member: string) => void
   serving: (node: RunningNode, name: string, process: SimProcess) => void
 }
 
@@ -215,7 +215,7 @@ abstract class Member<Served> {
       const options = { directory: this.#stateDrive.path, rereadMs: REREAD_MS }
       const coordinator = await EtcdCoordinator.open(options, { world, log, etcd })
       opened.defer(() => coordinator.close())
-      this.around.opened(coordinator, process)
+      this.around.opened(coordinator, process, this.name)
       const served = await this.open(coordinator, { world, log, process }, opened)
       return { process, coordinator, served, opened }
     })

@@ -1,11 +1,22 @@
 // What an operator does when etcd came back from a backup: what the members remember on their disks takes its place.
 import { EtcdClient } from '../../../src/placement/etcd/etcd-client.ts'
+import { DEFAULT_PREFIX, IMAGE } from '../../../src/placement/etcd/mirror.ts'
 import {
   type Evidence,
+  type RestoreOutcome,
   restoreCoordinator,
 } from '../../../src/placement/etcd/restore-coordinator.ts'
+import { fromJson, HEAD_KEY, type Head } from '../../../src/placement/etcd/state-keys.ts'
+import type { SimulatedEtcd } from '../../support/simulated-etcd.ts'
 import { randomsFor } from '../randoms.ts'
 import type { ClusterWorld } from './world.ts'
+
+/** The epoch of the state in a backup. */
+export function epochOfBackup({ keys }: ReturnType<SimulatedEtcd['backup']>): number {
+  const name = Buffer.from(`${DEFAULT_PREFIX}${IMAGE}${HEAD_KEY}`).toString('base64')
+  const { epoch } = fromJson(Buffer.from(keys.get(name)!.value, 'base64')) as Head
+  return epoch
+}
 
 /** Restores it from all members; gives a line about it. */
 export async function restoreFromMembers(world: ClusterWorld): Promise<string> {
@@ -25,7 +36,16 @@ export async function restoreFromMembers(world: ClusterWorld): Promise<string> {
   const etcd = new EtcdClient({ endpoints: ['http://etcd:2379'] }, parts)
   const restored = await restoreCoordinator(evidence, {}, { etcd, world: parts })
   if (restored.kind !== 'forked') return `etcd is restored: ${JSON.stringify(restored)}`
-  // Who was down when it was lost did not know better, and decided by it.
-  const forsaken = await restoreCoordinator(evidence, { forsakeEtcd: true }, { etcd, world: parts })
-  return `etcd is restored: ${JSON.stringify(forsaken)}`
+  // Who was down when it was lost, or heard nothing of etcd, did not know better, and decided by it.
+  const options = { forsakeEtcd: true }
+  const forsaken = await restoreCoordinator(evidence, options, { etcd, world: parts })
+  if (forsaken.kind !== 'forked') return `etcd is restored: ${JSON.stringify(forsaken)}`
+  const fewer = fewerOf(forsaken)
+  const others = evidence.filter(({ name }) => !fewer.includes(name))
+  const outcome = await restoreCoordinator(others, options, { etcd, world: parts })
+  return `etcd is restored: ${JSON.stringify({ ...outcome, without: fewer })}`
+}
+
+function fewerOf({ newest, others }: RestoreOutcome & { kind: 'forked' }): readonly string[] {
+  return newest.length < others.length ? newest : others
 }

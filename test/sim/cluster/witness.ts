@@ -2,7 +2,13 @@
 import type { RunningNode } from '../../../src/cluster/run-node.ts'
 import type { ClusterState } from '../../../src/placement/coordinator.ts'
 import type { EtcdCoordinator } from '../../../src/placement/coordinator-etcd.ts'
+import { EPOCHS_OF_GENERATION } from '../../../src/placement/etcd/state-keys.ts'
 import type { SimProcess } from '../machine.ts'
+
+interface Span {
+  after: number
+  before: number
+}
 
 /** Watches epochs of the state (I9) and of partitions (I6). */
 export class Witness {
@@ -13,6 +19,10 @@ export class Witness {
   readonly #vacated = new Set<string>()
   readonly #complain: (trouble: string) => void
   readonly #states = new Map<number, string>()
+  /** By member and epoch. */
+  readonly #told = new Map<string, string>()
+  /** etcd lost what it decided after these: that may be decided anew by those who had not heard of it. */
+  readonly #rewound: Span[] = []
   /** Who reigned, by partition and epoch. */
   readonly #primaries = new Map<string, SimProcess>()
 
@@ -20,21 +30,34 @@ export class Witness {
     this.#complain = complain
   }
 
+  /** etcd was restored from a backup as of `epoch`. */
+  rewind(epoch: number): void {
+    const generation = Math.floor(epoch / EPOCHS_OF_GENERATION)
+    this.#rewound.push({ after: epoch, before: (generation + 1) * EPOCHS_OF_GENERATION })
+  }
+
   /** An epoch is given once and to one state, and nobody goes back. */
-  watchState(coordinator: EtcdCoordinator, process: SimProcess): void {
+  watchState(coordinator: EtcdCoordinator, process: SimProcess, member: string): void {
     let last = 0
     const note = (state: ClusterState): void => {
       if (!process.isAlive) return
       if (state.epoch < last) this.#complain(`I9: epoch ${state.epoch} comes after ${last}`)
       last = state.epoch
       this.#lookForVacated(state)
-      const text = JSON.stringify(state)
-      const known = this.#states.get(state.epoch)
-      if (known === undefined) this.#states.set(state.epoch, text)
-      else if (known !== text) this.#complain(`I9: epoch ${state.epoch} was given twice`)
+      this.#noteText(state.epoch, member, JSON.stringify(state))
     }
     note(coordinator.state)
     coordinator.watch(note)
+  }
+
+  #noteText(epoch: number, member: string, text: string): void {
+    const isOfBoth = this.#rewound.some(({ after, before }) => after < epoch && epoch < before)
+    const name = `${member} ${epoch}`
+    const told = isOfBoth ? this.#told.get(name) : this.#states.get(epoch)
+    if (told !== undefined && told !== text)
+      this.#complain(`I9: epoch ${epoch} was given twice, as ${member} heard`)
+    if (!this.#states.has(epoch)) this.#states.set(epoch, text)
+    this.#told.set(name, text)
   }
 
   #lookForVacated({ map }: ClusterState): void {

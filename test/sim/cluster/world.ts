@@ -68,7 +68,7 @@ export class ClusterWorld implements ServedStore {
       ...{ seed, time, network: this.network, etcd: this.etcdWays, complain, say },
       random: randomsFor(seed, 'crashes'),
       garbageGraceMs: shape.garbageGraceMs,
-      opened: (coordinator, process) => this.witness.watchState(coordinator, process),
+      opened: (coordinator, process, name) => this.witness.watchState(coordinator, process, name),
       serving: (node, name, process) => this.witness.watchReigns(node, name, process),
     }
     this.#around = around

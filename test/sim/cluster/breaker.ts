@@ -173,7 +173,10 @@ export class Breaker {
       case 'restored':
         return await this.#restoreEtcd()
       case 'map':
-        return await this.operator.command({ isRestored: this.#isRestored })
+        return await this.operator.command({
+          isRestored: this.#isRestored,
+          hasLost: this.harm.hasLost,
+        })
       case 'drive':
         return await this.harm.one()
     }
@@ -236,7 +239,7 @@ export class Breaker {
     if (this.#isRestored) return
     const backup = etcd.backup()
     // There has to be something that the backup does not know.
-    await this.operator.command({ isRestored: true })
+    await this.operator.command({ isRestored: true, hasLost: this.harm.hasLost })
     await time.sleep(this.#random.below(6_000))
     this.#world.witness.rewind(epochOfBackup(backup))
     etcd.restore(backup, this.#random.pick([undefined, '77']))

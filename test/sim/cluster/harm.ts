@@ -19,6 +19,9 @@ const MARKED_MS = 20_000
 
 const ROOM_BYTES = 1024 ** 4
 
+/** With fewer of them nobody may go for good. */
+const NODES_OF_METADATA = 3
+
 /** Harms drives, and makes them work again. */
 export class Harm {
   readonly counts = { harmed: 0 }
@@ -63,6 +66,8 @@ export class Harm {
         return flipInWritten(drive, { kind: '/metalog/', most, random, untilMs })
       }
       case 'gone':
+        // Metadata that two nodes have is not led by one: where others are being emptied nothing else may go.
+        if (nodesThatStay(this.#world) < NODES_OF_METADATA) return
         this.hasLost = true
         return await drive.vanish()
       case 'unplugged':
@@ -116,6 +121,12 @@ export class Harm {
     const node = this.#random.pick(this.#world.nodes)
     return { node, drive: this.#random.pick(node.drives) }
   }
+}
+
+function nodesThatStay({ gateways }: ClusterWorld): number {
+  const drives = gateways.find(({ served }) => served)?.coordinator?.state.map.drives ?? []
+  const stay = drives.filter(({ state, isLeaving }) => state === 'active' && !isLeaving)
+  return new Set(stay.map(({ nodeId }) => nodeId)).size
 }
 
 function heal(drive: SimDrive): void {

@@ -44,8 +44,11 @@ export class Operator {
     this.#say = say
   }
 
-  /** One command. While etcd is older than what is known nobody joins: who is new would believe it. */
-  async command({ isRestored }: { isRestored: boolean }): Promise<void> {
+  /**
+   * One command. While etcd is older than what is known nobody joins: who is new would believe it. Where a disk is gone for good
+   * nothing else is emptied unless there are nodes enough for metadata without either.
+   */
+  async command({ isRestored, hasLost }: { isRestored: boolean; hasLost: boolean }): Promise<void> {
     const api = this.#api()
     const map = this.#map()
     if (api === undefined || map === undefined) return
@@ -53,6 +56,8 @@ export class Operator {
     const { id: driveId } = random.pick(map.drives)
     const node = random.pick(this.#world.nodes)
     const command = pickBy(random, WEIGHTS)
+    const empties = command === 'drain' || command === 'drain-node'
+    if (empties && hasLost && this.#world.nodes.length <= 4) return
     this.counts.commands += 1
     this.#say(`command: ${command} ${driveId} ${node.name}`)
     const drain = { isCancelled: false, reEncode: false }

@@ -1,6 +1,7 @@
 // The cluster after the last trouble: it becomes whole by itself within bounded time, and then everything is as it has to
 // be (I5, I7): every shard where its row says, every replica of a partition the same, nothing owed.
 import { createHash } from 'node:crypto'
+import { DriveUnavailable } from '../../../src/kit/drive-unavailable.ts'
 import { shardCount } from '../../../src/kit/erasure-code.ts'
 import type { MetadataPartition } from '../../../src/metadata/contract.ts'
 import type { Blob } from '../../../src/metadata/records.ts'
@@ -98,8 +99,20 @@ async function lacksOfPartition(
   return lacks
 }
 
-/** Cells that are not as they were written, of all blobs that rows name now. */
-export async function rotOf(world: ClusterWorld): Promise<string[]> {
+/** Cells that are not as they were written, of all blobs that rows name now. Waits for nodes that the gateway misses just now. */
+export async function rotOf(world: ClusterWorld, time: SimTime): Promise<string[]> {
+  const untilMs = time.nowMs + HEARD_WITHIN_MS
+  for (;;) {
+    try {
+      return await rotFoundBy(world)
+    } catch (error) {
+      if (!(error instanceof DriveUnavailable) || time.nowMs > untilMs) throw error
+      await time.sleep(LOOK_MS)
+    }
+  }
+}
+
+async function rotFoundBy(world: ClusterWorld): Promise<string[]> {
   const { node } = world.gateways[0]!.served!.store
   const rot: string[] = []
   for (const partition of world.ledPartitions)

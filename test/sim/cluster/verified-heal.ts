@@ -34,5 +34,5 @@ export async function awaitVerified(
       return complain(`I7: no pass is verified (${kind}): ${JSON.stringify(healing)}`)
     await time.sleep(5_000)
   }
-  for (const rot of await rotOf(world)) complain(`I7: everything was verified, and ${rot}`)
+  for (const rot of await rotOf(world, time)) complain(`I7: everything was verified, and ${rot}`)
 }

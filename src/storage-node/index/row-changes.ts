@@ -51,7 +51,8 @@ export class RowChanges {
   }
 }
 
-function rowOf(place: RecordPlace, layout: RecordLayout): ShardRow {
+/** The row of a record. */
+export function rowOf(place: RecordPlace, layout: RecordLayout): ShardRow {
   const { headerBytes, cellBytes, shardBytes } = layout
   return { segment: place.segment, offset: place.offset, headerBytes, cellBytes, shardBytes }
 }

@@ -5,15 +5,24 @@ import { assert } from '../../kit/assert.ts'
 import type { ShardId } from '../contract.ts'
 import type { AppendedRecord } from '../segment/appender.ts'
 import type { SegmentFiles } from '../segment/segment-files.ts'
-import type { IndexEntry, ShardRow } from './index-rows.ts'
+import { ComingRows } from './coming-rows.ts'
+import type { ShardRow } from './index-rows.ts'
 import { KeptIndex, type KeptIndexParts } from './kept-index.ts'
+import {
+  countEntry,
+  dropSegment,
+  markSealed,
+  removalOf,
+  rewriteRows,
+  segmentOf,
+  writeInChunks,
+} from './ledger-rows.ts'
 import { NewShards } from './new-shards.ts'
 import { reindexSegment } from './reindex.ts'
-import { RowChanges } from './row-changes.ts'
+import { type PlacedRecord, RowChanges } from './row-changes.ts'
 import {
   applyEvents,
   newAccount,
-  recordBytesOf,
   type SegmentAccount,
   type SegmentAccounts,
 } from './segment-accounts.ts'
@@ -25,6 +34,9 @@ export interface LedgerParts extends KeptIndexParts {
 }
 
 const CHUNK_ROWS = 2048
+// From so many on rows that are to come are written, and from so many on records wait for that.
+const COMING_ROWS = 256
+const COMING_ROWS_MAX = 4096
 
 /** Rows and accounts of one drive. */
 export class ShardLedger {
@@ -32,6 +44,10 @@ export class ShardLedger {
   readonly #parts: LedgerParts
   readonly #index: KeptIndex
   readonly #newShards = new NewShards()
+  readonly #coming = new ComingRows()
+  #isWriting = false
+  /** Rows could not be written: until they can be nothing more is entered without. */
+  #mustWrite = false
   /** The highest segment number that any row names. */
   #highest = 0
 
@@ -64,16 +80,22 @@ export class ShardLedger {
 
   /** Where a shard lies; undefined when it is in no segment. */
   async lookup(id: ShardId): Promise<ShardRow | undefined> {
+    const coming = this.#coming.find(id)
+    // A drive that failed says so, whatever is still known of it.
+    if (coming !== undefined && this.#parts.drive.failure === undefined) return coming
     return await this.#index.read((index) => index.get(id))
   }
 
   /** Where shards lie, in the order of `ids`. */
   async lookupMany(ids: readonly ShardId[]): Promise<(ShardRow | undefined)[]> {
-    return await this.#index.read((index) => index.getMany(ids))
+    const coming = ids.map((id) => this.#coming.find(id))
+    const found = await this.#index.read((index) => index.getMany(ids))
+    return found.map((row, at) => coming[at] ?? row)
   }
 
   /** The first shards after `after` that lie in segments, in an order that compaction does not change. */
   async idsAfter(after: ShardId | undefined, limit: number): Promise<ShardId[]> {
+    await this.writeComing()
     return await this.#index.read((index) => index.idsAfter(after, limit))
   }
 
@@ -85,19 +107,73 @@ export class ShardLedger {
 
   /** Enters records that became durable. A copy counts only if its original is still the live one. */
   async add(records: readonly AppendedRecord[], options: { sync: boolean }): Promise<void> {
-    await this.#index.change(async (index) => {
-      const rows = await this.#rowsBefore(index, records)
-      const changes = new RowChanges()
-      for (const [at, record] of records.entries()) changes.enter(record, rows[at])
-      await this.#apply(index, changes, options)
-      for (const record of records) this.#noteAppended(record)
+    if (options.sync || !records.every((record) => this.#mayCome(record))) {
+      await this.#change(async (index) => {
+        await this.#enter(index, records, options)
+        for (const record of records) this.#noteAppended(record)
+      })
+      return
+    }
+    for (const record of records) {
+      this.#coming.add(record)
+      this.#noteAppended(record)
+    }
+    // Who waits for it hears of its failure: the next ones, until it succeeds.
+    if (this.#coming.count >= COMING_ROWS && !this.#isWriting) {
+      void this.writeComing().catch(() => undefined)
+    }
+  }
+
+  /** Writes the rows that are to come. */
+  async writeComing(): Promise<void> {
+    if (this.#coming.count > 0) await this.#change(async () => {})
+  }
+
+  /** Whether the row of a record can be written later: there is none before it whose record would be dead now. */
+  #mayCome({ id, copyOf }: AppendedRecord): boolean {
+    if (this.#mustWrite || this.#coming.count >= COMING_ROWS_MAX) return false
+    return copyOf === undefined && this.#newShards.isNew(id) && this.#coming.find(id) === undefined
+  }
+
+  /** A change of the index, behind all rows that are to come. */
+  #change<T>(change: (index: ShardIndex) => Promise<T>): Promise<T> {
+    return this.#index.change(async (index) => {
+      await this.#enterComing(index)
+      return await change(index)
     })
+  }
+
+  async #enterComing(index: ShardIndex): Promise<void> {
+    const records = this.#coming.records()
+    if (records.length === 0) return
+    this.#isWriting = true
+    try {
+      await this.#enter(index, records, { sync: false })
+      this.#coming.forget(records)
+      this.#mustWrite = false
+    } catch (error) {
+      this.#mustWrite = true
+      throw error
+    } finally {
+      this.#isWriting = false
+    }
+  }
+
+  async #enter(
+    index: ShardIndex,
+    records: readonly PlacedRecord[],
+    options: { sync: boolean },
+  ): Promise<void> {
+    const rows = await this.#rowsBefore(index, records)
+    const changes = new RowChanges()
+    for (const [at, record] of records.entries()) changes.enter(record, rows[at])
+    await this.#apply(index, changes, options)
   }
 
   /** The rows that records may take the place of. */
   async #rowsBefore(
     index: ShardIndex,
-    records: readonly AppendedRecord[],
+    records: readonly PlacedRecord[],
   ): Promise<(ShardRow | undefined)[]> {
     const known = records.filter(({ id }) => !this.#newShards.isNew(id))
     // Before they are written: a change that is made again after the index was mended finds what the first try did.
@@ -110,7 +186,7 @@ export class ShardLedger {
 
   /** Forgets a shard; false when there was none. */
   async remove(id: ShardId, options = { sync: false }): Promise<boolean> {
-    return await this.#index.change(async (index) => {
+    return await this.#change(async (index) => {
       const row = await index.get(id)
       if (row === undefined) return false
       const changes = new RowChanges()
@@ -129,15 +205,15 @@ export class ShardLedger {
     // so all rows are written again, each with a sync of its own (storage.md 7.3).
     while (account.appended.length > 0) {
       const ids = account.appended.slice(0, CHUNK_ROWS)
-      await this.#index.change((index) => rewriteRows(index, segment, ids))
+      await this.#change((index) => rewriteRows(index, segment, ids))
       account.appended.splice(0, ids.length)
     }
-    await this.#index.change((index) => markSealed(index, account))
+    await this.#change((index) => markSealed(index, account))
   }
 
   /** Forgets a segment whose file is gone for good. */
   async drop(segment: number): Promise<void> {
-    await this.#index.change((index) => dropSegment(index, segment))
+    await this.#change((index) => dropSegment(index, segment))
     this.accounts.delete(segment)
   }
 
@@ -236,58 +312,5 @@ export class ShardLedger {
       account.liveBytes = 0
       account.dead = 0
     }
-  }
-}
-
-function countEntry(account: SegmentAccount, entry: IndexEntry): void {
-  if (entry.kind === 'shard') {
-    account.live += 1
-    account.liveBytes += recordBytesOf(entry.row)
-  } else account.dead += 1
-}
-
-async function markSealed(index: ShardIndex, account: SegmentAccount): Promise<void> {
-  const records = account.live + account.dead
-  const mark: IndexChange = { put: { kind: 'sealed', segment: account.number, records } }
-  await index.write([mark], { sync: true })
-  if (account.state !== 'retired') account.state = 'sealed'
-}
-
-async function rewriteRows(index: ShardIndex, segment: number, ids: ShardId[]): Promise<void> {
-  const rows = await index.getMany(ids)
-  const changes: IndexChange[] = []
-  for (const [at, row] of rows.entries()) {
-    if (row?.segment === segment) changes.push({ put: { kind: 'shard', id: ids[at]!, row } })
-  }
-  await index.write(changes, { sync: true })
-}
-
-async function dropSegment(index: ShardIndex, segment: number): Promise<void> {
-  const notes: IndexChange[] = []
-  for (const offset of await index.deadOffsets(segment)) {
-    notes.push({ removeDead: { segment, offset } })
-  }
-  await writeInChunks(index, [...notes, { remove: { kind: 'sealed', segment } }])
-}
-
-async function writeInChunks(index: ShardIndex, changes: IndexChange[]): Promise<void> {
-  for (let from = 0; from < changes.length; from += CHUNK_ROWS) {
-    await index.write(changes.slice(from, from + CHUNK_ROWS), { sync: true })
-  }
-}
-
-function segmentOf(entry: IndexEntry): number {
-  if (entry.kind === 'shard') return entry.row.segment
-  return entry.kind === 'sealed' ? entry.segment : entry.place.segment
-}
-
-function removalOf(entry: IndexEntry): IndexChange {
-  switch (entry.kind) {
-    case 'shard':
-      return { remove: { kind: 'shard', id: entry.id } }
-    case 'sealed':
-      return { remove: { kind: 'sealed', segment: entry.segment } }
-    default:
-      return { removeDead: entry.place }
   }
 }

@@ -102,6 +102,8 @@ export class SegmentUpkeep {
   }
 
   async #runRound(): Promise<UpkeepRound> {
+    // What is alive is counted by rows. Whoever needs them hears why they can not be written.
+    await this.#parts.ledger.writeComing().catch(() => undefined)
     this.#endDead()
     await this.#seal()
     let compacted = await this.#compact()

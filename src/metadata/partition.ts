@@ -332,16 +332,13 @@ class Partition implements MetadataPartition {
   }
 
   async #settled(key: Uint8Array): Promise<void> {
-    await this.#whileLate(this.#pipeline.settled(key))
+    const settling = this.#pipeline.settled(key)
+    if (settling !== undefined) await this.#inTime(settling)
   }
 
   async #allSettled(): Promise<void> {
-    await this.#whileLate(this.#pipeline.allSettled())
-  }
-
-  /** A read sets no timer of its own, for it hardly ever waits: only where a command is known to be stuck. */
-  async #whileLate(work: Promise<void>): Promise<void> {
-    await (this.#late > 0 ? this.#inTime(work) : work)
+    const settling = this.#pipeline.allSettled()
+    if (settling !== undefined) await this.#inTime(settling)
   }
 
   /** What `work` gives; MetadataUnavailable when it takes too long. It goes on all the same. */

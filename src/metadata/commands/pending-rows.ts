@@ -38,6 +38,11 @@ export class PendingRows implements View {
     }
   }
 
+  /** Whether there is nothing on top. */
+  get isEmpty(): boolean {
+    return this.#changes.size === 0
+  }
+
   /** Resolves when the latest pending write of `key` has met its fate; undefined when there is none. */
   fateOf(key: Uint8Array): Promise<unknown> | undefined {
     return this.#changes.get(nameKey(key))?.fate

@@ -34,7 +34,17 @@ export interface PipelineParts {
 /** What became of a batch: the error that left it unknown, or undefined. Never rejects. */
 type Fate = Promise<Error | undefined>
 
+/** When a batch is durable, and when its rows can be read. */
+interface Fates {
+  durable: Fate
+  readable: Fate
+}
+
 const COMMANDS_PER_SWEEP = 256
+
+// Answered when they are durable: who reads what they changed waits until it can be read. Others change rows that are read
+// without a look at what is under way.
+const ANSWERED_EARLY: ReadonlySet<Command['kind']> = new Set(['put-object', 'delete-object'])
 
 /** A pipeline over the log as it stands. */
 export async function openPipeline(
@@ -67,7 +77,7 @@ export class CommandPipeline {
   #judgedMs: number
   readonly #recoveredMs: number
   #failure: Error | undefined
-  #lastFate: Fate = Promise.resolve(undefined)
+  #last: Fates = { durable: Promise.resolve(undefined), readable: Promise.resolve(undefined) }
   #sweep: SweepPosition = firstSweep()
   #commandsSinceSweep = 0
 
@@ -94,12 +104,15 @@ export class CommandPipeline {
   /** Decides, appends, and answers once that is durable. */
   async commit<C extends Command>(command: C, sending: Sending = {}): Promise<AnswerTo<C>> {
     await this.#places.acquire()
+    let readable: Fate = Promise.resolve(undefined)
     try {
       let { isFirst } = sending
       for (;;) {
-        const { decision, fate } = await this.#decideInTurn(command, { ...sending, isFirst })
+        const { decision, fates } = await this.#decideInTurn(command, { ...sending, isFirst })
+        readable = fates.readable
         // A refusal waits as well: it may rest on a write that is not durable yet.
-        const failure = await fate
+        const isEarly = ANSWERED_EARLY.has(command.kind)
+        const failure = await (isEarly ? fates.durable : this.#hurry(readable))
         if (failure) throw unavailable(failure)
         if (decision.kind === 'more') {
           isFirst = false
@@ -110,7 +123,8 @@ export class CommandPipeline {
         return decision.answer
       }
     } finally {
-      this.#places.release()
+      // What is answered early keeps its place: what waits to be readable is bounded as well.
+      void readable.then(() => this.#places.release())
     }
   }
 
@@ -140,7 +154,7 @@ export class CommandPipeline {
     await this.#places.acquire()
     try {
       const { count, fate } = await this.#sweepInTurn()
-      const failure = await fate
+      const failure = await this.#hurry(fate)
       if (failure) throw unavailable(failure)
       return count
     } finally {
@@ -153,20 +167,26 @@ export class CommandPipeline {
     return this.#rows.fateOf(key) !== undefined
   }
 
-  /** Resolves when the write of `key` that was appended last has met its fate. */
-  async settled(key: Uint8Array): Promise<void> {
-    await this.#rows.fateOf(key)
+  /** Resolves when the write of `key` that was appended last has met its fate; undefined when none is under way. */
+  settled(key: Uint8Array): Promise<unknown> | undefined {
+    const fate = this.#rows.fateOf(key)
+    return fate && this.#hurry(fate)
   }
 
-  /** Resolves when all that is appended now has met its fate. */
-  async allSettled(): Promise<void> {
-    await this.#lastFate
+  /** Resolves when all that is appended now has met its fate; undefined when nothing is under way. */
+  allSettled(): Promise<unknown> | undefined {
+    return this.#rows.isEmpty ? undefined : this.#hurry(this.#last.readable)
+  }
+
+  #hurry<Fated>(fate: Promise<Fated>): Promise<Fated> {
+    this.#parts.log.hurry?.()
+    return fate
   }
 
   async #decideInTurn<C extends Command>(
     command: C,
     { isFirst, isLate }: Sending,
-  ): Promise<{ decision: Decision<AnswerTo<C>>; fate: Fate }> {
+  ): Promise<{ decision: Decision<AnswerTo<C>>; fates: Fates }> {
     // While it waits for its turn, in which others wait for it.
     const warm = this.#parts.log.rows.warm?.(rowsToRead(command))
     await this.#turn.acquire()
@@ -181,7 +201,7 @@ export class CommandPipeline {
       const batch = isOver ? swept : [...decision.batch, ...swept]
       if (batch.length > 0) this.#append(batch, context.time)
       if (isOver) throw new MetadataUnavailable('the time of the command was over')
-      return { decision, fate: this.#lastFate }
+      return { decision, fates: this.#last }
     } finally {
       this.#turn.release()
     }
@@ -191,7 +211,7 @@ export class CommandPipeline {
     await this.#places.acquire()
     try {
       const { answer, fate } = await ask()
-      const failure = await fate
+      const failure = await this.#hurry(fate)
       if (failure) throw unavailable(failure)
       return answer
     } finally {
@@ -208,7 +228,7 @@ export class CommandPipeline {
       const answer = await question(this.#rows)
       // The view fell back to older rows if an append failed while they were read.
       if (this.#failure) throw unavailable(this.#failure)
-      return { answer, fate: this.#lastFate }
+      return { answer, fate: this.#last.readable }
     } finally {
       this.#turn.release()
     }
@@ -226,7 +246,7 @@ export class CommandPipeline {
       // Also when it says nothing new: that it is committed says that nobody else has led since.
       this.#append([{ key: JUDGED_KEY, value: encodeJudgedRow(judgedMs) }], time)
       this.#judgedMs = judgedMs
-      return { answer, fate: this.#lastFate }
+      return { answer, fate: this.#last.readable }
     } finally {
       this.#turn.release()
     }
@@ -239,7 +259,7 @@ export class CommandPipeline {
       const context = this.#newContext()
       const batch = await this.#sweepNow(context)
       if (batch.length > 0) this.#append(batch, context.time)
-      return { count: batch.length, fate: this.#lastFate }
+      return { count: batch.length, fate: this.#last.readable }
     } finally {
       this.#turn.release()
     }
@@ -258,13 +278,18 @@ export class CommandPipeline {
     this.#time = time
     this.tally.note(batch)
     const timed = [...batch, { key: CLOCK_KEY, value: encodeClockRow(time) }]
-    const fate = this.#meetFate(this.#lastFate, this.#parts.log.append(timed))
+    let onDurable = (): void => {}
+    const told = new Promise<undefined>((resolve) => {
+      onDurable = () => resolve(undefined)
+    })
+    const fate = this.#meetFate(this.#last.readable, this.#parts.log.append(timed, onDurable))
     this.#rows.add(timed, fate)
-    this.#lastFate = fate.then((failure) => {
+    const readable = fate.then((failure) => {
       this.#options.onSettled?.(timed, failure)
       this.#rows.settle(timed, fate)
       return failure
     })
+    this.#last = { durable: Promise.race([told, readable]), readable }
   }
 
   /** In log order: a batch whose predecessor failed has failed, whatever the log says of it. */

@@ -53,9 +53,12 @@ export interface PartitionLog {
   readonly rows: RowReader
   /**
    * Appends in call order; resolves once the batch is durable on the commit quorum and its rows can be read.
-   * Rejects with MetadataUnavailable when that can not be reached: nothing more can be appended then.
+   * Rejects with MetadataUnavailable when that can not be reached: nothing more can be appended then. `onDurable` is called
+   * where the log can tell that the batch is durable before its rows can be read: whatever happens, they will be.
    */
-  append(batch: RowBatch): Promise<LogPosition>
+  append(batch: RowBatch, onDurable?: () => void): Promise<LogPosition>
+  /** Somebody waits for the rows of what was appended: a log may keep those whose `onDurable` it called for a moment. */
+  hurry?(): void
   /**
    * Resolves when surely nobody else led the partition when it was called, so that rows show everything that was
    * acknowledged before. Rejects with MetadataUnavailable. Absent where nobody else can lead it.

@@ -126,7 +126,8 @@ export class MetadataHost {
     if (partition === undefined) throw new Error(`there is no metadata partition ${id}`)
     return {
       rows: new HostedRows(partition, this.#keeper),
-      append: (batch) => partition.append(batch),
+      append: (batch, onDurable) => partition.append(batch, onDurable),
+      hurry: () => partition.hurry(),
     }
   }
 

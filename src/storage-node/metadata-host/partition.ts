@@ -40,6 +40,8 @@ interface Pending {
   bytes: Uint8Array
   /** When the first replica had it. */
   firstDurableMs: number | undefined
+  /** Called once it is committed: nobody but readers waits for its rows. */
+  onDurable: (() => void) | undefined
   resolve: (position: LogPosition) => void
   reject: (error: unknown) => void
 }
@@ -57,6 +59,8 @@ const PENDING_MAX = 8_192
 // How much is applied at once: LevelDB takes it as one batch.
 const APPLY_ENTRIES = 256
 const APPLY_BYTES = 4 * 1024 * 1024
+// Rows for which nobody waits are applied so often, those of all partitions at the same times: a drive takes them as one batch.
+const APPLY_EVERY_MS = 25
 const RETRY_WHEN_FULL_MS = 500
 // LevelDB makes writers wait while it compacts: that is no reason yet to copy everything elsewhere.
 const APPLY_LATENESS = 5
@@ -73,6 +77,11 @@ export class HostedPartition {
   #applied: LogPosition
   #working: Promise<void> = Promise.resolve()
   #isWorking = false
+  /** Up to here onDurable was called. */
+  #told = 0
+  /** Up to here somebody waits for the rows. */
+  #wanted = 0
+  #endWaiting: () => void = () => {}
   #applying: { waiting: Set<Member>; firstDoneMs: number | undefined } | undefined
   #stopped: MetadataUnavailable | undefined
 
@@ -123,7 +132,7 @@ export class HostedPartition {
   }
 
   /** As PartitionLog says. Refused only when the partition is stopped or thousands wait already. */
-  append(batch: RowBatch): Promise<LogPosition> {
+  append(batch: RowBatch, onDurable?: () => void): Promise<LogPosition> {
     if (this.#stopped !== undefined) return Promise.reject(this.#stopped)
     if (this.#pending.length >= PENDING_MAX) {
       return Promise.reject(
@@ -133,10 +142,17 @@ export class HostedPartition {
     return new Promise((resolve, reject) => {
       const head = this.#primary.propose()
       const bytes = encodeBatch(batch)
-      const pending = { head, batch, bytes, firstDurableMs: undefined, resolve, reject }
+      const pending = { head, batch, bytes, firstDurableMs: undefined, onDurable, resolve, reject }
       this.#pending.push(pending)
+      if (onDurable === undefined) this.hurry()
       for (const member of this.#members.values()) this.#send(member, pending)
     })
+  }
+
+  /** Whatever was appended is applied as soon as it is committed. */
+  hurry(): void {
+    this.#wanted = this.#primary.last.sequence
+    this.#endWaiting()
   }
 
   /** Runs `task` while nothing is applied: all replicas then have the same rows. */
@@ -147,6 +163,7 @@ export class HostedPartition {
         return
       }
       this.#tasks.push(() => task().then(resolve, reject))
+      this.#endWaiting()
       this.#wake()
     })
   }
@@ -213,11 +230,13 @@ export class HostedPartition {
   stop(cause: MetadataUnavailable): void {
     if (this.#stopped !== undefined) return
     this.#stopped = cause
+    this.#endWaiting()
     for (const { reject } of this.#pending.splice(0)) reject(cause)
   }
 
   /** Waits for what is being applied. */
   async settled(): Promise<void> {
+    this.hurry()
     await this.#working
   }
 
@@ -281,6 +300,7 @@ export class HostedPartition {
   }
 
   #wake(): void {
+    this.#tellDurable()
     if (this.#isWorking) return
     this.#isWorking = true
     this.#working = this.#work()
@@ -289,14 +309,46 @@ export class HostedPartition {
   async #work(): Promise<void> {
     // What becomes durable in the same turn of the event loop is applied together.
     await Promise.resolve()
+    let hasWaited = false
     for (;;) {
       const task = this.#tasks.shift()
       const ready = task === undefined ? this.#committedEntries() : []
       if (task !== undefined) await task()
-      else if (ready.length > 0) await this.#apply(ready)
-      else break
+      else if (ready.length === 0) break
+      else if (!hasWaited && this.#canWait(ready)) {
+        hasWaited = true
+        await this.#untilNextTime()
+      } else {
+        hasWaited = false
+        await this.#apply(ready)
+      }
     }
     this.#isWorking = false
+  }
+
+  /** Those who wait for no more than that hear that what they appended is committed. */
+  #tellDurable(): void {
+    const first = this.#pending[0]?.head.sequence
+    if (first === undefined) return
+    for (let at = Math.max(0, this.#told + 1 - first); at < this.#pending.length; at += 1) {
+      const { head, onDurable } = this.#pending[at]!
+      if (head.sequence > this.#primary.committed) return
+      this.#told = head.sequence
+      onDurable?.()
+      if (at + 1 === APPLY_ENTRIES) this.#endWaiting()
+    }
+  }
+
+  #canWait(ready: readonly Pending[]): boolean {
+    return ready.length < APPLY_ENTRIES && this.#wanted < ready[0]!.head.sequence
+  }
+
+  #untilNextTime(): Promise<void> {
+    const { clock } = this.#parts
+    return new Promise((resolve) => {
+      this.#endWaiting = resolve
+      clock.sleep(APPLY_EVERY_MS - (clock.monotonicMs() % APPLY_EVERY_MS)).then(resolve, resolve)
+    })
   }
 
   #committedEntries(): Pending[] {

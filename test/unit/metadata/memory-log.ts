@@ -17,6 +17,7 @@ interface Row {
 
 interface Appended {
   batch: RowBatch
+  onDurable: (() => void) | undefined
   resolve: (position: LogPosition) => void
   reject: (error: Error) => void
 }
@@ -38,6 +39,8 @@ export class MemoryLog implements PartitionLog {
   readonly applied: RowBatch[] = []
   /** Reads that asked for a cursor and have not closed it. */
   openCursors = 0
+  /** How often somebody waited for rows. */
+  hurries = 0
   /** Seeks of all cursors. */
   seeks = 0
   #sorted: Row[] = []
@@ -45,12 +48,21 @@ export class MemoryLog implements PartitionLog {
   #held = false
   #failure: Error | undefined
 
-  append(batch: RowBatch): Promise<LogPosition> {
+  append(batch: RowBatch, onDurable?: () => void): Promise<LogPosition> {
     if (this.#failure) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ batch, resolve, reject })
+      this.#waiting.push({ batch, onDurable, resolve, reject })
       if (!this.#held && this.#waiting.length === 1) setImmediate(() => this.#applyUnlessHeld())
     })
+  }
+
+  hurry(): void {
+    this.hurries += 1
+  }
+
+  /** Says of all that waits that it is durable; it can not be read yet. */
+  tellDurable(): void {
+    for (const { onDurable } of this.#waiting) onDurable?.()
   }
 
   /** Batches that are appended and neither durable nor failed. */

@@ -54,6 +54,33 @@ t.test('rows that were appended are read, scanned, deleted', async (t) => {
   await t.rejects(append([]), { code: 'METADATA_UNAVAILABLE' }, 'a closed log takes nothing')
 })
 
+t.test(
+  'what is durable is told before its rows are applied, and they come by themselves or when they are wanted',
+  async (t) => {
+    const bed = await makeBed(t, { driveCount: 3, replicaCount: 3, partitionCount: 1 })
+    const { rows, append, hurry } = bed.host.partitionLog(0)
+    const key = Buffer.from('a')
+    for (let round = 0; round < 20; round += 1) {
+      const told: string[] = []
+      const value = Buffer.from(`${round}`)
+      const durable = new Promise<void>((resolve) => {
+        void append([{ key, value }], resolve).then(() => told.push('readable'))
+      }).then(() => told.push('durable'))
+      await durable
+      t.same(told, ['durable'])
+      if (round % 2 === 0) hurry?.()
+      await append([])
+      t.same(told, ['durable', 'readable'])
+      t.same(await rows.get(key), value)
+    }
+    const left = new Promise<void>((resolve) => void append([{ key, value: key }], resolve))
+    await left
+    const again = await killAndReopen(t, bed)
+    t.same(await again.host.partitionLog(0).rows.get(key), key, 'no crash takes it back')
+    await again.close()
+  },
+)
+
 t.test('rows that were read are at hand, as they are after every change', async (t) => {
   const bed = await makeBed(t, { driveCount: 2, replicaCount: 2, partitionCount: 1 })
   const { rows, append } = bed.host.partitionLog(0)

@@ -20,10 +20,10 @@ export class HostedRows implements RowReader {
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    const cached = this.getAtHand(key)
+    if (cached) return cached.value
     const readers = this.#readers()
-    const { cache } = this.#partition
-    const cached = cache.find(key)
-    return cached ? cached.value : await cache.read(key, () => this.#getFrom(readers, key))
+    return await this.#partition.cache.read(key, () => this.#getFrom(readers, key))
   }
 
   getAtHand(key: Uint8Array): { value: Uint8Array | undefined } | undefined {

@@ -60,7 +60,10 @@ export function encodeRecord(
   assert(groupAt % RECORD_ALIGNMENT === 0 && groupAt <= GROUP_AT_MAX, 'groups are aligned')
   const kind = record.kind ?? RecordKind.Entry
   const used = RECORD_HEADER_BYTES + batch.length
-  const target = Buffer.alloc(roundUp(used, RECORD_ALIGNMENT))
+  // From Node's pool where it is small.
+  const target = Buffer.allocUnsafe(roundUp(used, RECORD_ALIGNMENT))
+  target.fill(0, 0, RECORD_HEADER_BYTES)
+  target.fill(0, used)
   target.writeUInt32LE(MAGIC, 8)
   target.writeUInt16LE(kind === RecordKind.Entry ? FORMAT : FORMAT_WITH_KIND, 12)
   target.writeUInt16LE(record.partition, 14)

@@ -194,15 +194,23 @@ export function findCellDamage(
 
 /** The tail with the padding behind it. `trailers` are those of all cells, one after the other. */
 export function encodeTail(id: ShardId, layout: RecordLayout, trailers: Uint8Array): Uint8Array {
-  const tail = Buffer.alloc(layout.recordBytes - layout.tailOffset)
-  const seed = shardSeed(id)
+  const tail = Buffer.allocUnsafe(layout.recordBytes - layout.tailOffset)
+  writeTail(tail, { seed: shardSeed(id), layout, trailers })
+  return tail
+}
+
+/** As encodeTail(), where the tail is to be. */
+function writeTail(
+  tail: Buffer,
+  { seed, layout, trailers }: { seed: bigint; layout: RecordLayout; trailers: Uint8Array },
+): void {
+  tail.fill(0)
   tail.set(TAIL_MAGIC, 0)
   tail.writeUInt32LE(layout.cellCount, 4)
   tail.writeBigUInt64LE(BigInt(layout.shardBytes), 8)
   tail.writeBigUInt64LE(BigInt(layout.recordBytes), 16)
   tail.writeBigUInt64LE(xxh64(trailers, seed), 24)
   tail.writeBigUInt64LE(xxh64(tail.subarray(0, 32), seed), 32)
-  return tail
 }
 
 /** Why a tail, padding included, is damaged in itself; undefined when it is whole. */
@@ -227,7 +235,8 @@ export function sealRecord(record: Uint8Array, id: ShardId, layout: RecordLayout
     const { bytes, trailer } = cellOf(record, layout, index)
     encodeTrailer(trailer, { seed, index, bytes })
   }
-  record.set(encodeTail(id, layout, gatherTrailers(record, layout)), layout.tailOffset)
+  const tail = asBuffer(record.subarray(layout.tailOffset, layout.recordBytes))
+  writeTail(tail, { seed, layout, trailers: gatherTrailers(record, layout) })
 }
 
 /** Why the cells or the tail of a record are damaged; undefined when all of it is whole. The header is not looked at. */
@@ -301,7 +310,9 @@ function cellOf(
 }
 
 function gatherTrailers(record: Uint8Array, layout: RecordLayout): Uint8Array {
-  const trailers = Buffer.alloc(layout.cellCount * TRAILER_BYTES)
+  // As small shards have it: nothing is to be gathered.
+  if (layout.cellCount === 1) return cellOf(record, layout, 0).trailer
+  const trailers = Buffer.allocUnsafe(layout.cellCount * TRAILER_BYTES)
   for (let index = 0; index < layout.cellCount; index += 1) {
     trailers.set(cellOf(record, layout, index).trailer, index * TRAILER_BYTES)
   }

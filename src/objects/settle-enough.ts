@@ -28,9 +28,13 @@ export async function settleEnough(
   const reached = new Promise<void>((resolve) => {
     reach = resolve
   })
+  let isReached = false
   const look = (): void => {
+    if (isReached) return
     const done = outcomes.flatMap(({ kind }, index) => (kind === 'done' ? [index] : []))
-    if (isEnough(done)) reach()
+    if (!isEnough(done)) return
+    isReached = true
+    reach()
   }
   const noted = steps.map(async (step, index) => {
     outcomes[index] = await endOf(step)
@@ -38,9 +42,12 @@ export async function settleEnough(
   })
   const late = reached.then(() => clock.sleep(waitMs(), isOver.signal)).catch(() => undefined) // All of them ended.
   await Promise.race([Promise.all(noted), late])
-  isOver.abort()
+  isOver.abort(OVER)
   return [...outcomes]
 }
+
+// Without a reason of its own every abort would make an error with its stack.
+const OVER = 'nobody waits any more'
 
 async function endOf(step: Promise<void>): Promise<StepOutcome> {
   try {

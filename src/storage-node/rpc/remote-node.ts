@@ -13,7 +13,7 @@ import type {
   StorageNode,
 } from '../contract.ts'
 import { cellLength, layoutShard, type RecordLayout } from '../segment/record-format.ts'
-import { FullDrives } from './full-drives.ts'
+import { DriveRooms } from './drive-rooms.ts'
 import { MessageType } from './messages.ts'
 import type { AskedPeer } from './peer.ts'
 import { RemoteReader } from './remote-reader.ts'
@@ -45,7 +45,7 @@ export class RemoteNode implements StorageNode {
   readonly #world: Pick<World, 'clock'>
   readonly #waits: StreamWaits
   readonly #messageShardBytes: number
-  readonly #full: FullDrives
+  readonly #rooms: DriveRooms
   #readers = 0
 
   constructor(peer: AskedPeer, world: Pick<World, 'clock'>, options: RemoteNodeOptions = {}) {
@@ -53,7 +53,7 @@ export class RemoteNode implements StorageNode {
     this.#world = world
     this.#waits = { ...WAITS, ...options }
     this.#messageShardBytes = options.messageShardBytes ?? MESSAGE_SHARD_BYTES
-    this.#full = new FullDrives(world)
+    this.#rooms = new DriveRooms(world)
   }
 
   async beginShard(
@@ -71,7 +71,7 @@ export class RemoteNode implements StorageNode {
   }
 
   hasRoom(driveId: DriveId, shardBytes: number, use: 'data' | 'move'): boolean {
-    return this.#full.seemsToFit(driveId, shardBytes, use)
+    return this.#rooms.seemsToFit(driveId, shardBytes, use)
   }
 
   async openShard(driveId: DriveId, id: ShardId): Promise<ShardOpened> {
@@ -112,11 +112,17 @@ export class RemoteNode implements StorageNode {
     await onDrive(driveId, () => this.#ask(`write ${driveId}`, MessageType.KeepShard, body))
   }
 
-  /** A small shard: first a look whether it could be begun, then all of it at once. Nothing of it is kept there between. */
+  /**
+   * A small shard: first a look whether it could be begun, unless that is plain from what came before; then all of it at once. Nothing of it
+   * is kept there between.
+   */
   async #beginMessage(request: BeginRequest): Promise<WriteSteps> {
     const { driveId, description } = request
     const lane = `write ${driveId}`
-    await this.#noting(request, () => this.#ask(lane, MessageType.ProbeRoom, encodeBegin(request)))
+    if (!this.#rooms.surelyFits(driveId, description.shardBytes, request.use)) {
+      const body = encodeBegin(request)
+      await this.#noting(request, () => this.#ask(lane, MessageType.ProbeRoom, body))
+    }
     const bytes = Buffer.allocUnsafe(description.shardBytes)
     let length = 0
     return {
@@ -128,6 +134,7 @@ export class RemoteNode implements StorageNode {
         const described = metadata === undefined ? description : { ...description, metadata }
         const body = encodePut({ ...request, description: described, bytes })
         await this.#noting(request, () => this.#ask(lane, MessageType.PutShard, body))
+        this.#rooms.noteTaken(driveId, description.shardBytes, request.use)
       },
       abort: () => {},
     }
@@ -146,7 +153,7 @@ export class RemoteNode implements StorageNode {
     }
   }
 
-  /** Remembers drives that say that they are full: for hasRoom(). */
+  /** Remembers drives that say that they are full, for hasRoom(), and those that may be in trouble. */
   async #noting<T>(
     { driveId, description, use }: BeginRequest,
     work: () => Promise<T>,
@@ -154,8 +161,9 @@ export class RemoteNode implements StorageNode {
     try {
       return await onDrive(driveId, work)
     } catch (error) {
+      this.#rooms.doubt(driveId)
       if (error instanceof DriveUnavailable && error.trouble === 'full') {
-        this.#full.note(driveId, description.shardBytes, use)
+        this.#rooms.noteFull(driveId, description.shardBytes, use)
       }
       throw error
     }

@@ -25,10 +25,13 @@ const LARGE = sampleShard(new Seeded(2), 10 * CELL_BYTES + 5)
 /** A node whose steps can be made to fail or to hang; it notes what became of its writers. */
 class ScriptedNode implements StorageNode {
   readonly ends: string[] = []
+  /** How often a shard was begun, or asked whether it could be. */
+  begun = 0
   fails: { [Step in 'begin' | 'write' | 'commit' | 'open' | 'delete']?: unknown } = {}
   onEnd: () => void = () => {}
 
   async beginShard(_drive: number, _description: ShardDescription): Promise<ShardWriter> {
+    this.begun += 1
     this.#step('begin')
     return {
       write: async () => this.#step('write'),
@@ -168,6 +171,38 @@ t.test('a drive that said that it is full is passed by for a moment', async (t) 
   t.ok(remote.hasRoom(7, 999, 'data'), 'a smaller one may fit')
   t.ok(remote.hasRoom(7, 1000, 'move'), 'other uses leave another reserve')
   t.ok(remote.hasRoom(8, 1000, 'data'))
+})
+
+t.test('while small shards come quickly, none is asked for first', async (t) => {
+  let nowMs = 0
+  const clock = { ...realWorld().clock, monotonicMs: () => nowMs }
+  const local = new ScriptedNode()
+  const { origin } = await serveShards(t, local)
+  const remote = new RemoteNode(openPeer(t, { origin }), { clock })
+  const small = drive(remote)
+  const begunFor = async (work: () => Promise<unknown>): Promise<number> => {
+    const before = local.begun
+    await work()
+    return local.begun - before
+  }
+  const put = (): Promise<number> => begunFor(() => putShard(small, SMALL))
+  t.equal(await put(), 2, 'asked, and made')
+  t.equal(await put(), 1)
+  const larger = sampleShard(new Seeded(3), 1001)
+  t.equal(await begunFor(() => putShard(small, larger)), 2, 'a larger one is another question')
+  nowMs += 249
+  t.equal(await put(), 1)
+  nowMs += 1
+  t.equal(await put(), 2, 'what was said long ago counts no more')
+  local.fails = { commit: new DriveUnavailable(7, 'unknown') }
+  await t.rejects(putShard(small, SMALL), { code: 'DRIVE_UNAVAILABLE', trouble: 'unknown' })
+  local.fails = {}
+  t.equal(await put(), 2, 'nor does it where something went wrong')
+  local.fails = { begin: new DriveUnavailable(7, 'full') }
+  const full = { code: 'DRIVE_UNAVAILABLE', trouble: 'full' }
+  await t.rejects(putShard(small, SMALL), full, 'who is not asked says it later')
+  t.notOk(remote.hasRoom(7, 1000, 'data'))
+  await t.rejects(remote.beginShard(7, SMALL.description), full)
 })
 
 t.test('a stream that breaks is thrown away there, and told here', async (t) => {

@@ -74,6 +74,8 @@ export class FrameWriter {
 export interface FrameRoom {
   /** Resolves once there is room for a payload of so many bytes, with how to give it back. */
   acquire(payloadBytes: number): Promise<() => void>
+  /** As acquire(), where there is room now and nobody waits for it: nothing is waited for. */
+  tryAcquire?(payloadBytes: number): (() => void) | undefined
 }
 
 /** For who has asked for what comes, and has bounded that. */
@@ -161,7 +163,8 @@ export async function* readFrames(
     for await (const bytes of body) {
       reader.push(bytes)
       while (!isEnded && reader.comingBytes !== undefined) {
-        release ??= await room.acquire(reader.comingBytes)
+        release ??=
+          room.tryAcquire?.(reader.comingBytes) ?? (await room.acquire(reader.comingBytes))
         const frame = reader.next()
         if (frame === undefined) break
         const done = release

@@ -346,11 +346,17 @@ class HeldAnswers {
 function roomOf(totalBytes: number): FrameRoom {
   const total = Math.ceil(totalBytes / ROOM_UNIT_BYTES)
   const permits = new Semaphore(total, { maxWaiting: STREAM_WAITERS_MAX })
+  const countFor = (bytes: number): number =>
+    Math.min(total, Math.max(1, Math.ceil(bytes / ROOM_UNIT_BYTES)))
   return {
     acquire: async (bytes) => {
-      const count = Math.min(total, Math.max(1, Math.ceil(bytes / ROOM_UNIT_BYTES)))
+      const count = countFor(bytes)
       await permits.acquire(count)
       return () => permits.release(count)
+    },
+    tryAcquire: (bytes) => {
+      const count = countFor(bytes)
+      return permits.tryAcquire(count) ? () => permits.release(count) : undefined
     },
   }
 }

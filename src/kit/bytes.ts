@@ -22,8 +22,9 @@ export function roundUp(value: number, unit: number): number {
   return Math.ceil(value / unit) * unit
 }
 
-/** The same memory as a Buffer: no copy. */
+/** The same memory as a Buffer: no copy, and nothing new where it is one. */
 export function asBuffer(bytes: Uint8Array): Buffer {
+  if (bytes instanceof Buffer) return bytes
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 

@@ -45,7 +45,8 @@ export class PendingRows implements View {
 
   /** Resolves when the latest pending write of `key` has met its fate; undefined when there is none. */
   fateOf(key: Uint8Array): Promise<unknown> | undefined {
-    return this.#changes.get(nameKey(key))?.fate
+    // Between writes nothing has to be looked up, which every read would do.
+    return this.#changes.size === 0 ? undefined : this.#changes.get(nameKey(key))?.fate
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {

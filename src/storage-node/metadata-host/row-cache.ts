@@ -13,16 +13,20 @@ interface Entry {
   /** undefined: there is no such row, which is as true as a value. */
   value: Uint8Array | undefined
   bytes: number
+  /** How many had been put behind all others when it was. */
+  movedAt: number
 }
 
-/** Least recently used rows go first. */
+/** Rows that were not used for long go first. */
 export class RowCache {
   readonly #maxBytes: number
-  // A Map lists its keys in the order of insertion: the first is the one not used for longest.
+  // A Map lists its keys in the order of insertion. Whatever is used goes behind all others, unless it is in the newer half
+  // anyway: to move a row costs more than to find it.
   readonly #entries = new Map<string, Entry>()
   /** Reads of rows that were not changed since they began. */
   readonly #underWay = new Map<string, Promise<Uint8Array | undefined>>()
   #bytes = 0
+  #moves = 0
 
   constructor(maxBytes: number = CACHE_BYTES) {
     this.#maxBytes = maxBytes
@@ -33,8 +37,10 @@ export class RowCache {
     const name = nameOf(key)
     const entry = this.#entries.get(name)
     if (entry === undefined) return undefined
-    this.#entries.delete(name)
-    this.#entries.set(name, entry)
+    if (this.#moves - entry.movedAt > this.#entries.size / 2) {
+      this.#entries.delete(name)
+      this.#append(name, entry)
+    }
     return entry
   }
 
@@ -87,12 +93,18 @@ export class RowCache {
     const bytes = ENTRY_BYTES + name.length + (value?.length ?? 0)
     if (bytes > this.#maxBytes) return
     // A copy: a row may be a view of a much larger buffer, which would stay as long as it.
-    this.#entries.set(name, { value: value && Uint8Array.from(value), bytes })
+    this.#append(name, { value: value && Uint8Array.from(value), bytes, movedAt: 0 })
     this.#bytes += bytes
     for (const oldest of this.#entries.keys()) {
       if (this.#bytes <= this.#maxBytes) return
       this.#drop(oldest)
     }
+  }
+
+  #append(name: string, entry: Entry): void {
+    this.#moves += 1
+    entry.movedAt = this.#moves
+    this.#entries.set(name, entry)
   }
 
   #drop(name: string): void {

@@ -95,6 +95,19 @@ t.test('rows not used for longest go first, and rows that are too large never co
   t.ok(cache.find(bytes('d')), 'and push nothing out')
 })
 
+t.test(
+  'a row that is used again and again is never pushed out, however many others come',
+  async (t) => {
+    const cache = new RowCache(8 * 201)
+    const row = Buffer.alloc(100)
+    await keep(cache, 'a', row)
+    for (let other = 0; other < 100; other++) {
+      await keep(cache, String.fromCharCode(1_000 + other), row)
+      t.ok(cache.find(bytes('a')), `after ${other} others`)
+    }
+  },
+)
+
 t.test('over any history it says what the rows are, or nothing', async (t) => {
   const key = fc.constantFrom('a', 'b', 'c', 'd')
   const value = fc.option(fc.constantFrom('1', '22', '333'), { nil: undefined })

@@ -11,6 +11,7 @@ export class Overloaded extends Error {
 interface Waiter {
   count: number
   grant: () => void
+  refuse: (reason: unknown) => void
 }
 
 /** Counts permits; acquire() waits for them in order of arrival. */
@@ -60,6 +61,11 @@ export class Semaphore {
     this.#grantWaiting()
   }
 
+  /** Everyone who waits now is refused: for an owner who ends, where a signal for each of them would cost more. */
+  refuseWaiting(reason: unknown): void {
+    for (const { refuse } of this.#waiting.splice(0)) refuse(reason)
+  }
+
   #wait(count: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
@@ -73,6 +79,10 @@ export class Semaphore {
         grant: () => {
           signal?.removeEventListener('abort', leave)
           resolve()
+        },
+        refuse: (reason) => {
+          signal?.removeEventListener('abort', leave)
+          reject(reason)
         },
       }
       signal?.addEventListener('abort', leave, { once: true })

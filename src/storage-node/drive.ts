@@ -1,6 +1,5 @@
 // A drive: one directory, known by its marker file and locked by one process. A drive that fails stays failed.
 // Layout: docs/formats/drive.md. Nothing here ever creates the directory of a drive again.
-import { setMaxListeners } from 'node:events'
 import { assert } from '../kit/assert.ts'
 import { DriveUnavailable } from '../kit/drive-unavailable.ts'
 import { removeIfThere, writeNewFile } from '../kit/files.ts'
@@ -84,8 +83,6 @@ export class Drive {
     this.#markerStat = parts.markerStat
     this.#limits = parts.limits
     this.#permits = new Semaphore(parts.limits.parallel, { maxWaiting: parts.limits.waiting })
-    // Every run() that waits for a permit listens to it.
-    setMaxListeners(0, this.#stopped.signal)
   }
 
   /** Locks the drive whose marker inspectDrive() found at `path`; throws DriveLocked when it is in use. */
@@ -127,7 +124,8 @@ export class Drive {
 
   async #runLater<T>(operation: () => Promise<T>): Promise<T> {
     this.#throwIfStopped()
-    await this.#permits.acquire(1, this.#stopped.signal)
+    // Whoever waits when the drive stops is refused by #stop().
+    await this.#permits.acquire()
     return await this.#perform(operation)
   }
 
@@ -334,6 +332,7 @@ export class Drive {
   #stop(): void {
     const reason = this.#unavailable()
     this.#stopped.abort(reason)
+    this.#permits.refuseWaiting(reason)
     for (const reject of this.#underWay) reject(reason)
     this.#underWay.clear()
   }

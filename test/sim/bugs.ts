@@ -63,6 +63,16 @@ export const BUGS: readonly Bug[] = [
     ],
   },
   {
+    name: 'a read does not wait for the rows of a write that was answered',
+    edits: [
+      {
+        file: 'metadata/commands/pipeline.js',
+        text: 'return fate && this.#hurry(fate);',
+        by: 'return undefined;',
+      },
+    ],
+  },
+  {
     name: 'a decision that failed leaves its epoch to the next one',
     edits: [
       {

@@ -31,6 +31,22 @@ t.test('who will not wait takes what is free, and overtakes nobody', async (t) =
   t.equal(semaphore.free, 0)
 })
 
+t.test('an owner who ends refuses all who wait, and nobody else', async (t) => {
+  const semaphore = new Semaphore(2)
+  await semaphore.acquire()
+  await semaphore.acquire()
+  const { signal } = new AbortController()
+  const waiting = [semaphore.acquire(), semaphore.acquire(2), semaphore.acquire(1, signal)]
+  const refused = waiting.map((each) => t.rejects(each, { message: 'the end' }))
+  semaphore.refuseWaiting(new Error('the end'))
+  await Promise.all(refused)
+  t.equal(semaphore.waiting, 0)
+  const later = semaphore.acquire(2)
+  semaphore.release(2)
+  await later
+  t.equal(semaphore.free, 0, 'who was refused has nothing')
+})
+
 t.test('the queue has a bound', async (t) => {
   const semaphore = new Semaphore(1, { maxWaiting: 1 })
   await semaphore.acquire()

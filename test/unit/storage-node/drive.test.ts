@@ -330,6 +330,23 @@ t.test('a drive that is away is known from any file that is missing', async (t) 
   }
 })
 
+t.test('whoever waits for a turn on a drive hears that it failed', async (t) => {
+  const drive = await openedDrive(t)
+  const hanging = Array.from({ length: 50 }, () =>
+    t.rejects(
+      drive.run(() => new Promise<void>(() => {})),
+      failed,
+    ),
+  )
+  await new Promise((resolve) => setImmediate(resolve))
+  drive.fail(new Error('it hangs'))
+  await Promise.all(hanging)
+  await t.rejects(
+    drive.run(async () => {}),
+    failed,
+  )
+})
+
 t.test('closing waits for what is under way and refuses the rest', async (t) => {
   const drive = await openedDrive(t)
   let finish: () => void = () => {}

@@ -39,7 +39,7 @@ export class Passage {
   turn: Turn | undefined
   /** Made when somebody asks: most requests are answered before anybody wants to know. */
   #departure: AbortController | undefined
-  #sent: { resolve(): void; reject(reason: Error): void } | undefined
+  #waiting: { resolve(): void; reject(reason: Error): void } | undefined
   #onOver: ((passage: Passage) => void) | undefined
 
   constructor(exchange: Exchange, { requestId, receivedMs, monotonicMs }: Arrival) {
@@ -67,7 +67,17 @@ export class Passage {
     if (response.writableFinished) return
     if (this.departed || response.closed) throw goneAway()
     await new Promise<void>((resolve, reject) => {
-      this.#sent = { resolve, reject }
+      this.#waiting = { resolve, reject }
+    })
+  }
+
+  /** Resolves when the reply takes more bytes; rejects when the client goes away before. Without a signal: it is asked for often. */
+  async whenDrained(): Promise<void> {
+    const { response } = this.exchange
+    if (this.departed || response.closed) throw goneAway()
+    await new Promise<void>((resolve, reject) => {
+      this.#waiting = { resolve, reject }
+      response.once('drain', resolve)
     })
   }
 
@@ -108,11 +118,11 @@ export class Passage {
   /** The reply is through, or never will be. */
   close(): void {
     if (this.exchange.response.writableFinished) {
-      this.#sent?.resolve()
+      this.#waiting?.resolve()
     } else if (!this.departed) {
       this.departed = true
       this.#departure?.abort(goneAway())
-      this.#sent?.reject(goneAway())
+      this.#waiting?.reject(goneAway())
     }
     const onOver = this.#onOver
     this.#onOver = undefined

@@ -1,5 +1,4 @@
 // A reply goes out: head, then text or stream, as fast as the client takes it and not faster.
-import { once } from 'node:events'
 import { kibibytes } from '../kit/bytes.ts'
 import { giveBack } from '../kit/lent-bytes.ts'
 import type { Clock } from '../kit/world.ts'
@@ -149,9 +148,7 @@ async function sendStream(
       if (left < 0) break
       passage.bytesOut += next.value.length
       writeLent(response, next.value)
-      if (response.writableLength > SENT_AHEAD_BYTES) {
-        await once(response, 'drain', { signal: passage.signal })
-      }
+      if (response.writableLength > SENT_AHEAD_BYTES) await passage.whenDrained()
       next = await chunks.next()
     }
     if (left !== 0) throw new Error(`the stream of a reply is ${-left} bytes longer than announced`)

@@ -63,7 +63,10 @@ class Arrivals {
     request.on('data', this.#arrive)
     request.on('end', () => this.#end(undefined))
     request.on('error', (error) => this.#end(error))
-    request.on('close', () => this.#end(new Error('the request was broken off')))
+    // Only where it says something: every request is closed, and to make an error costs more than all else of a small body.
+    request.on('close', () => {
+      if (this.#ended === undefined) this.#end(new Error('the request was broken off'))
+    })
     if (request.readableEnded) this.#end(undefined)
     else if (request.destroyed) this.#end(new Error('the request was broken off'))
   }

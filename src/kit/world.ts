@@ -57,6 +57,9 @@ export interface DiskFile {
 /** How a file is opened: `create` fails if it exists, `write` wants it to exist. No mode truncates. */
 export type OpenMode = 'read' | 'write' | 'create'
 
+/** As large as a sector of any disk, and a page of memory. */
+export const DIRECT_BLOCK_BYTES = 4096
+
 /** Free and total bytes and inodes of a file system. */
 export interface DiskSpace {
   freeBytes: number
@@ -73,6 +76,12 @@ export interface Disk {
    * do that.
    */
   openThrough?(path: string): Promise<DiskFile>
+  /**
+   * A new file that is written past the page cache: from memory that begins at a multiple of DIRECT_BLOCK_BYTES, whole
+   * blocks of that. Rejects, or its writes do, with EINVAL where the file system does not have that. Nothing is durable
+   * before sync(). Absent where a disk can not do that.
+   */
+  openDirect?(path: string): Promise<DiskFile>
   /**
    * A moment in which others can bring what goes to the disk together with what is there: an operation is a trip to another
    * thread, whatever it carries. Short where there is little to do. Absent where there are no such trips.
@@ -226,7 +235,7 @@ const systemDisk: Disk = {
   open: async (path, mode, permissions = 0o644) =>
     systemFile(await files.open(path, OPEN_FLAGS[mode], permissions)),
   // Elsewhere O_DSYNC does not empty the cache of the drive itself, as fdatasync does.
-  ...(process.platform === 'linux' ? { openThrough } : {}),
+  ...(process.platform === 'linux' ? { openThrough, openDirect } : {}),
   gather,
   readFile: (path) => files.readFile(path),
   makeDirectory: async (path) => {
@@ -259,6 +268,10 @@ const systemDisk: Disk = {
 async function openThrough(path: string): Promise<DiskFile> {
   const handle = await files.open(path, constants.O_RDWR | constants.O_DSYNC)
   return { ...systemFile(handle), isThrough: true }
+}
+
+async function openDirect(path: string): Promise<DiskFile> {
+  return systemFile(await files.open(path, OPEN_FLAGS.create | constants.O_DIRECT, 0o644))
 }
 
 async function statPath(path: string): Promise<FileStat | undefined> {

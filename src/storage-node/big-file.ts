@@ -5,8 +5,9 @@ import { assert } from '../kit/assert.ts'
 import { DriveUnavailable } from '../kit/drive-unavailable.ts'
 import { removeIfThere, unlessMissing } from '../kit/files.ts'
 import { type DiskFile, isMissing, type World } from '../kit/world.ts'
+import { blockPadding, canWriteBlocks, inBlocks } from './block-file.ts'
 import type { ShardDescription, ShardId, ShardReader, ShardWriter } from './contract.ts'
-import type { Drive } from './drive.ts'
+import { type Drive, isFull } from './drive.ts'
 import { type HeldShard, OpenShards, type ShardFileOpened } from './open-shards.ts'
 import type { CellReads, CellSource, ReadAt } from './segment/cell-reads.ts'
 import {
@@ -50,6 +51,8 @@ export class BigFiles {
   readonly #syncs: SharedSyncs
   readonly #open: OpenShards
   #drafts = 0
+  /** Whether drafts go to the disk in whole blocks. */
+  #inBlocks = false
 
   constructor(parts: BigFileParts) {
     this.#parts = parts
@@ -68,6 +71,20 @@ export class BigFiles {
     for (const name of await drive.run(() => world.disk.list(`${this.#root}/tmp`))) {
       await drive.run(() => world.disk.remove(`${this.#root}/tmp/${name}`))
     }
+    this.#inBlocks = await this.#canWriteBlocks()
+  }
+
+  async #canWriteBlocks(): Promise<boolean> {
+    const { drive, world } = this.#parts
+    const path = `${this.#root}/tmp/blocks`
+    try {
+      return await drive.run(() => canWriteBlocks(world.disk, path))
+    } catch (error) {
+      if (isFull(error)) return false // Nobody knows then.
+      throw error
+    } finally {
+      if (drive.failure === undefined) await drive.run(() => removeIfThere(world, path))
+    }
   }
 
   /** Begins a shard in a file of its own. */
@@ -75,10 +92,14 @@ export class BigFiles {
     const { drive, world, secret } = this.#parts
     this.#drafts += 1
     const draft = `${this.#root}/tmp/${this.#drafts}`
-    const file = await this.#orFail(drive.run(() => world.disk.open(draft, 'create')))
-    return new BigWriter(description, { drive, world, file, draft, secret }, () =>
-      this.#publish(draft, description.id),
-    )
+    const file = await this.#orFail(drive.run(() => this.#newFile(draft)))
+    const parts = { drive, world, file, draft, secret, inBlocks: this.#inBlocks }
+    return new BigWriter(description, parts, () => this.#publish(draft, description.id))
+  }
+
+  async #newFile(draft: string): Promise<DiskFile> {
+    const { disk } = this.#parts.world
+    return this.#inBlocks ? inBlocks(await disk.openDirect!(draft)) : disk.open(draft, 'create')
   }
 
   /** Opens a shard for reading. */
@@ -213,6 +234,7 @@ interface BigWriterParts {
   file: DiskFile
   draft: string
   secret: bigint
+  inBlocks: boolean
 }
 
 class BigWriter implements ShardWriter {
@@ -248,6 +270,7 @@ class BigWriter implements ShardWriter {
     const buffers = cells.flatMap((cell) => [cell, this.#trailerOf(cell)])
     if (this.#cells === this.#layout.cellCount) {
       buffers.push(encodeTail(this.#id, this.#layout, this.#trailers))
+      if (this.#parts.inBlocks) buffers.push(blockPadding(this.#layout.recordBytes))
     }
     await this.#writeAt(position, buffers)
   }

@@ -1,6 +1,13 @@
 // A disk in memory that forgets at a crash what was not synced: bytes of files by sector, entries of directories one
 // by one, as POSIX allows and no more. It can lose power at any operation, run full, fail, and rot.
-import type { Disk, DiskFile, DiskSpace, FileStat, OpenMode } from '../../src/kit/world.ts'
+import {
+  DIRECT_BLOCK_BYTES,
+  type Disk,
+  type DiskFile,
+  type DiskSpace,
+  type FileStat,
+  type OpenMode,
+} from '../../src/kit/world.ts'
 import {
   type Change,
   crashDirectory,
@@ -44,7 +51,7 @@ export interface ForgetfulDiskOptions {
   capacityBytes?: number
   /** The number of its device; 1 when there is only one. */
   device?: number
-  /** Files can be opened so that every write is synced. */
+  /** Files can be opened so that every write is synced, or goes past the page cache. */
   isThrough?: boolean
 }
 
@@ -60,6 +67,7 @@ export class ForgetfulDisk implements Disk {
   capacityBytes: number
   /** Where the disk has that. */
   readonly openThrough?: (path: string) => Promise<DiskFile>
+  readonly openDirect?: (path: string) => Promise<DiskFile>
   readonly #device: number
   readonly #root: DirectoryNode
   #offAt = Number.POSITIVE_INFINITY
@@ -69,7 +77,10 @@ export class ForgetfulDisk implements Disk {
     this.capacityBytes = options.capacityBytes ?? 1024 ** 4
     this.#device = options.device ?? 1
     this.#root = root
-    if (options.isThrough) this.openThrough = (path) => this.#openThrough(path)
+    if (options.isThrough) {
+      this.openThrough = (path) => this.#openThrough(path)
+      this.openDirect = (path) => this.#openDirect(path)
+    }
   }
 
   /** The power goes off within the operation after `count` more: that one may be done in part, a sync is not done. */
@@ -246,6 +257,12 @@ export class ForgetfulDisk implements Disk {
     return { ...file, write, isThrough: true }
   }
 
+  /** What comes past the page cache may be lost as well before a sync: drives have caches of their own. */
+  async #openDirect(path: string): Promise<DiskFile> {
+    const file = await this.open(path, 'create')
+    return { ...file, write: wholeBlocks(path, file.write) }
+  }
+
   #opened(path: string, node: FileNode, mode: OpenMode): DiskFile {
     return {
       read: async (buffers, position) => {
@@ -404,5 +421,14 @@ function unlinkAll(
   for (const [name, node] of [...directory.entries]) {
     if (node.kind === 'directory') unlinkAll(node, unlink)
     unlink(directory, { name, node })
+  }
+}
+
+/** A write that takes whole blocks only, as one past the page cache. */
+export function wholeBlocks(path: string, write: DiskFile['write']): DiskFile['write'] {
+  return async (buffers, position) => {
+    const places = [position, ...buffers.flatMap(({ byteOffset, length }) => [byteOffset, length])]
+    if (places.some((place) => place % DIRECT_BLOCK_BYTES !== 0)) throw diskError('EINVAL', path)
+    await write(buffers, position)
   }
 }

@@ -2,7 +2,7 @@
 // killed hears nothing any more: what it waits for never comes.
 import type { Clock, Disk, DiskFile, World } from '../../src/kit/world.ts'
 import type { OpenLevel } from '../../src/storage-node/drive-lock.ts'
-import type { DiskOperation } from '../crash/forgetful-disk.ts'
+import { type DiskOperation, wholeBlocks } from '../crash/forgetful-disk.ts'
 import { diskError, type Survival } from '../crash/forgetful-node.ts'
 import type { Seeded } from '../support/seeded.ts'
 import { levelError, openSimLevel } from './levels.ts'
@@ -298,8 +298,14 @@ export class SimProcess {
         const file = await disk.open(path, 'write')
         return { ...this.#opened(drive, path, file, 'sync'), isThrough: true }
       })
+    const openDirect = (path: string): Promise<DiskFile> =>
+      on('create', path, async (disk, drive) => {
+        const file = this.#opened(drive, path, await disk.open(path, 'create'))
+        return { ...file, write: wholeBlocks(path, file.write) }
+      })
+    const gather = (): Promise<void> => machine.gather(this)
     return {
-      ...(machine.isThrough ? { openThrough, gather: () => machine.gather(this) } : {}),
+      ...(machine.isThrough ? { openThrough, openDirect, gather } : {}),
       open: (path, mode) =>
         on(mode === 'create' ? 'create' : 'read', path, async (disk, drive) =>
           this.#opened(drive, path, await disk.open(path, mode)),

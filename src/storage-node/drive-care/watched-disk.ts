@@ -10,11 +10,17 @@ export class WatchedDisk implements Disk {
 
   /** As the disk behind it has it. */
   readonly openThrough?: (path: string) => Promise<DiskFile>
+  readonly openDirect?: (path: string) => Promise<DiskFile>
   readonly gather?: () => Promise<void>
 
   constructor(disk: Disk) {
     this.#disk = disk
-    if (disk.openThrough) this.openThrough = (path) => this.#openThrough(path)
+    if (disk.openThrough) {
+      this.openThrough = (path) => this.#opened(path, () => disk.openThrough!(path))
+    }
+    if (disk.openDirect) {
+      this.openDirect = (path) => this.#opened(path, () => disk.openDirect!(path))
+    }
     if (disk.gather) this.gather = () => disk.gather!()
   }
 
@@ -32,15 +38,13 @@ export class WatchedDisk implements Disk {
     this.#drives.delete(path)
   }
 
-  async open(...request: Parameters<Disk['open']>): Promise<DiskFile> {
-    const health = this.#healthAt(request[0])
-    const file = await observe(health, 'other', () => this.#disk.open(...request))
-    return health === undefined ? file : watchedFile(file, health)
+  open(...request: Parameters<Disk['open']>): Promise<DiskFile> {
+    return this.#opened(request[0], () => this.#disk.open(...request))
   }
 
-  async #openThrough(path: string): Promise<DiskFile> {
+  async #opened(path: string, open: () => Promise<DiskFile>): Promise<DiskFile> {
     const health = this.#healthAt(path)
-    const file = await observe(health, 'other', () => this.#disk.openThrough!(path))
+    const file = await observe(health, 'other', open)
     return health === undefined ? file : watchedFile(file, health)
   }
 

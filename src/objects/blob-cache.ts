@@ -1,6 +1,7 @@
 // Small blobs that were read and verified a short while ago, for those who read them next. Exact without being told of anything:
 // the bytes of a uid are never changed, and whoever asks has just read in a row which uid it is
 // (docs/decisions/0028-small-blobs-in-memory.md). Repair and scrubs read drives, never this.
+import { xxh64 } from '../digest/xxh64.ts'
 import { kibibytes, mebibytes } from '../kit/bytes.ts'
 import type { Uid } from '../kit/uid.ts'
 import type { Blob } from '../metadata/records.ts'
@@ -27,6 +28,12 @@ const LIMITS: BlobCacheLimits = {
 /** What an entry costs beside its bytes. */
 const ENTRY_BYTES = 400
 
+/** Bytes, and what tells when memory has changed them. */
+interface Kept {
+  bytes: Uint8Array
+  checksum: bigint
+}
+
 /** Reads of blobs that are short enough to be kept: from memory, and from drives. */
 export interface BlobCacheCounts {
   hits: number
@@ -40,8 +47,8 @@ export interface BlobCacheCounts {
 export class BlobCache {
   readonly counts: BlobCacheCounts = { hits: 0, misses: 0 }
   readonly #limits: BlobCacheLimits
-  #young = new Map<string, Uint8Array>()
-  #old = new Map<string, Uint8Array>()
+  #young = new Map<string, Kept>()
+  #old = new Map<string, Kept>()
   #youngBytes = 0
   #oldBytes = 0
   #seen = new Set<string>()
@@ -56,13 +63,21 @@ export class BlobCache {
     return this.#youngBytes + this.#oldBytes
   }
 
-  /** All bytes of a blob, to be read for as long as anybody likes and never to be changed; undefined when they are not here. */
+  /**
+   * All bytes of a blob, to be read for as long as anybody likes and never to be changed; undefined when they are not here. They
+   * are verified as those of a drive are: what lies in memory for days is not what was put there for ever.
+   */
   find(blob: CachedAs): Uint8Array | undefined {
     if (!this.#fits(blob)) return undefined
     const name = nameOf(blob)
-    const bytes = this.#young.get(name) ?? this.#age(name)
-    if (bytes !== undefined) this.counts.hits += 1
-    return bytes
+    const kept = this.#young.get(name) ?? this.#age(name)
+    if (kept === undefined) return undefined
+    if (kept.bytes.length !== blob.bytes || xxh64(kept.bytes) !== kept.checksum) {
+      this.#drop(name)
+      return undefined
+    }
+    this.counts.hits += 1
+    return kept.bytes
   }
 
   /**
@@ -84,7 +99,7 @@ export class BlobCache {
 
   /** Keeps all bytes of a blob, which were verified and are nobody's to change. */
   keep(blob: CachedAs, bytes: Uint8Array): void {
-    if (this.#fits(blob)) this.#put(nameOf(blob), bytes)
+    if (this.#fits(blob)) this.#put(nameOf(blob), { bytes, checksum: xxh64(bytes) })
   }
 
   #fits({ bytes }: CachedAs): boolean {
@@ -92,30 +107,36 @@ export class BlobCache {
   }
 
   /** What is asked for again is young again. */
-  #age(name: string): Uint8Array | undefined {
-    const bytes = this.#old.get(name)
-    if (bytes === undefined) return undefined
+  #age(name: string): Kept | undefined {
+    const kept = this.#old.get(name)
+    if (kept === undefined) return undefined
     this.#old.delete(name)
-    this.#oldBytes -= costOf(bytes)
-    this.#put(name, bytes)
-    return bytes
+    this.#oldBytes -= costOf(kept)
+    this.#put(name, kept)
+    return kept
   }
 
-  #put(name: string, bytes: Uint8Array): void {
-    const before = this.#young.get(name)
-    if (before !== undefined) this.#youngBytes -= costOf(before)
-    if (this.#youngBytes + costOf(bytes) > this.#limits.maxBytes / 2) {
+  #drop(name: string): void {
+    const kept = this.#young.get(name)
+    if (kept === undefined) return
+    this.#young.delete(name)
+    this.#youngBytes -= costOf(kept)
+  }
+
+  #put(name: string, kept: Kept): void {
+    this.#drop(name)
+    if (this.#youngBytes + costOf(kept) > this.#limits.maxBytes / 2) {
       this.#old = this.#young
       this.#oldBytes = this.#youngBytes
       this.#young = new Map()
       this.#youngBytes = 0
     }
-    this.#young.set(name, bytes)
-    this.#youngBytes += costOf(bytes)
+    this.#young.set(name, kept)
+    this.#youngBytes += costOf(kept)
   }
 }
 
-function costOf(bytes: Uint8Array): number {
+function costOf({ bytes }: Kept): number {
   return ENTRY_BYTES + bytes.length
 }
 

@@ -12,7 +12,10 @@ export function findCached(
   range: ByteRange,
   { blobCache }: Pick<StoreParts, 'blobCache'>,
 ): Uint8Array | undefined {
-  return blobCache.find(blob)?.subarray(range.first, range.last + 1)
+  const bytes = blobCache.find(blob)
+  if (bytes === undefined) return undefined
+  assert(range.last < bytes.length, 'a range is within its blob')
+  return bytes.subarray(range.first, range.last + 1)
 }
 
 /** As readBlob(), from memory if they are there; what comes to be read again and again is there from then on. */

@@ -17,6 +17,9 @@ import { type StoreParts, WRITE_BUDGET_UNIT } from './store-parts.ts'
 // stripes being mended (storage.md 12: 256 MiB at most for the first).
 const STRIPE_POOL_BYTES = mebibytes(256)
 const MENDING_POOL_BYTES = mebibytes(32)
+
+/** Small blobs in memory, to a pool of stripes: 64 MiB of a process alone, and processes that share the one share the other. */
+const BLOB_CACHE_SHARE = 1 / 4
 const WRITE_BUDGET_BYTES = mebibytes(128)
 
 /** What is made here. */
@@ -52,7 +55,9 @@ export async function openStoreParts({
   }
   const hedging = new Hedging(advice, given.world.clock)
   listHedgeMetrics(hedging.counts, registry)
-  const blobCache = new BlobCache()
+  const blobCache = new BlobCache({
+    maxBytes: (poolBytes ?? STRIPE_POOL_BYTES) * BLOB_CACHE_SHARE,
+  })
   listBlobCacheMetrics(blobCache, registry)
   return {
     ...given,

@@ -1,11 +1,14 @@
 // Small blobs in memory: within their bound, those that are used stay, and a walk over everything drives nothing out.
 import t from 'tap'
+import { prepareDigests } from '../../../src/digest/prepare.ts'
 import { Registry } from '../../../src/kit/metrics.ts'
 import type { Uid } from '../../../src/kit/uid.ts'
 import { BlobCache, type CachedAs } from '../../../src/objects/blob-cache.ts'
 import { listBlobCacheMetrics } from '../../../src/objects/metrics.ts'
 
 const BLOB_BYTES = 1000
+
+t.before(() => prepareDigests())
 
 function blobOf(number: number, part = 0, bytes = BLOB_BYTES): CachedAs {
   return { uid: String(number).padStart(32, '0') as Uid, part, bytes }
@@ -31,6 +34,20 @@ t.test('what is read a second time is there the third time', async (t) => {
   t.strictSame(cache.find(blob), bytesOf(blob))
   t.equal(cache.find(blobOf(2)), undefined, 'another blob')
   t.equal(cache.find(blobOf(1, 1)), undefined, 'a part of the same name')
+})
+
+t.test('bytes that memory has changed are given to nobody', async (t) => {
+  const cache = new BlobCache()
+  const blob = blobOf(1)
+  const bytes = bytesOf(blob)
+  cache.keep(blob, bytes)
+  bytes[500]! ^= 4
+  t.equal(cache.find(blob), undefined)
+  t.equal(cache.bytes, 0, 'and kept no longer')
+  cache.keep(blob, bytesOf(blob).subarray(1))
+  t.equal(cache.find(blob), undefined, 'too few are not all')
+  cache.keep(blob, bytesOf(blob))
+  t.strictSame(cache.find(blob), bytesOf(blob))
 })
 
 t.test('long blobs are neither looked for nor kept', async (t) => {

@@ -155,7 +155,7 @@ t.test('a run that is late is made from parity, or used when it comes after all'
 })
 
 t.test('memory of runs that were late is lent again while the read goes on', async (t) => {
-  const bytes = seeded.bytes(12_000_000)
+  const bytes = seeded.bytes(24_000_000)
   const { store, state } = await storeOfRuns(bytes)
   const hedging = new Hedging({ ...NO_ADVICE, lateAfterMs: () => 1 }, store.parts.world.clock)
   Object.assign(store.parts, { hedging })
@@ -169,7 +169,7 @@ t.test('memory of runs that were late is lent again while the read goes on', asy
       await new Promise((resolve) => setTimeout(resolve, 1))
   }
   t.ok((await stayAlive(readRange(store, 0, bytes.length - 1))).equals(bytes))
-  t.equal(state.runs, 24)
+  t.equal(state.runs, 48)
   t.ok(lates() > 4, 'several groups were late')
   t.ok(
     state.slots <= 12,

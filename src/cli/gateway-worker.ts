@@ -13,7 +13,7 @@ import { orExit } from './etcd-exit.ts'
 import { gatewayLines } from './gateway-lines.ts'
 
 // Of stripes that are written, all processes together have what one alone has; with less than this one is no use.
-const POOL_BYTES = mebibytes(256)
+const POOL_BYTES = mebibytes(192)
 const POOL_BYTES_MIN = mebibytes(32)
 
 /** Serves until the first process tells it to close. */

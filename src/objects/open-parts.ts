@@ -15,11 +15,11 @@ import { type StoreParts, WRITE_BUDGET_UNIT } from './store-parts.ts'
 
 // Memory that bodies may take: stripes being filled or written, shards collected before they are written,
 // stripes being mended (storage.md 12: 256 MiB at most for the first).
-const STRIPE_POOL_BYTES = mebibytes(256)
+const STRIPE_POOL_BYTES = mebibytes(192)
 const MENDING_POOL_BYTES = mebibytes(32)
 
 /** Small blobs in memory, to a pool of stripes: 64 MiB of a process alone, and processes that share the one share the other. */
-const BLOB_CACHE_SHARE = 1 / 4
+const BLOB_CACHE_SHARE = 1 / 3
 const WRITE_BUDGET_BYTES = mebibytes(128)
 
 /** What is made here. */

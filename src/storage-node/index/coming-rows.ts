@@ -9,17 +9,20 @@ interface Coming {
   row: ShardRow
 }
 
-/** In the order in which they became durable, and never two of one shard. */
+/** In the order in which they became durable. Of two of one shard the later counts, and the other is noted as dead with it. */
 export class ComingRows {
+  readonly #records: PlacedRecord[] = []
   readonly #coming = new Map<string, Coming>()
 
   get count(): number {
-    return this.#coming.size
+    return this.#records.length
   }
 
   /** Of the record nothing else is kept: its bytes are on the drive. */
   add({ id, place, layout }: PlacedRecord): void {
-    this.#coming.set(nameOf(id), { record: { id, place, layout }, row: rowOf(place, layout) })
+    const record = { id, place, layout }
+    this.#records.push(record)
+    this.#coming.set(nameOf(id), { record, row: rowOf(place, layout) })
   }
 
   /** Where the shard lies, if its row is still to come. */
@@ -29,12 +32,15 @@ export class ComingRows {
 
   /** All that are there now. */
   records(): PlacedRecord[] {
-    return [...this.#coming.values()].map(({ record }) => record)
+    return [...this.#records]
   }
 
-  /** They are in the index now. */
+  /** The first ones, as records() gave them, are in the index now. */
   forget(records: readonly PlacedRecord[]): void {
-    for (const { id } of records) this.#coming.delete(nameOf(id))
+    for (const record of this.#records.splice(0, records.length)) {
+      const name = nameOf(record.id)
+      if (this.#coming.get(name)?.record === record) this.#coming.delete(name)
+    }
   }
 }
 

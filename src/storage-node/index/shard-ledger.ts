@@ -120,7 +120,9 @@ export class ShardLedger {
     }
     // Who waits for it hears of its failure: the next ones, until it succeeds.
     if (this.#coming.count >= COMING_ROWS && !this.#isWriting) {
-      void this.writeComing().catch(() => undefined)
+      void this.writeComing().catch(() => {
+        this.#mustWrite = true
+      })
     }
   }
 
@@ -145,7 +147,10 @@ export class ShardLedger {
 
   async #enterComing(index: ShardIndex): Promise<void> {
     const records = this.#coming.records()
-    if (records.length === 0) return
+    if (records.length === 0) {
+      this.#mustWrite = false
+      return
+    }
     this.#isWriting = true
     try {
       await this.#enter(index, records, { sync: false })
@@ -186,7 +191,11 @@ export class ShardLedger {
 
   /** Forgets a shard; false when there was none. */
   async remove(id: ShardId, options = { sync: false }): Promise<boolean> {
-    return await this.#change(async (index) => {
+    return await this.#index.change(async (index) => {
+      // What has no row, as a large shard, is deleted also where rows that are to come find no room.
+      const isComing = this.#coming.find(id) !== undefined
+      if (!isComing && (await index.get(id)) === undefined) return false
+      await this.#enterComing(index)
       const row = await index.get(id)
       if (row === undefined) return false
       const changes = new RowChanges()

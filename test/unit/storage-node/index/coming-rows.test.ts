@@ -7,6 +7,8 @@ import type { World } from '../../../../src/kit/world.ts'
 import { Drive } from '../../../../src/storage-node/drive.ts'
 import { formatDrive } from '../../../../src/storage-node/drive-format.ts'
 import type { OpenLevel } from '../../../../src/storage-node/drive-lock.ts'
+import { ComingRows } from '../../../../src/storage-node/index/coming-rows.ts'
+import type { PlacedRecord } from '../../../../src/storage-node/index/row-changes.ts'
 import { ShardStore } from '../../../../src/storage-node/shard-store.ts'
 import {
   judgeShard,
@@ -149,3 +151,37 @@ t.test(
     await store.close()
   },
 )
+
+t.test('a shard without a row is deleted also where no row can be written', async (t) => {
+  const { store, counted } = await openCounted(await newMachine())
+  const [large] = samples(new Seeded(8), 1)
+  const sample = sampleShard(new Seeded(9), 5_000, 512)
+  const file = { ...sample, description: { ...sample.description, id: large!.description.id } }
+  await putShard(store, file)
+  await put(store, samples(new Seeded(10), 5, 500))
+  counted.fails = true
+  await store.deleteShard(file.description.id)
+  t.equal(await judgeShard(store, file), 'missing')
+  counted.fails = false
+  await store.close()
+})
+
+t.test('of two records of one shard that became durable together the later counts', async (t) => {
+  const rows = new ComingRows()
+  const [shard] = samples(new Seeded(11), 1)
+  const { id } = shard!.description
+  const layout = { headerBytes: 64, cellBytes: 512, shardBytes: 100, recordBytes: 256 }
+  const places = [0, 256].map((offset) => ({ segment: 1, offset }))
+  for (const place of places) rows.add({ id, place, layout } as PlacedRecord)
+  t.same(
+    rows.records().map(({ place }) => place),
+    places,
+    'each is entered: the first as dead',
+  )
+  t.equal(rows.find(id)?.offset, 256)
+  rows.forget(rows.records().slice(0, 1))
+  t.equal(rows.find(id)?.offset, 256, 'the later is still to come')
+  rows.forget(rows.records())
+  t.equal(rows.find(id), undefined)
+  t.equal(rows.count, 0)
+})

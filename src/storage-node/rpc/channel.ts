@@ -18,7 +18,7 @@ export interface ChannelParts {
   carryOut: CarryOut
   /** What an error of a connection says of the requests that were on it. */
   unreachable(error: unknown, hasBegun: boolean): NodeUnreachable
-  /** The other node answered something. */
+  /** The other node said something, and it was the node that did. */
   onHeard(): void
 }
 
@@ -100,8 +100,7 @@ export class Channel {
   async #run(exchange: MessageExchange): Promise<void> {
     try {
       for await (const bytes of this.#parts.carryOut(exchange)) {
-        exchange.receive(bytes)
-        this.#parts.onHeard()
+        if (exchange.receive(bytes)) this.#parts.onHeard()
       }
       exchange.checkEnd()
       this.#forget(exchange)

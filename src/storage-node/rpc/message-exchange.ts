@@ -112,16 +112,19 @@ export class MessageExchange implements RequestWay {
     return true
   }
 
-  /** Takes bytes as they come. Throws BrokenFrames. */
-  receive(bytes: Uint8Array): void {
+  /** Takes bytes as they come, and says whether a frame was complete with them: only that is known to come from the node. Throws BrokenFrames. */
+  receive(bytes: Uint8Array): boolean {
     const { reader } = this.#begun
+    let hasFrame = false
     reader.push(bytes)
     for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
       if (this.#isOver) throw new BrokenFrames('something follows the end')
+      hasFrame = true
       if (frame.kind === FrameKind.Answer) this.#hear(frame.payload)
       else if (frame.kind === FrameKind.NoMore) this.#hearNoMore(frame.payload)
       else if (frame.kind === FrameKind.End) this.#isOver = true
     }
+    return hasFrame
   }
 
   /** The body of the answer has ended. Throws BrokenFrames when that was too early. */

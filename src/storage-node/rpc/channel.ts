@@ -28,6 +28,8 @@ const USED_MS = 60_000
 const DEADLINE_MS = 120_000
 // An exchange in which something was given up is left, for its connection may be dead; not sooner than that after the last one.
 const LEFT_AFTER_MS = 1_000
+// So many exchanges may go on: where a drive hangs each that is left for its silence waits for that until the deadline.
+const EXCHANGES_MAX = 16
 /** What answered everything has only to say that it is over, and its connection can be used again. */
 const END_MS = 5_000
 
@@ -36,6 +38,8 @@ export class Channel {
   readonly #parts: ChannelParts
   #current: MessageExchange | undefined
   #currentSinceMs = 0
+  /** The current one, and those that were left and are not over. */
+  #exchanges = 0
   /** What waits for an exchange that is being begun. */
   #waiting: AskedRequest[] = []
   #isBeginning = false
@@ -47,7 +51,8 @@ export class Channel {
   /** Sends a request; it is settled in any case, if nobody does so before. */
   send(asked: AskedRequest): void {
     const current = this.#current
-    if (current?.takes(asked, this.#nowMs)) {
+    const nowMs = this.#nowMs
+    if (current?.takes(asked, nowMs) && !this.#isStuck(current, nowMs)) {
       current.send(asked)
       return
     }
@@ -57,6 +62,11 @@ export class Channel {
 
   get #nowMs(): number {
     return this.#parts.clock.monotonicMs()
+  }
+
+  /** It may hang in a dead connection, and what is sent now need not: answers may still come there. */
+  #isStuck(exchange: MessageExchange, nowMs: number): boolean {
+    return exchange.isSilent(nowMs) && this.#exchanges < EXCHANGES_MAX
   }
 
   async #begin(): Promise<void> {
@@ -98,6 +108,7 @@ export class Channel {
   }
 
   async #run(exchange: MessageExchange): Promise<void> {
+    this.#exchanges += 1
     try {
       for await (const bytes of this.#parts.carryOut(exchange)) {
         if (exchange.receive(bytes)) this.#parts.onHeard()
@@ -114,6 +125,7 @@ export class Channel {
     } finally {
       // Whatever is left of it: its timers, and its connection where that was not ended well.
       exchange.breakOff()
+      this.#exchanges -= 1
     }
   }
 

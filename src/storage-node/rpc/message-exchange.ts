@@ -29,6 +29,9 @@ export interface MessageExchangeOptions {
   usedUntilMs: number
 }
 
+// Longer than a connection takes to come, or a drive that is in use to answer; shorter than requests for shards wait.
+const SILENT_MS = 4_000
+
 /** An exchange. */
 export class MessageExchange implements RequestWay {
   readonly session: ClientSession
@@ -44,6 +47,8 @@ export class MessageExchange implements RequestWay {
   /** Sent and not answered, by their ids; with those that nobody waits for any more. */
   readonly #open = new Map<number, AskedRequest>()
   #awaited = 0
+  /** Since then nothing came of what is awaited. */
+  #silentSinceMs = 0
   #nextId = 0
   /** Frames that leave together at the end of this turn of the event loop. */
   #gathered: Buffer[] = []
@@ -84,6 +89,11 @@ export class MessageExchange implements RequestWay {
     return this.#open.size > this.#awaited
   }
 
+  /** Whether something is awaited, and nothing came for so long that the connection may be dead. */
+  isSilent(nowMs: number): boolean {
+    return this.#awaited > 0 && nowMs - this.#silentSinceMs >= SILENT_MS
+  }
+
   /** Whether a request may go this way now. */
   takes({ deadlineMs }: AskedRequest, nowMs: number): boolean {
     return !this.#isLeft && nowMs < this.usedUntilMs && deadlineMs <= this.#deadlineMs
@@ -95,6 +105,7 @@ export class MessageExchange implements RequestWay {
     this.#nextId += 1
     asked.way = this
     this.#open.set(id, asked)
+    if (this.#awaited === 0) this.#silentSinceMs = this.#clock.monotonicMs()
     this.#awaited += 1
     const { type, body, deadlineMs } = asked
     const theirs = this.session.theirMs(deadlineMs)
@@ -124,6 +135,7 @@ export class MessageExchange implements RequestWay {
       else if (frame.kind === FrameKind.NoMore) this.#hearNoMore(frame.payload)
       else if (frame.kind === FrameKind.End) this.#isOver = true
     }
+    if (hasFrame) this.#silentSinceMs = this.#clock.monotonicMs()
     return hasFrame
   }
 

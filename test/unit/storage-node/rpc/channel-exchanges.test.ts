@@ -151,3 +151,50 @@ t.test('what nobody signed is no sign of life', async (t) => {
   t.equal(seen.heard, 1)
   t.match(ended, { two: { body: Buffer.alloc(0) } })
 })
+
+t.test('an exchange that is silent is left, and still answered', async (t) => {
+  const { clock, ends, ended, send } = openChannel(t)
+  await send('hangs')
+  await clock.pass(3_999)
+  await send('in time')
+  t.equal(ends.length, 1)
+  await clock.pass(1)
+  await send('elsewhere')
+  t.same(
+    ends.map(({ heard }) => heard),
+    [['hangs', 'in time'], ['elsewhere']],
+  )
+  t.ok(ends[0]!.isLeft)
+  t.notOk(ends[0]!.exchange.signal.aborted)
+  await clock.pass(3_999)
+  await send('in time as well')
+  t.equal(ends.length, 2, 'one in that time')
+  await ends[0]!.say(ends[0]!.answerTo(0))
+  t.match(ended, { hangs: { body: Buffer.alloc(0) } })
+})
+
+t.test('an exchange that says something, or owes nothing, is not left', async (t) => {
+  const { clock, ends, send } = openChannel(t)
+  await send('hangs')
+  for (let id = 1; id < 6; id += 1) {
+    await clock.pass(3_000)
+    await send(`${id}`)
+    await ends[0]!.say(ends[0]!.answerTo(id))
+  }
+  await ends[0]!.say(ends[0]!.answerTo(0))
+  await clock.pass(20_000)
+  await send('after a rest')
+  await clock.pass(3_999)
+  await send('soon after that')
+  t.equal(ends.length, 1)
+  t.equal(ends[0]!.heard.length, 8)
+})
+
+t.test('no more exchanges hang than there may be', async (t) => {
+  const { clock, ends, send } = openChannel(t)
+  for (let count = 0; count < 25; count += 1) {
+    await send('hangs')
+    await clock.pass(4_000)
+  }
+  t.equal(ends.length, 16)
+})

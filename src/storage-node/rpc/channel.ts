@@ -132,6 +132,7 @@ export class Channel {
   /** Once, in a new session. `outcome`: of those that were sent anew before. */
   #sendAnew(requests: readonly AskedRequest[], session: ClientSession, outcome: Outcome): void {
     this.#parts.sessions.drop(session)
+    if (this.#current?.session === session) this.#leave(this.#current)
     for (const asked of requests) {
       if (asked.wasForgotten) {
         asked.settle({ error: new NodeUnreachable('a node does not believe us', outcome) })

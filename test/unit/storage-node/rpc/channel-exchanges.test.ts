@@ -3,7 +3,7 @@
 import { Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { Channel } from '../../../../src/storage-node/rpc/channel.ts'
+import { Channel, SessionForgotten } from '../../../../src/storage-node/rpc/channel.ts'
 import { ClientSession } from '../../../../src/storage-node/rpc/client-session.ts'
 import { FrameKind, FrameReader, FrameWriter } from '../../../../src/storage-node/rpc/frames.ts'
 import { AskedRequest, type RequestEnd } from '../../../../src/storage-node/rpc/lane.ts'
@@ -197,4 +197,22 @@ t.test('no more exchanges hang than there may be', async (t) => {
     await clock.pass(4_000)
   }
   t.equal(ends.length, 16)
+})
+
+t.test('a session that was forgotten is used by none of its exchanges', async (t) => {
+  const { clock, ends, ended, seen, send } = openChannel(t)
+  await send('hangs')
+  await clock.pass(4_000)
+  await send('later')
+  ends[0]!.answer.destroy(new SessionForgotten())
+  await turn()
+  t.equal(seen.dropped, 1)
+  t.same(
+    ends.map(({ heard }) => heard),
+    [['hangs'], ['later'], ['hangs']],
+  )
+  t.ok(ends[1]!.isLeft)
+  await ends[1]!.say(ends[1]!.answerTo(0))
+  await ends[2]!.say(ends[2]!.answerTo(0))
+  t.match(ended, { hangs: { body: Buffer.alloc(0) }, later: { body: Buffer.alloc(0) } })
 })

@@ -24,8 +24,9 @@ export interface ChannelParts {
 
 // Another exchange every now and then: with a session and a connection that are good now.
 const USED_MS = 60_000
-// Requests that have longer make an exchange of their own.
+// Requests that have longer begin an exchange that has longer as well, and so much more: for those that come after them.
 const DEADLINE_MS = 120_000
+const LONGER_MS = USED_MS
 // An exchange in which something was given up is left, for its connection may be dead; not sooner than that after the last one.
 const LEFT_AFTER_MS = 1_000
 // So many exchanges may go on: where a drive hangs each that is left for its silence waits for that until the deadline.
@@ -86,7 +87,7 @@ export class Channel {
     if (waiting.length === 0) return
     const nowMs = this.#nowMs
     const longest = Math.max(...waiting.map(({ deadlineMs }) => deadlineMs))
-    const deadlineMs = Math.max(nowMs + DEADLINE_MS, longest)
+    const deadlineMs = Math.max(nowMs + DEADLINE_MS, longest + LONGER_MS)
     const exchange = new MessageExchange(
       {
         clock: this.#parts.clock,

@@ -216,3 +216,14 @@ t.test('a session that was forgotten is used by none of its exchanges', async (t
   await ends[2]!.say(ends[2]!.answerTo(0))
   t.match(ended, { hangs: { body: Buffer.alloc(0) }, later: { body: Buffer.alloc(0) } })
 })
+
+t.test('requests that have long share an exchange as others do', async (t) => {
+  const { clock, ends, send } = openChannel(t)
+  for (let count = 0; count < 59; count += 1) {
+    const asked = await send(`${count}`, 3_600_000)
+    await ends[0]!.say(ends[0]!.answerTo(count))
+    t.ok(asked.isSettled)
+    await clock.pass(1_000)
+  }
+  t.equal(ends.length, 1)
+})

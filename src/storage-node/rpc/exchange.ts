@@ -34,6 +34,12 @@ export class Exchange {
   /** Frames that leave together at the end of this turn of the event loop. */
   #gathered: Buffer[] = []
   #leaving: Promise<boolean> | undefined
+  /** Writes that went out to their end. */
+  #sent = 0
+  readonly #noteSent = (): void => {
+    this.#sent += 1
+  }
+  #isDrainWatched = false
 
   constructor(deadlineMs: number, parts: ExchangeParts) {
     const { request, response, keys, room, payloadBytesMax } = parts
@@ -45,6 +51,7 @@ export class Exchange {
       { [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false }) },
       new FrameReader(keys.request, payloadBytesMax),
       room,
+      this.signal,
     )
     // Every message of a batch may wait for it.
     setMaxListeners(0, this.#ended.signal)
@@ -103,7 +110,7 @@ export class Exchange {
     if (frames.length === 0 || this.signal.aborted) return !response.writableNeedDrain
     this.#gathered = []
     if (!response.headersSent) response.writeHead(200)
-    return response.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames))
+    return response.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames), this.#noteSent)
   }
 
   async #drain(): Promise<void> {
@@ -111,6 +118,7 @@ export class Exchange {
     this.#draining ??= this.#drained().finally(() => {
       this.#draining = undefined
     })
+    if (!this.#isDrainWatched) void this.#watchDrain()
     await this.#draining
   }
 
@@ -158,6 +166,20 @@ export class Exchange {
     })
   }
 
+  /** An asker that stops reading holds memory that all share: it is broken off when nothing went out for a while. */
+  async #watchDrain(): Promise<void> {
+    this.#isDrainWatched = true
+    while (this.#draining !== undefined && !this.signal.aborted) {
+      const sent = this.#sent
+      // Aborted: the exchange is over.
+      await this.#parts.clock.sleep(UNREAD_MS, this.signal).catch(() => undefined)
+      if (this.#draining === undefined || this.signal.aborted || this.#sent > sent) continue
+      this.#ended.abort(new NodeRefused('the asker does not read', 'late'))
+      this.breakOff()
+    }
+    this.#isDrainWatched = false
+  }
+
   /** Breaks off what is not over at its deadline: one timer, however often that is put off. */
   async #watchDeadline(): Promise<void> {
     const { clock } = this.#parts
@@ -179,6 +201,9 @@ const GONE = new NodeRefused('the asker has gone', 'late')
 
 // For an asker that writes while it reads: time to read why it may stop.
 const PASS_OVER_MS = 5_000
+
+// As long as a slow network needs for what may wait in one write, and far less than an exchange may go on.
+const UNREAD_MS = 10_000
 
 // Node's timers hold 31 bits.
 const TIMER_MS_MAX = 24 * 3_600_000

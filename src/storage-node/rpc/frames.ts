@@ -72,8 +72,8 @@ export class FrameWriter {
 
 /** Bounds the memory in which frames are collected, for all exchanges together. */
 export interface FrameRoom {
-  /** Resolves once there is room for a payload of so many bytes, with how to give it back. */
-  acquire(payloadBytes: number): Promise<() => void>
+  /** Resolves once there is room for a payload of so many bytes, with how to give it back; aborting the signal leaves the queue. */
+  acquire(payloadBytes: number, signal?: AbortSignal): Promise<() => void>
   /** As acquire(), where there is room now and nobody waits for it: nothing is waited for. */
   tryAcquire?(payloadBytes: number): (() => void) | undefined
 }
@@ -150,12 +150,13 @@ export class FrameReader {
 
 /**
  * The frames in a body, up to and without the End. Throws BrokenFrames when that does not come, or is not the last. No more
- * is read while there is no room.
+ * is read while there is no room; who waits for that leaves with `signal`.
  */
 export async function* readFrames(
   body: AsyncIterable<Uint8Array>,
   reader: FrameReader,
   room: FrameRoom = ROOM_FOR_ALL,
+  signal?: AbortSignal,
 ): AsyncGenerator<HeldFrame> {
   let release: (() => void) | undefined
   let isEnded = false
@@ -164,7 +165,7 @@ export async function* readFrames(
       reader.push(bytes)
       while (!isEnded && reader.comingBytes !== undefined) {
         release ??=
-          room.tryAcquire?.(reader.comingBytes) ?? (await room.acquire(reader.comingBytes))
+          room.tryAcquire?.(reader.comingBytes) ?? (await room.acquire(reader.comingBytes, signal))
         const frame = reader.next()
         if (frame === undefined) break
         const done = release

@@ -188,7 +188,7 @@ export class NodeServer {
     if (path === MESSAGES_PATH) return await this.#runMessages(asker, exchange)
     const { from } = asker
     const handler = this.#parts.service.streams.get(path)
-    const held = new HeldAnswers(this.#answers)
+    const held = new HeldAnswers(this.#answers, exchange.signal)
     try {
       if (handler === undefined) throw new BadMessage('no stream is known by this name')
       this.#checkOpen()
@@ -242,7 +242,7 @@ export class NodeServer {
   async #runMessage(frame: HeldFrame, from: string, exchange: Exchange): Promise<void> {
     if (frame.kind !== FrameKind.Message) throw new BadMessage('a frame is no message')
     const { id, type, deadlineMs, body } = decodeMessage(frame.payload)
-    const held = new HeldAnswers(this.#answers)
+    const held = new HeldAnswers(this.#answers, exchange.signal)
     const context: RequestContext = {
       ...{ from, deadlineMs, signal: exchange.signal },
       checkDeadline: () => exchange.checkDeadline(deadlineMs),
@@ -328,14 +328,17 @@ class Talk {
 /** Room for answers that one request holds until they were sent. */
 class HeldAnswers {
   readonly #room: FrameRoom
+  /** Aborted when nobody is there any more who would read them. */
+  readonly #signal: AbortSignal
   readonly #held: (() => void)[] = []
 
-  constructor(room: FrameRoom) {
+  constructor(room: FrameRoom, signal: AbortSignal) {
     this.#room = room
+    this.#signal = signal
   }
 
   async hold(bytes: number): Promise<void> {
-    this.#held.push(await this.#room.acquire(bytes))
+    this.#held.push(await this.#room.acquire(bytes, this.#signal))
   }
 
   release(): void {
@@ -349,9 +352,9 @@ function roomOf(totalBytes: number): FrameRoom {
   const countFor = (bytes: number): number =>
     Math.min(total, Math.max(1, Math.ceil(bytes / ROOM_UNIT_BYTES)))
   return {
-    acquire: async (bytes) => {
+    acquire: async (bytes, signal) => {
       const count = countFor(bytes)
-      await permits.acquire(count)
+      await permits.acquire(count, signal)
       return () => permits.release(count)
     },
     tryAcquire: (bytes) => {

@@ -1,0 +1,130 @@
+// What a node holds for an asker that does not read: for a while, and no longer.
+import { EventEmitter } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setImmediate as turn } from 'node:timers/promises'
+import t from 'tap'
+import { Semaphore } from '../../../../src/kit/semaphore.ts'
+import { Exchange } from '../../../../src/storage-node/rpc/exchange.ts'
+import { FrameKind, FrameWriter } from '../../../../src/storage-node/rpc/frames.ts'
+
+const KEYS = { request: Buffer.alloc(32, 'a'), answer: Buffer.alloc(32, 'b') }
+
+/** A response of which the test says when something of it was read. */
+class Unread extends EventEmitter {
+  headersSent = true
+  writableNeedDrain = false
+  readonly written: (() => void)[] = []
+
+  write(_bytes: Uint8Array, onSent: () => void): boolean {
+    this.written.push(onSent)
+    this.writableNeedDrain = true
+    return false
+  }
+
+  /** Reads one write; the last one empties it. */
+  readOne(): void {
+    this.written.shift()!()
+    if (this.written.length > 0) return
+    this.writableNeedDrain = false
+    this.emit('drain')
+  }
+
+  destroy(): void {
+    this.emit('close')
+  }
+}
+
+/** A request that brings `bytes`, and then nothing. */
+class Coming extends EventEmitter {
+  readonly #bytes: Uint8Array
+
+  constructor(bytes: Uint8Array) {
+    super()
+    this.#bytes = bytes
+  }
+
+  async *iterator(): AsyncGenerator<Uint8Array> {
+    yield this.#bytes
+    await new Promise(() => {})
+  }
+
+  destroy(): void {}
+}
+
+function openExchange(options: { bytes?: Uint8Array; places?: Semaphore } = {}) {
+  const timers: { atMs: number; ring: () => void }[] = []
+  let nowMs = 0
+  const clock = {
+    now: () => nowMs,
+    monotonicMs: () => nowMs,
+    sleep: (ms: number) =>
+      new Promise<void>((ring) => {
+        timers.push({ atMs: nowMs + ms, ring })
+      }),
+  }
+  const pass = async (ms: number): Promise<void> => {
+    nowMs += ms
+    for (const timer of timers.splice(0)) {
+      if (timer.atMs > nowMs) timers.push(timer)
+      else timer.ring()
+    }
+    await turn()
+  }
+  const response = new Unread()
+  const request = new Coming(options.bytes ?? Buffer.alloc(0))
+  const places = options.places ?? new Semaphore(1)
+  const acquire = async (_bytes: number, signal?: AbortSignal): Promise<() => void> => {
+    await places.acquire(1, signal)
+    return () => places.release()
+  }
+  const exchange = new Exchange(120_000, {
+    request: request as unknown as IncomingMessage,
+    response: response as unknown as ServerResponse,
+    ...{ keys: KEYS, clock, room: { acquire }, payloadBytesMax: 1000 },
+  })
+  return { exchange, response, pass, timers }
+}
+
+t.test('an asker that does not read is broken off', async (t) => {
+  const { exchange, pass } = openExchange()
+  const sent = exchange.sendSoon(FrameKind.Answer, Buffer.alloc(100))
+  const refused = t.rejects(sent, { name: 'NodeRefused', reason: 'late' })
+  await turn()
+  await pass(9_999)
+  t.notOk(exchange.signal.aborted)
+  await pass(1)
+  t.ok(exchange.signal.aborted)
+  await refused
+})
+
+t.test('an asker that reads, however slowly, is not', async (t) => {
+  const { exchange, response, pass, timers } = openExchange()
+  const sent = [1, 2, 3, 4].map(() => exchange.send(FrameKind.Answer, Buffer.alloc(100)))
+  await turn()
+  for (let count = 0; count < 4; count += 1) {
+    response.readOne()
+    await pass(10_000)
+  }
+  await Promise.all(sent)
+  t.equal(timers.length, 1, 'only its deadline is waited for')
+  const again = exchange.send(FrameKind.Answer, Buffer.alloc(100))
+  await turn()
+  await pass(9_999)
+  response.readOne()
+  await again
+  await pass(60_000)
+  t.notOk(exchange.signal.aborted)
+})
+
+t.test('who waits for room leaves with its exchange', async (t) => {
+  const places = new Semaphore(1)
+  await places.acquire()
+  const bytes = new FrameWriter(KEYS.request).frame(FrameKind.Message, Buffer.alloc(10))
+  const { exchange, response } = openExchange({ bytes, places })
+  const next = t.rejects(exchange.frames.next(), { name: 'NodeRefused' })
+  await turn()
+  t.equal(places.waiting, 1)
+  response.destroy()
+  await next
+  t.equal(places.waiting, 0)
+})

@@ -135,6 +135,7 @@ export class Exchange {
 
   /** Breaks the connection off. */
   breakOff(): void {
+    this.#ended.abort(GONE)
     this.#parts.response.destroy()
     this.#parts.request.destroy()
   }

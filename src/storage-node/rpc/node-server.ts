@@ -154,7 +154,7 @@ export class NodeServer {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
-    const { world, log } = this.#parts
+    const { world } = this.#parts
     const exchange = new Exchange(head.deadlineMs, {
       ...{ request, response, keys: keysOf(session.key, head), clock: world.clock },
       ...{ room: this.#received, payloadBytesMax: this.#limits.payloadBytes },
@@ -167,11 +167,16 @@ export class NodeServer {
       await this.#run(head.path, asker, exchange)
       await exchange.end()
     } catch (error) {
-      if (!exchange.signal.aborted) log.info({ from, error: String(error) }, 'a node was cut off')
-      exchange.breakOff()
+      this.#cutOff(exchange, from, error)
     } finally {
       leave?.()
     }
+  }
+
+  #cutOff(exchange: Exchange, from: string, error: unknown): void {
+    const { log } = this.#parts
+    if (!exchange.signal.aborted) log.info({ from, error: String(error) }, 'a node was cut off')
+    exchange.breakOff()
   }
 
   async #enter(from: string, signal: AbortSignal): Promise<() => void> {
@@ -213,34 +218,33 @@ export class NodeServer {
   async #runMessages({ from, isBelieved }: Asker, exchange: Exchange): Promise<void> {
     const running = new Set<Promise<void>>()
     const talk = new Talk(exchange)
-    let broken: unknown
+    // At once: what is under way need not go on, and may take long.
+    const cutOff = (error: unknown): void => this.#cutOff(exchange, from, error)
     if (!this.#isClosing) this.#talks.add(talk)
     try {
       for await (const frame of exchange.frames) {
         if (!isBelieved()) talk.endTaking()
-        if (!talk.take()) {
-          frame.done()
-          continue
-        }
+        const isMessage = frame.kind === FrameKind.Message
+        const isTaken = isMessage && talk.take()
+        if (!isTaken) frame.done()
+        if (!isMessage) throw new BadMessage('a frame is no message')
+        if (!isTaken) continue
         const work = this.#runMessage(frame, from, exchange)
-          .catch((error) => {
-            broken ??= error
-          })
+          .catch(cutOff)
           .finally(() => {
             frame.done()
             running.delete(work)
           })
         running.add(work)
       }
-    } finally {
-      this.#talks.delete(talk)
-      await Promise.all(running)
+    } catch (error) {
+      cutOff(error)
     }
-    if (broken !== undefined) throw broken
+    this.#talks.delete(talk)
+    await Promise.all(running)
   }
 
   async #runMessage(frame: HeldFrame, from: string, exchange: Exchange): Promise<void> {
-    if (frame.kind !== FrameKind.Message) throw new BadMessage('a frame is no message')
     const { id, type, deadlineMs, body } = decodeMessage(frame.payload)
     const held = new HeldAnswers(this.#answers, exchange.signal)
     const context: RequestContext = {

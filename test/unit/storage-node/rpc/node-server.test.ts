@@ -21,9 +21,13 @@ import {
   encodeMessage,
 } from '../../../../src/storage-node/rpc/messages.ts'
 import type { ServerLimits } from '../../../../src/storage-node/rpc/node-server.ts'
-import { MESSAGES_PATH } from '../../../../src/storage-node/rpc/node-service.ts'
+import {
+  MESSAGES_PATH,
+  type MessageHandler,
+  type RequestContext,
+} from '../../../../src/storage-node/rpc/node-service.ts'
 import { HELLO_PATH } from '../../../../src/storage-node/rpc/session-format.ts'
-import { identityOf, startNode } from '../../../support/node-pair.ts'
+import { identityOf, openPeer, startNode } from '../../../support/node-pair.ts'
 
 const { clock } = realWorld()
 const ECHO = 32
@@ -36,13 +40,17 @@ interface Node {
 }
 
 /** A node that answers messages with their own bytes, and notes that it did. */
-async function openNode(t: Test, limits: Partial<ServerLimits> = {}): Promise<Node> {
+async function openNode(
+  t: Test,
+  limits: Partial<ServerLimits> = {},
+  handler?: MessageHandler,
+): Promise<Node> {
   const done: string[] = []
   const echo = async (body: Uint8Array): Promise<Uint8Array> => {
     done.push(Buffer.from(body).toString())
     return body
   }
-  const service = { messages: new Map([[ECHO, echo]]), streams: new Map() }
+  const service = { messages: new Map([[ECHO, handler ?? echo]]), streams: new Map() }
   const { port } = await startNode(t, service, { limits })
   const options = { identity: identityOf('g1'), to: 'n1', payloadBytesMax: 10_000 }
   const sessions = new ClientSessions(options, realWorld(), (headers) => hello(port, headers))
@@ -273,6 +281,51 @@ t.test('what the node does not know is refused in words', async (t) => {
   )
   t.equal(refused?.kind, FrameKind.Failed)
   t.match(decodeFailure(refused!.payload), failure)
+})
+
+t.test('a frame that is no message breaks off what is under way at once', async (t) => {
+  const signals: AbortSignal[] = []
+  const hang = async (_body: Uint8Array, { signal }: RequestContext): Promise<Uint8Array> => {
+    signals.push(signal)
+    await once(signal, 'abort')
+    return Buffer.alloc(0)
+  }
+  // Room for two frames: none keeps its own.
+  const node = await openNode(t, { receivedBytes: 8192 }, hang)
+  for (const kind of [FrameKind.Data, FrameKind.Data, FrameKind.Message]) {
+    const hourMs = clock.monotonicMs() + 3_600_000
+    const { headers, writer } = node.session.begin(MESSAGES_PATH, hourMs)
+    const body = Buffer.concat([
+      writer.frame(FrameKind.Message, message('hang', node)),
+      writer.frame(kind, Buffer.alloc(3)),
+    ])
+    await send(node.port, [head(headers, 1_000_000), body], { isLeftOpen: true })
+  }
+  t.equal(signals.length, 3)
+  t.ok(signals.every(({ aborted }) => aborted))
+})
+
+t.test('who waits for room for an answer leaves with its exchange', async (t) => {
+  const held: Promise<void>[] = []
+  const hold = async (_body: Uint8Array, context: RequestContext): Promise<Uint8Array> => {
+    held.push(context.holdAnswer(4096))
+    await Promise.all(held)
+    return await new Promise(() => {})
+  }
+  const service = { messages: new Map([[ECHO, hold]]), streams: new Map() }
+  const { origin } = await startNode(t, service, { limits: { answerBytes: 4096 } })
+  const [first, second] = [openPeer(t, { origin }), openPeer(t, { origin })]
+  const asked: Promise<unknown>[] = []
+  for (const peer of [first, second]) {
+    const request = { type: ECHO, body: Buffer.alloc(0), deadlineMs: peer.nowMs + 3_600_000 }
+    asked.push(t.rejects(peer.ask('lane', request), { code: 'NODE_UNREACHABLE' }))
+    while (held.length < asked.length) await clock.sleep(1)
+  }
+  await held[0]
+  await second.close()
+  await t.rejects(held[1]!, { name: 'NodeRefused' })
+  await first.close()
+  await Promise.all(asked)
 })
 
 t.test('more connections than there may be are closed', async (t) => {

@@ -152,6 +152,7 @@ export class Channel {
   #noteGiveUp(exchange: MessageExchange): void {
     const isOld = this.#nowMs - this.#currentSinceMs >= LEFT_AFTER_MS
     if (exchange === this.#current && (isOld || exchange.isIdle)) this.#leave(exchange)
+    if (exchange.isClogged) exchange.breakOff()
   }
 
   /** One in which something hangs is broken off: nobody waits for the rest of it. */

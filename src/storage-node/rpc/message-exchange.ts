@@ -1,6 +1,7 @@
 // One exchange of small requests that goes on: requests leave as they come, answers come as they are ready.
 // No connections here: channel.ts has them. Bytes: docs/formats/node-protocol.md.
 import { Readable } from 'node:stream'
+import { mebibytes } from '../../kit/bytes.ts'
 import { afterTurn, type Clock } from '../../kit/world.ts'
 import type { BegunExchange, ClientSession } from './client-session.ts'
 import { FieldReader } from './fields.ts'
@@ -32,6 +33,9 @@ export interface MessageExchangeOptions {
 // Longer than a connection takes to come, or a drive that is in use to answer; shorter than requests for shards wait.
 const SILENT_MS = 4_000
 
+// Small beside what may wait for a node (peer.ts), and more than a connection that goes on has before it.
+const GIVEN_UP_BYTES_MAX = mebibytes(8)
+
 /** An exchange. */
 export class MessageExchange implements RequestWay {
   readonly session: ClientSession
@@ -47,6 +51,7 @@ export class MessageExchange implements RequestWay {
   /** Sent and not answered, by their ids; with those that nobody waits for any more. */
   readonly #open = new Map<number, AskedRequest>()
   #awaited = 0
+  #givenUpBytes = 0
   /** Since then nothing came of what is awaited. */
   #silentSinceMs = 0
   #nextId = 0
@@ -87,6 +92,11 @@ export class MessageExchange implements RequestWay {
   /** Whether some request was given up, and may hang there. */
   get hasGivenUp(): boolean {
     return this.#open.size > this.#awaited
+  }
+
+  /** Whether much of what nobody waits for any more has not even left: the connection takes nothing, and memory is held for it. */
+  get isClogged(): boolean {
+    return Math.min(this.#givenUpBytes, this.body.readableLength) > GIVEN_UP_BYTES_MAX
   }
 
   /** Whether something is awaited, and nothing came for so long that the connection may be dead. */
@@ -146,8 +156,9 @@ export class MessageExchange implements RequestWay {
   }
 
   /** Nobody waits for its answer any more. */
-  giveUp(): void {
+  giveUp({ body }: AskedRequest): void {
     this.#awaited -= 1
+    this.#givenUpBytes += body.length
     this.#events.onGiveUp(this)
     if (this.#awaited === 0) this.#events.onIdle(this)
   }

@@ -14,7 +14,7 @@ import { keysOf, readHead } from '../../../../src/storage-node/rpc/session-forma
 import { NodeUnreachable } from '../../../../src/storage-node/rpc/trouble.ts'
 
 const KEY = Buffer.alloc(32, 'the key of a session')
-const PAYLOAD_BYTES = 10_000
+const PAYLOAD_BYTES = 2 * 1024 * 1024
 
 function openClock() {
   const timers = new Set<{ atMs: number; ring: () => void }>()
@@ -226,4 +226,40 @@ t.test('requests that have long share an exchange as others do', async (t) => {
     await clock.pass(1_000)
   }
   t.equal(ends.length, 1)
+})
+
+t.test('an exchange keeps no more of what was given up than so much', async (t) => {
+  const { ends, ended, send } = openChannel(t)
+  const giveUp = (asked: AskedRequest): void => {
+    const { way } = asked
+    asked.settle({ error: new Error('late') })
+    way!.giveUp(asked)
+  }
+  const large = 'x'.repeat(1024 * 1024)
+  await send('hangs')
+  const { body, signal } = ends[0]!.exchange
+  // Its connection takes nothing any more.
+  body.pause()
+  for (let count = 0; count < 8; count += 1) giveUp(await send(large))
+  t.notOk(signal.aborted)
+  t.ok(body.readableLength > large.length * 7)
+  giveUp(await send(large))
+  await turn()
+  t.ok(signal.aborted)
+  t.match(ended, { hangs: { error: { code: 'NODE_UNREACHABLE', outcome: 'unknown' } } })
+  await send('elsewhere')
+  t.same(ends[1]!.heard, ['elsewhere'])
+})
+
+t.test('what was given up after it had left is nothing to keep', async (t) => {
+  const { ends, send } = openChannel(t)
+  await send('hangs')
+  for (let count = 0; count < 12; count += 1) {
+    const asked = await send('x'.repeat(1024 * 1024))
+    const { way } = asked
+    asked.settle({ error: new Error('late') })
+    way!.giveUp(asked)
+  }
+  t.equal(ends.length, 1)
+  t.notOk(ends[0]!.exchange.signal.aborted)
 })

@@ -5,7 +5,7 @@ import { assert } from '../kit/assert.ts'
 import { DriveUnavailable } from '../kit/drive-unavailable.ts'
 import { removeIfThere, unlessMissing } from '../kit/files.ts'
 import { type DiskFile, isMissing, type World } from '../kit/world.ts'
-import { blockPadding, canWriteBlocks, inBlocks } from './block-file.ts'
+import { blockPadding, canWriteBlocks, inBlocks, refusesBlocks } from './block-file.ts'
 import type { ShardDescription, ShardId, ShardReader, ShardWriter } from './contract.ts'
 import { type Drive, isFull } from './drive.ts'
 import { type HeldShard, OpenShards, type ShardFileOpened } from './open-shards.ts'
@@ -92,14 +92,26 @@ export class BigFiles {
     const { drive, world, secret } = this.#parts
     this.#drafts += 1
     const draft = `${this.#root}/tmp/${this.#drafts}`
-    const file = await this.#orFail(drive.run(() => this.#newFile(draft)))
-    const parts = { drive, world, file, draft, secret, inBlocks: this.#inBlocks }
+    const made = await this.#orFail(drive.run(() => this.#newFile(draft)))
+    const refused = (): void => {
+      this.#inBlocks = false
+    }
+    const parts = { ...{ drive, world, draft, secret, refused }, ...made }
     return new BigWriter(description, parts, () => this.#publish(draft, description.id))
   }
 
-  async #newFile(draft: string): Promise<DiskFile> {
-    const { disk } = this.#parts.world
-    return this.#inBlocks ? inBlocks(await disk.openDirect!(draft)) : disk.open(draft, 'create')
+  async #newFile(draft: string): Promise<{ file: DiskFile; inBlocks: boolean }> {
+    const { world } = this.#parts
+    if (this.#inBlocks) {
+      try {
+        return { file: inBlocks(await world.disk.openDirect!(draft)), inBlocks: true }
+      } catch (error) {
+        if (!refusesBlocks(error)) throw error
+        this.#inBlocks = false
+        await removeIfThere(world, draft) // Linux refuses it when it is made.
+      }
+    }
+    return { file: await world.disk.open(draft, 'create'), inBlocks: false }
   }
 
   /** Opens a shard for reading. */
@@ -235,6 +247,8 @@ interface BigWriterParts {
   draft: string
   secret: bigint
   inBlocks: boolean
+  /** The file system takes no such writes after all: this shard fails, and the next ones go without. */
+  refused(): void
 }
 
 class BigWriter implements ShardWriter {
@@ -315,8 +329,14 @@ class BigWriter implements ShardWriter {
 
   /** An error of the medium fails the drive (docs/decisions/0009): what has passed can not be written elsewhere. */
   async #writeAt(position: number, buffers: Uint8Array[]): Promise<void> {
-    const { drive, file } = this.#parts
-    await drive.run(() => file.write(buffers, position))
+    const { drive, file, inBlocks, refused } = this.#parts
+    if (!inBlocks) return await drive.run(() => file.write(buffers, position))
+    try {
+      await drive.writeDirect(file, buffers, position)
+    } catch (error) {
+      if (refusesBlocks(error)) refused()
+      throw error
+    }
   }
 }
 

@@ -3,11 +3,14 @@
 // pages are memory that a virtual machine gave back.
 import { assert } from '../kit/assert.ts'
 import { roundUp } from '../kit/bytes.ts'
+import { removeIfThere } from '../kit/files.ts'
 import { LentMemory } from '../kit/lent-bytes.ts'
 import { webAssembly } from '../kit/webassembly.ts'
 import { DIRECT_BLOCK_BYTES as BLOCK, type Disk, type DiskFile } from '../kit/world.ts'
 
 const WASM_PAGE_BYTES = 65_536
+const MAX_SPARE = 48
+const SLOTS_OF_ROOM = 16
 
 // One cell of the usual length with what lies around it, and four: with many writers nearly all runs are of one. Of all drives
 // of the process together; those under way are no more than what drives do at once.
@@ -16,9 +19,24 @@ const largeSlots = pagedSlots(9)
 
 /** Memory of WebAssembly begins at a page; of all other memory JavaScript does not know where it lies. */
 function pagedSlots(pages: number): LentMemory {
-  const allocate = (): Uint8Array =>
-    new Uint8Array(new webAssembly.Memory({ initial: pages, maximum: pages }).buffer)
-  return new LentMemory({ slotBytes: pages * WASM_PAGE_BYTES, maxSpare: 48, allocate })
+  const slotBytes = pages * WASM_PAGE_BYTES
+  let free: Uint8Array[] = []
+  const allocate = (): Uint8Array => {
+    if (free.length === 0) free = newRoom(pages)
+    return free.pop()!
+  }
+  return new LentMemory({ slotBytes, maxSpare: MAX_SPARE, allocate })
+}
+
+/** Each memory takes 10 GiB of addresses, however small it is, and nothing of what is not touched. */
+function newRoom(pages: number): Uint8Array[] {
+  const allPages = SLOTS_OF_ROOM * pages
+  const { buffer } = new webAssembly.Memory({ initial: allPages, maximum: allPages })
+  const slotBytes = pages * WASM_PAGE_BYTES
+  return Array.from(
+    { length: SLOTS_OF_ROOM },
+    (_, at) => new Uint8Array(buffer, at * slotBytes, slotBytes),
+  )
 }
 
 /** Zeros that a file of `bytes` needs behind it. */
@@ -28,19 +46,37 @@ export function blockPadding(bytes: number): Uint8Array {
 
 const REFUSALS = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP'])
 
-/** Whether files in this directory, of which `path` is a new one, can be written so. Throws what else is wrong with it. */
+/** Whether `error` says that a file system does not take such writes. */
+export function refusesBlocks(error: unknown): boolean {
+  return REFUSALS.has((error as { code?: string } | undefined)?.code ?? '')
+}
+
+/** Whether files in this directory, of which `path` is a new one, can be written so. Throws what keeps all files from being written. */
 export async function canWriteBlocks(disk: Disk, path: string): Promise<boolean> {
   if (disk.openDirect === undefined) return false
-  let file: DiskFile | undefined
+  const block = [new Uint8Array(BLOCK)]
   try {
-    file = await disk.openDirect(path)
-    await inBlocks(file).write([new Uint8Array(BLOCK)], 0)
+    await writeNew(async () => inBlocks(await disk.openDirect!(path)), block)
     return true
   } catch (error) {
-    if (REFUSALS.has((error as { code?: string }).code ?? '')) return false
-    throw error
+    if (refusesBlocks(error)) return false
+    // Some have other words for it, and memory with an address of its kind may be lacking: what counts is whether it goes without.
+    await removeIfThere({ disk }, path)
+    await writeNew(() => disk.open(path, 'create'), block)
+    return false
+  }
+}
+
+async function writeNew(
+  open: () => Promise<DiskFile>,
+  block: readonly Uint8Array[],
+): Promise<void> {
+  const file = await open()
+  try {
+    await file.write(block, 0)
+    await file.sync()
   } finally {
-    await file?.close()
+    await file.close()
   }
 }
 

@@ -178,6 +178,23 @@ export class Drive {
     await this.run(() => file.sync().catch((error) => this.#failAndThrow(error)))
   }
 
+  /**
+   * Writes to a draft of openDirect(). The device answers it itself, by whatever code it has for its trouble: as a sync that fails
+   * it fails the drive. What says that the call was wrong, or lacked something, passes through.
+   */
+  async writeDirect(
+    file: DiskFile,
+    buffers: readonly Uint8Array[],
+    position: number,
+  ): Promise<void> {
+    await this.run(() =>
+      file.write(buffers, position).catch((error) => {
+        if (saysNoSpace(error) || saysNoMemory(error) || isOfTheCall(error)) throw error
+        this.#failAndThrow(error)
+      }),
+    )
+  }
+
   /** Resolves when those who come at the same time had theirs queued as well: for who writes for many. */
   gather(): Promise<void> {
     return this.#world.disk.gather?.() ?? Promise.resolve()
@@ -373,6 +390,15 @@ function mediumErrorOrThrow(error: unknown): 'medium-error' {
 /** Whether `error` means that the drive has no room. */
 export function isFull(error: unknown): boolean {
   return error instanceof DriveUnavailable && error.trouble === 'full'
+}
+
+// A file that was closed meanwhile, and what a file system says that does not take such writes.
+const OF_THE_CALL = new Set(['EBADF', 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP'])
+
+/** Whether the device has nothing to do with it. What is no error of a system call has no code that is one of its. */
+function isOfTheCall(error: unknown): boolean {
+  const { code } = (error ?? {}) as NodeJS.ErrnoException
+  return typeof code !== 'string' || code.startsWith('ERR_') || OF_THE_CALL.has(code)
 }
 
 /** Whether the system had no memory for a call. */

@@ -66,6 +66,12 @@ t.test(
     t.notOk(await canWriteBlocks(disk, '/there'))
     disk.fault = ({ kind }) => (kind === 'create' ? 'EINVAL' : undefined)
     t.notOk(await canWriteBlocks(disk, '/anywhere'))
+    let creations = 0
+    disk.fault = ({ kind }) => {
+      if (kind === 'create') creations += 1
+      return kind === 'create' && creations === 1 ? 'ENOSYS' : undefined
+    }
+    t.notOk(await canWriteBlocks(disk, '/in-other-words'), 'what goes without is written without')
     disk.fault = () => 'EIO'
     await t.rejects(canWriteBlocks(disk, '/elsewhere'), { code: 'EIO' })
   },

@@ -9,12 +9,13 @@ import type { Log } from '../../kit/log.ts'
 import { Semaphore } from '../../kit/semaphore.ts'
 import type { World } from '../../kit/world.ts'
 import { Exchange } from './exchange.ts'
-import { FieldWriter } from './fields.ts'
+import { HeldAnswers, roomOf } from './frame-room.ts'
 import { FrameKind, type FrameRoom, type HeldFrame } from './frames.ts'
 import { decodeMessage, encodeDone, encodeFailed, encodeFailure } from './messages.ts'
 import { MESSAGES_PATH, type NodeService, type RequestContext } from './node-service.ts'
 import { HELLO_PATH, keysOf, type Versions } from './session-format.ts'
 import { type NodeIdentity, Sessions, type TakenHead } from './sessions.ts'
+import { Talk } from './talk.ts'
 import { BadMessage, BrokenFrames, NodeRefused } from './trouble.ts'
 
 /** Bounds of what others may ask of a node. */
@@ -65,9 +66,6 @@ const LIMITS: ServerLimits = {
 // Longer than those who ask keep theirs (peer.ts): whoever is about to use a connection closes it.
 const KEEP_ALIVE_MS = 65_000
 const HEAD_BYTES_MAX = kibibytes(8)
-// Fine enough that many small messages to a drive that hangs take little of it.
-const ROOM_UNIT_BYTES = kibibytes(4)
-const STREAM_WAITERS_MAX = 10_000
 
 /** Serves other nodes. */
 export class NodeServer {
@@ -301,71 +299,6 @@ interface Asker {
   from: string
   /** Whether the secret that it used is good yet. */
   isBelieved(): boolean
-}
-
-/** How many small requests of an exchange were taken up. */
-class Talk {
-  readonly #exchange: Exchange
-  #taken = 0
-  #isOver = false
-
-  constructor(exchange: Exchange) {
-    this.#exchange = exchange
-  }
-
-  /** Counts a request in, unless no more are. */
-  take(): boolean {
-    if (!this.#isOver) this.#taken += 1
-    return !this.#isOver
-  }
-
-  /** Says that no more are: whoever asks has to do it in another exchange, and can count on that. */
-  endTaking(): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    const taken = new FieldWriter().u32(this.#taken).end()
-    // Whom that does not reach, nothing does.
-    this.#exchange.send(FrameKind.NoMore, taken).catch(() => undefined)
-  }
-}
-
-/** Room for answers that one request holds until they were sent. */
-class HeldAnswers {
-  readonly #room: FrameRoom
-  /** Aborted when nobody is there any more who would read them. */
-  readonly #signal: AbortSignal
-  readonly #held: (() => void)[] = []
-
-  constructor(room: FrameRoom, signal: AbortSignal) {
-    this.#room = room
-    this.#signal = signal
-  }
-
-  async hold(bytes: number): Promise<void> {
-    this.#held.push(await this.#room.acquire(bytes, this.#signal))
-  }
-
-  release(): void {
-    for (const release of this.#held.splice(0)) release()
-  }
-}
-
-function roomOf(totalBytes: number): FrameRoom {
-  const total = Math.ceil(totalBytes / ROOM_UNIT_BYTES)
-  const permits = new Semaphore(total, { maxWaiting: STREAM_WAITERS_MAX })
-  const countFor = (bytes: number): number =>
-    Math.min(total, Math.max(1, Math.ceil(bytes / ROOM_UNIT_BYTES)))
-  return {
-    acquire: async (bytes, signal) => {
-      const count = countFor(bytes)
-      await permits.acquire(count, signal)
-      return () => permits.release(count)
-    },
-    tryAcquire: (bytes) => {
-      const count = countFor(bytes)
-      return permits.tryAcquire(count) ? () => permits.release(count) : undefined
-    },
-  }
 }
 
 function openServer(limits: ServerLimits, tls: NodeTls | undefined): Server {

@@ -194,9 +194,11 @@ export class ShardLedger {
     return await this.#index.change(async (index) => {
       // What has no row, as a large shard, is deleted also where rows that are to come find no room.
       const isComing = this.#coming.find(id) !== undefined
-      if (!isComing && (await index.get(id)) === undefined) return false
+      const known = isComing ? undefined : await index.get(id)
+      if (!isComing && known === undefined) return false
       await this.#enterComing(index)
-      const row = await index.get(id)
+      // A shard that has a row gets no other one but in this lane.
+      const row = known ?? (await index.get(id))
       if (row === undefined) return false
       const changes = new RowChanges()
       changes.remove(id, row)

@@ -4,11 +4,10 @@
 import { assert } from '../kit/assert.ts'
 import { roundUp } from '../kit/bytes.ts'
 import { removeIfThere } from '../kit/files.ts'
-import { LentMemory } from '../kit/lent-bytes.ts'
-import { webAssembly } from '../kit/webassembly.ts'
+import type { LentMemory } from '../kit/lent-bytes.ts'
+import { lentWasmRooms, WASM_PAGE_BYTES } from '../kit/wasm-rooms.ts'
 import { DIRECT_BLOCK_BYTES as BLOCK, type Disk, type DiskFile } from '../kit/world.ts'
 
-const WASM_PAGE_BYTES = 65_536
 const MAX_SPARE = 48
 const SLOTS_OF_ROOM = 16
 
@@ -17,26 +16,11 @@ const SLOTS_OF_ROOM = 16
 const smallSlots = pagedSlots(3)
 const largeSlots = pagedSlots(9)
 
-/** Memory of WebAssembly begins at a page; of all other memory JavaScript does not know where it lies. */
+/** Memory that begins at a page: of all but that of WebAssembly JavaScript does not know where it lies. */
 function pagedSlots(pages: number): LentMemory {
   const slotBytes = pages * WASM_PAGE_BYTES
-  let free: Uint8Array[] = []
-  const allocate = (): Uint8Array => {
-    if (free.length === 0) free = newRoom(pages)
-    return free.pop()!
-  }
-  return new LentMemory({ slotBytes, maxSpare: MAX_SPARE, allocate })
-}
-
-/** Each memory takes 10 GiB of addresses, however small it is, and nothing of what is not touched. */
-function newRoom(pages: number): Uint8Array[] {
-  const allPages = SLOTS_OF_ROOM * pages
-  const { buffer } = new webAssembly.Memory({ initial: allPages, maximum: allPages })
-  const slotBytes = pages * WASM_PAGE_BYTES
-  return Array.from(
-    { length: SLOTS_OF_ROOM },
-    (_, at) => new Uint8Array(buffer, at * slotBytes, slotBytes),
-  )
+  const sizes = { slotBytes, strideBytes: slotBytes }
+  return lentWasmRooms({ ...sizes, slotsOfRoom: SLOTS_OF_ROOM, maxSpare: MAX_SPARE })
 }
 
 /** Zeros that a file of `bytes` needs behind it. */

@@ -2,14 +2,13 @@
 import { hashInPlace } from '../../digest/xxh64.ts'
 import { roundUp } from '../../kit/bytes.ts'
 import { CELL_BYTES } from '../../kit/erasure-code.ts'
-import { LentMemory, LentSlot } from '../../kit/lent-bytes.ts'
-import { webAssembly } from '../../kit/webassembly.ts'
+import { type LentMemory, LentSlot } from '../../kit/lent-bytes.ts'
+import { lentWasmRooms } from '../../kit/wasm-rooms.ts'
 import { TRAILER_BYTES } from './record-format.ts'
 
 const MAX_SPARE = 64
 // Few: what one reader keeps for himself keeps the others of its room from being collected.
 const SLOTS_OF_ROOM = 4
-const PAGE_BYTES = 65_536
 /** Cells that begin at a line of the cache. */
 const LINE_BYTES = 64
 
@@ -29,21 +28,9 @@ export function takeSlot(bytes: number): LentSlot {
 }
 
 function lentRooms(slotBytes: number): LentMemory {
-  let free: Uint8Array[] = []
-  const allocate = (): Uint8Array => {
-    if (free.length === 0) free = newRoom(slotBytes)
-    return free.pop()!
-  }
-  return new LentMemory({ slotBytes, maxSpare: MAX_SPARE, allocate })
-}
-
-/** Slots of a new room. The room is collected as all other memory is, when nobody has any of them. */
-function newRoom(slotBytes: number): Uint8Array[] {
-  const strideBytes = roundUp(slotBytes, LINE_BYTES)
-  const pages = Math.ceil((SLOTS_OF_ROOM * strideBytes) / PAGE_BYTES)
-  const memory = new webAssembly.Memory({ initial: pages, maximum: pages })
-  hashInPlace(memory)
-  return Array.from({ length: SLOTS_OF_ROOM }, (_, at) =>
-    Buffer.from(memory.buffer, at * strideBytes, slotBytes),
-  )
+  return lentWasmRooms({
+    ...{ slotBytes, strideBytes: roundUp(slotBytes, LINE_BYTES) },
+    ...{ slotsOfRoom: SLOTS_OF_ROOM, maxSpare: MAX_SPARE },
+    onRoom: hashInPlace,
+  })
 }

@@ -4,7 +4,7 @@ import { silentLog } from '../../src/kit/log.ts'
 import { realWorld, stayAlive } from '../../src/kit/world.ts'
 import type { StorageNode } from '../../src/storage-node/contract.ts'
 import { NodeServer, type NodeServerOptions } from '../../src/storage-node/rpc/node-server.ts'
-import type { NodeService } from '../../src/storage-node/rpc/node-service.ts'
+import type { MessageHandler, NodeService } from '../../src/storage-node/rpc/node-service.ts'
 import { Peer, type PeerOptions } from '../../src/storage-node/rpc/peer.ts'
 import type { NodeIdentity } from '../../src/storage-node/rpc/sessions.ts'
 import { ShardService } from '../../src/storage-node/rpc/shard-service.ts'
@@ -19,6 +19,14 @@ export function identityOf(
   secrets: readonly Uint8Array[] = [SECRET],
 ): NodeIdentity {
   return { clusterId: 'test', nodeId, secrets: () => secrets }
+}
+
+/** A type of messages that only tests know. */
+export const TYPE = 32
+
+/** A service that knows one kind of messages. */
+export function answering(handler: MessageHandler): NodeService {
+  return { messages: new Map([[TYPE, handler]]), streams: new Map() }
 }
 
 /** Serves until the test ends. */

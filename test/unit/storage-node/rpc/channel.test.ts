@@ -3,23 +3,19 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { realWorld } from '../../../../src/kit/world.ts'
-import type { MessageHandler, NodeService } from '../../../../src/storage-node/rpc/node-service.ts'
 import type { Peer } from '../../../../src/storage-node/rpc/peer.ts'
 import {
+  answering,
   identityOf,
   OTHER_SECRET,
   openPeer,
   SECRET,
   startNode,
+  TYPE,
 } from '../../../support/node-pair.ts'
 
-const TYPE = 32
 const UNKNOWN = { code: 'NODE_UNREACHABLE', outcome: 'unknown' }
 const NOT_SENT = { code: 'NODE_UNREACHABLE', outcome: 'not-sent' }
-
-function answering(handler: MessageHandler): NodeService {
-  return { messages: new Map([[TYPE, handler]]), streams: new Map() }
-}
 
 async function ask(peer: Peer, text: string, waitMs = 60_000): Promise<string> {
   const request = { type: TYPE, body: Buffer.from(text), deadlineMs: peer.nowMs + waitMs }

@@ -8,21 +8,17 @@ import t, { type Test } from 'tap'
 import { Overloaded } from '../../../../src/kit/semaphore.ts'
 import { realWorld, stayAlive } from '../../../../src/kit/world.ts'
 import type { NodeTls } from '../../../../src/storage-node/rpc/node-server.ts'
-import type { MessageHandler, NodeService } from '../../../../src/storage-node/rpc/node-service.ts'
+import type { MessageHandler } from '../../../../src/storage-node/rpc/node-service.ts'
 import type { Peer } from '../../../../src/storage-node/rpc/peer.ts'
 import {
+  answering,
   identityOf,
   OTHER_SECRET,
   openPeer,
   SECRET,
   startNode,
+  TYPE,
 } from '../../../support/node-pair.ts'
-
-const TYPE = 32
-
-function answering(handler: MessageHandler): NodeService {
-  return { messages: new Map([[TYPE, handler]]), streams: new Map() }
-}
 
 const echo: MessageHandler = async (body) => body
 

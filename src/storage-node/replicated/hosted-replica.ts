@@ -14,7 +14,7 @@ import { mayRetire } from '../../metadata/replication/replica-log.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
 import { Pacer } from '../upkeep/pacer.ts'
 import type { ChangesPage, Decisions, Reigning, ReplicaStatus, RowsPage } from './contract.ts'
-import { copyRows } from './copy-rows.ts'
+import { FenceWaiters } from './fence-waiters.ts'
 import { HostedReign } from './hosted-reign.ts'
 import { readToEnd } from './read-to-end.ts'
 import { ReignRows } from './reign-rows.ts'
@@ -22,10 +22,12 @@ import { RowsRenewal } from './renew-rows.ts'
 import type { ReplicaDrive } from './replica-drive.ts'
 import { ReplicaJournal } from './replica-journal.ts'
 import type { ReplicaState } from './replica-state.ts'
+import { RowCopies } from './row-copies.ts'
 import { DigestJob } from './rows-digest.ts'
 import { RowsQueue } from './rows-queue.ts'
 import { readRows } from './serve-rows.ts'
 import type { Suspects, Suspicion } from './suspects.ts'
+import { WithheldReign } from './withheld-reign.ts'
 
 /** Who a replica is and what it begins with. */
 export interface HostedReplicaOptions {
@@ -53,9 +55,6 @@ export interface HostedReplicaParts {
 // Who could not renew its rows tries again after so many ticks.
 const RENEW_TICKS = 20
 
-// Who is not to lead asks for that again after so many ticks.
-const HAND_OVER_TICKS = 4
-
 // Digests rest twice as long as they read.
 const DIGEST_TRANQUILITY = 2
 
@@ -72,14 +71,9 @@ export class HostedReplica {
   readonly #ending = new AbortController()
   #slot: number
   #reign: HostedReign | undefined
-  /** The epoch of a reign that nobody hears of, or hears of any more: it serves nothing, and another one is to lead. */
-  #withheld: number | undefined
-  #withheldTicks = 0
-  /** Slots of copies that were made and not yet put in place. */
-  readonly #copies = new Map<number, number>()
-  /** Who waits until a fence is durable. */
-  #fencing: { epoch: number; resolve: () => void; reject: (error: unknown) => void }[] = []
-  #lastCopy = 0
+  readonly #withheld = new WithheldReign()
+  readonly #copies: RowCopies
+  readonly #fences = new FenceWaiters()
   #idleTicks = 0
   #renewal: RowsRenewal | undefined
   #renewTicks = 0
@@ -104,6 +98,12 @@ export class HostedReplica {
       (error) => this.end(error),
     )
     this.#core = new PartitionReplica({ self: id, limits, state: durable }, { below: parts.below })
+    this.#copies = new RowCopies({
+      ...{ partition, incarnation: name.incarnation, drive: parts.drive, clock: parts.clock },
+      ...{ log: parts.log, ended: this.ended, pages: parts.copyRows },
+      onCopied: (position, copy) => this.#do(() => this.#core.rowsCopied(position, copy)),
+      namedSlot: () => this.#journal.state.rows.slot,
+    })
     // What was found while the drive was being closed is not in the state yet.
     const suspicion = parts.suspects.get(id)
     if (suspicion !== undefined) this.#journal.suspect(suspicion)
@@ -147,10 +147,8 @@ export class HostedReplica {
 
   /** The coordinator says that nobody leads in this epoch. Resolves when no reign before it can change anything here, whatever happens. */
   fence(epoch: number): Promise<void> {
-    const fenced = new Promise<void>((resolve, reject) => {
-      this.#fencing.push({ epoch, resolve, reject })
-    })
-    if (this.ended.aborted) this.#failFences(this.ended.reason)
+    const fenced = this.#fences.wait(epoch)
+    if (this.ended.aborted) this.#fences.fail(this.ended.reason)
     else this.#do(() => this.#core.fence(epoch))
     return fenced
   }
@@ -289,7 +287,7 @@ export class HostedReplica {
 
   #stop(error: unknown, { keepsJournal }: { keepsJournal: boolean }): void {
     this.#ending.abort(error)
-    this.#failFences(error)
+    this.#fences.fail(error)
     this.#endReign()
     if (!keepsJournal) this.#journal.close()
     void this.#rows.close()
@@ -311,18 +309,7 @@ export class HostedReplica {
       if (this.ended.aborted) return
       this.#carryOutOne(effect)
     }
-    if (this.#fencing.length > 0) this.#sayFenced()
-  }
-
-  #sayFenced(): void {
-    const isDone = ({ epoch }: { epoch: number }): boolean => this.#core.isFenced(epoch)
-    const done = this.#fencing.filter(isDone)
-    this.#fencing = this.#fencing.filter((one) => !isDone(one))
-    for (const { resolve } of done) resolve()
-  }
-
-  #failFences(reason: unknown): void {
-    for (const { reject } of this.#fencing.splice(0)) reject(reason)
+    this.#fences.tell((epoch) => this.#core.isFenced(epoch))
   }
 
   #carryOutOne(effect: Effect): void {
@@ -351,7 +338,7 @@ export class HostedReplica {
         void this.#decide(effect.from, effect.to)
         return
       case 'copy-rows':
-        void this.#copyRows(effect.source)
+        void this.#copies.make(effect.source)
         return
     }
   }
@@ -362,7 +349,7 @@ export class HostedReplica {
 
   #write({ number, changes }: Effect & { kind: 'write' }): void {
     const rows = changes.find((change) => change.kind === 'rows')
-    const slotOf = (copy: number): number => this.#copies.get(copy)!
+    const slotOf = (copy: number): number => this.#copies.slotOf(copy)
     this.#journal.write(changes, slotOf, () => {
       if (rows !== undefined) this.#rows.see(() => this.#putInPlace(rows.copy, rows.position))
       this.#do(() => this.#core.durable(number))
@@ -416,19 +403,13 @@ export class HostedReplica {
     const { partition } = this
     this.#parts.log.warn({ partition, why }, 'rows differ: another replica is asked to lead')
     this.#endReign()
-    this.#withheld = this.#core.reign
-    this.#withheldTicks = 0
+    this.#withheld.withhold(this.#core.reign)
   }
 
-  /** To the next one, so that each has its turn where several are suspected. */
   #handOverIfWithheld(): void {
     const { decision, reign } = this.#core
-    if (this.#withheld === undefined || this.#withheld !== reign || decision === undefined) return
-    const { replicas } = decision
-    const at = replicas.indexOf(this.id)
-    const heirs = [...replicas.slice(at + 1), ...replicas.slice(0, at)]
-    if (this.#withheldTicks % HAND_OVER_TICKS === 0) this.#core.handOver(heirs)
-    this.#withheldTicks += 1
+    const heirs = this.#withheld.heirs(this.id, { decision, reign })
+    if (heirs !== undefined) this.#core.handOver(heirs)
   }
 
   /** From whoever leads, which others count on. */
@@ -460,38 +441,10 @@ export class HostedReplica {
     if (decision !== undefined) this.observe(decision)
   }
 
-  async #copyRows(source: ReplicaId): Promise<void> {
-    const { log } = this.#parts
-    this.#lastCopy += 1
-    const copy = this.#lastCopy
-    const where = { partition: this.partition, source }
-    log.info(where, 'rows of a metadata partition are copied')
-    try {
-      const pages = this.#parts.copyRows(source, this.ended)
-      const parts = { drive: this.drive, clock: this.#parts.clock, signal: this.ended }
-      const copied = await copyRows(pages, this.incarnation, parts)
-      this.#copies.set(copy, copied.slot)
-      this.#do(() => this.#core.rowsCopied(copied.position, copy))
-      if (this.#journal.state.rows.slot !== copied.slot) await this.#forgetCopy(copy)
-    } catch (error) {
-      log.warn({ ...where, error: String(error) }, 'rows of a metadata partition were not copied')
-      this.#do(() => this.#core.rowsCopied(undefined, copy))
-    }
-  }
-
-  /** It was not wanted any more. */
-  async #forgetCopy(copy: number): Promise<void> {
-    const slot = this.#copies.get(copy)!
-    this.#copies.delete(copy)
-    await this.drive.freeSlot(slot)
-  }
-
   /** Copied rows take the place of the rows, which the log says already. */
   #putInPlace(copy: number, position: LogPosition): void {
     const before = this.#slot
-    const slot = this.#copies.get(copy)!
-    this.#copies.delete(copy)
-    this.#moveTo(slot, position)
+    this.#moveTo(this.#copies.take(copy), position)
     this.drive.freeSlot(before).catch((error) => this.end(error))
   }
 

@@ -1,5 +1,5 @@
 // Chunks that pass on in portions of shared memory, so that a thread digests them while they are stored.
-import { kibibytes } from '../../kit/bytes.ts'
+import { copyToShared, kibibytes } from '../../kit/bytes.ts'
 import { giveBack, LentMemory, type LentSlot } from '../../kit/lent-bytes.ts'
 import type { DigestStream } from './digest-threads.ts'
 
@@ -37,7 +37,7 @@ export async function* passByThread(
           slot = portions.take()
         }
         const part = chunk.subarray(from, from + PORTION_BYTES - filled)
-        slot.bytes.set(part, filled)
+        copyToShared(part, slot.bytes, filled)
         filled += part.length
         from += part.length
         if (filled === PORTION_BYTES) yield send(slot)

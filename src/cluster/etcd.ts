@@ -1,5 +1,5 @@
 // etcd as a process of a cluster reaches it: what the configuration says, with the certificates read from their files.
-import type { EtcdAccess, TlsFiles } from '../config-cluster.ts'
+import type { EtcdAccess, TlsFiles } from '../config-etcd.ts'
 import { Exit } from '../exit.ts'
 import type { ClientTls } from '../kit/http-exchange.ts'
 import type { World } from '../kit/world.ts'

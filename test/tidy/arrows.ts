@@ -24,15 +24,16 @@ export const ARROWS: Record<string, readonly string[]> = {
   'exit.ts': [],
   'config-settings.ts': ['kit'],
   'config.ts': ['config-settings.ts', 'kit'],
-  'config-cluster.ts': ['config-settings.ts', 'config.ts', 'kit'],
+  'config-etcd.ts': ['config-settings.ts'],
+  'config-cluster.ts': ['config-etcd.ts', 'config-settings.ts', 'config.ts', 'kit'],
   embedded: [
     ...['config.ts', 'exit.ts', 'kit', 'digest', 'encryption', 'erasure', 'metadata'],
     ...['placement', 'storage-node', 'objects', 'gateway/admin-api.ts'],
   ],
   cluster: [
-    ...['config.ts', 'config-cluster.ts', 'exit.ts', 'serve-s3.ts', 'embedded', 'kit', 'digest'],
-    'encryption',
-    ...['erasure', 'metadata', 'placement', 'storage-node', 'objects', 'gateway', 'version.ts'],
+    ...['config.ts', 'config-cluster.ts', 'config-etcd.ts', 'exit.ts', 'serve-s3.ts', 'embedded'],
+    ...['kit', 'digest', 'encryption', 'erasure', 'metadata', 'placement', 'storage-node'],
+    ...['objects', 'gateway', 'version.ts'],
   ],
   'serve-s3.ts': ['config.ts', 'exit.ts', 'kit', 'gateway', 'objects/object-store.ts'],
   'member.ts': [

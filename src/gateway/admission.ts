@@ -62,7 +62,7 @@ export class Admission {
   /** The call of a request. Throws S3Error. */
   admit(passage: Passage): AdmittedCall {
     const { method, url } = passage
-    const { sentHeaders: rawHeaders } = passage.exchange.request
+    const { sentHeaders: rawHeaders } = passage.exchange
     const head = { method, url, headers: decodeHeaders(rawHeaders) }
     const recognised = recognise(head, this.#options.domains)
     const { headers, operation } = recognised
@@ -86,12 +86,12 @@ export class Admission {
     const { exchange, method } = passage
     const head = { method, headers, operation, payload, strict: this.strict }
     return requestBody(head, () =>
-      readIncoming(exchange.request, {
+      readIncoming(exchange, {
         clock: this.#clock,
         idleMs: bodyIdleMs,
         bytesPerSecondMin: operation === 'PostObject' ? formBytesPerSecondMin : undefined,
         onStart: () => {
-          if (exchange.awaitsContinue) exchange.response.writeContinue()
+          if (exchange.awaitsContinue) exchange.sendContinue()
           exchange.awaitsContinue = false
         },
         onBytes: (count) => {

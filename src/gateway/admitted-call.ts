@@ -1,6 +1,5 @@
 // The call of a request that was recognised, authenticated and permitted. What few operations ask for is made when
 // they do: a HEAD wants neither a body nor a signal.
-import type { TLSSocket } from 'node:tls'
 import type { ObjectStore } from '../objects/object-store.ts'
 import type { Payload } from './auth/payload.ts'
 import type { Call, FormFields, Headers, Identity, Query, RequestBody } from './call.ts'
@@ -88,12 +87,12 @@ export class AdmittedCall implements Call {
   }
 
   get secure(): boolean {
-    return (this.admitted.passage.exchange.request.socket as TLSSocket).encrypted === true
+    return this.admitted.passage.exchange.peers.isSecure
   }
 
   get baseUrl(): string {
-    const { localAddress, localPort } = this.admitted.passage.exchange.request.socket
-    const scheme = this.secure ? 'https' : 'http'
+    const { localAddress, localPort, isSecure } = this.admitted.passage.exchange.peers
+    const scheme = isSecure ? 'https' : 'http'
     // It goes into headers: what is no name of a host, which forms need not sign, must not make them fail.
     const { baseHost } = this.admitted.recognised
     const isHost = /^[\w.:[\]-]+$/.test(baseHost)

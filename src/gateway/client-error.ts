@@ -1,28 +1,22 @@
-// Requests that Node's parser refuses never become requests: they are answered on the bare socket.
-import type { Socket } from 'node:net'
+// What is no request never gets into the pipeline: it is answered as it is, and its connection closed.
+import type { BadRequest } from './exchange.ts'
 import { httpDate } from './headers/dates.ts'
 import { S3Error } from './s3-error.ts'
 import { errorDocument } from './xml/error-document.ts'
 
-/** What the parser or the socket says. */
-export interface ParserError extends Error {
-  code?: string
-}
-
-/** Answers with an S3 error and closes; a socket that already carries a reply is only closed. */
-export function answerParserError(
-  trouble: ParserError,
-  socket: Socket,
-  context: { requestId: string; hostId: string; headerBytesMax: number; nowMs: number },
-): void {
-  // Node keeps the reply that is being written there; two heads on one socket would be garbage.
-  const replying = (socket as Socket & { _httpMessage?: { headersSent: boolean } })._httpMessage
-  if (!socket.writable || trouble.code === 'ECONNRESET' || replying?.headersSent === true) {
-    socket.destroy()
-    return
-  }
-  const inBody = replying !== undefined
-  const error = asS3Error(trouble, { inBody, headerBytesMax: context.headerBytesMax })
+/** The whole answer, an S3 error. */
+export function composeRefusal(
+  trouble: BadRequest,
+  context: {
+    requestId: string
+    hostId: string
+    headerBytesMax: number
+    nowMs: number
+    /** It was a request up to its body. */
+    inBody: boolean
+  },
+): string {
+  const error = asS3Error(trouble, context)
   const body = errorDocument(error, { ...context, resource: '' })
   const head = [
     `HTTP/1.1 ${error.status} Bad Request`,
@@ -34,11 +28,11 @@ export function answerParserError(
     `date: ${httpDate(context.nowMs)}`,
     'connection: close',
   ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+  return `${head.join('\r\n')}\r\n\r\n${body}`
 }
 
 function asS3Error(
-  trouble: ParserError,
+  trouble: BadRequest,
   { inBody, headerBytesMax }: { inBody: boolean; headerBytesMax: number },
 ): S3Error {
   switch (trouble.code) {

@@ -1,7 +1,8 @@
 // Refusing a body that is still to come (pitfall 46): the reply goes out, a little more of the body is taken, and
 // only then is the connection closed. Closed at once, the client would see a reset and miss the reply.
+import { giveBack } from '../kit/lent-bytes.ts'
 import type { Clock } from '../kit/world.ts'
-import type { Exchange } from './exchange.ts'
+import type { BodyReader, Exchange } from './exchange.ts'
 
 const LINGER_MS = 5_000
 const LINGER_BYTES = 4 * 1024 * 1024
@@ -9,27 +10,27 @@ const LINGER_BYTES = 4 * 1024 * 1024
 const SMALL_BODY_BYTES = 64 * 1024
 
 /** Whether the connection can carry another request: nothing of the body is left, or only a little. */
-export function isWorthKeeping({ request, awaitsContinue }: Exchange): boolean {
-  const { 'content-length': length, 'transfer-encoding': transfer } = request.sentHeaders
-  // A request without a body is complete only after the tick in which it came.
-  if (request.complete || (length === undefined && transfer === undefined)) return true
-  return !awaitsContinue && length !== undefined && Number(length) <= SMALL_BODY_BYTES
+export function isWorthKeeping(exchange: Exchange): boolean {
+  if (exchange.isWhole) return true
+  const { 'content-length': length } = exchange.sentHeaders
+  return !exchange.awaitsContinue && length !== undefined && Number(length) <= SMALL_BODY_BYTES
 }
 
 /** Ends a reply whose bytes are all written, after taking some of the body, for a limited time. */
 export async function linger(exchange: Exchange, clock: Clock, onSent: () => void): Promise<void> {
-  const { request, response } = exchange
   const over = new AbortController()
-  const stop = (): void => over.abort()
   let taken = 0
-  request.on('data', (bytes: Buffer) => {
-    taken += bytes.length
-    if (taken > LINGER_BYTES) request.pause()
-  })
-  request.resume()
-  request.once('end', stop).once('close', stop).once('error', stop)
+  const reader: BodyReader = {
+    take: (bytes) => {
+      taken += bytes.length
+      giveBack(bytes)
+      if (taken > LINGER_BYTES) exchange.pauseBody(reader)
+    },
+    end: () => over.abort(),
+  }
+  exchange.readBody(reader)
   onSent()
   // Rejects when the client has finished or gone: the sooner the better.
   await clock.sleep(LINGER_MS, over.signal).catch(() => undefined)
-  response.end()
+  exchange.end()
 }

@@ -1,6 +1,6 @@
 // One request on its way through the pipeline: what is known of it so far, and whether its client still waits.
 import type { AccessRecord } from './access-log.ts'
-import type { Exchange, GatewayResponse } from './exchange.ts'
+import type { Exchange, ExchangeWatcher } from './exchange.ts'
 import type { Turn } from './turns.ts'
 
 /** Why nobody waits any more. */
@@ -17,7 +17,7 @@ export interface Arrival {
 }
 
 /** One request. Its fields fill up from the head to the end of the reply. */
-export class Passage {
+export class Passage implements ExchangeWatcher {
   readonly exchange: Exchange
   readonly requestId: string
   readonly method: string
@@ -47,9 +47,9 @@ export class Passage {
     this.requestId = requestId
     this.receivedMs = receivedMs
     this.startMs = monotonicMs
-    this.method = exchange.request.method ?? ''
-    this.url = exchange.request.url ?? ''
-    this.#watch()
+    this.method = exchange.method
+    this.url = exchange.target
+    exchange.watcher = this
   }
 
   /** Aborted when the client goes away. */
@@ -63,9 +63,9 @@ export class Passage {
 
   /** Resolves when the system has the whole reply, which must have been ended; rejects when the client goes away before. */
   async whenSent(): Promise<void> {
-    const { response } = this.exchange
-    if (response.writableFinished) return
-    if (this.departed || response.closed) throw goneAway()
+    const { exchange } = this
+    if (exchange.isSent) return
+    if (this.departed || exchange.isClosed) throw goneAway()
     await new Promise<void>((resolve, reject) => {
       this.#waiting = { resolve, reject }
     })
@@ -73,18 +73,17 @@ export class Passage {
 
   /** Resolves when the reply takes more bytes; rejects when the client goes away before. Without a signal: it is asked for often. */
   async whenDrained(): Promise<void> {
-    const { response } = this.exchange
-    if (this.departed || response.closed) throw goneAway()
+    const { exchange } = this
+    if (this.departed || exchange.isClosed) throw goneAway()
     await new Promise<void>((resolve, reject) => {
       this.#waiting = { resolve, reject }
-      response.once('drain', resolve)
+      exchange.onceDrained(resolve)
     })
   }
 
   /** Calls `onOver` when the system has the whole reply, or the client went away before. For who does not wait. */
   whenOver(onOver: (passage: Passage) => void): void {
-    const { response } = this.exchange
-    if (this.departed || response.closed) onOver(this)
+    if (this.departed || this.exchange.isClosed) onOver(this)
     else this.#onOver = onOver
   }
 
@@ -98,26 +97,14 @@ export class Passage {
   record(): AccessRecord {
     const { requestId, method, path, operation, accessKeyId, status, errorCode } = this
     const { bytesIn, bytesOut, ms } = this
-    const remoteAddress = this.exchange.request.socket.remoteAddress ?? ''
+    const remoteAddress = this.exchange.peers.remoteAddress ?? ''
     const asked = { requestId, remoteAddress, method, path, operation, accessKeyId }
     return { ...asked, status, errorCode, bytesIn, bytesOut, ms }
   }
 
-  #watch(): void {
-    const { request, response } = this.exchange
-    response.passage = this
-    response.on('close', tellPassage)
-    if (response.socket !== null) return
-    // Behind others on its connection a reply has no socket yet, and would not hear that this one closes.
-    const { socket } = request
-    const onClose = (): void => this.close()
-    socket.once('close', onClose)
-    response.once('close', () => socket.off('close', onClose))
-  }
-
   /** The reply is through, or never will be. */
   close(): void {
-    if (this.exchange.response.writableFinished) {
+    if (this.exchange.isSent) {
       this.#waiting?.resolve()
     } else if (!this.departed) {
       this.departed = true
@@ -128,10 +115,6 @@ export class Passage {
     this.#onOver = undefined
     onOver?.(this)
   }
-}
-
-function tellPassage(this: GatewayResponse): void {
-  this.passage?.close()
 }
 
 function goneAway(): ClientGone {

@@ -114,7 +114,7 @@ export class Pipeline {
   /** Undefined when the reply is on its way already. */
   #begin(passage: Passage): Promise<void> | undefined {
     const run = this.#admitAdmin(passage) ?? this.#admitS3(passage)
-    const size = sizeOfRequest(passage.exchange.request.sentHeaders)
+    const size = sizeOfRequest(passage.exchange.sentHeaders)
     const turn = this.#turns.tryTake(size)
     if (turn === undefined) return this.#serveInTurn(passage, size, run)
     try {
@@ -168,7 +168,7 @@ export class Pipeline {
   #admitAdmin(passage: Passage): Run | undefined {
     const { admin } = this.#parts
     if (admin === undefined) return undefined
-    const { sentHeaders: rawHeaders } = passage.exchange.request
+    const { sentHeaders: rawHeaders } = passage.exchange
     const address = findAdminAddress(passage.url, rawHeaders.host, this.#options.domains)
     if (address === undefined) return undefined
     passage.isAdmin = true
@@ -243,8 +243,8 @@ export class Pipeline {
       return
     }
     this.#logTrouble(passage, error)
-    if (exchange.response.headersSent) {
-      exchange.response.destroy()
+    if (exchange.isHeadSent) {
+      exchange.destroy()
       return
     }
     passage.status = error.status
@@ -254,7 +254,7 @@ export class Pipeline {
       await this.#send(passage, reply, () => {})
     } catch (cause) {
       this.#parts.log.debug({ requestId, error: String(cause) }, 'an error could not be sent')
-      exchange.response.destroy()
+      exchange.destroy()
     }
   }
 

@@ -20,7 +20,7 @@ export interface SendOptions {
 /** Status and headers as they go out, and how the connection goes on. */
 interface Head {
   status: number
-  /** Names and values one behind the other: Node writes them as they stand. */
+  /** Names and values one behind the other. */
   headers: string[]
 }
 
@@ -31,7 +31,7 @@ type BodyOf<Kind extends NonNullable<Reply['body']>['kind']> = Extract<
 
 /**
  * Sends a reply without a stream and does not wait until the client has it; false when this one has to be waited for.
- * Throws what Node finds wrong with its headers.
+ * Throws what can not be sent of its headers.
  */
 export function sendAtOnce(
   passage: Passage,
@@ -65,7 +65,7 @@ export async function sendReply(
     options.onSent()
     return
   }
-  passage.exchange.response.flushHeaders()
+  passage.exchange.flushHead()
   await linger(passage.exchange, options.clock, options.onSent)
 }
 
@@ -97,12 +97,12 @@ function lengthOf({ status, headers, body }: Reply): string | undefined {
 }
 
 function sendText(passage: Passage, { status, headers }: Head, body: Reply['body']): void {
-  const { response } = passage.exchange
-  response.writeHead(status, headers)
+  const { exchange } = passage
+  exchange.writeHead(status, headers)
   if (body === undefined || passage.method === 'HEAD') return
   const bytes = bytesOf(body)
   if (bytes === undefined) return
-  response.write(bytes)
+  exchange.write(bytes)
   passage.bytesOut += bytes.length
 }
 
@@ -118,10 +118,10 @@ async function sendTrickle(
   { status, headers }: Head,
   { chunks }: BodyOf<'trickle'>,
 ): Promise<void> {
-  const { response } = passage.exchange
-  response.writeHead(status, headers)
+  const { exchange } = passage
+  exchange.writeHead(status, headers)
   for await (const text of chunks) {
-    response.write(text)
+    exchange.write(text)
     passage.bytesOut += Buffer.byteLength(text)
   }
 }
@@ -135,20 +135,20 @@ async function sendStream(
   { status, headers }: Head,
   { bytes, chunks: source }: BodyOf<'stream'>,
 ): Promise<void> {
-  const { response } = passage.exchange
+  const { exchange } = passage
   const chunks = source[Symbol.asyncIterator]()
   let left = bytes
   let whole = false
   try {
     let next = await chunks.next()
     if (passage.departed) passage.signal.throwIfAborted()
-    response.writeHead(status, headers)
+    exchange.writeHead(status, headers)
     while (next.done !== true) {
       left -= next.value.length
       if (left < 0) break
       passage.bytesOut += next.value.length
-      writeLent(response, next.value)
-      if (response.writableLength > SENT_AHEAD_BYTES) await passage.whenDrained()
+      writeLent(exchange, next.value)
+      if (exchange.unsentBytes > SENT_AHEAD_BYTES) await passage.whenDrained()
       next = await chunks.next()
     }
     if (left !== 0) throw new Error(`the stream of a reply is ${-left} bytes longer than announced`)
@@ -159,15 +159,14 @@ async function sendStream(
 }
 
 /** Bytes that are lent are given back once the kernel has them. */
-function writeLent(response: Exchange['response'], bytes: Uint8Array): void {
-  response.write(bytes, (error) => {
+function writeLent(exchange: Exchange, bytes: Uint8Array): void {
+  exchange.write(bytes, (error) => {
     if (!error) giveBack(bytes)
   })
 }
 
-function endReply({ request, response }: Exchange): void {
-  const { 'content-length': length, 'transfer-encoding': transfer } = request.sentHeaders
+function endReply(exchange: Exchange): void {
   // What is left of a body is small: it is read and forgotten, and the connection can be used again.
-  if (length !== undefined || transfer !== undefined) request.resume()
-  response.end()
+  exchange.discardBody()
+  exchange.end()
 }

@@ -1,8 +1,4 @@
-// The sockets of the gateway: listens, hands requests to the pipeline, bounds what a connection may do, drains.
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
-import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+// The gateway as a whole: an HTTP server whose requests go to the pipeline, with the bounds of both, until it is drained.
 import { asBuffer, kibibytes } from '../kit/bytes.ts'
 import type { Log } from '../kit/log.ts'
 import type { Registry } from '../kit/metrics.ts'
@@ -11,11 +7,11 @@ import type { ObjectStore } from '../objects/object-store.ts'
 import type { AdminApi } from './admin-api.ts'
 import type { Credentials } from './auth/credentials.ts'
 import type { Operation } from './call.ts'
-import { answerParserError } from './client-error.ts'
+import { composeRefusal } from './client-error.ts'
 import type { ClusterApi } from './cluster-api.ts'
-import { GatewayResponse } from './exchange.ts'
-import { GatewayRequest } from './gateway-request.ts'
+import type { HttpHandlers, HttpServer, HttpServerOptions } from './exchange.ts'
 import { noMetrics, openMetrics } from './metrics.ts'
+import { createNodeServer } from './node-http/node-server.ts'
 import type { OperationName } from './operation-names.ts'
 import { Pipeline, type PipelineLimits } from './pipeline.ts'
 import { shareOf } from './process-bounds.ts'
@@ -87,20 +83,17 @@ export function createGateway(options: GatewayOptions, parts: GatewayParts): Gat
   const limits = { ...limitsAmong(options.processes ?? 1), ...options.limits }
   const metrics = parts.registry === undefined ? noMetrics : openMetrics(parts.registry)
   const pipeline = new Pipeline({ ...options, limits }, { ...parts, metrics })
-  const server = openServer(options.tls, limits)
-  answerGarbage(server, parts)
-  serveRequests(server, pipeline)
+  const server = openServer(options.tls, limits, {
+    serve: (exchange) => pipeline.handle(exchange),
+    refuse: refusals(parts),
+  })
+  pipeline.onEnd = () => {
+    if (pipeline.closing) server.closeIdle()
+  }
   return {
-    listen: async ({ address, port }) => {
-      server.listen({ host: address, port })
-      // Rejects when the server says `error` instead.
-      await once(server, 'listening')
-      return { port: (server.address() as AddressInfo).port }
-    },
+    listen: (where) => server.listen(where),
     close: ({ deadlineMs }) => closeGateway(deadlineMs, { server, pipeline }, parts),
-    reloadTls: (keys) => {
-      if ('setSecureContext' in server) server.setSecureContext(keys)
-    },
+    reloadTls: (keys) => server.reloadTls(keys),
   }
 }
 
@@ -118,64 +111,34 @@ function limitsAmong(count: number): GatewayLimits {
   }
 }
 
-type Plain = Server<typeof GatewayRequest, typeof GatewayResponse>
-type Secure = TlsServer<typeof GatewayRequest, typeof GatewayResponse>
-
-function openServer(tls: TlsKeys | undefined, limits: GatewayLimits): Plain | Secure {
-  const http = {
-    IncomingMessage: GatewayRequest,
-    ServerResponse: GatewayResponse,
-    maxHeaderSize: HEADER_BYTES_MAX,
-    headersTimeout: limits.headersMs,
-    keepAliveTimeout: limits.keepAliveMs,
-    // Uploads take as long as they take; silence is what ends them (body/incoming.ts).
-    requestTimeout: 0,
-    highWaterMark: kibibytes(256),
-  }
-  const server =
-    tls === undefined
-      ? createServer(http)
-      : createTlsServer({ ...http, ...tls, handshakeTimeout: 30_000 })
-  server.timeout = limits.socketIdleMs
-  server.maxConnections = limits.connections
-  // Node drops headers beyond 2,000 without a word, signed ones and lengths among them. Their bytes are bounded above.
-  server.maxHeadersCount = 0
-  return server
+function openServer(
+  tls: TlsKeys | undefined,
+  { connections, headersMs, keepAliveMs, socketIdleMs }: GatewayLimits,
+  handlers: HttpHandlers,
+): HttpServer {
+  const limits = { connections, headersMs, keepAliveMs, socketIdleMs }
+  const options: HttpServerOptions = { tls, headBytesMax: HEADER_BYTES_MAX, ...limits }
+  return createNodeServer(options, handlers)
 }
 
-/** What Node's parser refuses never becomes a request. */
-function answerGarbage(server: Plain | Secure, { world, log }: GatewayParts): void {
+/** Answers to what is no request. */
+function refusals({ world, log }: GatewayParts): HttpHandlers['refuse'] {
   const newId = (bytes: number): Buffer => asBuffer(world.random.bytes(bytes))
   const hostId = newId(32).toString('base64')
-  server.on('clientError', (error, socket) => {
+  return (trouble, inBody) => {
     const requestId = newId(8).toString('hex').toUpperCase()
-    log.debug({ requestId, error: String(error) }, 'what came was no request')
-    answerParserError(error, socket as Socket, {
-      requestId,
-      hostId,
+    log.debug({ requestId, error: String(trouble) }, 'what came was no request')
+    const nowMs = world.clock.now()
+    return composeRefusal(trouble, {
+      ...{ requestId, hostId, nowMs, inBody },
       headerBytesMax: HEADER_BYTES_MAX,
-      nowMs: world.clock.now(),
     })
-  })
-}
-
-function serveRequests(server: Plain | Secure, pipeline: Pipeline): void {
-  pipeline.onEnd = () => {
-    if (pipeline.closing) server.closeIdleConnections()
   }
-  const serve = (request: GatewayRequest, response: GatewayResponse): void =>
-    pipeline.handle({ request, response, awaitsContinue: false })
-  server.on('request', serve)
-  server.on('checkContinue', (request: GatewayRequest, response: GatewayResponse) =>
-    pipeline.handle({ request, response, awaitsContinue: true }),
-  )
-  // Expectations that nobody knows are passed over, as on AWS.
-  server.on('checkExpectation', serve)
 }
 
 async function closeGateway(
   deadlineMs: number,
-  { server, pipeline }: { server: Plain | Secure; pipeline: Pipeline },
+  { server, pipeline }: { server: HttpServer; pipeline: Pipeline },
   { world, log }: GatewayParts,
 ): Promise<void> {
   pipeline.closing = true
@@ -183,16 +146,11 @@ async function closeGateway(
   const cut = world.clock.sleep(deadlineMs, drained.signal).then(
     () => {
       log.warn({ deadlineMs }, 'requests under way were broken off: the time to close was over')
-      server.closeAllConnections()
+      server.closeAll()
     },
     () => undefined, // Everything was drained before the deadline.
   )
-  await closeServer(server)
+  await server.close()
   drained.abort()
   await cut
-}
-
-/** Ends when the last connection does; one that never listened is closed. */
-async function closeServer(server: Plain | Secure): Promise<void> {
-  await new Promise<void>((resolve) => server.close(() => resolve()))
 }

@@ -1,7 +1,6 @@
 // The bytes of a request as they come off the socket, with an end to waiting for a client that falls silent.
-import type { IncomingMessage } from 'node:http'
-import { lendOwn } from '../../kit/lent-bytes.ts'
 import type { Clock } from '../../kit/world.ts'
+import type { BodyReader, Exchange } from '../exchange.ts'
 import { S3Error } from '../s3-error.ts'
 
 export interface IncomingOptions {
@@ -15,25 +14,28 @@ export interface IncomingOptions {
   onBytes(count: number): void
 }
 
+/** Where the bytes come from. */
+export type BodySource = Pick<Exchange, 'readBody' | 'pauseBody' | 'resumeBody' | 'leaveBody'>
+
 /** Reads the body; what it yields is lent. Throws IncompleteBody when it breaks off and RequestTimeout when nothing comes any more, or too slowly. */
 export async function* readIncoming(
-  request: IncomingMessage,
+  source: BodySource,
   options: IncomingOptions,
 ): AsyncGenerator<Uint8Array> {
   options.onStart()
-  const arrivals = new Arrivals(request)
+  const arrivals = new Arrivals(source)
   const watch = new SilenceWatch(options.clock, options.idleMs)
   const { idleMs, bytesPerSecondMin } = options
   let received = 0
   try {
     for (;;) {
-      const bytes = arrivals.take() ?? (await watch.during(() => arrivals.next()))
+      const bytes = arrivals.shift() ?? (await watch.during(() => arrivals.next()))
       if (bytes === undefined) break
       options.onBytes(bytes.length)
       received += bytes.length
       if (bytesPerSecondMin !== undefined)
         watch.refuseOver(idleMs + (received * 1000) / bytesPerSecondMin)
-      yield lendOwn(bytes)
+      yield bytes
     }
   } catch (error) {
     throw error instanceof S3Error ? error : new S3Error('IncompleteBody', {}, { cause: error })
@@ -41,42 +43,30 @@ export async function* readIncoming(
     watch.stop()
     arrivals.stop()
   }
-  if (!request.complete) throw new S3Error('IncompleteBody')
 }
 
 /** Chunks that may wait before the client is told to wait: they are as long as one read of the socket, 64 KiB. */
 const WAITING_CHUNKS = 2
 
-/**
- * The chunks of a request as the socket gives them. The stream's own iterator would join those that wait: one more copy of
- * every byte, and twice the garbage.
- */
-class Arrivals {
-  readonly #request: IncomingMessage
+/** The chunks of a body as the socket gives them, for one who asks for them one by one. */
+class Arrivals implements BodyReader {
+  readonly #source: BodySource
   readonly #waiting: Uint8Array[] = []
   #isPaused = false
-  #ended: { error: unknown } | undefined
+  #ended: { trouble: Error | undefined } | undefined
   #wake: (() => void) | undefined
 
-  constructor(request: IncomingMessage) {
-    this.#request = request
-    request.on('data', this.#arrive)
-    request.on('end', () => this.#end(undefined))
-    request.on('error', (error) => this.#end(error))
-    // Only where it says something: every request is closed, and to make an error costs more than all else of a small body.
-    request.on('close', () => {
-      if (this.#ended === undefined) this.#end(new Error('the request was broken off'))
-    })
-    if (request.readableEnded) this.#end(undefined)
-    else if (request.destroyed) this.#end(new Error('the request was broken off'))
+  constructor(source: BodySource) {
+    this.#source = source
+    source.readBody(this)
   }
 
   /** A chunk that is there already. */
-  take(): Uint8Array | undefined {
+  shift(): Uint8Array | undefined {
     const chunk = this.#waiting.shift()
     if (this.#isPaused && this.#waiting.length === 0) {
       this.#isPaused = false
-      this.#request.resume()
+      this.#source.resumeBody(this)
     }
     return chunk
   }
@@ -88,31 +78,27 @@ class Arrivals {
         this.#wake = resolve
       })
     }
-    const chunk = this.take()
-    if (chunk === undefined && this.#ended?.error !== undefined) throw this.#ended.error
+    const chunk = this.shift()
+    if (chunk === undefined && this.#ended?.trouble !== undefined) throw this.#ended.trouble
     return chunk
   }
 
   /** Nothing more is wanted. The socket is left as it is: a refusal has still to go out on it. */
   stop(): void {
-    this.#request.off('data', this.#arrive)
-    if (this.#ended !== undefined) return
-    // Over a link the refusal may be out already, and the rest of the body be taken by who sent it (linger.ts).
-    if (this.#request.listenerCount('data') === 0) this.#request.pause()
-    else if (this.#isPaused) this.#request.resume()
+    this.#source.leaveBody(this)
   }
 
-  readonly #arrive = (chunk: Uint8Array): void => {
+  take(chunk: Uint8Array): void {
     this.#waiting.push(chunk)
     if (this.#waiting.length >= WAITING_CHUNKS && !this.#isPaused) {
       this.#isPaused = true
-      this.#request.pause()
+      this.#source.pauseBody(this)
     }
     this.#wake?.()
   }
 
-  #end(error: unknown): void {
-    this.#ended ??= { error }
+  end(trouble: Error | undefined): void {
+    this.#ended ??= { trouble }
     this.#wake?.()
   }
 }

@@ -1,20 +1,28 @@
 // Bodies that come slowly, by a clock that only the client's bytes move; and bodies that come faster than they are read.
 import { EventEmitter } from 'node:events'
-import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { type IncomingOptions, readIncoming } from '../../../../src/gateway/body/incoming.ts'
+import type { BodyReader } from '../../../../src/gateway/exchange.ts'
+import type { GatewayRequest } from '../../../../src/gateway/node-http/gateway-request.ts'
+import { NodeExchange, type NodeResponse } from '../../../../src/gateway/node-http/node-exchange.ts'
 import { giveBack } from '../../../../src/kit/lent-bytes.ts'
 
 /** A body whose chunks of 10 bytes are waited for so long, each; what is done with one takes a minute. */
 async function read(waitsMs: number[], options: Partial<IncomingOptions>): Promise<number> {
   let nowMs = 0
   const ignore = (): void => {}
-  const request = Object.assign(new EventEmitter(), { complete: true, pause: ignore })
+  let reader: BodyReader | undefined
+  const source = {
+    readBody: (given: BodyReader) => {
+      reader = given
+    },
+    ...{ pauseBody: ignore, resumeBody: ignore, leaveBody: ignore },
+  }
   const send = (index: number): void => {
-    if (index === waitsMs.length) return void request.emit('end')
+    if (index === waitsMs.length) return void reader?.end(undefined)
     nowMs += waitsMs[index]!
-    request.emit('data', new Uint8Array(10))
+    reader?.take(new Uint8Array(10))
     setImmediate(() => send(index + 1))
   }
   setImmediate(() => send(0))
@@ -25,7 +33,7 @@ async function read(waitsMs: number[], options: Partial<IncomingOptions>): Promi
   }
   const ignored = { onStart: () => {}, onBytes: () => {} }
   let bytes = 0
-  for await (const chunk of readIncoming(request as unknown as IncomingMessage, {
+  for await (const chunk of readIncoming(source, {
     clock,
     idleMs: 1_000,
     ...ignored,
@@ -47,10 +55,17 @@ t.test('a form that trickles is given up, whoever reads it slowly', async (t) =>
 
 /** A request of which the test is the client. */
 function openRequest() {
-  const request = Object.assign(new PassThrough({ highWaterMark: 64 }), { complete: true })
+  const more = { complete: true, hasBody: true }
+  const request = Object.assign(new PassThrough({ highWaterMark: 64 }), more)
+  const response = Object.assign(new EventEmitter(), { socket: {} })
+  const exchange = new NodeExchange(
+    request as unknown as GatewayRequest,
+    response as unknown as NodeResponse,
+    false,
+  )
   const clock = { now: () => 0, monotonicMs: () => 0, sleep: () => new Promise<void>(() => {}) }
   const options = { clock, idleMs: 1_000, onStart: () => {}, onBytes: () => {} }
-  return { request, body: readIncoming(request as unknown as IncomingMessage, options) }
+  return { request, body: readIncoming(exchange, options) }
 }
 
 t.test('a client that is faster than its reader has to wait, and nothing is lost', async (t) => {

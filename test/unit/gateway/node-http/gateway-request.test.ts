@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, ServerResponse } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import t, { type Test } from 'tap'
-import { GatewayRequest } from '../../../src/gateway/gateway-request.ts'
+import { GatewayRequest } from '../../../../src/gateway/node-http/gateway-request.ts'
 
 type Handler = (request: GatewayRequest, response: ServerResponse<GatewayRequest>) => void
 

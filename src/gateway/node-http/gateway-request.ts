@@ -1,8 +1,8 @@
 // A request as Node hands it out, made cheaper where most requests are alike.
 import { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-import type { Headers } from './call.ts'
-import { collectHeaders } from './raw-headers.ts'
+import type { Headers } from '../call.ts'
+import { collectHeaders } from '../raw-headers.ts'
 
 /**
  * A request whose headers were collected once, whoever asks for them. The end of one without a body is kept until somebody
@@ -23,7 +23,7 @@ export class GatewayRequest extends IncomingMessage {
   }
 
   override push(chunk: unknown, encoding?: BufferEncoding): boolean {
-    if (chunk !== null || this.#wasRead || this.readableFlowing !== null || this.#hasBody)
+    if (chunk !== null || this.#wasRead || this.readableFlowing !== null || this.hasBody)
       return super.push(chunk, encoding)
     this.#endIsKept = true
     return false
@@ -47,7 +47,8 @@ export class GatewayRequest extends IncomingMessage {
     return this
   }
 
-  get #hasBody(): boolean {
+  /** Its head says that a body follows. */
+  get hasBody(): boolean {
     const { 'content-length': length, 'transfer-encoding': transfer } = this.sentHeaders
     return length !== undefined || transfer !== undefined
   }

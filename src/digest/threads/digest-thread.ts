@@ -4,10 +4,13 @@ import { assert } from '../../kit/assert.ts'
 import { kibibytes } from '../../kit/bytes.ts'
 import { type Digest, newDigest, newLongMd5 } from '../digest.ts'
 import { prepareDigests } from '../prepare.ts'
-import type { FromThread, ToThread } from './messages.ts'
+import { type FromThread, PORTIONS_THAT_URGE, type ToThread } from './messages.ts'
 
 /** Of each stream at a time: what one digest has brought into the cache the next one finds there. */
 const TURN_BYTES = kibibytes(64)
+
+/** With fewer streams there is nothing to be gained by waiting for the others. */
+const STREAMS_THAT_WAIT = 3
 
 interface Stream {
   readonly digests: readonly Digest[]
@@ -26,11 +29,27 @@ class Streams {
     this.#port = port
   }
 
-  /** Hears a message, and all that have come by then, until nothing is left to do. */
+  /** Hears a message, and all that have come by then, until nothing is left that is waited for. */
   hear(message: ToThread): void {
     this.#take(message)
-    do this.#takeAll()
-    while (this.#digestSome())
+    this.#takeAll()
+    while (this.#isAwaited()) {
+      this.#digestSome()
+      this.#takeAll()
+    }
+  }
+
+  /**
+   * Whether somebody waits for a stream, or soon will. What nobody waits for is left until then: MD5 of eight streams that have
+   * bytes at the same time takes a fifth of what it takes of one after the other, as they would come.
+   */
+  #isAwaited(): boolean {
+    const isEager = this.#streams.size < STREAMS_THAT_WAIT
+    for (const { queue, hasEnded } of this.#streams.values()) {
+      if (hasEnded || queue.length >= PORTIONS_THAT_URGE) return true
+      if (isEager && queue.length > 0) return true
+    }
+    return false
   }
 
   #takeAll(): void {
@@ -55,17 +74,13 @@ class Streams {
     if (message.kind === 'drop') this.#drop(number, stream)
   }
 
-  /** A turn of every stream that has bytes; whether there was one. */
-  #digestSome(): boolean {
-    let some = false
+  /** A turn of every stream that has bytes. */
+  #digestSome(): void {
     for (const [number, stream] of this.#streams) {
       const bytes = stream.queue[0]
-      if (bytes !== undefined) {
-        this.#digestTurn(number, stream, bytes)
-        some = true
-      } else if (stream.hasEnded) this.#end(number, stream)
+      if (bytes !== undefined) this.#digestTurn(number, stream, bytes)
+      else if (stream.hasEnded) this.#end(number, stream)
     }
-    return some
   }
 
   #digestTurn(number: number, stream: Stream, bytes: Uint8Array): void {

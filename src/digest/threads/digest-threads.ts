@@ -6,13 +6,10 @@ import { Deadlines } from '../../kit/deadlines.ts'
 import { giveBack } from '../../kit/lent-bytes.ts'
 import type { Clock } from '../../kit/world.ts'
 import type { DigestName } from '../digest.ts'
-import type { FromThread, ToThread } from './messages.ts'
+import { type FromThread, PORTIONS_UNDER_WAY_MAX, type ToThread } from './messages.ts'
 
 /** Streams of one thread: there is no gain by more, and each of them has memory. */
 const STREAMS_MAX = 16
-
-/** Portions of one stream that the thread may have at once. */
-const PORTIONS_UNDER_WAY_MAX = 2
 
 /** A thread that says nothing for so long while somebody waits for it is given up. */
 const SILENCE_MS = 30_000

@@ -1,6 +1,12 @@
 // What a process and a thread that digests for it tell each other.
 import type { DigestName } from '../digest.ts'
 
+/** Portions of one stream that the thread may have at once: who has more waits. */
+export const PORTIONS_UNDER_WAY_MAX = 4
+
+/** With so many of one stream the thread sets to work: it is done with one long before the stream has to wait. */
+export const PORTIONS_THAT_URGE = 2
+
 /** To the thread. Of one stream it is heard in order; bytes lie in memory that both share. */
 export type ToThread =
   | { kind: 'begin'; stream: number; names: readonly DigestName[] }

@@ -3,12 +3,12 @@ import { copyToShared, kibibytes } from '../../kit/bytes.ts'
 import { giveBack, LentMemory, type LentSlot } from '../../kit/lent-bytes.ts'
 import type { DigestStream } from './digest-threads.ts'
 
-/** Long enough that two messages for each cost nothing, and short enough to be still in the cache of the processor. */
-const PORTION_BYTES = kibibytes(512)
+/** Long enough that two messages for each cost little, and short enough to be still in the cache of the processor. */
+const PORTION_BYTES = kibibytes(256)
 
 /** For all bodies together. */
 const portions = new LentMemory({
-  ...{ slotBytes: PORTION_BYTES, maxSpare: 64 },
+  ...{ slotBytes: PORTION_BYTES, maxSpare: 96 },
   // Threads read it.
   allocate: () => Buffer.from(new SharedArrayBuffer(PORTION_BYTES)),
 })

@@ -98,6 +98,27 @@ t.test('a body that breaks off, or that nobody wants, makes room for others', as
   t.ok(digests.every(([md5]) => Buffer.from(digestOf('MD5', Buffer.of())).equals(md5!)))
 })
 
+t.test(
+  'streams that stand still keep nobody waiting, and have their digests when they go on',
+  async (t) => {
+    const { threads } = await openThreads(t)
+    const still = await Promise.all(Array.from({ length: 5 }, () => begun(threads, ['MD5'])))
+    const portion = Buffer.from(new SharedArrayBuffer(700_000)).fill(5)
+    for (const stream of still) stream.write(portion)
+    const bytes = new Seeded(3).bytes(5_000_000)
+    let md5: Uint8Array | undefined
+    const stream = await begun(threads, ['MD5'])
+    for await (const passed of passByThread(inChunks(new Seeded(4), bytes), stream, (digests) => {
+      md5 = digests[0]
+    })) {
+      giveBack(passed)
+    }
+    t.ok(Buffer.from(digestOf('MD5', bytes)).equals(md5!), 'one that goes on beside them')
+    const digests = await Promise.all(still.map((one) => one.finish()))
+    t.ok(digests.every(([one]) => Buffer.from(digestOf('MD5', portion)).equals(one!)))
+  },
+)
+
 t.test('a thread that ends fails what it has, and the next stream has another one', async (t) => {
   const { threads, now } = await openThreads(t)
   const good = await begun(threads)

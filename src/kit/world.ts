@@ -1,9 +1,10 @@
 // The only door to the outside: clock, random, disk and other servers. Everything else gets a World handed in,
 // so that tests and simulation can put another one in its place.
 import { randomBytes } from 'node:crypto'
-import { constants, promises as files } from 'node:fs'
+import { constants, promises as files, fstatSync, type Stats, statSync } from 'node:fs'
 import { FileBytes } from './file-bytes.ts'
 import { type ClientTls, exchange, linesOf } from './http-exchange.ts'
+import { isSeenInMemory } from './look-now.ts'
 
 /** Time. Wall time is for display and for order that does not matter; waiting uses the monotonic clock. */
 export interface Clock {
@@ -48,6 +49,8 @@ export interface DiskFile {
   /** fdatasync. A failure means that the drive can not be trusted any more. */
   sync(): Promise<void>
   stat(): Promise<FileStat>
+  /** As stat(), on this thread: only where its disk has looksNow(). */
+  statNow?(): FileStat
   truncate(bytes: number): Promise<void>
   close(): Promise<void>
   /** What write() has written is durable when it resolves: see openThrough(). */
@@ -99,6 +102,10 @@ export interface Disk {
   removeTree(path: string): Promise<void>
   /** undefined when there is nothing at `path`. */
   stat(path: string): Promise<FileStat | undefined>
+  /** As stat(), on this thread: for the path of a file that is open and has a name, where looksNow() says so. */
+  statNow?(path: string): FileStat | undefined
+  /** Whether statNow() of files below `path` waits for no device. Absent with statNow(). */
+  looksNow?(path: string): Promise<boolean>
   /** Makes the entries of a directory durable. */
   syncDirectory(path: string): Promise<void>
   space(path: string): Promise<DiskSpace>
@@ -246,6 +253,11 @@ const systemDisk: Disk = {
   remove: (path) => files.unlink(path),
   removeTree: (path) => files.rm(path, { recursive: true, force: true }),
   stat: statPath,
+  statNow: (path) => {
+    const stat = statSync(path, { throwIfNoEntry: false })
+    return stat && describeStat(stat)
+  },
+  looksNow: isSeenInMemory,
   syncDirectory: async (path) => {
     const directory = await files.open(path, constants.O_RDONLY | constants.O_DIRECTORY)
     try {
@@ -289,14 +301,14 @@ export function isMissing(error: unknown): boolean {
   return code === 'ENOENT' || code === 'ENOTDIR'
 }
 
-function describeStat(stat: Awaited<ReturnType<typeof files.stat>>): FileStat {
+function describeStat(stat: Stats): FileStat {
   return {
-    bytes: Number(stat.size),
-    links: Number(stat.nlink),
-    device: Number(stat.dev),
-    inode: Number(stat.ino),
+    bytes: stat.size,
+    links: stat.nlink,
+    device: stat.dev,
+    inode: stat.ino,
     kind: stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other',
-    permissions: Number(stat.mode) & 0o777,
+    permissions: stat.mode & 0o777,
   }
 }
 
@@ -307,6 +319,7 @@ function systemFile(handle: files.FileHandle): DiskFile {
     write: (buffers, position) => bytes.write(buffers, position),
     sync: () => bytes.sync(),
     stat: async () => describeStat(await handle.stat()),
+    statNow: () => describeStat(fstatSync(handle.fd)),
     truncate: (length) => handle.truncate(length),
     close: () => bytes.close(),
   }

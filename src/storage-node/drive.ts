@@ -55,6 +55,8 @@ export class Drive {
   #nextMarkerStat: FileStat | undefined
   readonly #permits: Semaphore
   readonly #limits: DriveLimits
+  /** Whether a look at a file that is open on it waits for nothing, not even where the disk hangs. */
+  readonly #looksNow: boolean
   readonly #stopped = new AbortController()
   /** How to give up on the operations that are under way. */
   readonly #underWay = new Set<(reason: unknown) => void>()
@@ -73,6 +75,7 @@ export class Drive {
     markerFile: DiskFile
     markerStat: FileStat
     limits: DriveLimits
+    looksNow: boolean
   }) {
     this.id = parts.marker.driveId
     this.path = parts.path
@@ -82,6 +85,7 @@ export class Drive {
     this.#markerFile = parts.markerFile
     this.#markerStat = parts.markerStat
     this.#limits = parts.limits
+    this.#looksNow = parts.looksNow
     this.#permits = new Semaphore(parts.limits.parallel, { maxWaiting: parts.limits.waiting })
   }
 
@@ -95,9 +99,10 @@ export class Drive {
     const markerFile = await world.disk.open(`${path}/${MARKER}`, 'read')
     try {
       const markerStat = await markerFile.stat()
+      const looksNow = (await world.disk.looksNow?.(path)) ?? false
       const lock = await lockDrive(world, path, options.openLevel ?? openLevelDb)
       const limits = options.limits ?? DEFAULT_LIMITS
-      return new Drive({ world, path, marker, lock, markerFile, markerStat, limits })
+      return new Drive({ world, path, marker, lock, markerFile, markerStat, limits, looksNow })
     } catch (error) {
       await markerFile.close()
       throw error
@@ -232,7 +237,24 @@ export class Drive {
   }
 
   /** Whether `file` is what lies at `path`, below the directory of the drive. */
-  async #isAt(path: string, file: DiskFile): Promise<boolean> {
+  #isAt(path: string, file: DiskFile): boolean | Promise<boolean> {
+    return this.#looksNow && file.statNow ? this.#isSeenAt(path, file) : this.#isFoundAt(path, file)
+  }
+
+  /** First the file: a name that leads to nothing is looked for on the disk, and that may hang. */
+  #isSeenAt(path: string, file: DiskFile): boolean {
+    try {
+      const itself = file.statNow!()
+      if (itself.links === 0) return false
+      const there = this.#world.disk.statNow!(path)
+      return there?.inode === itself.inode && there.device === itself.device
+    } catch {
+      return false // Then the file and the marker are asked.
+    }
+  }
+
+  /** As #isSeenAt() by way of other threads. */
+  async #isFoundAt(path: string, file: DiskFile): Promise<boolean> {
     const known = this.#synced.get(file)
     const looking = this.#world.disk.stat(path).catch(() => undefined) // Then the file itself is asked.
     const [there, itself] = await Promise.all([looking, known ?? file.stat()])

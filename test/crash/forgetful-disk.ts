@@ -51,7 +51,7 @@ export interface ForgetfulDiskOptions {
   capacityBytes?: number
   /** The number of its device; 1 when there is only one. */
   device?: number
-  /** Files can be opened so that every write is synced, or goes past the page cache. */
+  /** Files can be opened so that every write is synced, or goes past the page cache; and looked at without waiting. */
   isThrough?: boolean
 }
 
@@ -68,6 +68,8 @@ export class ForgetfulDisk implements Disk {
   /** Where the disk has that. */
   readonly openThrough?: (path: string) => Promise<DiskFile>
   readonly openDirect?: (path: string) => Promise<DiskFile>
+  readonly statNow?: (path: string) => FileStat | undefined
+  readonly looksNow?: (path: string) => Promise<boolean>
   readonly #device: number
   readonly #root: DirectoryNode
   #offAt = Number.POSITIVE_INFINITY
@@ -80,6 +82,8 @@ export class ForgetfulDisk implements Disk {
     if (options.isThrough) {
       this.openThrough = (path) => this.#openThrough(path)
       this.openDirect = (path) => this.#openDirect(path)
+      this.statNow = (path) => this.#statNow(path)
+      this.looksNow = async () => true
     }
   }
 
@@ -217,6 +221,10 @@ export class ForgetfulDisk implements Disk {
 
   async stat(path: string): Promise<FileStat | undefined> {
     await this.#yield()
+    return this.#statNow(path)
+  }
+
+  #statNow(path: string): FileStat | undefined {
     this.#read(path)
     const node = this.#find(path)
     return node === undefined ? undefined : describe(node, this.#device)
@@ -282,6 +290,10 @@ export class ForgetfulDisk implements Disk {
       },
       stat: async () => {
         await this.#yield()
+        this.#throwIfOff()
+        return describe(node, this.#device)
+      },
+      statNow: () => {
         this.#throwIfOff()
         return describe(node, this.#device)
       },

@@ -37,7 +37,7 @@ const BANNED_MODULES: readonly Ban[] = [
   {
     pattern: /^(node:)?fs(\/promises)?$/,
     instead: 'world.disk',
-    door: [WORLD, 'src/kit/file-bytes.ts', 'src/kit/cores.ts'],
+    door: [WORLD, 'src/kit/file-bytes.ts', 'src/kit/look-now.ts', 'src/kit/cores.ts'],
   },
   { pattern: /^(node:)?timers(\/promises)?$/, instead: 'world.clock', door: [WORLD] },
   {

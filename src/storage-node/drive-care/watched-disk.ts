@@ -1,5 +1,5 @@
 // A disk whose operations are observed, each for the drive on which it is. LevelDB is native and passes by it.
-import type { Disk, DiskFile } from '../../kit/world.ts'
+import type { Disk, DiskFile, FileStat } from '../../kit/world.ts'
 import type { DriveHealth, OperationKind } from './drive-health.ts'
 
 /** A Disk in front of another one. Paths outside of the watched drives pass through unseen. */
@@ -12,6 +12,9 @@ export class WatchedDisk implements Disk {
   readonly openThrough?: (path: string) => Promise<DiskFile>
   readonly openDirect?: (path: string) => Promise<DiskFile>
   readonly gather?: () => Promise<void>
+  /** Not observed: it waits for nothing. */
+  readonly statNow?: (path: string) => FileStat | undefined
+  readonly looksNow?: (path: string) => Promise<boolean>
 
   constructor(disk: Disk) {
     this.#disk = disk
@@ -22,6 +25,10 @@ export class WatchedDisk implements Disk {
       this.openDirect = (path) => this.#opened(path, () => disk.openDirect!(path))
     }
     if (disk.gather) this.gather = () => disk.gather!()
+    if (disk.statNow) this.statNow = (path) => disk.statNow!(path)
+    if (disk.looksNow) {
+      this.looksNow = (path) => this.#observe(path, 'other', () => disk.looksNow!(path))
+    }
   }
 
   /** From now on what happens below `path` is observed; files that are open already stay unseen. */
@@ -115,6 +122,7 @@ function watchedFile(file: DiskFile, health: DriveHealth): DiskFile {
     write: (buffers, position) => health.observe(writing, () => file.write(buffers, position)),
     sync: () => health.observe('sync', () => file.sync()),
     stat: () => health.observe('other', () => file.stat()),
+    ...(file.statNow ? { statNow: () => file.statNow!() } : {}),
     truncate: (bytes) => health.observe('other', () => file.truncate(bytes)),
     // Not observed: it waits for what else is under way on the file.
     close: () => file.close(),

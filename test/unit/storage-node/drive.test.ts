@@ -201,11 +201,15 @@ t.test('a file, a directory or a whole drive that is gone or replaced', async (t
     },
   }
   for (const [name, act] of Object.entries(acts)) {
-    for (const isNamed of [true, false]) {
+    for (const [isNamed, disk] of [
+      [true, world.disk],
+      [true, withoutLooks(world.disk)],
+      [false, world.disk],
+    ] as const) {
       const root = `${t.testdir()}/${name.length}`
       mkdirSync(root)
       await formatDrive(world, root, marker)
-      const drive = await Drive.open(world, root, marker)
+      const drive = await Drive.open({ disk }, root, marker)
       const path = `${root}/seg/one`
       const file = await world.disk.open(path, 'create')
       await file.write([Buffer.from('bytes')], 0)
@@ -235,25 +239,64 @@ t.test('what is written through is refused when its file went away before', asyn
     },
   }
   for (const [name, act] of Object.entries(acts)) {
-    const { root, path, drive, file } = await openedThrough(t)
-    await drive.writeThrough(file, [Buffer.from('by'), Buffer.from('tes')], 0, path)
-    t.same(await world.disk.readFile(path), Buffer.from('bytes'))
-    act(root)
-    const late = drive.writeThrough(file, [Buffer.from('more')], 5, path)
-    await t.rejects(late, DriveUnavailable, name)
-    t.ok(drive.failure)
+    for (const disk of [world.disk, withoutLooks(world.disk)]) {
+      const { root, path, drive, file } = await openedThrough(t, disk)
+      await drive.writeThrough(file, [Buffer.from('by'), Buffer.from('tes')], 0, path)
+      t.same(await world.disk.readFile(path), Buffer.from('bytes'))
+      act(root)
+      const late = drive.writeThrough(file, [Buffer.from('more')], 5, path)
+      await t.rejects(late, DriveUnavailable, name)
+      t.ok(drive.failure)
+      await file.close()
+      await drive.close()
+    }
+  }
+})
+
+t.test('a write through a file that was renamed on its drive is good', async (t) => {
+  for (const disk of [world.disk, withoutLooks(world.disk)]) {
+    const { path, drive, file } = await openedThrough(t, disk)
+    renameSync(path, `${path}-two`)
+    await drive.writeThrough(file, [Buffer.from('bytes')], 0, path)
+    t.notOk(drive.failure)
     await file.close()
     await drive.close()
   }
 })
 
-t.test('a write through a file that was renamed on its drive is good', async (t) => {
-  const { path, drive, file } = await openedThrough(t)
-  renameSync(path, `${path}-two`)
-  await drive.writeThrough(file, [Buffer.from('bytes')], 0, path)
-  t.notOk(drive.failure)
-  await file.close()
-  await drive.close()
+t.test('what is held in memory is looked at on this thread, and nothing else is', async (t) => {
+  const seen: string[] = []
+  const disk: Disk = Object.assign(Object.create(world.disk) as Disk, {
+    stat: (path: string) => {
+      seen.push('stat')
+      return world.disk.stat(path)
+    },
+    statNow: (path: string) => {
+      seen.push('statNow')
+      return world.disk.statNow!(path)
+    },
+  })
+  for (const looksNow of [true, false]) {
+    disk.looksNow = async () => looksNow
+    const { path, drive, file } = await openedThrough(t, disk)
+    seen.length = 0
+    await drive.writeThrough(file, [Buffer.from('bytes')], 0, path)
+    t.same(seen, [looksNow ? 'statNow' : 'stat'])
+    rmSync(path)
+    seen.length = 0
+    await t.rejects(drive.writeThrough(file, [Buffer.from('more')], 5, path), DriveUnavailable)
+    t.notOk(seen.includes('statNow'), 'the name of a file that was removed leads to the disk')
+    await file.close()
+    await drive.close()
+  }
+})
+
+t.test('where the way to a drive leads over a link nothing is known to be in memory', async (t) => {
+  const root = t.testdir({ here: {}, link: t.fixture('symlink', 'here') })
+  t.equal(await world.disk.looksNow!(`${root}/link`), false)
+  t.equal(await world.disk.looksNow!(`${root}/none`), false)
+  // A file system of the kernel itself, which is none of those that are known.
+  t.equal(await world.disk.looksNow!('/proc'), false)
 })
 
 t.test(
@@ -275,7 +318,15 @@ t.test(
   },
 )
 
-async function openedThrough(t: Test): Promise<{
+/** The same disk, but that looks go to it. */
+function withoutLooks(disk: Disk): Disk {
+  return Object.assign(Object.create(disk) as Disk, { looksNow: async () => false })
+}
+
+async function openedThrough(
+  t: Test,
+  disk = world.disk,
+): Promise<{
   root: string
   path: string
   drive: Drive
@@ -283,7 +334,7 @@ async function openedThrough(t: Test): Promise<{
 }> {
   const root = await mkdtemp(join(t.testdir(), 'drive-'))
   await formatDrive(world, root, marker)
-  const drive = await Drive.open(world, root, marker)
+  const drive = await Drive.open({ disk }, root, marker)
   const path = `${root}/seg/one`
   await (await world.disk.open(path, 'create')).close()
   return { root, path, drive, file: await world.disk.openThrough!(path) }

@@ -68,6 +68,14 @@ interface KeyCommand {
   key: string
 }
 
+/** What is to be deleted of a key. */
+export interface KeyDeletion {
+  key: string
+  /** An id, or `null`; absent for the current version. */
+  versionId?: string
+  conditions: WriteConditions
+}
+
 export type Command =
   | (KeyCommand & {
       kind: 'put-object'
@@ -95,11 +103,20 @@ export type Command =
    */
   | (KeyCommand & {
       kind: 'delete-object'
-      versionId?: string
-      conditions: WriteConditions
       /** The client may and wants to pass over GOVERNANCE. */
       bypass?: true
-    })
+    } & Omit<KeyDeletion, 'key'>)
+  /**
+   * As many delete-object, in this order and in one entry, as fit into it: the answer has the outcomes of the first so many
+   * keys, of one at least. The others are to be asked for again, under another id.
+   */
+  | {
+      kind: 'delete-objects'
+      commandId: Uid
+      bucket: BucketRef
+      keys: KeyDeletion[]
+      bypass?: true
+    }
   | (KeyCommand & {
       kind: 'edit-version'
       /** Absent: the current one. */
@@ -212,13 +229,15 @@ export type ConditionName =
   | 'x-amz-object-if-match'
 
 /** Why a write was not done. */
-export type Refused =
+export type Refused = KeyRefused | { kind: 'bucket-gone' }
+
+/** Why a write was not done, for what its key has. */
+export type KeyRefused =
   | { kind: 'condition-failed'; condition: ConditionName }
   /** If-Match on a key that does not exist. */
   | { kind: 'missing' }
   /** What would have to go is held by retention or legal hold. */
   | { kind: 'locked' }
-  | { kind: 'bucket-gone' }
 
 export type CompleteRefused =
   | { kind: 'no-upload' }
@@ -236,18 +255,22 @@ export type CompleteRefused =
 /** There is no such version, or it is a delete marker. */
 export type NotEditable = { kind: 'no-version' } | { kind: 'delete-marker'; marker: DeleteMarker }
 
+/** What became of a key that was to be deleted. */
+export type DeletionOutcome =
+  | {
+      kind: 'done'
+      /** What was removed, or put on top: undefined where nothing changed. */
+      removed?: VersionName & { deleteMarker: boolean }
+      made?: DeleteMarker
+    }
+  | KeyRefused
+
 /** What a command answers, by its kind. */
 export interface Answers {
   'put-object': { kind: 'done'; version: ObjectVersion } | Refused
   'append-object': { kind: 'done'; version: ObjectVersion } | { kind: 'changed' } | Refused
-  'delete-object':
-    | {
-        kind: 'done'
-        /** What was removed, or put on top: undefined where nothing changed. */
-        removed?: VersionName & { deleteMarker: boolean }
-        made?: DeleteMarker
-      }
-    | Refused
+  'delete-object': DeletionOutcome | { kind: 'bucket-gone' }
+  'delete-objects': { kind: 'done'; outcomes: DeletionOutcome[] } | { kind: 'bucket-gone' }
   'edit-version': { kind: 'done'; version: ObjectVersion } | NotEditable | Refused
   'put-annotation':
     | { kind: 'done'; version: ObjectVersion; annotation: Annotation }

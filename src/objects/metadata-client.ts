@@ -43,11 +43,21 @@ export class MetadataClient {
     make: (envelope: Envelope) => C,
   ): Promise<AnswerTo<C>> {
     const { metadata } = this.route(bucket, key)
+    return this.commitIn(metadata, bucket, ({ commandId, bucket: ref }) =>
+      make({ commandId, bucket: ref, key }),
+    )
+  }
+
+  /** The same, for a command to a partition that has all of its keys. */
+  commitIn<C extends Command>(
+    metadata: ReachablePartition,
+    bucket: Bucket,
+    make: (envelope: Omit<Envelope, 'key'>) => C,
+  ): Promise<AnswerTo<C>> {
     const commandId = newUid(this.#parts.world)
     let isFirst = true
     return this.ask(bucket, async (ref) => {
-      const command = make({ commandId, bucket: ref, key })
-      const sent = metadata.commit(command, { isFirst })
+      const sent = metadata.commit(make({ commandId, bucket: ref }), { isFirst })
       isFirst = false
       const answer = await sent
       return answer.kind === 'bucket-gone' ? 'bucket-gone' : answer

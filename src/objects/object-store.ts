@@ -6,6 +6,8 @@ import type {
   Command,
   CompleteRefused,
   ConditionName,
+  DeletionOutcome,
+  KeyDeletion,
   ListedPart,
   ListedVersion,
   Refused,
@@ -56,7 +58,9 @@ export type {
   ConditionName,
   CoordinatorUnavailable,
   DeleteMarker,
+  DeletionOutcome,
   Encryption,
+  KeyDeletion,
   ListedObject,
   ListedPart,
   ListedVersion,
@@ -301,6 +305,12 @@ export interface ObjectStore {
   put(request: PutRequest): Promise<PutOutcome>
   append(request: AppendRequest): Promise<AppendOutcome>
   delete(bucket: Bucket, key: string, options: DeleteOptions): Promise<DeleteOutcome>
+  /** Deletes each of these keys of the bucket, and says in their order what became of them. */
+  deleteMany(
+    bucket: Bucket,
+    keys: readonly KeyDeletion[],
+    options: { bypass?: true },
+  ): Promise<DeletionOutcome[]>
   /** Changes tags, retention or legal hold of a version; without `versionId` of the current one. */
   edit(
     bucket: Bucket,

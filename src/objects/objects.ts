@@ -19,6 +19,7 @@ import { annotate, copyAnnotations } from './annotations.ts'
 import { appendObject } from './append.ts'
 import { Buckets, refOf, type SettingsChange } from './buckets.ts'
 import { newSealing, openSealing, type Sealing } from './data-keys.ts'
+import { deleteMany } from './delete-many.ts'
 import { listObjects, listUploads, listVersions } from './listings.ts'
 import { MetadataClient } from './metadata-client.ts'
 import {
@@ -33,9 +34,11 @@ import {
   type CompleteOutcome,
   type DeleteOptions,
   type DeleteOutcome,
+  type DeletionOutcome,
   type EditOutcome,
   type EncryptionRequest,
   type FindOutcome,
+  type KeyDeletion,
   type ListPage,
   type ListRequest,
   type ObjectStore,
@@ -192,6 +195,14 @@ export class Objects implements ObjectStore {
       ...options,
       kind: 'delete-object',
     }))
+  }
+
+  deleteMany(
+    bucket: Bucket,
+    keys: readonly KeyDeletion[],
+    options: { bypass?: true },
+  ): Promise<DeletionOutcome[]> {
+    return deleteMany(this.#metadata, bucket, keys, options)
   }
 
   edit(

@@ -70,6 +70,7 @@ function objectsOver(link: Link): ObjectStore {
     annotate: withBody('annotate'),
     putPart: withBody('putPart'),
     delete: plain('delete'),
+    deleteMany: plain('deleteMany'),
     edit: plain('edit'),
     deleteAnnotation: plain('deleteAnnotation'),
     list: plain('list'),

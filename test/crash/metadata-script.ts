@@ -113,8 +113,9 @@ export class MetadataScript {
     const etag = `e${this.#seeded.below(1e9)}`
     switch (this.#seeded.below(8)) {
       case 0:
-      case 1:
         return store.delete(key)
+      case 1:
+        return store.deleteMany([key, `k${this.#seeded.below(4)}`, 'k0'])
       case 2:
         return this.#removeVersion(store, key)
       case 3:

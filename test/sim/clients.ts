@@ -171,7 +171,9 @@ export class Clients {
       case 'range':
         return await this.#get(bucket, key, random)
       case 'delete':
-        return await this.#delete(bucket, key)
+        // Every other one by a command for many.
+        if (this.#markers % 2 === 0) return await this.#delete(bucket, key)
+        return await this.#deleteMany(bucket, [key, KEYS[(KEYS.indexOf(key) + 1) % mix.keys]!])
       case 'conditional':
         return await this.#putConditionally(bucket, key, random, mix)
       case 'multipart':
@@ -351,6 +353,29 @@ export class Clients {
     if (deleted.answer.kind !== 'done')
       this.#parts.complain(`delete of ${bucket}/${key}: ${deleted.answer.kind}`)
     this.#end(entry, { kind: 'delete', marker, outcome: 'done' })
+  }
+
+  /** Some may be named twice. */
+  async #deleteMany(bucket: string, keys: readonly string[]): Promise<void> {
+    const begun = [...new Set(keys)].map((key) => {
+      this.#markers += 1
+      const marker = bucket === VERSIONED ? `marker${this.#markers}` : undefined
+      const action = { kind: 'delete' as const, marker, outcome: undefined }
+      return { key, marker, entry: this.#begin(bucket, key, action) }
+    })
+    const deleted = await this.#ask(({ objects }) =>
+      objects.deleteMany(
+        objects.findBucket(bucket)!,
+        begun.map(({ key }) => ({ key, conditions: {} })),
+        {},
+      ),
+    )
+    if (deleted.kind === 'failed') return
+    for (const [at, { key, marker, entry }] of begun.entries()) {
+      const kind = deleted.answer[at]?.kind
+      if (kind !== 'done') this.#parts.complain(`delete of ${bucket}/${key}: ${kind}`)
+      this.#end(entry, { kind: 'delete', marker, outcome: 'done' })
+    }
   }
 
   async #multipart(bucket: string, key: string, random: Seeded, mix: Mix): Promise<void> {

@@ -1,6 +1,8 @@
 // POST bucket?delete: up to 1,000 keys in one request, each with an outcome of its own (pitfall 101).
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
-import type { Bucket } from '../../objects/object-store.ts'
+
+import { assert } from '../../kit/assert.ts'
+import type { Bucket, DeletionOutcome, KeyDeletion } from '../../objects/object-store.ts'
 import type { Call, Headers, Reply } from '../call.ts'
 import { isChecksumName } from '../headers/checksum-value.ts'
 import { refuseMfa } from '../headers/mfa.ts'
@@ -9,14 +11,11 @@ import { xmlReply } from '../reply.ts'
 import { S3Error } from '../s3-error.ts'
 import { type DeleteOutcomeOfKey, deleteResultDocument } from '../xml/documents/delete-result.ts'
 import { type KeyToDelete, readDeleteRequest } from '../xml/requests/delete-objects.ts'
-import { deleteVersion } from './steps/delete-version.ts'
+import { bypassOf, type DeleteAsked, deletionOf, describe } from './steps/delete-version.ts'
 import { findBucket } from './steps/find-bucket.ts'
 
 const BODY_BYTES_MAX = 2 * 1024 * 1024
 const KEY_BYTES_MAX = 1024
-/** Enough to fill the group commits of all partitions, few enough that some such requests stay far below their queues. */
-const DELETES_AT_ONCE = 256
-
 export async function deleteObjects(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   refuseMfa(call.headers)
@@ -48,34 +47,52 @@ function requireDigest(headers: Headers): void {
 async function deleteAll(
   call: Call,
   bucket: Bucket,
-  keys: KeyToDelete[],
+  items: KeyToDelete[],
 ): Promise<DeleteOutcomeOfKey[]> {
-  const outcomes: DeleteOutcomeOfKey[] = new Array(keys.length)
-  let next = 0
-  const work = async (): Promise<void> => {
-    while (next < keys.length) {
-      call.signal.throwIfAborted()
-      const index = next++
-      outcomes[index] = await deleteKey(call, bucket, keys[index]!)
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(DELETES_AT_ONCE, keys.length) }, work))
-  return outcomes
+  const asked = items.map(ask)
+  const keys = asked.flatMap((one) => (one.kind === 'asked' ? [one.deletion] : []))
+  call.signal.throwIfAborted()
+  const done = (await call.objects.deleteMany(bucket, keys, bypassOf(call))).values()
+  return asked.map((one) => {
+    if (one.kind === 'error') return one
+    const outcome = done.next().value
+    assert(outcome, 'every key has an outcome')
+    return tell(call, one, outcome)
+  })
 }
 
-async function deleteKey(
-  call: Call,
-  bucket: Bucket,
-  item: KeyToDelete,
-): Promise<DeleteOutcomeOfKey> {
+interface Asked extends DeleteAsked {
+  kind: 'asked'
+  deletion: KeyDeletion
+}
+
+type ErrorOfKey = Extract<DeleteOutcomeOfKey, { kind: 'error' }>
+
+function ask(item: KeyToDelete): Asked | ErrorOfKey {
   const { key, versionId } = item
   try {
     if (Buffer.byteLength(key) > KEY_BYTES_MAX) throw new S3Error('KeyTooLongError')
-    const conditions = conditionsOfKey(item)
-    const { marker } = await deleteVersion(call, bucket, { key, versionId, conditions })
-    return { kind: 'deleted', key, versionId, marker }
+    const asked = { key, versionId, conditions: conditionsOfKey(item) }
+    return { kind: 'asked', ...asked, deletion: deletionOf(asked) }
   } catch (error) {
-    if (!(error instanceof S3Error) || error.code === 'NoSuchBucket') throw error
-    return { kind: 'error', key, versionId, code: error.code, message: error.message }
+    return errorOfKey(item, error)
   }
+}
+
+function tell(call: Call, asked: DeleteAsked, outcome: DeletionOutcome): DeleteOutcomeOfKey {
+  try {
+    const { marker } = describe(outcome, asked, call)
+    return { kind: 'deleted', key: asked.key, versionId: asked.versionId, marker }
+  } catch (error) {
+    return errorOfKey(asked, error)
+  }
+}
+
+/** What was refused; whatever else it was is thrown. */
+function errorOfKey(
+  { key, versionId }: Pick<KeyToDelete, 'key' | 'versionId'>,
+  error: unknown,
+): ErrorOfKey {
+  if (!(error instanceof S3Error)) throw error
+  return { kind: 'error', key, versionId, code: error.code, message: error.message }
 }

@@ -1,12 +1,12 @@
 // Preconditions of a write against the current version (s3-wire 64 to 68), decided in log order.
-import type { ConditionName, Refused, WriteConditions } from '../contract.ts'
+import type { ConditionName, KeyRefused, WriteConditions } from '../contract.ts'
 import { type ObjectVersion, stateIdOf } from '../records.ts'
 
 /** Why the conditions forbid a write over `current`; undefined when they allow it. */
 export function checkConditions(
   conditions: WriteConditions,
   current: ObjectVersion | undefined,
-): Refused | undefined {
+): KeyRefused | undefined {
   const { ifMatch, ifNoneMatch, ifMatchModified, ifMatchBytes, ifCurrent } = conditions
   const wantsSome = [ifMatch, ifMatchModified, ifMatchBytes].some((wanted) => wanted !== undefined)
   if (wantsSome && !current) return { kind: 'missing' }
@@ -29,7 +29,7 @@ export function wholeSecond(timeMs: number | undefined): number | undefined {
   return timeMs === undefined ? undefined : Math.floor(timeMs / 1000)
 }
 
-function failed(condition: ConditionName): Refused {
+function failed(condition: ConditionName): KeyRefused {
   return { kind: 'condition-failed', condition }
 }
 

@@ -12,10 +12,11 @@ import { completeUpload } from './complete-upload.ts'
 import { createUpload } from './create-upload.ts'
 import type { Context, Decision, Rule, View } from './decision.ts'
 import { deleteObject } from './delete-object.ts'
+import { deleteObjects } from './delete-objects.ts'
 import { dropBucket } from './drop-bucket.ts'
 import { editVersion } from './edit-version.ts'
 import { forgetGarbage } from './forget-garbage.ts'
-import { rowsOfKey } from './key-state.ts'
+import { rowsOfKey, rowsOfKeys } from './key-state.ts'
 import { moveBlob } from './move-blob.ts'
 import { newBlobsOf, refuseJudged } from './new-blobs.ts'
 import { putObject } from './put-object.ts'
@@ -27,6 +28,7 @@ const rules: { [Kind in Command['kind']]: Rule<Kind> } = {
   'put-object': putObject,
   'append-object': appendObject,
   'delete-object': deleteObject,
+  'delete-objects': deleteObjects,
   'edit-version': editVersion,
   'put-annotation': putAnnotation,
   'delete-annotation': deleteAnnotation,
@@ -49,6 +51,7 @@ export const COMMAND_AGE_MS_MAX = 5 * 60 * 1000
 
 /** Keys of rows at which a command surely looks. */
 export function rowsToRead(command: Command): Uint8Array[] {
+  if (command.kind === 'delete-objects') return rowsOfKeys(command.bucket, command.keys)
   return 'key' in command && command.kind !== 'put-part' ? rowsOfKey(command) : []
 }
 

@@ -13,6 +13,8 @@ export interface Row {
 /** Rows as they are once every command before this one is done. */
 export interface View {
   get(key: Uint8Array): Promise<Uint8Array | undefined>
+  /** What get() gives, where that is known without waiting. Absent where it never is. */
+  getAtHand?(key: Uint8Array): { value: Uint8Array | undefined } | undefined
   /** The first `limit` rows of the range, in order of key. */
   scan(range: RowRange, limit: number): Promise<Row[]>
 }

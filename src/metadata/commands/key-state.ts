@@ -2,8 +2,9 @@
 import { assert } from '../../kit/assert.ts'
 import type { RowBatch } from '../log/contract.ts'
 import { type BucketId, type BucketRef, isDeleteMarker, type ObjectVersion } from '../records.ts'
-import { decodeHeadRow, encodeHeadRow, type Head } from '../rows/head-row.ts'
+import { encodeHeadRow, type Head } from '../rows/head-row.ts'
 import { bucketKey, currentKey, markerKey } from '../rows/keys.ts'
+import { readHeadRow } from '../rows/known-heads.ts'
 import { refusesCommands } from './bucket-gate.ts'
 import type { View } from './decision.ts'
 
@@ -27,17 +28,37 @@ export function rowsOfKey(command: { bucket: BucketRef; key: string }): Uint8Arr
   return [bucketKey(id), currentKey(id, key), markerKey(id, key)]
 }
 
+/** Keys of the rows that are read of several keys of a bucket. */
+export function rowsOfKeys({ id }: BucketRef, keys: readonly { key: string }[]): Uint8Array[] {
+  const rows: Uint8Array[] = [bucketKey(id)]
+  for (const { key } of keys) {
+    const bytes = Buffer.from(key)
+    rows.push(currentKey(id, bytes), markerKey(id, bytes))
+  }
+  return rows
+}
+
 /** Looks at a key; 'bucket-gone' when the bucket takes no commands, or the command knows an old state of it. */
 export async function readKey(
   command: { bucket: BucketRef; key: string },
   view: View,
 ): Promise<KeyState | 'bucket-gone'> {
   const { bucket } = command
-  const place = { bucketId: bucket.id, key: Buffer.from(command.key) }
-  const [gone, head] = await Promise.all([refusesCommands(view, bucket), readHead(view, place)])
-  if (gone || knowsNoVersions(bucket, head)) return 'bucket-gone'
+  if (await refusesCommands(view, bucket)) return 'bucket-gone'
+  return await readKeyIn(bucket, command.key, view)
+}
+
+/** Looks at a key of a bucket that takes commands; 'bucket-gone' when the command knows an old state of it. */
+export async function readKeyIn(
+  bucket: BucketRef,
+  key: string,
+  view: View,
+): Promise<KeyState | 'bucket-gone'> {
+  const place = { bucketId: bucket.id, key: Buffer.from(key) }
+  const head = await readHead(view, place)
+  if (knowsNoVersions(bucket, head)) return 'bucket-gone'
   const current = head && !isDeleteMarker(head.version) ? head.version : undefined
-  return { ...place, head, current }
+  return { bucketId: place.bucketId, key: place.key, head, current }
 }
 
 /** Changes that make `head` the latest version of a key where `before` was; undefined for none. */
@@ -62,13 +83,17 @@ export function nullVersionIdOf({ version, nullVersionId }: Head): string | unde
 }
 
 async function readHead(view: View, { bucketId, key }: Place): Promise<Head | undefined> {
-  const [current, marker] = await Promise.all([
-    view.get(currentKey(bucketId, key)),
-    view.get(markerKey(bucketId, key)),
-  ])
+  const rowKeys = [currentKey(bucketId, key), markerKey(bucketId, key)] as const
+  const current = view.getAtHand?.(rowKeys[0])
+  const marker = view.getAtHand?.(rowKeys[1])
+  if (current && marker) return headIn(current.value, marker.value)
+  return headIn(...(await Promise.all([view.get(rowKeys[0]), view.get(rowKeys[1])])))
+}
+
+function headIn(current: Uint8Array | undefined, marker: Uint8Array | undefined): Head | undefined {
   assert(!current || !marker, 'the latest version of a key is an object or a marker')
   const row = current ?? marker
-  return row && decodeHeadRow(row)
+  return row && readHeadRow(row)
 }
 
 /**

@@ -20,9 +20,11 @@ export function timeMs(time: bigint): number {
 
 /**
  * Id of the version that a command commits at `time`: later ones sort first. The random half comes from the
- * command, so that deciding the same command at the same time gives the same rows.
+ * command, so that deciding the same command at the same time gives the same rows. `at`: which of several that it makes,
+ * of which later ones sort first as well.
  */
-export function versionIdAt(time: bigint, commandId: Uid): string {
+export function versionIdAt(time: bigint, commandId: Uid, at = 0): string {
   const random = uidBytes(commandId).subarray(UID_BYTES - 8)
+  if (at > 0) random.writeBigUInt64BE((random.readBigUInt64BE() - BigInt(at)) & ALL_ONES)
   return versionIdOf(Buffer.concat([packTime(ALL_ONES - time), random]))
 }

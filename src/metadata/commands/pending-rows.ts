@@ -54,6 +54,10 @@ export class PendingRows implements View {
     return pending ? pending.value : await this.#rows.get(key)
   }
 
+  getAtHand(key: Uint8Array): { value: Uint8Array | undefined } | undefined {
+    return this.#changes.get(nameKey(key)) ?? this.#rows.getAtHand?.(key)
+  }
+
   async scan(range: RowRange, limit: number): Promise<Row[]> {
     assert(limit > 0, 'a scan asks for something')
     // Taken before the first read: a batch that settles meanwhile is then seen here, there or in both.

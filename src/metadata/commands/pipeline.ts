@@ -44,7 +44,11 @@ const COMMANDS_PER_SWEEP = 256
 
 // Answered when they are durable: who reads what they changed waits until it can be read. Others change rows that are read
 // without a look at what is under way.
-const ANSWERED_EARLY: ReadonlySet<Command['kind']> = new Set(['put-object', 'delete-object'])
+const ANSWERED_EARLY: ReadonlySet<Command['kind']> = new Set<Command['kind']>([
+  'put-object',
+  'delete-object',
+  'delete-objects',
+])
 
 /** A pipeline over the log as it stands. */
 export async function openPipeline(
@@ -103,7 +107,8 @@ export class CommandPipeline {
 
   /** Decides, appends, and answers once that is durable. */
   async commit<C extends Command>(command: C, sending: Sending = {}): Promise<AnswerTo<C>> {
-    await this.#places.acquire()
+    const places = Math.min(weightOf(command), this.#options.pendingMax)
+    await this.#places.acquire(places)
     let readable: Fate = Promise.resolve(undefined)
     try {
       let { isFirst } = sending
@@ -124,7 +129,7 @@ export class CommandPipeline {
       }
     } finally {
       // What is answered early keeps its place: what waits to be readable is bounded as well.
-      void readable.then(() => this.#places.release())
+      void readable.then(() => this.#places.release(places))
     }
   }
 
@@ -312,6 +317,11 @@ export class CommandPipeline {
     this.#sweep = next
     return batch
   }
+}
+
+/** Of how many commands it is the work. */
+function weightOf(command: Command): number {
+  return command.kind === 'delete-objects' ? command.keys.length : 1
 }
 
 function asError(error: unknown): Error {

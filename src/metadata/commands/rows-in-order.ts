@@ -23,6 +23,10 @@ export function rowsInOrder(view: View, rowsMax: number): RowReader {
       spend(1)
       return await view.get(key)
     },
+    getAtHand: (key) => {
+      spend(1)
+      return view.getAtHand?.(key)
+    },
     scan: (range) => new ViewCursor(view, range, spend),
   }
 }

@@ -5,9 +5,11 @@ import type { BucketRef, DeleteMarker, ObjectVersion, VersionName } from '../rec
 import { timeMs, versionIdAt } from './log-time.ts'
 
 /** The command that makes a version: where versions are kept, clients see the id. */
-interface Maker {
+export interface Maker {
   commandId: Uid
   bucket: BucketRef
+  /** Which of several versions it is that the command makes; the only one where it does not say. */
+  at?: number
 }
 
 /** `version` as the command commits it at `time`. */
@@ -20,7 +22,7 @@ export function markerAt(maker: Maker, time: bigint): DeleteMarker {
   return { ...nameAt(maker, time), deleteMarker: true, modifiedMs: timeMs(time) }
 }
 
-function nameAt({ commandId, bucket }: Maker, time: bigint): VersionName {
-  const versionId = versionIdAt(time, commandId)
+function nameAt({ commandId, bucket, at }: Maker, time: bigint): VersionName {
+  const versionId = versionIdAt(time, commandId, at)
   return bucket.versioning === 'enabled' ? { versionId, versioned: true } : { versionId }
 }

@@ -1,8 +1,8 @@
 // What a command answered when it was done, so that the same command sent again is not done again.
 // Only what the command does not carry itself: when it was committed, and what it found.
 import { asBuffer } from '../../kit/bytes.ts'
-import type { Command } from '../contract.ts'
-import type { ObjectVersion, VersionName } from '../records.ts'
+import type { Command, ConditionName, DeletionOutcome, KeyRefused } from '../contract.ts'
+import type { ObjectVersion } from '../records.ts'
 import { type PackedVersion, packVersion, unpackVersion } from './object-row.ts'
 import { packRow, unpackRow } from './row-bytes.ts'
 
@@ -14,28 +14,54 @@ export interface DoneCommand {
   /** Of the log's clock: gives time of modification and version id. */
   time: bigint
   /** delete-object: what was removed. */
-  removed?: VersionName & { deleteMarker: boolean }
+  removed?: Removed
   /** delete-object: a delete marker was made. */
   made?: true
+  /** delete-objects: what became of its keys. */
+  deletions?: DoneDeletion[]
   /** What append-object and edit-version made of the version that they found. */
   version?: ObjectVersion
+}
+
+/** What became of a key. `made`: a delete marker, which the command and the time tell. */
+export type DoneDeletion = { kind: 'done'; removed?: Removed } | { kind: 'made' } | KeyRefused
+
+type Removed = Required<Extract<DeletionOutcome, { kind: 'done' }>>['removed']
+
+interface PackedRemoved {
+  i: string
+  v?: true
+  d?: true
+}
+
+/** Empty: there was nothing to delete. */
+interface PackedDeletion {
+  r?: PackedRemoved
+  m?: true
+  /** Why it was refused. */
+  f?: Exclude<KeyRefused['kind'], 'condition-failed'>
+  /** A condition that failed. */
+  n?: ConditionName
 }
 
 interface PackedAnswer {
   c: Command['kind']
   h: Uint8Array
-  r?: { i: string; v?: true; d?: true }
+  r?: PackedRemoved
   m?: true
+  l?: PackedDeletion[]
   v?: PackedVersion
 }
 
 /** The bytes of the row. */
-export function encodeAnswerRow({ kind, time, removed, made, version }: DoneCommand): Buffer {
+export function encodeAnswerRow(done: DoneCommand): Buffer {
+  const { kind, time, removed, made, deletions, version } = done
   const packed: PackedAnswer = {
     c: kind,
     h: packTime(time),
     ...(removed ? { r: packRemoved(removed) } : {}),
     ...(made ? { m: made } : {}),
+    ...(deletions ? { l: deletions.map(packDeletion) } : {}),
     ...(version ? { v: packVersion(version) } : {}),
   }
   return packRow(FORMAT, packed)
@@ -49,16 +75,37 @@ export function decodeAnswerRow(bytes: Uint8Array): DoneCommand {
     time: unpackTime(packed.h),
     ...(packed.r ? { removed: unpackRemoved(packed.r) } : {}),
     ...(packed.m ? { made: packed.m } : {}),
+    ...(packed.l ? { deletions: packed.l.map(unpackDeletion) } : {}),
     ...(packed.v ? { version: unpackVersion(packed.v) } : {}),
   }
 }
 
-function packRemoved(removed: Required<DoneCommand>['removed']): Required<PackedAnswer>['r'] {
+function packDeletion(done: DoneDeletion): PackedDeletion {
+  switch (done.kind) {
+    case 'done':
+      return done.removed ? { r: packRemoved(done.removed) } : {}
+    case 'made':
+      return { m: true }
+    case 'condition-failed':
+      return { n: done.condition }
+    default:
+      return { f: done.kind }
+  }
+}
+
+function unpackDeletion({ r, m, f, n }: PackedDeletion): DoneDeletion {
+  if (m) return { kind: 'made' }
+  if (f) return { kind: f }
+  if (n) return { kind: 'condition-failed', condition: n }
+  return r ? { kind: 'done', removed: unpackRemoved(r) } : { kind: 'done' }
+}
+
+function packRemoved(removed: Removed): PackedRemoved {
   const { versionId, versioned, deleteMarker } = removed
   return { i: versionId, ...(versioned ? { v: true } : {}), ...(deleteMarker ? { d: true } : {}) }
 }
 
-function unpackRemoved({ i, v, d }: Required<PackedAnswer>['r']): Required<DoneCommand>['removed'] {
+function unpackRemoved({ i, v, d }: PackedRemoved): Removed {
   return { versionId: i, ...(v ? { versioned: true } : {}), deleteMarker: d ?? false }
 }
 

@@ -4,6 +4,9 @@ import type {
   Command,
   CompleteRefused,
   ConditionName,
+  DeletionOutcome,
+  KeyDeletion,
+  KeyRefused,
   ListedPart,
   NewAnnotation,
   NewVersion,
@@ -43,6 +46,7 @@ import {
   orUndefined,
   record,
   type Shape,
+  some,
   text,
   uid,
   variants,
@@ -102,6 +106,13 @@ const COMMANDS: { [Kind in CommandKind]: Shape<CommandOf<Kind>> } = {
     kind: just('delete-object'),
     versionId: optional(text),
     conditions,
+    bypass: optional(yes),
+  }),
+  'delete-objects': record<CommandOf<'delete-objects'>>({
+    kind: just('delete-objects'),
+    commandId: uid,
+    bucket: bucketRef,
+    keys: some(record<KeyDeletion>({ key: text, versionId: optional(text), conditions })),
     bypass: optional(yes),
   }),
   'edit-version': record<CommandOf<'edit-version'>>({
@@ -223,14 +234,26 @@ type OfKind<Value extends { kind: string }> = {
   [Kind in Value['kind']]: Shape<Extract<Value, { kind: Kind }>>
 }
 
-const refused: OfKind<Refused> = {
+const refusedForKey: OfKind<KeyRefused> = {
   'condition-failed': record<Extract<Refused, { kind: 'condition-failed' }>>({
     kind: just('condition-failed'),
     condition: choice(CONDITIONS),
   }),
   missing: only('missing'),
   locked: only('locked'),
-  'bucket-gone': gone,
+}
+
+const refused: OfKind<Refused> = { ...refusedForKey, 'bucket-gone': gone }
+
+const deletion: OfKind<DeletionOutcome> = {
+  ...refusedForKey,
+  done: record<Extract<DeletionOutcome, { kind: 'done' }>>({
+    kind: just('done'),
+    removed: optional(
+      record<VersionName & { deleteMarker: boolean }>({ ...versionName, deleteMarker: flag }),
+    ),
+    made: optional(deleteMarker),
+  }),
 }
 
 const notEditable: OfKind<NotEditable> = {
@@ -275,15 +298,13 @@ const ANSWERS: { [Kind in CommandKind]: OfKind<Answers[Kind]> } = {
     done: record<Done<'append-object'>>({ kind: just('done'), version: objectVersion }),
     changed: only('changed'),
   },
-  'delete-object': {
-    ...refused,
-    done: record<Done<'delete-object'>>({
+  'delete-object': { ...deletion, 'bucket-gone': gone },
+  'delete-objects': {
+    done: record<Done<'delete-objects'>>({
       kind: just('done'),
-      removed: optional(
-        record<VersionName & { deleteMarker: boolean }>({ ...versionName, deleteMarker: flag }),
-      ),
-      made: optional(deleteMarker),
+      outcomes: some(variants<DeletionOutcome, 'kind'>('kind', deletion)),
     }),
+    'bucket-gone': gone,
   },
   'edit-version': {
     ...refused,

@@ -6,6 +6,7 @@ import type {
   Answers,
   AnswerTo,
   Command,
+  DeletionOutcome,
   MetaPartitionId,
   Queries,
   ReachablePartition,
@@ -314,9 +315,15 @@ function leftTrace(kind: Command['kind'], answer: Answers[Command['kind']]): boo
   if (answer.kind !== 'done') return false
   // Its answer is the same whether there was something to delete or not.
   if (kind === 'delete-annotation') return false
-  if (kind !== 'delete-object') return true
-  const { removed, made } = answer as Extract<Answers['delete-object'], { kind: 'done' }>
-  return removed !== undefined || made !== undefined
+  if (kind === 'delete-object') return isChange(answer as DeletionOutcome)
+  if (kind !== 'delete-objects') return true
+  // All of them are told where one of them changed something.
+  return (answer as Extract<Answers['delete-objects'], { kind: 'done' }>).outcomes.some(isChange)
+}
+
+function isChange(outcome: DeletionOutcome): boolean {
+  if (outcome.kind !== 'done') return false
+  return outcome.removed !== undefined || outcome.made !== undefined
 }
 
 const MOVED: Trouble = {

@@ -111,6 +111,16 @@ export function list<Value>(shape: Shape<Value>): Shape<Value[]> {
   }
 }
 
+/** A list that is not empty. */
+export function some<Value>(shape: Shape<Value>): Shape<Value[]> {
+  const all = list(shape)
+  return (found, unknownFields) => {
+    const values = all(found, unknownFields)
+    if (values.length === 0) throw new BadMessage('a list is empty')
+    return values
+  }
+}
+
 /** Texts by names of all kinds. */
 export const texts: Shape<Record<string, string>> = (found, unknownFields) => {
   // fromEntries() also keeps a name like __proto__.

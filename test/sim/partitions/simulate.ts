@@ -133,6 +133,7 @@ class PartitionWorld {
   #log = new SlowLog(this)
   #uids = 0
   #labels = 0
+  #deletions = 0
   #isQuiet = false
 
   constructor(seed: number, bug: PartitionBug | undefined) {
@@ -237,7 +238,7 @@ class PartitionWorld {
       const key = KEYS[this.some(KEYS.length)]!
       const kind = this.some(5)
       if (kind < 2) seen = (await this.#read(gateway, key)) ?? seen
-      else if (kind < 3) await this.#delete(gateway, key)
+      else if (kind < 3) await this.#deleteOneOrTwo(gateway, key)
       else await this.#put(gateway, key, seen)
     }
   }
@@ -299,6 +300,29 @@ class PartitionWorld {
           begun,
           outcome !== undefined,
         )
+      },
+    )
+  }
+
+  /** Every other one by a command for many. */
+  async #deleteOneOrTwo(gateway: ReachablePartition, key: string): Promise<void> {
+    this.#deletions += 1
+    if (this.#deletions % 2 === 0) return await this.#delete(gateway, key)
+    const both = [key, KEYS[(KEYS.indexOf(key) + 1) % KEYS.length]!]
+    const keys = both.map((one) => ({ key: one, conditions: {} }))
+    await this.#write(
+      key,
+      (commandId) => gateway.commit({ kind: 'delete-objects', commandId, bucket, keys }),
+      (outcome, begun) => {
+        const done = outcome === undefined ? undefined : 'done'
+        for (const one of both) {
+          this.#remember(
+            one,
+            { kind: 'delete', marker: undefined, outcome: done },
+            begun,
+            outcome !== undefined,
+          )
+        }
       },
     )
   }

@@ -1,6 +1,7 @@
 // What tests of partitions share: a clock that stands still, uids in order, and short ways to make commands.
 import type { Uid } from '../../../src/kit/uid.ts'
 import type {
+  KeyDeletion,
   ListedPart,
   MetadataPartition,
   NewVersion,
@@ -138,6 +139,21 @@ export class Store {
       key,
       conditions,
       commandId,
+    })
+  }
+
+  /** Many keys in one command; a text is the current version of that key. */
+  deleteMany(
+    keys: readonly (string | KeyDeletion)[],
+    more: { bypass?: true; commandId?: Uid } = {},
+  ) {
+    const { commandId = this.uid(), bypass } = more
+    return this.#partition.commit({
+      kind: 'delete-objects',
+      bucket: this.bucket,
+      keys: keys.map((key) => (typeof key === 'string' ? { key, conditions: {} } : key)),
+      commandId,
+      ...(bypass ? { bypass } : {}),
     })
   }
 

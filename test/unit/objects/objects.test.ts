@@ -596,3 +596,22 @@ t.test('a read that fails while others go on leaves their memory to nobody else'
   t.equal(underWay, 0, 'every read has ended')
   t.equal(parts.mendingCodec.freeStripes, free)
 })
+
+t.test('many keys are deleted, and each has the outcome of its own', async (t) => {
+  const store = await openMemoryStore()
+  const { objects, bucket } = store
+  const names = Array.from({ length: 400 }, (_, at) => `many/${at}`)
+  const there = names.filter((_, at) => at % 3 !== 0)
+  await Promise.all(there.map((name) => put(store, name, Buffer.alloc(0))))
+  await put(store, 'another', Buffer.alloc(0))
+  const asked = [...names, 'many/1'].map((key) => ({ key, conditions: {} }))
+  const outcomes = await objects.deleteMany(bucket, asked, {})
+  t.strictSame(
+    outcomes.map((outcome) => outcome.kind === 'done' && outcome.removed !== undefined),
+    [...names.map((_, at) => at % 3 !== 0), false],
+    'what is named again was deleted before',
+  )
+  t.match(await objects.find(bucket, 'another'), { kind: 'found' })
+  for (const name of there) t.match(await objects.find(bucket, name), { kind: 'missing' })
+  t.strictSame(await objects.deleteMany(bucket, [], {}), [])
+})

@@ -2,6 +2,7 @@
 import {
   type Bucket,
   type DeleteOutcome,
+  type KeyDeletion,
   shownVersionId,
   type WriteConditions,
 } from '../../../objects/object-store.ts'
@@ -32,17 +33,33 @@ export async function deleteVersion(
   bucket: Bucket,
   { key, versionId, conditions }: DeleteAsked,
 ): Promise<Deleted> {
+  const { key: _, ...asked } = deletionOf({ key, versionId, conditions })
+  const outcome = await call.objects.delete(bucket, key, { ...asked, ...bypassOf(call) })
+  return describe(outcome, { key, versionId, conditions }, call)
+}
+
+/** What the store is asked to delete. Throws what is wrong with the id of a version. */
+export function deletionOf({ key, versionId, conditions }: DeleteAsked): KeyDeletion {
   const asked = parseVersionId(versionId)
-  const untouched = { marker: undefined, versionId }
-  const outcome = await call.objects.delete(bucket, key, {
-    ...(asked.kind === 'current' ? {} : { versionId: asked.versionId }),
-    conditions,
-    ...(bypassesGovernance(call) ? { bypass: true } : {}),
-  })
+  if (asked.kind === 'current') return { key, conditions }
+  return { key, versionId: asked.versionId, conditions }
+}
+
+/** Whether the client passes over GOVERNANCE. */
+export function bypassOf(call: Call): { bypass?: true } {
+  return bypassesGovernance(call) ? { bypass: true } : {}
+}
+
+/** What clients are told of an outcome; throws what S3 refuses. */
+export function describe(
+  outcome: DeleteOutcome,
+  { key, versionId, conditions }: DeleteAsked,
+  call: Pick<Call, 'bucket' | 'strict'>,
+): Deleted {
   if (outcome.kind === 'done') return describeDeleted(outcome, versionId)
   if (outcome.kind !== 'missing') throw refusal(outcome, { bucket: call.bucket, key })
   if (call.strict) throw strictRefusal(key, conditions)
-  return untouched
+  return { marker: undefined, versionId }
 }
 
 function describeDeleted(

@@ -1,5 +1,6 @@
 // An ObjectStore of maps: what operations are tested against. Slow, simple, and never unavailable.
 import { digestOf } from '../../../../src/digest/digest.ts'
+import { assert } from '../../../../src/kit/assert.ts'
 import type { Uid } from '../../../../src/kit/uid.ts'
 import type {
   Body,
@@ -131,6 +132,12 @@ export function memoryStore(region = 'us-east-1'): MemoryStore {
       return versions.put(bucket, key, conditions, grown)
     },
     delete: async (bucket, key, options) => versions.delete(bucket, key, options),
+    deleteMany: async (bucket, keys, options) =>
+      keys.map(({ key, ...asked }) => {
+        const outcome = versions.delete(bucket, key, { ...asked, ...options })
+        assert(outcome.kind !== 'bucket-gone', 'a bucket is not deleted meanwhile')
+        return outcome
+      }),
     edit: async (bucket, key, versionId, edit) => versions.edit(bucket, key, versionId, edit),
     async list(request) {
       const prefix = `${request.bucket.name}/`

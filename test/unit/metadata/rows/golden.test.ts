@@ -14,7 +14,11 @@ import {
   decodeAnnotationRow,
   encodeAnnotationRow,
 } from '../../../../src/metadata/rows/annotation-row.ts'
-import { decodeAnswerRow, encodeAnswerRow } from '../../../../src/metadata/rows/answer-row.ts'
+import {
+  type DoneDeletion,
+  decodeAnswerRow,
+  encodeAnswerRow,
+} from '../../../../src/metadata/rows/answer-row.ts'
 import { decodeBucketRow, encodeBucketRow } from '../../../../src/metadata/rows/bucket-row.ts'
 import { decodeClockRow, encodeClockRow } from '../../../../src/metadata/rows/clock-row.ts'
 import {
@@ -134,6 +138,11 @@ const completed = { version: plain, listing: Buffer.alloc(32, 7), completedMs: 1
 const repair = { bucketId: 7, key: objectKey.toString(), blob, uploadId: uid }
 const done = { kind: 'put-object', time } as const
 const removed = { versionId: version.versionId, versioned: true, deleteMarker: true } as const
+const deletions: DoneDeletion[] = [
+  ...[{ kind: 'done' as const, removed }, { kind: 'done' as const }, { kind: 'made' as const }],
+  ...[{ kind: 'missing' as const }, { kind: 'locked' as const }],
+  { kind: 'condition-failed', condition: 'If-Match' },
+]
 const locks = {
   tags: [
     { key: 'colour', value: 'blue' },
@@ -301,6 +310,12 @@ const rows: Record<string, [Uint8Array, Uint8Array, (bytes: Uint8Array) => unkno
     encodeAnswerRow({ kind: 'delete-object', time, made: true }),
     decodeAnswerRow,
     { kind: 'delete-object', time, made: true },
+  ],
+  'answer, many deletions': [
+    answerKey(uid),
+    encodeAnswerRow({ kind: 'delete-objects', time, deletions }),
+    decodeAnswerRow,
+    { kind: 'delete-objects', time, deletions },
   ],
   annotation: [
     annotationRowKey,

@@ -159,6 +159,14 @@ t.test('delete markers', async () => {
     const removed = { versionId: version.versionId, deleteMarker: true }
     const done = { kind: 'delete-object' as const, time: 5n, removed }
     deepStrictEqual(decodeAnswerRow(encodeAnswerRow(done)), done)
+    const deletions = [
+      { kind: 'done' as const, removed },
+      ...[{ kind: 'done' as const }, { kind: 'made' as const }, { kind: 'missing' as const }],
+      ...[{ kind: 'locked' as const }],
+      { kind: 'condition-failed' as const, condition: 'If-Match' as const },
+    ]
+    const many = { kind: 'delete-objects' as const, time: 6n, deletions }
+    deepStrictEqual(decodeAnswerRow(encodeAnswerRow(many)), many)
   })
   fc.assert(check, settings)
 })

@@ -51,6 +51,26 @@ t.test('requests and replies come back as they were', async (t) => {
   }
 })
 
+t.test('a deletion of many keys, and what became of them', async (t) => {
+  const keys = [
+    { key: 'a', conditions: {} },
+    { key: 'b', versionId: 'null', conditions: { ifMatch: ['e'] } },
+  ]
+  const many: Command = { kind: 'delete-objects', commandId, bucket, keys, bypass: true }
+  t.strictSame(decodeCommit(encodeCommit(5, many)).command, many)
+  t.throws(() => decodeCommit(encodeCommit(5, { ...many, keys: [] })), BadMessage, 'of no keys')
+  const versionId = '0'.repeat(26)
+  const outcomes = [
+    { kind: 'done' as const, removed: { versionId, deleteMarker: false } },
+    { kind: 'condition-failed' as const, condition: 'If-Match' as const },
+    { kind: 'done' as const, made: { versionId, deleteMarker: true as const, modifiedMs: 5 } },
+  ]
+  const cbor = new Encoder({ useRecords: false, tagUint8Array: false })
+  const answer = { kind: 'done' as const, outcomes }
+  t.strictSame(readAnswer('delete-objects', cbor.encode(answer)), answer)
+  t.throws(() => readAnswer('delete-objects', cbor.encode({ kind: 'done', outcomes: [] })))
+})
+
 t.test('user metadata may have any name', async (t) => {
   const userMetadata = Object.fromEntries([
     ...[['__proto__', 'a'] as const, ['constructor', 'b'] as const],

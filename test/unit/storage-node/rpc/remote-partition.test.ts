@@ -184,9 +184,9 @@ t.test('a refusal counts once nothing of the command is under way any more', asy
   }
 })
 
-t.test(
-  'a deletion of what was not there counts once nothing of it is under way any more',
-  async (t) => {
+for (const how of ['alone', 'with others'] as const) {
+  const title = `a deletion of what was not there, ${how}, counts once nothing of it is under way`
+  t.test(title, async (t) => {
     const { nodes, store, local } = await openCluster(t, { attemptMs: 150 })
     nodes.add('n1', () => local)
     nodes.add('n2', () => local)
@@ -203,9 +203,9 @@ t.test(
       return await never()
     }
     let isAnswered = false
-    const deletion = store.delete('k').then((answer) => {
+    const deleted = how === 'alone' ? store.delete('k') : store.deleteMany(['other', 'k'])
+    const deletion = deleted.then(() => {
       isAnswered = true
-      return answer
     })
     await until(() => nodes.sent.length === 2)
     await PATIENT_WORLD.clock.sleep(20)
@@ -217,8 +217,8 @@ t.test(
     await deletion
     await first
     t.notOk(wasAnswered, 'not while the first attempt may still delete something')
-  },
-)
+  })
+}
 
 t.test('that too much waits is told only where surely nothing was done', async (t) => {
   const { nodes, store, local } = await openCluster(t, { commitMs: 300, attemptMs: 300 })

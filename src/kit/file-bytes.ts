@@ -18,17 +18,27 @@ export class FileBytes {
     this.#handle = handle
   }
 
-  /** Reads into `buffers` one after the other; returns the bytes read, short only at the end. */
-  async read(buffers: readonly Uint8Array[], position: number): Promise<number> {
-    let total = 0
-    let rest = withBytes(buffers)
-    while (rest.length > 0) {
-      const count = await this.#perform((file, done) => readv(file, rest, position + total, done))
-      if (count === 0) break
-      total += count
-      rest = dropBytes(rest, count)
-    }
-    return total
+  /** Reads into `buffers` one after the other; returns the bytes read, short only at the end. One promise, however many reads. */
+  read(buffers: readonly Uint8Array[], position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      let total = 0
+      let rest = withBytes(buffers)
+      const go = (): void =>
+        this.#begin((file, done) => readv(file, rest, position + total, done), took)
+      const took: Done = (error, count = 0) => {
+        if (error) return reject(error)
+        total += count
+        rest = dropBytes(rest, count)
+        if (count === 0 || rest.length === 0) return resolve(total)
+        try {
+          go()
+        } catch (failure) {
+          reject(failure)
+        }
+      }
+      if (rest.length === 0) resolve(0)
+      else go()
+    })
   }
 
   /** Writes all of `buffers`. */
@@ -66,15 +76,21 @@ export class FileBytes {
 
   #perform(begin: (file: number, done: Done) => void): Promise<number> {
     return new Promise((resolve, reject) => {
-      if (this.#closing !== undefined) throw closedError()
-      begin(this.#handle.fd, (error, bytes) => {
-        this.#underWay -= 1
-        if (this.#underWay === 0) this.#whenIdle?.()
+      this.#begin(begin, (error, bytes) => {
         if (error) reject(error)
         else resolve(bytes ?? 0)
       })
-      this.#underWay += 1
     })
+  }
+
+  #begin(begin: (file: number, done: Done) => void, done: Done): void {
+    if (this.#closing !== undefined) throw closedError()
+    begin(this.#handle.fd, (error, bytes) => {
+      this.#underWay -= 1
+      if (this.#underWay === 0) this.#whenIdle?.()
+      done(error, bytes)
+    })
+    this.#underWay += 1
   }
 }
 

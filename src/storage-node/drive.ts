@@ -124,14 +124,16 @@ export class Drive {
    * while the operation waits or hangs (it may then still be under way), or when it is full. Other errors pass through.
    */
   run<T>(operation: () => Promise<T>): Promise<T> {
-    return this.#permits.tryAcquire() ? this.#perform(operation) : this.#runLater(operation)
+    return this.#permits.tryAcquire()
+      ? this.#perform(operation, undefined)
+      : this.#runLater(operation, undefined)
   }
 
-  async #runLater<T>(operation: () => Promise<T>): Promise<T> {
+  async #runLater<T>(operation: () => Promise<T>, instead: OfMedium<T>): Promise<T> {
     this.#throwIfStopped()
     // Whoever waits when the drive stops is refused by #stop().
     await this.#permits.acquire()
-    return await this.#perform(operation)
+    return await this.#perform(operation, instead)
   }
 
   /**
@@ -139,11 +141,16 @@ export class Drive {
    * 'medium-error' and the drive goes on: disks have bad sectors. Whoever cares for drives counts such errors.
    */
   attempt<T>(operation: () => Promise<T>): Promise<T | 'medium-error'> {
-    return this.run(() => operation().catch(mediumErrorOrThrow))
+    return this.#permits.tryAcquire()
+      ? this.#perform<T | 'medium-error'>(operation, 'medium-error')
+      : this.#runLater<T | 'medium-error'>(operation, 'medium-error')
   }
 
-  /** With a permit, which it gives back. One promise for all of it: every request passes here many times. */
-  #perform<T>(operation: () => Promise<T>): Promise<T> {
+  /**
+   * With a permit, which it gives back. One promise for all of it: every request passes here many times. `instead`: what it
+   * gives where the medium fails.
+   */
+  #perform<T>(operation: () => Promise<T>, instead: OfMedium<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const end = (): void => {
         this.#permits.release()
@@ -151,7 +158,8 @@ export class Drive {
       }
       const fail = (error: unknown): void => {
         end()
-        reject(this.#judge(error))
+        if (instead !== undefined && isMediumError(error)) resolve(instead)
+        else reject(this.#judge(error))
       }
       try {
         this.#throwIfStopped()
@@ -404,9 +412,10 @@ export class Drive {
   }
 }
 
-function mediumErrorOrThrow(error: unknown): 'medium-error' {
-  if ((error as { code?: string } | undefined)?.code === MEDIUM_ERROR) return 'medium-error'
-  throw error
+type OfMedium<T> = ('medium-error' & T) | undefined
+
+function isMediumError(error: unknown): boolean {
+  return (error as { code?: string } | undefined)?.code === MEDIUM_ERROR
 }
 
 /** Whether `error` means that the drive has no room. */

@@ -51,20 +51,20 @@ export class DriveHealth {
     }
   }
 
-  /** Observes an operation from its beginning to its end. */
-  async observe<T>(kind: OperationKind, operation: () => Promise<T>): Promise<T> {
+  /** Observes an operation from its beginning to its end. Every read passes here: no more than one promise for it. */
+  observe<T>(kind: OperationKind, operation: () => Promise<T>): Promise<T> {
     const entry: OperationUnderWay = { kind, begunMs: this.#now() }
     this.#underWay.add(entry)
-    try {
-      const result = await operation()
-      this.#kinds[kind].ended(entry.begunMs)
-      return result
-    } catch (error) {
+    const fail = (error: unknown): never => {
+      this.#underWay.delete(entry)
       if (isMediumError(error)) this.#noteError()
       throw error
-    } finally {
-      this.#underWay.delete(entry)
     }
+    return begin(operation).then((result) => {
+      this.#underWay.delete(entry)
+      this.#kinds[kind].ended(entry.begunMs)
+      return result
+    }, fail)
   }
 
   /** The operation that has been under way for longest. */
@@ -97,6 +97,14 @@ export class DriveHealth {
   #noteError(): void {
     this.#errorsMs.push(this.#now())
     if (this.#errorsMs.length > KEPT_ERRORS) this.#errorsMs.shift()
+  }
+}
+
+function begin<T>(operation: () => Promise<T>): Promise<T> {
+  try {
+    return operation()
+  } catch (error) {
+    return Promise.reject(error)
   }
 }
 

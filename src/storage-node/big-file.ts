@@ -116,12 +116,22 @@ export class BigFiles {
 
   /** Opens a shard for reading. */
   async open(id: ShardId): Promise<BigOpened> {
-    const { drive, cells, secret } = this.#parts
     const held = await this.#open.hold(nameOf(id))
     if (held.kind !== 'found') return held
-    const { file, header } = held
+    return { kind: 'found', header: held.header, reader: this.#readerOf(id, held) }
+  }
+
+  /** As open(), of a shard that is open and was looked at a moment ago. */
+  openAtHand(id: ShardId): ShardReader | undefined {
+    const held = this.#open.holdAtHand(nameOf(id))
+    return held === undefined ? undefined : this.#readerOf(id, held)
+  }
+
+  #readerOf(id: ShardId, held: HeldShard): ShardReader {
+    const { drive, cells, secret } = this.#parts
+    const { file } = held
     const read: ReadAt = (target, position) => drive.attempt(() => file.read([target], position))
-    return { kind: 'found', header, reader: bigReader(held, { id, cells, read, secret }) }
+    return bigReader(held, { id, cells, read, secret })
   }
 
   /** Removes a shard; false when there was none. */
@@ -358,10 +368,10 @@ function bigReader(
       const found = await readFrame(from, { secret, place: OWN_FILE })
       return found === 'gone' ? { kind: 'missing' } : found
     },
-    close: async () => {
-      if (closed) return
+    close: () => {
+      if (closed) return undefined
       closed = true
-      await held.close()
+      return held.close()
     },
   }
 }

@@ -74,7 +74,8 @@ export interface ShardReader {
    * are whole: readCell() then tells which is not, and why. Readers that gain nothing by it do without.
    */
   readRun?(first: number, count: number): Promise<readonly Uint8Array[] | undefined>
-  close(): Promise<void>
+  /** A promise only where something is to be waited for. */
+  close(): Promise<void> | undefined
 }
 
 /** What opening a shard gave. */
@@ -100,6 +101,11 @@ export interface ShardsOnDrives {
   /** Whether a drive seems to have room for a shard: a look, no promise. True of a drive that is not known. */
   hasRoom(driveId: DriveId, shardBytes: number, use: 'data' | 'move'): boolean
   openShard(driveId: DriveId, id: ShardId): Promise<ShardOpened>
+  /**
+   * As openShard(), of a shard that needs nothing of the drive for it because others opened it a moment ago; undefined when
+   * that is not so. Absent where shards lie with others.
+   */
+  openAtHand?(driveId: DriveId, id: ShardId): ShardReader | undefined
   /** Forgets a shard; a missing one is no error. Its space is free soon after. */
   deleteShard(driveId: DriveId, id: ShardId): Promise<void>
 }

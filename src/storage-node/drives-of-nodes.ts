@@ -6,6 +6,7 @@ import type {
   ShardDescription,
   ShardId,
   ShardOpened,
+  ShardReader,
   ShardWriter,
   StorageNode,
 } from './contract.ts'
@@ -33,6 +34,10 @@ export class DrivesOfNodes implements StorageNode {
 
   async openShard(driveId: DriveId, id: ShardId): Promise<ShardOpened> {
     return await this.#of(driveId).openShard(driveId, id)
+  }
+
+  openAtHand(driveId: DriveId, id: ShardId): ShardReader | undefined {
+    return this.#nodeOf(driveId)?.openAtHand?.(driveId, id)
   }
 
   async deleteShard(driveId: DriveId, id: ShardId): Promise<void> {

@@ -32,9 +32,17 @@ export class EitherReader implements ShardReader {
     return await this.#readEither((reader) => reader.describe())
   }
 
-  async close(): Promise<void> {
-    await this.#first.close()
-    const other = await this.#other?.catch(() => undefined) // Who read got the error.
+  close(): Promise<void> | undefined {
+    const closing = this.#first.close()
+    return this.#other === undefined ? closing : this.#closeBoth(closing, this.#other)
+  }
+
+  async #closeBoth(
+    first: Promise<void> | undefined,
+    opening: Promise<ShardReader | undefined>,
+  ): Promise<void> {
+    await first
+    const other = await opening.catch(() => undefined) // Who read got the error.
     await other?.close()
   }
 

@@ -19,6 +19,8 @@ export type ShardFileOpened =
 
 interface Entry {
   readonly opening: Promise<ShardFileOpened>
+  /** What `opening` gave, once it did. */
+  opened: OpenShard | undefined
   users: number
   lookedAtMs: number
   /** It is not found any more, and closes with its last user. */
@@ -29,7 +31,8 @@ interface Entry {
 export interface HeldShard extends OpenShard {
   /** Whether the file has a name still. */
   isThere(): Promise<boolean>
-  close(): Promise<void>
+  /** A promise only where a file is closed. */
+  close(): Promise<void> | undefined
 }
 
 /** What holding a shard gave. */
@@ -69,12 +72,11 @@ export class OpenShards {
   async hold(name: string): Promise<ShardHeld> {
     const known = this.#entries.get(name)
     const entry = known ?? this.#begin(name)
-    this.#entries.delete(name)
-    this.#entries.set(name, entry)
-    entry.users += 1
+    this.#use(name, entry)
     try {
       const opened = await entry.opening
       if (opened.kind === 'found' && (await this.#isCurrent(entry, opened.file))) {
+        entry.opened = opened
         return { kind: 'found', ...this.#held(name, entry, opened) }
       }
       await this.#drop(name, entry)
@@ -83,6 +85,14 @@ export class OpenShards {
       await this.#drop(name, entry)
       throw error
     }
+  }
+
+  /** Takes a shard as it is open, if it was looked at a moment ago. */
+  holdAtHand(name: string): HeldShard | undefined {
+    const entry = this.#entries.get(name)
+    if (entry?.opened === undefined || !this.#wasLookedAt(entry)) return undefined
+    this.#use(name, entry)
+    return this.#held(name, entry, entry.opened)
   }
 
   /** What is open under this name is not what is on the drive any more. To be called after every change. */
@@ -99,12 +109,23 @@ export class OpenShards {
   #begin(name: string): Entry {
     const opening = this.#parts.open(name)
     opening.catch(() => {}) // Whoever holds it gets the error.
-    return { opening, users: 0, lookedAtMs: this.#parts.clock.monotonicMs(), isForgotten: false }
+    const lookedAtMs = this.#parts.clock.monotonicMs()
+    return { opening, opened: undefined, users: 0, lookedAtMs, isForgotten: false }
+  }
+
+  #use(name: string, entry: Entry): void {
+    this.#entries.delete(name)
+    this.#entries.set(name, entry)
+    entry.users += 1
+  }
+
+  #wasLookedAt(entry: Entry): boolean {
+    return this.#parts.clock.monotonicMs() - entry.lookedAtMs < LOOK_AFTER_MS
   }
 
   async #isCurrent(entry: Entry, file: DiskFile): Promise<boolean> {
+    if (this.#wasLookedAt(entry)) return true
     const nowMs = this.#parts.clock.monotonicMs()
-    if (nowMs - entry.lookedAtMs < LOOK_AFTER_MS) return true
     if (!(await this.#parts.isNamed(file))) return false
     entry.lookedAtMs = nowMs
     return true
@@ -120,9 +141,10 @@ export class OpenShards {
         if (!isThere) entry.isForgotten = true
         return isThere
       },
-      close: async () => {
-        await this.#release(entry)
-        await this.#evict()
+      close: () => {
+        const closing = this.#release(entry)
+        if (this.#entries.size <= MAX_IDLE) return closing
+        return Promise.resolve(closing).then(() => this.#evict())
       },
     }
   }
@@ -140,10 +162,10 @@ export class OpenShards {
     if (entry.users === 0) await closeFile(entry)
   }
 
-  async #release(entry: Entry): Promise<void> {
+  #release(entry: Entry): Promise<void> | undefined {
     entry.users -= 1
     assert(entry.users >= 0, 'a shard is closed as often as it was opened')
-    if (entry.isForgotten && entry.users === 0) await closeFile(entry)
+    return entry.isForgotten && entry.users === 0 ? closeFile(entry) : undefined
   }
 
   async #evict(): Promise<void> {

@@ -19,6 +19,7 @@ import type {
 import type { Drive } from './drive.ts'
 import { type OpenLevel, openLevelDb } from './drive-lock.ts'
 import { EitherReader } from './either-reader.ts'
+import type { ShardRow } from './index/index-rows.ts'
 import { ShardLedger } from './index/shard-ledger.ts'
 import { Appender } from './segment/appender.ts'
 import { CellReads } from './segment/cell-reads.ts'
@@ -150,18 +151,29 @@ export class ShardStore {
   /** Opens a shard for reading. */
   async openShard(id: ShardId): Promise<ShardOpened> {
     this.#throwIfStopped()
-    const { ledger, big, drive, files, cells, secret } = this.#parts
+    const { ledger, big, drive } = this.#parts
     const row = await ledger.lookup(id)
-    if (row !== undefined) {
-      const { accounts } = ledger
-      const lookup = (wanted: ShardId) => ledger.lookup(wanted)
-      const record = new SegmentReader(id, row, { files, cells, accounts, secret, lookup })
-      return { kind: 'found', reader: new EitherReader(record, () => this.#openFile(id)) }
-    }
+    if (row !== undefined) return { kind: 'found', reader: this.#readerOf(id, row) }
     const opened = await big.open(id)
     // Nothing is found in a directory that is gone: make sure that it is there before saying "missing".
     if (opened.kind === 'missing') await drive.checkPresence()
     return opened.kind === 'found' ? { kind: 'found', reader: opened.reader } : opened
+  }
+
+  /** As openShard(), where nothing is to be read for it; undefined when something is. */
+  openAtHand(id: ShardId): ShardReader | undefined {
+    if (!this.isOpen) return undefined
+    const known = this.#parts.ledger.findKnown(id)
+    if (known === undefined) return undefined
+    return known.row === undefined ? this.#parts.big.openAtHand(id) : this.#readerOf(id, known.row)
+  }
+
+  #readerOf(id: ShardId, row: ShardRow): ShardReader {
+    const { ledger, files, cells, secret } = this.#parts
+    const { accounts } = ledger
+    const lookup = (wanted: ShardId): Promise<ShardRow | undefined> => ledger.lookup(wanted)
+    const record = new SegmentReader(id, row, { files, cells, accounts, secret, lookup })
+    return new EitherReader(record, () => this.#openFile(id))
   }
 
   /** Forgets a shard; a missing one is no error. */

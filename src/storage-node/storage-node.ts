@@ -7,6 +7,7 @@ import type {
   ShardId,
   ShardLists,
   ShardOpened,
+  ShardReader,
   ShardWriter,
   StorageNode,
 } from './contract.ts'
@@ -37,6 +38,10 @@ export class LocalStorageNode implements StorageNode, ShardLists {
 
   async openShard(driveId: DriveId, id: ShardId): Promise<ShardOpened> {
     return await this.#storeOf(driveId).openShard(id)
+  }
+
+  openAtHand(driveId: DriveId, id: ShardId): ShardReader | undefined {
+    return this.#stores.get(driveId)?.openAtHand(id)
   }
 
   async deleteShard(driveId: DriveId, id: ShardId): Promise<void> {

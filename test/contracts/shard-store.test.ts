@@ -57,6 +57,7 @@ function keeperOn(node: StorageNode): ShardKeeper {
   return {
     beginShard: (description) => node.beginShard(7, description),
     openShard: (id) => node.openShard(7, id),
+    openAtHand: (id) => node.openAtHand?.(7, id),
     deleteShard: (id) => node.deleteShard(7, id),
   }
 }

@@ -56,6 +56,12 @@ export class PatientNode implements StorageNode {
     return { kind: 'found', reader }
   }
 
+  openAtHand(driveId: DriveId, id: ShardId): ShardReader | undefined {
+    if (this.#aside.has(driveId)) return undefined
+    const reader = this.#node.openAtHand?.(driveId, id)
+    return reader && new PatientReader(reader, { driveId, aside: this.#aside })
+  }
+
   async deleteShard(driveId: DriveId, id: ShardId): Promise<void> {
     await this.#aside.orAside(driveId, () => this.#node.deleteShard(driveId, id))
   }
@@ -158,22 +164,30 @@ class PatientReader implements ShardReader {
     return await this.#reader.readCell(index, target)
   }
 
-  async readRun(first: number, count: number): Promise<readonly Uint8Array[] | undefined> {
+  readRun(first: number, count: number): Promise<readonly Uint8Array[] | undefined> {
     const { aside, driveId } = this.#on
-    aside.check(driveId)
-    return await this.#reader.readRun?.(first, count)
+    if (!aside.has(driveId) && this.#reader.readRun) return this.#reader.readRun(first, count)
+    return this.#noRun()
   }
 
-  async close(): Promise<void> {
+  async #noRun(): Promise<undefined> {
     const { aside, driveId } = this.#on
-    if (aside.has(driveId)) clearAway(this.#reader.close())
-    else await aside.orAside(driveId, () => this.#reader.close()).catch(ignoreGivenUp)
+    aside.check(driveId)
+  }
+
+  close(): Promise<void> | undefined {
+    const { aside, driveId } = this.#on
+    const closing = this.#reader.close()
+    if (closing === undefined) return undefined
+    if (!aside.has(driveId)) return aside.orAside(driveId, () => closing).catch(ignoreGivenUp)
+    clearAway(closing)
+    return undefined
   }
 }
 
 /** What is left of something that was given up ends when it ends; nobody is left whom its trouble would concern. */
-function clearAway(work: Promise<unknown>): void {
-  work.catch(() => {})
+function clearAway(work: Promise<unknown> | undefined): void {
+  work?.catch(() => {})
 }
 
 function ignoreGivenUp(error: unknown): void {

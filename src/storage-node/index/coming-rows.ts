@@ -27,7 +27,7 @@ export class ComingRows {
 
   /** Where the shard lies, if its row is still to come. */
   find(id: ShardId): ShardRow | undefined {
-    return this.#coming.get(nameOf(id))?.row
+    return this.#coming.size === 0 ? undefined : this.#coming.get(nameOf(id))?.row
   }
 
   /** All that are there now. */

@@ -4,11 +4,13 @@ import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
 import type { Log } from '../../kit/log.ts'
 import { Semaphore } from '../../kit/semaphore.ts'
 import { isMissing, type World } from '../../kit/world.ts'
+import type { ShardId } from '../contract.ts'
 import { type Drive, saysNoSpace } from '../drive.ts'
 import type { OpenLevel } from '../drive-lock.ts'
 import { lookAtLevel } from '../meta-rows/level-files.ts'
 import type { DriveRoom } from '../space/drive-room.ts'
 import { IndexCorrupt } from './index-rows.ts'
+import type { KnownPlace } from './known-places.ts'
 import { ShardIndex } from './shard-index.ts'
 
 export interface KeptIndexParts {
@@ -73,6 +75,11 @@ export class KeptIndex {
       }
     }
     throw this.#unavailable('the index keeps failing')
+  }
+
+  /** What is known of a shard without reading; undefined when read() is to tell. */
+  findKnown(id: ShardId): KnownPlace | undefined {
+    return this.#index?.findKnown(id)
   }
 
   /**

@@ -17,7 +17,7 @@ import {
   sealedKey,
   shardKey,
 } from './index-rows.ts'
-import { KnownPlaces } from './known-places.ts'
+import { type KnownPlace, KnownPlaces } from './known-places.ts'
 
 /** A change of the index. */
 export type IndexChange =
@@ -69,6 +69,11 @@ export class ShardIndex {
     const row = value === undefined ? undefined : rowOf(key, value)
     this.#known.keep(id, row, generation)
     return row
+  }
+
+  /** What get() would give without asking LevelDB; undefined when it would ask. */
+  findKnown(id: ShardId): KnownPlace | undefined {
+    return this.#drive.failure === undefined ? this.#known.find(id) : undefined
   }
 
   /** Where shards lie, in the order of `ids`. */

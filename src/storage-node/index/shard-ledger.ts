@@ -8,6 +8,7 @@ import type { SegmentFiles } from '../segment/segment-files.ts'
 import { ComingRows } from './coming-rows.ts'
 import type { ShardRow } from './index-rows.ts'
 import { KeptIndex, type KeptIndexParts } from './kept-index.ts'
+import type { KnownPlace } from './known-places.ts'
 import {
   countEntry,
   dropSegment,
@@ -84,6 +85,13 @@ export class ShardLedger {
     // A drive that failed says so, whatever is still known of it.
     if (coming !== undefined && this.#parts.drive.failure === undefined) return coming
     return await this.#index.read((index) => index.get(id))
+  }
+
+  /** What lookup() would give, where nothing is read for it. */
+  findKnown(id: ShardId): KnownPlace | undefined {
+    if (this.#parts.drive.failure !== undefined) return undefined
+    const coming = this.#coming.find(id)
+    return coming === undefined ? this.#index.findKnown(id) : { row: coming }
   }
 
   /** Where shards lie, in the order of `ids`. */

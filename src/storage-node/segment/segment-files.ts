@@ -9,6 +9,8 @@ import type { ScanSource } from './segment-scan.ts'
 /** An open file that is in use by `users` reads; `doomed` files close with their last user. */
 interface OpenFile {
   file: Promise<DiskFile>
+  /** What `file` gave, and what it is to stay. */
+  opened: DiskFile | undefined
   users: number
   doomed: boolean
 }
@@ -58,11 +60,17 @@ export class SegmentFiles {
   async create(number: number): Promise<DiskFile> {
     const path = this.pathOf(number)
     const file = await this.#drive.run(() => this.#world.disk.open(path, 'create'))
-    const entry = { file: Promise.resolve(file), users: 1, doomed: false }
+    const entry: OpenFile = {
+      file: Promise.resolve(file),
+      opened: undefined,
+      users: 1,
+      doomed: false,
+    }
     this.#open.set(number, entry)
     try {
       const durable = await this.#makeDurable(file, path)
       entry.file = Promise.resolve(durable)
+      entry.opened = durable
       return durable
     } catch (error) {
       entry.users -= 1
@@ -101,12 +109,15 @@ export class SegmentFiles {
   async #read<T>(number: number, read: (file: DiskFile) => Promise<T>): Promise<T | 'gone'> {
     const entry = this.#take(number)
     try {
-      return await read(await entry.file)
+      return await read(entry.opened ?? (await entry.file))
     } catch (error) {
       if (!isMissing(error)) throw error
       return 'gone'
     } finally {
-      await this.#giveBack(number, entry)
+      // As it is nearly always: nothing is to be closed.
+      if (entry.opened !== undefined && !entry.doomed && this.#open.size <= this.#maxOpen)
+        entry.users -= 1
+      else await this.#giveBack(number, entry)
     }
   }
 
@@ -165,10 +176,20 @@ export class SegmentFiles {
 
   #take(number: number): OpenFile {
     const known = this.#open.get(number)
-    const entry = known ?? { file: this.#openFile(number), users: 0, doomed: false }
+    const entry = known ?? this.#begin(number)
     this.#open.delete(number)
     this.#open.set(number, entry)
     entry.users += 1
+    return entry
+  }
+
+  #begin(number: number): OpenFile {
+    const file = this.#openFile(number)
+    const entry: OpenFile = { file, opened: undefined, users: 0, doomed: false }
+    const keep = (opened: DiskFile): void => {
+      entry.opened = opened
+    }
+    file.then(keep, () => {}) // Whoever reads gets the error.
     return entry
   }
 

@@ -49,7 +49,7 @@ export class SegmentReader implements ShardReader {
   }
 
   /** Lets the segment's file go. */
-  async close(): Promise<void> {
+  close(): undefined {
     if (this.#closed) return
     this.#closed = true
     this.#count(-1)

@@ -75,6 +75,44 @@ t.test('a shard that is forgotten while it is being opened is not kept', async (
   t.match(state, { opened: 2, closed: 1 })
 })
 
+t.test(
+  'what is at hand needs no look: until it is forgotten, or nobody looked for a while',
+  async (t) => {
+    const { state, shards, generationOf } = drive()
+    const atHand = (): number | undefined => {
+      const held = shards.holdAtHand('a')
+      t.equal(held?.close(), undefined, 'nothing is waited for')
+      return held?.header.groupOffset
+    }
+    state.generation.set('a', 1)
+    const holding = shards.hold('a')
+    t.equal(atHand(), undefined, 'it is being opened')
+    const held = await holding
+    t.equal(atHand(), 1)
+    if (held.kind === 'found') await held.close()
+    t.equal(atHand(), 1)
+    state.nowMs = 1_000
+    t.equal(atHand(), undefined)
+    t.equal(await generationOf('a'), 1)
+    t.equal(atHand(), 1)
+    shards.forget('a')
+    t.equal(atHand(), undefined)
+    await new Promise(setImmediate)
+    t.match(state, { opened: 1, closed: 1, looked: 1 })
+  },
+)
+
+t.test('what is at hand closes with its last user', async (t) => {
+  const { state, shards, generationOf } = drive()
+  state.generation.set('a', 1)
+  await generationOf('a')
+  const held = shards.holdAtHand('a')
+  shards.forget('a')
+  t.equal(state.closed, 0)
+  await held?.close()
+  t.equal(state.closed, 1)
+})
+
 t.test('what is missing is not kept', async (t) => {
   const { state, shards, generationOf } = drive()
   t.equal(await generationOf('a'), 'missing')

@@ -53,6 +53,24 @@ function slowNode() {
   return { node, seen, goOn }
 }
 
+t.test('nothing is at hand of a drive that is aside', async (t) => {
+  const { node, seen, goOn } = slowNode()
+  goOn()
+  const opened = await node.openShard(1, id)
+  if (opened.kind !== 'found') throw new Error(opened.kind)
+  node.openAtHand = () => ({ ...opened.reader, readRun: async () => [Buffer.of(7)] })
+  const aside = new AsideDrives()
+  const patient = new PatientNode(node, aside)
+  const reader = patient.openAtHand(1, id)!
+  t.same(await reader.readRun!(0, 1), [Buffer.of(7)])
+  aside.put(1, 'it hangs')
+  t.equal(patient.openAtHand(1, id), undefined)
+  t.ok(patient.openAtHand(2, id))
+  await t.rejects(reader.readRun!(0, 1), failed)
+  t.equal(reader.close(), undefined, 'it is not waited for')
+  t.same(seen, ['close'])
+})
+
 t.test('who waits hears of it; what was begun is let go of when it ends', async (t) => {
   const { node, seen, goOn } = slowNode()
   const aside = new AsideDrives()

@@ -2,7 +2,7 @@
 // is not even asked where others can give the bytes.
 import type { Clock } from '../kit/world.ts'
 import type { DriveAdvice, DriveId } from '../storage-node/contract.ts'
-import { LateWatch } from './late-watch.ts'
+import { LateWatch, type Waiting } from './late-watch.ts'
 
 /** A read of one cell under way; true when the cell is there, checked. */
 export interface CellUnderWay {
@@ -11,6 +11,12 @@ export interface CellUnderWay {
   read: Promise<boolean> | undefined
   /** It was waited for already, for as long as is usual. */
   isLate?: boolean
+}
+
+/** A read from a drive; true when all that it gave is good. */
+interface DriveRead {
+  driveId: DriveId
+  read: Promise<boolean>
 }
 
 /** How a read stands once nobody waits for it any more. */
@@ -38,11 +44,58 @@ export const NO_ADVICE: DriveAdvice = {
   onSuspect: () => () => {},
 }
 
+/** Reads that are waited for together. A class, for every read of a client makes one. */
+class Group implements Waiting {
+  atMs = 0
+  place = -1
+  onLate: () => void = () => {}
+  isOver = false
+  readonly #runs: readonly DriveRead[]
+  readonly #watch: LateWatch
+  readonly #resolve: (outcome: CellOutcome) => void
+  #left: number
+  #isGood = true
+
+  constructor(
+    runs: readonly DriveRead[],
+    watch: LateWatch,
+    resolve: (outcome: CellOutcome) => void,
+  ) {
+    this.#runs = runs
+    this.#watch = watch
+    this.#resolve = resolve
+    this.#left = runs.length
+  }
+
+  isOn(driveId: DriveId): boolean {
+    return this.#runs.some((run) => run.driveId === driveId)
+  }
+
+  /** One more ended; how all of them did, with the last one. */
+  note(isGood: boolean): CellOutcome | undefined {
+    this.#isGood &&= isGood
+    this.#left -= 1
+    if (this.#left > 0 || this.isOver) return undefined
+    const outcome = this.#isGood ? 'good' : 'lost'
+    this.end(outcome)
+    return outcome
+  }
+
+  end(outcome: CellOutcome): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.#watch.remove(this)
+    this.#resolve(outcome)
+  }
+}
+
 /** Decides which reads are waited for. */
 export class Hedging {
   readonly counts: HedgeCounts = { issued: 0, won: 0, refused: 0, bypassed: 0 }
   readonly #advice: DriveAdvice
   readonly #watch: LateWatch
+  /** Drives whose suspicion is heard of here, once for all groups. */
+  readonly #heardOf = new Set<DriveId>()
   #budget = BUDGET_MOST
 
   constructor(advice: DriveAdvice, clock: Pick<Clock, 'sleep' | 'monotonicMs'>) {
@@ -58,34 +111,38 @@ export class Hedging {
    * How reads end that nobody hedges one by one: all of them good, one of them not, or before that one is later than is usual
    * for its drive or its drive suspect. All good, they count as `slices` reads; else those count that take their place.
    */
-  together(
-    runs: readonly { driveId: DriveId; read: Promise<boolean> }[],
-    slices: number,
-  ): Promise<CellOutcome> {
+  together(runs: readonly DriveRead[], slices: number): Promise<CellOutcome> {
     return new Promise((resolve, reject) => {
-      if (runs.some(({ driveId }) => this.isSuspect(driveId))) return resolve('late')
-      let left = runs.length
-      let isGood = true
-      const forgets = runs.map(({ driveId }) => this.#advice.onSuspect(driveId, () => end('late')))
-      const lateMs = Math.max(...runs.map(({ driveId }) => this.#advice.lateAfterMs(driveId)))
-      forgets.push(this.#watch.in(lateMs, () => this.#hasBudget() && end('late')))
-      const end = (outcome: CellOutcome): void => {
-        for (const forget of forgets) forget()
-        if (outcome === 'good')
+      const group = new Group(runs, this.#watch, resolve)
+      const onRead = (isOneGood: boolean): void => {
+        if (group.note(isOneGood) === 'good')
           this.#budget = Math.min(BUDGET_MOST, this.#budget + slices * BUDGET_SHARE)
-        resolve(outcome)
       }
-      const fail = (error: unknown): void => {
-        for (const forget of forgets) forget()
+      const onError = (error: unknown): void => {
+        this.#watch.remove(group)
         reject(error)
       }
-      for (const { read } of runs) {
-        read.then((isOneGood) => {
-          isGood &&= isOneGood
-          left -= 1
-          if (left === 0) end(isGood ? 'good' : 'lost')
-        }, fail)
+      let lateMs = 0
+      for (const { driveId, read } of runs) {
+        read.then(onRead, onError)
+        if (this.isSuspect(driveId)) group.end('late')
+        this.#hearOf(driveId)
+        lateMs = Math.max(lateMs, this.#advice.lateAfterMs(driveId))
       }
+      group.onLate = () => {
+        if (this.#hasBudget()) group.end('late')
+        else this.#watch.add(group, Number.POSITIVE_INFINITY) // Its drives may become suspect.
+      }
+      if (!group.isOver) this.#watch.add(group, lateMs)
+    })
+  }
+
+  #hearOf(driveId: DriveId): void {
+    if (this.#heardOf.has(driveId)) return
+    this.#heardOf.add(driveId)
+    this.#advice.onSuspect(driveId, () => {
+      for (const waiting of this.#watch.waiting())
+        if (waiting instanceof Group && waiting.isOn(driveId)) waiting.end('late')
     })
   }
 

@@ -1,15 +1,20 @@
 // Tells who waits too long. One sleep for all of them: a timer and a signal to end it for each read cost more than the read.
 import type { Clock } from '../kit/world.ts'
 
-interface Waiting {
+/** Who waits, and for how long. */
+export interface Waiting {
+  /** Set by the watch. */
   atMs: number
+  /** Where the watch has it; -1 when it does not. */
+  place: number
   onLate(): void
 }
 
 /** Calls back those whose time is over. */
 export class LateWatch {
   readonly #clock: Pick<Clock, 'sleep' | 'monotonicMs'>
-  readonly #waiting = new Set<Waiting>()
+  /** In no order: each knows its place, for every read comes and goes here. */
+  readonly #waiting: Waiting[] = []
   /** When the sleep ends that counts; others, which were begun before it and end later, are in vain. */
   #wakesAtMs = Number.POSITIVE_INFINITY
 
@@ -19,10 +24,34 @@ export class LateWatch {
 
   /** Calls back in `ms`, unless the returned function is called before. */
   in(ms: number, onLate: () => void): () => void {
-    const waiting = { atMs: this.#clock.monotonicMs() + ms, onLate }
-    this.#waiting.add(waiting)
+    const waiting: Waiting = { atMs: 0, place: -1, onLate }
+    this.add(waiting, ms)
+    return () => this.remove(waiting)
+  }
+
+  /** As in(), until remove(). */
+  add(waiting: Waiting, ms: number): void {
+    waiting.atMs = this.#clock.monotonicMs() + ms
+    waiting.place = this.#waiting.length
+    this.#waiting.push(waiting)
     this.#wakeBy(waiting.atMs)
-    return () => this.#waiting.delete(waiting)
+  }
+
+  /** Without effect where it is not waited for any more. */
+  remove(waiting: Waiting): void {
+    const { place } = waiting
+    if (place < 0) return
+    const last = this.#waiting.pop()!
+    if (last !== waiting) {
+      this.#waiting[place] = last
+      last.place = place
+    }
+    waiting.place = -1
+  }
+
+  /** Those who wait now. */
+  waiting(): readonly Waiting[] {
+    return [...this.#waiting]
   }
 
   #wakeBy(atMs: number): void {
@@ -38,12 +67,13 @@ export class LateWatch {
     this.#wakesAtMs = Number.POSITIVE_INFINITY
     const nowMs = this.#clock.monotonicMs()
     let nextMs = Number.POSITIVE_INFINITY
-    for (const waiting of this.#waiting) {
+    for (const waiting of this.waiting()) {
+      if (waiting.place < 0) continue // One before it has ended it.
       if (waiting.atMs > nowMs) {
         nextMs = Math.min(nextMs, waiting.atMs)
         continue
       }
-      this.#waiting.delete(waiting)
+      this.remove(waiting)
       waiting.onLate()
     }
     if (nextMs !== Number.POSITIVE_INFINITY) this.#wakeBy(nextMs)

@@ -16,15 +16,28 @@ import {
   slotsOf,
 } from './stripe.ts'
 
-/** A run of cells under way. */
-export interface RunUnderWay extends CellRun {
-  driveId: number
-  /** True when it gave cells, and all of them are good. */
-  read: Promise<boolean>
+/** A run of cells under way. A class, for every read makes some. */
+export class RunUnderWay implements CellRun {
+  readonly slot: number
+  readonly first: number
+  readonly count: number
+  readonly driveId: number
   /** Once it ended well, until they were given back. */
-  cells: readonly Uint8Array[] | undefined
-  isDone: boolean
+  cells: readonly Uint8Array[] | undefined = undefined
+  isDone = false
+  /** True when it gave cells, and all of them are good. */
+  readonly read: Promise<boolean>
+
+  constructor({ slot, first, count }: CellRun, driveId: number, read: ReadRun) {
+    this.slot = slot
+    this.first = first
+    this.count = count
+    this.driveId = driveId
+    this.read = read(this)
+  }
 }
+
+type ReadRun = (run: RunUnderWay) => Promise<boolean>
 
 /** Nobody looks for cells in this run any more: what it has, or still gets, is given back. */
 export async function giveBackRun(run: RunUnderWay): Promise<void> {
@@ -42,10 +55,19 @@ export type RunsRead =
 /** The shards of a blob as they are opened. */
 export interface OpenedShards {
   readonly layout: BlobLayout
-  open(slot: number): Promise<ShardReader | undefined>
+  /** A promise only where something is to be waited for. */
+  open(slot: number): Promise<ShardReader | undefined> | ShardReader
   /** Slots of which nothing is to be had, as far as is known. */
   readonly lost: ReadonlySet<number>
 }
+
+/** What is read, and whether that is just what is asked for. */
+interface Plan {
+  runs: readonly CellRun[]
+  isPlain: boolean
+}
+
+const NOTHING_LOST: ReadonlySet<number> = new Set()
 
 /** So much of each cell of a stripe stays in the cache of the processor from the copy to the codec until it is copied from there. */
 const MENDED_AT_ONCE = 16 * 1024
@@ -58,6 +80,7 @@ export class RunReads {
   readonly #blob: Blob
   readonly #shards: OpenedShards
   readonly #parts: Pick<StoreParts, 'hedging' | 'mendingCodec'>
+  readonly #readRun: ReadRun = (run) => this.#read(run)
 
   constructor(
     blob: Blob,
@@ -79,7 +102,7 @@ export class RunReads {
       const plan = this.#plan(slices)
       if (plan === undefined) return { kind: 'broken', runs, outcome: 'lost' }
       const before = runs
-      runs = this.#begin(plan, before)
+      runs = this.#begin(plan.runs, before)
       for (const run of before) if (!runs.includes(run)) leaveBehind(giveBackRun(run))
       let outcome: CellOutcome | undefined
       try {
@@ -88,7 +111,10 @@ export class RunReads {
         // After an error of our own the others may still hang: nobody waits for them.
         if (outcome !== 'good') leaveBehind(Promise.allSettled(runs.map(({ read }) => read)))
       }
-      if (outcome === 'good') return { kind: 'whole', chunks: await this.#cut(slices, runs) }
+      if (outcome === 'good') {
+        const chunks = plan.isPlain ? cutPlain(slices, runs) : await this.#cut(slices, runs)
+        return { kind: 'whole', chunks }
+      }
       // A shard that could not be opened is done without from now on. Of one that could, each cell is looked at.
       const isKnown = runs.every(({ slot, cells }) => cells || this.#shards.lost.has(slot))
       if (outcome === 'late' || !isKnown) return { kind: 'broken', runs, outcome }
@@ -96,8 +122,10 @@ export class RunReads {
   }
 
   /** What to read; undefined when too few shards are left but those that are lost or of suspect drives. */
-  #plan(slices: readonly StripeSlice[]): CellRun[] | undefined {
+  #plan(slices: readonly StripeSlice[]): Plan | undefined {
     const { drives, code } = this.#blob
+    if (slices.every((slice) => this.#isAllThere(slice)))
+      return { runs: runsAround(slices, code, NOTHING_LOST)!, isPlain: true }
     const { lost } = this.#shards
     const { hedging } = this.#parts
     const without = new Set(lost)
@@ -109,9 +137,21 @@ export class RunReads {
         isSuspect ||= slices.some((slice) => slot >= slice.firstCell && slot <= slice.lastCell)
       }
     }
-    const plan = runsAround(slices, code, without)
-    if (isSuspect && plan !== undefined) hedging.noteBypassed(slices.length)
-    return plan
+    const runs = runsAround(slices, code, without)
+    if (runs === undefined) return undefined
+    if (isSuspect) hedging.noteBypassed(slices.length)
+    return { runs, isPlain: false }
+  }
+
+  /** Whether all cells of a slice are where they were written, as far as is known, and can be asked for. */
+  #isAllThere({ firstCell, lastCell }: StripeSlice): boolean {
+    const { drives } = this.#blob
+    for (let slot = firstCell; slot <= lastCell; slot += 1) {
+      const driveId = drives[slot]!
+      if (driveId === MISSING_SLOT || this.#shards.lost.has(slot)) return false
+      if (this.#parts.hedging.isSuspect(driveId)) return false
+    }
+    return true
   }
 
   /** Reads what is planned; what was read before is not read again. */
@@ -119,36 +159,31 @@ export class RunReads {
     return plan.map((run) => {
       const known = before.find(({ slot }) => slot === run.slot)
       const has = known?.cells && known.first === run.first && known.count >= run.count
-      return has ? known : this.#beginRun(run)
+      return has ? known : new RunUnderWay(run, this.#blob.drives[run.slot]!, this.#readRun)
     })
   }
 
-  #beginRun(run: CellRun): RunUnderWay {
-    const driveId = this.#blob.drives[run.slot]!
-    const read = this.#readRun(run).then((cells) => {
-      underWay.cells = cells
-      underWay.isDone = true
-      return cells !== undefined
-    })
-    const underWay: RunUnderWay = { ...run, driveId, read, cells: undefined, isDone: false }
-    underWay.read.catch(() => {}) // Awaited where it counts.
-    return underWay
-  }
-
-  /** Cells as long as they have to be, and checked; undefined for any trouble, which others meet again and tell of. */
-  async #readRun({ slot, first, count }: CellRun): Promise<readonly Uint8Array[] | undefined> {
-    const reader = await this.#shards.open(slot)
+  /** Cells as long as they have to be, and checked; false for any trouble, which others meet again and tell of. */
+  async #read(run: RunUnderWay): Promise<boolean> {
+    const opened = this.#shards.open(run.slot)
+    const reader = opened instanceof Promise ? await opened : opened
     try {
-      const cells = await reader?.readRun?.(first, count)
-      const isRight = (cell: Uint8Array, at: number): boolean =>
-        cell.length === cellBytesOf(this.#shards.layout, first + at)
-      if (cells?.every(isRight)) return cells
-      cells?.forEach(giveBack)
-      return undefined
+      const cells = await reader?.readRun?.(run.first, run.count)
+      if (cells !== undefined && this.#areAsLong(cells, run)) run.cells = cells
+      else cells?.forEach(giveBack)
     } catch (error) {
       if (!(error instanceof DriveUnavailable)) throw error
-      return undefined
     }
+    run.isDone = true
+    return run.cells !== undefined
+  }
+
+  #areAsLong(cells: readonly Uint8Array[], { first, count }: CellRun): boolean {
+    const { layout } = this.#shards
+    if (cells.length !== count) return false
+    for (let at = 0; at < cells.length; at += 1)
+      if (cells[at]!.length !== cellBytesOf(layout, first + at)) return false
+    return true
   }
 
   /** What slices want of the cells, in the order of the object. */
@@ -200,6 +235,20 @@ export class RunReads {
       memory.release()
     }
   }
+}
+
+/** What slices want of the cells, where nothing else was read. */
+function cutPlain(slices: readonly StripeSlice[], runs: readonly RunUnderWay[]): Uint8Array[] {
+  const chunks: Uint8Array[] = []
+  for (const { stripe, from, to, firstCell, lastCell } of slices) {
+    for (let slot = firstCell; slot <= lastCell; slot += 1) {
+      const run = runs.find((one) => one.slot === slot)!
+      const cell = run.cells![stripe - run.first]!
+      const start = slot * cell.length
+      chunks.push(lendPart(cell, Math.max(0, from - start), Math.min(cell.length, to - start)))
+    }
+  }
+  return chunks
 }
 
 /** The cells of a stripe, by slot. */

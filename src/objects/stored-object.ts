@@ -10,6 +10,7 @@ import {
   stateIdOf,
 } from '../metadata/records.ts'
 import { findAnnotation } from './annotations.ts'
+import { TooFewShards } from './blob-shards.ts'
 import { findCached, readCached } from './cached-read.ts'
 import { likeBefore, openSealing, type Sealing } from './data-keys.ts'
 import { readEncrypted } from './decrypt-read.ts'
@@ -20,7 +21,6 @@ import type {
   Redescribed,
   StoredObject,
 } from './object-store.ts'
-import { TooFewShards } from './read-blob.ts'
 import type { StoreParts } from './store-parts.ts'
 
 /** Where an object was found, and how to look again. */

@@ -62,17 +62,22 @@ export interface StripeSlice {
 export function* sliceRange(layout: BlobLayout, range: ByteRange): Generator<StripeSlice> {
   const full = layout.dataCount * layout.cellBytes
   const lastStripe = Math.floor(range.last / full)
-  for (let stripe = Math.floor(range.first / full); stripe <= lastStripe; stripe += 1) {
-    const from = Math.max(0, range.first - stripe * full)
-    const to = Math.min(stripeBytesOf(layout, stripe), range.last + 1 - stripe * full)
-    const cell = cellBytesOf(layout, stripe)
-    yield {
-      stripe,
-      from,
-      to,
-      firstCell: Math.floor(from / cell),
-      lastCell: Math.floor((to - 1) / cell),
-    }
+  for (let stripe = Math.floor(range.first / full); stripe <= lastStripe; stripe += 1)
+    yield sliceOf(layout, range, stripe)
+}
+
+/** What `range` asks of a stripe that it touches. */
+export function sliceOf(layout: BlobLayout, range: ByteRange, stripe: number): StripeSlice {
+  const full = layout.dataCount * layout.cellBytes
+  const from = Math.max(0, range.first - stripe * full)
+  const to = Math.min(stripeBytesOf(layout, stripe), range.last + 1 - stripe * full)
+  const cell = cellBytesOf(layout, stripe)
+  return {
+    stripe,
+    from,
+    to,
+    firstCell: Math.floor(from / cell),
+    lastCell: Math.floor((to - 1) / cell),
   }
 }
 
@@ -98,24 +103,29 @@ export function runsAround(
   lost: ReadonlySet<number>,
 ): CellRun[] | undefined {
   const sources = lost.size === 0 ? [] : sourcesAround(code, lost)
-  const runs = new Map<number, CellRun>()
-  const want = (slot: number, stripe: number): void => {
-    const run = runs.get(slot)
-    if (run === undefined) runs.set(slot, { slot, first: stripe, count: 1 })
-    else run.count = stripe - run.first + 1
-  }
+  const runs: CellRun[] = []
   for (const slice of slices) {
     const { stripe, firstCell, lastCell } = slice
     let isLacking = false
     for (let slot = firstCell; slot <= lastCell; slot += 1) {
       if (lost.has(slot)) isLacking = true
-      else want(slot, stripe)
+      else addToRuns(runs, slot, stripe)
     }
     if (!isLacking) continue
     if (sources.length < code.dataCount) return undefined
-    for (const slot of sources) want(slot, stripe)
+    for (const slot of sources) addToRuns(runs, slot, stripe)
   }
-  return [...runs.values()]
+  return runs
+}
+
+/** Runs are as few as shards: to look at each costs less than a map. */
+function addToRuns(runs: CellRun[], slot: number, stripe: number): void {
+  for (const run of runs) {
+    if (run.slot !== slot) continue
+    run.count = stripe - run.first + 1
+    return
+  }
+  runs.push({ slot, first: stripe, count: 1 })
 }
 
 function sourcesAround(

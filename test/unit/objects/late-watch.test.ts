@@ -62,6 +62,25 @@ t.test('many that come one after the other sleep together', async (t) => {
   t.equal(clock.sleepers.length, 0)
 })
 
+t.test('those who come and go in any order hear of it as often as they wait', async (t) => {
+  const clock = new HandClock()
+  const watch = new LateWatch(clock)
+  const heard = new Map<number, number>()
+  const forgets = Array.from({ length: 100 }, (_, at) =>
+    watch.in(10 + (at % 7), () => heard.set(at, (heard.get(at) ?? 0) + 1)),
+  )
+  for (let at = 0; at < 100; at += 3) forgets[at]!()
+  for (let at = 0; at < 100; at += 6) forgets[at]!() // Again, without effect.
+  for (let ms = 10; ms < 20; ms += 1) await clock.moveTo(ms)
+  const wanted = Array.from({ length: 100 }, (_, at) => at).filter((at) => at % 3 > 0)
+  t.same(
+    [...heard.keys()].sort((a, b) => a - b),
+    wanted,
+  )
+  t.ok([...heard.values()].every((times) => times === 1))
+  t.same(watch.waiting(), [])
+})
+
 t.test('one that is forgotten leaves the others their time', async (t) => {
   const clock = new HandClock()
   const watch = new LateWatch(clock)

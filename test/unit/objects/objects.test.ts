@@ -2,13 +2,13 @@
 import t from 'tap'
 import { Overloaded } from '../../../src/kit/semaphore.ts'
 import { MetadataUnavailable } from '../../../src/metadata/unavailable.ts'
+import { TooFewShards } from '../../../src/objects/blob-shards.ts'
 import {
   type Body,
   BucketGone,
   type StoredObject,
   stateIdOf,
 } from '../../../src/objects/object-store.ts'
-import { TooFewShards } from '../../../src/objects/read-blob.ts'
 import { TooFewDrives } from '../../../src/objects/shard-fan.ts'
 import { BlobLatch } from '../../../src/storage-node/upkeep/blob-latch.ts'
 import { collectGarbage } from '../../../src/storage-node/upkeep/collect-garbage.ts'

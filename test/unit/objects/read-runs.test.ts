@@ -100,6 +100,55 @@ t.test('ranges are what was written, out of memory that is lent again', async (t
   t.equal(store.node.openReaders, 0)
 })
 
+t.test('who leaves early gives back what was read for him, and lets all readers go', async (t) => {
+  const bytes = seeded.bytes(8_300_000)
+  const { store, state } = await storeOfRuns(bytes, 16)
+  const found = await store.objects.find(store.bucket, 'k')
+  if (found.kind !== 'found') throw new Error(found.kind)
+  const { uid } = found.object.version.blob!
+  const { signal } = new AbortController()
+  for (let round = 0; round < 20; round += 1) {
+    const read = found.object.read({ first: 0, last: bytes.length - 1 }, signal)
+    const chunks = read[Symbol.asyncIterator]()
+    t.equal(store.parts.pins.isPinned(uid), false, 'nothing is asked for yet')
+    const first = chunks.next()
+    t.ok(store.parts.pins.isPinned(uid))
+    // Behind the one that is under way, or after some.
+    if (round % 2 === 0) await first
+    if (round % 2 === 0) for (let at = 0; at < round; at += 1) giveBack((await chunks.next()).value)
+    const leaving = chunks.return!()
+    const { value } = await first
+    t.ok(Buffer.from(value).equals(bytes.subarray(0, value.length)), 'it is whole')
+    giveBack(value)
+    await leaving
+    t.equal((await chunks.next()).done, true)
+    t.equal(store.parts.pins.isPinned(uid), false)
+    t.equal(store.node.openReaders, 0)
+  }
+  t.ok(state.slots <= 16, 'the same memory, again and again')
+})
+
+t.test('a read that is aborted ends, and keeps nothing', async (t) => {
+  const bytes = seeded.bytes(8_300_000)
+  const { store } = await storeOfRuns(bytes)
+  const found = await store.objects.find(store.bucket, 'k')
+  if (found.kind !== 'found') throw new Error(found.kind)
+  const { uid } = found.object.version.blob!
+  const gone = new AbortController()
+  const read = async (): Promise<void> => {
+    for await (const chunk of found.object.read(
+      { first: 0, last: bytes.length - 1 },
+      gone.signal,
+    )) {
+      giveBack(chunk)
+      gone.abort(new Error('away'))
+    }
+  }
+  await t.rejects(read(), { message: 'away' })
+  t.equal(store.parts.pins.isPinned(uid), false)
+  t.equal(store.node.openReaders, 0)
+})
+
 t.test('128 KiB are read by one read of each drive that has some of it', async (t) => {
   const bytes = seeded.bytes(5_300_000)
   const { store, state } = await storeOfRuns(bytes)

@@ -1,8 +1,8 @@
 // Storage classes choose erasure codes: what REDUCED_REDUNDANCY saves, and what it loses.
 import t from 'tap'
 import { nameCode } from '../../../src/kit/erasure-code.ts'
+import { TooFewShards } from '../../../src/objects/blob-shards.ts'
 import type { StoredObject } from '../../../src/objects/object-store.ts'
-import { TooFewShards } from '../../../src/objects/read-blob.ts'
 import { Seeded } from '../../support/seeded.ts'
 import { bodyOf, collect, type MemoryStore, openMemoryStore } from './memory-store.ts'
 

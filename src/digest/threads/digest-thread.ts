@@ -4,13 +4,18 @@ import { assert } from '../../kit/assert.ts'
 import { kibibytes } from '../../kit/bytes.ts'
 import { type Digest, newDigest, newLongMd5 } from '../digest.ts'
 import { prepareDigests } from '../prepare.ts'
-import { type FromThread, PORTIONS_THAT_URGE, type ToThread } from './messages.ts'
+import {
+  type FromThread,
+  PORTIONS_THAT_URGE,
+  STREAMS_THAT_WAIT,
+  type ToThread,
+} from './messages.ts'
 
 /** Of each stream at a time: what one digest has brought into the cache the next one finds there. */
 const TURN_BYTES = kibibytes(64)
 
-/** With fewer streams there is nothing to be gained by waiting for the others. */
-const STREAMS_THAT_WAIT = 3
+/** Whoever sent them is told of so many portions at once: to wake him takes as long as to digest some KiB. */
+const TAKEN_TOGETHER_MAX = 8
 
 interface Stream {
   readonly digests: readonly Digest[]
@@ -24,19 +29,22 @@ interface Stream {
 class Streams {
   readonly #streams = new Map<number, Stream>()
   readonly #port: MessagePort
+  /** By their streams: portions that are done with, of which nobody was told. */
+  #taken: number[] = []
 
   constructor(port: MessagePort) {
     this.#port = port
   }
 
-  /** Hears a message, and all that have come by then, until nothing is left that is waited for. */
-  hear(message: ToThread): void {
-    this.#take(message)
+  /** Hears messages, and all that have come by then, until nothing is left that is waited for. */
+  hear(messages: readonly ToThread[]): void {
+    for (const message of messages) this.#take(message)
     this.#takeAll()
     while (this.#isAwaited()) {
       this.#digestSome()
       this.#takeAll()
     }
+    this.#tellTaken()
   }
 
   /**
@@ -56,7 +64,7 @@ class Streams {
     for (;;) {
       const received = receiveMessageOnPort(this.#port)
       if (received === undefined) return
-      this.#take(received.message as ToThread)
+      for (const message of received.message as readonly ToThread[]) this.#take(message)
     }
   }
 
@@ -90,10 +98,12 @@ class Streams {
     if (stream.done < bytes.length) return
     stream.done = 0
     stream.queue.shift()
-    this.#tell({ kind: 'taken', stream: number })
+    this.#taken.push(number)
+    if (this.#taken.length >= Math.min(TAKEN_TOGETHER_MAX, this.#streams.size)) this.#tellTaken()
   }
 
   #end(number: number, { digests }: Stream): void {
+    this.#tellTaken()
     this.#streams.delete(number)
     this.#tell({ kind: 'done', stream: number, digests: digests.map((digest) => digest.digest()) })
   }
@@ -102,7 +112,14 @@ class Streams {
     this.#streams.delete(number)
     // Ended all the same: who is under way is counted.
     for (const digest of digests) digest.digest()
-    for (const _ of queue) this.#tell({ kind: 'taken', stream: number })
+    for (const _ of queue) this.#taken.push(number)
+    this.#tellTaken()
+  }
+
+  #tellTaken(): void {
+    if (this.#taken.length === 0) return
+    this.#tell({ kind: 'taken', streams: this.#taken })
+    this.#taken = []
   }
 
   #tell(message: FromThread): void {
@@ -114,5 +131,5 @@ assert(parentPort !== null, 'this is a thread')
 const port = parentPort
 const streams = new Streams(port)
 await prepareDigests()
-port.on('message', (message: ToThread) => streams.hear(message))
+port.on('message', (messages: readonly ToThread[]) => streams.hear(messages))
 port.postMessage({ kind: 'ready' } satisfies FromThread)

@@ -6,7 +6,13 @@ import { Deadlines } from '../../kit/deadlines.ts'
 import { giveBack } from '../../kit/lent-bytes.ts'
 import type { Clock } from '../../kit/world.ts'
 import type { DigestName } from '../digest.ts'
-import { type FromThread, PORTIONS_UNDER_WAY_MAX, type ToThread } from './messages.ts'
+import {
+  type FromThread,
+  PORTIONS_THAT_URGE,
+  PORTIONS_UNDER_WAY_MAX,
+  STREAMS_THAT_WAIT,
+  type ToThread,
+} from './messages.ts'
 
 /** Streams of one thread: there is no gain by more, and each of them has memory. */
 const STREAMS_MAX = 16
@@ -94,6 +100,8 @@ class DigestThread {
   readonly #deadlines: Deadlines
   readonly #streams = new Map<number, DigestStream>()
   readonly #onEnd: () => void
+  /** What the thread is told when there is something to do for it: to be woken takes it as long as to digest some KiB. */
+  #untold: ToThread[] = []
   #isReady = false
   #begun = 0
   #ended: DigestThreadLost | undefined
@@ -121,12 +129,16 @@ class DigestThread {
     this.#begun += 1
     const number = this.#begun
     const stream = new DigestStream(number, {
-      tell: (message) => this.#worker.postMessage(message),
+      tell: (message) => {
+        this.#untold.push(message)
+      },
+      urge: () => this.#tellAll(),
+      isEager: () => this.#streams.size < STREAMS_THAT_WAIT,
       over: () => this.#streams.delete(number),
       within: (wait) => this.#deadlines.within(wait, () => this.#giveUp()),
     })
     this.#streams.set(number, stream)
-    this.#worker.postMessage({ kind: 'begin', stream: number, names } satisfies ToThread)
+    this.#untold.push({ kind: 'begin', stream: number, names })
     return stream
   }
 
@@ -134,9 +146,23 @@ class DigestThread {
     await this.#worker.terminate()
   }
 
+  #tellAll(): void {
+    const messages = this.#untold
+    this.#untold = []
+    this.#worker.postMessage(messages satisfies readonly ToThread[])
+  }
+
   #hear(message: FromThread): void {
-    if (message.kind === 'ready') this.#isReady = true
-    else this.#streams.get(message.stream)?.hear(message)
+    switch (message.kind) {
+      case 'ready':
+        this.#isReady = true
+        return
+      case 'taken':
+        for (const stream of message.streams) this.#streams.get(stream)?.taken()
+        return
+      case 'done':
+        this.#streams.get(message.stream)?.done(message.digests)
+    }
   }
 
   #giveUp(): never {
@@ -152,12 +178,18 @@ class DigestThread {
     this.#ended = new DigestThreadLost('the thread that digests the body has ended', { cause })
     for (const stream of this.#streams.values()) stream.fail(this.#ended)
     this.#streams.clear()
+    this.#untold = []
     this.#onEnd()
   }
 }
 
 interface StreamParts {
+  /** Says it together with the next that urges. */
   tell(message: ToThread): void
+  /** Says what there is to say now. */
+  urge(): void
+  /** Whether nothing is to be gained by saying it later. */
+  isEager(): boolean
   /** The thread has nothing more of the stream. */
   over(): void
   within<T>(wait: Promise<T>): Promise<T>
@@ -169,6 +201,8 @@ export class DigestStream {
   readonly #parts: StreamParts
   /** What the thread has, the oldest first. */
   readonly #underWay: Uint8Array[] = []
+  /** Since it was urged last. */
+  #told = 0
   #state: 'open' | 'ending' | 'dropped' = 'open'
   #digests: readonly Uint8Array[] | undefined
   #failed: Error | undefined
@@ -194,12 +228,22 @@ export class DigestStream {
     if (this.#failed !== undefined) return
     this.#underWay.push(portion)
     this.#parts.tell({ kind: 'bytes', stream: this.#number, bytes: portion })
+    this.#told += 1
+    if (this.#told >= PORTIONS_THAT_URGE || this.#parts.isEager()) this.#urge()
+  }
+
+  #urge(): void {
+    this.#told = 0
+    this.#parts.urge()
   }
 
   /** The digests, in the order of their names. Throws DigestThreadLost. */
   async finish(): Promise<readonly Uint8Array[]> {
     this.#state = 'ending'
-    if (this.#failed === undefined) this.#parts.tell({ kind: 'end', stream: this.#number })
+    if (this.#failed === undefined) {
+      this.#parts.tell({ kind: 'end', stream: this.#number })
+      this.#urge()
+    }
     for (;;) {
       if (this.#failed !== undefined) throw this.#failed
       if (this.#digests !== undefined) return this.#digests
@@ -212,15 +256,21 @@ export class DigestStream {
     if (this.#state !== 'open' || this.#failed !== undefined) return
     this.#state = 'dropped'
     this.#parts.tell({ kind: 'drop', stream: this.#number })
+    this.#urge()
     if (this.#underWay.length === 0) this.#parts.over()
   }
 
-  /** Of the thread. */
-  hear(message: Exclude<FromThread, { kind: 'ready' }>): void {
-    if (message.kind === 'taken') giveBack(this.#underWay.shift()!)
-    else this.#digests = message.digests
-    const isLeft = this.#state === 'dropped' && this.#underWay.length === 0
-    if (isLeft || this.#digests !== undefined) this.#parts.over()
+  /** Of the thread: it is done with the oldest portion. */
+  taken(): void {
+    giveBack(this.#underWay.shift()!)
+    if (this.#state === 'dropped' && this.#underWay.length === 0) this.#parts.over()
+    this.#wake?.()
+  }
+
+  /** Of the thread: the end of the stream. */
+  done(digests: readonly Uint8Array[]): void {
+    this.#digests = digests
+    this.#parts.over()
     this.#wake?.()
   }
 

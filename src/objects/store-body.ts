@@ -5,11 +5,12 @@ import { encodeLabel, type LabelRole, sealLabel } from '../metadata/label.ts'
 import type { Blob, ObjectAttributes, Part } from '../metadata/records.ts'
 import { MetadataUnavailable } from '../metadata/unavailable.ts'
 import type { Sealing } from './data-keys.ts'
+import type { StoredBody } from './describe-write.ts'
 import { encryptBody } from './encrypt-body.ts'
 import { type Body, type BodyDigests, type Bucket, BucketGone } from './object-store.ts'
 import { StoreFull } from './place-write.ts'
 import type { StoreParts } from './store-parts.ts'
-import { discardBlob, type StoredBody, writeBlob } from './write-blob.ts'
+import { discardBlob, writeBlob } from './write-blob.ts'
 
 /** Whose bytes they are. */
 export interface BodyOwner {

@@ -1,46 +1,29 @@
 // Bytes → stripes → shards on drives. Nothing here is visible: the commit that follows makes it so.
 import type { Codec, Stripe } from '../erasure/codec.ts'
 import { mebibytes } from '../kit/bytes.ts'
-import { CELL_BYTES, type ErasureCode, shardCount } from '../kit/erasure-code.ts'
-import type { Uid } from '../kit/uid.ts'
-import { type Blob, type BucketId, MISSING_SLOT } from '../metadata/records.ts'
+import { type ErasureCode, shardCount } from '../kit/erasure-code.ts'
+import { type Blob, MISSING_SLOT } from '../metadata/records.ts'
 import type { Placement } from '../placement/place.ts'
+import {
+  type BlobOwner,
+  type CodedOwner,
+  describeBlob,
+  describeShards,
+  type StoredBody,
+} from './describe-write.ts'
 import type { Body, BodyDigests } from './object-store.ts'
 import { placeWrite, withRoom } from './place-write.ts'
 import { ShardFan } from './shard-fan.ts'
 import { type StoreParts, WRITE_BUDGET_UNIT } from './store-parts.ts'
 import { type BlobLayout, cellBytesOf, layoutBlob, stripeBytesOf } from './stripe.ts'
 import { BodyLengthWrong, StripeSource } from './stripe-source.ts'
+import { isOneCell, writeCopies } from './write-copies.ts'
 
 /** Up to here a blob is kept as copies: operations matter more than bytes (storage.md 4.1). */
 export const COPIES_UP_TO_BYTES = 128 * 1024
 
 /** Storage collects shards up to this length in memory and writes them at once. */
 const COLLECTED_SHARD_BYTES = mebibytes(1)
-
-/** What a blob belongs to. */
-export interface BlobOwner {
-  /** Of the blob: new, and used for nothing else. */
-  uid: Uid
-  bucketId: BucketId
-  key: string
-  /** 0 for a whole object. */
-  part: number
-  /** Data partition of the key. */
-  partition: number
-  /** Of the object; it chooses the code. */
-  storageClass: string
-  /** What else recovery needs to rebuild the row. */
-  metadata: Uint8Array
-  /** The same once all bytes have passed: as long as before. */
-  sealMetadata(digests: BodyDigests): Uint8Array
-}
-
-/** A stored body: `blob` is absent when it was empty. */
-export interface StoredBody {
-  blob?: Blob
-  digests: BodyDigests
-}
 
 /** Stores a body under its uid. Throws what the body throws, and then leaves nothing behind. */
 export async function writeBlob(
@@ -56,11 +39,12 @@ export async function writeBlob(
 
 /** Stores a body that is not empty in this code, or in one of the same parity where drives are lacking for it. */
 export async function writeInCode(
-  owner: Omit<BlobOwner, 'storageClass'> & { code: ErasureCode },
+  owner: CodedOwner,
   body: Body,
   parts: StoreParts,
   signal: AbortSignal,
 ): Promise<StoredBody> {
+  if (isOneCell(owner, body, parts)) return await writeCopies(owner, body, parts, signal)
   const { partition, code } = owner
   return await withRoom(
     (unfit) => placeWrite({ partition, code, bytes: body.bytes }, unfit, parts),
@@ -85,7 +69,7 @@ async function storePlaced(
 }
 
 interface BlobWrite {
-  owner: Omit<BlobOwner, 'storageClass'>
+  owner: CodedOwner
   body: Body
   placement: Placement
   layout: BlobLayout
@@ -96,11 +80,17 @@ async function storeStripes(
   parts: StoreParts,
   signal: AbortSignal,
 ): Promise<StoredBody> {
-  const fan = await ShardFan.open(describeShards(write, parts), write.placement.drives, parts)
+  const { owner, body, layout, placement } = write
+  const { shardBytes } = layout
+  const shards = {
+    owner: { ...owner, code: placement.code },
+    ...{ blobBytes: body.bytes, shardBytes, metadata: owner.metadata },
+  }
+  const fan = await ShardFan.open(describeShards(shards, parts), placement.drives, parts)
   try {
     await streamStripes(write, fan, parts.codec, signal)
-    const digests = write.body.finish()
-    const lostSlots = await fan.commit(write.owner.sealMetadata(digests))
+    const digests = body.finish()
+    const lostSlots = await fan.commit(owner.sealMetadata(digests))
     return { blob: describeBlob(write, lostSlots), digests }
   } catch (error) {
     await fan.abort()
@@ -198,37 +188,6 @@ function chooseCode(owner: BlobOwner, bytes: number, parts: StoreParts): Erasure
 function collectedPermits(layout: BlobLayout, code: ErasureCode): number {
   if (layout.shardBytes > COLLECTED_SHARD_BYTES) return 0
   return Math.ceil((layout.shardBytes * shardCount(code)) / WRITE_BUDGET_UNIT)
-}
-
-function describeShards(
-  { owner, body, placement, layout }: BlobWrite,
-  { coordinator }: StoreParts,
-): Parameters<typeof ShardFan.open>[0] {
-  return {
-    id: { uid: owner.uid, part: owner.part },
-    code: placement.code,
-    cellBytes: CELL_BYTES,
-    shardBytes: layout.shardBytes,
-    blobBytes: body.bytes,
-    partition: owner.partition,
-    mapEpoch: coordinator.state.epoch,
-    bucketId: owner.bucketId,
-    key: owner.key,
-    metadata: owner.metadata,
-  }
-}
-
-function describeBlob({ owner, body, placement }: BlobWrite, lostSlots: number[]): Blob {
-  const { code, drives } = placement
-  return {
-    uid: owner.uid,
-    part: owner.part,
-    bytes: body.bytes,
-    code,
-    cellBytes: CELL_BYTES,
-    partition: owner.partition,
-    drives: drives.map((id, slot) => (lostSlots.includes(slot) ? MISSING_SLOT : id)),
-  }
 }
 
 /** Forgets the shards of a blob that was never committed, as far as possible now. */

@@ -36,6 +36,15 @@ export interface ShardDescription {
   metadata: Uint8Array
 }
 
+/** What all shards of a blob say of themselves. */
+export type CopiesDescription = Omit<ShardDescription, 'id'> & { id: Omit<ShardId, 'slot'> }
+
+/** Shards of one blob that hold the same bytes, each of one cell, with all that they are to say. */
+export interface ShardCopies {
+  /** Makes one of them durable and readable, as a shard that is begun, written and committed. A failure leaves nothing. */
+  put(driveId: DriveId, slot: number): Promise<void>
+}
+
 /** Writes the cells of one shard in order. Nothing is visible or durable before commit() resolves. */
 export interface ShardWriter {
   /** Appends a cell; the bytes may be reused when the promise resolves. */
@@ -98,6 +107,8 @@ export interface ShardsOnDrives {
     description: ShardDescription,
     use?: 'data' | 'move',
   ): Promise<ShardWriter>
+  /** Makes copies of a cell, whose bytes may be reused when it returns. Nodes that gain nothing by it do without. */
+  copies?(description: CopiesDescription, cell: Uint8Array): ShardCopies
   /** Whether a drive seems to have room for a shard: a look, no promise. True of a drive that is not known. */
   hasRoom(driveId: DriveId, shardBytes: number, use: 'data' | 'move'): boolean
   openShard(driveId: DriveId, id: ShardId): Promise<ShardOpened>

@@ -9,6 +9,7 @@ import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import { BigFiles } from './big-file.ts'
 import type {
+  CopiesDescription,
   DriveMoment,
   ShardDescription,
   ShardId,
@@ -21,11 +22,11 @@ import { type OpenLevel, openLevelDb } from './drive-lock.ts'
 import { EitherReader } from './either-reader.ts'
 import type { ShardRow } from './index/index-rows.ts'
 import { ShardLedger } from './index/shard-ledger.ts'
-import { Appender } from './segment/appender.ts'
+import { Appender, type NewRecord } from './segment/appender.ts'
 import { CellReads } from './segment/cell-reads.ts'
 import { scanLiveRecords } from './segment/live-records.ts'
 import { RecordBuffer } from './segment/record-buffer.ts'
-import { layoutShard, recordSecret } from './segment/record-format.ts'
+import { cellLength, cellOffset, layoutShard, recordSecret } from './segment/record-format.ts'
 import { SegmentFiles } from './segment/segment-files.ts'
 import { SegmentReader } from './segment/segment-reader.ts'
 import { SegmentUpkeep, type UpkeepOptions, type UpkeepRound } from './segment/segment-upkeep.ts'
@@ -139,6 +140,41 @@ export class ShardStore {
       return noting(this.#bufferedWriter(record, promise))
     } catch (error) {
       promise.release()
+      throw error
+    }
+  }
+
+  /** Makes a whole shard durable: as one that is begun, written and committed, `record` is what is appended then. */
+  async putCopy(description: CopiesDescription, record: NewRecord): Promise<void> {
+    this.#throwIfStopped()
+    const { shardBytes } = record.layout
+    if (!this.#isBuffered(shardBytes)) return await this.#putBySteps(description, record)
+    const bytes = record.bytes.length
+    const { room, appender } = this.#parts
+    const promise = room.promiseNow(bytes, 'data') ?? (await room.promise(bytes, 'data'))
+    this.#bufferedBytes += bytes
+    try {
+      await this.#deletions.ended(record.id)
+      this.#throwIfStopped()
+      await appender.append(record)
+      promise.spend(bytes)
+    } finally {
+      this.#bufferedBytes -= bytes
+      promise.release()
+    }
+  }
+
+  async #putBySteps(
+    description: CopiesDescription,
+    { id, layout, bytes }: NewRecord,
+  ): Promise<void> {
+    const writer = await this.beginShard({ ...description, id })
+    try {
+      const at = cellOffset(layout, 0)
+      await writer.write(bytes.subarray(at, at + cellLength(layout, 0)))
+      await writer.commit()
+    } catch (error) {
+      await writer.abort().catch(() => undefined) // The first error is the one that explains it.
       throw error
     }
   }

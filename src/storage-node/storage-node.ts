@@ -1,8 +1,10 @@
 // The storage node of this process: its drives by id, each with its own shard store.
 import { DriveUnavailable } from '../kit/drive-unavailable.ts'
 import type {
+  CopiesDescription,
   DriveId,
   DriveMoment,
+  ShardCopies,
   ShardDescription,
   ShardId,
   ShardLists,
@@ -11,6 +13,7 @@ import type {
   ShardWriter,
   StorageNode,
 } from './contract.ts'
+import { CopyRecords } from './segment/copy-records.ts'
 import type { ShardStore } from './shard-store.ts'
 
 /** Shards on the drives of this process. */
@@ -28,6 +31,15 @@ export class LocalStorageNode implements StorageNode, ShardLists {
     use: 'data' | 'move' = 'data',
   ): Promise<ShardWriter> {
     return await this.#storeOf(driveId).beginShard(description, use)
+  }
+
+  copies(description: CopiesDescription, cell: Uint8Array): ShardCopies {
+    const records = new CopyRecords(description, cell)
+    return {
+      put: async (driveId, slot) => {
+        await this.#storeOf(driveId).putCopy(description, records.of(slot))
+      },
+    }
   }
 
   hasRoom(driveId: DriveId, shardBytes: number, use: 'data' | 'move'): boolean {

@@ -100,6 +100,47 @@ for (const [name, open] of Object.entries({ localNode, otherNode })) {
   })
 }
 
+t.test('copies are shards as others are', async (t) => {
+  for (const bytes of [1, 4096, 100_000]) {
+    const node = new LocalStorageNode(new Map([[7, await inMemory(t)]]))
+    const shard = sampleShard(new Seeded(bytes), bytes)
+    const { uid, part } = shard.description.id
+    const [cell] = cellsOf(shard)
+    const copies = node.copies({ ...shard.description, id: { uid, part } }, cell!)
+    cell!.fill(0xee) // Its bytes may be reused.
+    for (const slot of [2, 0]) {
+      const keeper = keeperOn(node)
+      const copy = sampleShard(new Seeded(bytes), bytes)
+      const description = { ...copy.description, id: { uid, part, slot } }
+      t.equal(await judgeShard(keeper, { ...copy, description }), 'missing')
+      await copies.put(7, slot)
+      t.equal(await judgeShard(keeper, { ...copy, description }), 'whole')
+      await copies.put(7, slot)
+      t.equal(await judgeShard(keeper, { ...copy, description }), 'whole', 'made again')
+    }
+    await t.rejects(copies.put(8, 1), { name: 'DriveUnavailable', trouble: 'unknown' })
+  }
+})
+
+t.test('a copy that is too large for a segment has a file of its own', async (t) => {
+  const { world, levels, disk } = new ForgetfulMachine(1)
+  await world.disk.makeDirectory('/drive')
+  await formatDrive(world, '/drive', marker)
+  const drive = await Drive.open(world, '/drive', marker, levels)
+  const parts = { world, log: silentLog, ...levels }
+  const store = await ShardStore.open(drive, parts, { segmentShardBytes: 1000 })
+  const node = new LocalStorageNode(new Map([[7, store]]))
+  const shard = sampleShard(new Seeded(5), 2000)
+  const { uid, part, slot } = shard.description.id
+  const copies = node.copies({ ...shard.description, id: { uid, part } }, cellsOf(shard)[0]!)
+  await copies.put(7, slot)
+  t.equal(await judgeShard(keeperOn(node), shard), 'whole')
+  t.same(disk.files('/drive/seg'), [])
+  await store.close()
+  await t.rejects(copies.put(7, slot), DriveUnavailable)
+  await drive.close()
+})
+
 t.test('a drive that the node does not have', async (t) => {
   const node = new LocalStorageNode(new Map())
   const { description } = sampleShard(new Seeded(3), 10)

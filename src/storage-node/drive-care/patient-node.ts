@@ -18,10 +18,19 @@ import type { AsideDrives } from './aside.ts'
 export class PatientNode implements StorageNode {
   readonly #node: StorageNode
   readonly #aside: AsideDrives
+  /** As the node behind it has it. What is given up there is made or not, as with any commit. */
+  readonly copies?: NonNullable<StorageNode['copies']>
 
   constructor(node: StorageNode, aside: AsideDrives) {
     this.#node = node
     this.#aside = aside
+    if (!node.copies) return
+    this.copies = (description, cell) => {
+      const copies = node.copies!(description, cell)
+      return {
+        put: (driveId, slot) => aside.orAside(driveId, () => copies.put(driveId, slot)),
+      }
+    }
   }
 
   async beginShard(

@@ -23,6 +23,7 @@ export const HEADER_MAGIC = Buffer.from('S3SH')
 const TAIL_MAGIC = Buffer.from('S3ST')
 const TAIL_BYTES = 40
 const RECORD_FORMAT = 1
+const SLOT_AT = 38
 const FIXED_BYTES = 88
 const CHECK_BYTES = 8
 
@@ -118,7 +119,7 @@ export function encodeHeader(
   bytes.writeUInt32LE(description.metadata.length, 16)
   bytes.set(uidBytes(id.uid), 20)
   bytes.writeUInt16LE(id.part, 36)
-  bytes.writeUInt8(id.slot, 38)
+  bytes.writeUInt8(id.slot, SLOT_AT)
   bytes.writeUInt8(code.dataCount, 39)
   bytes.writeUInt8(code.parityCount, 40)
   bytes.writeUInt8(code.matrix, 41)
@@ -137,6 +138,11 @@ export function replaceMetadata(header: Uint8Array, metadata: Uint8Array): void 
   const bytes = asBuffer(header)
   assert(metadata.length === bytes.readUInt32LE(16), 'metadata does not change its length')
   bytes.set(metadata, FIXED_BYTES + bytes.readUInt32LE(12))
+}
+
+/** Puts another slot into a header that is not stamped yet. */
+export function replaceSlot(header: Uint8Array, slot: number): void {
+  header[SLOT_AT] = slot
 }
 
 /** Adds what is known only when the record gets its place, and the checksum over it all. */
@@ -276,7 +282,7 @@ function decodeHeader(bytes: Buffer, headerBytes: number): RecordHeader {
     id: {
       uid: uidFromBytes(bytes.subarray(20, 36)),
       part: bytes.readUInt16LE(36),
-      slot: bytes.readUInt8(38),
+      slot: bytes.readUInt8(SLOT_AT),
     },
     code: {
       dataCount: bytes.readUInt8(39),

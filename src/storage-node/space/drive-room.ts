@@ -48,6 +48,11 @@ export class DriveRoom {
     return promise
   }
 
+  /** As promise(), where the last answer is new enough and has room; undefined otherwise. */
+  promiseNow(bytes: number, use: SpaceUse): RoomPromise | undefined {
+    return this.#fileSystem.isFresh ? this.#fileSystem.promise(bytes, use) : undefined
+  }
+
   /** Whether `bytes` more leave enough. */
   async fits(bytes: number, use: SpaceUse): Promise<boolean> {
     await this.#fileSystem.refresh()

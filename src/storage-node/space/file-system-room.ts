@@ -134,7 +134,12 @@ export class FileSystemRoom {
 
   /** Asks when the last answer is old. Throws when no drive answers. */
   async refresh(): Promise<void> {
-    if (this.#world.clock.monotonicMs() - this.#askedAtMs >= ASK_EVERY_MS) await this.ask()
+    if (!this.isFresh) await this.ask()
+  }
+
+  /** Whether the last answer is not old. */
+  get isFresh(): boolean {
+    return this.#world.clock.monotonicMs() - this.#askedAtMs < ASK_EVERY_MS
   }
 
   /** Asks now; calls at the same time share one answer. */

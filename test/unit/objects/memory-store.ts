@@ -24,8 +24,10 @@ import { markOut } from '../../../src/placement/coordinator-changes.ts'
 import { Router } from '../../../src/placement/router.ts'
 import type {
   CellRead,
+  CopiesDescription,
   DriveId,
   DriveMoment,
+  ShardCopies,
   ShardDescribed,
   ShardDescription,
   ShardId,
@@ -82,6 +84,19 @@ export class MemoryNode implements StorageNode, ShardLists {
       },
       abort: async () => {
         this.aborted += 1
+      },
+    }
+  }
+
+  copies(description: CopiesDescription, cell: Uint8Array): ShardCopies {
+    const bytes = Buffer.from(cell)
+    return {
+      put: async (driveId, slot) => {
+        if (this.full.has(driveId)) throw new DriveUnavailable(driveId, 'full')
+        const id = { ...description.id, slot }
+        const writer = await this.beginShard(driveId, { ...description, id })
+        await writer.write(bytes)
+        await writer.commit()
       },
     }
   }

@@ -42,6 +42,7 @@ function slowNode() {
         },
       }
     },
+    copies: () => ({ put: step('put') }),
     deleteShard: step('delete'),
     momentOn: async () => 'now' as DriveMoment,
     deleteUntouched: async () => {
@@ -79,18 +80,20 @@ t.test('who waits hears of it; what was begun is let go of when it ends', async 
   const writing = writer.commit()
   const opening = patient.openShard(1, id)
   const deleting = patient.deleteShard(1, id)
+  const putting = patient.copies!(description, new Uint8Array(1)).put(1, 0)
   const other = patient.openShard(2, id)
   aside.put(1, 'it hangs')
   await t.rejects(writing, failed)
   await t.rejects(opening, failed)
   await t.rejects(deleting, failed)
+  await t.rejects(putting, failed)
   await writer.abort()
   t.same(seen, [], 'nothing has ended yet')
   await t.rejects(patient.beginShard(1, description), failed, 'nor is anything begun')
   goOn()
   t.match(await other, { kind: 'found' }, 'another drive is not concerned')
   await new Promise((resolve) => setImmediate(resolve))
-  t.same([...seen].sort(), ['abort', 'close', 'commit', 'delete'])
+  t.same([...seen].sort(), ['abort', 'close', 'commit', 'delete', 'put'])
 })
 
 t.test('a drive that is taken back serves again', async (t) => {

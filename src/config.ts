@@ -59,6 +59,12 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     help: 'answer exactly as AWS where the store is otherwise more generous',
   },
   {
+    name: 'http',
+    value: 'WHICH',
+    fallback: 'node',
+    help: "who reads and writes HTTP: node (Node's own server) or own (faster, stricter)",
+  },
+  {
     name: 'tls-cert',
     value: 'FILE',
     help: 'certificate chain (PEM); serves https, read again when it changes',
@@ -179,6 +185,7 @@ export interface ServeConfig {
   region: string
   strictRegion: boolean
   strictS3: boolean
+  http: 'node' | 'own'
   tls?: { certPath: string; keyPath: string }
   code?: { dataCount: number; parityCount: number }
   reducedRedundancyCode?: { dataCount: number; parityCount: number }
@@ -268,6 +275,7 @@ export function readGatewaySettings(
     region: readRegion(settings.region![0]!),
     strictRegion: readSwitch('strict-region', settings['strict-region']?.[0]),
     strictS3: readSwitch('strict-s3', settings['strict-s3']?.[0]),
+    http: readHttp(settings.http![0]!),
     buckets: settings.buckets ?? [],
     abandonedUploadMs: readAbandonedDays(settings['abandoned-upload-days']![0]!),
     logLevel: readLogLevel(settings['log-level']![0]!),
@@ -290,6 +298,11 @@ function readRegion(text: string): string {
     throw new ConfigError(`--region takes lower-case letters, digits and hyphens, not "${text}"`)
   }
   return text
+}
+
+function readHttp(text: string): ServeConfig['http'] {
+  if (text === 'node' || text === 'own') return text
+  throw new ConfigError(`--http takes node or own, not "${text}"`)
 }
 
 function readTls(settings: Settings): ServeConfig['tls'] {

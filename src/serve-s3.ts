@@ -55,6 +55,7 @@ export async function serveS3(
       region: { name: config.region, enforced: config.strictRegion },
       credentials: rootCredentials(credentials.accessKeyId, credentials.secretAccessKey),
       strict: config.strictS3,
+      http: config.http,
       ...(tls ? { tls } : {}),
     },
     { world, log, objects, operations, registry, ...(admin ? { admin } : {}) },

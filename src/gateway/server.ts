@@ -2,7 +2,7 @@
 import { asBuffer, kibibytes } from '../kit/bytes.ts'
 import type { Log } from '../kit/log.ts'
 import type { Registry } from '../kit/metrics.ts'
-import type { World } from '../kit/world.ts'
+import type { Clock, World } from '../kit/world.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
 import type { AdminApi } from './admin-api.ts'
 import type { Credentials } from './auth/credentials.ts'
@@ -10,6 +10,7 @@ import type { Operation } from './call.ts'
 import { composeRefusal } from './client-error.ts'
 import type { ClusterApi } from './cluster-api.ts'
 import type { HttpHandlers, HttpServer, HttpServerOptions } from './exchange.ts'
+import { createOwnServer } from './http1/own-server.ts'
 import { noMetrics, openMetrics } from './metrics.ts'
 import { createNodeServer } from './node-http/node-server.ts'
 import type { OperationName } from './operation-names.ts'
@@ -54,6 +55,8 @@ export interface GatewayOptions {
   limits?: Partial<GatewayLimits> | undefined
   /** Processes that serve the port, this one among them: they have the limits together. */
   processes?: number | undefined
+  /** Who reads and writes HTTP: Node, or the gateway's own rooms on bare sockets. */
+  http?: 'node' | 'own' | undefined
   /** https when given. */
   tls?: TlsKeys | undefined
 }
@@ -83,9 +86,9 @@ export function createGateway(options: GatewayOptions, parts: GatewayParts): Gat
   const limits = { ...limitsAmong(options.processes ?? 1), ...options.limits }
   const metrics = parts.registry === undefined ? noMetrics : openMetrics(parts.registry)
   const pipeline = new Pipeline({ ...options, limits }, { ...parts, metrics })
-  const server = openServer(options.tls, limits, {
-    serve: (exchange) => pipeline.handle(exchange),
-    refuse: refusals(parts),
+  const server = openServer(options, limits, {
+    handlers: { serve: (exchange) => pipeline.handle(exchange), refuse: refusals(parts) },
+    clock: parts.world.clock,
   })
   pipeline.onEnd = () => {
     if (pipeline.closing) server.closeIdle()
@@ -112,12 +115,13 @@ function limitsAmong(count: number): GatewayLimits {
 }
 
 function openServer(
-  tls: TlsKeys | undefined,
+  { tls, http }: GatewayOptions,
   { connections, headersMs, keepAliveMs, socketIdleMs }: GatewayLimits,
-  handlers: HttpHandlers,
+  { handlers, clock }: { handlers: HttpHandlers; clock: Clock },
 ): HttpServer {
   const limits = { connections, headersMs, keepAliveMs, socketIdleMs }
   const options: HttpServerOptions = { tls, headBytesMax: HEADER_BYTES_MAX, ...limits }
+  if (http === 'own') return createOwnServer(options, handlers, { clock })
   return createNodeServer(options, handlers)
 }
 

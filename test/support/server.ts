@@ -67,6 +67,8 @@ export async function startServer(given: ServerOptions = {}): Promise<TestServer
       // The same tests with several processes: PROCESSES=3 npx tap dist/test/wire/*.test.js
       // On every machine the same number.
       KINTSUGI_PROCESSES: process.env.PROCESSES || '1',
+      // And by the other reader and writer of HTTP: HTTP=own npx tap dist/test/wire/*.test.js
+      KINTSUGI_HTTP: process.env.HTTP || 'node',
       ...environment,
     },
   })

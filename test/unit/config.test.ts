@@ -25,6 +25,7 @@ t.test('the defaults are those of the help', async (t) => {
     region: 'us-east-1',
     strictRegion: false,
     strictS3: false,
+    http: 'node',
     buckets: [],
     garbageGraceMs: 60_000,
     orphanAgeMs: 86_400_000,
@@ -74,6 +75,7 @@ t.test('every option can stand in the environment and in the file', async (t) =>
     'scrub-days': '0.5',
     'dump-days': '3',
     'log-level': 'error',
+    http: 'own',
     'strict-region': 'true',
     'strict-s3': 'true',
   }
@@ -130,6 +132,7 @@ t.test('wrong settings are refused by name', async (t) => {
     [{ options: { port: '70000' } }, /--port/],
     [{ options: { port: 'x' } }, /--port/],
     [{ options: { 'log-level': 'loud' } }, /--log-level/],
+    [{ options: { http: 'other' } }, /--http takes node or own/],
     [{ options: { code: '4' } }, /--code/],
     [{ options: { code: '17+2' } }, /--code/],
     [{ options: { code: '4+5' } }, /--code/],

@@ -64,6 +64,11 @@ export async function tell(call: Call): Promise<Reply> {
   }
 }
 
+/** The same tests by the other reader and writer of HTTP: HTTP=own. */
+export function otherHttp(): 'own' | undefined {
+  return process.env.HTTP === 'own' ? 'own' : undefined
+}
+
 export interface Fixture {
   gateway: Gateway
   port: number
@@ -91,6 +96,7 @@ export async function startGateway(
       region: { name: 'us-east-1', enforced: false },
       credentials: rootCredentials(ACCESS_KEY, SECRET),
       strict: false,
+      http: otherHttp(),
       ...options,
     },
     {

@@ -4,7 +4,7 @@ import t from 'tap'
 import type { Call, Reply } from '../../../src/gateway/call.ts'
 import { S3Error } from '../../../src/gateway/s3-error.ts'
 import { Registry } from '../../../src/kit/metrics.ts'
-import { signHeaders, startGateway, talkRaw } from './server-fixture.ts'
+import { otherHttp, signHeaders, startGateway, talkRaw } from './server-fixture.ts'
 
 /** A request as it goes over the wire. */
 function wire(host: string, url: string, more = ''): string {
@@ -24,6 +24,8 @@ t.test('answers come in the order of the requests', async (t) => {
 })
 
 t.test('who goes away takes the requests along that wait behind another', async (t) => {
+  // Node runs them beside each other; the gateway's own server begins with the next when the last is answered.
+  const begun = otherHttp() === 'own' ? 1 : 3
   const registry = new Registry()
   const started = new Set<string>()
   const operation = ({ key, signal }: Call): Reply | Promise<Reply> => {
@@ -40,13 +42,14 @@ t.test('who goes away takes the requests along that wait behind another', async 
   socket.write(
     ['slow', 'quick', 'at%20once'].map((key) => wire(fixture.host, `/bkt/${key}`)).join(''),
   )
-  while (started.size < 3) await new Promise((resolve) => setTimeout(resolve, 5))
+  while (started.size < begun) await new Promise((resolve) => setTimeout(resolve, 5))
   socket.destroy()
   const inFlight = async (): Promise<string | undefined> =>
     /requests_in_flight (\d+)/.exec(await registry.metrics())?.[1]
   while ((await inFlight()) !== '0') await new Promise((resolve) => setTimeout(resolve, 5))
   const text = await registry.metrics()
-  t.match(text, 'kintsugi_s3_requests_total{operation="GetObject",status="499"} 3')
+  t.match(text, `kintsugi_s3_requests_total{operation="GetObject",status="499"} ${begun}`)
+  t.equal(started.size, begun)
 })
 
 t.test(

@@ -6,6 +6,7 @@ import type { ShardId } from '../contract.ts'
 import type { AppendedRecord } from '../segment/appender.ts'
 import type { SegmentFiles } from '../segment/segment-files.ts'
 import { ComingRows } from './coming-rows.ts'
+import { distinctRemovals, GatheredRemovals, type Removal } from './gathered-removals.ts'
 import type { ShardRow } from './index-rows.ts'
 import { KeptIndex, type KeptIndexParts } from './kept-index.ts'
 import type { KnownPlace } from './known-places.ts'
@@ -46,6 +47,12 @@ export class ShardLedger {
   readonly #index: KeptIndex
   readonly #newShards = new NewShards()
   readonly #coming = new ComingRows()
+  readonly #removals = new GatheredRemovals((group, begin) =>
+    this.#index.change((index) => {
+      begin()
+      return this.#removeAll(index, group, { sync: false })
+    }),
+  )
   #isWriting = false
   /** Rows could not be written: until they can be nothing more is entered without. */
   #mustWrite = false
@@ -147,6 +154,7 @@ export class ShardLedger {
 
   /** A change of the index, behind all rows that are to come. */
   #change<T>(change: (index: ShardIndex) => Promise<T>): Promise<T> {
+    this.#removals.closeGroup()
     return this.#index.change(async (index) => {
       await this.#enterComing(index)
       return await change(index)
@@ -199,20 +207,50 @@ export class ShardLedger {
 
   /** Forgets a shard; false when there was none. */
   async remove(id: ShardId, options = { sync: false }): Promise<boolean> {
-    return await this.#index.change(async (index) => {
-      // What has no row, as a large shard, is deleted also where rows that are to come find no room.
-      const isComing = this.#coming.find(id) !== undefined
-      const known = isComing ? undefined : await index.get(id)
-      if (!isComing && known === undefined) return false
-      await this.#enterComing(index)
-      // A shard that has a row gets no other one but in this lane.
-      const row = known ?? (await index.get(id))
-      if (row === undefined) return false
-      const changes = new RowChanges()
-      changes.remove(id, row)
-      await this.#apply(index, changes, options)
-      return true
+    if (!options.sync) return await this.#removals.add(id)
+    this.#removals.closeGroup()
+    return await new Promise<boolean>((resolve, reject) => {
+      const group = [{ id, resolve, reject }]
+      this.#index.change((index) => this.#removeAll(index, group, options)).catch(reject)
     })
+  }
+
+  async #removeAll(
+    index: ShardIndex,
+    group: readonly Removal[],
+    options: { sync: boolean },
+  ): Promise<void> {
+    const all = distinctRemovals(group)
+    const rows = await this.#rowsOf(index, all)
+    // What has no row, as a large shard, is deleted also where rows that are to come find no room.
+    const there = all.filter(({ id, resolve }, at) => {
+      const isThere = rows[at] !== undefined || this.#coming.find(id) !== undefined
+      if (!isThere) resolve(false)
+      return isThere
+    })
+    if (there.length === 0) return
+    const hasComing = there.some(({ id }) => this.#coming.find(id) !== undefined)
+    await this.#enterComing(index)
+    // A shard that has a row gets no other one but in this lane.
+    const known = hasComing
+      ? await this.#rowsOf(index, there)
+      : rows.filter((row) => row !== undefined)
+    const changes = new RowChanges()
+    for (const [at, { id }] of there.entries()) {
+      const row = known[at]
+      if (row !== undefined) changes.remove(id, row)
+    }
+    await this.#apply(index, changes, options)
+    for (const [at, { resolve }] of there.entries()) resolve(known[at] !== undefined)
+  }
+
+  async #rowsOf(
+    index: ShardIndex,
+    removals: readonly Removal[],
+  ): Promise<(ShardRow | undefined)[]> {
+    const [first] = removals
+    if (first !== undefined && removals.length === 1) return [await index.get(first.id)]
+    return await index.getMany(removals.map(({ id }) => id))
   }
 
   /** Makes all rows of a segment durable that gets no more records: then a start need not scan it. */

@@ -13,6 +13,9 @@ import type { BlobLatch } from './blob-latch.ts'
 /** Rows taken in one step: a bound on memory and on the size of the batch that forgets them. */
 const BATCH = 500
 
+/** Drives take the deletions of so many blobs together, and serve others beside them. */
+const BLOBS_AT_ONCE = 8
+
 /** Parts of the collector. */
 export interface CollectorParts {
   world: Pick<World, 'clock' | 'random'>
@@ -47,11 +50,10 @@ async function collectBatch(
   parts: CollectorParts,
 ): Promise<number> {
   const deleted: Garbage[] = []
-  for (const garbage of due) {
-    const { uid } = garbage.blob
-    const letGo = parts.isPinned(uid) ? undefined : parts.latch.tryHold(uid)
-    if (letGo === undefined) continue
-    if (await deleteShards(garbage, parts).finally(letGo)) deleted.push(garbage)
+  for (let at = 0; at < due.length; at += BLOBS_AT_ONCE) {
+    const some = due.slice(at, at + BLOBS_AT_ONCE)
+    const areGone = await Promise.all(some.map((garbage) => collect(garbage, parts)))
+    deleted.push(...some.filter((_, place) => areGone[place]))
   }
   if (deleted.length === 0) return 0
   await partition.commit({
@@ -60,6 +62,13 @@ async function collectBatch(
     items: deleted.map(({ dueMs, blob }) => ({ dueMs, uid: blob.uid })),
   })
   return deleted.length
+}
+
+/** Whether nothing is left of it that could be deleted now. */
+async function collect(garbage: Garbage, parts: CollectorParts): Promise<boolean> {
+  const { uid } = garbage.blob
+  const letGo = parts.isPinned(uid) ? undefined : parts.latch.tryHold(uid)
+  return letGo !== undefined && (await deleteShards(garbage, parts).finally(letGo))
 }
 
 /**

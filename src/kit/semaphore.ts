@@ -19,13 +19,17 @@ export class Semaphore {
   #free: number
   readonly #total: number
   readonly #maxWaiting: number
+  readonly #maxWaitingPermits: number
   readonly #waiting: Waiter[] = []
+  #waitingPermits = 0
 
-  constructor(total: number, options: { maxWaiting?: number } = {}) {
+  /** Callers that may wait, or the permits that they may wait for together. */
+  constructor(total: number, options: { maxWaiting?: number; maxWaitingPermits?: number } = {}) {
     assert(total > 0, 'a semaphore has at least one permit')
     this.#free = total
     this.#total = total
     this.#maxWaiting = options.maxWaiting ?? 10_000
+    this.#maxWaitingPermits = options.maxWaitingPermits ?? Number.POSITIVE_INFINITY
   }
 
   /** Permits that nobody holds. */
@@ -43,7 +47,9 @@ export class Semaphore {
     assert(count <= this.#total, 'nobody asks for more permits than there are')
     signal?.throwIfAborted()
     if (this.tryAcquire(count)) return
-    if (this.#waiting.length >= this.#maxWaiting) throw new Overloaded('too many wait already')
+    const isFull = this.#waitingPermits + count > this.#maxWaitingPermits
+    if (isFull || this.#waiting.length >= this.#maxWaiting)
+      throw new Overloaded('too many wait already')
     await this.#wait(count, signal)
   }
 
@@ -63,6 +69,7 @@ export class Semaphore {
 
   /** Everyone who waits now is refused: for an owner who ends, where a signal for each of them would cost more. */
   refuseWaiting(reason: unknown): void {
+    this.#waitingPermits = 0
     for (const { refuse } of this.#waiting.splice(0)) refuse(reason)
   }
 
@@ -70,7 +77,10 @@ export class Semaphore {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         const place = this.#waiting.indexOf(waiter)
-        if (place >= 0) this.#waiting.splice(place, 1)
+        if (place >= 0) {
+          this.#waiting.splice(place, 1)
+          this.#waitingPermits -= count
+        }
         reject(signal?.reason)
         this.#grantWaiting()
       }
@@ -87,12 +97,14 @@ export class Semaphore {
       }
       signal?.addEventListener('abort', leave, { once: true })
       this.#waiting.push(waiter)
+      this.#waitingPermits += count
     })
   }
 
   #grantWaiting(): void {
     while (this.#waiting.length > 0 && this.#free >= this.#waiting[0]!.count) {
       const waiter = this.#waiting.shift()!
+      this.#waitingPermits -= waiter.count
       this.#free -= waiter.count
       waiter.grant()
     }

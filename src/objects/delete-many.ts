@@ -15,26 +15,35 @@ interface Share {
   places: number[]
 }
 
-/** Outcomes in the order of `keys`; what is named twice is deleted in that order. */
+/**
+ * Outcomes in the order of `keys`; what is named twice is deleted in that order. Once a command has failed, or nobody waits any
+ * more, none begins: who hears of that may write to the same keys again. All that have begun are over, as far as they will be.
+ */
 export async function deleteMany(
   metadata: MetadataClient,
   bucket: Bucket,
-  keys: readonly KeyDeletion[],
-  options: { bypass?: true },
+  { keys, options }: { keys: readonly KeyDeletion[]; options: { bypass?: true } },
+  signal: AbortSignal,
 ): Promise<DeletionOutcome[]> {
   const outcomes: DeletionOutcome[] = new Array(keys.length)
   const shares = shareOut(metadata, bucket, keys)
+  let failure: { error: unknown } | undefined
+  const mayBegin = (): boolean => failure === undefined && !signal.aborted
   const work = async (): Promise<void> => {
     for (let share = shares.pop(); share !== undefined; share = shares.pop()) {
-      await deleteShare(share)
+      await deleteShare(share).catch((error) => {
+        failure ??= { error }
+      })
     }
   }
   await Promise.all(Array.from({ length: Math.min(COMMANDS_AT_ONCE, shares.length) }, work))
+  if (failure !== undefined) throw failure.error
+  signal.throwIfAborted()
   return outcomes
 
   async function deleteShare({ partition, keys: own, places }: Share): Promise<void> {
     let done = 0
-    while (done < own.length) {
+    while (done < own.length && mayBegin()) {
       const next = own.slice(done, done + DELETIONS_MAX)
       const answer = await metadata.commitIn(partition, bucket, ({ commandId, bucket: ref }) => ({
         ...{ kind: 'delete-objects' as const, commandId, bucket: ref, keys: next },

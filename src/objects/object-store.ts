@@ -305,11 +305,12 @@ export interface ObjectStore {
   put(request: PutRequest): Promise<PutOutcome>
   append(request: AppendRequest): Promise<AppendOutcome>
   delete(bucket: Bucket, key: string, options: DeleteOptions): Promise<DeleteOutcome>
-  /** Deletes each of these keys of the bucket, and says in their order what became of them. */
+  /** Deletes each of these keys of the bucket, and says in their order what became of them. Nothing begins after the signal. */
   deleteMany(
     bucket: Bucket,
     keys: readonly KeyDeletion[],
     options: { bypass?: true },
+    signal: AbortSignal,
   ): Promise<DeletionOutcome[]>
   /** Changes tags, retention or legal hold of a version; without `versionId` of the current one. */
   edit(

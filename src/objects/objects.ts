@@ -201,8 +201,9 @@ export class Objects implements ObjectStore {
     bucket: Bucket,
     keys: readonly KeyDeletion[],
     options: { bypass?: true },
+    signal: AbortSignal,
   ): Promise<DeletionOutcome[]> {
-    return deleteMany(this.#metadata, bucket, keys, options)
+    return deleteMany(this.#metadata, bucket, { keys, options }, signal)
   }
 
   edit(

@@ -4,7 +4,7 @@ import type { Body, Bucket, ObjectStore, ObjectVersion } from '../objects/object
 
 /** Operations whose arguments and answers are plain values. */
 export const PLAIN_CALLS = [
-  ...(['createBucket', 'changeBucket', 'deleteBucket', 'delete', 'deleteMany', 'edit'] as const),
+  ...(['createBucket', 'changeBucket', 'deleteBucket', 'delete', 'edit'] as const),
   ...(['deleteAnnotation', 'list', 'listVersions', 'createUpload', 'findUpload'] as const),
   ...(['completeUpload', 'abortUpload', 'listParts', 'listUploads', 'countUploads'] as const),
   ...(['recallRename', 'noteRename'] as const),

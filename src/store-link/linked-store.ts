@@ -70,7 +70,10 @@ function objectsOver(link: Link): ObjectStore {
     annotate: withBody('annotate'),
     putPart: withBody('putPart'),
     delete: plain('delete'),
-    deleteMany: plain('deleteMany'),
+    deleteMany: (bucket, keys, options, signal) =>
+      link.ask('deleteMany', [bucket, keys, options], signal) as ReturnType<
+        ObjectStore['deleteMany']
+      >,
     edit: plain('edit'),
     deleteAnnotation: plain('deleteAnnotation'),
     list: plain('list'),

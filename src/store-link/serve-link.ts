@@ -160,6 +160,10 @@ export class LinkServer {
       )
       calls.set(`drives ${name}`, (_call, args) => operation(...args))
     }
+    calls.set('deleteMany', ({ abort }, args) => {
+      const [bucket, keys, options] = args as Parameters<Objects['deleteMany']>
+      return objects.deleteMany(bucket, keys, options, abort.signal)
+    })
     calls.set('find', async (_call, args) => {
       const found = await objects.find(...(args as Parameters<Objects['find']>))
       return found.kind === 'found' ? { kind: 'found', version: found.object.version } : found

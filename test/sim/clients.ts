@@ -368,6 +368,7 @@ export class Clients {
         objects.findBucket(bucket)!,
         begun.map(({ key }) => ({ key, conditions: {} })),
         {},
+        new AbortController().signal,
       ),
     )
     if (deleted.kind === 'failed') return

@@ -51,8 +51,8 @@ async function deleteAll(
 ): Promise<DeleteOutcomeOfKey[]> {
   const asked = items.map(ask)
   const keys = asked.flatMap((one) => (one.kind === 'asked' ? [one.deletion] : []))
-  call.signal.throwIfAborted()
-  const done = (await call.objects.deleteMany(bucket, keys, bypassOf(call))).values()
+  const { objects, signal } = call
+  const done = (await objects.deleteMany(bucket, keys, bypassOf(call), signal)).values()
   return asked.map((one) => {
     if (one.kind === 'error') return one
     const outcome = done.next().value

@@ -36,6 +36,8 @@ export interface Context {
   garbage: GarbagePolicy
   /** Rows come to name no blob whose uid is of this time or earlier: its shards may be deleted. */
   judgedMs: number
+  /** Of a command of many parts: whether what is decided by now has to be enough. Others wait for their turn. */
+  isTimeOver(): boolean
 }
 
 /** `more`: one bounded step of a long command; it is decided again once the batch is appended. */

@@ -20,7 +20,7 @@ export interface PipelineOptions {
   garbage: GarbagePolicy
   /** Commands that are decided but not yet durable. */
   pendingMax: number
-  /** Commands that wait to be decided; one more is refused with Overloaded. */
+  /** Commands that wait to be decided, one for many keys as so many; one more is refused with Overloaded. */
   waitingMax: number
   /** Told of every batch in order of the log, before anybody else: its rows can be read, or with a failure nobody knows. */
   onSettled?: (batch: RowBatch, failure: Error | undefined) => void
@@ -41,6 +41,9 @@ interface Fates {
 }
 
 const COMMANDS_PER_SWEEP = 256
+
+/** A command of many parts takes no further one when its turn has lasted so long. */
+const TURN_MS = 20
 
 // Answered when they are durable: who reads what they changed waits until it can be read. Others change rows that are read
 // without a look at what is under way.
@@ -96,7 +99,7 @@ export class CommandPipeline {
     this.#options = options
     this.#parts = parts
     this.#rows = new PendingRows(parts.log.rows)
-    this.#places = new Semaphore(options.pendingMax, { maxWaiting: options.waitingMax })
+    this.#places = new Semaphore(options.pendingMax, { maxWaitingPermits: options.waitingMax })
     this.#turn = new Semaphore(1, { maxWaiting: options.pendingMax })
   }
 
@@ -198,9 +201,9 @@ export class CommandPipeline {
     try {
       await warm
       if (this.#failure) throw unavailable(this.#failure)
-      const context = this.#newContext()
+      const context = this.#newContext(isLate)
       const decision = await decide(command, context, { isFirst })
-      const swept = await this.#sweepSometimes(context)
+      const swept = await this.#sweepSometimes(context, weightOf(command))
       const isOver = decision.batch.length > 0 && isLate?.() === true
       // What was swept is not looked at again.
       const batch = isOver ? swept : [...decision.batch, ...swept]
@@ -270,11 +273,13 @@ export class CommandPipeline {
     }
   }
 
-  #newContext(): Context {
-    const nowMs = this.#parts.clock.now()
+  #newContext(isLate?: () => boolean): Context {
+    const { clock } = this.#parts
+    const nowMs = clock.now()
     const { garbage } = this.#options
     const time = nextTime(this.#time, nowMs)
-    return { view: this.#rows, time, nowMs, garbage, judgedMs: this.#judgedMs }
+    const isTimeOver = (): boolean => isLate?.() === true || clock.now() - nowMs > TURN_MS
+    return { view: this.#rows, time, nowMs, garbage, judgedMs: this.#judgedMs, isTimeOver }
   }
 
   #append(batch: RowBatch, time: bigint): void {
@@ -306,8 +311,8 @@ export class CommandPipeline {
   }
 
   /** Changes that forget expired rows, every so many commands; they ride in the batch of the command. */
-  async #sweepSometimes(context: Context): Promise<RowBatch> {
-    this.#commandsSinceSweep += 1
+  async #sweepSometimes(context: Context, weight: number): Promise<RowBatch> {
+    this.#commandsSinceSweep += weight
     return this.#commandsSinceSweep < COMMANDS_PER_SWEEP ? [] : await this.#sweepNow(context)
   }
 

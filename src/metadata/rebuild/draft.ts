@@ -85,6 +85,7 @@ export class Draft {
       // Whatever has shards is named again.
       ...{ time: BigInt(nowMs) << 16n, nowMs, judgedMs: 0 },
       garbage: { graceMs: 0, bytesPerSecond: Number.POSITIVE_INFINITY },
+      isTimeOver: () => false,
     }
   }
 

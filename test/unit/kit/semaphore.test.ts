@@ -56,6 +56,27 @@ t.test('the queue has a bound', async (t) => {
   await waiting
 })
 
+t.test('or the permits that wait have one', async (t) => {
+  const semaphore = new Semaphore(4, { maxWaitingPermits: 5 })
+  await semaphore.acquire(4)
+  const leaving = new AbortController()
+  const first = semaphore.acquire(3)
+  const second = semaphore.acquire(2, leaving.signal)
+  await t.rejects(semaphore.acquire(1), Overloaded)
+  leaving.abort(new Error('gone'))
+  await t.rejects(second, /gone/)
+  const third = semaphore.acquire(2)
+  await t.rejects(semaphore.acquire(1), Overloaded)
+  semaphore.release(4)
+  await first
+  const fourth = semaphore.acquire(3)
+  await t.rejects(semaphore.acquire(1), Overloaded, 'two and three wait')
+  semaphore.refuseWaiting(new Error('it ends'))
+  await Promise.all([t.rejects(third, /it ends/), t.rejects(fourth, /it ends/)])
+  semaphore.release(3)
+  await semaphore.acquire(4)
+})
+
 t.test('who leaves the queue lets the next one through', async (t) => {
   const semaphore = new Semaphore(2)
   await semaphore.acquire()

@@ -605,7 +605,7 @@ t.test('many keys are deleted, and each has the outcome of its own', async (t) =
   await Promise.all(there.map((name) => put(store, name, Buffer.alloc(0))))
   await put(store, 'another', Buffer.alloc(0))
   const asked = [...names, 'many/1'].map((key) => ({ key, conditions: {} }))
-  const outcomes = await objects.deleteMany(bucket, asked, {})
+  const outcomes = await objects.deleteMany(bucket, asked, {}, new AbortController().signal)
   t.strictSame(
     outcomes.map((outcome) => outcome.kind === 'done' && outcome.removed !== undefined),
     [...names.map((_, at) => at % 3 !== 0), false],
@@ -613,5 +613,5 @@ t.test('many keys are deleted, and each has the outcome of its own', async (t) =
   )
   t.match(await objects.find(bucket, 'another'), { kind: 'found' })
   for (const name of there) t.match(await objects.find(bucket, name), { kind: 'missing' })
-  t.strictSame(await objects.deleteMany(bucket, [], {}), [])
+  t.strictSame(await objects.deleteMany(bucket, [], {}, new AbortController().signal), [])
 })

@@ -232,6 +232,19 @@ t.test('a command takes no more than keeps others waiting for a moment', async (
   t.strictSame(await store.keys(), keys.slice(length), 'those of which nothing was told are there')
 })
 
+t.test('a command takes no further key once its turn has lasted long', async (t) => {
+  const { store, clock } = await openFixture()
+  const keys = ['a', 'b', 'c', 'd', 'e', 'f']
+  for (const key of keys) await store.put(key, 'e')
+  clock.now = () => {
+    clock.ms += 8
+    return clock.ms
+  }
+  const { length } = await outcomesOf(store.deleteMany(keys))
+  t.equal(length, 3)
+  t.strictSame(await store.keys(), keys.slice(length))
+})
+
 t.test('a command takes no further key once its entry is large', async (t) => {
   const { store, log } = await openFixture()
   store.setVersioning('enabled')

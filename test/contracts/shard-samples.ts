@@ -95,8 +95,7 @@ export async function readShard(
 ): Promise<ShardRead> {
   const { id } = description
   const atHand = store.openAtHand?.(id)
-  const read = atHand && (await readCells(atHand, description))
-  if (read?.kind === 'found') return read
+  if (atHand !== undefined) return await readCells(atHand, description)
   const opened = await store.openShard(id)
   if (opened.kind === 'missing') return opened
   if (opened.kind === 'corrupt') return { ...opened, cell: undefined }

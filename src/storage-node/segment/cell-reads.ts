@@ -72,21 +72,19 @@ export class CellReads {
       slot.release()
       return undefined
     }
-    const bounds = indexes(first, count).map((index) => {
-      const from = cellOffset(layout, index) - start
-      return { index, from, to: from + cellLength(layout, index) }
-    })
     const seed = shardSeed(id)
-    const isWhole = bounds.every(({ index, from, to }) => {
-      const trailer = run.subarray(to, to + TRAILER_BYTES)
-      return findCellDamage(trailer, { seed, index, bytes: run.subarray(from, to) }) === undefined
-    })
-    if (isWhole) return bounds.map(({ from, to }) => slot.lend(from, to))
-    slot.release()
-    return undefined
+    const cells: Uint8Array[] = []
+    for (let index = first, from = 0; index <= last; index += 1) {
+      const to = from + cellLength(layout, index)
+      const bytes = run.subarray(from, to)
+      from = to + TRAILER_BYTES
+      if (findCellDamage(run.subarray(to, from), { seed, index, bytes }) !== undefined) {
+        slot.release()
+        return undefined
+      }
+      cells.push(bytes)
+    }
+    slot.lendMore(cells)
+    return cells
   }
-}
-
-function indexes(first: number, count: number): number[] {
-  return Array.from({ length: count }, (_, at) => first + at)
 }

@@ -50,10 +50,12 @@ export class Connection implements BytesTaker, ExchangeConnection {
   #isInputOver = false
   /** Nothing that comes is looked at any more. */
   #isDeaf = false
+  readonly #isSecure: boolean
 
   constructor(socket: Socket, host: ConnectionHost) {
     this.socket = socket
     this.host = host
+    this.#isSecure = (socket as TLSSocket).encrypted === true
     this.deadlineMs = host.monotonicMs() + host.options.headersMs
     socket.setTimeout(host.options.socketIdleMs, () => socket.destroy())
     socket.on('error', ignore) // `close` follows.
@@ -62,8 +64,8 @@ export class Connection implements BytesTaker, ExchangeConnection {
   }
 
   get peers(): Peers {
-    const { remoteAddress, localAddress, localPort, encrypted } = this.socket as TLSSocket
-    return { remoteAddress, localAddress, localPort, isSecure: encrypted === true }
+    const { remoteAddress, localAddress, localPort } = this.socket
+    return { remoteAddress, localAddress, localPort, isSecure: this.#isSecure }
   }
 
   get bodyBytesLeft(): number {
@@ -182,6 +184,8 @@ export class Connection implements BytesTaker, ExchangeConnection {
     this.#chunks = head.isChunked ? new ChunkedBody() : undefined
     const exchange = new OwnExchange(this, head)
     this.#exchange = exchange
+    // Who ends in the middle of a body is told so; over https nobody else is waited for.
+    if (this.#isSecure) this.socket.allowHalfOpen = !exchange.isWhole
     this.host.handlers.serve(exchange)
   }
 
@@ -219,6 +223,7 @@ export class Connection implements BytesTaker, ExchangeConnection {
   #endBody(exchange: OwnExchange): void {
     this.#bytesLeft = 0
     this.#chunks = undefined
+    if (this.#isSecure) this.socket.allowHalfOpen = false
     exchange.endBody(undefined)
     if (exchange.isSent && this.#exchange === exchange) this.#next()
   }

@@ -29,13 +29,17 @@ export async function writeCopies(
     placeWrite({ partition, code, bytes: body.bytes }, unfit, parts)
   // Before the body is read: a store without room for it says so at once.
   const usual = place(NONE_YET)
+  const { epoch } = parts.coordinator.state
   // The records, and what they are made of.
   const permits = Math.ceil((body.bytes * (shardCount(code) + 1)) / WRITE_BUDGET_UNIT)
   if (!parts.writeBudget.tryAcquire(permits)) await parts.writeBudget.acquire(permits, signal)
   try {
     const gathered = await gatherCopies(owner, body, parts)
+    // A drive may have left while the client sent its bytes.
+    const isUsual = ({ full, away }: Unfit): boolean =>
+      full.size + away.size === 0 && parts.coordinator.state.epoch === epoch
     const blob = await withRoom(
-      (unfit) => (unfit.full.size + unfit.away.size === 0 ? usual : place(unfit)),
+      (unfit) => (isUsual(unfit) ? usual : place(unfit)),
       async ({ drives }) => {
         const lostSlots = await ShardFan.putCopies({ ...gathered, drives }, parts)
         return describeBlob({ owner, body, placement: { code, drives } }, lostSlots)

@@ -1,10 +1,9 @@
 // Removals of shards that are asked for at the same time: they go together, for a change of the index is two trips to
 // another thread, whatever it changes.
+import { assert } from '../../kit/assert.ts'
 import type { ShardId } from '../contract.ts'
 
-/** A shard that is to be forgotten. `resolve`: whether there was one. */
-export interface Removal {
-  id: ShardId
+interface Asked {
   resolve: (wasThere: boolean) => void
   reject: (error: unknown) => void
 }
@@ -12,14 +11,64 @@ export interface Removal {
 /** As many as are looked up and removed at once. */
 const REMOVALS_MAX = 128
 
-/** Changes the index in its turn; calls `begin` first of all, when its turn has come. */
-type Remove = (group: readonly Removal[], begin: () => void) => Promise<void>
+/** Shards that one change forgets. Nobody is told of one before the change is over: until then it may be made again, for all of them. */
+export class RemovalGroup {
+  /** Each shard once. */
+  readonly ids: ShardId[] = []
+  readonly #asked = new Map<string, Asked[]>()
+  /** Whether shards were there, as far as the last try has come. */
+  readonly #found = new Map<string, boolean>()
+  #count = 0
+
+  get isFull(): boolean {
+    return this.#count >= REMOVALS_MAX
+  }
+
+  /** Resolves to whether there was such a shard: for who asks again, whether there was one left. */
+  add(id: ShardId): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.#count += 1
+      const others = this.#asked.get(nameOf(id))
+      if (others !== undefined) {
+        others.push({ resolve, reject })
+        return
+      }
+      this.ids.push(id)
+      this.#asked.set(nameOf(id), [{ resolve, reject }])
+    })
+  }
+
+  /** A try begins: what one before it found does not hold any more. */
+  begin(): void {
+    this.#found.clear()
+  }
+
+  /** This try needs no more for the shard. */
+  note(id: ShardId, wasThere: boolean): void {
+    this.#found.set(nameOf(id), wasThere)
+  }
+
+  /** No further try is made. `error`: what the last one ended by; shards that it came to the end with are told all the same. */
+  end(error?: unknown): void {
+    for (const [name, asked] of this.#asked) {
+      const wasThere = this.#found.get(name)
+      assert(wasThere !== undefined || error !== undefined, 'a change comes to its end, or fails')
+      for (const [at, { resolve, reject }] of asked.entries()) {
+        if (wasThere === undefined) reject(error)
+        else resolve(wasThere && at === 0)
+      }
+    }
+  }
+}
+
+/** Changes the index in its turn; calls `onTurn` first of all, when its turn has come. */
+type Remove = (group: RemovalGroup, onTurn: () => void) => Promise<void>
 
 /** Removals of one index, in groups. */
 export class GatheredRemovals {
   readonly #remove: Remove
   /** The group that waits for its turn, and can have more. */
-  #open: Removal[] | undefined
+  #open: RemovalGroup | undefined
 
   constructor(remove: Remove) {
     this.#remove = remove
@@ -27,11 +76,11 @@ export class GatheredRemovals {
 
   /** Forgets a shard behind all changes that were asked for before; false when there was none. */
   add(id: ShardId): Promise<boolean> {
-    return new Promise((resolve, reject) => {
-      const removal = { id, resolve, reject }
-      if (this.#open !== undefined && this.#open.length < REMOVALS_MAX) this.#open.push(removal)
-      else this.#begin([removal])
-    })
+    if (this.#open !== undefined && !this.#open.isFull) return this.#open.add(id)
+    const group = new RemovalGroup()
+    const removed = group.add(id)
+    this.#begin(group)
+    return removed
   }
 
   /** Another change of the index waits for its turn now: what comes from here on goes behind it. */
@@ -39,26 +88,21 @@ export class GatheredRemovals {
     this.#open = undefined
   }
 
-  #begin(group: Removal[]): void {
+  #begin(group: RemovalGroup): void {
     this.#open = group
     const close = (): void => {
       if (this.#open === group) this.#open = undefined
     }
-    this.#remove(group, close).catch((error) => {
-      close()
-      for (const { reject } of group) reject(error)
-    })
+    this.#remove(group, close).then(
+      () => group.end(),
+      (error) => {
+        close()
+        group.end(error)
+      },
+    )
   }
 }
 
-/** Each shard of a group once; of those that are named again there is nothing left. */
-export function distinctRemovals(group: readonly Removal[]): Removal[] {
-  const first = new Map<string, Removal>()
-  for (const removal of group) {
-    const { uid, part, slot } = removal.id
-    const name = `${uid}.${part}.${slot}`
-    if (first.has(name)) removal.resolve(false)
-    else first.set(name, removal)
-  }
-  return [...first.values()]
+function nameOf({ uid, part, slot }: ShardId): string {
+  return `${uid}.${part}.${slot}`
 }

@@ -6,7 +6,7 @@ import type { ShardId } from '../contract.ts'
 import type { AppendedRecord } from '../segment/appender.ts'
 import type { SegmentFiles } from '../segment/segment-files.ts'
 import { ComingRows } from './coming-rows.ts'
-import { distinctRemovals, GatheredRemovals, type Removal } from './gathered-removals.ts'
+import { GatheredRemovals, RemovalGroup } from './gathered-removals.ts'
 import type { ShardRow } from './index-rows.ts'
 import { KeptIndex, type KeptIndexParts } from './kept-index.ts'
 import type { KnownPlace } from './known-places.ts'
@@ -47,9 +47,9 @@ export class ShardLedger {
   readonly #index: KeptIndex
   readonly #newShards = new NewShards()
   readonly #coming = new ComingRows()
-  readonly #removals = new GatheredRemovals((group, begin) =>
+  readonly #removals = new GatheredRemovals((group, onTurn) =>
     this.#index.change((index) => {
-      begin()
+      onTurn()
       return this.#removeAll(index, group, { sync: false })
     }),
   )
@@ -209,48 +209,51 @@ export class ShardLedger {
   async remove(id: ShardId, options = { sync: false }): Promise<boolean> {
     if (!options.sync) return await this.#removals.add(id)
     this.#removals.closeGroup()
-    return await new Promise<boolean>((resolve, reject) => {
-      const group = [{ id, resolve, reject }]
-      this.#index.change((index) => this.#removeAll(index, group, options)).catch(reject)
-    })
+    const group = new RemovalGroup()
+    const removed = group.add(id)
+    await this.#index
+      .change((index) => this.#removeAll(index, group, options))
+      .then(
+        () => group.end(),
+        (error) => group.end(error),
+      )
+    return await removed
   }
 
+  /** One try: it may be made again, and tells nobody. */
   async #removeAll(
     index: ShardIndex,
-    group: readonly Removal[],
+    group: RemovalGroup,
     options: { sync: boolean },
   ): Promise<void> {
-    const all = distinctRemovals(group)
-    const rows = await this.#rowsOf(index, all)
+    group.begin()
+    const rows = await this.#rowsOf(index, group.ids)
     // What has no row, as a large shard, is deleted also where rows that are to come find no room.
-    const there = all.filter(({ id, resolve }, at) => {
+    const there = group.ids.filter((id, at) => {
       const isThere = rows[at] !== undefined || this.#coming.find(id) !== undefined
-      if (!isThere) resolve(false)
+      if (!isThere) group.note(id, false)
       return isThere
     })
     if (there.length === 0) return
-    const hasComing = there.some(({ id }) => this.#coming.find(id) !== undefined)
+    const hasComing = there.some((id) => this.#coming.find(id) !== undefined)
     await this.#enterComing(index)
     // A shard that has a row gets no other one but in this lane.
     const known = hasComing
       ? await this.#rowsOf(index, there)
       : rows.filter((row) => row !== undefined)
     const changes = new RowChanges()
-    for (const [at, { id }] of there.entries()) {
+    for (const [at, id] of there.entries()) {
       const row = known[at]
       if (row !== undefined) changes.remove(id, row)
     }
     await this.#apply(index, changes, options)
-    for (const [at, { resolve }] of there.entries()) resolve(known[at] !== undefined)
+    for (const [at, id] of there.entries()) group.note(id, known[at] !== undefined)
   }
 
-  async #rowsOf(
-    index: ShardIndex,
-    removals: readonly Removal[],
-  ): Promise<(ShardRow | undefined)[]> {
-    const [first] = removals
-    if (first !== undefined && removals.length === 1) return [await index.get(first.id)]
-    return await index.getMany(removals.map(({ id }) => id))
+  async #rowsOf(index: ShardIndex, ids: readonly ShardId[]): Promise<(ShardRow | undefined)[]> {
+    const [first] = ids
+    if (first !== undefined && ids.length === 1) return [await index.get(first)]
+    return await index.getMany(ids)
   }
 
   /** Makes all rows of a segment durable that gets no more records: then a start need not scan it. */

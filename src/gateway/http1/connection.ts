@@ -68,8 +68,9 @@ export class Connection implements BytesTaker, ExchangeConnection {
     return { remoteAddress, localAddress, localPort, isSecure: this.#isSecure }
   }
 
+  /** Of a body that is being read: for one that nobody asks for yet no memory is held. */
   get bodyBytesLeft(): number {
-    return this.#isDeaf ? 0 : this.#bytesLeft
+    return this.#exchange?.reader === undefined || this.#isDeaf ? 0 : this.#bytesLeft
   }
 
   /** No request is under way, nor has begun to come. */
@@ -158,23 +159,26 @@ export class Connection implements BytesTaker, ExchangeConnection {
       at += 2
       this.#scanned = 0
     }
+    let head: RequestHead
+    let headEnd: number
     try {
-      const { headBytesMax } = this.host.options
-      const headEnd = findHeadEnd(bytes, at, at + this.#scanned, end)
-      if ((headEnd < 0 ? end : headEnd) - at > headBytesMax) throw tooLong()
+      headEnd = findHeadEnd(bytes, at, at + this.#scanned, end)
+      if ((headEnd < 0 ? end : headEnd) - at > this.host.options.headBytesMax) throw tooLong()
       if (headEnd < 0) {
-        if (this.#scanned === 0 && end > at) this.#await(this.host.options.headersMs)
+        // One CR may be half of an empty line: those do not make a connection last.
+        const isBegun = end - at > 1 || (end > at && bytes[at] !== CR)
+        if (this.#scanned <= 1 && isBegun) this.#await(this.host.options.headersMs)
         this.#scanned = end - at
         return at
       }
-      const head = readHead(bytes, at, headEnd)
-      this.#scanned = 0
-      this.#begin(head)
-      return headEnd
+      head = readHead(bytes, at, headEnd)
     } catch (error) {
       this.#refuse(error as BadRequest)
       return end
     }
+    this.#scanned = 0
+    this.#begin(head)
+    return headEnd
   }
 
   #begin(head: RequestHead): void {

@@ -121,6 +121,8 @@ export class OwnExchange implements Exchange {
     if (trouble === undefined) this.isWhole = true
     const { reader } = this
     this.reader = undefined
+    // Nobody resumes what is over, and the socket is to be heard of on.
+    this.isPaused = false
     reader?.end(trouble)
   }
 
@@ -181,7 +183,8 @@ export class OwnExchange implements Exchange {
   }
 
   destroy(): void {
-    this.#connection.socket.destroy()
+    // Once it is sent the connection is another's.
+    if (!this.isSent) this.#connection.socket.destroy()
   }
 
   onceDrained(resolve: () => void): void {
@@ -250,7 +253,8 @@ export class OwnExchange implements Exchange {
   }
 
   #finish(): void {
-    if (this.isClosed) return
+    // Of a connection that broke its close tells.
+    if (this.isClosed || this.#connection.socket.destroyed) return
     this.isSent = true
     this.isClosed = true
     this.#connection.replyIsSent(this)

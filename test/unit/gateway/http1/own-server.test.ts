@@ -1,7 +1,9 @@
 // The gateway's own server as a whole: pipelines, clients that stall, stop reading or go, and replies that are not what they say.
 import t from 'tap'
+import { readIncoming } from '../../../../src/gateway/body/incoming.ts'
 import type { Exchange } from '../../../../src/gateway/exchange.ts'
 import { giveBack } from '../../../../src/kit/lent-bytes.ts'
+import { realWorld } from '../../../../src/kit/world.ts'
 import { BODY, echo, heardIn, openClient, openServer, talk } from './echo-server.ts'
 
 const get = (target: string, more = ''): string =>
@@ -269,6 +271,69 @@ t.test('a client that goes, wherever it is', async (t) => {
   t.ok(troubles.length === 3 && troubles.every((trouble) => trouble instanceof Error))
   t.ok(exchanges.every(({ isClosed, isSent }) => isClosed && !isSent))
   await server.close()
+})
+
+t.test('a client that goes behind its body is heard of, however the body was read', async (t) => {
+  const world = realWorld()
+  let gone = 0
+  let whole = 0
+  const { port } = await openServer(t, 'own', (exchange) => {
+    exchange.watcher = {
+      close: () => {
+        gone += 1
+      },
+    }
+    const chunks = readIncoming(exchange, {
+      ...{ clock: world.clock, idleMs: 60_000, bytesPerSecondMin: undefined },
+      ...{ onStart: () => {}, onBytes: () => {} },
+    })
+    void (async () => {
+      for await (const bytes of chunks) {
+        // So that others wait behind it.
+        for (let turns = 0; turns < 4; turns += 1) await turn()
+        giveBack(bytes)
+      }
+      whole += 1
+    })()
+  })
+  const lengths = [1, 65_536, 131_072, 262_144, 1_000_000]
+  for (const length of lengths) {
+    const before = whole
+    const { socket, all } = openClient(port)
+    socket.write(`PUT /b HTTP/1.1\r\nhost: a\r\ncontent-length: ${length}\r\n\r\n`)
+    socket.write(Buffer.alloc(length))
+    await until(() => whole > before)
+    socket.resetAndDestroy()
+    await all
+    await until(() => gone === whole)
+  }
+  t.equal(gone, lengths.length)
+})
+
+t.test('empty lines do not make a connection last', async (t) => {
+  const { port } = await openServer(t, 'own', (exchange) => echo(exchange), {
+    headersMs: 100,
+    keepAliveMs: 100,
+  })
+  const { socket, all } = openClient(port)
+  socket.write('\r')
+  const drip = setInterval(() => socket.write('\n\r'), 20)
+  t.match(await all, /ERR_HTTP_REQUEST_TIMEOUT|^$/)
+  clearInterval(drip)
+})
+
+t.test('an exchange that is over does nothing to the next one of its connection', async (t) => {
+  const exchanges: Exchange[] = []
+  const { port } = await openServer(t, 'own', (exchange) => {
+    exchanges.push(exchange)
+    if (exchange.target === '/one') echo(exchange)
+  })
+  const { socket, all } = openClient(port)
+  socket.write(get('/one') + get('/two', CLOSE))
+  await until(() => exchanges.length === 2)
+  exchanges[0]!.destroy()
+  echo(exchanges[1]!)
+  t.match(heardIn(await all), [{ target: '/one' }, { target: '/two' }])
 })
 
 t.test('a reply that is not as long as it says is torn off', async (t) => {

@@ -72,6 +72,8 @@ export class ShardFan {
     { copies, description, drives }: CopiesToPut,
     parts: FanParts,
   ): Promise<number[]> {
+    // Copies that do not land are done without here; where shards are placed anew they are begun first, by open().
+    assert(!parts.writeRule.placesAnew, 'copies are put by one call on drives of this process')
     const lanes = lanesOf(drives)
     const fan = new ShardFan(lanes, description, parts)
     for (const lane of lanes) {

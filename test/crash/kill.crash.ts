@@ -11,7 +11,7 @@ import { S3Client } from '../support/s3.ts'
 import { Seeded, seedOfRun } from '../support/seeded.ts'
 import { startServer } from '../support/server.ts'
 
-const ROUNDS = Number(process.env.ROUNDS ?? 50)
+const ROUNDS = Number(process.env.ROUNDS ?? 30)
 
 t.test(`${ROUNDS} rounds of kill -9 under load`, { timeout: 1_500_000 }, async (t) => {
   const seed = seedOfRun()

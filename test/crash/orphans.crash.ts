@@ -20,7 +20,7 @@ import { S3Client } from '../support/s3.ts'
 import { Seeded, seedOfRun } from '../support/seeded.ts'
 import { startServer } from '../support/server.ts'
 
-const ROUNDS = Number(process.env.ROUNDS ?? 6)
+const ROUNDS = Number(process.env.ROUNDS ?? 4)
 const OPTIONS = ['--orphan-hours', '0', '--garbage-grace', '1']
 
 const PASSES = 'kintsugi_orphan_passes_total'

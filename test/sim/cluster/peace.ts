@@ -6,6 +6,7 @@ import { shardCount } from '../../../src/kit/erasure-code.ts'
 import type { MetadataPartition } from '../../../src/metadata/contract.ts'
 import type { Blob } from '../../../src/metadata/records.ts'
 import type { ReplicaId } from '../../../src/metadata/replication/decision.ts'
+import { MetadataUnavailable } from '../../../src/metadata/unavailable.ts'
 import type { StorageNode } from '../../../src/storage-node/contract.ts'
 import type { ReplicasOfNode } from '../../../src/storage-node/replicated/contract.ts'
 import type { SimTime } from '../time.ts'
@@ -99,14 +100,15 @@ async function lacksOfPartition(
   return lacks
 }
 
-/** Cells that are not as they were written, of all blobs that rows name now. Waits for nodes that the gateway misses just now. */
+/** Cells that are not as they were written, of all blobs that rows name now. Waits for nodes and leaders that are missed just now. */
 export async function rotOf(world: ClusterWorld, time: SimTime): Promise<string[]> {
   const untilMs = time.nowMs + HEARD_WITHIN_MS
   for (;;) {
     try {
       return await rotFoundBy(world)
     } catch (error) {
-      if (!(error instanceof DriveUnavailable) || time.nowMs > untilMs) throw error
+      const isPassing = error instanceof DriveUnavailable || error instanceof MetadataUnavailable
+      if (!isPassing || time.nowMs > untilMs) throw error
       await time.sleep(LOOK_MS)
     }
   }

@@ -72,6 +72,8 @@ async function openQuorumStore(nodes = 6) {
     isAway: (driveId) => away.has(driveId),
   })
   Object.assign(store.parts, { writeRule: rule })
+  // Drives of other processes take a small shard as they take any other.
+  Object.assign(store.node, { copies: undefined })
   const hanging = hangAt(store)
   return { ...store, clock, away, rule, hanging }
 }

@@ -61,8 +61,8 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
   {
     name: 'http',
     value: 'WHICH',
-    fallback: 'node',
-    help: "who reads and writes HTTP: node (Node's own server) or own (faster, stricter)",
+    fallback: 'own',
+    help: "who reads and writes HTTP: own (faster, stricter) or node (Node's server)",
   },
   {
     name: 'tls-cert',
@@ -185,7 +185,7 @@ export interface ServeConfig {
   region: string
   strictRegion: boolean
   strictS3: boolean
-  http: 'node' | 'own'
+  http: 'own' | 'node'
   tls?: { certPath: string; keyPath: string }
   code?: { dataCount: number; parityCount: number }
   reducedRedundancyCode?: { dataCount: number; parityCount: number }
@@ -301,8 +301,8 @@ function readRegion(text: string): string {
 }
 
 function readHttp(text: string): ServeConfig['http'] {
-  if (text === 'node' || text === 'own') return text
-  throw new ConfigError(`--http takes node or own, not "${text}"`)
+  if (text === 'own' || text === 'node') return text
+  throw new ConfigError(`--http takes own or node, not "${text}"`)
 }
 
 function readTls(settings: Settings): ServeConfig['tls'] {

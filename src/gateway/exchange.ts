@@ -1,5 +1,5 @@
 // What the gateway needs of HTTP, and nothing else: requests with the place for their replies, and the server that
-// brings them. node-http/ stands behind it on Node's own server.
+// brings them. http1/ stands behind it on bare sockets, node-http/ on Node's server.
 import type { Headers } from './call.ts'
 import type { TlsKeys } from './tls-files.ts'
 

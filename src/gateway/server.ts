@@ -55,8 +55,8 @@ export interface GatewayOptions {
   limits?: Partial<GatewayLimits> | undefined
   /** Processes that serve the port, this one among them: they have the limits together. */
   processes?: number | undefined
-  /** Who reads and writes HTTP: Node, or the gateway's own rooms on bare sockets. */
-  http?: 'node' | 'own' | undefined
+  /** Who reads and writes HTTP: the gateway's own rooms on bare sockets, or Node. */
+  http?: 'own' | 'node' | undefined
   /** https when given. */
   tls?: TlsKeys | undefined
 }
@@ -121,8 +121,8 @@ function openServer(
 ): HttpServer {
   const limits = { connections, headersMs, keepAliveMs, socketIdleMs }
   const options: HttpServerOptions = { tls, headBytesMax: HEADER_BYTES_MAX, ...limits }
-  if (http === 'own') return createOwnServer(options, handlers, { clock })
-  return createNodeServer(options, handlers)
+  if (http === 'node') return createNodeServer(options, handlers)
+  return createOwnServer(options, handlers, { clock })
 }
 
 /** Answers to what is no request. */

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
+import { chosenHttp } from '../support/server.ts'
 import { type Certificate, makeCertificate } from './certificate.ts'
 import { searchPath } from './commands.ts'
 
@@ -57,6 +58,7 @@ function serve(directory: string, certificate: Certificate | undefined): ChildPr
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       ...withoutAws(process.env),
+      ...chosenHttp(),
       KINTSUGI_ROOT_ACCESS_KEY_ID: ACCESS_KEY,
       KINTSUGI_ROOT_SECRET_ACCESS_KEY: SECRET_KEY,
     },

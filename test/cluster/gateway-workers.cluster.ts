@@ -8,7 +8,7 @@ import { DevCluster } from '../support/dev-cluster.ts'
 import { isAlive, isDead } from '../support/process-state.ts'
 import { PROGRAM, runProgram } from '../support/run-program.ts'
 import { S3Client } from '../support/s3.ts'
-import { TEST_KEYS } from '../support/server.ts'
+import { chosenHttp, TEST_KEYS } from '../support/server.ts'
 
 const PROCESSES = 3
 const BYTES = Buffer.alloc(5_000, 'some bytes')
@@ -32,7 +32,7 @@ async function startGateway(t: Test): Promise<Gateway> {
   const ports = ['--port', '0', '--admin-port', '0', '--state', t.testdir()]
   const child = spawn(process.execPath, [PROGRAM, ...words, ...ports], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { PATH: process.env.PATH, KINTSUGI_LOG_LEVEL: 'silent' },
+    env: { PATH: process.env.PATH, KINTSUGI_LOG_LEVEL: 'silent', ...chosenHttp() },
   })
   const ended = once(child, 'close')
   t.teardown(async () => {

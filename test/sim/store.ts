@@ -154,7 +154,7 @@ export class SimStore {
       region: 'us-east-1',
       strictRegion: false,
       strictS3: false,
-      http: 'node' as const,
+      http: 'own' as const,
       code,
       buckets: [],
       garbageGraceMs,

@@ -10,6 +10,12 @@ const PROGRAM = fileURLToPath(new URL('../../../bin/kintsugi.cjs', import.meta.u
 /** Credentials of every test server. */
 export const TEST_KEYS = { accessKeyId: 'TESTKEY', secretAccessKey: 'test-secret-of-tests' }
 
+/** Of every gateway of a test, who reads and writes HTTP: HTTP=node npx tap dist/test/wire/*.test.js has Node's server do it. */
+export function chosenHttp(): Record<string, string> {
+  const { HTTP } = process.env
+  return HTTP === undefined ? {} : { KINTSUGI_HTTP: HTTP }
+}
+
 /** A server that answers. */
 export interface TestServer {
   endpoint: string
@@ -67,8 +73,7 @@ export async function startServer(given: ServerOptions = {}): Promise<TestServer
       // The same tests with several processes: PROCESSES=3 npx tap dist/test/wire/*.test.js
       // On every machine the same number.
       KINTSUGI_PROCESSES: process.env.PROCESSES || '1',
-      // And by the other reader and writer of HTTP: HTTP=own npx tap dist/test/wire/*.test.js
-      KINTSUGI_HTTP: process.env.HTTP || 'node',
+      ...chosenHttp(),
       ...environment,
     },
   })

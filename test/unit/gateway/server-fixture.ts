@@ -64,9 +64,9 @@ export async function tell(call: Call): Promise<Reply> {
   }
 }
 
-/** The same tests by the other reader and writer of HTTP: HTTP=own. */
-export function otherHttp(): 'own' | undefined {
-  return process.env.HTTP === 'own' ? 'own' : undefined
+/** The same tests over Node's server: HTTP=node. */
+export function otherHttp(): 'node' | undefined {
+  return process.env.HTTP === 'node' ? 'node' : undefined
 }
 
 export interface Fixture {

@@ -1,4 +1,4 @@
-// The gateway's tests once more, over its own reader and writer of HTTP.
-process.env.HTTP = 'own'
+// The gateway's tests once more, over Node's server.
+process.env.HTTP = 'node'
 for (const name of ['', '-body', '-garbage', '-pipelined', '-stream', '-tls'])
   await import(`./server${name}.test.js`)

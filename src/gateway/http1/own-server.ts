@@ -5,6 +5,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import { kibibytes } from '../../kit/bytes.ts'
 import type { Clock } from '../../kit/world.ts'
 import type { HttpHandlers, HttpServer, HttpServerOptions } from '../exchange.ts'
+import { Handshakes } from '../handshakes.ts'
 import { httpDate } from '../headers/dates.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
 import { readSocket } from './socket-bytes.ts'
@@ -36,6 +37,7 @@ class OwnServer implements HttpServer, ConnectionHost {
   readonly #readsStreams: boolean
   readonly #server: Server | TlsServer
   readonly #connections = new Set<Connection>()
+  #handshakes: Handshakes | undefined
   readonly #closed = new AbortController()
   #dateSecond = -1
   #dateLine = ''
@@ -61,6 +63,7 @@ class OwnServer implements HttpServer, ConnectionHost {
     this.isClosing = true
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     this.closeIdle()
+    this.#handshakes?.close()
     await closed
     this.#closed.abort()
   }
@@ -103,6 +106,7 @@ class OwnServer implements HttpServer, ConnectionHost {
     const secure = { ...sockets, ...tls, handshakeTimeout: 30_000, ALPNProtocols: ['http/1.1'] }
     const server = createTlsServer(secure, this.#serve)
     server.on('tlsClientError', (_error, socket) => socket.destroy())
+    this.#handshakes = new Handshakes(server)
     return server
   }
 
@@ -113,7 +117,7 @@ class OwnServer implements HttpServer, ConnectionHost {
       socket.on('close', () => this.#connections.delete(connection))
       return connection
     }
-    readSocket(accepted, connect, this.#readsStreams)
+    readSocket(accepted, connect, { asStream: this.#readsStreams })
   }
 
   /** One look at all of them: a timer for each request would cost more than the request's whole parsing. */

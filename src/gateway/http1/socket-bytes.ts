@@ -40,6 +40,13 @@ export const PASSING: Origin = {
 /** What nobody else has. */
 const OWN: Origin = { keep: (bytes, from, to) => lendOwn(bytes.subarray(from, to)) }
 
+/** How to read. */
+export interface ReadOptions {
+  asStream?: boolean
+  /** What is made in place of what was accepted. */
+  OwnSocket?: typeof Socket
+}
+
 /**
  * Reads what comes to a socket that has just been accepted, and paused, for the taker that is made for the socket to go on
  * with: another one, unless `asStream` or where Node does not have what that takes.
@@ -47,28 +54,37 @@ const OWN: Origin = { keep: (bytes, from, to) => lendOwn(bytes.subarray(from, to
 export function readSocket(
   accepted: Socket,
   takerOf: (socket: Socket) => BytesTaker,
-  asStream: boolean,
+  { asStream = false, OwnSocket = Socket }: ReadOptions = {},
 ): void {
   const handle = asStream ? undefined : handleOf(accepted)
   if (handle === undefined) {
-    const taker = takerOf(accepted)
-    accepted.on('data', (bytes: Buffer) => taker.take(bytes, 0, bytes.length, OWN))
-    accepted.resume()
+    readStream(accepted, takerOf(accepted))
     return
   }
   const room = new ReadingRoom()
-  const socket = moveToOwnBuffer(accepted, handle, room)
-  room.taker = takerOf(socket)
+  const socket = moveToOwnBuffer(accepted, { handle, room, OwnSocket })
+  const taker = takerOf(socket)
+  room.taker = taker
+  // A Node that has given that up would read what nobody hears of.
+  if (!room.isAsked) readStream(socket, taker)
+}
+
+function readStream(socket: Socket, taker: BytesTaker): void {
+  socket.on('data', (bytes: Buffer) => taker.take(bytes, 0, bytes.length, OWN))
+  socket.resume()
 }
 
 /** Where one connection reads to. */
 class ReadingRoom implements Origin {
   taker: BytesTaker | undefined
+  /** Node wanted to know where to read to. */
+  isAsked = false
   #slot: LentSlot | undefined
   #isLent = false
 
   /** Where the next read goes. */
   readonly buffer = (): Uint8Array => {
+    this.isAsked = true
     const left = this.taker?.bodyBytesLeft ?? 0
     if (left < LENT_BYTES_LEAST) {
       this.release()
@@ -124,7 +140,10 @@ function handleOf(socket: Socket): Handle | undefined {
  * Node takes a buffer for reading (`onread`) when a socket is made, and makes those of a server itself: so another is made
  * on the same connection. The server counts that one now.
  */
-function moveToOwnBuffer(accepted: Socket, handle: Handle, room: ReadingRoom): Socket {
+function moveToOwnBuffer(
+  accepted: Socket,
+  { handle, room, OwnSocket }: { handle: Handle; room: ReadingRoom; OwnSocket: typeof Socket },
+): Socket {
   const inside = accepted as unknown as Inside
   const server = inside._server
   inside._handle = null
@@ -134,7 +153,7 @@ function moveToOwnBuffer(accepted: Socket, handle: Handle, room: ReadingRoom): S
     writableHighWaterMark: accepted.writableHighWaterMark,
     onread: { buffer: room.buffer, callback: room.take },
   }
-  const socket = new Socket(options as ConstructorParameters<typeof Socket>[0])
+  const socket = new OwnSocket(options as ConstructorParameters<typeof Socket>[0])
   Object.assign(socket as unknown as Inside, { _server: server, server })
   socket.once('close', () => room.release())
   accepted.destroy()

@@ -5,6 +5,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import type { AddressInfo, Socket } from 'node:net'
 import { kibibytes } from '../../kit/bytes.ts'
 import type { BadRequest, HttpHandlers, HttpServer, HttpServerOptions } from '../exchange.ts'
+import { Handshakes } from '../handshakes.ts'
 import { GatewayRequest } from './gateway-request.ts'
 import { NodeExchange, NodeResponse } from './node-exchange.ts'
 
@@ -15,6 +16,7 @@ type Secure = TlsServer<typeof GatewayRequest, typeof NodeResponse>
 export function createNodeServer(options: HttpServerOptions, handlers: HttpHandlers): HttpServer {
   const server = openServer(options)
   serveRequests(server, handlers)
+  const handshakes = options.tls === undefined ? undefined : new Handshakes(server as Secure)
   server.on('clientError', (error, socket) => answerParserError(error, socket as Socket, handlers))
   return {
     listen: async ({ address, port }) => {
@@ -24,7 +26,9 @@ export function createNodeServer(options: HttpServerOptions, handlers: HttpHandl
       return { port: (server.address() as AddressInfo).port }
     },
     close: async () => {
-      await new Promise<void>((resolve) => server.close(() => resolve()))
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      handshakes?.close()
+      await closed
     },
     closeIdle: () => server.closeIdleConnections(),
     closeAll: () => server.closeAllConnections(),

@@ -1,7 +1,9 @@
 // https: boto3's framing with trailers, and a certificate that is exchanged while serving.
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { request as sendHttps } from 'node:https'
+import { connect as connectPlain } from 'node:net'
 import { join } from 'node:path'
 import { connect, type TLSSocket } from 'node:tls'
 import t, { type Test } from 'tap'
@@ -61,4 +63,16 @@ t.test('a new certificate is used for new connections; a wrong one changes nothi
   t.equal(await nameOfPeer(port), 'second')
   t.throws(() => gateway.reloadTls({ cert: first.cert, key: second.key }))
   t.equal(await nameOfPeer(port), 'second')
+})
+
+t.test('a handshake that nobody ends does not hold up the end', { timeout: 20_000 }, async (t) => {
+  const { gateway, port } = await startGateway(t, { tls: newKeys(t, 'one') })
+  const silent = connectPlain(port, '127.0.0.1')
+  silent.on('error', () => {}) // It is broken off.
+  silent.write('\x16')
+  // Heard of behind it: the other one has been accepted by now.
+  t.equal(await nameOfPeer(port), 'one')
+  const closed = once(silent, 'close')
+  await gateway.close({ deadlineMs: 1_000 })
+  await closed
 })

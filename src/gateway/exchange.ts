@@ -65,6 +65,8 @@ export interface Exchange {
   flushHead(): void
   /** `onWritten` is called when the system has the bytes, or with what kept it from having them. */
   write(bytes: Uint8Array | string, onWritten?: (error?: Error | null) => void): void
+  /** As write() of chunks that follow each other, the last of them not empty, in one go: the system is called once for all. */
+  writeAll(chunks: readonly Uint8Array[], onWritten: (error?: Error | null) => void): void
   end(): void
   /** Breaks the connection off. */
   destroy(): void

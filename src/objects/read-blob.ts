@@ -1,5 +1,6 @@
 // Shards → bytes: a range of a blob in chunks, some stripes being read while those before are sent.
 import { assert } from '../kit/assert.ts'
+import type { ChunksAtHand } from '../kit/chunks-at-hand.ts'
 import { giveBack } from '../kit/lent-bytes.ts'
 import type { Blob } from '../metadata/records.ts'
 import { BlobShards } from './blob-shards.ts'
@@ -28,7 +29,7 @@ export function readBlob(
 }
 
 /** One read. By hand what an async generator does, for that makes several promises for each chunk. */
-class BlobRead implements AsyncIterableIterator<Uint8Array> {
+class BlobRead implements AsyncIterableIterator<Uint8Array>, ChunksAtHand {
   readonly #blob: Blob
   readonly #range: ByteRange
   readonly #parts: StoreParts
@@ -61,7 +62,7 @@ class BlobRead implements AsyncIterableIterator<Uint8Array> {
 
   /** The next chunk; called again only when the promise before has settled. */
   next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    const value = this.#take()
+    const value = this.nextAtHand()
     if (value !== undefined) return Promise.resolve({ done: false, value })
     this.#advancing = this.#advance()
     return this.#advancing
@@ -74,7 +75,7 @@ class BlobRead implements AsyncIterableIterator<Uint8Array> {
     return DONE
   }
 
-  #take(): Uint8Array | undefined {
+  nextAtHand(): Uint8Array | undefined {
     const chunk = this.#chunks[this.#given]
     if (chunk !== undefined) this.#given += 1
     return chunk
@@ -92,7 +93,7 @@ class BlobRead implements AsyncIterableIterator<Uint8Array> {
       this.#chunks = (await this.#awaited) ?? []
       this.#awaited = undefined
       this.#given = 0
-      const value = this.#take()
+      const value = this.nextAtHand()
       if (value !== undefined) return { done: false, value }
     } catch (error) {
       await this.#end()
@@ -132,7 +133,8 @@ class BlobRead implements AsyncIterableIterator<Uint8Array> {
     this.#state = 'over'
     if (!wasOpen) return undefined
     readsUnderWay -= 1
-    for (let chunk = this.#take(); chunk !== undefined; chunk = this.#take()) giveBack(chunk)
+    for (let chunk = this.nextAtHand(); chunk !== undefined; chunk = this.nextAtHand())
+      giveBack(chunk)
     if (this.#awaited !== undefined || this.#ahead !== undefined) return this.#endLater()
     const closing = this.#shards!.close()
     if (closing !== undefined) return closing.finally(this.#unpin)

@@ -169,6 +169,15 @@ export class OwnExchange implements Exchange {
     else this.#sendBytes(body, onWritten)
   }
 
+  writeAll(chunks: readonly Uint8Array[], onWritten: Written): void {
+    const { socket } = this.#connection
+    const last = chunks.length - 1
+    socket.cork()
+    for (let at = 0; at < last; at += 1) this.write(chunks[at]!)
+    this.write(chunks[last]!, onWritten)
+    socket.uncork()
+  }
+
   end(): void {
     const head = this.#openHead()
     if (this.isClosed || this.isEnded) return

@@ -112,6 +112,12 @@ export class NodeExchange implements Exchange {
     else this.#response.write(bytes, onWritten)
   }
 
+  /** Node gathers what is written in one turn by itself. */
+  writeAll(chunks: readonly Uint8Array[], onWritten: (error?: Error | null) => void): void {
+    for (const [at, chunk] of chunks.entries())
+      this.write(chunk, at === chunks.length - 1 ? onWritten : undefined)
+  }
+
   end(): void {
     this.#response.end()
   }

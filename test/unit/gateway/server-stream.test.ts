@@ -2,6 +2,8 @@
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import type { Call, Reply } from '../../../src/gateway/call.ts'
+import type { ChunksAtHand } from '../../../src/kit/chunks-at-hand.ts'
+import { LentMemory } from '../../../src/kit/lent-bytes.ts'
 import { ask, codeOf, signHeaders, startGateway } from './server-fixture.ts'
 
 function streaming(bytes: number, chunks: () => AsyncIterable<Uint8Array>) {
@@ -105,6 +107,95 @@ t.test(
     t.pass('the stream was given back')
   },
 )
+
+/** Chunks that are there, several at a time: next() has to be asked for every eighth only. */
+class Eights implements AsyncIterableIterator<Uint8Array>, ChunksAtHand {
+  given = 0
+  asked = 0
+  returned = false
+  readonly #make: (number: number) => Uint8Array | undefined
+
+  constructor(make: (number: number) => Uint8Array | undefined) {
+    this.#make = make
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.asked += 1
+    const value = this.#make(this.given)
+    if (value === undefined) return { done: true, value: undefined }
+    this.given += 1
+    return { done: false, value }
+  }
+
+  nextAtHand(): Uint8Array | undefined {
+    const value = this.given % 8 === 0 ? undefined : this.#make(this.given)
+    if (value !== undefined) this.given += 1
+    return value
+  }
+
+  async return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.returned = true
+    return { done: true, value: undefined }
+  }
+}
+
+t.test(
+  'chunks that are there arrive in order, and are given back when they are sent',
+  async (t) => {
+    for (const [chunkBytes, asked] of [
+      [1_000, 6],
+      [100_000, 16],
+    ] as const) {
+      const memory = new LentMemory({ slotBytes: chunkBytes, maxSpare: 40 })
+      let slots = 0
+      const made = new Set<Uint8Array>()
+      const chunks = new Eights((number) => {
+        if (number === 40) return undefined
+        const slot = memory.take()
+        if (!made.has(slot.bytes)) slots += 1
+        made.add(slot.bytes)
+        return slot.lend(0, chunkBytes).fill(48 + number)
+      })
+      const operation = streaming(40 * chunkBytes, () => chunks)
+      const { status, text } = await ask(await startGateway(t, {}, { operation }), {
+        url: '/bkt/k',
+      })
+      t.equal(status, 200)
+      const wanted = Array.from({ length: 40 }, (_, number) =>
+        String.fromCharCode(48 + number).repeat(chunkBytes),
+      )
+      t.ok(text === wanted.join(''))
+      t.equal(chunks.asked, asked, 'no more than 256 KiB and a chunk go together')
+      const spare = new Set(Array.from({ length: slots }, () => memory.take().bytes))
+      t.same(spare, made, 'each was given back')
+    }
+  },
+)
+
+t.test('a client that does not read holds back what is there as well', async (t) => {
+  const chunks = new Eights(() => Buffer.alloc(65_536))
+  const operation = streaming(Number.MAX_SAFE_INTEGER, () => chunks)
+  const fixture = await startGateway(t, {}, { operation })
+  const socket = connect(fixture.port, '127.0.0.1')
+  const headers = Object.entries(signHeaders(fixture.host, { url: '/bkt/k' }))
+  socket.pause()
+  socket.write(
+    `GET /bkt/k HTTP/1.1\r\n${headers.map((pair) => pair.join(': ')).join('\r\n')}\r\n\r\n`,
+  )
+  let before = -1
+  while (chunks.given === 0 || chunks.given !== before) {
+    before = chunks.given
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  t.ok(chunks.given < 1_000, `${chunks.given} chunks of 64 KiB for a client that reads nothing`)
+  socket.destroy()
+  while (!chunks.returned) await new Promise((resolve) => setTimeout(resolve, 10))
+  t.pass('the stream was given back')
+})
 
 t.test('a client that never reads is broken off', async (t) => {
   let finish = (): void => {}

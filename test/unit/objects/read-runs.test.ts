@@ -1,5 +1,6 @@
 // Reads by runs of cells from each drive: the bytes are right whatever becomes of the memory they came in, of a cell, or of a drive.
 import t from 'tap'
+import { nextAtHand } from '../../../src/kit/chunks-at-hand.ts'
 import { giveBack, LentMemory } from '../../../src/kit/lent-bytes.ts'
 import { stayAlive } from '../../../src/kit/world.ts'
 import { Hedging, NO_ADVICE } from '../../../src/objects/hedging.ts'
@@ -98,6 +99,36 @@ t.test('ranges are what was written, out of memory that is lent again', async (t
   t.equal(state.longest, 4, 'several stripes by one read')
   t.same(store.reports, [])
   t.equal(store.node.openReaders, 0)
+})
+
+t.test('what was read together is at hand behind its first chunk', async (t) => {
+  const bytes = seeded.bytes(5_300_000)
+  const { store } = await storeOfRuns(bytes)
+  const found = await store.objects.find(store.bucket, 'k')
+  if (found.kind !== 'found') throw new Error(found.kind)
+  const read = found.object.read({ first: 100_000, last: 4_999_999 }, new AbortController().signal)
+  const chunks = read[Symbol.asyncIterator]()
+  t.equal(nextAtHand(chunks), undefined, 'nothing before it is asked for')
+  const parts: Buffer[] = []
+  const waits: number[] = []
+  for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
+    let chunk: Uint8Array | undefined = next.value
+    for (; chunk !== undefined; chunk = nextAtHand(chunks)) {
+      parts.push(Buffer.from(chunk))
+      giveBack(chunk)
+    }
+    waits.push(parts.length)
+  }
+  t.ok(Buffer.concat(parts).equals(bytes.subarray(100_000, 5_000_000)))
+  t.same(waits, [16, 32, 39], 'once for each four stripes')
+  t.equal(nextAtHand(chunks), undefined)
+  t.equal(store.node.openReaders, 0)
+
+  const left = found.object.read({ first: 0, last: 999_999 }, new AbortController().signal)
+  const others = left[Symbol.asyncIterator]()
+  giveBack((await others.next()).value)
+  await others.return!()
+  t.equal(nextAtHand(others), undefined, 'who left gets no more')
 })
 
 t.test('who leaves early gives back what was read for him, and lets all readers go', async (t) => {

@@ -107,7 +107,10 @@ export interface ShardsOnDrives {
     description: ShardDescription,
     use?: 'data' | 'move',
   ): Promise<ShardWriter>
-  /** Makes copies of a cell, whose bytes may be reused when it returns. Nodes that gain nothing by it do without. */
+  /**
+   * Makes copies of a cell, whose bytes are read until all that were put are durable: where one was not put, for as long as it may
+   * take. Nodes that gain nothing by it do without.
+   */
   copies?(description: CopiesDescription, cell: Uint8Array): ShardCopies
   /** Whether a drive seems to have room for a shard: a look, no promise. True of a drive that is not known. */
   hasRoom(driveId: DriveId, shardBytes: number, use: 'data' | 'move'): boolean

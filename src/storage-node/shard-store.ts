@@ -149,7 +149,7 @@ export class ShardStore {
     this.#throwIfStopped()
     const { shardBytes } = record.layout
     if (!this.#isBuffered(shardBytes)) return await this.#putBySteps(description, record)
-    const bytes = record.bytes.length
+    const bytes = record.layout.recordBytes
     const { room, appender } = this.#parts
     const promise = room.promiseNow(bytes, 'data') ?? (await room.promise(bytes, 'data'))
     this.#bufferedBytes += bytes
@@ -166,12 +166,12 @@ export class ShardStore {
 
   async #putBySteps(
     description: CopiesDescription,
-    { id, layout, bytes }: NewRecord,
+    { id, layout, parts }: NewRecord,
   ): Promise<void> {
     const writer = await this.beginShard({ ...description, id })
     try {
       const at = cellOffset(layout, 0)
-      await writer.write(bytes.subarray(at, at + cellLength(layout, 0)))
+      await writer.write(Buffer.concat(parts).subarray(at, at + cellLength(layout, 0)))
       await writer.commit()
     } catch (error) {
       await writer.abort().catch(() => undefined) // The first error is the one that explains it.
@@ -327,7 +327,7 @@ export class ShardStore {
         const { id, layout, bytes } = record
         try {
           await this.#deletions.ended(id)
-          await this.#parts.appender.append({ id, layout, bytes })
+          await this.#parts.appender.append({ id, layout, parts: [bytes] })
           promise.spend(bytes.length)
         } finally {
           letGo()

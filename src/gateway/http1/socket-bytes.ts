@@ -30,10 +30,10 @@ const lentMemory = new LentMemory({ slotBytes: READ_BYTES, maxSpare: 64 })
 export const PASSING: Origin = {
   keep: (bytes, from, to) => {
     const part = bytes.subarray(from, to)
-    if (part.length < LENT_BYTES_LEAST) return Buffer.from(part)
-    const copy = Buffer.allocUnsafeSlow(part.length)
-    copy.set(part)
-    return lendOwn(copy)
+    if (part.length < LENT_BYTES_LEAST || part.length > READ_BYTES) return Buffer.from(part)
+    const slot = lentMemory.take()
+    slot.bytes.set(part)
+    return slot.lend(0, part.length)
   },
 }
 

@@ -9,11 +9,12 @@ import { type Drive, isFull } from '../drive.ts'
 import { type RecordLayout, type RecordPlace, stampHeader } from './record-format.ts'
 import type { SegmentFiles } from './segment-files.ts'
 
-/** A record to append: everything in `bytes` but the stamp of its header. */
+/** A record to append. */
 export interface NewRecord {
   id: ShardId
   layout: RecordLayout
-  bytes: Uint8Array
+  /** All of it but the stamp of its header, which lies in the first one as a whole. Read until append() has ended. */
+  parts: readonly Uint8Array[]
   /** For a copy made by compaction: where the original lies. It counts only if that is still the live one. */
   copyOf?: RecordPlace
 }
@@ -86,7 +87,7 @@ export class Appender {
 
   /** Resolves when the record is durable and in the index. */
   append(record: NewRecord): Promise<void> {
-    assert(record.bytes.length === record.layout.recordBytes, 'a record is as long as its layout')
+    assert(bytesOf(record) === record.layout.recordBytes, 'a record is as long as its layout')
     if (this.#closed || this.#queue.length >= MAX_QUEUED) {
       const cause = this.#closed ? 'closed' : 'too many shards wait for the disk'
       return Promise.reject(new DriveUnavailable(this.#drive.id, 'failed', { cause }))
@@ -127,7 +128,7 @@ export class Appender {
     let bytes = 0
     let count = 0
     for (const { record } of this.#queue) {
-      bytes += record.bytes.length
+      bytes += record.layout.recordBytes
       if (count > 0 && (bytes > this.#groupBytes() || count === GROUP_RECORDS)) break
       count += 1
     }
@@ -139,7 +140,7 @@ export class Appender {
   }
 
   async #appendGroup(records: NewRecord[]): Promise<void> {
-    const total = records.reduce((sum, record) => sum + record.bytes.length, 0)
+    const total = records.reduce((sum, { layout }) => sum + layout.recordBytes, 0)
     for (let attempt = 1; ; attempt += 1) {
       const segment = await this.#segmentFor(total, records.length)
       const appended = placeRecords(records, segment, this.#options.secret)
@@ -167,7 +168,7 @@ export class Appender {
     records: AppendedRecord[],
   ): Promise<'written' | 'medium-error'> {
     const { file, bytes } = segment
-    const buffers = records.map((record) => record.bytes)
+    const buffers = records.flatMap((record) => record.parts)
     try {
       if (file.isThrough) {
         await this.#drive.writeThrough(file, buffers, bytes, this.#files.pathOf(segment.number))
@@ -230,6 +231,12 @@ export class Appender {
   }
 }
 
+function bytesOf({ parts }: NewRecord): number {
+  let bytes = 0
+  for (const part of parts) bytes += part.length
+  return bytes
+}
+
 function placeRecords(
   records: NewRecord[],
   segment: OpenSegment,
@@ -238,8 +245,8 @@ function placeRecords(
   let offset = segment.bytes
   return records.map((record) => {
     const place = { segment: segment.number, offset }
-    stampHeader(record.bytes, { secret, place, groupOffset: segment.bytes })
-    offset += record.bytes.length
+    stampHeader(record.parts[0]!, { secret, place, groupOffset: segment.bytes })
+    offset += record.layout.recordBytes
     return { ...record, place }
   })
 }

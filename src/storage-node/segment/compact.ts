@@ -85,13 +85,13 @@ async function readVerified(
   // The header is looked at again, for its checksum is made anew in the copy: rot must not get a fresh one.
   const whole = parseHeader(bytes.subarray(0, count), secret, copyOf).kind === 'header'
   const damage = whole ? findRecordDamage(bytes.subarray(0, count), id, layout) : 'its header'
-  if (damage === undefined) return { id, layout, bytes, copyOf }
+  if (damage === undefined) return { id, layout, parts: [bytes], copyOf }
   log.warn({ ...copyOf, id, damage }, 'a shard does not verify')
   return undefined
 }
 
 function totalBytes(batch: NewRecord[]): number {
-  return batch.reduce((sum, record) => sum + record.bytes.length, 0)
+  return batch.reduce((sum, { layout }) => sum + layout.recordBytes, 0)
 }
 
 function share(account: SegmentAccount): number {

@@ -219,6 +219,17 @@ function writeTail(
   tail.writeBigUInt64LE(xxh64(tail.subarray(0, 32), seed), 32)
 }
 
+/** What lies behind the cell of a shard that has one: its trailer, and the tail. */
+export function encodeEnd(
+  target: Uint8Array,
+  { id, layout, cell }: { id: ShardId; layout: RecordLayout; cell: Uint8Array },
+): void {
+  const seed = shardSeed(id)
+  const trailer = target.subarray(0, TRAILER_BYTES)
+  encodeTrailer(trailer, { seed, index: 0, bytes: cell })
+  writeTail(asBuffer(target.subarray(TRAILER_BYTES)), { seed, layout, trailers: trailer })
+}
+
 /** Why a tail, padding included, is damaged in itself; undefined when it is whole. */
 export function findTailDamage(
   tail: Uint8Array,

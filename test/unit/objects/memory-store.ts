@@ -89,13 +89,12 @@ export class MemoryNode implements StorageNode, ShardLists {
   }
 
   copies(description: CopiesDescription, cell: Uint8Array): ShardCopies {
-    const bytes = Buffer.from(cell)
     return {
       put: async (driveId, slot) => {
         if (this.full.has(driveId)) throw new DriveUnavailable(driveId, 'full')
         const id = { ...description.id, slot }
         const writer = await this.beginShard(driveId, { ...description, id })
-        await writer.write(bytes)
+        await writer.write(cell)
         await writer.commit()
       },
     }

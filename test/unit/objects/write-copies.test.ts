@@ -71,6 +71,39 @@ t.test('memory that is freed when it is given back', async (t) => {
   }
 })
 
+t.test(
+  'memory of a body is lent again when all copies of it are durable, and else never',
+  async (t) => {
+    const store = await openMemoryStore()
+    const { node } = store
+    const lent: Uint8Array[] = []
+    const copies = node.copies.bind(node)
+    node.copies = (description, cell) => {
+      lent.push(cell)
+      return copies(description, cell)
+    }
+    const bodies = Array.from({ length: 4 }, () => seeded.bytes(64 * 1024))
+    const isSame = (one: number, other: number): boolean =>
+      lent[one]!.buffer === lent[other]!.buffer && lent[one]!.byteOffset === lent[other]!.byteOffset
+    await put(store, 'first', bodyOf(bodies[0]!))
+    let seen = 0
+    node.beforeWrite = (driveId) => {
+      seen += 1
+      if (seen === 2) node.failed.add(driveId)
+    }
+    await put(store, 'second', bodyOf(bodies[1]!))
+    t.ok(isSame(0, 1))
+    node.failed.clear()
+    await put(store, 'third', bodyOf(bodies[2]!))
+    t.notOk(isSame(1, 2), 'a drive may still be writing the second')
+    t.ok(bodies[1]!.equals(lent[1]!))
+    await put(store, 'fourth', bodyOf(bodies[3]!))
+    t.ok(isSame(2, 3))
+    for (const [at, key] of ['first', 'second', 'third', 'fourth'].entries())
+      t.ok((await get(store, key)).equals(bodies[at]!))
+  },
+)
+
 t.test('a body of another length leaves nothing', async (t) => {
   const store = await openMemoryStore()
   const half = seeded.bytes(500)

@@ -14,6 +14,9 @@ import { readSocket } from './socket-bytes.ts'
 const LOOK_EVERY_MS = 1_000
 const LOOK_EVERY_MS_MIN = 10
 
+/** How long it is looked, twice, for what clients had sent when the server was told to close. */
+const READ_ON_MS = 25
+
 export interface OwnServerParts {
   clock: Clock
   /** Reads sockets as streams, as where Node has nothing better. */
@@ -61,11 +64,18 @@ class OwnServer implements HttpServer, ConnectionHost {
 
   async close(): Promise<void> {
     this.isClosing = true
+    if (this.#connections.size > 0) await this.#readOn()
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     this.closeIdle()
     this.#handshakes?.close()
     await closed
     this.#closed.abort()
+  }
+
+  /** Connections that seem idle may have a request that was sent already: closed now, its client would see a reset. */
+  async #readOn(): Promise<void> {
+    // Two: of a loop that is late the first one may end before anything is read.
+    for (let looks = 0; looks < 2; looks += 1) await this.#clock.sleep(READ_ON_MS)
   }
 
   closeIdle(): void {

@@ -445,3 +445,16 @@ t.test('closing ends what is idle at once and what is not when it is answered', 
   await closed
   t.equal(BODY, 'bad request')
 })
+
+t.test('what was sent before a close is answered', async (t) => {
+  const { port, server } = await openServer(t, 'own')
+  const clients = Array.from({ length: 8 }, () => openClient(port))
+  for (const { socket } of clients) socket.write(get('/before'))
+  await until(() => clients.every(({ text }) => text().includes('/before')))
+  // The system has it before the server is told, and the server has not read it.
+  for (const { socket } of clients) socket.write(get('/sent'))
+  const closed = server.close()
+  for (const { all } of clients)
+    t.match(heardIn(await all), [{ target: '/before' }, { target: '/sent' }])
+  await closed
+})

@@ -15,8 +15,13 @@ export async function readBucket(
 
 /** Whether commands on the bucket are refused: it is frozen or gone, or the sender's knowledge of it is old. */
 export async function refusesCommands(view: View, bucket: BucketRef): Promise<boolean> {
-  const known = await readBucket(view, bucket)
-  return known !== undefined && (known.state !== 'live' || bucket.revision < known.revision)
+  return refusesCommand(await view.get(bucketKey(bucket.id)), bucket)
+}
+
+/** The same by the row of the bucket. */
+export function refusesCommand(row: Uint8Array | undefined, { revision }: BucketRef): boolean {
+  const known = row && decodeBucketRow(row)
+  return known !== undefined && (known.state !== 'live' || revision < known.revision)
 }
 
 /** Whether queries are refused. A frozen bucket still answers: freezing may be undone. */

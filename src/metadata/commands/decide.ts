@@ -58,21 +58,34 @@ export function rowsToRead(command: Command): Uint8Array[] {
 /**
  * Decides a command: a batch and an answer, or the answer that it had before. `isFirst`: it surely was not done before.
  */
-export async function decide<C extends Command>(
+export function decide<C extends Command>(
   command: C,
   context: Context,
   { isFirst = false }: Pick<Sending, 'isFirst'> = {},
 ): Promise<Decision<AnswerTo<C>>> {
   // TypeScript does not see that the rule of a kind takes commands of that kind.
   const rule = rules[command.kind] as unknown as Rule<C['kind']>
-  const typed = command as unknown as Parameters<typeof rule.decide>[0]
-  if (!rule.repeat || isFirst) {
-    if (rule.repeat) refuseOld(command, context.nowMs)
-    refuseJudged(command, context)
-    return (await rule.decide(typed, context)) as Decision<AnswerTo<C>>
-  }
+  if (rule.repeat) refuseOld(command, context.nowMs)
+  return rule.repeat && !isFirst
+    ? decideAgain(command, rule, context)
+    : decideOnce(command, rule, context)
+}
 
-  refuseOld(command, context.nowMs)
+function decideOnce<C extends Command>(
+  command: C,
+  rule: Rule<C['kind']>,
+  context: Context,
+): Promise<Decision<AnswerTo<C>>> {
+  refuseJudged(command, context)
+  return rule.decide(typedFor(rule, command), context) as Promise<Decision<AnswerTo<C>>>
+}
+
+async function decideAgain<C extends Command>(
+  command: C,
+  rule: Rule<C['kind']>,
+  context: Context,
+): Promise<Decision<AnswerTo<C>>> {
+  const typed = typedFor(rule, command)
   // Deciding has no effect, so it need not wait for the answer row.
   const [done, decision] = await Promise.all([
     readDone(command, context.view),
@@ -82,7 +95,14 @@ export async function decide<C extends Command>(
     refuseJudged(command, context)
     return decision as Decision<AnswerTo<C>>
   }
-  return { kind: 'answer', batch: [], answer: rule.repeat(typed, done) as AnswerTo<C> }
+  return { kind: 'answer', batch: [], answer: rule.repeat!(typed, done) as AnswerTo<C> }
+}
+
+function typedFor<Kind extends Command['kind']>(
+  _: Rule<Kind>,
+  command: Command,
+): Parameters<Rule<Kind>['decide']>[0] {
+  return command as unknown as Parameters<Rule<Kind>['decide']>[0]
 }
 
 function refuseOld({ commandId }: Command, nowMs: number): void {

@@ -5,7 +5,7 @@ import { type BucketId, type BucketRef, isDeleteMarker, type ObjectVersion } fro
 import { encodeHeadRow, type Head } from '../rows/head-row.ts'
 import { bucketKey, currentKey, markerKey } from '../rows/keys.ts'
 import { readHeadRow } from '../rows/known-heads.ts'
-import { refusesCommands } from './bucket-gate.ts'
+import { refusesCommand, refusesCommands } from './bucket-gate.ts'
 import type { View } from './decision.ts'
 
 /** A key of a bucket. */
@@ -38,27 +38,58 @@ export function rowsOfKeys({ id }: BucketRef, keys: readonly { key: string }[]):
   return rows
 }
 
-/** Looks at a key; 'bucket-gone' when the bucket takes no commands, or the command knows an old state of it. */
-export async function readKey(
+/**
+ * Looks at a key; 'bucket-gone' when the bucket takes no commands, or the command knows an old state of it. Without a promise
+ * where all rows are at hand, as they are for nearly every command.
+ */
+export function readKey(
   command: { bucket: BucketRef; key: string },
   view: View,
-): Promise<KeyState | 'bucket-gone'> {
-  const { bucket } = command
-  if (await refusesCommands(view, bucket)) return 'bucket-gone'
-  return await readKeyIn(bucket, command.key, view)
+): KeyState | 'bucket-gone' | Promise<KeyState | 'bucket-gone'> {
+  const { bucket, key } = command
+  const gate = view.getAtHand?.(bucketKey(bucket.id))
+  if (gate === undefined) return readKeySlowly(bucket, key, view)
+  return refusesCommand(gate.value, bucket) ? 'bucket-gone' : readKeyIn(bucket, key, view)
 }
 
-/** Looks at a key of a bucket that takes commands; 'bucket-gone' when the command knows an old state of it. */
-export async function readKeyIn(
+async function readKeySlowly(
   bucket: BucketRef,
   key: string,
   view: View,
 ): Promise<KeyState | 'bucket-gone'> {
+  return (await refusesCommands(view, bucket)) ? 'bucket-gone' : await readKeyIn(bucket, key, view)
+}
+
+/** Looks at a key of a bucket that takes commands; 'bucket-gone' when the command knows an old state of it. */
+export function readKeyIn(
+  bucket: BucketRef,
+  key: string,
+  view: View,
+): KeyState | 'bucket-gone' | Promise<KeyState | 'bucket-gone'> {
   const place = { bucketId: bucket.id, key: Buffer.from(key) }
-  const head = await readHead(view, place)
+  const rowKeys = [currentKey(place.bucketId, place.key), markerKey(place.bucketId, place.key)]
+  const current = view.getAtHand?.(rowKeys[0]!)
+  const marker = view.getAtHand?.(rowKeys[1]!)
+  if (current && marker) return stateOf(bucket, place, [current.value, marker.value])
+  return Promise.all(rowKeys.map((rowKey) => view.get(rowKey))).then((rows) =>
+    stateOf(bucket, place, rows),
+  )
+}
+
+/** `rows`: of the latest version, as an object and as a marker. */
+function stateOf(
+  bucket: BucketRef,
+  { bucketId, key }: Place,
+  [current, marker]: readonly (Uint8Array | undefined)[],
+): KeyState | 'bucket-gone' {
+  const head = headIn(current, marker)
   if (knowsNoVersions(bucket, head)) return 'bucket-gone'
-  const current = head && !isDeleteMarker(head.version) ? head.version : undefined
-  return { bucketId: place.bucketId, key: place.key, head, current }
+  return {
+    bucketId,
+    key,
+    head,
+    current: head && !isDeleteMarker(head.version) ? head.version : undefined,
+  }
 }
 
 /** Changes that make `head` the latest version of a key where `before` was; undefined for none. */
@@ -80,14 +111,6 @@ export function changeHead(
 /** The id of the `null` version of a key, be it the latest or below. */
 export function nullVersionIdOf({ version, nullVersionId }: Head): string | undefined {
   return version.versioned ? nullVersionId : version.versionId
-}
-
-async function readHead(view: View, { bucketId, key }: Place): Promise<Head | undefined> {
-  const rowKeys = [currentKey(bucketId, key), markerKey(bucketId, key)] as const
-  const current = view.getAtHand?.(rowKeys[0])
-  const marker = view.getAtHand?.(rowKeys[1])
-  if (current && marker) return headIn(current.value, marker.value)
-  return headIn(...(await Promise.all([view.get(rowKeys[0]), view.get(rowKeys[1])])))
 }
 
 function headIn(current: Uint8Array | undefined, marker: Uint8Array | undefined): Head | undefined {

@@ -9,6 +9,7 @@ import { decodeJudgedRow, encodeJudgedRow } from '../rows/judged-row.ts'
 import { CLOCK_KEY, JUDGED_KEY, RECOVERED_KEY } from '../rows/keys.ts'
 import { decodeRecoveredRow } from '../rows/recovered-row.ts'
 import { MetadataUnavailable } from '../unavailable.ts'
+import { AppendedBatch, type Fate, type Fates, NO_FATES } from './appended-batch.ts'
 import { decide, refuseUnknown, rowsToRead } from './decide.ts'
 import type { Context, Decision, GarbagePolicy, View } from './decision.ts'
 import { nextTime } from './log-time.ts'
@@ -29,15 +30,6 @@ export interface PipelineOptions {
 export interface PipelineParts {
   log: PartitionLog
   clock: Pick<Clock, 'now'>
-}
-
-/** What became of a batch: the error that left it unknown, or undefined. Never rejects. */
-type Fate = Promise<Error | undefined>
-
-/** When a batch is durable, and when its rows can be read. */
-interface Fates {
-  durable: Fate
-  readable: Fate
 }
 
 const COMMANDS_PER_SWEEP = 256
@@ -84,7 +76,9 @@ export class CommandPipeline {
   #judgedMs: number
   readonly #recoveredMs: number
   #failure: Error | undefined
-  #last: Fates = { durable: Promise.resolve(undefined), readable: Promise.resolve(undefined) }
+  #last: Fates = NO_FATES
+  /** Batches whose fate is open, in order of the log. */
+  readonly #open: AppendedBatch[] = []
   #sweep: SweepPosition = firstSweep()
   #commandsSinceSweep = 0
 
@@ -111,8 +105,8 @@ export class CommandPipeline {
   /** Decides, appends, and answers once that is durable. */
   async commit<C extends Command>(command: C, sending: Sending = {}): Promise<AnswerTo<C>> {
     const places = Math.min(weightOf(command), this.#options.pendingMax)
-    await this.#places.acquire(places)
-    let readable: Fate = Promise.resolve(undefined)
+    if (!this.#places.tryAcquire(places)) await this.#places.acquire(places)
+    let { readable } = NO_FATES
     try {
       let { isFirst } = sending
       for (;;) {
@@ -159,7 +153,7 @@ export class CommandPipeline {
    * many it forgot, once that is durable; throws MetadataUnavailable as commit() does.
    */
   async sweep(): Promise<number> {
-    await this.#places.acquire()
+    if (!this.#places.tryAcquire()) await this.#places.acquire()
     try {
       const { count, fate } = await this.#sweepInTurn()
       const failure = await this.#hurry(fate)
@@ -197,16 +191,16 @@ export class CommandPipeline {
   ): Promise<{ decision: Decision<AnswerTo<C>>; fates: Fates }> {
     // While it waits for its turn, in which others wait for it.
     const warm = this.#parts.log.rows.warm?.(rowsToRead(command))
-    await this.#turn.acquire()
+    if (!this.#turn.tryAcquire()) await this.#turn.acquire()
     try {
-      await warm
+      if (warm !== undefined) await warm
       if (this.#failure) throw unavailable(this.#failure)
       const context = this.#newContext(isLate)
       const decision = await decide(command, context, { isFirst })
-      const swept = await this.#sweepSometimes(context, weightOf(command))
+      const swept = this.#mustSweep(weightOf(command)) ? await this.#sweepNow(context) : NOTHING
       const isOver = decision.batch.length > 0 && isLate?.() === true
       // What was swept is not looked at again.
-      const batch = isOver ? swept : [...decision.batch, ...swept]
+      const batch = isOver ? swept : joined(decision.batch, swept)
       if (batch.length > 0) this.#append(batch, context.time)
       if (isOver) throw new MetadataUnavailable('the time of the command was over')
       return { decision, fates: this.#last }
@@ -216,7 +210,7 @@ export class CommandPipeline {
   }
 
   async #askInOrder<Answer>(ask: () => Promise<{ answer: Answer; fate: Fate }>): Promise<Answer> {
-    await this.#places.acquire()
+    if (!this.#places.tryAcquire()) await this.#places.acquire()
     try {
       const { answer, fate } = await ask()
       const failure = await this.#hurry(fate)
@@ -230,7 +224,7 @@ export class CommandPipeline {
   async #askInTurn<Answer>(
     question: (view: View) => Promise<Answer>,
   ): Promise<{ answer: Answer; fate: Fate }> {
-    await this.#turn.acquire()
+    if (!this.#turn.tryAcquire()) await this.#turn.acquire()
     try {
       if (this.#failure) throw unavailable(this.#failure)
       const answer = await question(this.#rows)
@@ -245,7 +239,7 @@ export class CommandPipeline {
   async #judgeInTurn<Answer extends { judgedMs: number }>(
     question: (view: View, nowMs: number) => Promise<Answer>,
   ): Promise<{ answer: Answer; fate: Fate }> {
-    await this.#turn.acquire()
+    if (!this.#turn.tryAcquire()) await this.#turn.acquire()
     try {
       if (this.#failure) throw unavailable(this.#failure)
       const { nowMs, time } = this.#newContext()
@@ -261,7 +255,7 @@ export class CommandPipeline {
   }
 
   async #sweepInTurn(): Promise<{ count: number; fate: Fate }> {
-    await this.#turn.acquire()
+    if (!this.#turn.tryAcquire()) await this.#turn.acquire()
     try {
       if (this.#failure) throw unavailable(this.#failure)
       const context = this.#newContext()
@@ -288,32 +282,33 @@ export class CommandPipeline {
     this.#time = time
     this.tally.note(batch)
     const timed = [...batch, { key: CLOCK_KEY, value: encodeClockRow(time) }]
-    let onDurable = (): void => {}
-    const told = new Promise<undefined>((resolve) => {
-      onDurable = () => resolve(undefined)
-    })
-    const fate = this.#meetFate(this.#last.readable, this.#parts.log.append(timed, onDurable))
-    this.#rows.add(timed, fate)
-    const readable = fate.then((failure) => {
-      this.#options.onSettled?.(timed, failure)
-      this.#rows.settle(timed, fate)
-      return failure
-    })
-    this.#last = { durable: Promise.race([told, readable]), readable }
+    const appended = new AppendedBatch(timed)
+    const appending = this.#parts.log.append(timed, appended.onDurable)
+    this.#open.push(appended)
+    this.#rows.add(timed, appended.readable)
+    this.#last = appended
+    appending.then(
+      () => this.#end(appended, undefined),
+      (error) => this.#end(appended, asError(error)),
+    )
   }
 
   /** In log order: a batch whose predecessor failed has failed, whatever the log says of it. */
-  async #meetFate(previous: Fate, appended: Promise<unknown>): Fate {
-    const [earlier, own] = await Promise.all([previous, appended.then(() => undefined, asError)])
-    const failure = earlier ?? own
-    this.#failure ??= failure
-    return failure
+  #end(appended: AppendedBatch, failure: Error | undefined): void {
+    appended.end = { failure }
+    for (let first = this.#open[0]; first?.end !== undefined; first = this.#open[0]) {
+      this.#open.shift()
+      this.#failure ??= first.end.failure
+      this.#options.onSettled?.(first.batch, this.#failure)
+      this.#rows.settle(first.batch, first.readable)
+      first.settle(this.#failure)
+    }
   }
 
-  /** Changes that forget expired rows, every so many commands; they ride in the batch of the command. */
-  async #sweepSometimes(context: Context, weight: number): Promise<RowBatch> {
+  /** Every so many commands changes that forget expired rows ride in the batch of a command. */
+  #mustSweep(weight: number): boolean {
     this.#commandsSinceSweep += weight
-    return this.#commandsSinceSweep < COMMANDS_PER_SWEEP ? [] : await this.#sweepNow(context)
+    return this.#commandsSinceSweep >= COMMANDS_PER_SWEEP
   }
 
   async #sweepNow(context: Context): Promise<RowBatch> {
@@ -322,6 +317,12 @@ export class CommandPipeline {
     this.#sweep = next
     return batch
   }
+}
+
+const NOTHING: RowBatch = []
+
+function joined(batch: RowBatch, more: RowBatch): RowBatch {
+  return more.length === 0 ? batch : [...batch, ...more]
 }
 
 /** Of how many commands it is the work. */

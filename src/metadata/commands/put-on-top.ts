@@ -12,12 +12,13 @@ import { changeHead, type KeyState, nullVersionIdOf, type Place } from './key-st
 import { isLocked } from './locks.ts'
 
 /** Changes that make `version` the latest; 'locked' when the `null` version may not give way to it. */
-export async function putOnTop(
+export function putOnTop(
   state: KeyState,
   version: AnyVersion,
   context: Context,
-): Promise<RowBatch | 'locked'> {
-  return version.versioned ? putNamed(state, version) : await putNull(state, version, context)
+): RowBatch | 'locked' | Promise<RowBatch | 'locked'> {
+  if (!state.head) return changeHead(state, undefined, { version })
+  return version.versioned ? putNamed(state, version) : putNull(state, version, context)
 }
 
 function putNamed(state: KeyState, version: AnyVersion): RowBatch {

@@ -27,11 +27,12 @@ interface Waiting<Asked, Answer> {
 /** How calls are made on a drive. */
 export type Run = <T>(operation: () => Promise<T>) => Promise<T>
 
-/** Reads of single keys. */
+/** Reads of keys, those of one caller in one call. */
 export class GatheredReads {
   readonly #level: BytesLevel
   readonly #run: Run
-  readonly #waiting: Waiting<Uint8Array, Stored>[] = []
+  readonly #waiting: Waiting<readonly Uint8Array[], Stored[]>[] = []
+  #waitingKeys = 0
   #underWay = 0
 
   constructor(level: BytesLevel, run: Run) {
@@ -39,11 +40,26 @@ export class GatheredReads {
     this.#run = run
   }
 
-  /** Throws only what the drive throws: an error of LevelDB is an answer. */
-  get(key: Uint8Array): Promise<Stored> {
-    if (this.#waiting.length >= WAITING_MAX) return refuse()
+  /** As getMany(), for one key. */
+  async get(key: Uint8Array): Promise<Stored> {
+    const [stored] = await this.getMany([key])
+    return stored
+  }
+
+  /** In the order of `keys`. Throws only what the drive throws: an error of LevelDB is an answer. */
+  async getMany(keys: readonly Uint8Array[]): Promise<Stored[]> {
+    if (keys.length <= KEYS_AT_ONCE) return await this.#ask(keys)
+    const parts: Promise<Stored[]>[] = []
+    for (let from = 0; from < keys.length; from += KEYS_AT_ONCE)
+      parts.push(this.#ask(keys.slice(from, from + KEYS_AT_ONCE)))
+    return (await Promise.all(parts)).flat()
+  }
+
+  #ask(keys: readonly Uint8Array[]): Promise<Stored[]> {
+    if (this.#waitingKeys + keys.length > WAITING_MAX) return refuse()
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ asked: key, resolve, reject })
+      this.#waiting.push({ asked: keys, resolve, reject })
+      this.#waitingKeys += keys.length
       if (this.#underWay < READS_UNDER_WAY) void this.#read()
     })
   }
@@ -53,15 +69,32 @@ export class GatheredReads {
     // Callers of the same turn of the event loop share the first call.
     await Promise.resolve()
     while (this.#waiting.length > 0) {
-      const group = this.#waiting.splice(0, KEYS_AT_ONCE)
+      const group = this.#takeGroup()
       try {
-        const found = await this.#run(() => this.#readAll(group.map(({ asked }) => asked)))
-        for (const [at, { resolve }] of group.entries()) resolve(found[at])
+        const keys = group.flatMap(({ asked }) => asked)
+        this.#waitingKeys -= keys.length
+        const found = await this.#run(() => this.#readAll(keys))
+        let at = 0
+        for (const { asked, resolve } of group) {
+          resolve(found.slice(at, at + asked.length))
+          at += asked.length
+        }
       } catch (error) {
         for (const { reject } of group) reject(error)
       }
     }
     this.#underWay -= 1
+  }
+
+  #takeGroup(): Waiting<readonly Uint8Array[], Stored[]>[] {
+    let keys = 0
+    let count = 0
+    for (const { asked } of this.#waiting) {
+      keys += asked.length
+      if (count > 0 && keys > KEYS_AT_ONCE) break
+      count += 1
+    }
+    return this.#waiting.splice(0, count)
   }
 
   async #readAll(keys: Uint8Array[]): Promise<Stored[]> {

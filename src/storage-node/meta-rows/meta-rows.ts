@@ -7,7 +7,13 @@ import { asBuffer, kibibytes } from '../../kit/bytes.ts'
 import type { RowBatch } from '../../metadata/log/contract.ts'
 import type { BytesLevel } from '../drive-lock.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
-import { GatheredChanges, GatheredReads, type LevelChange, type Run } from './gathered.ts'
+import {
+  GatheredChanges,
+  GatheredReads,
+  type LevelChange,
+  type Run,
+  type Stored,
+} from './gathered.ts'
 import {
   applyStatus,
   decodeMarker,
@@ -70,12 +76,15 @@ export class MetaRows {
   }
 
   async get(partition: number, key: Uint8Array): Promise<RowRead> {
-    const full = rowKey(partition, key)
-    const stored = await this.#reads.get(full)
-    if (stored === undefined) return { kind: 'missing' }
-    if (stored instanceof Error) return { kind: 'rotten', detail: stored.message }
-    const value = openRow(full, stored)
-    return value ? { kind: 'found', value } : { kind: 'rotten', detail: 'its checksum is wrong' }
+    const [read] = await this.getMany(partition, [key])
+    return read!
+  }
+
+  /** What get() gives for each of the keys, by one call. */
+  async getMany(partition: number, keys: readonly Uint8Array[]): Promise<RowRead[]> {
+    const full = keys.map((key) => rowKey(partition, key))
+    const stored = await this.#reads.getMany(full)
+    return full.map((key, at) => readRow(key, stored[at]))
   }
 
   /** Walks over the rows as they are at the time of the call. */
@@ -192,6 +201,13 @@ export function sealRows(partition: number, batches: readonly RowBatch[]): Level
     }
   }
   return changes
+}
+
+function readRow(full: Uint8Array, stored: Stored): RowRead {
+  if (stored === undefined) return { kind: 'missing' }
+  if (stored instanceof Error) return { kind: 'rotten', detail: stored.message }
+  const value = openRow(full, stored)
+  return value ? { kind: 'found', value } : { kind: 'rotten', detail: 'its checksum is wrong' }
 }
 
 /** The value in a stored row, or undefined when it is rotten. */

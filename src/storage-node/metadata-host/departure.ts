@@ -18,7 +18,16 @@ export class Departure {
       const goOn = (): void => resolve(undefined)
       if (this.#left) goOn()
       else this.#waiting.add(goOn)
-      work.then(resolve, reject).finally(() => this.#waiting.delete(goOn))
+      work.then(
+        (value) => {
+          this.#waiting.delete(goOn)
+          resolve(value)
+        },
+        (error) => {
+          this.#waiting.delete(goOn)
+          reject(error)
+        },
+      )
     })
   }
 }

@@ -23,7 +23,7 @@ export class HostedRows implements RowReader {
     const cached = this.getAtHand(key)
     if (cached) return cached.value
     const readers = this.#readers()
-    return await this.#partition.cache.read(key, () => this.#getFrom(readers, key))
+    return await this.#partition.cache.read(key, (keys) => this.#getFrom(readers, keys))
   }
 
   getAtHand(key: Uint8Array): { value: Uint8Array | undefined } | undefined {
@@ -38,17 +38,28 @@ export class HostedRows implements RowReader {
 
   /** Whoever reads them in earnest hears of what goes wrong. */
   async #warm(keys: readonly Uint8Array[]): Promise<void> {
-    await Promise.allSettled(keys.map((key) => this.get(key)))
+    try {
+      const readers = this.#readers()
+      await this.#partition.cache.readAll(keys, (unread) => this.#getFrom(readers, unread))
+    } catch {}
   }
 
-  async #getFrom([first, second]: Member[], key: Uint8Array): Promise<Uint8Array | undefined> {
+  async #getFrom(
+    [first, second]: Member[],
+    keys: readonly Uint8Array[],
+  ): Promise<(Uint8Array | undefined)[]> {
     const [left, right] = await Promise.all([
-      this.#read(first!, key),
-      second && this.#read(second, key),
+      this.#read(first!, keys),
+      second && this.#read(second, keys),
     ])
-    if (left.kind !== 'rotten' && (right === undefined || isSame(left, right))) return valueIn(left)
-    // Perhaps only something was applied between the two reads: nothing is while we look again.
-    return await this.#partition.exclusive(() => this.#settle(key))
+    const values: (Uint8Array | undefined)[] = []
+    for (const [at, key] of keys.entries()) {
+      const read = left[at]!
+      const isSure = read.kind !== 'rotten' && (right === undefined || isSame(read, right[at]!))
+      // Perhaps only something was applied between the two reads: nothing is while we look again.
+      values.push(isSure ? valueIn(read) : await this.#partition.exclusive(() => this.#settle(key)))
+    }
+    return values
   }
 
   scan(range: RowRange): RowCursor {
@@ -63,20 +74,21 @@ export class HostedRows implements RowReader {
   }
 
   /** A drive that fails meanwhile has no answer; another replica may have one. */
-  async #read(member: Member, key: Uint8Array): Promise<RowRead> {
+  async #read({ departure, host }: Member, keys: readonly Uint8Array[]): Promise<RowRead[]> {
     try {
-      const read = await member.departure.until(member.host.rows.get(this.#partition.id, key))
-      return read ?? { kind: 'rotten', detail: 'it left the set' }
+      const reads = await departure.until(host.rows.getMany(this.#partition.id, keys))
+      return reads ?? keys.map(() => ({ kind: 'rotten', detail: 'it left the set' }))
     } catch (error) {
       if (!(error instanceof DriveUnavailable)) throw error
-      return { kind: 'rotten', detail: 'its drive failed' }
+      return keys.map(() => ({ kind: 'rotten', detail: 'its drive failed' }))
     }
   }
 
   async #settle(key: Uint8Array): Promise<Uint8Array | undefined> {
     const answers: Answer<RowRead>[] = []
     for (const member of this.#readers()) {
-      answers.push({ member, answer: await this.#read(member, key) })
+      const [answer] = await this.#read(member, [key])
+      answers.push({ member, answer: answer! })
     }
     for (const { member, answer } of answers) {
       if (answer.kind !== 'rotten' || member.host.drive.failure !== undefined) continue

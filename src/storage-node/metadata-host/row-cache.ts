@@ -17,6 +17,15 @@ interface Entry {
   movedAt: number
 }
 
+/** Reads rows; gives their values in the same order. */
+export type ReadRows = (keys: readonly Uint8Array[]) => Promise<readonly (Uint8Array | undefined)[]>
+
+/** Rows that are read by one call. */
+interface Reading {
+  names: readonly string[]
+  rows: ReturnType<ReadRows>
+}
+
 /** Rows that were not used for long go first. */
 export class RowCache {
   readonly #maxBytes: number
@@ -24,7 +33,7 @@ export class RowCache {
   // anyway: to move a row costs more than to find it.
   readonly #entries = new Map<string, Entry>()
   /** Reads of rows that were not changed since they began. */
-  readonly #underWay = new Map<string, Promise<Uint8Array | undefined>>()
+  readonly #underWay = new Map<string, Reading>()
   #bytes = 0
   #moves = 0
 
@@ -45,36 +54,60 @@ export class RowCache {
   }
 
   /**
-   * What `read` gives, kept unless the row was changed meanwhile. Whoever asks for it at the same time waits for the same
+   * What `read` gives for a key, kept unless the row was changed meanwhile. Whoever asks for it at the same time waits for the same
    * read, but for one that a change made old.
    */
-  read(
-    key: Uint8Array,
-    read: () => Promise<Uint8Array | undefined>,
-  ): Promise<Uint8Array | undefined> {
+  read(key: Uint8Array, read: ReadRows): Promise<Uint8Array | undefined> {
     const name = nameOf(key)
-    return this.#underWay.get(name) ?? this.#begin(name, read)
-  }
-
-  #begin(
-    name: string,
-    read: () => Promise<Uint8Array | undefined>,
-  ): Promise<Uint8Array | undefined> {
-    const isNewest = (): boolean => this.#underWay.get(name) === reading
-    const reading = read().then(
-      (value) => {
-        if (!isNewest()) return value
-        this.#underWay.delete(name)
-        this.#put(name, value)
-        return value
-      },
-      (error) => {
-        if (isNewest()) this.#underWay.delete(name)
-        throw error
+    const reading = this.#underWay.get(name) ?? this.#begin([name], read([key]))
+    const at = reading.names.indexOf(name)
+    return reading.rows.then(
+      (rows) => rows[at],
+      async (error) => {
+        if (reading.names.length === 1) throw error
+        // It was read with others, and may be none of the trouble.
+        const [row] = await this.#begin([name], read([key])).rows
+        return row
       },
     )
-    this.#underWay.set(name, reading)
+  }
+
+  /** Reads rows by one call, but for those that somebody reads already, and keeps them; resolves when all are read. */
+  async readAll(keys: readonly Uint8Array[], read: ReadRows): Promise<void> {
+    const readings = new Set<Reading>()
+    const unread: Uint8Array[] = []
+    for (const key of keys) {
+      const reading = this.#underWay.get(nameOf(key))
+      if (reading === undefined) unread.push(key)
+      else readings.add(reading)
+    }
+    if (unread.length > 0) readings.add(this.#begin(unread.map(nameOf), read(unread)))
+    await Promise.all([...readings].map(({ rows }) => rows))
+  }
+
+  #begin(names: readonly string[], rows: ReturnType<ReadRows>): Reading {
+    const reading: Reading = {
+      names,
+      rows: rows.then(
+        (values) => {
+          for (const [at, name] of names.entries()) {
+            if (this.#end(name, reading)) this.#put(name, values[at])
+          }
+          return values
+        },
+        (error) => {
+          for (const name of names) this.#end(name, reading)
+          throw error
+        },
+      ),
+    }
+    for (const name of names) this.#underWay.set(name, reading)
     return reading
+  }
+
+  /** Whether the row was not changed since. */
+  #end(name: string, reading: Reading): boolean {
+    return this.#underWay.get(name) === reading && this.#underWay.delete(name)
   }
 
   /** Follows what was applied. Called before anybody is told of it. */

@@ -91,6 +91,27 @@ t.test('keys that are asked for while others are read go together', async (t) =>
   )
 })
 
+t.test('keys of one caller go in one call, but not more than are read at once', async (t) => {
+  const level = new StandingLevel()
+  for (const key of 'abc') level.rows.set(key, bytes(`row ${key}`))
+  const reads = new GatheredReads(level.asLevel(), run)
+  const found = [reads.getMany([...'ax'].map(bytes)), reads.getMany([bytes('c')])]
+  await new Promise((resolve) => setImmediate(resolve))
+  await level.go()
+  t.same(level.calls, ['read a x c'])
+  t.same(await Promise.all(found), [[bytes('row a'), undefined], [bytes('row c')]])
+  const many = reads.getMany(Array.from({ length: 200 }, (_, at) => bytes(at === 199 ? 'b' : 'x')))
+  await new Promise((resolve) => setImmediate(resolve))
+  await level.go()
+  await level.go()
+  t.same(
+    level.calls.slice(1).map((call) => call.split(' ').length - 1),
+    [128, 72],
+  )
+  t.same((await many).at(-1), bytes('row b'))
+  t.equal((await many).length, 200)
+})
+
 t.test('a row that can not be read is the trouble of those who asked for it', async (t) => {
   const level = new StandingLevel('b')
   level.rows.set('a', bytes('row'))

@@ -2,19 +2,19 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { RowChange } from '../../../src/metadata/log/contract.ts'
-import { RowCache } from '../../../src/storage-node/metadata-host/row-cache.ts'
+import { type ReadRows, RowCache } from '../../../src/storage-node/metadata-host/row-cache.ts'
 
 /** A read that ends when a test says so. */
-function openRead(): { read: () => Promise<Buffer | undefined>; end: (row?: Buffer) => void } {
-  let end = (_?: Buffer): void => {}
-  const ended = new Promise<Buffer | undefined>((resolve) => {
+function openRead(): { read: ReadRows; end: (...rows: (Buffer | undefined)[]) => void } {
+  let end = (_: readonly (Buffer | undefined)[]): void => {}
+  const ended = new Promise<readonly (Buffer | undefined)[]>((resolve) => {
     end = resolve
   })
-  return { read: () => ended, end }
+  return { read: () => ended, end: (...rows) => end(rows) }
 }
 
 function keep(cache: RowCache, key: string, row: Buffer | undefined): Promise<unknown> {
-  return cache.read(bytes(key), async () => row)
+  return cache.read(bytes(key), async () => [row])
 }
 
 function bytes(text: string): Buffer {
@@ -71,6 +71,42 @@ t.test(
   },
 )
 
+t.test('rows that are read together are kept one by one', async (t) => {
+  const cache = new RowCache()
+  const alone = openRead()
+  const together = openRead()
+  const asked: string[] = []
+  const b = cache.read(bytes('b'), alone.read)
+  const all = cache.readAll([bytes('a'), bytes('b'), bytes('c')], (keys) => {
+    asked.push(keys.map(String).join())
+    return together.read(keys)
+  })
+  const c = cache.read(bytes('c'), alone.read)
+  t.same(asked, ['a,c'], 'what is read already is not read again')
+  cache.apply([[{ key: bytes('a'), value: bytes('new') }]])
+  together.end(bytes('old'), bytes('3'))
+  t.same(await c, bytes('3'))
+  alone.end(undefined)
+  await all
+  t.equal(await b, undefined)
+  t.equal(cache.find(bytes('a')), undefined, 'it was changed')
+  t.ok(cache.find(bytes('b')))
+  t.same(cache.find(bytes('c'))!.value, Uint8Array.from(bytes('3')))
+})
+
+t.test('who waits for a row that was read with others has no trouble of theirs', async (t) => {
+  const cache = new RowCache()
+  const broken = async (): Promise<never> => {
+    throw new Error('a row is damaged')
+  }
+  const all = cache.readAll([bytes('a'), bytes('b')], broken)
+  const b = cache.read(bytes('b'), async (keys) => keys.map(() => bytes('2')))
+  await t.rejects(all, { message: 'a row is damaged' })
+  t.same(await b, bytes('2'))
+  t.ok(cache.find(bytes('b')))
+  t.equal(cache.find(bytes('a')), undefined)
+})
+
 t.test('a read that fails is not kept, and the next one begins anew', async (t) => {
   const cache = new RowCache()
   const broken = async (): Promise<never> => {
@@ -113,6 +149,7 @@ t.test('over any history it says what the rows are, or nothing', async (t) => {
   const value = fc.option(fc.constantFrom('1', '22', '333'), { nil: undefined })
   const step = fc.oneof(
     fc.record({ kind: fc.constant('read' as const), key }),
+    fc.record({ kind: fc.constant('read-two' as const), key, other: key }),
     fc.record({ kind: fc.constant('end' as const), which: fc.nat(3) }),
     fc.record({ kind: fc.constant('change' as const), key, value }),
   )
@@ -122,16 +159,17 @@ t.test('over any history it says what the rows are, or nothing', async (t) => {
       const rows = new Map<string, string | undefined>()
       const underWay: (() => void)[] = []
       const answers: Promise<boolean>[] = []
+      const readNow: ReadRows = (keys) => {
+        const { read, end } = openRead()
+        const texts = keys.map((each) => rows.get(String(each)))
+        underWay.push(() => end(...texts.map((text) => (text === undefined ? text : bytes(text)))))
+        return read(keys)
+      }
       const look = async (name: string): Promise<boolean> => {
         // Anything that it was since the read was asked for.
         const right = new Set([rows.get(name)])
         changed.push((which, text) => which === name && right.add(text))
-        const answer = await cache.read(bytes(name), () => {
-          const { read, end } = openRead()
-          const text = rows.get(name)
-          underWay.push(() => end(text === undefined ? undefined : bytes(text)))
-          return read()
-        })
+        const answer = await cache.read(bytes(name), readNow)
         return right.has(answer && Buffer.from(answer).toString())
       }
       const changed: ((name: string, text: string | undefined) => unknown)[] = []
@@ -143,6 +181,10 @@ t.test('over any history it says what the rows are, or nothing', async (t) => {
           cache.apply([[{ key: bytes(each.key), value: row } as RowChange]])
         }
         if (each.kind === 'read') answers.push(look(each.key))
+        if (each.kind === 'read-two')
+          answers.push(
+            cache.readAll([bytes(each.key), bytes(each.other)], readNow).then(() => true),
+          )
         if (each.kind === 'end') {
           underWay.splice(each.which, 1)[0]?.()
           await new Promise((resolve) => setImmediate(resolve))

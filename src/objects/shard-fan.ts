@@ -143,16 +143,16 @@ export class ShardFan {
     throw new TooFewDrives(`${live.length} shards are left of ${this.#lanes.length}: too few`)
   }
 
-  async #settle(
+  #settle(
     lanes: Lane[],
     steps: Promise<void>[],
     late: 'aborted' | 'mayLand',
   ): Promise<StepOutcome[]> {
     const { patience, isEnough } = this.#parts.writeRule
-    if (patience === undefined) return await settleAll(steps)
+    if (patience === undefined) return settleAll(steps)
     const { clock, stallMs, lagMs } = patience
     const sinceMs = clock.monotonicMs()
-    return await settleEnough(steps, {
+    return settleEnough(steps, {
       clock,
       isEnough: (done) =>
         isEnough(
@@ -213,10 +213,11 @@ class CopyWriter implements ShardWriter {
     assert(false, 'a copy has its bytes')
   }
 
-  async commit(): Promise<void> {
+  commit(): Promise<void> {
     const { copies, driveId, id } = this.#copy
-    await copies.put(driveId, id.slot)
-    this.#isDurable = true
+    return copies.put(driveId, id.slot).then(() => {
+      this.#isDurable = true
+    })
   }
 
   /** A store waits for a deletion under way before it makes a shard of that name durable, so it may be put there again. */

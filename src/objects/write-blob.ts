@@ -11,7 +11,7 @@ import {
   describeShards,
   type StoredBody,
 } from './describe-write.ts'
-import type { Body, BodyDigests } from './object-store.ts'
+import type { Body } from './object-store.ts'
 import { placeWrite, withRoom } from './place-write.ts'
 import { ShardFan } from './shard-fan.ts'
 import { type StoreParts, WRITE_BUDGET_UNIT } from './store-parts.ts'
@@ -26,27 +26,27 @@ export const COPIES_UP_TO_BYTES = 128 * 1024
 const COLLECTED_SHARD_BYTES = mebibytes(1)
 
 /** Stores a body under its uid. Throws what the body throws, and then leaves nothing behind. */
-export async function writeBlob(
+export function writeBlob(
   owner: BlobOwner,
   body: Body,
   parts: StoreParts,
   signal: AbortSignal,
 ): Promise<StoredBody> {
-  if (body.bytes === 0) return { digests: await finishEmpty(body) }
+  if (body.bytes === 0) return finishEmpty(body)
   const code = chooseCode(owner, body.bytes, parts)
-  return await writeInCode({ ...owner, code }, body, parts, signal)
+  return writeInCode({ ...owner, code }, body, parts, signal)
 }
 
 /** Stores a body that is not empty in this code, or in one of the same parity where drives are lacking for it. */
-export async function writeInCode(
+export function writeInCode(
   owner: CodedOwner,
   body: Body,
   parts: StoreParts,
   signal: AbortSignal,
 ): Promise<StoredBody> {
-  if (isOneCell(owner, body, parts)) return await writeCopies(owner, body, parts, signal)
+  if (isOneCell(owner, body, parts)) return writeCopies(owner, body, parts, signal)
   const { partition, code } = owner
-  return await withRoom(
+  return withRoom(
     (unfit) => placeWrite({ partition, code, bytes: body.bytes }, unfit, parts),
     (placement) => storePlaced({ owner, body, placement }, parts, signal),
   )
@@ -171,11 +171,11 @@ function canHoldMore(count: number, { shardBytes }: BlobLayout, codec: Codec): b
   return count < STRIPES_TOGETHER && shardBytes > COLLECTED_SHARD_BYTES && codec.hasPlenty
 }
 
-async function finishEmpty(body: Body): Promise<BodyDigests> {
+async function finishEmpty(body: Body): Promise<StoredBody> {
   for await (const chunk of body.chunks) {
     if (chunk.length > 0) throw new BodyLengthWrong('longer')
   }
-  return body.finish()
+  return { digests: body.finish() }
 }
 
 function chooseCode(owner: BlobOwner, bytes: number, parts: StoreParts): ErasureCode {

@@ -21,9 +21,9 @@ export class ShardDeletions {
     }
   }
 
-  /** Resolves when no deletion of the shard is under way that was begun before. */
-  async ended(id: ShardId): Promise<void> {
-    if (this.#underWay.size > 0) await this.#underWay.get(nameOf(id))
+  /** Resolves when no deletion of the shard is under way that was begun before; undefined when none is. */
+  ended(id: ShardId): Promise<unknown> | undefined {
+    return this.#underWay.size > 0 ? this.#underWay.get(nameOf(id)) : undefined
   }
 }
 

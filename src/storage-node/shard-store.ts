@@ -154,7 +154,8 @@ export class ShardStore {
     const promise = room.promiseNow(bytes, 'data') ?? (await room.promise(bytes, 'data'))
     this.#bufferedBytes += bytes
     try {
-      await this.#deletions.ended(record.id)
+      const deletion = this.#deletions.ended(record.id)
+      if (deletion !== undefined) await deletion
       this.#throwIfStopped()
       await appender.append(record)
       promise.spend(bytes)

@@ -36,8 +36,10 @@ export class LocalStorageNode implements StorageNode, ShardLists {
   copies(description: CopiesDescription, cell: Uint8Array): ShardCopies {
     const records = new CopyRecords(description, cell)
     return {
-      put: async (driveId, slot) => {
-        await this.#storeOf(driveId).putCopy(description, records.of(slot))
+      put: (driveId, slot) => {
+        const store = this.#stores.get(driveId)
+        if (store === undefined) return Promise.reject(new DriveUnavailable(driveId, 'unknown'))
+        return store.putCopy(description, records.of(slot))
       },
     }
   }

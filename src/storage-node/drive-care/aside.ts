@@ -33,37 +33,41 @@ export class AsideDrives {
    * What `work` gives, unless the drive is or is put aside first: then DriveUnavailable. Work that is given up goes on;
    * `afterwards` gets what it gives in the end, to let go of it.
    */
-  async orAside<T>(
+  orAside<T>(
     driveId: number,
     work: () => Promise<T>,
     afterwards: (late: PromiseSettledResult<T>) => unknown = () => {},
   ): Promise<T> {
-    this.check(driveId)
-    const waiting = this.#waitingFor(driveId)
-    return await new Promise<T>((resolve, reject) => {
+    return new Promise<T>((resolve, reject) => {
+      this.check(driveId)
+      const waiting = this.#waitingFor(driveId)
       let isGivenUp = false
       const giveUp = (reason: DriveUnavailable): void => {
         isGivenUp = true
         reject(reason)
       }
       waiting.add(giveUp)
-      const settle = (result: PromiseSettledResult<T>): void => {
-        waiting.delete(giveUp)
-        if (isGivenUp) afterwards(result)
-        else if (result.status === 'fulfilled') resolve(result.value)
-        else reject(result.reason)
-      }
       work().then(
-        (value) => settle({ status: 'fulfilled', value }),
-        (reason) => settle({ status: 'rejected', reason }),
+        (value) => {
+          waiting.delete(giveUp)
+          if (isGivenUp) afterwards({ status: 'fulfilled', value })
+          else resolve(value)
+        },
+        (reason) => {
+          waiting.delete(giveUp)
+          if (isGivenUp) afterwards({ status: 'rejected', reason })
+          else reject(reason)
+        },
       )
     })
   }
 
   #waitingFor(driveId: number): Set<(reason: DriveUnavailable) => void> {
-    const known = this.#waiting.get(driveId) ?? new Set()
-    this.#waiting.set(driveId, known)
-    return known
+    const known = this.#waiting.get(driveId)
+    if (known !== undefined) return known
+    const fresh = new Set<(reason: DriveUnavailable) => void>()
+    this.#waiting.set(driveId, fresh)
+    return fresh
   }
 }
 

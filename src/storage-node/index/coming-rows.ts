@@ -3,6 +3,7 @@
 import type { ShardId } from '../contract.ts'
 import type { ShardRow } from './index-rows.ts'
 import { type PlacedRecord, rowOf } from './row-changes.ts'
+import { nameOf } from './shard-name.ts'
 
 interface Coming {
   record: PlacedRecord
@@ -19,15 +20,15 @@ export class ComingRows {
   }
 
   /** Of the record nothing else is kept: its bytes are on the drive. */
-  add({ id, place, layout }: PlacedRecord): void {
-    const record = { id, place, layout }
+  add({ id, place, layout }: PlacedRecord, name = nameOf(id)): void {
+    const record = { id, place, layout, name }
     this.#records.push(record)
-    this.#coming.set(nameOf(id), { record, row: rowOf(place, layout) })
+    this.#coming.set(name, { record, row: rowOf(place, layout) })
   }
 
   /** Where the shard lies, if its row is still to come. */
-  find(id: ShardId): ShardRow | undefined {
-    return this.#coming.size === 0 ? undefined : this.#coming.get(nameOf(id))?.row
+  find(id: ShardId, name?: string): ShardRow | undefined {
+    return this.#coming.size === 0 ? undefined : this.#coming.get(name ?? nameOf(id))?.row
   }
 
   /** All that are there now. */
@@ -38,12 +39,8 @@ export class ComingRows {
   /** The first ones, as records() gave them, are in the index now. */
   forget(records: readonly PlacedRecord[]): void {
     for (const record of this.#records.splice(0, records.length)) {
-      const name = nameOf(record.id)
+      const name = record.name ?? nameOf(record.id)
       if (this.#coming.get(name)?.record === record) this.#coming.delete(name)
     }
   }
-}
-
-function nameOf({ uid, part, slot }: ShardId): string {
-  return `${uid}.${part}.${slot}`
 }

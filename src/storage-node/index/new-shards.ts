@@ -3,6 +3,7 @@
 // Exact, whatever clocks say: times of uids are compared with each other and with nothing else.
 import { uidTimeMs } from '../../kit/uid.ts'
 import type { ShardId } from '../contract.ts'
+import { nameOf } from './shard-name.ts'
 
 /** About 1 MiB for each drive. */
 const NAMES_MAX = 8192
@@ -21,15 +22,15 @@ export class NewShards {
   }
 
   /** True when the shard has no row; false says nothing. */
-  isNew(id: ShardId): boolean {
-    return uidTimeMs(id.uid) >= this.#sinceMs && !this.#names.has(nameOf(id))
+  isNew(id: ShardId, name = nameOf(id)): boolean {
+    return uidTimeMs(id.uid) >= this.#sinceMs && !this.#names.has(name)
   }
 
   /** The shard gets a row, or may have got one. */
-  note(id: ShardId): void {
+  note(id: ShardId, name = nameOf(id)): void {
     const timeMs = uidTimeMs(id.uid)
     if (timeMs < this.#sinceMs) return
-    this.#names.add(nameOf(id))
+    this.#names.add(name)
     this.#latestMs = Math.max(this.#latestMs, timeMs)
     if (this.#names.size <= this.#namesMax) return
     this.#sinceMs = this.#latestMs + 1
@@ -40,8 +41,4 @@ export class NewShards {
   noteOld(id: ShardId): void {
     this.#sinceMs = Math.max(this.#sinceMs, uidTimeMs(id.uid) + 1)
   }
-}
-
-function nameOf({ uid, part, slot }: ShardId): string {
-  return `${uid}.${part}.${slot}`
 }

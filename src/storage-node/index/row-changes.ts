@@ -5,6 +5,7 @@ import type { RecordLayout, RecordPlace } from '../segment/record-format.ts'
 import type { ShardRow } from './index-rows.ts'
 import { isEarlier, type RecordEvent, recordBytesOf, samePlace } from './segment-accounts.ts'
 import type { IndexChange } from './shard-index.ts'
+import { nameOf } from './shard-name.ts'
 
 /** A record at its place. `copyOf`: it counts only if the record there is still the live one. */
 export interface PlacedRecord {
@@ -12,6 +13,8 @@ export interface PlacedRecord {
   place: RecordPlace
   layout: RecordLayout
   copyOf?: RecordPlace
+  /** nameOf() its id, where that is known. */
+  name?: string
 }
 
 /** Changes that belong together: one batch of the index, then the events for the accounts. */
@@ -23,7 +26,7 @@ export class RowChanges {
   /** Takes one record in; `indexed` is the row that the index has for its shard. */
   enter(record: PlacedRecord, indexed: ShardRow | undefined): void {
     const { id, place, layout, copyOf } = record
-    const name = `${id.uid}.${id.part}.${id.slot}`
+    const name = record.name ?? nameOf(id)
     const other = this.#entered.get(name) ?? indexed
     if (samePlace(other, place)) return
     const row = rowOf(place, layout)

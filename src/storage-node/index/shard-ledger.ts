@@ -29,6 +29,7 @@ import {
   type SegmentAccounts,
 } from './segment-accounts.ts'
 import type { IndexChange, ShardIndex } from './shard-index.ts'
+import { nameOf } from './shard-name.ts'
 
 export interface LedgerParts extends KeptIndexParts {
   files: SegmentFiles
@@ -122,15 +123,16 @@ export class ShardLedger {
 
   /** Enters records that became durable. A copy counts only if its original is still the live one. */
   async add(records: readonly AppendedRecord[], options: { sync: boolean }): Promise<void> {
-    if (options.sync || !records.every((record) => this.#mayCome(record))) {
+    const names = records.map(({ id }) => nameOf(id))
+    if (options.sync || !records.every((record, at) => this.#mayCome(record, names[at]!))) {
       await this.#change(async (index) => {
         await this.#enter(index, records, options)
         for (const record of records) this.#noteAppended(record)
       })
       return
     }
-    for (const record of records) {
-      this.#coming.add(record)
+    for (const [at, record] of records.entries()) {
+      this.#coming.add(record, names[at])
       this.#noteAppended(record)
     }
     // Who waits for it hears of its failure: the next ones, until it succeeds.
@@ -147,9 +149,10 @@ export class ShardLedger {
   }
 
   /** Whether the row of a record can be written later: there is none before it whose record would be dead now. */
-  #mayCome({ id, copyOf }: AppendedRecord): boolean {
-    if (this.#mustWrite || this.#coming.count >= COMING_ROWS_MAX) return false
-    return copyOf === undefined && this.#newShards.isNew(id) && this.#coming.find(id) === undefined
+  #mayCome({ id, copyOf }: AppendedRecord, name: string): boolean {
+    if (this.#mustWrite || this.#coming.count >= COMING_ROWS_MAX || copyOf !== undefined)
+      return false
+    return this.#newShards.isNew(id, name) && this.#coming.find(id, name) === undefined
   }
 
   /** A change of the index, behind all rows that are to come. */
@@ -196,9 +199,9 @@ export class ShardLedger {
     index: ShardIndex,
     records: readonly PlacedRecord[],
   ): Promise<(ShardRow | undefined)[]> {
-    const known = records.filter(({ id }) => !this.#newShards.isNew(id))
+    const known = records.filter(({ id, name }) => !this.#newShards.isNew(id, name))
     // Before they are written: a change that is made again after the index was mended finds what the first try did.
-    for (const { id } of records) this.#newShards.note(id)
+    for (const { id, name } of records) this.#newShards.note(id, name)
     if (known.length === 0) return []
     const found = await index.getMany(known.map(({ id }) => id))
     const rows = new Map(known.map((record, at) => [record, found[at]]))

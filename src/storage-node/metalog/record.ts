@@ -73,13 +73,20 @@ export function encodeRecord(
     target.writeUIntLE(groupAt / RECORD_ALIGNMENT, 21, 3)
   }
   target.write(record.incarnation, 24, 'hex')
-  target.writeBigUInt64LE(BigInt(record.epoch), 32)
-  target.writeBigUInt64LE(BigInt(record.sequence), 40)
-  target.writeBigUInt64LE(BigInt(record.prevEpoch), 48)
-  target.writeBigUInt64LE(BigInt(record.committed), 56)
+  writeCount(target, record.epoch, 32)
+  writeCount(target, record.sequence, 40)
+  writeCount(target, record.prevEpoch, 48)
+  writeCount(target, record.committed, 56)
   target.set(batch, RECORD_HEADER_BYTES)
   target.writeBigUInt64LE(xxh64(target.subarray(CHECKSUM_BYTES, used), salt), 0)
   return target
+}
+
+/** A u64, without the bigint that it would take otherwise. */
+function writeCount(target: Buffer, count: number, at: number): void {
+  assert(Number.isSafeInteger(count), 'counts are whole')
+  target.writeUInt32LE(count % 0x1_0000_0000, at)
+  target.writeUInt32LE(Math.floor(count / 0x1_0000_0000), at + 4)
 }
 
 /** What stands at a place in a file. */

@@ -13,7 +13,7 @@ import {
   type ObjectAttributes,
 } from './records.ts'
 import { type PackedEncryption, packEncryption, unpackEncryption } from './rows/encryption-field.ts'
-import { type PackedAttributes, packAttributes, unpackAttributes } from './rows/fields.ts'
+import { addAttributes, type PackedAttributes, unpackAttributes } from './rows/fields.ts'
 
 /** What a blob was written as. */
 export type LabelRole =
@@ -87,12 +87,12 @@ const cbor = new Encoder({
 
 /** The bytes of a label whose facts are not known yet. */
 export function encodeLabel({ role, attributes, encryption }: Omit<Label, 'facts'>): Uint8Array {
-  const packed: Omit<PackedLabel, 'z'> = {
-    ...packRole(role),
-    ...(attributes ? packAttributes(attributes) : { o: true }),
-    ...(encryption ? { x: packEncryption(encryption) } : {}),
-  }
-  const bytes = cbor.encode({ ...packed, z: Buffer.alloc(FACTS_BYTES) } satisfies PackedLabel)
+  const packed = packRole(role) as PackedLabel
+  if (attributes) addAttributes(packed, attributes)
+  else packed.o = true
+  if (encryption) packed.x = packEncryption(encryption)
+  packed.z = Buffer.alloc(FACTS_BYTES)
+  const bytes = cbor.encode(packed)
   const isTooLong = attributes !== undefined && bytes.length > ATTRIBUTES_BYTES_MAX
   return isTooLong ? encodeLabel({ role, ...(encryption ? { encryption } : {}) }) : bytes
 }
@@ -141,7 +141,7 @@ function packRole(role: LabelRole): Omit<PackedLabel, 'z'> {
   const q = RoleNumber[role.kind]
   switch (role.kind) {
     case 'object':
-      return { q, ...(role.versioned ? { v: true } : {}) }
+      return role.versioned ? { q, v: true } : { q }
     case 'part': {
       const { checksumAlgorithm, checksumType } = role
       const declared = checksumAlgorithm ? { y: [checksumAlgorithm, checksumType] as const } : {}

@@ -56,14 +56,11 @@ interface PackedAnswer {
 /** The bytes of the row. */
 export function encodeAnswerRow(done: DoneCommand): Buffer {
   const { kind, time, removed, made, deletions, version } = done
-  const packed: PackedAnswer = {
-    c: kind,
-    h: packTime(time),
-    ...(removed ? { r: packRemoved(removed) } : {}),
-    ...(made ? { m: made } : {}),
-    ...(deletions ? { l: deletions.map(packDeletion) } : {}),
-    ...(version ? { v: packVersion(version) } : {}),
-  }
+  const packed: PackedAnswer = { c: kind, h: packTime(time) }
+  if (removed) packed.r = packRemoved(removed)
+  if (made) packed.m = made
+  if (deletions) packed.l = deletions.map(packDeletion)
+  if (version) packed.v = packVersion(version)
   return packRow(FORMAT, packed)
 }
 

@@ -55,16 +55,15 @@ export interface PackedBlob {
 /** A blob as it lies in a row. */
 export function packBlob(blob: Blob): PackedBlob {
   const { dataCount, parityCount, matrix } = blob.code
-  return {
-    u: uidBytes(blob.uid),
-    ...(blob.origin ? { w: uidBytes(blob.origin) } : {}),
-    ...(blob.part === 0 ? {} : { p: blob.part }),
-    b: blob.bytes,
-    c: [dataCount, parityCount, matrix],
-    s: blob.cellBytes,
-    d: blob.partition,
-    o: blob.drives,
-  }
+  const packed: Partial<PackedBlob> = { u: uidBytes(blob.uid) }
+  if (blob.origin) packed.w = uidBytes(blob.origin)
+  if (blob.part !== 0) packed.p = blob.part
+  packed.b = blob.bytes
+  packed.c = [dataCount, parityCount, matrix]
+  packed.s = blob.cellBytes
+  packed.d = blob.partition
+  packed.o = blob.drives
+  return packed as PackedBlob
 }
 
 /** The blob that packBlob() was given. */
@@ -106,21 +105,28 @@ const HEADER_NAMES: { [Name in keyof Required<SystemHeaders>]: string } = {
   websiteRedirectLocation: 'wr',
 }
 
+const HEADER_ENTRIES = Object.entries(HEADER_NAMES) as [keyof SystemHeaders, string][]
+
 const USUAL_STORAGE_CLASS = 'STANDARD'
 
 /** What a client says of an object, as it lies in a row. */
 export function packAttributes(attributes: ObjectAttributes): PackedAttributes {
+  const packed: PackedAttributes = {}
+  addAttributes(packed, attributes)
+  return packed
+}
+
+/** The same behind what `packed` has already. */
+export function addAttributes(packed: PackedAttributes, attributes: ObjectAttributes): void {
   const headers = packHeaders(attributes.headers)
   const metadata = Object.entries(attributes.userMetadata).flat()
   const { tags, retention, legalHold } = attributes
-  return {
-    ...(headers.length > 0 ? { h: Object.fromEntries(headers) } : {}),
-    ...(metadata.length > 0 ? { u: metadata } : {}),
-    ...(attributes.storageClass === USUAL_STORAGE_CLASS ? {} : { s: attributes.storageClass }),
-    ...(tags ? { g: tags.flatMap(({ key, value }) => [key, value]) } : {}),
-    ...(retention ? { r: [retention.mode, retention.untilMs] } : {}),
-    ...(legalHold === undefined ? {} : { l: legalHold }),
-  }
+  if (headers) packed.h = headers
+  if (metadata.length > 0) packed.u = metadata
+  if (attributes.storageClass !== USUAL_STORAGE_CLASS) packed.s = attributes.storageClass
+  if (tags) packed.g = tags.flatMap(({ key, value }) => [key, value])
+  if (retention) packed.r = [retention.mode, retention.untilMs]
+  if (legalHold !== undefined) packed.l = legalHold
 }
 
 /** What packAttributes() was given. */
@@ -136,24 +142,24 @@ export function unpackAttributes(packed: PackedAttributes): ObjectAttributes {
   return attributes
 }
 
-function packHeaders(headers: SystemHeaders): [string, string][] {
-  return headerEntries().flatMap(([name, short]): [string, string][] => {
+function packHeaders(headers: SystemHeaders): Record<string, string> | undefined {
+  let packed: Record<string, string> | undefined
+  for (const [name, short] of HEADER_ENTRIES) {
     const value = headers[name]
-    return value === undefined ? [] : [[short, value]]
-  })
+    if (value === undefined) continue
+    packed ??= {}
+    packed[short] = value
+  }
+  return packed
 }
 
 function unpackHeaders(packed: Record<string, string>): SystemHeaders {
   const headers: SystemHeaders = {}
-  for (const [name, short] of headerEntries()) {
+  for (const [name, short] of HEADER_ENTRIES) {
     const value = packed[short]
     if (value !== undefined) headers[name] = value
   }
   return headers
-}
-
-function headerEntries(): [keyof SystemHeaders, string][] {
-  return Object.entries(HEADER_NAMES) as [keyof SystemHeaders, string][]
 }
 
 function unpackMetadata(flat: string[]): Record<string, string> {

@@ -18,11 +18,9 @@ type PackedHead = PackedAnyVersion & { w?: true; n?: string }
 
 /** The bytes of the row of `head`. */
 export function encodeHeadRow({ version, older, nullVersionId }: Head): Buffer {
-  const packed: PackedHead = {
-    ...packAnyVersion(version),
-    ...(older ? { w: older } : {}),
-    ...(nullVersionId === undefined ? {} : { n: nullVersionId }),
-  }
+  const packed: PackedHead = packAnyVersion(version)
+  if (older) packed.w = older
+  if (nullVersionId !== undefined) packed.n = nullVersionId
   return packRow(FORMAT, packed)
 }
 

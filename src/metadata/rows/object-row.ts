@@ -3,11 +3,11 @@ import { uidBytes, uidFromBytes } from '../../kit/uid.ts'
 import type { ObjectVersion } from '../records.ts'
 import { type PackedEncryption, packEncryption, unpackEncryption } from './encryption-field.ts'
 import {
+  addAttributes,
   type PackedAttributes,
   type PackedBlob,
   type PackedChecksum,
   type PackedHex,
-  packAttributes,
   packBlob,
   packChecksum,
   packHex,
@@ -41,24 +41,23 @@ export function decodeObjectRow(bytes: Uint8Array): ObjectVersion {
   return unpackVersion(unpackRow<PackedVersion>(bytes, FORMAT, 'object'))
 }
 
-/** A version as it lies in a row. */
+/** A version as it lies in a row. Its fields are set one by one, for the sake of those who write many (see below). */
 export function packVersion(version: ObjectVersion): PackedVersion {
   const { checksum, blob, manifest, encryption, annotationsId, editId } = version
-  return {
-    i: version.versionId,
-    ...(version.versioned ? { v: true } : {}),
-    t: version.modifiedMs,
-    b: version.bytes,
-    e: packHex(version.etag),
-    ...packAttributes(version),
-    ...(checksum ? { k: packChecksum(checksum) } : {}),
-    ...(blob ? { o: packBlob(blob) } : {}),
-    ...(manifest ? { m: [uidBytes(manifest.uid), manifest.partCount] } : {}),
-    ...(encryption ? { x: packEncryption(encryption) } : {}),
-    ...(annotationsId === undefined ? {} : { a: annotationsId }),
-    ...(editId ? { j: uidBytes(editId) } : {}),
-    ...(version.unconfirmed ? { q: true } : {}),
-  }
+  const packed = { i: version.versionId } as PackedVersion
+  if (version.versioned) packed.v = true
+  packed.t = version.modifiedMs
+  packed.b = version.bytes
+  packed.e = packHex(version.etag)
+  addAttributes(packed, version)
+  if (checksum) packed.k = packChecksum(checksum)
+  if (blob) packed.o = packBlob(blob)
+  if (manifest) packed.m = [uidBytes(manifest.uid), manifest.partCount]
+  if (encryption) packed.x = packEncryption(encryption)
+  if (annotationsId !== undefined) packed.a = annotationsId
+  if (editId) packed.j = uidBytes(editId)
+  if (version.unconfirmed) packed.q = true
+  return packed
 }
 
 /**

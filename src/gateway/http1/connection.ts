@@ -11,7 +11,7 @@ import { CR, LF } from './field-lines.ts'
 import { HeldBytes } from './held-bytes.ts'
 import { type ExchangeConnection, OwnExchange } from './own-exchange.ts'
 import { findHeadEnd, type RequestHead, readHead } from './request-head.ts'
-import { type BytesTaker, type Origin, PASSING } from './socket-bytes.ts'
+import type { BytesTaker, Origin } from './socket-bytes.ts'
 
 /** What all connections of a server have together. */
 export interface ConnectionHost {
@@ -130,7 +130,7 @@ export class Connection implements BytesTaker, ExchangeConnection {
   #consumeHeld(): void {
     const held = this.#held
     if (this.#isConsuming) return
-    if (held.length > 0) held.takenTo(this.#consume(held.bytes, held.start, held.end, PASSING))
+    if (held.length > 0) held.takenTo(this.#consume(held.bytes, held.start, held.end, held))
     if (this.#isDeaf) held.clear()
     if (this.#isInputOver) this.#seeToEnd()
     this.regulate()

@@ -1,14 +1,19 @@
-// Bytes of a connection that nobody takes yet: part of a head, a request behind another, the start of a body.
+// Bytes of a connection that nobody takes yet: part of a head, a request behind another, the start of a body. What came of a body
+// together with its head is wanted as soon as that is read: it is copied once, into memory that is lent.
+import type { LentSlot } from '../../kit/lent-bytes.ts'
+import { LENT_BYTES_LEAST, lentMemory, type Origin, PASSING } from './socket-bytes.ts'
 
 const NONE = Buffer.alloc(0)
 const BYTES_LEAST = 1024
 
 /** Bytes in order: added at the end, taken from the beginning. */
-export class HeldBytes {
+export class HeldBytes implements Origin {
   /** What is held lies from `start` up to `end`. */
   bytes: Buffer = NONE
   start = 0
   end = 0
+  /** What `bytes` is, where it is lent memory, and not handed on yet. */
+  #slot: LentSlot | undefined
 
   get length(): number {
     return this.end - this.start
@@ -28,7 +33,18 @@ export class HeldBytes {
     if (this.start === this.end) this.clear()
   }
 
+  /** To the end of what is held it is the memory itself, for all of that is taken then. */
+  keep(bytes: Buffer, from: number, to: number): Uint8Array {
+    const slot = this.#slot
+    if (slot === undefined || to !== this.end || to - from < LENT_BYTES_LEAST)
+      return PASSING.keep(bytes, from, to)
+    this.#slot = undefined
+    return slot.lend(from, to)
+  }
+
   clear(): void {
+    this.#slot?.release()
+    this.#slot = undefined
     this.bytes = NONE
     this.start = 0
     this.end = 0
@@ -37,12 +53,21 @@ export class HeldBytes {
   #makeRoom(added: number): void {
     const { length } = this
     const isRoomy = length + added <= this.bytes.length / 2
-    const target = isRoomy
-      ? this.bytes
-      : Buffer.allocUnsafeSlow(Math.max(BYTES_LEAST, 2 * (length + added)))
+    const before = this.#slot
+    const target = isRoomy ? this.bytes : this.#newRoom(length + added)
     this.bytes.copy(target, 0, this.start, this.end)
+    if (target !== this.bytes) before?.release()
     this.bytes = target
     this.start = 0
     this.end = length
+  }
+
+  #newRoom(bytes: number): Buffer {
+    this.#slot = undefined
+    // What grows from little doubles, so that it is not copied again and again.
+    if (this.length > 0 || bytes < LENT_BYTES_LEAST || bytes > lentMemory.slotBytes)
+      return Buffer.allocUnsafeSlow(Math.max(BYTES_LEAST, 2 * bytes))
+    this.#slot = lentMemory.take()
+    return this.#slot.bytes as Buffer
   }
 }

@@ -21,10 +21,11 @@ export interface BytesTaker {
 
 const READ_BYTES = kibibytes(64)
 /** Less than this is copied: cheaper than a room of its own. */
-const LENT_BYTES_LEAST = kibibytes(16)
+export const LENT_BYTES_LEAST = kibibytes(16)
 
 const shared = Buffer.allocUnsafeSlow(READ_BYTES)
-const lentMemory = new LentMemory({ slotBytes: READ_BYTES, maxSpare: 64 })
+/** Rooms of one read. */
+export const lentMemory = new LentMemory({ slotBytes: READ_BYTES, maxSpare: 64 })
 
 /** What passes: it is copied. */
 export const PASSING: Origin = {

@@ -4,6 +4,7 @@ import type { AbstractLevel } from 'abstract-level'
 import { Level } from 'level'
 import type { Disk, World } from '../kit/world.ts'
 import { diskItself } from './drive-care/watched-disk.ts'
+import { storeBatchesAsTheyAre } from './stored-batches.ts'
 
 /** Thrown when another process (or this one, twice) uses the drive. */
 export class DriveLocked extends Error {
@@ -41,7 +42,9 @@ export const openLevelDb: OpenLevel = async (path, sizes) => {
     maxFileSize: sizes.tableBytes ?? 8 * 1024 * 1024,
   } as object)
   await level.open()
-  return level as unknown as BytesLevel
+  const opened = level as unknown as BytesLevel
+  storeBatchesAsTheyAre(opened)
+  return opened
 }
 
 const LOCK_SIZES: LevelSizes = { writeBufferBytes: 64 * 1024, cacheBytes: 8 * 1024 }

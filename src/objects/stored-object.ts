@@ -2,7 +2,6 @@
 import type { ReachablePartition } from '../metadata/contract.ts'
 import {
   type AnyVersion,
-  type Blob,
   type Encryption,
   isDeleteMarker,
   type ObjectVersion,
@@ -21,6 +20,7 @@ import type {
   Redescribed,
   StoredObject,
 } from './object-store.ts'
+import { type PartReader, readParts } from './read-parts.ts'
 import type { StoreParts } from './store-parts.ts'
 
 /** Where an object was found, and how to look again. */
@@ -98,7 +98,7 @@ class FoundObject implements StoredObject {
     // One blob is read as it is: a generator around it would cost as much again for each chunk.
     if (!manifest && blob) return reader({ ...wholeAsPart(this.version), blob }, range, signal)
     const loadParts = (): Promise<Part[]> => this.#loadParts()
-    return readParts({ loadParts, reader }, range, this.#parts, signal)
+    return readParts({ loadParts, reader, pins: this.#parts.pins }, range, signal)
   }
 
   #loadParts(): Promise<Part[]> {
@@ -170,13 +170,6 @@ function findExtent(parts: readonly Part[], number: number): PartExtent | undefi
   return { number, partCount: parts.length, firstByte, bytes, ...(checksum ? { checksum } : {}) }
 }
 
-/** Reads bytes of one part; the part has some. */
-type PartReader = (
-  part: Part & { blob: Blob },
-  range: ByteRange,
-  signal: AbortSignal,
-) => AsyncIterable<Uint8Array>
-
 /** All parts of an encrypted object have the same data key: it is unwrapped once, when the first byte is asked for. */
 function openReader(
   encryption: Encryption | undefined,
@@ -189,29 +182,5 @@ function openReader(
     opening ??= openSealing(encryption, customerKey, parts)
     const { dataKey } = await opening
     yield* readEncrypted({ blob, plainBytes: bytes, dataKey }, range, parts, signal)
-  }
-}
-
-/** Pins every part before the first byte, so that an overwrite takes nothing from under a slow reader. */
-async function* readParts(
-  { loadParts, reader }: { loadParts: () => Promise<Part[]>; reader: PartReader },
-  range: ByteRange,
-  parts: StoreParts,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  const manifest = await loadParts()
-  const unpins = manifest.flatMap(({ blob }) => (blob ? [parts.pins.pin(blob.uid)] : []))
-  let partStart = 0
-  try {
-    for (const part of manifest) {
-      const first = Math.max(range.first, partStart) - partStart
-      const last = Math.min(range.last, partStart + part.bytes - 1) - partStart
-      const { blob } = part
-      if (blob && first <= last) yield* reader({ ...part, blob }, { first, last }, signal)
-      partStart += part.bytes
-      if (partStart > range.last) return
-    }
-  } finally {
-    for (const unpin of unpins) unpin()
   }
 }

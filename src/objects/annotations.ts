@@ -121,11 +121,11 @@ async function* readAnnotation(
   if (!blob) return
   const range = { first: 0, last: bytes - 1 }
   if (!encryption) {
-    yield* readCached(blob, range, parts, signal)
+    yield* readCached(blob, range, parts, { signal })
     return
   }
   const { dataKey } = await openSealing(encryption, undefined, parts)
-  yield* readEncrypted({ blob, plainBytes: bytes, dataKey }, range, parts, signal)
+  yield* readEncrypted({ blob, plainBytes: bytes, dataKey }, range, parts, { signal })
 }
 
 async function* allAnnotations(source: StoredObject): AsyncGenerator<StoredAnnotation> {

@@ -138,10 +138,10 @@ function appendedChecksum(before: ObjectVersion, part: Appended): Checksum | und
 
 /** All bytes of the object, then the new ones, under digests of the whole. */
 function appendedBody(object: StoredObject, request: AppendRequest): Body {
-  const { body, signal, customerKey } = request
+  const { body, customerKey } = request
   const { bytes, checksum } = object.version
   async function* all(): AsyncGenerator<Uint8Array> {
-    if (bytes > 0) yield* object.read({ first: 0, last: bytes - 1 }, signal, customerKey)
+    if (bytes > 0) yield* object.read({ first: 0, last: bytes - 1 }, request, customerKey)
     yield* body.chunks
   }
   const allBytes = bytes + body.bytes

@@ -2,7 +2,7 @@
 import { assert } from '../kit/assert.ts'
 import { giveBack } from '../kit/lent-bytes.ts'
 import type { Blob } from '../metadata/records.ts'
-import type { ByteRange } from './object-store.ts'
+import type { ByteRange, Waiter } from './object-store.ts'
 import { readBlob } from './read-blob.ts'
 import type { StoreParts } from './store-parts.ts'
 
@@ -23,13 +23,13 @@ export function readCached(
   blob: Blob,
   range: ByteRange,
   parts: StoreParts,
-  signal: AbortSignal,
+  waiter: Waiter,
 ): AsyncIterable<Uint8Array> {
   const cached = findCached(blob, range, parts)
   if (cached !== undefined) return only(cached)
   return parts.blobCache.isWanted(blob)
-    ? readAndKeep(blob, range, parts, signal)
-    : readBlob(blob, range, parts, signal)
+    ? readAndKeep(blob, range, parts, waiter)
+    : readBlob(blob, range, parts, waiter)
 }
 
 async function* only(chunk: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -41,12 +41,12 @@ async function* readAndKeep(
   blob: Blob,
   range: ByteRange,
   parts: StoreParts,
-  signal: AbortSignal,
+  waiter: Waiter,
 ): AsyncGenerator<Uint8Array> {
   // Memory of its own, neither lent nor part of anything larger.
   const bytes = Buffer.allocUnsafeSlow(blob.bytes)
   let at = 0
-  for await (const chunk of readBlob(blob, { first: 0, last: blob.bytes - 1 }, parts, signal)) {
+  for await (const chunk of readBlob(blob, { first: 0, last: blob.bytes - 1 }, parts, waiter)) {
     bytes.set(chunk, at)
     at += chunk.length
     giveBack(chunk)

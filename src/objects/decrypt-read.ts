@@ -3,7 +3,7 @@ import { openSeals, SealBroken } from '../encryption/open-seals.ts'
 import { sealedBytes, sealedRange } from '../encryption/seal-format.ts'
 import { type Blob, originOf } from '../metadata/records.ts'
 import { readCached } from './cached-read.ts'
-import type { ByteRange } from './object-store.ts'
+import type { ByteRange, Waiter } from './object-store.ts'
 import type { StoreParts } from './store-parts.ts'
 
 /** An encrypted blob, its length before it was, and its key. */
@@ -18,11 +18,11 @@ export async function* readEncrypted(
   { blob, plainBytes, dataKey }: EncryptedBlob,
   range: ByteRange,
   parts: StoreParts,
-  signal: AbortSignal,
+  waiter: Waiter,
 ): AsyncGenerator<Uint8Array> {
   if (blob.bytes !== sealedBytes(plainBytes))
     throw new SealBroken(`blob ${blob.uid} is not as long as its plain bytes say`)
-  const sealed = readCached(blob, sealedRange(range, plainBytes), parts, signal)
+  const sealed = readCached(blob, sealedRange(range, plainBytes), parts, waiter)
   const sealedAs = { uid: originOf(blob), part: blob.part, plainBytes }
   yield* openSeals(sealed, dataKey, sealedAs, range)
 }

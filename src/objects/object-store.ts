@@ -114,6 +114,11 @@ export interface ByteRange {
   last: number
 }
 
+/** Who waits for bytes: his signal is aborted when he does not any more. It is made when somebody asks, which short reads do not. */
+export interface Waiter {
+  readonly signal: AbortSignal
+}
+
 /** An object that was found: what is known of it, and its bytes on demand. */
 export interface StoredObject {
   version: ObjectVersion
@@ -136,7 +141,7 @@ export interface StoredObject {
    * Bytes of the range, every one checked against its checksum, and decrypted (`customerKey`: for SSE-C, whose MD5
    * the caller has compared). Throws when too few shards are left: a reader must then break off, never end early.
    */
-  read(range: ByteRange, signal: AbortSignal, customerKey?: CustomerKey): AsyncIterable<Uint8Array>
+  read(range: ByteRange, waiter: Waiter, customerKey?: CustomerKey): AsyncIterable<Uint8Array>
   /** What read() would give where that is known without waiting. Absent where no bytes are kept at hand. */
   readAtHand?(range: ByteRange): Uint8Array | undefined
 }

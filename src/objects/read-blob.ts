@@ -4,7 +4,7 @@ import type { ChunksAtHand } from '../kit/chunks-at-hand.ts'
 import { giveBack } from '../kit/lent-bytes.ts'
 import type { Blob } from '../metadata/records.ts'
 import { BlobShards } from './blob-shards.ts'
-import type { ByteRange } from './object-store.ts'
+import type { ByteRange, Waiter } from './object-store.ts'
 import type { StoreParts } from './store-parts.ts'
 import { type StripeSlice, sliceOf } from './stripe.ts'
 
@@ -23,9 +23,9 @@ export function readBlob(
   blob: Blob,
   range: ByteRange,
   parts: StoreParts,
-  signal: AbortSignal,
+  waiter: Waiter,
 ): AsyncIterableIterator<Uint8Array> {
-  return new BlobRead(blob, range, parts, signal)
+  return new BlobRead(blob, range, parts, waiter)
 }
 
 /** One read. By hand what an async generator does, for that makes several promises for each chunk. */
@@ -33,7 +33,7 @@ class BlobRead implements AsyncIterableIterator<Uint8Array>, ChunksAtHand {
   readonly #blob: Blob
   readonly #range: ByteRange
   readonly #parts: StoreParts
-  readonly #signal: AbortSignal
+  readonly #waiter: Waiter
   #state: 'new' | 'open' | 'over' = 'new'
   #unpin: () => void = () => {}
   #shards: BlobShards | undefined
@@ -49,11 +49,11 @@ class BlobRead implements AsyncIterableIterator<Uint8Array>, ChunksAtHand {
   #chunks: readonly Uint8Array[] = []
   #given = 0
 
-  constructor(blob: Blob, range: ByteRange, parts: StoreParts, signal: AbortSignal) {
+  constructor(blob: Blob, range: ByteRange, parts: StoreParts, waiter: Waiter) {
     this.#blob = blob
     this.#range = range
     this.#parts = parts
-    this.#signal = signal
+    this.#waiter = waiter
   }
 
   [Symbol.asyncIterator](): this {
@@ -117,7 +117,8 @@ class BlobRead implements AsyncIterableIterator<Uint8Array>, ChunksAtHand {
   /** Begins to read the next stripes, as many as there is room for at the moment; undefined behind the last. */
   #readGroup(): Promise<Uint8Array[]> | undefined {
     if (this.#nextStripe > this.#lastStripe) return undefined
-    this.#signal.throwIfAborted()
+    // Whoever has just begun waits still: a signal would be made to ask.
+    if (this.#awaited !== undefined) this.#waiter.signal.throwIfAborted()
     const shards = this.#shards!
     const most = readsUnderWay <= LONG_READS ? STRIPES_TOGETHER : 1
     const end = Math.min(this.#lastStripe + 1, this.#nextStripe + most)

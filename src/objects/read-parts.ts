@@ -1,14 +1,14 @@
 // The bytes of an object in parts, those of one part behind those of the other. What a part has at hand is at hand here.
 import { type ChunksAtHand, nextAtHand } from '../kit/chunks-at-hand.ts'
 import type { Blob, Part } from '../metadata/records.ts'
-import type { ByteRange } from './object-store.ts'
+import type { ByteRange, Waiter } from './object-store.ts'
 import type { Pins } from './pins.ts'
 
 /** Reads bytes of one part; the part has some. */
 export type PartReader = (
   part: Part & { blob: Blob },
   range: ByteRange,
-  signal: AbortSignal,
+  waiter: Waiter,
 ) => AsyncIterable<Uint8Array>
 
 /** What is read: all parts of the object, in order, and how each is. */
@@ -24,16 +24,16 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
 export function readParts(
   what: PartsToRead,
   range: ByteRange,
-  signal: AbortSignal,
+  waiter: Waiter,
 ): AsyncIterableIterator<Uint8Array> {
-  return new PartsRead(what, range, signal)
+  return new PartsRead(what, range, waiter)
 }
 
 /** By hand what an async generator does, for that makes several promises for each chunk (as in read-blob.ts). */
 class PartsRead implements AsyncIterableIterator<Uint8Array>, ChunksAtHand {
   readonly #what: PartsToRead
   readonly #range: ByteRange
-  readonly #signal: AbortSignal
+  readonly #waiter: Waiter
   #state: 'new' | 'open' | 'over' = 'new'
   #unpins: (() => void)[] = []
   /** Those that are still to be read, and how far into the object they begin. */
@@ -45,10 +45,10 @@ class PartsRead implements AsyncIterableIterator<Uint8Array>, ChunksAtHand {
   /** A call that waits for bytes. */
   #advancing: Promise<IteratorResult<Uint8Array, undefined>> | undefined
 
-  constructor(what: PartsToRead, range: ByteRange, signal: AbortSignal) {
+  constructor(what: PartsToRead, range: ByteRange, waiter: Waiter) {
     this.#what = what
     this.#range = range
-    this.#signal = signal
+    this.#waiter = waiter
   }
 
   [Symbol.asyncIterator](): this {
@@ -114,7 +114,7 @@ class PartsRead implements AsyncIterableIterator<Uint8Array>, ChunksAtHand {
       this.#partStart += part.bytes
       const { blob } = part
       if (blob === undefined || first > last) continue
-      const chunks = this.#what.reader({ ...part, blob }, { first, last }, this.#signal)
+      const chunks = this.#what.reader({ ...part, blob }, { first, last }, this.#waiter)
       return chunks[Symbol.asyncIterator]()
     }
     return undefined

@@ -19,6 +19,7 @@ import type {
   PartExtent,
   Redescribed,
   StoredObject,
+  Waiter,
 } from './object-store.ts'
 import { type PartReader, readParts } from './read-parts.ts'
 import type { StoreParts } from './store-parts.ts'
@@ -88,17 +89,13 @@ class FoundObject implements StoredObject {
     return findCached(blob, range, this.#parts)
   }
 
-  read(
-    range: ByteRange,
-    signal: AbortSignal,
-    customerKey?: CustomerKey,
-  ): AsyncIterable<Uint8Array> {
+  read(range: ByteRange, waiter: Waiter, customerKey?: CustomerKey): AsyncIterable<Uint8Array> {
     const reader = openReader(this.version.encryption, customerKey, this.#parts)
     const { manifest, blob } = this.version
     // One blob is read as it is: a generator around it would cost as much again for each chunk.
-    if (!manifest && blob) return reader({ ...wholeAsPart(this.version), blob }, range, signal)
+    if (!manifest && blob) return reader({ ...wholeAsPart(this.version), blob }, range, waiter)
     const loadParts = (): Promise<Part[]> => this.#loadParts()
-    return readParts({ loadParts, reader, pins: this.#parts.pins }, range, signal)
+    return readParts({ loadParts, reader, pins: this.#parts.pins }, range, waiter)
   }
 
   #loadParts(): Promise<Part[]> {
@@ -176,11 +173,11 @@ function openReader(
   customerKey: CustomerKey | undefined,
   parts: StoreParts,
 ): PartReader {
-  if (!encryption) return ({ blob }, range, signal) => readCached(blob, range, parts, signal)
+  if (!encryption) return ({ blob }, range, waiter) => readCached(blob, range, parts, waiter)
   let opening: Promise<Sealing> | undefined
-  return async function* ({ blob, bytes }, range, signal) {
+  return async function* ({ blob, bytes }, range, waiter) {
     opening ??= openSealing(encryption, customerKey, parts)
     const { dataKey } = await opening
-    yield* readEncrypted({ blob, plainBytes: bytes, dataKey }, range, parts, signal)
+    yield* readEncrypted({ blob, plainBytes: bytes, dataKey }, range, parts, waiter)
   }
 }

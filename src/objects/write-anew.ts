@@ -148,7 +148,7 @@ function bodyOf(
 ): Body {
   async function* chunks(): AsyncGenerator<Uint8Array> {
     const whole = { first: 0, last: blob.bytes - 1 }
-    for await (const chunk of readBlob(blob, whole, parts, signal)) {
+    for await (const chunk of readBlob(blob, whole, parts, { signal })) {
       await parts.pace()
       digest.update(chunk)
       yield chunk

@@ -37,8 +37,8 @@ export function linkedObject(ref: ObjectRef, link: AskedLink): StoredObject {
         link.read('object readAnnotation', [ref, name], signal)
       return { annotation, read }
     },
-    read: (range, signal, customerKey) =>
-      link.read('object read', [ref, range, customerKey], signal),
+    read: (range, waiter, customerKey) =>
+      link.read('object read', [ref, range, customerKey], waiter.signal),
   }
   REFS.set(object, ref)
   return object

@@ -191,7 +191,7 @@ export class LinkServer {
     )
     add('read', (object, [range, customerKey], call) => {
       const key = customerKey as CustomerKey | undefined
-      return this.#sendAll(call, object.read(range!, call.abort.signal, key))
+      return this.#sendAll(call, object.read(range!, call.abort, key))
     })
     add('readAnnotation', async (object, [name], call) => {
       const found = await object.findAnnotation(name!)

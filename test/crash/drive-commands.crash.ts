@@ -95,7 +95,7 @@ class Life {
       const range = { first: 0, last: bytes.length - 1 }
       const read =
         found.kind === 'found'
-          ? await collect(found.object.read(range, new AbortController().signal))
+          ? await collect(found.object.read(range, new AbortController()))
           : undefined
       if (!read?.equals(bytes)) this.troubles.push(`${when}: ${key} is ${read?.length ?? 'gone'}`)
     }

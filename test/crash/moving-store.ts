@@ -252,7 +252,7 @@ class Load {
     const found = await this.#store.objects.find(this.#bucket, key)
     if (found.kind !== 'found') return undefined
     const range = { first: 0, last: found.object.version.bytes - 1 }
-    return await collect(found.object.read(range, new AbortController().signal))
+    return await collect(found.object.read(range, new AbortController()))
   }
 
   async #change(key: string, content: number): Promise<void> {

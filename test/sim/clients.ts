@@ -320,7 +320,7 @@ export class Clients {
     const read = await this.#ask(async () => {
       const chunks: Uint8Array[] = []
       const { signal } = new AbortController()
-      for await (const chunk of object.read({ first, last }, signal)) {
+      for await (const chunk of object.read({ first, last }, { signal })) {
         chunks.push(Buffer.from(chunk))
         await this.#parts.time.sleep(pauseMs)
       }
@@ -479,7 +479,7 @@ export class Clients {
     const { signal } = new AbortController()
     const body = {
       bytes,
-      chunks: found.object.read({ first: 0, last: bytes - 1 }, signal),
+      chunks: found.object.read({ first: 0, last: bytes - 1 }, { signal }),
       finish: () => ({ md5: etag }),
     }
     const put = await this.#ask(

@@ -113,7 +113,7 @@ class Tide {
     if (found.kind !== 'found') return this.#complain(`${from} is ${found.kind}`)
     const { bytes, etag } = found.object.version
     const chunks =
-      bytes === 0 ? nothing() : found.object.read({ first: 0, last: bytes - 1 }, signal)
+      bytes === 0 ? nothing() : found.object.read({ first: 0, last: bytes - 1 }, { signal })
     const { kind } = await objects.put({
       ...{ bucket: this.#bucket, key: to, attributes: ATTRIBUTES, conditions: {}, signal },
       body: { bytes, chunks, finish: () => ({ md5: etag }) },

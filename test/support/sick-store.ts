@@ -171,7 +171,8 @@ export class SickLoad {
       const chunks: Uint8Array[] = []
       const range = { first: 0, last: wanted.length - 1 }
       const { signal } = new AbortController()
-      for await (const chunk of found.object.read(range, signal)) chunks.push(Buffer.from(chunk))
+      for await (const chunk of found.object.read(range, { signal }))
+        chunks.push(Buffer.from(chunk))
       if (!Buffer.concat(chunks).equals(wanted)) this.troubles.push(`get ${key}: wrong bytes`)
     } catch (error) {
       this.troubles.push(`get ${key}: ${String(error)}`)

@@ -33,7 +33,7 @@ function sendBytes(call: Call, plan: PlanOf<'send'>): Reply | Promise<Reply> {
   // The checksum of a range is made as its bytes pass.
   const atHand = range && !plan.unchecked ? object.readAtHand?.(range) : undefined
   if (atHand !== undefined) return { status, headers, body: { kind: 'bytes', bytes: atHand } }
-  const chunks = range ? object.read(range, call.signal, customerKey) : noChunks()
+  const chunks = range ? object.read(range, call, customerKey) : noChunks()
   if (plan.unchecked) return sendChecked(plan, chunks)
   return { status, headers, body: { kind: 'stream', bytes, chunks } }
 }
@@ -50,8 +50,8 @@ async function sendChecked(
   }
 }
 
-function sendRanges({ signal }: Call, plan: PlanOf<'send-ranges'>): Reply {
+function sendRanges(call: Call, plan: PlanOf<'send-ranges'>): Reply {
   const { status, headers, object, customerKey, layout } = plan
-  const chunks = joinRanges(layout, (range) => object.read(range, signal, customerKey))
+  const chunks = joinRanges(layout, (range) => object.read(range, call, customerKey))
   return { status, headers, body: { kind: 'stream', bytes: layout.bytes, chunks } }
 }

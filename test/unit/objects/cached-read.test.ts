@@ -31,7 +31,7 @@ async function find({ objects, bucket }: MemoryStore, key: string) {
 
 async function read(store: MemoryStore, key: string, customerKey?: CustomerKey): Promise<Buffer> {
   const object = await find(store, key)
-  return collect(object.read({ first: 0, last: object.version.bytes - 1 }, signal, customerKey))
+  return collect(object.read({ first: 0, last: object.version.bytes - 1 }, { signal }, customerKey))
 }
 
 /** Reads often enough that it is in memory afterwards. */
@@ -64,7 +64,7 @@ t.test('the third reader needs no drive', async (t) => {
   ] as const) {
     const wanted = bytes.subarray(first, last + 1)
     t.ok(wanted.equals(object.readAtHand!({ first, last })!), `${first} to ${last}`)
-    t.ok((await collect(object.read({ first, last }, signal))).equals(wanted))
+    t.ok((await collect(object.read({ first, last }, { signal }))).equals(wanted))
   }
   t.equal(store.node.openReaders, 0)
 })
@@ -76,7 +76,7 @@ t.test('a range read twice is enough for every other range', async (t) => {
   const object = await find(store, 'k')
   for (const first of [70_000, 10]) {
     const range = { first, last: first + 99 }
-    t.ok((await collect(object.read(range, signal))).equals(bytes.subarray(first, first + 100)))
+    t.ok((await collect(object.read(range, { signal }))).equals(bytes.subarray(first, first + 100)))
   }
   loseAllDrives(store)
   t.ok((await read(store, 'k')).equals(bytes))
@@ -97,7 +97,7 @@ t.test('an overwritten, deleted or copied key gives what it is now', async (t) =
     t.ok(before.equals(old.readAtHand!({ first: 0, last: BYTES - 1 })!), 'who began before')
   }
   const source = await find(store, 'k')
-  const copied = await collect(source.read({ first: 0, last: BYTES - 1 }, signal))
+  const copied = await collect(source.read({ first: 0, last: BYTES - 1 }, { signal }))
   await put(store, 'copy', copied)
   await objects.delete(bucket, 'k', { conditions: {} })
   t.match(await objects.find(bucket, 'k'), { kind: 'missing' })
@@ -115,7 +115,7 @@ t.test('what is handed out is not lent: to give it back does nothing', async (t)
   const held: Uint8Array[] = []
   for (let round = 0; round < 20; round += 1) {
     const object = await find(store, 'k')
-    for await (const chunk of object.read({ first: 0, last: BYTES - 1 }, signal)) {
+    for await (const chunk of object.read({ first: 0, last: BYTES - 1 }, { signal })) {
       giveBack(chunk)
       held.push(chunk)
     }

@@ -70,7 +70,7 @@ async function read(
 ): Promise<Buffer> {
   const object = await find(store, key)
   const all = { first: 0, last: object.version.bytes - 1 }
-  return collect(object.read(range ?? all, signal, customerKey))
+  return collect(object.read(range ?? all, { signal }, customerKey))
 }
 
 /** All cells of all drives. */

@@ -76,7 +76,7 @@ async function readAll({ objects, bucket }: MemoryStore): Promise<Buffer> {
   if (found.kind !== 'found') throw new Error(found.kind)
   const last = found.object.version.bytes - 1
   const { signal } = new AbortController()
-  return stayAlive(collect(found.object.read({ first: 0, last }, signal)))
+  return stayAlive(collect(found.object.read({ first: 0, last }, { signal })))
 }
 
 t.test('a late cell is made from parity', async (t) => {

@@ -79,7 +79,7 @@ t.test('any range is what the parts have of it, in order', async (t) => {
     const { whole, what, pinned } = openParts(lengths)
     const first = seeded.below(whole.length)
     const last = first + seeded.below(whole.length - first)
-    const chunks = readParts(what, { first, last }, signal)
+    const chunks = readParts(what, { first, last }, { signal })
     const got: Uint8Array[] = []
     for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
       waits += 1
@@ -99,19 +99,19 @@ t.test('any range is what the parts have of it, in order', async (t) => {
 
 t.test('who leaves lets go of the part that is read, and of all pins', async (t) => {
   const { what, state, pinned } = openParts([50, 50])
-  const early = readParts(what, { first: 0, last: 99 }, signal)
+  const early = readParts(what, { first: 0, last: 99 }, { signal })
   await early.return!()
   t.equal((await early.next()).done, true)
   t.equal(state.opened.length, 0, 'nothing was begun')
 
-  const later = readParts(what, { first: 0, last: 99 }, signal)
+  const later = readParts(what, { first: 0, last: 99 }, { signal })
   await later.next()
   t.equal(pinned(), 2)
   await later.return!()
   t.same([state.opened.length, state.opened[0]!.isReturned, pinned()], [1, true, 0])
   t.equal((await later.next()).done, true)
 
-  const underWay = readParts(what, { first: 60, last: 99 }, signal)
+  const underWay = readParts(what, { first: 60, last: 99 }, { signal })
   const next = underWay.next()
   await underWay.return!()
   t.equal((await next).done, false, 'it is answered all the same')
@@ -121,7 +121,7 @@ t.test('who leaves lets go of the part that is read, and of all pins', async (t)
 t.test('trouble ends it', async (t) => {
   const { what, state, pinned } = openParts([5, 5])
   state.trouble = new Error('too few shards')
-  const chunks = readParts(what, { first: 0, last: 9 }, signal)
+  const chunks = readParts(what, { first: 0, last: 9 }, { signal })
   t.equal((await chunks.next()).done, false)
   await t.rejects(chunks.next(), state.trouble)
   t.equal(pinned(), 0)
@@ -130,7 +130,7 @@ t.test('trouble ends it', async (t) => {
   const loadParts = async (): Promise<Part[]> => {
     throw new Error('the list is gone')
   }
-  const none = readParts({ ...what, loadParts }, { first: 0, last: 9 }, signal)
+  const none = readParts({ ...what, loadParts }, { first: 0, last: 9 }, { signal })
   await t.rejects(none.next(), { message: 'the list is gone' })
   t.equal((await none.next()).done, true)
 })

@@ -70,7 +70,7 @@ async function readRange(
   const found = await objects.find(bucket, 'k')
   if (found.kind !== 'found') throw new Error(found.kind)
   const parts: Buffer[] = []
-  for await (const chunk of found.object.read({ first, last }, new AbortController().signal)) {
+  for await (const chunk of found.object.read({ first, last }, new AbortController())) {
     parts.push(Buffer.from(chunk))
     chunk.fill(0xee)
     giveBack(chunk)
@@ -106,7 +106,7 @@ t.test('what was read together is at hand behind its first chunk', async (t) => 
   const { store } = await storeOfRuns(bytes)
   const found = await store.objects.find(store.bucket, 'k')
   if (found.kind !== 'found') throw new Error(found.kind)
-  const read = found.object.read({ first: 100_000, last: 4_999_999 }, new AbortController().signal)
+  const read = found.object.read({ first: 100_000, last: 4_999_999 }, new AbortController())
   const chunks = read[Symbol.asyncIterator]()
   t.equal(nextAtHand(chunks), undefined, 'nothing before it is asked for')
   const parts: Buffer[] = []
@@ -124,7 +124,7 @@ t.test('what was read together is at hand behind its first chunk', async (t) => 
   t.equal(nextAtHand(chunks), undefined)
   t.equal(store.node.openReaders, 0)
 
-  const left = found.object.read({ first: 0, last: 999_999 }, new AbortController().signal)
+  const left = found.object.read({ first: 0, last: 999_999 }, new AbortController())
   const others = left[Symbol.asyncIterator]()
   giveBack((await others.next()).value)
   await others.return!()
@@ -139,7 +139,7 @@ t.test('who leaves early gives back what was read for him, and lets all readers 
   const { uid } = found.object.version.blob!
   const { signal } = new AbortController()
   for (let round = 0; round < 20; round += 1) {
-    const read = found.object.read({ first: 0, last: bytes.length - 1 }, signal)
+    const read = found.object.read({ first: 0, last: bytes.length - 1 }, { signal })
     const chunks = read[Symbol.asyncIterator]()
     t.equal(store.parts.pins.isPinned(uid), false, 'nothing is asked for yet')
     const first = chunks.next()
@@ -167,10 +167,7 @@ t.test('a read that is aborted ends, and keeps nothing', async (t) => {
   const { uid } = found.object.version.blob!
   const gone = new AbortController()
   const read = async (): Promise<void> => {
-    for await (const chunk of found.object.read(
-      { first: 0, last: bytes.length - 1 },
-      gone.signal,
-    )) {
+    for await (const chunk of found.object.read({ first: 0, last: bytes.length - 1 }, gone)) {
       giveBack(chunk)
       gone.abort(new Error('away'))
     }

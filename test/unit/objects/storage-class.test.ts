@@ -28,7 +28,7 @@ async function findObject({ objects, bucket }: MemoryStore, key: string): Promis
 
 async function readAll(store: MemoryStore, key: string): Promise<Buffer> {
   const object = await findObject(store, key)
-  return collect(object.read({ first: 0, last: object.version.bytes - 1 }, signal))
+  return collect(object.read({ first: 0, last: object.version.bytes - 1 }, { signal }))
 }
 
 t.test('each class has its code, large and small', async (t) => {

@@ -20,7 +20,7 @@ async function get({ objects, bucket }: MemoryStore, key: string): Promise<Buffe
   const found = await objects.find(bucket, key)
   if (found.kind !== 'found') throw new Error(found.kind)
   const last = found.object.version.bytes - 1
-  return collect(found.object.read({ first: 0, last }, new AbortController().signal))
+  return collect(found.object.read({ first: 0, last }, new AbortController()))
 }
 
 /** A body that comes in such chunks and says that it has so many bytes. */

@@ -123,7 +123,7 @@ async function read({ objects, bucket }: MemoryStore): Promise<Buffer> {
   const found = await objects.find(bucket, 'k')
   if (found.kind !== 'found') throw new Error(found.kind)
   const { object } = found
-  return await collect(object.read({ first: 0, last: object.version.bytes - 1 }, signal))
+  return await collect(object.read({ first: 0, last: object.version.bytes - 1 }, { signal }))
 }
 
 /** Waits for somebody to go to sleep: nothing else is under way then but what hangs. */

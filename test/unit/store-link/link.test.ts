@@ -88,10 +88,10 @@ t.test('objects of every size are written, found, read and deleted', async (t) =
     t.ok(await object.isUnchanged())
     if (bytes === 0) continue
     const last = bytes - 1
-    const read = await collect(object.read({ first: 0, last }, NEVER))
+    const read = await collect(object.read({ first: 0, last }, { signal: NEVER }))
     t.ok(read.equals(body), 'all of it')
     const first = random.below(bytes)
-    const part = await collect(object.read({ first, last }, NEVER))
+    const part = await collect(object.read({ first, last }, { signal: NEVER }))
     t.ok(part.equals(body.subarray(first)), 'a range')
   }
   const listed = await objects.list({ bucket, prefix: '', delimiter: '', after: '', limit: 100 })
@@ -111,10 +111,13 @@ t.test('encrypted with a key of the client; a copy brings annotations along', as
   await objects.put({ ...rest, key: 'secret', encryption, body: bodyOf(secret) })
   const object = found(await objects.find(bucket, 'secret'))
   const range = { first: 0, last: secret.length - 1 }
-  t.ok((await collect(object.read(range, NEVER, customerKey))).equals(secret))
-  await t.rejects(collect(object.read(range, NEVER, { ...customerKey, key: random.bytes(32) })), {
-    code: 'CUSTOMER_KEY_WRONG',
-  })
+  t.ok((await collect(object.read(range, { signal: NEVER }, customerKey))).equals(secret))
+  await t.rejects(
+    collect(object.read(range, { signal: NEVER }, { ...customerKey, key: random.bytes(32) })),
+    {
+      code: 'CUSTOMER_KEY_WRONG',
+    },
+  )
 
   await objects.put({ ...rest, key: 'plain', body: bodyOf(secret) })
   const source = found(await objects.find(bucket, 'plain'))
@@ -240,7 +243,7 @@ t.test('a reader that goes on slowly holds the store up; one that leaves lets go
   await linked.objects.put({ ...request, body: bodyOf(bytes) })
   const object = found(await linked.objects.find(bucket, 'k'))
   const { uid } = object.version.blob!
-  const reading = object.read({ first: 0, last: bytes.length - 1 }, NEVER)
+  const reading = object.read({ first: 0, last: bytes.length - 1 }, { signal: NEVER })
   let seen = 0
   for await (const chunk of reading) {
     t.ok(bytes.subarray(seen, seen + chunk.length).equals(chunk))

@@ -19,9 +19,9 @@ export function copiedBody(
     signal: AbortSignal
   },
 ): Body {
-  const { checksum, customerKey, signal } = options
+  const { checksum, customerKey } = options
   const bytes = range.last - range.first + 1
-  const chunks = bytes === 0 ? noChunks() : source.read(range, signal, customerKey)
+  const chunks = bytes === 0 ? noChunks() : source.read(range, options, customerKey)
   return { bytes, ...digestPassing(chunks, checksum, bytes) }
 }
 

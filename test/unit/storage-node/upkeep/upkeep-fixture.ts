@@ -115,7 +115,7 @@ export class UpkeepFixture {
     const found = await objects.find(bucket, key)
     if (found.kind !== 'found') throw new Error(`${key}: ${found.kind}`)
     const range = { first: 0, last: found.object.version.bytes - 1 }
-    return collect(found.object.read(range, new AbortController().signal))
+    return collect(found.object.read(range, new AbortController()))
   }
 
   /** The only blob of a key. */

@@ -125,7 +125,7 @@ class Bodies {
       if (found.kind !== 'found') throw new Error(`${key}: ${found.kind}`)
       const range = { first: 0, last: found.object.version.bytes - 1 }
       const isSealed = key === 'by-customer' || key === 'sealed-parts'
-      const read = found.object.read(range, signal, isSealed ? CUSTOMER_KEY : undefined)
+      const read = found.object.read(range, { signal }, isSealed ? CUSTOMER_KEY : undefined)
       t.ok(bytes.equals(await collect(read)), key)
     }
   }

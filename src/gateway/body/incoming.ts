@@ -29,7 +29,10 @@ export async function* readIncoming(
   let received = 0
   try {
     for (;;) {
-      const bytes = arrivals.shift() ?? (await watch.during(() => arrivals.next()))
+      // Of a body that came with its head nothing is waited for.
+      const bytes =
+        arrivals.shift() ??
+        (arrivals.isOver ? undefined : await watch.during(() => arrivals.next()))
       if (bytes === undefined) break
       options.onBytes(bytes.length)
       received += bytes.length
@@ -59,6 +62,11 @@ class Arrivals implements BodyReader {
   constructor(source: BodySource) {
     this.#source = source
     source.readBody(this)
+  }
+
+  /** All of it was given out, and it ended well. */
+  get isOver(): boolean {
+    return this.#waiting.length === 0 && this.#ended !== undefined && !this.#ended.trouble
   }
 
   /** A chunk that is there already. */
@@ -110,7 +118,8 @@ const ENDED = new Error('the body has ended')
 class SilenceWatch {
   readonly #clock: Clock
   readonly #idleMs: number
-  readonly #stopped = new AbortController()
+  /** Made with the sleeper: a body that is there as a whole needs neither. */
+  #stopped: AbortController | undefined
   #waitingSinceMs: number | undefined
   /** All waits that are over. */
   #waitedMs = 0
@@ -126,7 +135,10 @@ class SilenceWatch {
     this.#waitingSinceMs = sinceMs
     try {
       return await new Promise<Value>((resolve, reject) => {
-        if (this.#giveUp === undefined) void this.#watch()
+        if (this.#stopped === undefined) {
+          this.#stopped = new AbortController()
+          void this.#watch(this.#stopped.signal)
+        }
         this.#giveUp = () => reject(new S3Error('RequestTimeout'))
         wait().then(resolve, reject)
       })
@@ -142,11 +154,10 @@ class SilenceWatch {
   }
 
   stop(): void {
-    this.#stopped.abort(ENDED)
+    this.#stopped?.abort(ENDED)
   }
 
-  async #watch(): Promise<void> {
-    const { signal } = this.#stopped
+  async #watch(signal: AbortSignal): Promise<void> {
     let leftMs = this.#idleMs
     while (leftMs > 0 && !signal.aborted) {
       try {

@@ -85,8 +85,15 @@ const cbor = new Encoder({
   tagUint8Array: false,
 })
 
+/** What a label says from the beginning. */
+interface Labelled {
+  role: LabelRole
+  attributes?: ObjectAttributes | undefined
+  encryption?: Encryption | undefined
+}
+
 /** The bytes of a label whose facts are not known yet. */
-export function encodeLabel({ role, attributes, encryption }: Omit<Label, 'facts'>): Uint8Array {
+export function encodeLabel({ role, attributes, encryption }: Labelled): Uint8Array {
   const packed = packRole(role) as PackedLabel
   if (attributes) addAttributes(packed, attributes)
   else packed.o = true
@@ -94,7 +101,7 @@ export function encodeLabel({ role, attributes, encryption }: Omit<Label, 'facts
   packed.z = Buffer.alloc(FACTS_BYTES)
   const bytes = cbor.encode(packed)
   const isTooLong = attributes !== undefined && bytes.length > ATTRIBUTES_BYTES_MAX
-  return isTooLong ? encodeLabel({ role, ...(encryption ? { encryption } : {}) }) : bytes
+  return isTooLong ? encodeLabel({ role, encryption }) : bytes
 }
 
 /** The label with its facts: as long as before. */

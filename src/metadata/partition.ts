@@ -342,9 +342,9 @@ class Partition implements MetadataPartition {
   }
 
   /** What `work` gives; MetadataUnavailable when it takes too long. It goes on all the same. */
-  async #inTime<T>(work: Promise<T>): Promise<T> {
-    if (this.#deadlines === undefined) return await work
-    return await this.#deadlines.within(work, () => this.#giveUpOn(work))
+  #inTime<T>(work: Promise<T>): Promise<T> {
+    if (this.#deadlines === undefined) return work
+    return this.#deadlines.within(work, () => this.#giveUpOn(work))
   }
 
   #giveUpOn(work: Promise<unknown>): never {

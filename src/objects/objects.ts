@@ -148,12 +148,12 @@ export class Objects implements ObjectStore {
     const encryption = sealing?.encryption
     const { storageClass } = attributes
     const versioned = bucket.settings?.versioning === 'enabled'
-    const owner = {
-      ...{ bucket, key, part: 0, storageClass, attributes, sealing },
-      role: { kind: 'object' as const, versioned },
-    }
+    const role = { kind: 'object' as const, versioned }
+    const owner = { bucket, key, part: 0, storageClass, attributes, sealing, role }
     const stored = await storeBody(owner, body, this.#parts, signal)
-    const annotations = await this.#copyAnnotations(request, sealing, stored)
+    const annotations = request.annotationsOf
+      ? await this.#copyAnnotations(request, sealing, stored)
+      : []
     const version = { ...attributes, ...stored, ...(encryption ? { encryption } : {}) }
     return await commitStored([stored, ...annotations], this.#parts, () =>
       this.#metadata.commit(bucket, key, (envelope) => ({

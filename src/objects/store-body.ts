@@ -31,25 +31,20 @@ export type StoredFacts = Pick<Part, 'bytes' | 'etag' | 'checksum' | 'blob'>
 
 /** Stores a body; throws what the body throws, and then leaves nothing behind. */
 export async function storeBody(
-  { bucket, key, part, storageClass, sealing, ...described }: BodyOwner,
+  { bucket, key, part, storageClass, sealing, role, attributes }: BodyOwner,
   body: Body,
   parts: StoreParts,
   signal: AbortSignal,
 ): Promise<StoredFacts> {
   const { partition } = parts.router.route(bucket.id, key)
-  const metadata = encodeLabel({
-    ...described,
-    ...(sealing ? { encryption: sealing.encryption } : {}),
-  })
+  const metadata = encodeLabel({ role, attributes, encryption: sealing?.encryption })
   const sealMetadata = ({ md5, checksum }: BodyDigests): Uint8Array =>
     sealLabel(metadata, { etag: shownEtag(md5, sealing), ...(checksum ? { checksum } : {}) })
   const uid = parts.writes.begin()
   let isStored = false
   try {
-    const owner = {
-      ...{ uid, bucketId: bucket.id, key, part, partition, storageClass },
-      ...{ metadata, sealMetadata },
-    }
+    const { id: bucketId } = bucket
+    const owner = { uid, bucketId, key, part, partition, storageClass, metadata, sealMetadata }
     const written = sealing ? encryptBody(body, sealing.dataKey, { uid, part }) : body
     const stored = await writeBlob(owner, written, parts, signal)
     isStored = stored.blob !== undefined
@@ -67,7 +62,8 @@ export async function commitStored<Answer extends { kind: string }>(
   parts: StoreParts,
   commit: () => Promise<Answer>,
 ): Promise<Answer> {
-  let outcome: CommitEnd['outcome'] = 'open'
+  // `open`: nobody knows, or not before `lateEnd`.
+  let outcome: 'done' | 'refused' | 'open' = 'open'
   let lateEnd: Promise<unknown> | undefined
   try {
     const answer = await commit()
@@ -80,24 +76,12 @@ export async function commitStored<Answer extends { kind: string }>(
     if (error instanceof MetadataUnavailable) lateEnd = error.lateEnd
     throw error
   } finally {
-    for (const one of stored) await settle(one, { outcome, lateEnd }, parts)
+    for (const one of stored) {
+      if (outcome === 'refused') await discardStored(one, parts)
+      else if (one.blob && outcome === 'done') parts.writes.end(one.blob.uid)
+      else if (one.blob) parts.writes.leaveOpen(one.blob.uid, lateEnd)
+    }
   }
-}
-
-/** `open`: nobody knows, or not before `lateEnd`. */
-interface CommitEnd {
-  outcome: 'done' | 'refused' | 'open'
-  lateEnd: Promise<unknown> | undefined
-}
-
-async function settle(
-  stored: { blob?: Blob },
-  { outcome, lateEnd }: CommitEnd,
-  parts: StoreParts,
-): Promise<void> {
-  if (outcome === 'refused') await discardStored(stored, parts)
-  else if (stored.blob && outcome === 'done') parts.writes.end(stored.blob.uid)
-  else if (stored.blob) parts.writes.leaveOpen(stored.blob.uid, lateEnd)
 }
 
 /** Forgets what was stored, when no commit will name it. */

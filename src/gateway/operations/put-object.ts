@@ -10,7 +10,7 @@ import type {
 import type { Call, Reply } from '../call.ts'
 import { DEFAULT_CHECKSUM } from '../headers/checksum-headers.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
-import { parseWriteConditions } from '../headers/write-conditions.ts'
+import { isConditional, parseWriteConditions } from '../headers/write-conditions.ts'
 import { parseWriteOffset, withoutWriteOffset } from '../headers/write-offset.ts'
 import { describeWritten } from '../reply.ts'
 import { appendRefusal, keyToAppend } from './steps/append.ts'
@@ -28,7 +28,7 @@ export async function putObject(call: Call): Promise<Reply> {
   const described = describeNewObject(call, bucket)
   const conditions = parseWriteConditions(headers, call.strict)
   refuseTooLarge(body.bytes)
-  await refuseEarly(call, bucket, conditions)
+  if (isConditional(conditions)) await refuseEarly(call, bucket, conditions)
   if (offset !== undefined)
     return await appendObject(call, bucket, { offset, described, conditions })
   const outcome = await objects.put({

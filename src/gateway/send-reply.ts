@@ -152,6 +152,8 @@ async function sendStream(
       passage.bytesOut += length
       writeLent(exchange, some)
       if (exchange.unsentBytes > SENT_AHEAD_BYTES) await passage.whenDrained()
+      // What is written to who is gone is dropped at once, and would never be in the way.
+      if (passage.departed) passage.signal.throwIfAborted()
       next = await chunks.next()
     }
     if (left !== 0) throw new Error(`the stream of a reply is ${-left} bytes longer than announced`)

@@ -36,6 +36,7 @@ class OwnServer implements HttpServer, ConnectionHost {
   readonly options: HttpServerOptions
   readonly handlers: HttpHandlers
   isClosing = false
+  #isReadingOn = false
   readonly #clock: Clock
   readonly #readsStreams: boolean
   readonly #server: Server | TlsServer
@@ -74,11 +75,15 @@ class OwnServer implements HttpServer, ConnectionHost {
 
   /** Connections that seem idle may have a request that was sent already: closed now, its client would see a reset. */
   async #readOn(): Promise<void> {
+    this.#isReadingOn = true
     // Two: of a loop that is late the first one may end before anything is read.
     for (let looks = 0; looks < 2; looks += 1) await this.#clock.sleep(READ_ON_MS)
+    this.#isReadingOn = false
   }
 
   closeIdle(): void {
+    // Until it is known what those that seem idle have sent; then close() comes back to them.
+    if (this.#isReadingOn) return
     for (const connection of this.#connections)
       if (connection.isIdle) connection.socket.destroySoon()
   }

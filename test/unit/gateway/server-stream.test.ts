@@ -277,3 +277,28 @@ t.test('a download that waits too long is told to slow down, and given up', asyn
   letGo()
   t.same((await Promise.all(downloads)).map(({ status }) => status).sort(), [200, 503])
 })
+
+t.test('nothing more is read for a client that is gone, however little there was', async (t) => {
+  let given = 0
+  let returned = false
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    try {
+      for (; given < 2_000; given += 1) {
+        yield Buffer.alloc(10)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+    } finally {
+      returned = true
+    }
+  }
+  const fixture = await startGateway(t, {}, { operation: streaming(20_000, chunks) })
+  const socket = connect(fixture.port, '127.0.0.1')
+  const headers = Object.entries(signHeaders(fixture.host, { url: '/bkt/k' }))
+  socket.write(
+    `GET /bkt/k HTTP/1.1\r\n${headers.map((pair) => pair.join(': ')).join('\r\n')}\r\n\r\n`,
+  )
+  while (given < 3) await new Promise((resolve) => setTimeout(resolve, 5))
+  socket.destroy()
+  while (!returned) await new Promise((resolve) => setTimeout(resolve, 10))
+  t.ok(given < 2_000, `${given} chunks`)
+})

@@ -1,7 +1,7 @@
 // The gateway's own server as a whole: pipelines, clients that stall, stop reading or go, and replies that are not what they say.
 import t from 'tap'
 import { readIncoming } from '../../../../src/gateway/body/incoming.ts'
-import type { Exchange } from '../../../../src/gateway/exchange.ts'
+import type { Exchange, HttpServer } from '../../../../src/gateway/exchange.ts'
 import { giveBack } from '../../../../src/kit/lent-bytes.ts'
 import { realWorld } from '../../../../src/kit/world.ts'
 import { BODY, echo, heardIn, openClient, openServer, talk } from './echo-server.ts'
@@ -456,5 +456,26 @@ t.test('what was sent before a close is answered', async (t) => {
   const closed = server.close()
   for (const { all } of clients)
     t.match(heardIn(await all), [{ target: '/before' }, { target: '/sent' }])
+  await closed
+})
+
+t.test('nor does the end of one of them take the others', async (t) => {
+  let server: HttpServer | undefined
+  const opened = await openServer(t, 'own', (exchange) => {
+    echo(exchange)
+    // As the gateway does at the end of each while it closes.
+    setImmediate(() => server?.closeIdle())
+  })
+  const clients = Array.from({ length: 8 }, () => openClient(opened.port))
+  for (const { socket } of clients) socket.write(get('/before'))
+  await until(() => clients.every(({ text }) => text().includes('/before')))
+  server = opened.server
+  const closed = server.close()
+  for (const [at, { socket, text }] of clients.entries()) {
+    socket.write(get(`/sent${at}`))
+    if (at === 0) await until(() => text().includes('/sent0'))
+  }
+  for (const [at, { all }] of clients.entries())
+    t.match(heardIn(await all), [{ target: '/before' }, { target: `/sent${at}` }])
   await closed
 })

@@ -106,6 +106,8 @@ class PartsRead implements AsyncIterableIterator<Uint8Array>, ChunksAtHand {
 
   /** The next part that has bytes of the range; undefined behind the last. */
   #openNext(): AsyncIterator<Uint8Array> | undefined {
+    // A short part does not ask whether anybody waits for it; most objects have one.
+    if (this.#nextPart > 0) this.#waiter.signal.throwIfAborted()
     while (this.#nextPart < this.#parts.length && this.#partStart <= this.#range.last) {
       const part = this.#parts[this.#nextPart]!
       const first = Math.max(this.#range.first, this.#partStart) - this.#partStart

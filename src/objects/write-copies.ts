@@ -43,7 +43,8 @@ export async function writeCopies(
   // Before the body is read: a store without room for it says so at once.
   const usual = place(NONE_YET)
   const { epoch } = parts.coordinator.state
-  const permits = Math.ceil(body.bytes / WRITE_BUDGET_UNIT)
+  const memoryBytes = body.bytes < LENT_BYTES_LEAST ? body.bytes : CELL_BYTES
+  const permits = Math.ceil(memoryBytes / WRITE_BUDGET_UNIT)
   if (!parts.writeBudget.tryAcquire(permits)) await parts.writeBudget.acquire(permits, signal)
   try {
     const gathered = await gatherCopies(owner, body, parts)

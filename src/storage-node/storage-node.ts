@@ -36,11 +36,9 @@ export class LocalStorageNode implements StorageNode, ShardLists {
   copies(description: CopiesDescription, cell: Uint8Array): ShardCopies {
     const records = new CopyRecords(description, cell)
     return {
-      put: (driveId, slot) => {
-        const store = this.#stores.get(driveId)
-        if (store === undefined) return Promise.reject(new DriveUnavailable(driveId, 'unknown'))
-        return store.putCopy(description, records.of(slot))
-      },
+      // Whatever is thrown rejects: those that go to other drives at the same time have begun.
+      put: async (driveId, slot) =>
+        await this.#storeOf(driveId).putCopy(description, records.of(slot)),
     }
   }
 

@@ -134,3 +134,13 @@ t.test('trouble ends it', async (t) => {
   await t.rejects(none.next(), { message: 'the list is gone' })
   t.equal((await none.next()).done, true)
 })
+
+t.test('for who waits no more no other part is begun', async (t) => {
+  const { what, state, pinned } = openParts([5, 5])
+  const leaving = new AbortController()
+  const chunks = readParts(what, { first: 0, last: 9 }, leaving)
+  t.equal((await chunks.next()).done, false)
+  leaving.abort(new Error('gone'))
+  await t.rejects(chunks.next(), { message: 'gone' })
+  t.same([state.opened.length, pinned()], [1, 0])
+})

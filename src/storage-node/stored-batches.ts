@@ -1,6 +1,7 @@
 // Batches for a LevelDB whose keys and values are bytes as they are stored. The library clones every operation twice and asks
 // for its encodings, which takes more of the main thread than all else about a row: here operations go to LevelDB as they are.
 import type { AbstractLevel } from 'abstract-level'
+import { assert } from '../kit/assert.ts'
 
 type Level = AbstractLevel<string | Buffer | Uint8Array, Uint8Array, Uint8Array>
 
@@ -24,7 +25,23 @@ export function storeBatchesAsTheyAre(level: Level): void {
     const [operations, options] = given
     // What is closed, or wants a chained batch, hears of the library what it has to say.
     const isPlain = operations !== undefined && operations.length > 0 && level.status === 'open'
-    return isPlain ? stored._batch(operations, options ?? NO_OPTIONS) : usual(...given)
+    if (!isPlain) return usual(...given)
+    for (const operation of operations) assert(isOperation(operation), 'an operation is whole')
+    return stored._batch(operations, options ?? NO_OPTIONS)
   }
   level.batch = batch as typeof level.batch
+}
+
+/** LevelDB passes over what it does not understand, and says that all is written. */
+function isOperation({
+  type,
+  key,
+  value,
+}: {
+  type: string
+  key: unknown
+  value?: unknown
+}): boolean {
+  if (!(key instanceof Uint8Array)) return false
+  return type === 'del' || (type === 'put' && value instanceof Uint8Array)
 }

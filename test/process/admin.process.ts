@@ -56,7 +56,7 @@ async function loseShards(drive: string): Promise<void> {
       await rm(join(drive, directory, name), { recursive: true })
 }
 
-t.test('a store is looked at, damaged, mended and verified', { timeout: 120_000 }, async (t) => {
+t.test('a store is looked at, damaged, mended and verified', { timeout: 240_000 }, async (t) => {
   const cwd = t.testdir()
   const first = await start(t)
   await putObjects(first)
@@ -100,7 +100,7 @@ t.test('a store is looked at, damaged, mended and verified', { timeout: 120_000 
   await second.stop()
 })
 
-t.test('refusals', { timeout: 60_000 }, async (t) => {
+t.test('refusals', { timeout: 180_000 }, async (t) => {
   t.testdir()
   const server = await start(t)
   const { endpoint } = server

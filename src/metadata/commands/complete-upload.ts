@@ -61,9 +61,10 @@ async function find(
 ): Promise<({ kind: 'found' } & Found) | Answer> {
   const { bucket, uploadId } = command
   const key = Buffer.from(command.key)
-  const [completed, state, upload] = await Promise.all([
-    view.get(completedKey(uploadId)),
+  const [state, completed, upload] = await Promise.all([
+    // It throws where its rows are at hand and can not be understood: then no read may have begun that nobody hears of.
     readKey(command, view),
+    view.get(completedKey(uploadId)),
     view.get(uploadKey(bucket.id, key, uploadId)),
   ])
   if (completed) return repeatCompleted(command, decodeCompletedRow(completed))

@@ -299,9 +299,12 @@ export class CommandPipeline {
     for (let first = this.#open[0]; first?.end !== undefined; first = this.#open[0]) {
       this.#open.shift()
       this.#failure ??= first.end.failure
-      this.#options.onSettled?.(first.batch, this.#failure)
-      this.#rows.settle(first.batch, first.readable)
-      first.settle(this.#failure)
+      try {
+        this.#options.onSettled?.(first.batch, this.#failure)
+      } finally {
+        this.#rows.settle(first.batch, first.readable)
+        first.settle(this.#failure)
+      }
     }
   }
 

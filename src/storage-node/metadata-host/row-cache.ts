@@ -66,7 +66,9 @@ export class RowCache {
       async (error) => {
         if (reading.names.length === 1) throw error
         // It was read with others, and may be none of the trouble.
-        const [row] = await this.#begin([name], read([key])).rows
+        const again = this.#underWay.get(name)
+        const isAlone = again?.names.length === 1
+        const [row] = await (isAlone ? again : this.#begin([name], read([key]))).rows
         return row
       },
     )

@@ -87,3 +87,21 @@ t.test('a batch under way is done before the end', async (t) => {
   t.same(await rowsOf(again), ['6b=000000000000000000'])
   await again.close()
 })
+
+t.test('an operation that LevelDB would pass over is no write', async (t) => {
+  const level = await openLevelDb(t.testdir(), SIZES)
+  const [key, value] = [Buffer.from('a'), Buffer.from('b')]
+  const bad = [
+    { type: 'put', key },
+    { type: 'put', key, value: null },
+    { type: 'Put', key, value },
+    { type: 'put', key: null, value },
+    { type: 'del' },
+  ] as unknown as Operation[]
+  for (const operation of bad)
+    t.throws(() => level.batch([{ type: 'put', key, value }, operation]), {
+      name: 'AssertionFailed',
+    })
+  t.same(await rowsOf(level), [])
+  await level.close()
+})

@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import type { Uid } from '../../../../src/kit/uid.ts'
+import { completeUpload } from '../../../../src/metadata/commands/complete-upload.ts'
+import type { Context } from '../../../../src/metadata/commands/decision.ts'
 import { multipartEtag } from '../../../../src/metadata/commands/multipart-digest.ts'
 import { MISSING_SLOT, type Part } from '../../../../src/metadata/records.ts'
 import { KeyKind } from '../../../../src/metadata/rows/keys.ts'
@@ -13,6 +15,7 @@ import {
   openFixture,
   START_MS,
   type Store,
+  uidAt,
   WRONG,
 } from '../partition-fixture.ts'
 
@@ -327,4 +330,23 @@ t.test('results of uploads are forgotten as fast as they are made', async (t) =>
   }
   const kept = log.ofKind(KeyKind.Completed).length
   t.ok(kept >= 200 && kept < 600, `${kept} of a week of 200`)
+})
+
+t.test('where a row at hand can not be understood no other is being read', async (t) => {
+  let reads = 0
+  const view = {
+    get: async () => {
+      reads += 1
+      throw new Error('nobody would hear of it')
+    },
+    getAtHand: () => ({ value: Buffer.of(99) }),
+  }
+  const uploadId = uidAt(START_MS)
+  const command = {
+    ...{ kind: 'complete-upload' as const, commandId: uploadId, uploadId, bucket, key: 'k' },
+    ...{ parts: [{ number: 1, etag: '' }], conditions: {}, claimed: {} },
+  }
+  const context = { view } as unknown as Context
+  await t.rejects(completeUpload.decide(command, context), { name: 'UnknownRowFormat' })
+  t.equal(reads, 0)
 })

@@ -1,10 +1,10 @@
 // kintsugi drive … to its end: a drive is drained and taken away, a dead one is replaced, and drives come and go under
 // load. After a start without what left every object is there, byte by byte.
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { ask, Contents, driveOf, drivesOf, listOf, run } from '../support/drives.ts'
+import { loseDirectory } from '../support/lose-directory.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 
 async function start(t: Test, cwd: string): Promise<TestServer> {
@@ -44,7 +44,7 @@ t.test('a drive is drained and taken away', { timeout: 240_000 }, async (t) => {
   })
   t.match(await ask(cwd, first, 'remove', '2'), { code: 1, stderr: /there is no drive 2/ })
   t.match(await ask(cwd, first, 'add', 'data/drive2'), { code: 1, stderr: /was removed and never/ })
-  await rm(join(cwd, 'data/drive2'), { recursive: true })
+  await loseDirectory(join(cwd, 'data/drive2'))
   t.same(await contents.differences(first), [])
   await first.kill()
 
@@ -61,7 +61,7 @@ t.test('a dead drive is replaced', { timeout: 240_000 }, async (t) => {
   const contents = new Contents()
   const first = await start(t, cwd)
   await contents.put(first, 24)
-  await rm(join(cwd, 'data/drive3'), { recursive: true })
+  await loseDirectory(join(cwd, 'data/drive3'))
   await until(async () => (await driveOf(cwd, first, 3)).state === 'out')
   await contents.put(first, 4)
   const replaced = await ask(cwd, first, 'replace', '3', 'data/new')
@@ -76,7 +76,7 @@ t.test('a dead drive is replaced', { timeout: 240_000 }, async (t) => {
   const second = await start(t, cwd)
   t.same(await idsOf(cwd, second), [1, 2, 4, 5, 6, 7])
   t.same(await contents.differences(second), [])
-  for (const gone of ['data/drive1', 'data/drive4']) await rm(join(cwd, gone), { recursive: true })
+  for (const gone of ['data/drive1', 'data/drive4']) await loseDirectory(join(cwd, gone))
   t.same(await contents.differences(second), [], 'and any two may be lost again')
   await second.kill()
 })
@@ -106,7 +106,7 @@ t.test('drives come and go under load', { timeout: 240_000 }, async (t) => {
   isOver = true
   await working
   t.same(wrong, [], 'all the while every object was there')
-  await rm(join(cwd, 'data/drive1'), { recursive: true })
+  await loseDirectory(join(cwd, 'data/drive1'))
   await first.kill()
 
   const second = await start(t, cwd)

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { flipByte } from '../support/flip-byte.ts'
+import { loseDirectory } from '../support/lose-directory.ts'
 import { S3Client } from '../support/s3.ts'
 import { Seeded, seedOfRun } from '../support/seeded.ts'
 import { startServer, type TestServer } from '../support/server.ts'
@@ -83,7 +84,7 @@ class HealedStore {
 
   async lose(drive: number): Promise<void> {
     this.#gone.add(drive)
-    await rm(this.pathOf(drive), { recursive: true, force: true, maxRetries: 20 })
+    await loseDirectory(this.pathOf(drive))
   }
 
   /** An empty directory stays where the drive was, as when a mount is missing. */
@@ -155,7 +156,7 @@ async function newStore(t: Test): Promise<HealedStore> {
   const store = new HealedStore(directory)
   t.teardown(async () => {
     await store.server.kill()
-    await rm(directory, { recursive: true, force: true, maxRetries: 20 })
+    await loseDirectory(directory)
   })
   return store
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { MixedLoad } from '../support/load.ts'
+import { loseDirectory } from '../support/lose-directory.ts'
 import { S3Client } from '../support/s3.ts'
 import { Seeded, seedOfRun } from '../support/seeded.ts'
 import { startServer } from '../support/server.ts'
@@ -31,9 +32,9 @@ t.test('two of six drives are deleted while a mixed load runs', { timeout: 300_0
   await sleep(3000)
   const first = random.below(6)
   const second = (first + 1 + random.below(5)) % 6
-  await rm(directories[first]!, { recursive: true, force: true, maxRetries: 20 })
+  await loseDirectory(directories[first]!)
   await sleep(1500)
-  await rm(directories[second]!, { recursive: true, force: true, maxRetries: 20 })
+  await loseDirectory(directories[second]!)
   await sleep(4000)
   const before = load.acknowledged
   await sleep(2000)

@@ -1,12 +1,13 @@
 // Drives come and leave under load: 6 → 7 → 12 → 7 → 6, and hardly more bytes move than the new shares ask for; then
 // again with the process killed at any moment. Every object is readable all the time, and every acknowledged write stays.
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { ClusterMap } from '../../src/placement/cluster-map.ts'
 import { idealLoads, stayingDrives } from '../../src/placement/rebalance.ts'
+import { loseDirectory } from '../support/lose-directory.ts'
 import { Seeded, seedOfRun } from '../support/seeded.ts'
 import type { Order, StoreState } from './moving-store.ts'
 import { Watcher } from './moving-watcher.ts'
@@ -29,7 +30,7 @@ async function begin(t: Test, keys: number): Promise<Moving> {
   const watcher = new Watcher([1, 2, 3, 4, 5, 6].map(pathOf), { keys, seed })
   t.teardown(async () => {
     await watcher.kill()
-    await rm(root, { recursive: true, force: true, maxRetries: 5 })
+    await loseDirectory(root)
   })
   await watcher.start()
   await watcher.until('filled', ({ filling }) => filling === 0)
@@ -61,7 +62,7 @@ async function removeVacated({ watcher, pathOf }: Moving): Promise<void> {
   for (const { id, isVacated } of watcher.state!.map.drives) {
     if (!isVacated) continue
     await watcher.order({ kind: 'remove', driveId: id })
-    await rm(pathOf(id), { recursive: true })
+    await loseDirectory(pathOf(id))
   }
 }
 
@@ -154,7 +155,7 @@ t.test('the process is killed in the middle of each command', { timeout: 600_000
     [1, 3, 4, 5, 6, 8].map((id) => `${id} active`),
   )
   await watcher.kill()
-  for (const id of [2, 7]) await rm(pathOf(id), { recursive: true })
+  for (const id of [2, 7]) await loseDirectory(pathOf(id))
   await watcher.start(true)
   t.same(watcher.troubles, [], 'everything is there at the end')
   t.comment(`${watcher.reads} reads checked, ${watcher.changes} changes, ${watcher.kills} kills`)

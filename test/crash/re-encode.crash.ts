@@ -1,12 +1,12 @@
 // kintsugi drive drain --re-encode, from six drives of 4+2 to four: the process is killed in the middle of it, and everything
 // that a client can see of objects of all kinds is what it was before.
 import { createHash, randomBytes } from 'node:crypto'
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { DriveList, InspectedObject } from '../../src/gateway/admin-api.ts'
 import { ask, driveOf, run } from '../support/drives.ts'
+import { loseDirectory } from '../support/lose-directory.ts'
 import { S3Client, type S3Response } from '../support/s3.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 
@@ -192,14 +192,14 @@ t.test('a store of 4+2 shrinks to four drives', { timeout: 170_000 }, async (t) 
   // At once, and killed at once: what was decided is gone on with.
   t.match(await ask(cwd, server, 'drain', '5', '--re-encode'), { code: 0, stdout: /2\+2/ })
   await server.kill()
-  await rm(join(cwd, 'drive6'), { recursive: true })
+  await loseDirectory(join(cwd, 'drive6'))
   server = await start(t, [1, 2, 3, 4, 5])
   contents.reach(server)
   await untilVacated(cwd, server, 5)
   t.match(await ask(cwd, server, 'remove', '5'), { code: 0 })
   t.same(await contents.differences(), [])
   t.equal(await server.stop(), 0)
-  await rm(join(cwd, 'drive5'), { recursive: true })
+  await loseDirectory(join(cwd, 'drive5'))
 
   server = await start(t, [1, 2, 3, 4])
   contents.reach(server)
@@ -227,7 +227,7 @@ t.test('a store of 4+2 shrinks to four drives', { timeout: 170_000 }, async (t) 
   t.equal(await server.stop(), 0)
 
   // The parity is what it was: any two may go, and of the reduced class one.
-  for (const drive of [1, 3]) await rm(join(cwd, `drive${drive}`), { recursive: true })
+  for (const drive of [1, 3]) await loseDirectory(join(cwd, `drive${drive}`))
   server = await start(t, [2, 4])
   contents.reach(server)
   const lost = await contents.differences()

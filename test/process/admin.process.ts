@@ -4,6 +4,7 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { InspectedObject, StoreStatus } from '../../src/gateway/admin-api.ts'
+import { loseDirectory } from '../support/lose-directory.ts'
 import { type Ended, ROOT_KEYS, runProgram } from '../support/run-program.ts'
 import { S3Client } from '../support/s3.ts'
 import { startServer, TEST_KEYS, type TestServer } from '../support/server.ts'
@@ -91,7 +92,7 @@ t.test('a store is looked at, damaged, mended and verified', { timeout: 240_000 
   const words = await ask(second.endpoint, ['status'])
   t.match(words.stdout, /^Health +healthy: .*\nCode +4\+2/)
 
-  await rm(join(cwd, 'data/drive5'), { recursive: true, force: true, maxRetries: 20 })
+  await loseDirectory(join(cwd, 'data/drive5'))
   while ((await statusOf(second)).health !== 'degraded')
     await new Promise((resolve) => setTimeout(resolve, 100))
   const lame = await statusOf(second)

@@ -1,8 +1,9 @@
 // kintsugi serve as a process: what it prints, how it ends, what it makes of the directories it is given.
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
+import { loseDirectory } from '../support/lose-directory.ts'
 import { S3Client } from '../support/s3.ts'
 import { DidNotStart, type ServerOptions, startServer, type TestServer } from '../support/server.ts'
 
@@ -51,7 +52,7 @@ t.test(
     t.equal((await client.put('bucket', 'k', Buffer.from('x'))).status, 200)
     t.equal(await server.stop(), 0)
 
-    for (const drive of [2, 4]) await rm(join(cwd, `data/drive${drive}`), { recursive: true })
+    for (const drive of [2, 4]) await loseDirectory(join(cwd, `data/drive${drive}`))
     const again = await startServer({ cwd, environment: noKeys })
     t.match(again.output(), /Degraded: 2 of 6 drives are out/, 'it says so in one sentence')
     const same = new S3Client(again.endpoint, { accessKeyId, secretAccessKey })

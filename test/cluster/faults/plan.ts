@@ -1,5 +1,5 @@
 // The faults, in the order in which they come: each is begun, lasts, is over, and some time passes after it.
-import { rm } from 'node:fs/promises'
+import { loseDirectory } from '../../support/lose-directory.ts'
 import type { Network, Way } from './network.ts'
 import type { ClusterProcesses } from './processes.ts'
 
@@ -74,7 +74,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'the drive of a node is removed',
     seconds: { short: 8, long: 30 },
-    begin: async ({ cluster }) => await rm(cluster.driveOf('node-6'), { recursive: true }),
+    begin: async ({ cluster }) => await loseDirectory(cluster.driveOf('node-6')),
   },
   {
     name: 'everything is restarted, one by one',

@@ -1,6 +1,7 @@
 // Bodies that are not what they claim to be: the S3 error for each, nothing stored, the next request is fine.
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { crcOf, HELLO, PATH, RIGHT, refuseAll, WRONG_CRC32 } from './framed-bodies.ts'
 import { EMPTY_SHA256, presign, sha256Hex } from './signing.ts'
@@ -164,6 +165,9 @@ async function vanish(t: Test, wire: Wire): Promise<void> {
     )
   }
   t.same(await listed(wire), [])
+  // What they had begun is taken away behind them, a moment later.
+  for (let tries = 0; tries < 500 && openFiles(wire) >= filesBefore + 20; tries += 1)
+    await sleep(20)
   t.ok(openFiles(wire) < filesBefore + 20, `open files ${filesBefore}, now ${openFiles(wire)}`)
   t.equal(elementOf(await ask(wire, { path: PATH }), 'Code'), 'NoSuchKey')
 }

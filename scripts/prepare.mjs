@@ -10,7 +10,7 @@ const OLDEST_NODE = [20, 19]
 const INSTALLED = 'node_modules/.package-lock.json'
 // Ours, written after every build that succeeded: tsc leaves output behind even when it fails.
 const BUILT = 'dist/.built'
-// Ours too, gone with every install.
+// Ours too, written after every build of tap.
 const TAP_BUILT = 'node_modules/.tap-built'
 const SOURCES = ['src', 'test', 'bench', 'tsconfig.json']
 
@@ -56,7 +56,7 @@ function build() {
 }
 
 function isTapBuildNeeded() {
-  return changedMs(TAP_BUILT) < Math.max(changedMs(INSTALLED), changedMs('package.json'))
+  return changedMs(INSTALLED) > changedMs(TAP_BUILT)
 }
 
 /**

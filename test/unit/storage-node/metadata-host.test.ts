@@ -1,7 +1,8 @@
 // A metadata host over real LevelDBs: stops, kills, drives that go, replicas that are made.
-import { cp, rm } from 'node:fs/promises'
+import { cp } from 'node:fs/promises'
 import t from 'tap'
 import { dropReplicasOn } from '../../../src/placement/coordinator-changes.ts'
+import { loseDirectory } from '../../support/lose-directory.ts'
 import {
   type Bed,
   drivePath,
@@ -126,8 +127,8 @@ t.test('any two of six drives may be gone at a start', async (t) => {
   ] as const) {
     const root = await tempRoot(t)
     await cp(bed.root, root, { recursive: true })
-    await vanish(drivePath(root, left))
-    await vanish(drivePath(root, right))
+    await loseDirectory(drivePath(root, left))
+    await loseDirectory(drivePath(root, right))
     const less = await reopenBed(root, SIX)
     t.same(await model.differences(less), [], `without ${left} and ${right}`)
     await less.host.mend()
@@ -147,7 +148,7 @@ t.test('two drives vanish one after the other while changes are made', async (t)
   await load(bed, model, 50)
   for (const driveId of [1, 2]) {
     const busy = Promise.all(Array.from({ length: 40 }, () => model.change(bed)))
-    await vanish(drivePath(bed.root, driveId))
+    await loseDirectory(drivePath(bed.root, driveId))
     await busy
     await load(bed, model, 20)
     await bed.drives
@@ -164,8 +165,8 @@ t.test('two drives vanish one after the other while changes are made', async (t)
   t.ok(bed.coordinator.state.metaPartitions.every(({ inSync }) => inSync.length === 3))
   // Now two of those that are left.
   bed = await killAndReopen(t, bed, async (root) => {
-    await vanish(drivePath(root, 3))
-    await vanish(drivePath(root, 4))
+    await loseDirectory(drivePath(root, 3))
+    await loseDirectory(drivePath(root, 4))
   })
   t.same(await model.differences(bed), [])
   await bed.close()
@@ -187,7 +188,7 @@ t.test('a replica is made while changes go on, and is whole', async (t) => {
   const fresh = set[1]!
   bed = await killAndReopen(t, bed, async (root) => {
     for (const { id } of bed.coordinator.state.map.drives) {
-      if (id !== fresh.driveId) await vanish(drivePath(root, id))
+      if (id !== fresh.driveId) await loseDirectory(drivePath(root, id))
     }
   })
   t.same(await model.differences(bed), [])
@@ -203,7 +204,7 @@ t.test('with the last replica gone nothing is answered; with it back everything 
   const root = await tempRoot(t)
   await cp(bed.root, root, { recursive: true })
   const { driveId } = bed.coordinator.state.metaPartitions[0]!.inSync[0]!
-  await vanish(drivePath(root, driveId))
+  await loseDirectory(drivePath(root, driveId))
   const half = await reopenBed(root, layout)
   const { rows, append } = half.host.partitionLog(0)
   await t.rejects(rows.get(Buffer.from('k1')), { code: 'METADATA_UNAVAILABLE' })
@@ -215,8 +216,3 @@ t.test('with the last replica gone nothing is answered; with it back everything 
   t.same(await model.differences(whole), [])
   await whole.close()
 })
-
-/** Removes a drive that is being written to: what is created meanwhile is removed with it. */
-async function vanish(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 10 })
-}

@@ -186,10 +186,12 @@ t.test('packages', async (t) => {
     'src/x.ts': `import a from 'a/deep'\nimport b from 'b'\nimport 'node:fs'`,
     'src/y.ts': `import type { B } from 'b'`,
     'test/x.test.ts': `import c from '@scope/c/deep'`,
+    'scripts/z.mjs': `import d from 'd'`,
   }
   t.same(checkPackages(sample(texts), declared), [
     'src/x.ts:2: b is not declared',
     'test/x.test.ts:1: @scope/c is not declared',
+    'scripts/z.mjs:1: d is not declared',
     'idle: no source imports it',
     'idle: nothing imports it',
     'tool: nothing imports it',

@@ -1,7 +1,7 @@
 // Dependencies: what is imported is declared, what is declared is imported, and each has its line of reasons.
 import { isBuiltin } from 'node:module'
 import { type Import, importsOf } from './imports.ts'
-import { sourcesIn, type TextFile } from './sources.ts'
+import { scriptsIn, sourcesIn, type TextFile } from './sources.ts'
 
 /** The parts of package.json that matter here. */
 export interface Manifest {
@@ -12,13 +12,15 @@ export interface Manifest {
 // Run as commands or found by TypeScript, never imported.
 const TOOLS = ['@biomejs/biome', '@types/node']
 
-/** What runs imports dependencies only; types, tests and benches the rest too; nothing is declared in vain. */
+/** What runs imports dependencies only; types, tests, benches and scripts the rest too; nothing is declared in vain. */
 export function checkPackages(files: readonly TextFile[], manifest: Manifest): string[] {
   const sources = sourcesIn(files, 'src').flatMap(importsOf)
   const inSources = packagesOf(sources.filter((entry) => !entry.typeOnly))
   const inTypes = packagesOf(sources.filter((entry) => entry.typeOnly))
   const inTests = packagesOf(
-    [...sourcesIn(files, 'test'), ...sourcesIn(files, 'bench')].flatMap(importsOf),
+    [...sourcesIn(files, 'test'), ...sourcesIn(files, 'bench'), ...scriptsIn(files)].flatMap(
+      importsOf,
+    ),
   )
   const runtime = Object.keys(manifest.dependencies)
   const all = [...runtime, ...Object.keys(manifest.devDependencies)]

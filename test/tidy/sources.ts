@@ -42,6 +42,11 @@ export function sourcesIn(files: readonly TextFile[], directory: string): TextFi
   return files.filter(({ path }) => path.startsWith(`${directory}/`) && path.endsWith('.ts'))
 }
 
+/** What runs before anything is built, and so is not TypeScript. */
+export function scriptsIn(files: readonly TextFile[]): TextFile[] {
+  return files.filter(({ path }) => path.startsWith('scripts/') && path.endsWith('.mjs'))
+}
+
 const parsed = new WeakMap<TextFile, ts.SourceFile>()
 
 /** The syntax tree of a file. */

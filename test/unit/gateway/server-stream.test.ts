@@ -1,5 +1,6 @@
 // Streamed replies: exact lengths, back-pressure, and breaking off rather than ending early.
 import { connect } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Call, Reply } from '../../../src/gateway/call.ts'
 import type { ChunksAtHand } from '../../../src/kit/chunks-at-hand.ts'
@@ -99,11 +100,11 @@ t.test(
     let before = -1
     while (given === 0 || given !== before) {
       before = given
-      await new Promise((resolve) => setTimeout(resolve, 100))
+      await setTimeout(100)
     }
     t.ok(given < 1_000, `${given} chunks of 64 KiB were taken for a client that reads nothing`)
     socket.destroy()
-    while (!returned) await new Promise((resolve) => setTimeout(resolve, 10))
+    while (!returned) await setTimeout(10)
     t.pass('the stream was given back')
   },
 )
@@ -151,12 +152,10 @@ t.test(
       [100_000, 16],
     ] as const) {
       const memory = new LentMemory({ slotBytes: chunkBytes, maxSpare: 40 })
-      let slots = 0
       const made = new Set<Uint8Array>()
       const chunks = new Eights((number) => {
         if (number === 40) return undefined
         const slot = memory.take()
-        if (!made.has(slot.bytes)) slots += 1
         made.add(slot.bytes)
         return slot.lend(0, chunkBytes).fill(48 + number)
       })
@@ -170,8 +169,10 @@ t.test(
       )
       t.ok(text === wanted.join(''))
       t.equal(chunks.asked, asked, 'no more than 256 KiB and a chunk go together')
-      const spare = new Set(Array.from({ length: slots }, () => memory.take().bytes))
-      t.same(spare, made, 'each was given back')
+      // The client may have the last of them a moment before the server hears that they are gone.
+      for (let tries = 0; made.size > 0 && tries < 1_000; tries += 1)
+        if (!made.delete(memory.take().bytes)) await setTimeout(10)
+      t.equal(made.size, 0, 'each was given back')
     }
   },
 )
@@ -189,11 +190,11 @@ t.test('a client that does not read holds back what is there as well', async (t)
   let before = -1
   while (chunks.given === 0 || chunks.given !== before) {
     before = chunks.given
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await setTimeout(100)
   }
   t.ok(chunks.given < 1_000, `${chunks.given} chunks of 64 KiB for a client that reads nothing`)
   socket.destroy()
-  while (!chunks.returned) await new Promise((resolve) => setTimeout(resolve, 10))
+  while (!chunks.returned) await setTimeout(10)
   t.pass('the stream was given back')
 })
 
@@ -259,7 +260,7 @@ t.test('downloads never have all turns: what waits is not begun, and is served t
   const downloads = [1, 2, 3].map(() => ask(fixture, { url: '/bkt/k' }))
   for (let round = 0; round < 5; round += 1)
     t.equal((await ask(fixture, { url: '/bkt/small' })).status, 204)
-  while (counts.begun === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  while (counts.begun === 0) await setTimeout(5)
   t.equal((await ask(fixture, { url: '/bkt/small' })).status, 204)
   t.equal(counts.begun, 1)
   letGo()
@@ -285,7 +286,7 @@ t.test('nothing more is read for a client that is gone, however little there was
     try {
       for (; given < 2_000; given += 1) {
         yield Buffer.alloc(10)
-        await new Promise((resolve) => setTimeout(resolve, 5))
+        await setTimeout(5)
       }
     } finally {
       returned = true
@@ -297,8 +298,8 @@ t.test('nothing more is read for a client that is gone, however little there was
   socket.write(
     `GET /bkt/k HTTP/1.1\r\n${headers.map((pair) => pair.join(': ')).join('\r\n')}\r\n\r\n`,
   )
-  while (given < 3) await new Promise((resolve) => setTimeout(resolve, 5))
+  while (given < 3) await setTimeout(5)
   socket.destroy()
-  while (!returned) await new Promise((resolve) => setTimeout(resolve, 10))
+  while (!returned) await setTimeout(10)
   t.ok(given < 2_000, `${given} chunks`)
 })

@@ -22,7 +22,7 @@ async function idsOf(cwd: string, server: TestServer): Promise<number[]> {
   return (await drivesOf(cwd, server)).map(({ id }) => id)
 }
 
-t.test('a drive is drained and taken away', { timeout: 240_000 }, async (t) => {
+t.test('a drive is drained and taken away', { timeout: 600_000 }, async (t) => {
   const cwd = t.testdir()
   const contents = new Contents()
   const first = await start(t, cwd)
@@ -56,7 +56,7 @@ t.test('a drive is drained and taken away', { timeout: 240_000 }, async (t) => {
   t.equal(await second.stop(), 0)
 })
 
-t.test('a dead drive is replaced', { timeout: 240_000 }, async (t) => {
+t.test('a dead drive is replaced', { timeout: 600_000 }, async (t) => {
   const cwd = t.testdir()
   const contents = new Contents()
   const first = await start(t, cwd)
@@ -81,7 +81,7 @@ t.test('a dead drive is replaced', { timeout: 240_000 }, async (t) => {
   await second.kill()
 })
 
-t.test('drives come and go under load', { timeout: 240_000 }, async (t) => {
+t.test('drives come and go under load', { timeout: 600_000 }, async (t) => {
   const cwd = t.testdir()
   const contents = new Contents()
   const first = await start(t, cwd)

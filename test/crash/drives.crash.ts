@@ -25,7 +25,7 @@ async function start(
 
 t.test(
   'a drive is added and found again by the same command line',
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async (t) => {
     const cwd = t.testdir()
     const contents = new Contents()
@@ -69,7 +69,7 @@ t.test(
 
 t.test(
   'a drive that was away is taken back while the store serves',
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async (t) => {
     const cwd = t.testdir()
     const contents = new Contents()
@@ -96,7 +96,7 @@ t.test(
 
 t.test(
   'who waits for a drive waits for the store, too, when that is started anew',
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async (t) => {
     const cwd = t.testdir()
     const first = await start(t, cwd, [], { options: ['--garbage-grace', '3600'] })
@@ -123,7 +123,7 @@ t.test(
   },
 )
 
-t.test('what is refused, and why', { timeout: 120_000 }, async (t) => {
+t.test('what is refused, and why', { timeout: 600_000 }, async (t) => {
   const cwd = t.testdir({ foreign: { 'notes.txt': 'mine' } })
   const server = await start(t, cwd)
   const refused = async (sentence: RegExp, ...words: string[]): Promise<void> => {
@@ -153,7 +153,7 @@ t.test('what is refused, and why', { timeout: 120_000 }, async (t) => {
 
 t.test(
   'what a crash left of an adding stops no start, and is gone on with',
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async (t) => {
     const cwd = t.testdir()
     const first = await start(t, cwd)

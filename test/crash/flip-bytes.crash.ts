@@ -12,7 +12,7 @@ import { startServer } from '../support/server.ts'
 
 const KINDS = ['seg', 'big', 'metalog', 'meta.db', 'shards.db', 'coordinator'] as const
 
-t.test('rot on two drives, stopped and serving', { timeout: 400_000 }, async (t) => {
+t.test('rot on two drives, stopped and serving', { timeout: 600_000 }, async (t) => {
   const seed = seedOfRun()
   t.comment(`SEED=${seed}`)
   const random = new Seeded(seed)

@@ -19,7 +19,7 @@ const BUCKET = 'full'
 const POOL = random.bytes(6_000_000)
 const DRIVE_MIB = Number(process.env.DRIVE_MIB ?? 40)
 // The larger the drives the longer it takes to fill them.
-const TIMEOUT = { timeout: 90_000 + DRIVE_MIB * 2000 }
+const TIMEOUT = { timeout: 600_000 + DRIVE_MIB * 2000 }
 const OPTIONS = ['--code', '4+2', '--garbage-grace', '1']
 
 /** Sizes of every tier: nothing but a row, copies, segments, files of their own. */

@@ -161,7 +161,7 @@ async function newStore(t: Test): Promise<HealedStore> {
   return store
 }
 
-t.test('drive after drive is lost, stopped and serving', { timeout: 120_000 }, async (t) => {
+t.test('drive after drive is lost, stopped and serving', { timeout: 600_000 }, async (t) => {
   const store = await newStore(t)
   await store.start()
   await store.fill(64)
@@ -200,7 +200,7 @@ t.test('drive after drive is lost, stopped and serving', { timeout: 120_000 }, a
   t.equal(await store.stop(), 0)
 })
 
-t.test('bytes rot on every drive while it serves', { timeout: 120_000 }, async (t) => {
+t.test('bytes rot on every drive while it serves', { timeout: 600_000 }, async (t) => {
   const store = await newStore(t)
   // A scrub of a day's millionth is begun again as soon as it ends.
   await store.start('--scrub-days', '0.000001')

@@ -21,7 +21,7 @@ async function newDrives(): Promise<{ directory: string; directories: string[] }
   }
 }
 
-t.test('two of six drives are deleted while a mixed load runs', { timeout: 300_000 }, async (t) => {
+t.test('two of six drives are deleted while a mixed load runs', { timeout: 600_000 }, async (t) => {
   const random = new Seeded(seed)
   const { directory, directories } = await newDrives()
   const server = await startServer({ directories, environment: { KINTSUGI_BUCKETS: 'load' } })
@@ -55,7 +55,7 @@ t.test('two of six drives are deleted while a mixed load runs', { timeout: 300_0
   await rm(directory, { recursive: true })
 })
 
-t.test('any four of six, copied elsewhere, serve everything', { timeout: 300_000 }, async (t) => {
+t.test('any four of six, copied elsewhere, serve everything', { timeout: 600_000 }, async (t) => {
   const random = new Seeded(seed + 1)
   const { directory, directories } = await newDrives()
   const server = await startServer({ directories, environment: { KINTSUGI_BUCKETS: 'load' } })

@@ -13,7 +13,7 @@ import { S3Client } from '../support/s3.ts'
 import { Seeded, seedOfRun } from '../support/seeded.ts'
 import { startServer } from '../support/server.ts'
 
-t.test('races', { timeout: 400_000 }, async (t) => {
+t.test('races', { timeout: 600_000 }, async (t) => {
   const seed = seedOfRun()
   t.comment(`SEED=${seed}`)
   const directory = await mkdtemp(join(tmpdir(), 'kintsugi-races-'))

@@ -167,7 +167,7 @@ async function untilVacated(cwd: string, server: TestServer, drive: number): Pro
   while (!(await driveOf(cwd, server, drive)).isVacated) await sleep(300)
 }
 
-t.test('a store of 4+2 shrinks to four drives', { timeout: 170_000 }, async (t) => {
+t.test('a store of 4+2 shrinks to four drives', { timeout: 600_000 }, async (t) => {
   const cwd = t.testdir()
   let server = await start(t, [1, 2, 3, 4, 5, 6])
   const contents = new Contents(server)

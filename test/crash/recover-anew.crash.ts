@@ -9,7 +9,7 @@ import { S3Client } from '../support/s3.ts'
 import { Seeded } from '../support/seeded.ts'
 import { check, drivesIn, fill, loseMetadata, put, recoverAll, start } from './recover-store.ts'
 
-t.test('what was written again is recovered', { timeout: 300_000 }, async (t) => {
+t.test('what was written again is recovered', { timeout: 600_000 }, async (t) => {
   const drives = drivesIn(t)
   const first = await start(t, drives, ['--garbage-grace', '1'])
   const writer = new S3Client(first.endpoint)

@@ -42,7 +42,7 @@ async function recoverAll(
 
 t.test(
   'every decision rotted: metadata that is there serves on',
-  { timeout: 200_000 },
+  { timeout: 600_000 },
   async (t) => {
     const drives = drivesIn(t)
     const first = await start(t, drives)
@@ -87,7 +87,7 @@ t.test(
   },
 )
 
-t.test('coordinator, metadata and copies gone: shards say', { timeout: 200_000 }, async (t) => {
+t.test('coordinator, metadata and copies gone: shards say', { timeout: 600_000 }, async (t) => {
   const drives = drivesIn(t)
   const first = await start(t, drives)
   const writer = new S3Client(first.endpoint)
@@ -124,7 +124,7 @@ t.test('coordinator, metadata and copies gone: shards say', { timeout: 200_000 }
   await second.stop()
 })
 
-t.test('a state that exists is never made anew', { timeout: 200_000 }, async (t) => {
+t.test('a state that exists is never made anew', { timeout: 600_000 }, async (t) => {
   const drives = drivesIn(t)
   const first = await start(t, drives)
   const writer = new S3Client(first.endpoint)

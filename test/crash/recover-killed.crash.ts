@@ -31,7 +31,7 @@ async function killAfter(drives: readonly string[], timeMs: number): Promise<voi
   await ended
 }
 
-t.test('killed at several moments', { timeout: 400_000 }, async (t) => {
+t.test('killed at several moments', { timeout: 600_000 }, async (t) => {
   const drives = drivesIn(t)
   const root = dirname(drives[0]!)
   const first = await start(t, drives, ['--dump-days', '0.00001'])

@@ -54,7 +54,7 @@ async function checkAll(t: Test, drives: string[], wanted: Wanted): Promise<void
   await server.stop()
 }
 
-t.test('logs from the beginning: a start is enough', { timeout: 200_000 }, async (t) => {
+t.test('logs from the beginning: a start is enough', { timeout: 600_000 }, async (t) => {
   const drives = drivesIn(t)
   const first = await start(t, drives)
   const writer = new S3Client(first.endpoint)
@@ -66,7 +66,7 @@ t.test('logs from the beginning: a start is enough', { timeout: 200_000 }, async
   await checkAll(t, drives, wanted)
 })
 
-t.test('a dump, and logs behind it: nothing is unknown', { timeout: 200_000 }, async (t) => {
+t.test('a dump, and logs behind it: nothing is unknown', { timeout: 600_000 }, async (t) => {
   const drives = drivesIn(t)
   const first = await start(t, drives, ['--dump-days', '0.00001'])
   const early = new S3Client(first.endpoint)

@@ -17,7 +17,7 @@ import {
   start,
 } from './recover-store.ts'
 
-t.test('without a dump: every object with bytes', { timeout: 200_000 }, async (t) => {
+t.test('without a dump: every object with bytes', { timeout: 600_000 }, async (t) => {
   const drives = drivesIn(t)
   const first = await start(t, drives)
   const writer = new S3Client(first.endpoint)
@@ -55,7 +55,7 @@ t.test('without a dump: every object with bytes', { timeout: 200_000 }, async (t
   await second.stop()
 })
 
-t.test('with a dump: also what only rows know', { timeout: 200_000 }, async (t) => {
+t.test('with a dump: also what only rows know', { timeout: 600_000 }, async (t) => {
   const drives = drivesIn(t)
   const first = await start(t, drives, ['--dump-days', '0.00001', '--garbage-grace', '3600'])
   const writer = new S3Client(first.endpoint)
@@ -113,7 +113,7 @@ async function sweptTimes({ endpoint }: TestServer, passes: number): Promise<Sto
 
 t.test(
   'what recover could not place is kept until it is released',
-  { timeout: 400_000 },
+  { timeout: 600_000 },
   async (t) => {
     const drives = drivesIn(t)
     const first = await start(t, drives)

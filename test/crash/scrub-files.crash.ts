@@ -24,7 +24,7 @@ const FLIPS = Number(process.env.FLIPS ?? 1000)
 /** Only files whose path from the directory of all drives matches it, as `meta.db/` or `(shards|meta).db/`. */
 const KIND = new RegExp(process.env.KIND ?? '')
 /** The server may be away for so long when it is started again. */
-const PATIENCE_MS = 60_000
+const PATIENCE_MS = 240_000
 /** So often it may be started again while one turn is mended. */
 const LIVES_MAX = 4
 const PARITY = 2

@@ -53,7 +53,7 @@ async function checkTwice(t: Test, store: SickStore, load: SickLoad, directories
 }
 
 for (const driveCount of [6, 8]) {
-  t.test(`one of ${driveCount} drives hangs for a while`, { timeout: 240_000 }, async (t) => {
+  t.test(`one of ${driveCount} drives hangs for a while`, { timeout: 600_000 }, async (t) => {
     const { store, load, directories, running } = await sickStore(t, driveCount)
     await until(() => load.measured.length > 30)
     const sick = 2
@@ -83,7 +83,7 @@ for (const driveCount of [6, 8]) {
   })
 }
 
-t.test('all drives hang together: nobody is blamed', { timeout: 120_000 }, async (t) => {
+t.test('all drives hang together: nobody is blamed', { timeout: 600_000 }, async (t) => {
   const { store, load, directories, running } = await sickStore(t, 6)
   await until(() => load.measured.length > 30)
   for (const directory of directories) store.disk.infect(directory, { kind: 'hangs' })
@@ -107,7 +107,7 @@ const deadly: [string, Sickness][] = [
 ]
 
 for (const [what, sickness] of deadly) {
-  t.test(`a drive that ${what} is out, without traffic`, { timeout: 120_000 }, async (t) => {
+  t.test(`a drive that ${what} is out, without traffic`, { timeout: 600_000 }, async (t) => {
     const { directories, remove } = await newDirectories(6)
     t.teardown(remove)
     const store = await openSickStore(directories, SOON)
@@ -124,7 +124,7 @@ for (const [what, sickness] of deadly) {
   })
 }
 
-t.test('bad sectors cost shards, many of them the drive', { timeout: 120_000 }, async (t) => {
+t.test('bad sectors cost shards, many of them the drive', { timeout: 600_000 }, async (t) => {
   const { store, load, directories, running } = await sickStore(t, 8)
   await until(() => load.measured.length > 30)
   const sick = 5
@@ -144,7 +144,7 @@ t.test('bad sectors cost shards, many of them the drive', { timeout: 120_000 }, 
   await checkTwice(t, store, load, directories)
 })
 
-t.test('a drive that is no use at the start is one drive less', { timeout: 120_000 }, async (t) => {
+t.test('a drive that is no use at the start is one drive less', { timeout: 600_000 }, async (t) => {
   const { directories, remove } = await newDirectories(6)
   t.teardown(remove)
   const store = await openSickStore(directories, SOON)

@@ -57,7 +57,7 @@ async function loseShards(drive: string): Promise<void> {
       await rm(join(drive, directory, name), { recursive: true })
 }
 
-t.test('a store is looked at, damaged, mended and verified', { timeout: 240_000 }, async (t) => {
+t.test('a store is looked at, damaged, mended and verified', { timeout: 600_000 }, async (t) => {
   const cwd = t.testdir()
   const first = await start(t)
   await putObjects(first)
@@ -101,7 +101,7 @@ t.test('a store is looked at, damaged, mended and verified', { timeout: 240_000 
   await second.stop()
 })
 
-t.test('refusals', { timeout: 180_000 }, async (t) => {
+t.test('refusals', { timeout: 600_000 }, async (t) => {
   t.testdir()
   const server = await start(t)
   const { endpoint } = server

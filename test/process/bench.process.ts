@@ -27,7 +27,7 @@ async function bench(...words: string[]): Promise<Ended> {
   }
 }
 
-t.test('a store is measured and left as it was', { timeout: 280_000 }, async (t) => {
+t.test('a store is measured and left as it was', { timeout: 600_000 }, async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'kintsugi-bench-'))
   const drives = [1, 2, 3, 4, 5, 6].map((number) => join(directory, `drive${number}`))
   const server = await startServer({ directories: drives })

@@ -71,7 +71,7 @@ async function filesUnder(directory: string): Promise<{ path: string; bytes: Buf
   return Promise.all(paths.map(async (path) => ({ path, bytes: await readFile(path) })))
 }
 
-t.test('no byte on any drive shows what is encrypted', { timeout: 180_000 }, async (t) => {
+t.test('no byte on any drive shows what is encrypted', { timeout: 600_000 }, async (t) => {
   const cwd = t.testdir()
   const server = await start(t)
   const client = new S3Client(server.endpoint)
@@ -153,7 +153,7 @@ async function lastKey(path: string): Promise<string> {
 
 t.test(
   'a key file is taken up, rotated while the store runs, and needed',
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async (t) => {
     const cwd = t.testdir()
     const keyFile = join(cwd, 'keys')
@@ -200,7 +200,7 @@ t.test(
   },
 )
 
-t.test('keys in Vault', { timeout: 180_000 }, async (t) => {
+t.test('keys in Vault', { timeout: 600_000 }, async (t) => {
   t.testdir()
   const vault = await startVault()
   t.teardown(() => vault.close())

@@ -5,7 +5,7 @@ import { simulatePartition } from './partitions/simulate.ts'
 const from = Number(process.env.SIM_FROM ?? 1)
 const seeds = Number(process.env.SIM_SEEDS ?? 500)
 
-t.test(`seeds ${from} to ${from + seeds - 1}`, { timeout: 240_000 }, async (t) => {
+t.test(`seeds ${from} to ${from + seeds - 1}`, { timeout: 600_000 }, async (t) => {
   const sum = { done: 0, refused: 0, unknown: 0, reads: 0, handovers: 0 }
   for (let seed = from; seed < from + seeds; seed += 1) {
     const { failures, counts } = await simulatePartition(seed)

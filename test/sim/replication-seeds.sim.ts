@@ -8,7 +8,7 @@ const from = Number(process.env.SIM_FROM ?? 1)
 const seeds = Number(process.env.SIM_SEEDS ?? 500)
 const program = fileURLToPath(new URL('./replication/run.js', import.meta.url))
 
-t.test(`seeds ${from} to ${from + seeds - 1}`, { timeout: 240_000 }, async (t) => {
+t.test(`seeds ${from} to ${from + seeds - 1}`, { timeout: 600_000 }, async (t) => {
   const slice = ['--from', String(from), '--seeds', String(seeds)]
   const { stdout } = await promisify(execFile)(process.execPath, [program, ...slice]).catch(
     (error: { stdout: string }) => error,

@@ -213,7 +213,7 @@ function look(drive: SimDrive): { files: string[]; rows: Map<number, number> } {
 
 const KINDS = new Map<number, string>(Object.entries(KeyKind).map(([name, kind]) => [kind, name]))
 
-t.test('what is deleted leaves nothing behind', { timeout: 200_000 }, async (t) => {
+t.test('what is deleted leaves nothing behind', { timeout: 600_000 }, async (t) => {
   await prepareDigests()
   const complaints: string[] = []
   const { time, machine, store, drives } = await startQuiet((trouble) => complaints.push(trouble))

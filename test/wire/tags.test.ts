@@ -112,6 +112,7 @@ async function refuse(t: Test, wire: Wire): Promise<void> {
     [tagging(['a?', '1']), 'InvalidTag', { TagKey: 'a?' }],
     [tagging(['aws:a', '1']), 'InvalidTag', { TagKey: 'aws:a' }],
     ['<Tagging></Tagging>', 'MalformedXML', {}],
+    ['<Tagging><TagSet/><Tag><Key>a</Key><Value>1</Value></Tag></Tagging>', 'MalformedXML', {}],
     ['<Tagging><TagSet><Tag><Key>a</Key></Tag></TagSet></Tagging>', 'MalformedXML', {}],
     ['', 'MalformedXML', {}],
   ]

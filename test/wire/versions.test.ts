@@ -100,6 +100,7 @@ async function settings(t: Test, wire: Wire): Promise<void> {
   const refused: [inner: string, status: number, code: string][] = [
     ['', 400, 'IllegalVersioningConfigurationException'],
     ['<Status>enabled</Status>', 400, 'MalformedXML'],
+    ['<Status>Suspended</Status><MFADelete>Enabled</MFADelete>', 400, 'MalformedXML'],
     ['<Status>Enabled</Status><MfaDelete>Enabled</MfaDelete>', 501, 'NotImplemented'],
   ]
   for (const [inner, status, code] of refused)

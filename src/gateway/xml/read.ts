@@ -55,6 +55,11 @@ export function childrenOf(parent: XmlElement, name: string): XmlElement[] {
   return parent.children.filter((child) => child.name === name)
 }
 
+/** Throws MalformedXML for a child of another name: nobody shall believe that it was heard. */
+export function refuseOthers(parent: XmlElement, names: readonly string[]): void {
+  if (parent.children.some(({ name }) => !names.includes(name))) throw malformed()
+}
+
 /** Text of the only child called `name`; undefined when there is none, MalformedXML when there are several. */
 export function textOf(parent: XmlElement, name: string): string | undefined {
   const [first, second] = childrenOf(parent, name)

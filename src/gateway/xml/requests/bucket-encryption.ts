@@ -1,12 +1,20 @@
 // The body of PutBucketEncryption: one rule, for all objects that do not say themselves how they are encrypted.
 import type { BucketEncryption } from '../../../objects/object-store.ts'
 import { S3Error } from '../../s3-error.ts'
-import { childrenOf, malformed, readXml, textOf, type XmlElement } from '../read.ts'
+import { childrenOf, malformed, readXml, refuseOthers, textOf, type XmlElement } from '../read.ts'
+
+const RULE_ELEMENTS = [
+  'ApplyServerSideEncryptionByDefault',
+  'BucketKeyEnabled',
+  'BlockedEncryptionTypes',
+]
 
 export function readBucketEncryption(text: string): BucketEncryption {
   const root = readXml(text, 'ServerSideEncryptionConfiguration')
+  refuseOthers(root, ['Rule'])
   const [rule, second] = childrenOf(root, 'Rule')
   if (!rule || second) throw malformed()
+  refuseOthers(rule, RULE_ELEMENTS)
   const bucketKey = readBucketKey(rule)
   return {
     ...readMethod(rule),
@@ -19,6 +27,7 @@ export function readBucketEncryption(text: string): BucketEncryption {
 function readMethod(rule: XmlElement): Pick<BucketEncryption, 'kind' | 'keyId'> {
   const [usual, second] = childrenOf(rule, 'ApplyServerSideEncryptionByDefault')
   if (second) throw malformed()
+  if (usual) refuseOthers(usual, ['SSEAlgorithm', 'KMSMasterKeyID'])
   const method = usual ? trimmed(usual, 'SSEAlgorithm') : 'AES256'
   const keyId = usual && trimmed(usual, 'KMSMasterKeyID')
   switch (method) {
@@ -44,8 +53,10 @@ function readBucketKey(rule: XmlElement): boolean | undefined {
 
 /** NONE alone lifts what was blocked. */
 function blocksCustomerKeys(rule: XmlElement): boolean {
-  const types = childrenOf(rule, 'BlockedEncryptionTypes')
-    .flatMap((blocked) => childrenOf(blocked, 'EncryptionType'))
+  const blocked = childrenOf(rule, 'BlockedEncryptionTypes')
+  for (const list of blocked) refuseOthers(list, ['EncryptionType'])
+  const types = blocked
+    .flatMap((list) => childrenOf(list, 'EncryptionType'))
     .map(({ text }) => text.trim())
   if (types.some((type) => type !== 'SSE-C' && type !== 'NONE')) throw malformed()
   return types.includes('SSE-C')

@@ -1,10 +1,11 @@
 // The body of PutBucketVersioning.
 import { S3Error } from '../../s3-error.ts'
-import { malformed, readXml, textOf } from '../read.ts'
+import { malformed, readXml, refuseOthers, textOf } from '../read.ts'
 
 /** What the bucket is to do from now on. Deletes that need a second factor are refused. */
 export function readVersioning(text: string): 'enabled' | 'suspended' {
   const configuration = readXml(text, 'VersioningConfiguration')
+  refuseOthers(configuration, ['Status', 'MfaDelete'])
   refuseMfaDelete(textOf(configuration, 'MfaDelete')?.trim())
   switch (textOf(configuration, 'Status')?.trim()) {
     case 'Enabled':

@@ -46,6 +46,9 @@ t.test('what is refused', async (t) => {
     [bodyOf(methodOf('aws:kms:dsse')), 'NotImplemented'],
     [bodyOf(`${methodOf('AES256')}<BucketKeyEnabled>yes</BucketKeyEnabled>`), 'MalformedXML'],
     [bodyOf(BLOCKED('SSE-KMS')), 'MalformedXML'],
+    [bodyOf('<BlockedEncryptionTypes><Type>SSE-C</Type></BlockedEncryptionTypes>'), 'MalformedXML'],
+    [bodyOf(`${methodOf('AES256')}<Enforced>true</Enforced>`), 'MalformedXML'],
+    [bodyOf(methodOf('AES256', '<KeyId>photos</KeyId>')), 'MalformedXML'],
   ]
   for (const [text, code] of rows) t.throws(() => readBucketEncryption(text), { code }, text)
 })

@@ -136,6 +136,9 @@ async function deleteObjects(t: Test, wire: Wire): Promise<void> {
   t.equal(quiet.status, 200)
   t.same(elementsOf(quiet, 'Key'), ['k'.repeat(1025)], 'Quiet names failures only')
   t.equal(elementOf(quiet, 'Code'), 'KeyTooLongError')
+  const never = '<Object><Key>../up</Key></Object><Object><Key>a&#0;b</Key></Object>'
+  const refused = await deleteMany(wire, `<Delete>${never}</Delete>`)
+  t.same(elementsOf(refused, 'Code'), ['InvalidURI', 'InvalidURI'], 'what no address can name')
   t.same(await listed(wire), ['kept'])
   const etag = elementOf(await ask(wire, { path: `/${BUCKET}` }), 'ETag')
   const conditional = (wanted: string): string =>

@@ -166,6 +166,15 @@ async function createBuckets(t: Test, wire: Wire): Promise<void> {
   const here = await ask(wire, { path: `/${BUCKET}`, query: { location: '' } })
   t.equal(elementOf(here, 'LocationConstraint'), '', 'us-east-1 has no name (13)')
   t.equal((await ask(wire, { method: 'PUT', path: '/far-away' })).status, 200, 'again (12)')
+  const same = await ask(wire, { method: 'PUT', path: '/far-away', body: location('eu-west-1') })
+  t.equal(same.status, 200, 'again, where it is')
+  for (const [path, region] of [
+    ['/far-away', 'eu-west-2'],
+    [`/${BUCKET}`, 'eu-west-1'],
+  ] as const) {
+    const moved = await ask(wire, { method: 'PUT', path, body: location(region) })
+    wantError(t, moved, 409, 'BucketAlreadyOwnedByYou', { BucketName: path.slice(1) }, region)
+  }
   const nowhere = await ask(wire, { method: 'PUT', path: '/nowhere', body: location('a b') })
   wantError(t, nowhere, 400, 'InvalidLocationConstraint', { LocationConstraint: 'a b' })
   wantError(

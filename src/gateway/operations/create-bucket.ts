@@ -16,7 +16,7 @@ export async function createBucket(call: Call): Promise<Reply> {
   const asked = readLocationConstraint(await call.body.text(BODY_BYTES_MAX))
   const region = asked === undefined ? call.region : checkRegion(asked)
   const { kind, bucket } = await call.objects.createBucket(call.bucket, region, settings)
-  if (kind === 'exists') refuseAgain(call, bucket, settings)
+  if (kind === 'exists') refuseAgain(call, bucket, { settings, region: asked })
   return { status: 200, headers: { location: `/${call.bucket}` } }
 }
 
@@ -28,10 +28,17 @@ function parseSettings(headers: Headers): BucketSettings | undefined {
   throw invalidArgument(LOCK_ENABLED, enabled, 'The value is true or false.')
 }
 
-// In us-east-1, and only there, creating one's own bucket again is no error (pitfall 12), unless it were to lock.
-function refuseAgain(call: Call, bucket: Bucket, settings: BucketSettings | undefined): void {
+/** What a request says of the bucket that it makes. */
+interface Asked {
+  settings: BucketSettings | undefined
+  region: string | undefined
+}
+
+// In us-east-1, and only there, creating one's own bucket again is no error (pitfall 12), unless it were to become another.
+function refuseAgain(call: Call, bucket: Bucket, { settings, region }: Asked): void {
+  const isThere = region === undefined || region === bucket.region
   const asSettled = !settings?.objectLock || bucket.settings?.objectLock !== undefined
-  if (call.region === 'us-east-1' && asSettled) return
+  if (call.region === 'us-east-1' && isThere && asSettled) return
   throw new S3Error('BucketAlreadyOwnedByYou', { BucketName: call.bucket })
 }
 

@@ -13,6 +13,7 @@ import {
   SERVICE_VERBS,
   SUB_RESOURCES,
   type Verbs,
+  WITH_VERSIONS,
 } from './sub-resources.ts'
 
 /** What of a request decides its operation. */
@@ -53,6 +54,7 @@ function nameOperation(verb: string, headers: Headers, address: Address): Operat
   const subResource = findSubResource(method, level, address)
   const operation = VERBS[level][method]?.[subResource]
   if (operation === undefined) return refuse(method, level, subResource, headers)
+  checkVersion(operation, address.query)
   return refine(operation, address, headers)
 }
 
@@ -116,6 +118,16 @@ function checkParameter(name: string, method: Method, level: Level, value: strin
   if (harmless) return
   const message = `The query parameter ${name} implies functionality that is not implemented.`
   throw new S3Error('NotImplemented', { AdditionalMessage: name }, { message })
+}
+
+/** A PUT of a version would make another one, and a DELETE without a key would be one of the bucket. */
+function checkVersion(operation: OperationName, { versionId }: Address['query']): void {
+  if (!versionId || WITH_VERSIONS.has(operation)) return
+  throw new S3Error(
+    'InvalidArgument',
+    { ArgumentName: 'versionId', ArgumentValue: versionId },
+    { message: 'This operation does not accept a version-id' },
+  )
 }
 
 /** Tells apart the operations that share a method and a sub-resource. */

@@ -145,6 +145,30 @@ export const SUB_RESOURCES: ReadonlySet<string> = new Set(
     .filter((name) => name !== ''),
 )
 
+/** Operations that may be asked for one version of an object. */
+export const WITH_VERSIONS: ReadonlySet<OperationName> = new Set([
+  'DeleteObject',
+  'DeleteObjectAnnotation',
+  'DeleteObjectTagging',
+  'GetObject',
+  'GetObjectAcl',
+  'GetObjectAttributes',
+  'GetObjectLegalHold',
+  'GetObjectRetention',
+  'GetObjectTagging',
+  'GetObjectTorrent',
+  'HeadObject',
+  'ListObjectAnnotations',
+  'PutObjectAcl',
+  'PutObjectAnnotation',
+  'PutObjectLegalHold',
+  'PutObjectRetention',
+  'PutObjectTagging',
+  'RestoreObject',
+  'SelectObjectContent',
+  'UpdateObjectEncryption',
+])
+
 /** Parameters that accompany operations and choose none. Those that begin with `x-` are ignored besides. */
 export const PARAMETERS: ReadonlySet<string> = new Set([
   'annotation-prefix',

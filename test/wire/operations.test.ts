@@ -327,6 +327,10 @@ async function refuseHeaders(t: Test, wire: Wire): Promise<void> {
     })
     wantError(t, created, 501, 'NotImplemented', { Header: name }, `${name} of an upload`)
   }
+  const unknown = await ask(wire, {
+    ...{ method: 'PUT', path: '/public', headers: { 'x-amz-acl': 'everybody' } },
+  })
+  wantError(t, unknown, 400, 'InvalidArgument', { ArgumentName: 'x-amz-acl' })
   const bucketAcl = await ask(wire, {
     ...{ method: 'PUT', path: '/public', headers: { 'x-amz-acl': 'public-read' } },
   })

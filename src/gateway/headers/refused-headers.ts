@@ -2,6 +2,7 @@
 // that an object is shared when it is not.
 import type { Headers } from '../call.ts'
 import { S3Error } from '../s3-error.ts'
+import { invalidArgument } from './list-parameters.ts'
 
 const REFUSED_PREFIX = 'x-amz-grant-'
 
@@ -12,7 +13,17 @@ const REFUSED_UNLESS: Readonly<Record<string, readonly string[]>> = {
   'x-amz-write-offset-bytes': [],
 }
 
-/** Throws NotImplemented with the first such header. Empty ones ask for nothing: Velero sends empty tagging. */
+/** All that S3 knows for a header of these. */
+const WORDS: Readonly<Record<string, readonly string[]>> = {
+  'x-amz-acl': [
+    ...['private', 'public-read', 'public-read-write', 'authenticated-read', 'aws-exec-read'],
+    ...['bucket-owner-read', 'bucket-owner-full-control', 'log-delivery-write'],
+  ],
+  'x-amz-object-ownership': ['BucketOwnerPreferred', 'ObjectWriter', 'BucketOwnerEnforced'],
+  'x-amz-bucket-namespace': ['account-regional', 'global'],
+}
+
+/** Throws NotImplemented with the first such header, and InvalidArgument with one that says no word of S3. Empty ones ask for nothing: Velero sends empty tagging. */
 export function refuseHeaders(headers: Headers): void {
   for (const name in headers) {
     const value = headers[name]
@@ -23,6 +34,15 @@ export function refuseHeaders(headers: Headers): void {
 function isRefused(name: string, value: string): boolean {
   if (!name.startsWith('x-amz-')) return false
   const allowed = REFUSED_UNLESS[name]
-  if (allowed) return !allowed.includes(value.trim())
+  if (allowed) {
+    checkWord(name, value.trim())
+    return !allowed.includes(value.trim())
+  }
   return name.startsWith(REFUSED_PREFIX)
+}
+
+function checkWord(name: string, value: string): void {
+  const words = WORDS[name]
+  if (words === undefined || words.includes(value)) return
+  throw invalidArgument(name, value, `Invalid ${name} header: ${value}`)
 }

@@ -16,6 +16,14 @@ t.test('refused with the name of the header', async (t) => {
   }
 })
 
+t.test('no word of S3', async (t) => {
+  for (const name of ['x-amz-acl', 'x-amz-object-ownership', 'x-amz-bucket-namespace']) {
+    const elements = { ArgumentName: name, ArgumentValue: 'shared' }
+    const expected = { code: 'InvalidArgument', status: 400, elements }
+    t.throws(() => refuseHeaders({ [name]: 'shared' }), expected, name)
+  }
+})
+
 t.test('accepted', async () => {
   refuseHeaders({
     'x-amz-acl': 'private',

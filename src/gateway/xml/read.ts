@@ -72,7 +72,7 @@ type Node = Readonly<Record<string, unknown>>
 
 function parse(text: string): Node[] {
   // A document type is where entities are declared: nobody honest sends one (pitfall 44).
-  if (/<!(DOCTYPE|ENTITY)/i.test(text)) throw malformed()
+  if (/<!(DOCTYPE|ENTITY)|\0/i.test(text)) throw malformed()
   try {
     if (XMLValidator.validate(text) !== true) throw malformed()
     return parser.parse(text) as Node[]
@@ -128,6 +128,7 @@ function resolveReferences(text: string): string {
 function characterOf(reference: string): string | undefined {
   const [, hex, decimal] = /^&#(?:x([0-9a-f]{1,6})|([0-9]{1,7}));$/i.exec(reference) ?? []
   const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16)
-  const isScalar = code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff)
+  // NUL is no character of XML, and of no key: an answer that named it again would be no XML either.
+  const isScalar = code > 0 && code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff)
   return isScalar ? String.fromCodePoint(code) : undefined
 }

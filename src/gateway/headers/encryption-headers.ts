@@ -44,7 +44,7 @@ export function parseEncryption(
   }
   switch (method) {
     case undefined:
-      return encryption && byDefault(encryption)
+      return encryption && byDefault(encryption, headers)
     case 'AES256':
       return { kind: 'SSE-S3' }
     case 'aws:kms':
@@ -104,8 +104,13 @@ export function encryptionFields(encryption: Encryption | undefined): Record<str
   }
 }
 
-function byDefault({ kind, keyId, bucketKey }: BucketEncryption): EncryptionRequest {
+function byDefault(
+  { kind, keyId, bucketKey: usual }: BucketEncryption,
+  headers: Headers,
+): EncryptionRequest {
   if (kind === 'SSE-S3') return { kind }
+  // One object may do without; to ask for it takes the method.
+  const bucketKey = parseBucketKey(headers[BUCKET_KEY]) ?? usual
   return {
     kind,
     ...(keyId === undefined ? {} : { keyId }),

@@ -63,6 +63,8 @@ t.test('the default of the bucket holds for whoever says nothing', async (t) => 
   t.same(parse({}, { kind: 'SSE-S3' }), { kind: 'SSE-S3' })
   const usual: BucketEncryption = { kind: 'SSE-KMS', keyId: 'k', bucketKey: true }
   t.same(parse({}, usual), { kind: 'SSE-KMS', keyId: 'k', bucketKey: true })
+  const without = { [`${SSE}-bucket-key-enabled`]: 'false' }
+  t.same(parse(without, usual), { kind: 'SSE-KMS', keyId: 'k' }, 'an object may do without')
   t.same(parse({ [SSE]: 'AES256' }, usual), { kind: 'SSE-S3' })
   t.same(parse({ [SSE]: 'aws:kms' }, usual), { kind: 'SSE-KMS', bucketKey: true })
   t.match(parse(keyHeaders(), usual), { kind: 'SSE-C' })

@@ -287,6 +287,8 @@ async function uploads(t: Test, wire: Wire): Promise<void> {
   }
   t.same(elementsOf(await list(wire, { uploads: '', ...markers }), 'UploadId'), ids.slice(1))
   t.same(names(await list(wire, { uploads: '', 'key-marker': 'u/1' })), ['u/2', 'v'])
+  const madeUp = await list(wire, { uploads: '', 'key-marker': 'u/1', 'upload-id-marker': '0' })
+  wantError(t, madeUp, 400, 'InvalidArgument', { ArgumentName: 'upload-id-marker' })
   for (const [index, key] of ['u/1', 'u/1', 'u/2', 'v'].entries()) {
     const query = { uploadId: ids[index]! }
     await ask(wire, { method: 'DELETE', path: `/${BUCKET}/${key}`, query })

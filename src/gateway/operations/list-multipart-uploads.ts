@@ -1,11 +1,14 @@
 // GET bucket?uploads: the uploads under way, by key and then by age.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
+import { parseUid } from '../../kit/uid.ts'
 import type { ListPage, Upload } from '../../objects/object-store.ts'
 import type { Call, Reply } from '../call.ts'
-import { parseCount, parseListParameters } from '../headers/list-parameters.ts'
+import { invalidArgument, parseCount, parseListParameters } from '../headers/list-parameters.ts'
 import { xmlReply } from '../reply.ts'
 import { listUploadsDocument } from '../xml/documents/list-uploads.ts'
 import { findBucket } from './steps/find-bucket.ts'
+
+const UPLOAD_ID_MARKER = 'upload-id-marker'
 
 export async function listMultipartUploads(call: Call): Promise<Reply> {
   const { query } = call
@@ -13,8 +16,7 @@ export async function listMultipartUploads(call: Call): Promise<Reply> {
   const { prefix, delimiter, encoding } = parseListParameters(query)
   const maxUploads = parseCount(query, 'max-uploads')
   const keyMarker = query['key-marker'] ?? ''
-  // Without a key marker it means nothing.
-  const uploadIdMarker = keyMarker === '' ? '' : (query['upload-id-marker'] ?? '')
+  const uploadIdMarker = keyMarker === '' ? '' : parseMarker(query[UPLOAD_ID_MARKER])
   const page = await listPage(call, {
     bucket,
     prefix,
@@ -36,6 +38,12 @@ export async function listMultipartUploads(call: Call): Promise<Reply> {
       entries: page.entries,
     }),
   )
+}
+
+/** The upload after which to go on; without a key marker it means nothing. From what is no id the rest would be guesswork. */
+function parseMarker(marker = ''): string {
+  if (marker === '' || parseUid(marker)) return marker
+  throw invalidArgument(UPLOAD_ID_MARKER, marker, 'Invalid uploadId marker')
 }
 
 async function listPage(

@@ -60,6 +60,7 @@ async function sources(t: Test, wire: Wire): Promise<void> {
     [`${SOURCE}?versionId=null`, stored.headers.etag!],
     [`/${BUCKET}/%73ource`, stored.headers.etag!],
     [`/${BUCKET}/odd%3FversionId%3Dnull%2B%20`, `"${md5('odd')}"`],
+    [`/${BUCKET}/odd%3FversionId%3Dnull%2B+`, `"${md5('odd')}"`],
   ]
   for (const [source, etag] of forms) {
     const answer = await copy(wire, { 'x-amz-copy-source': source })

@@ -28,9 +28,10 @@ function splitVersion(header: string): [path: string, versionId?: string] {
   return [header.slice(0, start), header.slice(start + '?versionId='.length)]
 }
 
+// `+` is a space here, other than in a path: so AWS reads it, and s5cmd and all who encode as forms do write it.
 function decode(text: string): string {
   try {
-    return decodeURIComponent(text)
+    return decodeURIComponent(text.replaceAll('+', ' '))
   } catch (cause) {
     throw invalid('encoding', text, cause)
   }

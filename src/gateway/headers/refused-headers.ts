@@ -7,7 +7,8 @@ import { invalidArgument } from './list-parameters.ts'
 const REFUSED_PREFIX = 'x-amz-grant-'
 
 const REFUSED_UNLESS: Readonly<Record<string, readonly string[]>> = {
-  'x-amz-acl': ['private'],
+  // Both say what is so anyway: who owns the bucket owns all that is in it.
+  'x-amz-acl': ['private', 'bucket-owner-full-control'],
   'x-amz-object-ownership': ['BucketOwnerEnforced'],
   'x-amz-bucket-namespace': ['global'],
   'x-amz-write-offset-bytes': [],

@@ -5,7 +5,7 @@ import { refuseHeaders } from '../../../../src/gateway/headers/refused-headers.t
 t.test('refused with the name of the header', async (t) => {
   const refused: [name: string, value: string][] = [
     ['x-amz-acl', 'public-read'],
-    ['x-amz-acl', 'bucket-owner-full-control'],
+    ['x-amz-acl', 'bucket-owner-read'],
     ['x-amz-grant-read', 'id="x"'],
     ['x-amz-object-ownership', 'ObjectWriter'],
     ['x-amz-write-offset-bytes', '10'],
@@ -36,4 +36,5 @@ t.test('accepted', async () => {
     'x-amz-request-payer': 'requester',
     'server-side-encryption': 'no',
   })
+  refuseHeaders({ 'x-amz-acl': 'bucket-owner-full-control' })
 })

@@ -11,7 +11,8 @@ import { ALGORITHM } from './sigv4.ts'
 /** Authenticates a request; without any signature it is anonymous. Throws S3Error. */
 export function authenticate(request: AuthRequest, parts: AuthParts): Authenticated {
   const { query } = request.address
-  const { authorization } = request.headers
+  // An empty header is none.
+  const authorization = request.headers.authorization || undefined
   const inQuery =
     query['X-Amz-Algorithm'] !== undefined ||
     query['X-Amz-Credential'] !== undefined ||

@@ -322,6 +322,8 @@ async function unknown(t: Test, wire: Wire): Promise<void> {
     [{ method: 'PUT' }, 'x-amz-if-match-last-modified-time', LONG_AGO],
     [{ method: 'DELETE' }, 'if-unmodified-since', LONG_AGO],
     [{ method: 'DELETE' }, 'x-amz-if-match-initiated-time', LONG_AGO],
+    [{ method: 'POST', query: { uploads: '' } }, 'If-Match', '*'],
+    [{ method: 'POST', query: { uploads: '' } }, 'If-None-Match', '*'],
     [{ method: 'PUT', query: putPart }, 'If-Match', '*'],
     [{ method: 'PUT', query: putPart }, 'If-None-Match', '*'],
     [{ method: 'DELETE', query: { uploadId } }, 'if-match', '*'],

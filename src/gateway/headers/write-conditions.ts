@@ -62,7 +62,7 @@ export function parseInitiated(headers: Headers): number | undefined {
   return initiated === undefined ? undefined : parseSecond(INITIATED, initiated)
 }
 
-/** For operations that know no conditions at all (parts of uploads). */
+/** For operations that know no conditions at all (uploads that begin, and their parts). */
 export function refuseConditions(headers: Headers): void {
   refuseAllBut(headers, [])
 }

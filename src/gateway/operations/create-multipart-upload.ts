@@ -4,6 +4,7 @@ import type { Call, Reply } from '../call.ts'
 import { parseUploadChecksum } from '../headers/checksum-headers.ts'
 import { encryptionFields } from '../headers/encryption-headers.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
+import { refuseConditions } from '../headers/write-conditions.ts'
 import { xmlReply } from '../reply.ts'
 import { createdUploadDocument } from '../xml/documents/multipart.ts'
 import { findBucket } from './steps/find-bucket.ts'
@@ -13,6 +14,8 @@ export async function createMultipartUpload(call: Call): Promise<Reply> {
   const { key, headers, objects } = call
   const bucket = await findBucket(call)
   refuseHeaders(headers)
+  // They are decided when the upload is completed, and stand there.
+  refuseConditions(headers)
   const checksum = parseUploadChecksum(headers)
   const { attributes, encryption } = describeNewUpload(call, bucket)
   const upload = await objects.createUpload(bucket, key, { ...attributes, ...checksum }, encryption)

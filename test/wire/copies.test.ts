@@ -104,6 +104,8 @@ async function ontoItself(t: Test, wire: Wire): Promise<void> {
   for (const change of changes)
     t.equal((await copy(wire, change, SOURCE)).status, 200, JSON.stringify(change))
   t.equal((await ask(wire, { path: SOURCE })).text, 'hello', 'it outlives its copies onto itself')
+  const range = await copy(wire, { 'x-amz-copy-source-range': 'bytes=0-1' })
+  wantError(t, range, 501, 'NotImplemented', { Header: 'x-amz-copy-source-range' })
   for (const what of ['metadata', 'tagging']) {
     const merge = await copy(wire, { [`x-amz-${what}-directive`]: 'MERGE' })
     wantError(t, merge, 400, 'InvalidArgument', { ArgumentValue: 'MERGE' }, what)

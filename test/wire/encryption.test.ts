@@ -336,6 +336,10 @@ async function defaults(t: Test, wire: Wire): Promise<void> {
   t.same(shownBy(await putAs(wire, path, TEXT, PLAIN)), SSE_S3.shown)
   t.same(shownBy(await ask(wire, { path: `/${bucket}/before` })), {}, 'what was there stays')
   t.same(shownBy(await putAs(wire, path, TEXT, SSE_C)), SSE_C.shown, 'a request may say else')
+  const old = { method: 'PUT', path: `/${bucket}/old` }
+  const ontoItself = { ...old, headers: { 'x-amz-copy-source': `/${bucket}/old` } }
+  await putAs(wire, old.path, TEXT, SSE_KMS)
+  t.same(shownBy(await ask(wire, ontoItself)), SSE_S3.shown, 'a copy onto itself takes it on')
 
   const key = '<KMSMasterKeyID>photos</KMSMasterKeyID>'
   await setDefault(

@@ -1,6 +1,6 @@
 // PUT object with a source: the bytes of one object become another, with its headers or with new ones.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-import type { ObjectVersion, StoredObject, Tag } from '../../objects/object-store.ts'
+import type { Bucket, ObjectVersion, StoredObject, Tag } from '../../objects/object-store.ts'
 import type { Call, Headers, Reply } from '../call.ts'
 import { copiesAnnotations, refuseCustomerKey } from '../headers/annotations.ts'
 import { DEFAULT_CHECKSUM, parseChecksumAlgorithm } from '../headers/checksum-headers.ts'
@@ -23,9 +23,10 @@ export async function copyObject(call: Call): Promise<Reply> {
   const { key, headers, objects, signal } = call
   const bucket = await findBucket(call)
   refuseHeaders(headers)
+  refuseRange(headers)
   const source = parseSource(call)
   const directives = parseDirectives(headers)
-  if (directives.metadata === 'COPY') refuseNoChange(call, source)
+  if (directives.metadata === 'COPY') refuseNoChange(call, source, bucket)
   const conditions = parseWriteConditions(headers, call.strict)
   const asked = parseChecksumAlgorithm(headers)
   const described = describeNewObject(call, bucket)
@@ -82,12 +83,24 @@ function parseDirective(headers: Headers, what: 'metadata' | 'tagging'): Directi
   throw invalidArgument(name, directive, `Unknown ${what} directive.`)
 }
 
-// A copy onto itself has to change something (pitfall 98).
-function refuseNoChange({ bucket, key, headers }: Call, source: CopySource): void {
+// Only copies of parts have one: the whole object would be taken for the range that was asked for.
+function refuseRange(headers: Headers): void {
+  const name = 'x-amz-copy-source-range'
+  if (headers[name] !== undefined) throw new S3Error('NotImplemented', { Header: name })
+}
+
+// A copy onto itself has to change something (pitfall 98). Where a bucket has a default of its own, that is the
+// encryption: so objects that were there before get it.
+function refuseNoChange(
+  { key, headers }: Call,
+  source: CopySource,
+  { name, settings }: Bucket,
+): void {
   const changes =
-    source.bucket !== bucket ||
+    source.bucket !== name ||
     source.key !== key ||
     source.versionId !== undefined ||
+    settings?.encryption !== undefined ||
     headers['x-amz-storage-class'] ||
     headers['x-amz-website-redirect-location'] ||
     Object.keys(headers).some((name) => name.startsWith('x-amz-server-side-encryption'))

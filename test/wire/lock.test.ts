@@ -25,6 +25,7 @@ t.test('locks', { timeout: 60_000 }, async (t) => {
     await t.test('pitfall 118: the default of a bucket', async (t) => defaults(t, wire))
     await t.test('pitfall 118: headers of a new object', async (t) => onWrite(t, wire))
     await t.test('pitfall 118: what can not be a lock', async (t) => refuse(t, wire))
+    await t.test('event holds are refused, not left out', async (t) => eventHolds(t, wire))
     await t.test('pitfall 118: a locked version is never deleted', async (t) => protect(t, wire))
     await t.test('pitfall 118: GOVERNANCE gives way to a bypass', async (t) => governance(t, wire))
     await t.test('pitfall 118: COMPLIANCE gives way to nothing', async (t) => compliance(t, wire))
@@ -218,6 +219,35 @@ async function refuse(t: Test, wire: Wire): Promise<void> {
   wantError(t, none, 404, 'NoSuchObjectLockConfiguration')
   wantError(t, await setHold(wire, `/${BUCKET}/none`, 'ON'), 404, 'NoSuchKey')
   t.equal((await deleteVersion(wire, path, versionId)).status, 204, 'nothing is locked')
+}
+
+async function eventHolds(t: Test, wire: Wire): Promise<void> {
+  const path = `/${BUCKET}/event-held`
+  const headers = { 'x-amz-object-lock-event-hold': 'ON' }
+  for (const wanted of [
+    { method: 'PUT', path, body: 'x', headers },
+    { method: 'PUT', path, headers: { ...headers, 'x-amz-copy-source': path } },
+    { method: 'POST', path, query: { uploads: '' }, headers },
+  ])
+    wantError(t, await ask(wire, wanted), 501, 'NotImplemented', {
+      Header: Object.keys(headers)[0]!,
+    })
+  const versionId = await putVersion(wire, path, lockHeaders('GOVERNANCE', inDays(1)))
+  const retain = (inner: string): Promise<Answer> =>
+    ask(wire, {
+      ...{ method: 'PUT', path, query: { retention: '' } },
+      body: `<Retention>${inner}</Retention>`,
+      headers: { 'x-amz-bypass-governance-retention': 'true' },
+    })
+  const hold = '<EventHold>ON</EventHold><EventHoldDuration><Days>1</Days></EventHoldDuration>'
+  wantError(t, await retain(hold), 501, 'NotImplemented', { AdditionalMessage: 'EventHold' })
+  wantError(t, await retain('<mode>GOVERNANCE</mode>'), 400, 'MalformedXML')
+  wantError(t, await deleteVersion(wire, path, versionId), 403, 'AccessDenied', {}, 'still locked')
+  const given =
+    '<Mode>GOVERNANCE</Mode><Days>1</Days><DefaultEventHold><Days>1</Days></DefaultEventHold>'
+  const rule = `<Rule><DefaultRetention>${given}</DefaultRetention></Rule>`
+  const expected = { AdditionalMessage: 'DefaultEventHold' }
+  wantError(t, await configure(wire, rule), 501, 'NotImplemented', expected)
 }
 
 async function protect(t: Test, wire: Wire): Promise<void> {

@@ -9,6 +9,9 @@ const REFUSED_PREFIX = 'x-amz-grant-'
 const REFUSED_UNLESS: Readonly<Record<string, readonly string[]>> = {
   // Both say what is so anyway: who owns the bucket owns all that is in it.
   'x-amz-acl': ['private', 'bucket-owner-full-control'],
+  'x-amz-object-lock-event-hold': ['OFF'],
+  'x-amz-object-lock-event-hold-duration-days': [],
+  'x-amz-object-lock-event-hold-duration-years': [],
   'x-amz-object-ownership': ['BucketOwnerEnforced'],
   'x-amz-bucket-namespace': ['global'],
   'x-amz-write-offset-bytes': [],

@@ -7,22 +7,29 @@ import { childrenOf, malformed, readXml, textOf, type XmlElement } from '../read
 const DAYS_MAX = 36_500
 const YEARS_MAX = 100
 
+/** AWS has them, this store not yet. */
+const EVENT_HOLDS: readonly string[] = ['EventHold', 'EventHoldDuration', 'DefaultEventHold']
+
 type DefaultRetention = NonNullable<BucketLock['defaultRetention']>
 
 /** The lock of a bucket. Without a rule new versions get no retention. `strict`: a bad period is called as AWS calls it. */
 export function readLockConfiguration(text: string, strict: boolean): BucketLock {
   const root = readXml(text, 'ObjectLockConfiguration')
+  refuseAllBut(root, ['ObjectLockEnabled', 'Rule'])
   if (trimmed(root, 'ObjectLockEnabled') !== 'Enabled') throw malformed()
   const rule = onlyChild(root, 'Rule')
   if (!rule) return {}
+  refuseAllBut(rule, ['DefaultRetention'])
   const given = onlyChild(rule, 'DefaultRetention')
   if (!given) throw malformed()
+  refuseAllBut(given, ['Mode', 'Days', 'Years'])
   return { defaultRetention: { mode: readMode(given), ...readPeriod(given, strict) } }
 }
 
 /** The retention of a version, its date as it was sent; undefined when the document is empty: there is to be none. */
 export function readRetention(text: string): (Retention & { until: string }) | undefined {
   const root = readXml(text, 'Retention')
+  refuseAllBut(root, ['Mode', 'RetainUntilDate'])
   const until = trimmed(root, 'RetainUntilDate')
   if (until === undefined && trimmed(root, 'Mode') === undefined) return undefined
   const untilMs = parseIsoTime(until ?? '')
@@ -32,7 +39,9 @@ export function readRetention(text: string): (Retention & { until: string }) | u
 
 /** Whether the version is to be held. */
 export function readLegalHold(text: string): boolean {
-  const status = trimmed(readXml(text, 'LegalHold'), 'Status')
+  const root = readXml(text, 'LegalHold')
+  refuseAllBut(root, ['Status'])
+  const status = trimmed(root, 'Status')
   if (status === 'ON' || status === 'OFF') return status === 'ON'
   throw malformed()
 }
@@ -62,6 +71,16 @@ function readCount(name: 'Days' | 'Years', text: string, max: number, strict: bo
     { ArgumentName: name, ArgumentValue: text },
     { message: `Default retention period ${what}` },
   )
+}
+
+/** What is left unread of a lock would not hold: a retention of an event hold alone would read as one to be lifted. */
+function refuseAllBut({ children }: XmlElement, known: readonly string[]): void {
+  for (const { name } of children) {
+    if (known.includes(name)) continue
+    if (!EVENT_HOLDS.includes(name)) throw malformed()
+    const message = 'Event holds are not implemented.'
+    throw new S3Error('NotImplemented', { AdditionalMessage: name }, { message })
+  }
 }
 
 function trimmed(parent: XmlElement, name: string): string | undefined {

@@ -7,6 +7,9 @@ t.test('refused with the name of the header', async (t) => {
     ['x-amz-acl', 'public-read'],
     ['x-amz-acl', 'bucket-owner-read'],
     ['x-amz-grant-read', 'id="x"'],
+    ['x-amz-object-lock-event-hold', 'ON'],
+    ['x-amz-object-lock-event-hold-duration-days', '1'],
+    ['x-amz-object-lock-event-hold-duration-years', '1'],
     ['x-amz-object-ownership', 'ObjectWriter'],
     ['x-amz-write-offset-bytes', '10'],
   ]
@@ -28,6 +31,7 @@ t.test('accepted', async () => {
   refuseHeaders({
     'x-amz-acl': 'private',
     'x-amz-grant-read': '',
+    'x-amz-object-lock-event-hold': 'OFF',
     'x-amz-object-ownership': 'BucketOwnerEnforced',
     'x-amz-api-version': '2006-03-01',
     'amz-sdk-request': 'attempt=1',

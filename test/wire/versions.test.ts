@@ -260,7 +260,10 @@ async function copies(t: Test, wire: Wire): Promise<void> {
   t.match(back.headers['x-amz-version-id'], OWN_ID)
   t.equal((await get(wire, path)).text, 'one')
   const marker = (await remove(wire, path)).headers['x-amz-version-id']
-  wantError(t, await copy(path, `${path}3`), 404, 'NoSuchKey')
+  const hidden = await copy(path, `${path}3`)
+  wantError(t, hidden, 404, 'NoSuchKey')
+  t.equal(hidden.headers['x-amz-delete-marker'], 'true', 'why there is none')
+  t.equal(hidden.headers['x-amz-version-id'], marker)
   wantError(t, await copy(`${path}?versionId=${marker}`, `${path}3`), 400, 'InvalidRequest', {
     Message:
       'The source of a copy request may not specifically refer to a delete marker by version id.',

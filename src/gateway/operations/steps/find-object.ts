@@ -79,6 +79,7 @@ function markerNotAllowed(call: Call, bucket: Bucket, marker: DeleteMarker): S3E
   )
 }
 
-function describeMarker(bucket: Bucket, marker: DeleteMarker): Record<string, string> {
+/** Headers that tell of a delete marker. */
+export function describeMarker(bucket: Bucket, marker: DeleteMarker): Record<string, string> {
   return { 'x-amz-delete-marker': 'true', ...versionField(bucket, marker) }
 }

@@ -7,7 +7,7 @@ import { versionField } from '../../reply.ts'
 import { S3Error } from '../../s3-error.ts'
 import { sourceCustomerKeyFor } from './customer-key.ts'
 import { findSourceBucket } from './find-bucket.ts'
-import { findVersion, noSuchKey } from './find-object.ts'
+import { describeMarker, findVersion, noSuchKey } from './find-object.ts'
 import { preconditionFailed } from './refuse.ts'
 
 /** What is copied from. */
@@ -28,7 +28,8 @@ export function parseSource({ headers }: Call): CopySource {
 export async function findSource(call: Call, source: CopySource): Promise<FoundSource> {
   const bucket = await findSourceBucket(call, source.bucket)
   const found = await findVersion(call, bucket, source)
-  if (found.kind === 'delete-marker') throw refuseMarker(source)
+  if (found.kind === 'delete-marker')
+    throw refuseMarker(source, describeMarker(bucket, found.marker))
   const { version } = found.object
   // Before the conditions: they would tell whoever lacks the key what the ETag is.
   const customerKey = sourceCustomerKeyFor(call, version.encryption)
@@ -40,8 +41,8 @@ export async function findSource(call: Call, source: CopySource): Promise<FoundS
   return { object: found.object, customerKey, headers }
 }
 
-function refuseMarker({ key, versionId }: CopySource): S3Error {
-  if (versionId === undefined) return noSuchKey(key)
+function refuseMarker({ key, versionId }: CopySource, marker: Record<string, string>): S3Error {
+  if (versionId === undefined) return noSuchKey(key, marker)
   return new S3Error(
     'InvalidRequest',
     {},

@@ -41,6 +41,10 @@ async function attributes(t: Test, wire: Wire): Promise<void> {
   t.notOk('x-amz-version-id' in plain.headers, 'never versioned')
   const some = await askAttributes(wire, PATH, 'ObjectSize')
   t.notMatch(some.text, /ETag|Checksum|StorageClass/, 'only what is asked for')
+  const failed = await askAttributes(wire, PATH, 'ETag', { 'if-match': '"x"' })
+  wantError(t, failed, 412, 'PreconditionFailed', { Condition: 'If-Match' })
+  const same = { 'if-none-match': created.headers.etag! }
+  t.equal((await askAttributes(wire, PATH, 'ETag', same)).status, 304)
   await uploadAll(wire, PATH, [FIRST, FIRST, SECOND], { 'x-amz-checksum-algorithm': 'SHA256' })
   const parts = await askAttributes(wire, PATH, 'ObjectParts')
   t.equal(elementOf(parts, 'PartsCount'), '3')

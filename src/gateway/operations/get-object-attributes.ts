@@ -2,10 +2,11 @@
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
 import type { StoredObject } from '../../objects/object-store.ts'
 import type { Call, Headers, Reply } from '../call.ts'
+import { judgeRead, parseReadConditions } from '../headers/conditions.ts'
 import { httpDate } from '../headers/dates.ts'
 import { invalidArgument, parseCount, parseInteger } from '../headers/list-parameters.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
-import { versionField, xmlReply } from '../reply.ts'
+import { describeUnmodified, versionField, xmlReply } from '../reply.ts'
 import { S3Error } from '../s3-error.ts'
 import {
   ATTRIBUTE_NAMES,
@@ -16,6 +17,7 @@ import {
 import { customerKeyFor } from './steps/customer-key.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { findObject } from './steps/find-object.ts'
+import { preconditionFailed } from './steps/refuse.ts'
 
 export async function getObjectAttributes(call: Call): Promise<Reply> {
   const { headers } = call
@@ -26,6 +28,10 @@ export async function getObjectAttributes(call: Call): Promise<Reply> {
   const object = await findObject(call, bucket)
   const { version } = object
   customerKeyFor(call, version.encryption)
+  const verdict = judgeRead(parseReadConditions(headers, call.receivedMs), version)
+  if (verdict.kind === 'failed') throw preconditionFailed(verdict.condition)
+  if (verdict.kind === 'not-modified')
+    return { status: 304, headers: describeUnmodified(bucket, version) }
   const parts = wanted.has('ObjectParts') ? await readParts(object, page) : undefined
   return xmlReply(attributesDocument(version, wanted, parts), {
     'last-modified': httpDate(version.modifiedMs),

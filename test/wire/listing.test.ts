@@ -310,6 +310,8 @@ async function listParts(t: Test, wire: Wire): Promise<void> {
   t.equal(elementOf(first, 'IsTruncated'), 'true')
   const marker = { 'part-number-marker': '3' }
   t.same(elementsOf(await ask(wire, { path, query: { uploadId, ...marker } }), 'PartNumber'), ['7'])
+  const none = await ask(wire, { path, query: { uploadId, 'part-number-marker': '7' } })
+  t.equal(elementOf(none, 'NextPartNumberMarker'), '0', 'a page of nothing')
   const bad = await ask(wire, { path, query: { uploadId, 'max-parts': '-1' } })
   wantError(t, bad, 400, 'InvalidArgument', { ArgumentName: 'max-parts' })
   const other = await ask(wire, { path: `/${BUCKET}/other`, query: { uploadId } })

@@ -23,7 +23,7 @@ export function listPartsDocument(listing: PartListing): string {
       element('Key', listing.key) +
       element('UploadId', upload.uploadId) +
       element('PartNumberMarker', listing.marker) +
-      optionalElement('NextPartNumberMarker', parts.at(-1)?.number) +
+      element('NextPartNumberMarker', parts.at(-1)?.number ?? 0) +
       element('MaxParts', listing.maxParts) +
       element('IsTruncated', more) +
       parts.map(partElement).join('') +

@@ -1,5 +1,6 @@
 // The catalogue of S3 errors: code, status, default message. The only mapping from trouble to S3;
-// s3-wire.md 2.12 lists the extra elements that belong to each code.
+// s3-wire.md 2.12 lists the extra elements that belong to each code. The words are AWS's own as it sends them, with a
+// full stop or without: there are clients that look for them.
 
 const CATALOGUE = {
   AccessDenied: [403, 'Access Denied'],
@@ -12,13 +13,13 @@ const CATALOGUE = {
   BadRequest: [400, 'Bad Request'],
   BucketAlreadyExists: [
     409,
-    'The requested bucket name is not available. Please select a different name and try again.',
+    'The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.',
   ],
   BucketAlreadyOwnedByYou: [
     409,
     'Your previous request to create the named bucket succeeded and you already own it.',
   ],
-  BucketNotEmpty: [409, 'The bucket you tried to delete is not empty.'],
+  BucketNotEmpty: [409, 'The bucket you tried to delete is not empty'],
   ConditionalRequestConflict: [
     409,
     'The conditional request cannot succeed due to a conflicting operation against this resource.',
@@ -27,7 +28,7 @@ const CATALOGUE = {
     400,
     'The existing object was created with a different encryption type. Subsequent write requests must include the appropriate encryption parameters in the request.',
   ],
-  EntityTooLarge: [400, 'Your proposed upload exceeds the maximum allowed size.'],
+  EntityTooLarge: [400, 'Your proposed upload exceeds the maximum allowed size'],
   EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed size'],
   ExpiredToken: [400, 'The provided token has expired.'],
   IdempotencyParameterMismatch: [
@@ -41,7 +42,7 @@ const CATALOGUE = {
   IllegalVersioningConfigurationException: [400, 'The Versioning element must be specified'],
   IncompleteBody: [
     400,
-    'You did not provide the number of bytes specified by the Content-Length HTTP header.',
+    'You did not provide the number of bytes specified by the Content-Length HTTP header',
   ],
   InsufficientStorage: [507, 'There is not enough space left to store the object.'],
   InternalError: [500, 'We encountered an internal error. Please try again.'],
@@ -59,27 +60,27 @@ const CATALOGUE = {
     400,
     'The encryption request you specified is not valid. The valid value is AES256.',
   ],
-  InvalidLocationConstraint: [400, 'The specified location-constraint is not valid.'],
+  InvalidLocationConstraint: [400, 'The specified location-constraint is not valid'],
   InvalidObjectState: [403, 'The operation is not valid for the current state of the object.'],
   InvalidPart: [
     400,
     "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
   ],
-  InvalidPartNumber: [416, 'The requested partnumber is not satisfiable.'],
+  InvalidPartNumber: [416, 'The requested partnumber is not satisfiable'],
   InvalidPartOrder: [
     400,
     'The list of parts was not in ascending order. Parts must be ordered by part number.',
   ],
   InvalidPolicyDocument: [400, 'The content of the form does not meet the conditions specified.'],
   InvalidPrefix: [400, 'The annotation prefix you provided is invalid.'],
-  InvalidRange: [416, 'The requested range is not satisfiable.'],
+  InvalidRange: [416, 'The requested range is not satisfiable'],
   InvalidRedirectLocation: [
     400,
     "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
   ],
   InvalidRequest: [400, 'Invalid Request'],
   InvalidRetentionPeriod: [400, 'Default retention period must be a positive integer value.'],
-  InvalidStorageClass: [400, 'The storage class you specified is not valid.'],
+  InvalidStorageClass: [400, 'The storage class you specified is not valid'],
   InvalidTag: [400, 'The tag provided was not a valid tag.'],
   InvalidToken: [400, 'The provided token is malformed or otherwise not valid.'],
   InvalidURI: [400, "Couldn't parse the specified URI."],
@@ -88,10 +89,10 @@ const CATALOGUE = {
     400,
     'The write offset value that you specified does not match the current object size.',
   ],
-  KeyTooLongError: [400, 'Your key is too long.'],
+  KeyTooLongError: [400, 'Your key is too long'],
   MalformedACLError: [
     400,
-    'The XML you provided was not well-formed or did not validate against our published schema.',
+    'The XML you provided was not well-formed or did not validate against our published schema',
   ],
   MalformedPOSTRequest: [
     400,
@@ -104,7 +105,7 @@ const CATALOGUE = {
   ],
   MalformedXML: [
     400,
-    'The XML you provided was not well-formed or did not validate against our published schema.',
+    'The XML you provided was not well-formed or did not validate against our published schema',
   ],
   MaxMessageLengthExceeded: [400, 'Your request was too big.'],
   MaxPostPreDataLengthExceededError: [
@@ -117,54 +118,54 @@ const CATALOGUE = {
   MissingRequestBodyError: [400, 'Request Body is empty.'],
   MissingSecurityHeader: [400, 'Your request was missing a required header.'],
   NoSuchAnnotation: [404, 'The specified annotation does not exist on this object.'],
-  NoSuchBucket: [404, 'The specified bucket does not exist.'],
-  NoSuchBucketPolicy: [404, 'The bucket policy does not exist.'],
+  NoSuchBucket: [404, 'The specified bucket does not exist'],
+  NoSuchBucketPolicy: [404, 'The bucket policy does not exist'],
   NoSuchConfiguration: [404, 'The specified configuration does not exist.'],
-  NoSuchCORSConfiguration: [404, 'The CORS configuration does not exist.'],
+  NoSuchCORSConfiguration: [404, 'The CORS configuration does not exist'],
   NoSuchKey: [404, 'The specified key does not exist.'],
-  NoSuchLifecycleConfiguration: [404, 'The lifecycle configuration does not exist.'],
+  NoSuchLifecycleConfiguration: [404, 'The lifecycle configuration does not exist'],
   NoSuchObjectLockConfiguration: [
     404,
-    'The specified object does not have a ObjectLock configuration.',
+    'The specified object does not have a ObjectLock configuration',
   ],
   NoSuchPublicAccessBlockConfiguration: [
     404,
-    'The public access block configuration was not found.',
+    'The public access block configuration was not found',
   ],
-  NoSuchTagSet: [404, 'The TagSet does not exist.'],
+  NoSuchTagSet: [404, 'The TagSet does not exist'],
   NoSuchUpload: [
     404,
-    'The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.',
+    'The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.',
   ],
   NoSuchVersion: [404, 'The specified version does not exist.'],
-  NoSuchWebsiteConfiguration: [404, 'The specified bucket does not have a website configuration.'],
-  NotImplemented: [501, 'A header you provided implies functionality that is not implemented.'],
+  NoSuchWebsiteConfiguration: [404, 'The specified bucket does not have a website configuration'],
+  NotImplemented: [501, 'A header you provided implies functionality that is not implemented'],
   ObjectLockConfigurationNotFoundError: [
     404,
-    'Object Lock configuration does not exist for this bucket.',
+    'Object Lock configuration does not exist for this bucket',
   ],
   OperationAborted: [
     409,
     'A conflicting conditional operation is currently in progress against this resource. Try again.',
   ],
-  OwnershipControlsNotFoundError: [404, 'The bucket ownership controls were not found.'],
-  PreconditionFailed: [412, 'At least one of the pre-conditions you specified did not hold.'],
-  ReplicationConfigurationNotFoundError: [404, 'The replication configuration was not found.'],
+  OwnershipControlsNotFoundError: [404, 'The bucket ownership controls were not found'],
+  PreconditionFailed: [412, 'At least one of the pre-conditions you specified did not hold'],
+  ReplicationConfigurationNotFoundError: [404, 'The replication configuration was not found'],
   RequestHeaderSectionTooLarge: [
     400,
     'Your request header section exceeds the maximum allowed request header size.',
   ],
   RequestTimeTooSkewed: [
     403,
-    "The difference between the request time and the server's time is too large.",
+    'The difference between the request time and the current time is too large.',
   ],
   RequestTimeout: [
     400,
-    'Your socket connection to the server was not read from or written to within the timeout period.',
+    'Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed.',
   ],
   ServerSideEncryptionConfigurationNotFoundError: [
     404,
-    'The server side encryption configuration was not found.',
+    'The server side encryption configuration was not found',
   ],
   ServiceUnavailable: [503, 'Service is unable to handle request.'],
   SignatureDoesNotMatch: [

@@ -30,6 +30,24 @@ t.test('statuses are those of S3', async (t) => {
   }
 })
 
+t.test('messages are those that AWS sends', async (t) => {
+  const rows: [code: S3ErrorCode, message: string][] = [
+    ['InvalidRange', 'The requested range is not satisfiable'],
+    ['NoSuchBucket', 'The specified bucket does not exist'],
+    ['NoSuchKey', 'The specified key does not exist.'],
+    [
+      'NoSuchUpload',
+      'The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.',
+    ],
+    ['PreconditionFailed', 'At least one of the pre-conditions you specified did not hold'],
+    [
+      'RequestTimeTooSkewed',
+      'The difference between the request time and the current time is too large.',
+    ],
+  ]
+  for (const [code, message] of rows) t.equal(new S3Error(code).message, message)
+})
+
 t.test('every code has a status of 4xx or 5xx and a sentence', async (t) => {
   for (const code of S3_ERROR_CODES) {
     const { status, message } = new S3Error(code)

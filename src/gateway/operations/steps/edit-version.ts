@@ -3,10 +3,10 @@ import { unreachable } from '../../../kit/assert.ts'
 import type { Bucket, ObjectVersion, VersionEdit } from '../../../objects/object-store.ts'
 import type { Call } from '../../call.ts'
 import { parseVersionId } from '../../headers/version-id.ts'
-import { findObject } from './find-object.ts'
+import { findObject, markerNotAllowed } from './find-object.ts'
 import { refusal } from './refuse.ts'
 
-/** The version as it is afterwards. Throws what reading it would throw, and AccessDenied when it is locked. */
+/** The version as it is afterwards. Throws what reading it would throw, but for delete markers, and AccessDenied when it is locked. */
 export async function editVersion(
   call: Call,
   bucket: Bucket,
@@ -17,9 +17,11 @@ export async function editVersion(
   switch (outcome.kind) {
     case 'done':
       return outcome.version
-    case 'no-version':
     case 'delete-marker':
-      // A read says what is missing, or a delete marker. What it finds came only after this was decided.
+      // Where the latest version is a marker a read finds nothing, but a change would be one of the marker.
+      throw markerNotAllowed(call, bucket, outcome.marker)
+    case 'no-version':
+      // A read says what is missing. What it finds came only after this was decided.
       await findObject(call, bucket)
       throw refusal({ kind: 'missing' }, call)
     case 'condition-failed':

@@ -64,7 +64,8 @@ function noSuchVersion(key: string, versionId: string): S3Error {
   return new S3Error('NoSuchVersion', { Key: key, VersionId: versionId })
 }
 
-function markerNotAllowed(call: Call, bucket: Bucket, marker: DeleteMarker): S3Error {
+/** The refusal of what can not be done with a delete marker. */
+export function markerNotAllowed(call: Call, bucket: Bucket, marker: DeleteMarker): S3Error {
   const [verb = 'Get'] = /^(Get|Head|Put|Delete)/.exec(call.operation) ?? []
   return new S3Error(
     'MethodNotAllowed',

@@ -34,6 +34,20 @@ t.test('locks', { timeout: 60_000 }, async (t) => {
   })
 })
 
+t.test('locks, strict', { timeout: 60_000 }, async (t) => {
+  await withWire(t, { options: ['--strict-s3'] }, async (wire) => {
+    const headers = { 'x-amz-bucket-object-lock-enabled': 'true' }
+    await ask(wire, { method: 'PUT', path: `/${BUCKET}`, headers })
+    const wanted = { method: 'PUT', path: `/${BUCKET}/a`, body: 'x' }
+    const held = { 'x-amz-object-lock-legal-hold': 'OFF' }
+    const unchecked = await ask(wire, { ...wanted, headers: held })
+    wantError(t, unchecked, 400, 'InvalidRequest', {}, 'pitfall 118: a lock wants a digest')
+    const checked = { ...held, 'content-md5': md5('x') }
+    t.equal((await ask(wire, { ...wanted, headers: checked })).status, 200)
+    t.equal((await ask(wire, wanted)).status, 200, 'what is not locked does not')
+  })
+})
+
 /** So many days from now, in ISO 8601. */
 function inDays(days: number): string {
   return new Date(Date.now() + days * DAY_MS).toISOString()

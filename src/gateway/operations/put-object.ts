@@ -7,12 +7,13 @@ import type {
   ObjectVersion,
   WriteConditions,
 } from '../../objects/object-store.ts'
-import type { Call, Reply } from '../call.ts'
-import { DEFAULT_CHECKSUM } from '../headers/checksum-headers.ts'
+import type { Call, Headers, Reply } from '../call.ts'
+import { DEFAULT_CHECKSUM, sentAlgorithm } from '../headers/checksum-headers.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
 import { isConditional, parseWriteConditions } from '../headers/write-conditions.ts'
 import { parseWriteOffset, withoutWriteOffset } from '../headers/write-offset.ts'
 import { describeWritten } from '../reply.ts'
+import { S3Error } from '../s3-error.ts'
 import { appendRefusal, keyToAppend } from './steps/append.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { describeNewObject, type NewObject } from './steps/new-object.ts'
@@ -26,6 +27,7 @@ export async function putObject(call: Call): Promise<Reply> {
   refuseHeaders(withoutWriteOffset(headers))
   const offset = parseWriteOffset(headers)
   const described = describeNewObject(call, bucket)
+  if (call.strict) refuseUncheckedLock(headers, described)
   const conditions = parseWriteConditions(headers, call.strict)
   refuseTooLarge(body.bytes)
   if (isConditional(conditions)) await refuseEarly(call, bucket, conditions)
@@ -41,6 +43,15 @@ export async function putObject(call: Call): Promise<Reply> {
   })
   if (outcome.kind !== 'done') throw refusal(outcome, call)
   return { status: 200, headers: describeWritten(bucket, outcome.version) }
+}
+
+// AWS locks nothing that could have been mangled on its way: it could not be replaced (pitfall 118).
+function refuseUncheckedLock(headers: Headers, { attributes }: NewObject): void {
+  if (!attributes.retention && attributes.legalHold === undefined) return
+  if (headers['content-md5'] !== undefined || sentAlgorithm(headers)) return
+  const message =
+    'Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters'
+  throw new S3Error('InvalidRequest', {}, { message })
 }
 
 interface Appended {

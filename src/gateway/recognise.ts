@@ -126,7 +126,7 @@ function checkVersion(operation: OperationName, { versionId }: Address['query'])
   throw new S3Error(
     'InvalidArgument',
     { ArgumentName: 'versionId', ArgumentValue: versionId },
-    { message: 'This operation does not accept a version-id' },
+    { message: 'This operation does not accept a version-id.' },
   )
 }
 

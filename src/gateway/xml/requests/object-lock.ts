@@ -2,7 +2,7 @@
 import type { BucketLock, Retention } from '../../../objects/object-store.ts'
 import { parseIsoTime } from '../../headers/dates.ts'
 import { S3Error } from '../../s3-error.ts'
-import { childrenOf, malformed, readXml, textOf, type XmlElement } from '../read.ts'
+import { childrenOf, malformed, readXml, refuseOthers, textOf, type XmlElement } from '../read.ts'
 
 const DAYS_MAX = 36_500
 const YEARS_MAX = 100
@@ -74,13 +74,13 @@ function readCount(name: 'Days' | 'Years', text: string, max: number, strict: bo
 }
 
 /** What is left unread of a lock would not hold: a retention of an event hold alone would read as one to be lifted. */
-function refuseAllBut({ children }: XmlElement, known: readonly string[]): void {
-  for (const { name } of children) {
-    if (known.includes(name)) continue
-    if (!EVENT_HOLDS.includes(name)) throw malformed()
+function refuseAllBut(parent: XmlElement, known: readonly string[]): void {
+  const hold = parent.children.find(({ name }) => EVENT_HOLDS.includes(name))
+  if (hold !== undefined) {
     const message = 'Event holds are not implemented.'
-    throw new S3Error('NotImplemented', { AdditionalMessage: name }, { message })
+    throw new S3Error('NotImplemented', { AdditionalMessage: hold.name }, { message })
   }
+  refuseOthers(parent, known)
 }
 
 function trimmed(parent: XmlElement, name: string): string | undefined {

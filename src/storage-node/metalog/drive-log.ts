@@ -153,6 +153,24 @@ export class DriveLog {
     return found
   }
 
+  /**
+   * All files in their order, as far as they are durable, while the log is in use. What nobody needs may go meanwhile, and what is written
+   * after the call may be missing.
+   */
+  async *readFiles(): AsyncGenerator<{ bytes: Uint8Array; salt: bigint }> {
+    for (const { path, used } of this.#filesNow()) {
+      const bytes = await this.#drive.run(() => readIfThere(this.#world, path))
+      const { salt } = parseLogFileName(path.slice(path.lastIndexOf('/') + 1))!
+      if (bytes !== undefined) yield { bytes: bytes.subarray(0, used), salt }
+    }
+  }
+
+  /** `used`: behind it something may be under way. */
+  #filesNow(): { path: string; used: number }[] {
+    const sealed = this.#sealed.map(({ path }) => ({ path, used: Number.POSITIVE_INFINITY }))
+    return [...sealed, { path: this.#current.path, used: this.#current.used }]
+  }
+
   /** Reads the batch of a record that open() or findAgain() found. Asked in order of files it reads each file once. */
   async readFound(found: FoundRecord): Promise<Uint8Array> {
     if (this.#reading?.path !== found.file) {
@@ -185,8 +203,7 @@ export class DriveLog {
   /** Reads every file; the paths of those that hold something else than records, and how many there are. */
   async findRotten(pace: () => Promise<void>): Promise<{ files: number; rotten: string[] }> {
     const rotten: string[] = []
-    const sealed = this.#sealed.map(({ path }) => ({ path, used: Number.POSITIVE_INFINITY }))
-    const files = [...sealed, { path: this.#current.path, used: this.#current.used }]
+    const files = this.#filesNow()
     for (const { path, used } of files) {
       await pace()
       const bytes = await this.#drive.run(() => readIfThere(this.#world, path))

@@ -3,7 +3,7 @@ import { BEGINNING, decodeBatch, encodeBatch } from '../../metadata/log/entry.ts
 import type { ReplicaId } from '../../metadata/replication/decision.ts'
 import { parseReplicaId } from '../../metadata/replication/replica-id.ts'
 import type { ShardDescription } from '../contract.ts'
-import type { ChangesPage, ReplicaStanding, RowsPage } from '../replicated/contract.ts'
+import type { ChangesPage, LeftLogPage, ReplicaStanding, RowsPage } from '../replicated/contract.ts'
 import { decodePage, encodePage } from '../replicated/replica-messages.ts'
 import { FieldReader, FieldWriter } from '../rpc/fields.ts'
 import { decodeDescribed, encodeDescribed } from '../rpc/shard-messages.ts'
@@ -31,12 +31,20 @@ export type RecoveryRequest =
   | { kind: 'shards-page'; reading: number; index: number; partition: number }
   /** Answered by a page of what a replica has, rows first and then its log, or by the end. */
   | { kind: 'replica-page'; reading: number; index: number; replica: ReplicaId; partition: number }
+  /** Answered by a page of what is left of the log of a replica behind the sequence `after`, or by the end. */
+  | ({ kind: 'log-page'; reading: number; index: number } & LogRequest)
   /** No more pages are wanted. */
   | { kind: 'end-reading'; reading: number }
   /** A page of rows for a new replica; without one they are all there, and the answer says that they are durable. */
   | ({ kind: 'install'; making: number; index: number; replica: ReplicaId } & InstallPage)
   /** A replica that was installed is not wanted: it is deleted, unless a decision names it. */
   | { kind: 'discard'; replica: ReplicaId }
+
+/** Whose log is read. */
+export interface LogRequest {
+  replica: ReplicaId
+  after: number
+}
 
 export interface InstallPage {
   partition: number
@@ -46,7 +54,7 @@ export interface InstallPage {
 // Numbers are never reused.
 const KINDS = {
   ...{ standings: 1, dumps: 2, 'dump-page': 3, 'shards-page': 4, 'end-reading': 5, install: 6 },
-  ...{ 'replica-page': 7, discard: 8, fence: 9, drives: 10 },
+  ...{ 'replica-page': 7, discard: 8, fence: 9, drives: 10, 'log-page': 11 },
 } as const
 const STANDINGS = ['lives', 'damaged', 'gone', 'closed', 'suspect'] as const
 
@@ -54,6 +62,7 @@ const REPLICAS_MAX = 64
 const DRIVES_MAX = 4096
 const DUMPS_MAX = 1024
 const SHARDS_MAX = 4096
+const ENTRIES_MAX = 4096
 
 /** The bytes of a request. */
 export function encodeRecovery(request: RecoveryRequest): Buffer {
@@ -80,6 +89,9 @@ export function encodeRecovery(request: RecoveryRequest): Buffer {
       break
     case 'replica-page':
       fields.u64(request.reading).u32(request.index).text(request.replica).u32(request.partition)
+      break
+    case 'log-page':
+      fields.u64(request.reading).u32(request.index).text(request.replica).u64(request.after)
       break
     case 'end-reading':
       fields.u64(request.reading)
@@ -129,6 +141,11 @@ function readRequest(kind: number, fields: FieldReader): RecoveryRequest {
       const [reading, index] = [fields.u64(), fields.u32()]
       const replica = readReplica(fields)
       return { kind: 'replica-page', reading, index, replica, partition: fields.u32() }
+    }
+    case KINDS['log-page']: {
+      const [reading, index] = [fields.u64(), fields.u32()]
+      const replica = readReplica(fields)
+      return { kind: 'log-page', reading, index, replica, after: fields.u64() }
     }
     case KINDS['end-reading']:
       return { kind: 'end-reading', reading: fields.u64() }
@@ -201,6 +218,31 @@ export function decodeChanges(bytes: Uint8Array): ChangesPage | undefined {
   if (fields.u8() === 0) return undefined
   const position = { epoch: fields.u64(), sequence: fields.u64() }
   return { position, changes: decodeBatch(fields.rest()) }
+}
+
+/** Some entries, or the end. */
+export function encodeLogPage(page: LeftLogPage | undefined): Buffer {
+  const fields = new FieldWriter().u8(page === undefined ? 0 : 1)
+  if (page === undefined) return fields.end()
+  fields.u8(page.isWhole ? 1 : 0).u32(page.entries.length)
+  for (const { epoch, sequence, prevEpoch, committed, batch } of page.entries)
+    fields.u64(epoch).u64(sequence).u64(prevEpoch).u64(committed).bytes(batch)
+  return fields.end()
+}
+
+export function decodeLogPage(bytes: Uint8Array): LeftLogPage | undefined {
+  return whole(bytes, (fields) => {
+    if (fields.u8() === 0) return undefined
+    const isWhole = fields.u8() === 1
+    const entries = many(fields, ENTRIES_MAX, () => {
+      const position = { epoch: fields.u64(), sequence: fields.u64() }
+      return {
+        ...{ ...position, prevEpoch: fields.u64(), committed: fields.u64() },
+        batch: fields.bytes(),
+      }
+    })
+    return { isWhole, entries }
+  })
 }
 
 /** Some shards, or the end. */

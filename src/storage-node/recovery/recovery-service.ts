@@ -3,7 +3,7 @@
 import type { World } from '../../kit/world.ts'
 import type { ReplicaId } from '../../metadata/replication/decision.ts'
 import { type DumpDrive, findDumps, readDump } from '../dump/dump-files.ts'
-import type { ChangesPage, ReplicaStanding, RowsPage } from '../replicated/contract.ts'
+import type { ChangesPage, LeftLogPage, ReplicaStanding, RowsPage } from '../replicated/contract.ts'
 import { encodePage } from '../replicated/replica-messages.ts'
 import { HeldPages } from '../rpc/held-pages.ts'
 import { MessageType } from '../rpc/messages.ts'
@@ -14,6 +14,7 @@ import {
   decodeRecovery,
   encodeChanges,
   encodeIds,
+  encodeLogPage,
   encodeShards,
   encodeStandings,
   encodeTimes,
@@ -29,6 +30,8 @@ export interface RecoveringHost {
   standing(id: ReplicaId, partition: number): ReplicaStanding
   /** All that a replica has that lives here: rows, and behind them its log. */
   readReplica(id: ReplicaId, partition: number, signal: AbortSignal): AsyncIterable<ChangesPage>
+  /** What is left of the log of a replica behind a sequence, also where that is damaged. Throws where its drive is not open. */
+  readLog(id: ReplicaId, after: number): AsyncIterable<LeftLogPage>
   /** Makes a replica with these rows; it is durable when this resolves. Throws, and leaves nothing, when they do not come to their end. */
   install(id: ReplicaId, partition: number, pages: AsyncIterable<RowsPage>): Promise<void>
   /** Deletes a replica that was installed and that no decision names. Throws when one does. */
@@ -59,6 +62,7 @@ export class RecoveryService implements NodeService {
   readonly #rows: HeldPages<RowsPage>
   readonly #shards: HeldPages<readonly WholeShard[]>
   readonly #changes: HeldPages<ChangesPage>
+  readonly #entries: HeldPages<LeftLogPage>
   #making: { name: string; inbox: Inbox } | undefined
 
   constructor(parts: RecoveryServiceParts) {
@@ -66,6 +70,7 @@ export class RecoveryService implements NodeService {
     this.#rows = new HeldPages(READINGS_MAX, parts.world.clock)
     this.#changes = new HeldPages(READINGS_MAX, parts.world.clock)
     this.#shards = new HeldPages(READINGS_MAX, parts.world.clock)
+    this.#entries = new HeldPages(READINGS_MAX, parts.world.clock)
     this.messages = new Map([
       [MessageType.Recover, (body, context) => this.#answer(decodeRecovery(body), context)],
     ])
@@ -75,6 +80,7 @@ export class RecoveryService implements NodeService {
   close(): void {
     this.#rows.close()
     this.#changes.close()
+    this.#entries.close()
     this.#shards.close()
     this.#making?.inbox.end(new Error('the node is closing'))
   }
@@ -114,8 +120,15 @@ export class RecoveryService implements NodeService {
         const open = (signal: AbortSignal) => host.readReplica(replica, partition, signal)
         return encodeChanges(await this.#changes.page(`${context.from} ${reading}`, index, open))
       }
+      case 'log-page': {
+        await context.holdAnswer(PAGE_ROOM_BYTES)
+        const { reading, index, replica, after } = request
+        const open = () => host.readLog(replica, after)
+        return encodeLogPage(await this.#entries.page(`${context.from} ${reading}`, index, open))
+      }
       case 'end-reading':
         this.#changes.end(`${context.from} ${request.reading}`)
+        this.#entries.end(`${context.from} ${request.reading}`)
         this.#rows.end(`${context.from} ${request.reading}`)
         this.#shards.end(`${context.from} ${request.reading}`)
         return new Uint8Array()

@@ -2,7 +2,7 @@
 import { asBuffer } from '../../kit/bytes.ts'
 import type { World } from '../../kit/world.ts'
 import type { ReplicaId } from '../../metadata/replication/decision.ts'
-import type { ChangesPage, ReplicaStanding, RowsPage } from '../replicated/contract.ts'
+import type { ChangesPage, LeftLogPage, ReplicaStanding, RowsPage } from '../replicated/contract.ts'
 import { decodePage } from '../replicated/replica-messages.ts'
 import { MessageType } from '../rpc/messages.ts'
 import type { NodePeers } from '../rpc/peers.ts'
@@ -10,10 +10,12 @@ import { NodeUnreachable } from '../rpc/trouble.ts'
 import {
   decodeChanges,
   decodeIds,
+  decodeLogPage,
   decodeShards,
   decodeStandings,
   decodeTimes,
   encodeRecovery,
+  type LogRequest,
   type RecoveryRequest,
   type WholeShard,
 } from './recovery-messages.ts'
@@ -83,6 +85,14 @@ export class RemoteRecovery {
     const reading = this.#draw()
     yield* this.#read(node, reading, (index) => {
       return [{ kind: 'replica-page', reading, index, replica, partition }, decodeChanges]
+    })
+  }
+
+  /** What is left of the log of a replica behind a sequence, also of one that is damaged. */
+  async *readLog(node: string, { replica, after }: LogRequest): AsyncGenerator<LeftLogPage> {
+    const reading = this.#draw()
+    yield* this.#read(node, reading, (index) => {
+      return [{ kind: 'log-page', reading, index, replica, after }, decodeLogPage]
     })
   }
 

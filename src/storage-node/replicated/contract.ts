@@ -1,6 +1,7 @@
 // The seams of replicated partitions: what a host of replicas needs of the coordinator and of other hosts, and what it
 // gives to those who serve a partition. Protocol: docs/formats/replication.md.
 import type { LogPosition, PartitionLog, RowBatch } from '../../metadata/log/contract.ts'
+import type { LogEntry } from '../../metadata/log/entry.ts'
 import type { Decision, ReplicaId } from '../../metadata/replication/decision.ts'
 
 /** What the coordinator decided of every partition, as last heard: perhaps not the latest. */
@@ -51,6 +52,13 @@ export type ReplicaStanding =
 export interface ChangesPage {
   position: LogPosition
   changes: RowBatch
+}
+
+/** Some entries of what is left of the log of a replica, in order of their sequences. */
+export interface LeftLogPage {
+  /** Whether nothing of it is known to be lost: what the last page says. */
+  isWhole: boolean
+  entries: readonly LogEntry[]
 }
 
 /** Ways to the hosts of other replicas. */

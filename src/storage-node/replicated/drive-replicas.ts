@@ -10,7 +10,7 @@ import { noteClosed } from '../meta-rows/check.ts'
 import type { DriveLogOptions } from '../metalog/drive-log.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 import type { FilesLook } from '../upkeep/file-scrub.ts'
-import type { RowsPage } from './contract.ts'
+import type { LeftLogPage, RowsPage } from './contract.ts'
 import { copyRows } from './copy-rows.ts'
 import { HostedReplica, type HostedReplicaParts, observeDecided } from './hosted-replica.ts'
 import {
@@ -19,6 +19,7 @@ import {
   type OpenedDrive,
   openDrive,
 } from './open-drive.ts'
+import { pagesOf, readLeftLog } from './read-left-log.ts'
 import type { ReplicaDrive } from './replica-drive.ts'
 import { newReplicaState } from './replica-state.ts'
 
@@ -93,6 +94,17 @@ export class DriveReplicas {
   /** Whether there is or was such a replica here that can not answer any more. */
   isDamaged(id: ReplicaId): boolean {
     return this.#damaged.has(id)
+  }
+
+  /** What the log of the drive has of a replica behind the sequence `after`, whether that answers or not. */
+  async *readLog(id: ReplicaId, incarnation: string, after: number): AsyncGenerator<LeftLogPage> {
+    const atHand = this.#replicas.get(id)?.logAfter(after)
+    if (atHand !== undefined) {
+      yield* pagesOf(atHand, true)
+      return
+    }
+    const reached = this.#damaged.get(id)?.reached ?? 0
+    yield* readLeftLog({ incarnation, after, reached }, this.#host.log)
   }
 
   /** Whether it is on the drive and does not answer before that is opened anew. */

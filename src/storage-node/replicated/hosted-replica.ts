@@ -231,6 +231,13 @@ export class HostedReplica {
     return this.#core.log.tail.last
   }
 
+  /** Its log behind a sequence; undefined where not all of that is in memory any more. */
+  logAfter(sequence: number): readonly LogEntry[] | undefined {
+    const { tail } = this.#core.log
+    if (sequence < tail.base.sequence) return undefined
+    return tail.between(sequence, tail.last.sequence)
+  }
+
   /** Its rows, and behind them its log: what it would lead on with. Throws when rows are not those of the others. */
   readToEnd(signal: AbortSignal): AsyncGenerator<ChangesPage> {
     if (this.#differs) throw new Error('these rows are not those of the others')

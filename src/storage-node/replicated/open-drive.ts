@@ -35,6 +35,8 @@ export interface FoundReplica {
 export interface DamagedReplica {
   partition: number
   incarnation: string
+  /** Up to which sequence something of it was seen once. */
+  reached: number
 }
 
 /** A drive and the replicas on it. */
@@ -116,7 +118,8 @@ async function conclude(
       begin.push({ partition, incarnation, state: { ...state, last }, durable })
     } else {
       heldBack.set(incarnation, state.rows.slot)
-      damaged.push({ partition, incarnation })
+      const reached = reachedBy(incarnation, state.rows.slot, found)
+      damaged.push({ partition, incarnation, reached })
       const where = { drive: drive.id, partition, incarnation, why: remains.why }
       log.error(where, 'a replica of metadata is damaged: it does not answer any more')
     }
@@ -153,19 +156,25 @@ async function attachAll(
 function remainsOf(
   { incarnation, history }: LoggedReplica,
   { rows }: ReplicaState,
-  { marker, statuses, verdict }: FoundRows,
+  found: FoundRows,
 ): Remains {
+  const { marker, verdict } = found
   const marked = findMarked(marker, rows.slot, incarnation)
   if (marked === undefined && rows.position.sequence > 0) {
     return { kind: 'rotten', why: 'its rows are lost' }
   }
   // The marker before last: LevelDB may have lost what it should not have (storage.md 7.3).
   const proven = later(marked?.previous, rows.position)
-  const status = statuses.get(rows.slot)
-  const claimed = status?.incarnation === incarnation ? status.applied.sequence : 0
-  const reached = Math.max(claimed, marked?.current.sequence ?? 0)
+  const reached = reachedBy(incarnation, rows.slot, found)
   const base = verdict.kind === 'replay-all' ? oldest(proven, history.first, rows) : proven
   return history.conclude(base, reached)
+}
+
+/** What rows or their marker say that there was. */
+function reachedBy(incarnation: string, slot: number, { marker, statuses }: FoundRows): number {
+  const status = statuses.get(slot)
+  const claimed = status?.incarnation === incarnation ? status.applied.sequence : 0
+  return Math.max(claimed, findMarked(marker, slot, incarnation)?.current.sequence ?? 0)
 }
 
 /** LevelDB admits to have dropped something: as much as there is is applied again. */

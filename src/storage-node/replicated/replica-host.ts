@@ -21,6 +21,7 @@ import type { FilesLook } from '../upkeep/file-scrub.ts'
 import type {
   ChangesPage,
   Decisions,
+  LeftLogPage,
   Reigning,
   ReplicaStanding,
   ReplicaStatus,
@@ -177,6 +178,15 @@ export class ReplicaHost implements ReplicasOfNode {
   /** All that a replica has that lives here: rows, and behind them its log. */
   readReplica(id: ReplicaId, partition: number, signal: AbortSignal): AsyncGenerator<ChangesPage> {
     return this.#need(id, partition).readToEnd(signal)
+  }
+
+  /** What is left of the log of a replica behind the sequence `after`, also where that is damaged. Throws where its drive is not open. */
+  readLog(id: ReplicaId, after: number): AsyncGenerator<LeftLogPage> {
+    const name = parseReplicaId(id)
+    assert(name !== undefined, 'a replica has a name')
+    const drive = this.#driveOf(name.driveId)
+    if (!drive.isOpen) throw new Error(`drive ${name.driveId} is not open`)
+    return drive.readLog(id, name.incarnation, after)
   }
 
   /** Makes a replica under a new name with these rows, durably. It counts for nothing before a record names it. */

@@ -6,12 +6,14 @@ import { Inbox } from '../../../src/storage-node/recovery/inbox.ts'
 import {
   decodeChanges,
   decodeIds,
+  decodeLogPage,
   decodeRecovery,
   decodeShards,
   decodeStandings,
   decodeTimes,
   encodeChanges,
   encodeIds,
+  encodeLogPage,
   encodeRecovery,
   encodeShards,
   encodeStandings,
@@ -37,6 +39,7 @@ t.test('requests', async (t) => {
     { kind: 'dump-page', reading: 2 ** 47, index: 1, partition: 5, takenMs: 1_700_000_000_000 },
     { kind: 'shards-page', reading: 8, index: 2, partition: 6 },
     { kind: 'replica-page', reading: 8, index: 2, replica: REPLICA, partition: 6 },
+    { kind: 'log-page', reading: 8, index: 2, replica: REPLICA, after: 2 ** 50 },
     { kind: 'end-reading', reading: 9 },
     { kind: 'install', making: 10, index: 0, replica: REPLICA, partition: 7, page: PAGE },
     { kind: 'install', making: 10, index: 1, replica: REPLICA, partition: 7, page: undefined },
@@ -69,6 +72,14 @@ t.test('answers', async (t) => {
   const page = { position: { epoch: 1, sequence: 2 }, changes }
   t.same(decodeChanges(encodeChanges(page)), page)
   t.equal(decodeChanges(encodeChanges(undefined)), undefined)
+  const batch = Buffer.from('a batch')
+  const entry = { epoch: 2 ** 40, sequence: 2 ** 50, prevEpoch: 3, committed: 4, batch }
+  for (const isWhole of [true, false]) {
+    const entries = [entry, { ...entry, sequence: 7 }]
+    t.same(decodeLogPage(encodeLogPage({ isWhole, entries })), { isWhole, entries })
+    t.same(decodeLogPage(encodeLogPage({ isWhole, entries: [] })), { isWhole, entries: [] })
+  }
+  t.equal(decodeLogPage(encodeLogPage(undefined)), undefined)
 })
 
 t.test('pages that come one by one', async (t) => {

@@ -8,6 +8,7 @@ import {
   recoverCluster,
 } from '../cluster/recover-cluster.ts'
 import { openForRecovery } from '../cluster/recovering.ts'
+import type { Replay } from '../cluster/replica-logs.ts'
 import { loadClusterRecoverConfig } from '../config-cluster.ts'
 import { Exit } from '../exit.ts'
 import { openLog } from '../kit/log.ts'
@@ -99,7 +100,7 @@ function showEnd({ mode, partitions }: ClusterRecoverOutcome): string[] {
 }
 
 function showPartition(
-  { partition, way, replicas, dumpMs, report, isDone }: RecoveredOfCluster,
+  { partition, way, replicas, dumpMs, replay, report, isDone }: RecoveredOfCluster,
   mode: ClusterRecoverOutcome['mode'],
   buckets: ClusterRecoverOutcome['buckets'],
 ): string[] {
@@ -111,8 +112,8 @@ function showPartition(
   const what = {
     waits: 'lost the majority of its replicas, and waits for drives that can not be read.',
     survivor:
-      'lost the majority of its replicas. It goes on with what the one has that goes furthest, and with what shards tell beyond that; what only the others had acknowledged and no shard tells is lost.',
-    rebuild: `has no replica that lives and has more than a dump; ${dump}. Rows are made again from that and from shards.`,
+      'lost the majority of its replicas. It goes on with the rows of the one that goes furthest, what logs have behind them, and what shards tell beyond that; what only the others had acknowledged and neither logs nor shards tell is lost.',
+    rebuild: `has no replica that lives and has more than a dump; ${dump}. Rows are made again from that, from what logs have behind it, and from shards.`,
     returned: 'has a majority of its replicas again meanwhile: it goes on with what those have.',
   }
   const done = {
@@ -122,8 +123,35 @@ function showPartition(
   return [
     `Partition ${partition} ${what[way]}`,
     ...seen,
+    ...(replay ? showReplay(replay) : []),
     ...(report ? showReport(report, buckets, way === 'survivor' ? 'the replica' : 'the dump') : []),
     ...(mode === 'recover' && isDone !== undefined ? done[`${isDone}`] : []),
+  ]
+}
+
+/** What came from logs, and what of them is known to be missing. */
+function showReplay({ replayed, end, acknowledgedEnd, logs }: Replay): string[] {
+  const count = (entries: number): string => (entries === 1 ? '1 entry' : `${entries} entries`)
+  const uses = logs.flatMap(({ replica, gained, unused, isWhole }) => {
+    const log = `  the log of drive ${replica.split('-')[0]}`
+    return [
+      ...(gained > 0 ? [`${log} has ${gained} of them, which no replica has that lives`] : []),
+      ...(isWhole ? [] : [`${log} lost something, or can not be read: nobody knows how it ended`]),
+      ...(unused > 0
+        ? [
+            `${log} has ${count(unused)} beyond that, not used: what leads to them is lost, or others took their place`,
+          ]
+        : []),
+    ]
+  })
+  return [
+    `  ${count(replayed)} of logs behind the rows, up to ${end}`,
+    ...uses,
+    ...(acknowledgedEnd === undefined
+      ? []
+      : [
+          `  acknowledged up to ${acknowledgedEnd}, by what logs say: what is behind ${end} is in none that can be read; what no shard tells of it is lost`,
+        ]),
   ]
 }
 

@@ -91,6 +91,15 @@ export function survivorsOf({ replicas }: LostPartition): Survivor[] {
   return living.sort((left, right) => comparePositions(right.end, left.end))
 }
 
+/** What its node says of a replica. */
+export async function standingOf(
+  { partition, node, replica }: { partition: number; node: string; replica: ReplicaId },
+  recovery: Pick<RemoteRecovery, 'standings'>,
+): Promise<ReplicaStanding> {
+  const [standing] = await recovery.standings(node, partition, [replica])
+  return standing ?? { kind: 'closed' }
+}
+
 async function askNodes(
   record: PartitionRecord,
   ask: (node: string, replica: ReplicaId) => Promise<ReplicaStanding[]>,

@@ -1,5 +1,5 @@
 // The last resort of a cluster, while its nodes run: metadata partitions that lost the majority of their replicas are made again from one
-// that lives or from dumps, and from what shards say of themselves. A partition is fenced first and comes back with one change of its
+// that lives or from dumps, from what any log has behind that, and from what shards say of themselves. A partition is fenced first and comes back with one change of its
 // record, so that it can be begun again after a crash at any point (docs/decisions/0023-recovering-a-cluster.md).
 import { gatherBlobs } from '../embedded/find-blobs.ts'
 import { bucketsOf } from '../embedded/recover.ts'
@@ -30,7 +30,8 @@ import {
 } from './missing-drives.ts'
 import { type PutInPlaceParts, putInPlace } from './put-in-place.ts'
 import { NotReadableNow } from './read-with-patience.ts'
-import { findSources, readBase, type Source, type SourceParts } from './recovery-base.ts'
+import { findSources, type Planned, planBase, readBase, type SourceParts } from './recovery-base.ts'
+import type { Replay } from './replica-logs.ts'
 
 /** What is to be done. */
 export interface ClusterRecoverRequest {
@@ -58,6 +59,8 @@ export interface RecoveredOfCluster {
   replicas: { replica: string; node?: string; standing: string; end?: number }[]
   /** When the dump was taken that a rebuild begins with; absent: there is none. */
   dumpMs?: number
+  /** What logs have behind that. Absent where it waits, or is not lost any more. */
+  replay?: Replay
   report?: RebuildReport
   /** Whether the record was changed. When it should have been and was not, somebody else changed it meanwhile. */
   isDone?: boolean
@@ -165,11 +168,12 @@ async function remake(
 ): Promise<Found> {
   const { partition } = lost
   const sources = await findSources(lost, drives.nodes, parts)
-  if (mode === 'plan') return describeSource(sources[0])
-  const base = await readBase(partition, sources, parts)
-  const found = describeSource(base)
+  if (mode === 'plan') return describeBase(await planBase(lost, sources, parts))
+  const base = await readBase(lost, sources, parts)
+  const found = describeBase(base)
+  const hasRows = base.kind !== 'nothing' || base.replay.replayed > 0
   const { rows, report } = await rebuildRows({
-    ...(base ? { dump: { takenMs: base.takenMs, rows: [...base.rows] } } : {}),
+    ...(hasRows ? { dump: { takenMs: base.rowsMs, rows: [...base.rows] } } : {}),
     blobs: await gatherBlobs(shardsOfAll(partition, drives, parts)),
     buckets: bucketsOf(parts.coordinator.state),
     nowMs: parts.world.clock.now(),
@@ -177,7 +181,7 @@ async function remake(
     hasWriters: true,
   })
   if (mode !== 'recover') return { ...found, report }
-  const sequence = Math.max(0, ...sources.map(({ position }) => position.sequence))
+  const sequence = Math.max(base.known, ...sources.map(({ position }) => position.sequence))
   const known = { epoch: lost.record.epoch, sequence }
   const { open } = drives
   return { ...found, report, isDone: await putInPlace(lost, { rows, known, open }, parts) }
@@ -200,11 +204,13 @@ async function* shardsOfAll(
     )
 }
 
-function describeSource(
-  source: Pick<Source, 'kind' | 'takenMs'> | undefined,
-): Pick<RecoveredOfCluster, 'way' | 'dumpMs'> {
-  if (source?.kind === 'replica') return { way: 'survivor' }
-  return { way: 'rebuild', ...(source?.takenMs === undefined ? {} : { dumpMs: source.takenMs }) }
+function describeBase({
+  kind,
+  takenMs,
+  replay,
+}: Planned): Pick<RecoveredOfCluster, 'way' | 'dumpMs' | 'replay'> {
+  if (kind === 'replica') return { way: 'survivor', replay }
+  return { way: 'rebuild', ...(takenMs === undefined ? {} : { dumpMs: takenMs }), replay }
 }
 
 function describe({ partition, replicas }: LostPartition): Omit<RecoveredOfCluster, 'way'> {

@@ -2,6 +2,7 @@
 // acknowledged is read again.
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test, test } from 'tap'
 import { signRequest } from '../../src/cli/admin-client.ts'
 import { showClusterRecovery } from '../../src/cli/recover-cluster.ts'
@@ -207,6 +208,109 @@ test('a replica that was away does not win over what was written since', async (
   t.same(await cluster.client.listAll('bucket'), [...known.keys()].sort())
 })
 
+async function logsOf({ driveOf }: ShippedNodes, id: string): Promise<string[]> {
+  const directory = join(driveOf(id), 'metalog')
+  return (await readdir(directory)).map((name) => join(directory, name))
+}
+
+/** The rows of a node that is stopped, and logs that it may have replaced them from: it is damaged then. */
+async function loseRows(cluster: ShippedNodes, id: string, logs: readonly string[]): Promise<void> {
+  await rm(join(cluster.driveOf(id), 'meta.db'), { recursive: true })
+  for (const log of logs) await rm(log, { force: true })
+}
+
+/** Those that were taken after `sinceMs`. */
+async function loseDumps({ ids, driveOf }: ShippedNodes, sinceMs: number): Promise<void> {
+  for (const id of ids) {
+    const directory = join(driveOf(id), 'dump')
+    for (const name of await readdir(directory).catch((): string[] => []))
+      if (Number(name.slice(6, 20)) > sinceMs) await rm(join(directory, name))
+  }
+}
+
+/** Nodes begin new files of their logs, and need none of the old ones any more, which are given. */
+async function beginLogs(cluster: ShippedNodes, known: Known): Promise<Map<string, string[]>> {
+  const { ids } = cluster
+  for (const id of ids) await cluster.stop(id)
+  const before = new Map<string, string[]>()
+  for (const id of ids) before.set(id, await logsOf(cluster, id))
+  for (const id of ids) await cluster.start(id)
+  await put(cluster, known, namesOf('begun', 6))
+  // A marker is written every ten seconds, and with it the states of replicas.
+  await sleep(12_000)
+  return before
+}
+
+/** Of these no shard tells anything. */
+async function changeRows(cluster: ShippedNodes, known: Known): Promise<void> {
+  const { client } = cluster
+  await put(cluster, known, namesOf('empty-later', 6))
+  await put(cluster, known, ['first-0', 'first-1', 'first-4'])
+  for (const name of ['first-2', 'first-3', 'first-5', 'first-9', 'begun-1']) {
+    t.equal((await client.delete('bucket', name)).status, 204)
+    known.delete(name)
+  }
+}
+
+test('rows of all replicas are lost, and logs lead on from dumps', async (t) => {
+  const { cluster, known } = await begin(t, 3)
+  const before = await beginLogs(cluster, known)
+  const sinceMs = cluster.world.clock.now()
+  await until(
+    () => dumpedSince(cluster, sinceMs),
+    (count) => count === 2,
+  )
+  const dumpedMs = cluster.world.clock.now()
+  await changeRows(cluster, known)
+  for (const id of cluster.ids) await cluster.stop(id)
+  await loseDumps(cluster, dumpedMs)
+  for (const id of cluster.ids) await loseRows(cluster, id, before.get(id)!)
+  for (const id of cluster.ids) await cluster.start(id)
+  const plan = await recover(cluster, 'plan')
+  t.match(plan.partitions, [
+    { way: 'rebuild', dumpMs: Number, replicas: [{ standing: 'damaged' }] },
+    { way: 'rebuild', dumpMs: Number, replicas: [{ standing: 'damaged' }] },
+  ])
+  const done = await recover(cluster, 'recover')
+  const replayed = done.partitions.map(({ replay }) => replay!.replayed)
+  t.ok(replayed[0]! + replayed[1]! >= 14, `${replayed} entries`)
+  for (const { report, replay, isDone } of done.partitions) {
+    t.equal(isDone, true)
+    t.equal(replay!.acknowledgedEnd, undefined)
+    t.match(report, { unconfirmed: 0, gone: [], damaged: [], unplaced: [] }, 'nothing is guessed')
+  }
+  await readAll(t, cluster, known)
+  t.same(await cluster.client.listAll('bucket'), [...known.keys()].sort(), 'nor deleted in vain')
+  await put(cluster, known, namesOf('after', 5))
+})
+
+test('one that was away goes on with the log of one that is damaged', async (t) => {
+  const { cluster, known } = await begin(t, 3)
+  const [first, second, third] = cluster.ids
+  const before = await beginLogs(cluster, known)
+  await until(
+    async () => replicasOf(cluster),
+    (count) => count === 6,
+  )
+  await cluster.stop(third!)
+  await changeRows(cluster, known)
+  for (const id of [first!, second!]) await cluster.stop(id)
+  await loseMetadata(cluster, first!)
+  await loseRows(cluster, second!, before.get(second!)!)
+  await loseDumps(cluster, 0)
+  for (const id of cluster.ids) await cluster.start(id)
+  const done = await recover(cluster, 'recover')
+  t.match(done.partitions, [
+    { way: 'survivor', isDone: true, report: { unconfirmed: 0 } },
+    { way: 'survivor', isDone: true, report: { unconfirmed: 0 } },
+  ])
+  const gained = done.partitions.flatMap(({ replay }) => replay!.logs.map((log) => log.gained))
+  t.ok(gained.reduce((sum, count) => sum + count, 0) >= 14, `${gained} entries`)
+  t.match(showClusterRecovery(done).join('\n'), /of them, which no replica has that lives/)
+  await readAll(t, cluster, known)
+  t.same(await cluster.client.listAll('bucket'), [...known.keys()].sort())
+})
+
 /** The steps that change something, in their order; a recovery is broken off in the midst of one, or right behind it. */
 const STEPS = ['fence', 'fence-told', 'install', 'record'] as const
 
@@ -243,6 +347,7 @@ async function breakOff(
         dumps: (...asked) => recovery.dumps(...asked),
         readDump: (...asked) => recovery.readDump(...asked),
         readReplica: (...asked) => recovery.readReplica(...asked),
+        readLog: (...asked) => recovery.readLog(...asked),
         shards: (...asked) => recovery.shards(...asked),
         discard: (...asked) => recovery.discard(...asked),
         fence: (...asked) => during('fence-told', () => recovery.fence(...asked)),

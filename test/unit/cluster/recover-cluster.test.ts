@@ -1,9 +1,13 @@
 // A recovery that does not come to its end leaves no replica behind, unless a record may name it.
 import t from 'tap'
+import { showClusterRecovery } from '../../../src/cli/recover-cluster.ts'
 import { type ClusterRecoverOutcome, recoverCluster } from '../../../src/cluster/recover-cluster.ts'
+import type { Replay } from '../../../src/cluster/replica-logs.ts'
 import { prepareDigests } from '../../../src/digest/prepare.ts'
 import { silentLog } from '../../../src/kit/log.ts'
 import { realWorld } from '../../../src/kit/world.ts'
+import type { RowBatch } from '../../../src/metadata/log/contract.ts'
+import { encodeBatch, type LogEntry } from '../../../src/metadata/log/entry.ts'
 import type { ReplicaId } from '../../../src/metadata/replication/decision.ts'
 import { parseReplicaId } from '../../../src/metadata/replication/replica-id.ts'
 import type { MapDrive } from '../../../src/placement/cluster-map.ts'
@@ -14,7 +18,11 @@ import type {
   RecordChange,
 } from '../../../src/placement/etcd/partition-records.ts'
 import { emptyClusterMap } from '../../../src/placement/first-map.ts'
-import type { ReplicaStanding, RowsPage } from '../../../src/storage-node/replicated/contract.ts'
+import type {
+  LeftLogPage,
+  ReplicaStanding,
+  RowsPage,
+} from '../../../src/storage-node/replicated/contract.ts'
 import { NodeFailed, NodeUnreachable } from '../../../src/storage-node/rpc/trouble.ts'
 
 await prepareDigests()
@@ -23,11 +31,29 @@ const OLD = [1, 2, 3].map((driveId) => ({ driveId, incarnation: `000000000000000
 const RECORD: PartitionRecord = { epoch: 5, id: 'r', primary: OLD[0]!, replicas: OLD }
 
 interface Told {
+  /** What the new replica has. */
+  rows: Record<string, string>
   installed: ReplicaId[]
   discarded: ReplicaId[]
   /** Replicas that were told, and the epoch. */
   fenced: [number, number][]
   record: PartitionRecord
+}
+
+/** Of a kind that nobody looks into. */
+const ROW_KIND = 12
+
+const keyOf = (name: string): Uint8Array => Buffer.concat([Buffer.of(ROW_KIND), Buffer.from(name)])
+
+function changesOf(rows: Record<string, string>): { key: Uint8Array; value: Uint8Array }[] {
+  return Object.entries(rows).map(([name, value]) => {
+    return { key: keyOf(name), value: Buffer.from(value) }
+  })
+}
+
+function note({ key, value }: { key: Uint8Array; value: Uint8Array }, { rows }: Told): void {
+  if (key[0] !== ROW_KIND) return
+  rows[Buffer.from(key.subarray(1)).toString()] = Buffer.from(value).toString()
 }
 
 /** Carries out a recovery of one partition that lost all its replicas; `look`: how each of them stands, by how often it was asked. */
@@ -36,9 +62,13 @@ async function recover(parts: {
   mode?: 'plan'
   /** The sequence to which the only dump goes, in epoch 7. */
   dump?: number
+  /** What there is of rows, in replica and dump: names and values. */
+  rows?: Record<string, string>
   /** Called before a replica is read, or the dump, with the time that passed. */
   readReplica?: (passedMs: number) => void
   readDump?: (passedMs: number) => void
+  /** What is left of the log of a replica; called when it is read, with the time that passed. */
+  readLog?: (driveId: number, passedMs: number) => LeftLogPage[]
   /** Whether the node of the dump has it, by the time that passed. */
   hasDump?: (passedMs: number) => boolean
   /** What becomes of the changes of the record, in their order: of the fence first. */
@@ -57,6 +87,9 @@ async function recover(parts: {
     isDone: boolean | undefined
     way?: string | undefined
     dumpMs?: number | undefined
+    replay?: Replay | undefined
+    /** What people are told. */
+    said?: string
     error: unknown
     missing?: number[]
   }
@@ -67,7 +100,7 @@ async function recover(parts: {
   const map = { ...emptyClusterMap('42', { partitionCount: 4, metaPartitionCount: 1 }), drives }
   const state = { clusterId: 'c', epoch: 1, map, metaPartitions: [], buckets: {} } as unknown
   const coordinator = { state: state as ClusterState, decide: async () => state }
-  const told: Told = { installed: [], discarded: [], fenced: [], record: RECORD }
+  const told: Told = { rows: {}, installed: [], discarded: [], fenced: [], record: RECORD }
   const asked = new Map<ReplicaId, number>()
   const standing = (id: ReplicaId): ReplicaStanding => {
     if (told.installed.includes(id)) return { kind: 'lives', end: { epoch: 9, sequence: 9 } }
@@ -119,15 +152,26 @@ async function recover(parts: {
     },
     readDump: async function* (): AsyncGenerator<RowsPage> {
       parts.readDump?.(passedMs)
-      yield { position: { epoch: 7, sequence: parts.dump! }, rows: [] }
+      yield { position: { epoch: 7, sequence: parts.dump! }, rows: changesOf(parts.rows ?? {}) }
     },
     readReplica: async function* () {
       parts.readReplica?.(passedMs)
-      yield { position: { epoch: 7, sequence: 20 }, changes: [] }
+      yield { position: { epoch: 7, sequence: 20 }, changes: changesOf(parts.rows ?? {}) }
+      // What its log has behind them, which is in its log as well.
+      yield { position: { epoch: 7, sequence: 99 }, changes: changesOf({ behind: 'the rows' }) }
+    },
+    readLog: async function* (node: string): AsyncGenerator<LeftLogPage> {
+      const pages = parts.readLog?.(Number(node.slice(1)), passedMs) ?? []
+      yield* pages.length > 0 ? pages : [{ isWhole: true, entries: [] }]
     },
     shards: async function* () {},
-    install: async (_node: string, { replica }: { replica: ReplicaId }) => {
+    install: async (
+      _node: string,
+      { replica }: { replica: ReplicaId },
+      pages: Iterable<RowsPage>,
+    ) => {
       told.installed.push(replica)
+      for (const page of pages) for (const row of page.rows) note(row, told)
       await parts.install?.()
     },
     discard: async (node: string, replica: ReplicaId) => {
@@ -145,12 +189,14 @@ async function recover(parts: {
   ).catch((error: unknown) => error)
   if (outcome instanceof Error) return { ...told, isDone: undefined, error: outcome }
   const { partitions, missing } = outcome as ClusterRecoverOutcome
-  const { isDone, way, dumpMs } = partitions[0] ?? {}
+  const { isDone, way, dumpMs, replay } = partitions[0] ?? {}
   return {
     ...told,
     isDone,
     way,
     dumpMs,
+    replay,
+    said: showClusterRecovery(outcome as ClusterRecoverOutcome).join('\n'),
     error: undefined,
     missing: missing.map(({ driveId }) => driveId),
   }
@@ -380,4 +426,155 @@ t.test('a dump that can not be read', async (t) => {
   const hasDump = (passedMs: number): boolean => passedMs === 0
   const away = await recover({ dump: 5, readDump: failing, hasDump })
   t.match(away, { way: 'waits', installed: [] }, 'its drive is not open')
+})
+
+/** Entries of one epoch from `first` on, each with what it changes; a name without a value is deleted. */
+function entries(
+  { epoch, first, before = epoch, committed }: Numbered,
+  changes: readonly Record<string, string | undefined>[],
+): LogEntry[] {
+  return changes.map((rows, at): LogEntry => {
+    const sequence = first + at
+    const batch = Object.entries(rows).map(([name, value]) => {
+      return { key: keyOf(name), value: value === undefined ? undefined : Buffer.from(value) }
+    })
+    return {
+      ...{ epoch, sequence, prevEpoch: at === 0 ? before : epoch },
+      // A client is answered in an epoch once its first entry is committed.
+      committed: committed ?? (at === 0 ? 0 : sequence - 1),
+      batch: encodeBatch(batch as RowBatch),
+    }
+  })
+}
+
+interface Numbered {
+  epoch: number
+  first: number
+  /** Epoch of the entry before the first. */
+  before?: number
+  committed?: number
+}
+
+const whole = (...all: LogEntry[][]): LeftLogPage[] => [{ isWhole: true, entries: all.flat() }]
+
+/** The third one lives, with rows up to 20 and what is behind them in its log; the second one is damaged. */
+function twoLeft(
+  second: LeftLogPage[] | (() => LeftLogPage[]),
+  third: LeftLogPage[] = [],
+): Parameters<typeof recover>[0] {
+  return {
+    rows: { a: 'old', b: 'deleted since', c: 'kept' },
+    look: (_times, driveId) => {
+      if (driveId === 3) return { kind: 'lives', end: { epoch: 7, sequence: 22 } }
+      return { kind: driveId === 2 ? 'damaged' : 'gone' }
+    },
+    readLog: (driveId) => {
+      if (driveId === 2) return typeof second === 'function' ? second() : second
+      return driveId === 3 ? third : []
+    },
+  }
+}
+
+/** Of these nobody knows whether they were committed. */
+const OWN = entries({ epoch: 7, first: 21, committed: 20 }, [{}, { a: 'in its own log' }])
+
+t.test('what only a damaged replica has in its log is there again', async (t) => {
+  const later = entries({ epoch: 7, first: 23 }, [{ a: 'new' }, { b: undefined }, { d: 'empty' }])
+  const found = await recover(twoLeft(whole(OWN, later), whole(OWN)))
+  t.match(found, { way: 'survivor', isDone: true })
+  t.same(found.rows, { a: 'new', c: 'kept', d: 'empty' }, 'and what was deleted is not')
+  const uses = [{ replica: '2-0000000000000002', gained: 3, unused: 0, isWhole: true }]
+  t.same(found.replay, { replayed: 5, end: 25, logs: uses })
+  t.match(found.said, /5 entries of logs behind the rows, up to 25/)
+  t.match(found.said, /the log of drive 2 has 3 of them, which no replica has that lives/)
+  t.notMatch(found.said, /lost something|not used/)
+  const plan = await recover({ ...twoLeft(whole(OWN, later), whole(OWN)), mode: 'plan' })
+  t.match(plan, { way: 'survivor', replay: { replayed: 5 }, installed: [] })
+})
+
+t.test('without what others have it goes on with its own log', async (t) => {
+  const found = await recover(twoLeft([], whole(OWN)))
+  t.same(found.rows, { a: 'in its own log', b: 'deleted since', c: 'kept' })
+  t.same(found.replay, { replayed: 2, end: 22, logs: [] })
+})
+
+t.test('what a later primary replaced is not applied, whoever has it', async (t) => {
+  const later = entries({ epoch: 8, first: 21, before: 7 }, [{}, { a: 'acknowledged' }])
+  for (const [second, third] of [
+    [later, OWN],
+    [OWN, later],
+  ] as const) {
+    const found = await recover(twoLeft(whole(second), whole(third)))
+    t.match(found.rows, { a: 'acknowledged' })
+    t.match(found.replay, { replayed: 2, end: 22 })
+  }
+  const longer = entries({ epoch: 7, first: 23, committed: 20 }, [{ d: 'never done' }])
+  const found = await recover(twoLeft(whole(OWN, longer), whole(later)))
+  t.equal(found.rows.d, undefined)
+  t.match(found.replay, { end: 22, logs: [{ gained: 0, unused: 1 }] })
+  t.match(found.said, /the log of drive 2 has 1 entry beyond that, not used/)
+})
+
+t.test('a dump, and the log of a replica of which nothing else is left', async (t) => {
+  const all = entries({ epoch: 7, first: 3 }, [
+    { a: '3' },
+    { a: '4' },
+    { b: undefined },
+    { a: '6' },
+  ])
+  const look = (): ReplicaStanding => ({ kind: 'damaged' })
+  const from = { dump: 4, rows: { a: 'dumped', b: 'dumped' }, look }
+  const found = await recover({ ...from, readLog: (id) => (id === 1 ? whole(all) : []) })
+  t.match(found, { way: 'rebuild', dumpMs: 4711, isDone: true })
+  t.same(found.rows, { a: '6' })
+  t.match(found.replay, { replayed: 2, end: 6, logs: [{ gained: 2 }] })
+  // Each of two has lost what the other one has.
+  const [one, other] = [all.slice(0, 3), all.slice(3)]
+  const torn = (part: LogEntry[]): LeftLogPage[] => [{ isWhole: false, entries: part }]
+  const both = await recover({ ...from, readLog: (id) => torn(id === 1 ? one : other) })
+  t.same(both.rows, { a: '6' })
+  t.match(both.said, /the log of drive 1 lost something, or can not be read/)
+})
+
+t.test('a log to which nothing leads any more', async (t) => {
+  const late = entries({ epoch: 7, first: 30 }, [{ a: 'x' }, { b: undefined }, { a: 'y' }])
+  const found = await recover(twoLeft(whole(late), whole(OWN)))
+  t.same(found.rows, { a: 'in its own log', b: 'deleted since', c: 'kept' })
+  const logs = [{ gained: 0, unused: 3, isWhole: true }]
+  t.match(found.replay, { replayed: 2, end: 22, acknowledgedEnd: 31, logs })
+  t.match(found.said, /acknowledged up to 31, by what logs say: what is behind 22 is in none/)
+})
+
+t.test('logs that go back to the first entry need no rows', async (t) => {
+  const look = (): ReplicaStanding => ({ kind: 'damaged' })
+  const all = entries({ epoch: 7, first: 1, before: 0 }, [{}, { a: '1' }, { b: '2' }])
+  const found = await recover({ look, readLog: (id) => (id === 2 ? whole(all) : []) })
+  t.match(found, { way: 'rebuild', dumpMs: undefined, replay: { replayed: 3, end: 3 } })
+  t.same(found.rows, { a: '1', b: '2' })
+})
+
+t.test('a log that can not be read', async (t) => {
+  const damaged = await recover(twoLeft(failing, whole(OWN)))
+  t.match(damaged, { way: 'survivor', isDone: true, rows: { a: 'in its own log' } })
+  t.match(damaged.said, /the log of drive 2 lost something, or can not be read/)
+  const parts = twoLeft(whole(OWN))
+  const own = (id: number): LeftLogPage[] => (id === 3 ? failing() : [])
+  const lives = await recover({ ...parts, readLog: own })
+  t.match(
+    lives,
+    { way: 'waits', installed: [], error: undefined },
+    'one that lives has it for sure',
+  )
+  const later = (id: number, passedMs: number): LeftLogPage[] =>
+    passedMs < 15_000 ? failing() : id === 3 ? whole(OWN) : []
+  t.match(await recover({ ...parts, readLog: later }), { isDone: true, replay: { replayed: 2 } })
+})
+
+t.test('one whose rows are not trusted has its log, and none of its rows is taken', async (t) => {
+  const log = whole(OWN, entries({ epoch: 7, first: 23 }, [{ a: 'new' }]))
+  const look = (_times: number, driveId: number): ReplicaStanding => {
+    return { kind: driveId === 2 ? 'suspect' : 'gone' }
+  }
+  const found = await recover({ ...twoLeft(log), look, dump: 22 })
+  t.match(found, { way: 'rebuild', rows: { a: 'new' }, replay: { replayed: 1, end: 23 } })
 })

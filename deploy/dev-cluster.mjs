@@ -41,7 +41,8 @@ deploy/dev-cluster add node|gateway --dir DIR [--json]
 deploy/dev-cluster forget ID --dir DIR
 deploy/dev-cluster down --dir DIR
 
-up starts what does not run, waits until the gateways serve and says how to use them. Everything lies under DIR.
+up starts what does not run, waits until all of it serves and says how to use it. Everything lies under DIR. What a cluster
+is made of is said when it is made: later add node and add gateway make it larger.
 down ends the processes; the data stays, and up starts them again. KINTSUGI_ROOT_ACCESS_KEY_ID and
 KINTSUGI_ROOT_SECRET_ACCESS_KEY set the root key of a new cluster; without them one is made.
 forget ends the process of a node that kintsugi node remove took out, and starts it no more.
@@ -49,15 +50,21 @@ forget ends the process of a node that kintsugi node remove took out, and starts
 etcd, which asks for a name and a password as well. S3 stays plain HTTP.
 `
 
+// Of a cluster that is made; later `up` starts what there is.
+const FIRST = { nodes: '6', gateways: '2', drives: '1' }
+
 /** Said to people, in one sentence. */
 class Refusal extends Error {}
+
+/** What was asked for can not be meant. */
+class Misuse extends Refusal {}
 
 try {
   await main(process.argv.slice(2))
 } catch (error) {
   if (!(error instanceof Refusal) && !String(error?.code).startsWith('ERR_PARSE_ARGS')) throw error
   process.stderr.write(`dev-cluster: ${error.message}\n`)
-  process.exit(error instanceof Refusal ? 1 : 2)
+  process.exit(error instanceof Refusal && !(error instanceof Misuse) ? 1 : 2)
 }
 
 async function main(words) {
@@ -66,9 +73,9 @@ async function main(words) {
     allowPositionals: true,
     options: {
       dir: { type: 'string' },
-      nodes: { type: 'string', default: '6' },
-      gateways: { type: 'string', default: '2' },
-      drives: { type: 'string', default: '1' },
+      nodes: { type: 'string' },
+      gateways: { type: 'string' },
+      drives: { type: 'string' },
       code: { type: 'string' },
       processes: { type: 'string' },
       zones: { type: 'string' },
@@ -81,7 +88,7 @@ async function main(words) {
   })
   const [command, kind] = positionals
   if (values.help || command === undefined) return process.stdout.write(USAGE)
-  if (values.dir === undefined) throw new Refusal('--dir names the directory of the cluster')
+  if (values.dir === undefined) throw new Misuse('--dir names the directory of the cluster')
   const directory = resolve(values.dir)
   switch (command) {
     case 'up':
@@ -93,13 +100,15 @@ async function main(words) {
     case 'down':
       return await down(directory)
     default:
-      throw new Refusal(`there is no command ${command}: up, add, forget, down`)
+      throw new Misuse(`there is no command ${command}: up, add, forget, down`)
   }
 }
 
 async function up(directory, options) {
   const untilMs = Date.now() + count('timeout', options.timeout) * 1000
-  const cluster = readCluster(directory) ?? (await makeCluster(directory, options))
+  const found = readCluster(directory)
+  if (found !== undefined) sayUnused(found, options)
+  const cluster = found ?? (await makeCluster(directory, { ...FIRST, ...options }))
   await startEtcd(cluster)
   if (cluster.accessKeyId === undefined) await initCluster(cluster, options)
   const members = [...cluster.nodes, ...cluster.gateways]
@@ -126,7 +135,7 @@ async function add(directory, kind, options) {
     cluster.gateways.push(added)
     startGateway(cluster, added)
   } else {
-    throw new Refusal('dev-cluster adds a node or a gateway')
+    throw new Misuse('add node, or add gateway, says what is added')
   }
   write(cluster)
   await serves(cluster, [added], untilMs)
@@ -139,6 +148,7 @@ async function add(directory, kind, options) {
 }
 
 async function forget(directory, id) {
+  if (id === undefined) throw new Misuse('forget takes the id of a node')
   const cluster = known(directory)
   const node = cluster.nodes.find((one) => one.id === id)
   if (node === undefined) throw new Refusal(`there is no node ${id} in ${directory}`)
@@ -204,14 +214,16 @@ async function newGateway({ directory, gateways }) {
   return { name, state: join(directory, name), url, port, adminPort: await freePort() }
 }
 
-async function initCluster(cluster, { nodes, code }) {
-  const words = ['cluster', 'init', ...etcdWords(cluster), '--nodes', nodes, '--json']
+async function initCluster(cluster, { code }) {
+  const nodes = cluster.nodes.length
+  const words = ['cluster', 'init', ...etcdWords(cluster), '--nodes', `${nodes}`, '--json']
   // Two nodes are no cluster that bears the loss of one, but good enough for a look.
-  if (Number(nodes) < 3) words.push('--allow-unsafe-layout')
+  if (nodes < 3) words.push('--allow-unsafe-layout')
   const made = await kintsugi([...words, ...(code === undefined ? [] : ['--code', code])], cluster)
   cluster.nodes.forEach((node, at) => {
     node.token = made.tokens[at]
   })
+  cluster.code = code
   cluster.accessKeyId = made.accessKeyId
   cluster.credentials = join(cluster.directory, 'root-credentials')
   const text = `[default]\naws_access_key_id = ${made.accessKeyId}\naws_secret_access_key = ${made.secretAccessKey}\n`
@@ -285,8 +297,9 @@ function memberWords({ tls }) {
   return tls ? nodeTlsWords(tls) : []
 }
 
-/** Starts a program that outlives us; its output goes to a file. */
-function launch({ directory, tls }, one, program, words) {
+/** Starts a program that outlives us, and remembers it; its output goes to a file. */
+function launch(cluster, one, program, words) {
+  const { directory, tls } = cluster
   const log = openSync(logOf(directory, one), 'a')
   const child = spawn(program, words, {
     detached: true,
@@ -308,6 +321,8 @@ function launch({ directory, tls }, one, program, words) {
   child.unref()
   one.pid = child.pid
   one.startedAt = startOf(child.pid)
+  // At once: what goes wrong from here on must not leave a process that down knows nothing of.
+  write(cluster)
 }
 
 /** Whether the process that we started still runs: an id that was given to another one is not it. */
@@ -430,6 +445,24 @@ function say(cluster, { json }) {
   print(`\nEnd it: deploy/dev-cluster down --dir ${directory}`)
 }
 
+/** A cluster stays as it was made, whatever `up` is told later. */
+function sayUnused({ directory, nodes, gateways, garbageGrace, ...made }, options) {
+  const has = {
+    ...{ nodes: nodes.length, gateways: gateways.length, drives: nodes[0]?.drives.length },
+    ...{ processes: made.processes, zones: made.zones, tls: made.tls !== undefined },
+    'garbage-grace': garbageGrace,
+    // etcd is told of the code last.
+    code: made.accessKeyId === undefined ? options.code : made.code,
+  }
+  const unused = Object.keys(has).filter(
+    (name) => options[name] && String(options[name]) !== String(has[name]),
+  )
+  if (unused.length === 0) return
+  const named = unused.map((name) => `--${name}`).join(', ')
+  const why = `the cluster in ${directory} stays as it was made, which "add" makes larger`
+  process.stderr.write(`dev-cluster: ${why}: not used: ${named}\n`)
+}
+
 function print(line) {
   process.stdout.write(`${line}\n`)
 }
@@ -444,7 +477,7 @@ function lastLines(path) {
 
 function count(name, text) {
   if (/^[1-9]\d{0,3}$/.test(text)) return Number(text)
-  throw new Refusal(`--${name} takes a number from 1 to 9999, not "${text}"`)
+  throw new Misuse(`--${name} takes a number from 1 to 9999, not "${text}"`)
 }
 
 /** Below those that the system gives to connections on their way out: one of these may have it when a process starts again. */

@@ -2,7 +2,7 @@
 // after a node was killed, after etcd was, and after each of them came back.
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
-import { DevCluster, KnownObjects, openClients } from '../support/dev-cluster.ts'
+import { DevCluster, KnownObjects, openClients, type Shown } from '../support/dev-cluster.ts'
 
 t.test('a cluster goes on without a node, and without etcd', async (t) => {
   const dev = await DevCluster.make(t, ['--nodes', '4'])
@@ -38,6 +38,20 @@ t.test('a cluster goes on without a node, and without etcd', async (t) => {
   const restarted = await dev.up()
   t.same(restarted.gateways, cluster.gateways)
   await objects.readAll(t, 'everything was started again')
+})
+
+t.test('what could not be made whole is ended by down, and made by the next up', async (t) => {
+  const wrong = await DevCluster.make(t, ['--nodes', '1', '--gateways', '1', '--code', '44'])
+  await t.rejects(wrong.up(), { code: 1, stderr: /--code takes K\+M/ })
+  const { etcd } = await wrong.remembered()
+  t.ok(await isRunning(etcd.pid), 'etcd was started before anybody read the code')
+  await wrong.down()
+  t.notOk(await isRunning(etcd.pid))
+
+  await t.rejects(wrong.run('add'), { code: 2, stderr: /add node/ })
+  const { stdout, stderr } = await wrong.run('up', '--json', '--nodes', '3')
+  t.equal((JSON.parse(stdout) as Shown).nodes.length, 1)
+  t.match(stderr, /stays as it was made.*not used: --nodes$/m)
 })
 
 /** A process that ended and that nobody asked for its code yet does not run any more. */

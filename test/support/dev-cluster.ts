@@ -96,6 +96,11 @@ export class DevCluster {
     await run(SCRIPT, ['forget', nodeId, '--dir', this.directory])
   }
 
+  /** One command of dev-cluster, as somebody typed it. */
+  async run(command: string, ...words: string[]): Promise<{ stdout: string; stderr: string }> {
+    return await promisify(execFile)(SCRIPT, [command, '--dir', this.directory, ...words])
+  }
+
   async remembered(): Promise<Remembered> {
     return JSON.parse(await readFile(join(this.directory, 'cluster.json'), 'utf8')) as Remembered
   }

@@ -1,6 +1,10 @@
 // How a cluster stands, in lines for people.
 import type { HealingStatus, PassStatus } from '../gateway/admin-api.ts'
-import type { ClusterDriveStatus, ClusterStatus } from '../gateway/cluster-api.ts'
+import type {
+  ClusterDriveStatus,
+  ClusterPartitionStatus,
+  ClusterStatus,
+} from '../gateway/cluster-api.ts'
 import { showBytes } from '../kit/bytes.ts'
 import { alignColumns, showCount, showDuration, showTime } from './amounts.ts'
 import { showMoving } from './show-drives.ts'
@@ -22,7 +26,8 @@ export function showCluster(found: ClusterStatus): string[] {
       nodes.map(({ id, zone, address, answers, drives: count, leads }) => [
         ...['         ', id, zone ?? '', address ?? '(never registered)'],
         ...[answers ? 'answers' : 'does not answer', showNumber(count, 'drive')],
-        `leads ${showNumber(leads, 'partition')}`,
+        // Until another one took over it leads on record alone.
+        `${answers ? 'leads' : 'led'} ${showNumber(leads, 'partition')}`,
       ]),
     ),
     `Drives    ${active} of ${drives.length} active`,
@@ -94,20 +99,25 @@ function showDrive({ state, reason, isLeaving }: ClusterDriveStatus): string {
 }
 
 /** In one line; by themselves only those that something is wrong with. */
-function showPartitions({ partitions, replicas, drives }: ClusterStatus): string[] {
-  const led = partitions.filter(({ primary }) => primary !== undefined)
-  const whole = partitions.filter((one) => one.replicas.length >= replicas)
+function showPartitions({ partitions, replicas, drives, nodes }: ClusterStatus): string[] {
   const nodeOf = new Map(drives.map(({ id, nodeId }) => [id, nodeId ?? '']))
+  const answering = new Set(nodes.filter(({ answers }) => answers).map(({ id }) => id))
+  const isLed = ({ primary }: ClusterPartitionStatus): boolean =>
+    primary !== undefined && answering.has(nodeOf.get(primary) ?? '')
+  const led = partitions.filter(isLed)
+  const whole = partitions.filter((one) => one.replicas.length >= replicas)
   const odd = partitions.filter(
-    (one) => one.primary === undefined || one.replicas.length < replicas || one.isChanging,
+    (one) => !isLed(one) || one.replicas.length < replicas || one.isChanging,
   )
   return [
     `Metadata  ${led.length} of ${partitions.length} partitions are led, ${whole.length} have all ${replicas} replicas`,
     ...alignColumns(
-      odd.map(({ id, epoch, primary, replicas: holders, isChanging }) => [
-        ...['         ', `partition ${id}`, `epoch ${epoch}`],
-        primary === undefined ? 'nobody leads' : `led by ${nodeOf.get(primary)}`,
-        `on drives ${holders.join(', ')}${isChanging ? ', changing' : ''}`,
+      odd.map((one) => [
+        ...['         ', `partition ${one.id}`, `epoch ${one.epoch}`],
+        one.primary === undefined
+          ? 'nobody leads'
+          : `led by ${nodeOf.get(one.primary)}${isLed(one) ? '' : ', which does not answer'}`,
+        `on drives ${one.replicas.join(', ')}${one.isChanging ? ', changing' : ''}`,
       ]),
     ),
   ]

@@ -1,6 +1,6 @@
 // From what is known of a cluster to what may be said of it: its health in one word, with reasons. Pure.
 import type { HealingStatus } from '../gateway/admin-api.ts'
-import type { ClusterHealth } from '../gateway/cluster-api.ts'
+import type { ClusterHealth, ClusterPartitionStatus } from '../gateway/cluster-api.ts'
 
 /** The worst that is true. `degraded`: sentences about what is not there. Nothing is healthy because nothing is known to be wrong. */
 export function judgeCluster(
@@ -35,6 +35,33 @@ export function judgeCluster(
   )
   find('serving', !healing.verified, sayUnverified(healing))
   return { health: findings[0]?.[0] ?? 'healthy', reasons: findings.map(([, reason]) => reason) }
+}
+
+/** What is wrong with metadata. `isThere`: whether a drive is in, on a node that answers. */
+export function sayPartitions(
+  partitions: readonly ClusterPartitionStatus[],
+  { replicas, isThere }: { replicas: number; isThere(driveId: number): boolean },
+): string[] {
+  const isSilent = ({ primary }: ClusterPartitionStatus): boolean =>
+    primary !== undefined && !isThere(primary)
+  const isMinority = (one: ClusterPartitionStatus): boolean =>
+    one.replicas.length > 0 && one.replicas.filter(isThere).length * 2 <= one.replicas.length
+  const say = (isSo: (one: ClusterPartitionStatus) => boolean, one: string, many: string) => {
+    const number = partitions.filter(isSo).length
+    return number === 0
+      ? []
+      : [`${count(number, 'metadata partition')} ${number === 1 ? one : many}`]
+  }
+  const lost =
+    'the majority of replicas, so requests for its objects are answered with 503: bring back what does not answer, or else see kintsugi cluster recover.'
+  const silent = 'led by a node that does not answer.'
+  const fewer = `fewer than ${replicas} replicas.`
+  return [
+    ...say(isMinority, `lacks ${lost}`, `lack ${lost}`),
+    ...say(({ primary }) => primary === undefined, 'is led by nobody.', 'are led by nobody.'),
+    ...say(isSilent, `is ${silent}`, `are ${silent}`),
+    ...say((one) => one.replicas.length < replicas, `has ${fewer}`, `have ${fewer}`),
+  ]
 }
 
 function sayUnverified({ passes }: Pick<HealingStatus, 'passes'>): string {

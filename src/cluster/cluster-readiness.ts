@@ -23,16 +23,23 @@ export function readinessOfCluster(
   const degraded = [
     ...(nodesAway.length === 0
       ? []
-      : [`${nodesAway.length} of ${nodes.length} nodes do not answer (${nodesAway.join(', ')}).`]),
+      : [
+          `${countOf(nodesAway, nodes, 'node')} ${nodesAway.length === 1 ? 'does' : 'do'} not answer (${nodesAway.join(', ')}).`,
+        ]),
     ...(out.length === 0
       ? []
       : [
-          `${out.length} of ${state.map.drives.length} drives are out (${out.map(nameDrive).join(', ')}).`,
+          `${countOf(out, state.map.drives, 'drive')} ${out.length === 1 ? 'is' : 'are'} out (${out.map(nameDrive).join(', ')}).`,
         ]),
     ...sayStanding(standing),
     ...(ofClock === undefined ? [] : [ofClock]),
   ]
   return { ready: nodesAway.length * 2 < nodes.length, degraded }
+}
+
+/** `1 of 3 nodes`. */
+function countOf(some: readonly unknown[], all: readonly unknown[], noun: string): string {
+  return `${some.length} of ${all.length} ${noun}${all.length === 1 ? '' : 's'}`
 }
 
 function sayStanding(standing: Standing): string[] {

@@ -21,7 +21,7 @@ import type { NodePeers } from '../storage-node/rpc/peers.ts'
 import type { ClockWatch } from './clock-watch.ts'
 import { type ClusterDriveParts, ClusterDrives } from './cluster-drives.ts'
 import { beginClusterHeal, clusterHealing } from './cluster-healing.ts'
-import { judgeCluster } from './cluster-health.ts'
+import { judgeCluster, sayPartitions } from './cluster-health.ts'
 import { readinessOfCluster } from './cluster-readiness.ts'
 import type { ClusterStore } from './cluster-store.ts'
 import { describeNodes, detailsOf, sumMoves } from './described-drives.ts'
@@ -93,7 +93,7 @@ function clusterStatusOf(healing: HealingStatus, parts: ClusterStatusParts): Clu
   const replicas = replicaCountFor(map)
   const degraded = [
     ...readinessOfCluster(coordinator, care, parts.clocks).degraded,
-    ...sayPartitions(partitions, replicas),
+    ...sayPartitions(partitions, { replicas, isThere: drivesThere(parts) }),
   ]
   return {
     kind: 'cluster',
@@ -120,15 +120,13 @@ function partitionsOf({ coordinator, records }: ClusterStatusParts): ClusterPart
   })
 }
 
-function sayPartitions(partitions: readonly ClusterPartitionStatus[], replicas: number): string[] {
-  const lost = partitions.filter(({ primary }) => primary === undefined).length
-  const lacking = partitions.filter((one) => one.replicas.length < replicas).length
-  return [
-    ...(lost === 0 ? [] : [`${lost} metadata partitions are led by nobody.`]),
-    ...(lacking === 0
-      ? []
-      : [`${lacking} metadata partitions have fewer than ${replicas} replicas.`]),
-  ]
+/** Tells of a drive whether it is in, on a node that answers. */
+function drivesThere({ coordinator, care }: ClusterStatusParts): (driveId: number) => boolean {
+  const away = new Set(care.nodesAway)
+  const isThere = ({ state, nodeId = '' }: MapDrive): boolean =>
+    state !== 'out' && !away.has(nodeId)
+  const there = new Set(coordinator.state.map.drives.filter(isThere).map(({ id }) => id))
+  return (driveId) => there.has(driveId)
 }
 
 function nodesOf(

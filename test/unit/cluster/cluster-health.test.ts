@@ -1,7 +1,7 @@
 // What may be said of a cluster: never that it is healthy because nothing is known to be wrong.
 import t from 'tap'
 import { sumUpkeep } from '../../../src/cluster/cluster-healing.ts'
-import { judgeCluster } from '../../../src/cluster/cluster-health.ts'
+import { judgeCluster, sayPartitions } from '../../../src/cluster/cluster-health.ts'
 import { NO_STATUS } from '../../../src/cluster/upkeep-status.ts'
 import type { NodeUpkeepStatus } from '../../../src/storage-node/rpc/upkeep-messages.ts'
 
@@ -44,4 +44,23 @@ t.test('the worst that is true comes first', async (t) => {
   t.match(judge(ONE, { ...TWO, complete: false, waiting: 1 }), { health: 'degraded' })
   const lost = { ...TWO, complete: false, unrepairableCount: 1 }
   t.match(judge(ONE, lost, ['A node is away.']), { health: 'damaged' })
+})
+
+t.test('metadata is there where a majority is, and who leads it answers', async (t) => {
+  const partition = (id: number, replicas: number[], primary?: number) => ({
+    ...{ id, epoch: 1, replicas, isChanging: false },
+    ...(primary === undefined ? {} : { primary }),
+  })
+  const say = (partitions: ReturnType<typeof partition>[], there: number[]): string[] =>
+    sayPartitions(partitions, { replicas: 3, isThere: (id) => there.includes(id) })
+  const whole = [partition(0, [1, 2, 3], 1), partition(1, [1, 2, 3], 3)]
+  t.same(say(whole, [1, 2, 3]), [])
+  t.same(say(whole, [1, 2]), ['1 metadata partition is led by a node that does not answer.'])
+  t.match(say(whole, [1]), [
+    /^2 metadata partitions lack the majority.*cluster recover/,
+    /^1 .*led/,
+  ])
+  const two = [partition(0, [1, 2], 1), partition(1, [2, 3])]
+  t.match(say(two, [1, 3]), [/^2 .* lack/, /^1 .* is led by nobody/, /^2 .* fewer than 3/])
+  t.match(say([partition(0, [], undefined)], [1]), [/nobody/, /^1 .* has fewer/])
 })

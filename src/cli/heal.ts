@@ -20,6 +20,8 @@ export interface HealOptions extends AdminOptions {
 /** The store is asked so often. */
 const POLL_MS = 1_000
 
+const LOOK = 'kintsugi status says what is in the way'
+
 /** Begins a pass and, with `wait`, waits for its end. Throws Exit, with code 5 when something stays unmended. */
 export async function heal(options: HealOptions): Promise<void> {
   const timeoutMs = parseTimeout(options.timeout)
@@ -49,6 +51,8 @@ function parseTimeout(text: string): number {
 export interface HealEnd {
   kind: 'verified' | 'unrepairable' | 'waiting-for-drives' | 'timeout'
   healing: HealingStatus
+  /** Passes that ended, and had not verified everything. */
+  inVain: number
 }
 
 /** What waiting needs. */
@@ -69,6 +73,7 @@ export async function waitForHealing(
   const outages = new Outages({ clock, say })
   let begun = await client.beginHeal()
   let outagesSeen = 0
+  let inVain = 0
   let before: HealingStatus | undefined
   for (;;) {
     const healing = await outages.over(() => client.healing())
@@ -77,8 +82,13 @@ export async function waitForHealing(
     outagesSeen = outages.count
     before = healing
     const end = isSame ? judgePass(healing, begun) : 'again'
-    if (end !== 'again' && end !== 'under-way') return { kind: end, healing }
-    if (clock.monotonicMs() >= untilMs) return { kind: 'timeout', healing }
+    if (end !== 'again' && end !== 'under-way') return { kind: end, healing, inVain }
+    if (end === 'again' && isSame) {
+      inVain += 1
+      // More of them would say nothing new.
+      if (inVain === 1) say(`a pass ended, and not everything is verified: ${LOOK}; it goes on.`)
+    }
+    if (clock.monotonicMs() >= untilMs) return { kind: 'timeout', healing, inVain }
     if (end === 'again') begun = await outages.over(() => client.beginHeal())
     await clock.sleep(POLL_MS)
   }
@@ -114,7 +124,8 @@ function wereAllAsked(
   return Object.keys(endedScrubs).every((id) => id in nodes)
 }
 
-function report({ kind, healing }: HealEnd, { json, timeout }: HealOptions): void {
+function report(end: HealEnd, { json, timeout }: HealOptions): void {
+  const { kind, healing } = end
   if (json) process.stdout.write(`${JSON.stringify({ result: kind, healing }, undefined, 2)}\n`)
   else if (kind === 'verified') process.stdout.write(`${sumUp(healing)}\n`)
   else
@@ -123,30 +134,39 @@ function report({ kind, healing }: HealEnd, { json, timeout }: HealOptions): voi
         .map((line) => `${line}\n`)
         .join(''),
     )
-  if (kind !== 'verified') throw new Exit(5, explain(kind, healing, timeout))
+  if (kind !== 'verified') throw new Exit(5, explain({ ...end, kind }, timeout))
 }
 
-function sumUp(healing: HealingStatus): string {
-  const { mendedShards, checkedBlobs, checkedFiles, damagedFiles } = healing
+/** In words that do not take what was counted since a start for what this pass did. */
+export function sumUp(healing: HealingStatus): string {
+  const { mendedShards, checkedBlobs, checkedFiles, damagedFiles, endedScrubs } = healing
+  const who = endedScrubs === undefined ? 'the server' : 'the nodes'
   return (
-    `A verified pass left nothing owed. Since the start: ${checkedBlobs} blobs checked, ${mendedShards} shards mended, ` +
-    `${checkedFiles} other files checked, ${damagedFiles} of them mended.`
+    `A verified pass left nothing owed. All passes since ${who} started: ${checkedBlobs} blobs checked, ` +
+    `${mendedShards} shards mended, ${checkedFiles} other files checked, ${damagedFiles} of them mended.`
   )
 }
 
-function explain(
-  kind: Exclude<HealEnd['kind'], 'verified'>,
-  { unrepairableCount, waiting }: HealingStatus,
+/** Why it is not verified. */
+export function explain(
+  { kind, healing, inVain }: HealEnd & { kind: Exclude<HealEnd['kind'], 'verified'> },
   timeout: string,
 ): string {
+  const { unrepairableCount, waiting } = healing
   switch (kind) {
     case 'unrepairable':
-      return `${unrepairableCount} blobs can not be mended: kintsugi status names them.`
+      return `${showBlobs(unrepairableCount)} can not be mended: kintsugi status names them.`
     case 'waiting-for-drives':
-      return `${waiting} blobs owe shards for which there is no drive.`
+      return `there is no drive for shards of ${showBlobs(waiting)}.`
     case 'timeout':
-      return `no verified pass came to its end within ${timeout} s; the store goes on.`
+      return inVain === 0
+        ? `no pass came to its end within ${timeout} s; the store goes on.`
+        : `${inVain === 1 ? 'a pass' : `${inVain} passes`} ended within ${timeout} s without having verified everything: ${LOOK}; the store goes on.`
   }
+}
+
+function showBlobs(count: number): string {
+  return `${count} blob${count === 1 ? '' : 's'}`
 }
 
 /** One line about the pass that is waited for. What it counts begins when it is shown first. */

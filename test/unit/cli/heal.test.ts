@@ -1,6 +1,6 @@
 // kintsugi heal --wait against a store that tells what a list says: when waiting ends, and as what.
 import t from 'tap'
-import { type HealEnd, waitForHealing } from '../../../src/cli/heal.ts'
+import { explain, type HealEnd, sumUp, waitForHealing } from '../../../src/cli/heal.ts'
 import { inspectAll, parsePlace, showObject } from '../../../src/cli/inspect.ts'
 import { showStatus } from '../../../src/cli/status.ts'
 import type {
@@ -102,6 +102,44 @@ t.test('a node that did not hear the question is asked again', async (t) => {
     },
   )
   t.equal(`${kind} after ${begun}`, 'verified after 2')
+})
+
+t.test('passes that end and verify nothing are told from a pass that takes long', async (t) => {
+  const said: string[] = []
+  let nowMs = 0
+  const waitFor = (healing: HealingStatus) =>
+    waitForHealing(
+      { timeoutMs: nowMs + 3_000 },
+      {
+        client: {
+          healing: async () => healing,
+          beginHeal: async () => ({ askedMs: 0, scrubsEnded: 1 }),
+        },
+        clock: {
+          monotonicMs: () => nowMs,
+          sleep: async (ms) => {
+            nowMs += ms
+          },
+        },
+        showProgress: () => {},
+        say: (sentence) => said.push(sentence),
+      },
+    )
+  const inVain = await waitFor({ ...QUIET, ended: ONE })
+  t.match(inVain, { kind: 'timeout', inVain: 4 })
+  t.match(said, [/^a pass ended, and not everything is verified: kintsugi status/])
+  t.equal(said.length, 1, 'it is said once')
+  t.match(explain({ ...inVain, kind: 'timeout' }, '3'), /^4 passes ended within 3 s without/)
+  const slow = await waitFor(QUIET)
+  t.match(slow, { kind: 'timeout', inVain: 0 })
+  t.match(explain({ ...slow, kind: 'timeout' }, '3'), /^no pass came to its end within 3 s/)
+  const one = { ...slow, healing: { ...QUIET, waiting: 1 }, kind: 'waiting-for-drives' as const }
+  t.equal(explain(one, '3'), 'there is no drive for shards of 1 blob.')
+})
+
+t.test('what was counted since a start is not said of the pass', async (t) => {
+  t.match(sumUp(QUIET), /nothing owed\. All passes since the server started: 3 blobs checked/)
+  t.match(sumUp({ ...QUIET, endedScrubs: { a: 1 } }), /All passes since the nodes started/)
 })
 
 const STATUS: StoreStatus = {

@@ -322,9 +322,11 @@ function readState(settings: Settings): string {
 }
 
 function readNodeCount(text: string | undefined): number {
+  if (text === undefined)
+    throw new ConfigError('--nodes says with how many nodes the cluster begins, as --nodes 3')
   const count = Number(text)
-  if (text === undefined || !/^\d{1,4}$/.test(text) || count === 0) {
-    throw new ConfigError(`--nodes takes the number of nodes, not "${text ?? ''}"`)
+  if (!/^\d{1,4}$/.test(text) || count === 0) {
+    throw new ConfigError(`--nodes takes the number of nodes, not "${text}"`)
   }
   return count
 }

@@ -89,7 +89,7 @@ function showPasses(passes: readonly PassStatus[], kind: PassStatus['kind']): st
 function showEtcd({ etcd: { kind, sinceMs, why } }: ClusterStatus): string {
   if (kind === 'current') return 'answers'
   const since = sinceMs === undefined ? '' : ` since ${showTime(sinceMs)}`
-  const reason = why === undefined ? '' : `: ${why}`
+  const reason = why === undefined ? '' : `: ${why.replace(/^etcd does not answer: /, '')}`
   return kind === 'away' ? `does not answer${since}${reason}` : `is not believed${since}${reason}`
 }
 

@@ -280,14 +280,14 @@ async function refusing<Outcome extends DriveOutcome | NodeOutcome>(
   } catch (error) {
     if (error instanceof Refused) return { kind: 'refused', sentence: error.message }
     if (!(error instanceof CoordinatorUnavailable)) throw error
-    const what = of === 'drive' ? 'The drives' : 'The nodes'
+    const what = of === 'drive' ? 'the drives' : 'the nodes'
     const fate =
       error.why === 'open'
-        ? 'it may have been decided or not: look, and try again'
-        : 'nothing was changed'
+        ? `it may have been decided or not. Look at ${what}, and try again`
+        : `${what} stay as they are`
     return {
       kind: 'refused',
-      sentence: `etcd can not decide it now (${error.message}). ${what}: ${fate}.`,
+      sentence: `etcd can not decide it now (${error.message}): ${fate}.`,
     }
   }
 }

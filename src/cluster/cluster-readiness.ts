@@ -49,7 +49,9 @@ function sayStanding(standing: Standing): string[] {
         'etcd does not answer: objects are served, but buckets and drives can not be changed.',
       ]
     case 'restored':
-      return [`etcd was restored from a backup and is not believed: ${standing.why}.`]
+      return [
+        `etcd is not believed: ${standing.why}. Where it was restored from a backup, see kintsugi cluster restore-coordinator.`,
+      ]
     default:
       return []
   }

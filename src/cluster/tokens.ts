@@ -4,7 +4,7 @@ import { CoordinatorUnavailable } from '../placement/coordinator.ts'
 import type { EtcdClient } from '../placement/etcd/etcd-client.ts'
 import { EtcdUnavailable } from '../placement/etcd/etcd-errors.ts'
 import { IMAGE } from '../placement/etcd/mirror.ts'
-import { fromJson, HEAD_KEY, toJson } from '../placement/etcd/state-keys.ts'
+import { fromJson, HEAD_KEY, NO_CLUSTER, toJson } from '../placement/etcd/state-keys.ts'
 import { type JoinToken, newJoinToken } from './join-token.ts'
 
 /** Keys behind the prefix: no process has them in its image. */
@@ -88,7 +88,7 @@ export async function clusterIdIn(prefix: string, etcd: EtcdClient): Promise<str
   const head = keys[0] && (fromJson(keys[0].value) as { state?: { clusterId?: string } })
   const clusterId = head?.state?.clusterId
   if (clusterId !== undefined) return clusterId
-  throw new CoordinatorUnavailable('no cluster was made in etcd', { why: 'refused' })
+  throw new CoordinatorUnavailable(NO_CLUSTER, { why: 'refused' })
 }
 
 function keyOf({ prefix, id }: JoinToken): string {

@@ -27,6 +27,7 @@ import {
   EPOCHS_OF_GENERATION,
   HEAD_KEY,
   type Head,
+  NO_CLUSTER,
   readAgreed,
 } from './etcd/state-keys.ts'
 
@@ -81,7 +82,10 @@ export class EtcdCoordinator implements Coordinator {
       changes: changes.map((change) => ({ ...change, key: `${under}${change.key}` })),
     })
     if (!succeeded)
-      throw new CoordinatorUnavailable('there is a cluster in etcd already', { why: 'refused' })
+      throw new CoordinatorUnavailable(
+        `there is a cluster in etcd already, under ${prefix ?? DEFAULT_PREFIX}: kintsugi cluster token lets another node join it, another --etcd-prefix makes a second cluster`,
+        { why: 'refused' },
+      )
   }
 
   /** Rejects with CoordinatorUnavailable when etcd is away and was never known here, or has no cluster. */
@@ -207,7 +211,7 @@ function agreedIn(image: KeyImage): Agreed {
   } catch (cause) {
     throw new CoordinatorUnavailable((cause as Error).message, { cause, why: 'refused' })
   }
-  throw new CoordinatorUnavailable('no cluster was made in etcd', { why: 'refused' })
+  throw new CoordinatorUnavailable(NO_CLUSTER, { why: 'refused' })
 }
 
 /** It may be sent again as it is, or still be on its way, while the head that it follows on is the last one. */

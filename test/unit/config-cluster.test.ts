@@ -94,7 +94,7 @@ t.test('what is wrong is named', async (t) => {
   const refused: [Promise<unknown>, RegExp][] = [
     [loadClusterInitConfig(sources({ nodes: '3' })), /--etcd says where/],
     [loadClusterInitConfig(sources({ etcd: ['127.0.0.1:2379'], nodes: '3' })), /--etcd takes/],
-    [loadClusterInitConfig(sources({ etcd: [ETCD] })), /--nodes/],
+    [loadClusterInitConfig(sources({ etcd: [ETCD] })), /--nodes says/],
     [loadClusterInitConfig(sources({ etcd: [ETCD], nodes: '0' })), /--nodes/],
     [loadClusterInitConfig(sources({ etcd: [ETCD], nodes: '1', 'etcd-prefix': 'x' })), /prefix/],
     [loadNodeJoinConfig(sources({})), /--state/],

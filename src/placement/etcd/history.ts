@@ -48,7 +48,9 @@ export async function findRestored(
   if (before === undefined) return undefined
   const now = readAgreed(found)
   if (now === undefined) return 'there is no cluster in it'
-  if (now.state.clusterId !== before.state.clusterId) return 'it has another cluster'
+  const { clusterId } = now.state
+  if (clusterId !== before.state.clusterId)
+    return `it has cluster ${clusterId}, not ${before.state.clusterId}`
   if (now.head.generation !== before.head.generation) {
     return now.head.generation > before.head.generation ? undefined : 'it is of before a restore'
   }

@@ -284,7 +284,7 @@ export class EtcdMirror {
 
   #notBelieved(why: string): CoordinatorUnavailable {
     this.#stand({ kind: 'restored', sinceMs: this.#parts.world.clock.now(), why })
-    const message = `etcd is older than what is known here: ${why}; see kintsugi cluster restore-coordinator`
+    const message = `etcd is not what was known here before: ${why}; see kintsugi cluster restore-coordinator`
     return new CoordinatorUnavailable(message, { why: 'restored' })
   }
 
@@ -297,7 +297,8 @@ export class EtcdMirror {
     const { log } = this.#parts
     if (standing.kind === 'current') log.info({}, 'etcd answers')
     else if (standing.kind === 'away') log.warn({ why: standing.why }, 'etcd is away')
-    else log.error({ why: standing.why }, 'etcd is not believed: it was restored from a backup')
+    else
+      log.error({ why: standing.why }, 'etcd is not believed: it is not what was known here before')
   }
 
   async #pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -6,6 +6,10 @@ import type { Bucket, ClusterState, MetaPartitionState } from '../coordinator.ts
 import type { Change } from './etcd-wire.ts'
 import type { KeyImage } from './key-image.ts'
 
+/** Said to people where readAgreed() finds nothing. */
+export const NO_CLUSTER =
+  'no cluster was made in etcd under this prefix: kintsugi cluster init makes one'
+
 /** What every decision changes: its place in history. */
 export interface Head {
   /** Grows when the coordinator is restored. Every epoch of a generation is above all of those before. */

@@ -109,11 +109,11 @@ async function openCoordinator(
 }
 
 async function makeStateDirectory(path: string, { disk }: Pick<World, 'disk'>): Promise<void> {
-  if ((await disk.stat(path))?.kind === 'directory') return
   try {
+    if ((await disk.stat(path))?.kind === 'directory') return
     await disk.makeDirectory(path)
   } catch (error) {
-    const sentence = `--state ${path} can not be made: ${(error as Error).message}.`
+    const sentence = `--state ${path} is not there, and can not be made: ${(error as Error).message}.`
     throw new Exit(2, sentence, { cause: error })
   }
 }

@@ -4,7 +4,7 @@ import type { ClosingStack } from '../kit/closing-stack.ts'
 import type { World } from '../kit/world.ts'
 import { DriveLocked, lockDrive, openLevelDb } from '../storage-node/drive-lock.ts'
 
-/** Holds it until what is on `opened` is closed. Throws Exit when another process has it. */
+/** Holds it until what is on `opened` is closed. Throws Exit when another process has it, or nothing can be written there. */
 export async function lockState(
   directory: string,
   { what, world, opened }: { what: 'node' | 'gateway'; world: World; opened: ClosingStack },
@@ -13,7 +13,9 @@ export async function lockState(
     const lock = await lockDrive(world, directory, openLevelDb)
     opened.defer(() => lock.close())
   } catch (error) {
-    if (!(error instanceof DriveLocked)) throw error
-    throw new Exit(3, `the ${what} of ${directory} runs already.`, { cause: error })
+    if (error instanceof DriveLocked)
+      throw new Exit(3, `the ${what} of ${directory} runs already.`, { cause: error })
+    const why = (error as Error).message
+    throw new Exit(2, `the state directory ${directory} can not be used: ${why}.`, { cause: error })
   }
 }

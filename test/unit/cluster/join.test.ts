@@ -1,5 +1,5 @@
 // A cluster that is made, its tokens, and nodes that join with them: each token once, whoever loses which answer.
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -90,6 +90,18 @@ t.test('a node joins once with a token', async (t) => {
   const where = { ...config.etcd, clusterId: made.clusterId }
   const [more] = await makeTokens(1, where, { etcd, world })
   await joining('c', more!)
+})
+
+t.test('a state directory that can not be used costs no token', async (t) => {
+  const { made, world } = await makeCluster()
+  const place = await directory(t)
+  await writeFile(`${place}/file`, '')
+  const joining = (stateDirectory: string) =>
+    joinNode(made.tokens[0]!, { stateDirectory, etcdAccess: {} }, world)
+  const refused = { exitCode: 2, message: /file\/state can not be a state directory: .*ENOTDIR/ }
+  await t.rejects(joining(`${place}/file/state`), refused)
+  t.match(await joining(`${place}/state`), { clusterId: made.clusterId })
+  t.same((await readdir(`${place}/state`)).sort(), ['node.json'], 'nothing is left of the trial')
 })
 
 t.test('an answer that is lost uses no token up for nobody', async (t) => {

@@ -13,7 +13,8 @@ import { showLost } from './show-lost.ts'
 /** The status of a cluster in lines. */
 export function showCluster(found: ClusterStatus): string[] {
   const { health, reasons, clusterId, code, reducedCode, nodes, drives } = found
-  const answering = nodes.filter(({ answers }) => answers).length
+  const asked = nodes.filter(({ answers }) => answers !== undefined)
+  const answering = asked.filter(({ answers }) => answers).length
   const active = drives.filter(({ state }) => state === 'active').length
   return [
     `Health    ${HEALTH_WORDS[health]}`,
@@ -21,11 +22,11 @@ export function showCluster(found: ClusterStatus): string[] {
     `Cluster   ${clusterId}`,
     `Code      ${code}, reduced ${reducedCode}`,
     `etcd      ${showEtcd(found)}`,
-    `Nodes     ${answering} of ${nodes.length} answer`,
+    `Nodes     ${answering} of ${asked.length} answer`,
     ...alignColumns(
       nodes.map(({ id, zone, address, answers, drives: count, leads }) => [
         ...['         ', id, zone ?? '', address ?? '(never registered)'],
-        ...[answers ? 'answers' : 'does not answer', showNumber(count, 'drive')],
+        ...[showAnswers(answers), showNumber(count, 'drive')],
         // Until another one took over it leads on record alone.
         `${answers ? 'leads' : 'led'} ${showNumber(leads, 'partition')}`,
       ]),
@@ -91,6 +92,11 @@ function showEtcd({ etcd: { kind, sinceMs, why } }: ClusterStatus): string {
   const since = sinceMs === undefined ? '' : ` since ${showTime(sinceMs)}`
   const reason = why === undefined ? '' : `: ${why.replace(/^etcd does not answer: /, '')}`
   return kind === 'away' ? `does not answer${since}${reason}` : `is not believed${since}${reason}`
+}
+
+function showAnswers(answers: boolean | undefined): string {
+  if (answers === undefined) return 'is not asked: the map has no drive of it'
+  return answers ? 'answers' : 'does not answer'
 }
 
 function showDrive({ state, reason, isLeaving }: ClusterDriveStatus): string {

@@ -52,12 +52,12 @@ export function sayPartitions(
       ? []
       : [`${count(number, 'metadata partition')} ${number === 1 ? one : many}`]
   }
-  const lost =
-    'the majority of replicas, so requests for its objects are answered with 503: bring back what does not answer, or else see kintsugi cluster recover.'
+  const lost = (whose: string): string =>
+    `the majority of ${whose} replicas, and requests for ${whose} objects get 503: bring back what does not answer, or else see kintsugi cluster recover.`
   const silent = 'led by a node that does not answer.'
   const fewer = `fewer than ${replicas} replicas.`
   return [
-    ...say(isMinority, `lacks ${lost}`, `lack ${lost}`),
+    ...say(isMinority, `lacks ${lost('its')}`, `lack ${lost('their')}`),
     ...say(({ primary }) => primary === undefined, 'is led by nobody.', 'are led by nobody.'),
     ...say(isSilent, `is ${silent}`, `are ${silent}`),
     ...say((one) => one.replicas.length < replicas, `has ${fewer}`, `have ${fewer}`),

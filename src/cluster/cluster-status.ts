@@ -146,7 +146,7 @@ function nodesOf(
       id,
       ...(zone === undefined ? {} : { zone }),
       ...(address === undefined ? {} : { address }),
-      answers: !away.has(id),
+      ...(own.length === 0 ? {} : { answers: !away.has(id) }),
       drives: own.filter(({ state }) => state !== 'out').length,
       leads: partitions.filter(({ primary }) => primary !== undefined && ownIds.has(primary))
         .length,

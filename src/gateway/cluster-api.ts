@@ -69,7 +69,8 @@ export interface ClusterNodeStatus {
   zone?: string
   /** Where it said it is; absent for one that never registered. */
   address?: string
-  answers: boolean
+  /** Absent for one that has no drive of the map: nobody asks it. */
+  answers?: boolean
   /** Its drives that are not out. */
   drives: number
   /** Metadata partitions that it leads. */

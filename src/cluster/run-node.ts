@@ -38,6 +38,7 @@ import { openNodeStorage } from './node-storage.ts'
 import type { NodeTuning } from './node-tuning.ts'
 import { NodeUpkeep } from './node-upkeep.ts'
 import { followOrigins } from './origins.ts'
+import { refuseCopies } from './refuse-copies.ts'
 import type { NodeUpkeepOptions } from './running-upkeep.ts'
 import { listUnserved } from './unserved-drives.ts'
 
@@ -102,6 +103,7 @@ export async function runNode(
     { ...parts, storage, peers, graceMs: options.garbageGraceMs },
     opened,
   )
+  await refuseCopies(storage.drives.list(), nodeId, { coordinator, peers, clock: world.clock })
   await storage.serve(metadata.host)
   const findLed: FindLed = (id) => metadata.led.find(id)
   const { primaries } = metadata

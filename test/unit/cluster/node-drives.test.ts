@@ -6,12 +6,17 @@ import t, { type Test } from 'tap'
 import { initCluster } from '../../../src/cluster/init.ts'
 import { enterMap, lockNodeDrives, markServing } from '../../../src/cluster/node-drives.ts'
 import { readinessOfNode } from '../../../src/cluster/node-readiness.ts'
+import { refuseCopies } from '../../../src/cluster/refuse-copies.ts'
 import { listUnserved } from '../../../src/cluster/unserved-drives.ts'
 import { silentLog } from '../../../src/kit/log.ts'
 import { markOut } from '../../../src/placement/coordinator-changes.ts'
 import { EtcdCoordinator } from '../../../src/placement/coordinator-etcd.ts'
 import { EtcdClient } from '../../../src/placement/etcd/etcd-client.ts'
 import type { Drive } from '../../../src/storage-node/drive.ts'
+import {
+  type DescribedDrive,
+  encodeDrivesOfNode,
+} from '../../../src/storage-node/rpc/drive-messages.ts'
 import { openEtcdInMemory } from '../../support/etcd-in-memory.ts'
 
 // Timers of the store keep no process alive.
@@ -194,3 +199,29 @@ t.test('a node is ready once the cluster has begun and knows its drives', async 
   leftOut = new Map([[9, new Error('it is not where it was last')]])
   t.match(readiness().degraded.at(-1), 'drive 9 at /gone is left out: it is not where it was last')
 })
+
+t.test(
+  'a copy of a drive that another node serves is refused, one that moved is not',
+  async (t) => {
+    const { parts, lock } = await openCluster(t)
+    const drives = await lock('one')
+    await enterMap(drives, HOME, parts)
+    const ask = (nodeId: string, answer: () => Promise<Uint8Array>) =>
+      refuseCopies(drives, nodeId, { ...parts, peers: { ask: answer }, clock: parts.world.clock })
+    const serving = (drive: Partial<DescribedDrive>) => async () =>
+      encodeDrivesOfNode({
+        ...{ epoch: 1, leaving: [], counts: [] },
+        drives: [{ driveId: 1, path: '/there', ...drive }],
+        moves: { phase: 'idle', movedShards: 0, movedBytes: 0, anewBlobs: 0 },
+      })
+    const other = 'f'.repeat(16)
+    const refused = { exitCode: 4, message: /one is a copy of drive 1, which node 0.* at \/there/ }
+    await t.rejects(ask(other, serving({})), refused)
+    await ask(other, serving({ failure: 'it is gone' }))
+    await ask(other, serving({ driveId: 2 }))
+    await ask(other, async () => {
+      throw new Error('nobody is there')
+    })
+    await ask(HOME.nodeId, serving({}))
+  },
+)

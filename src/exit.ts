@@ -24,10 +24,9 @@ export function portTaken(
     return new Exit(3, `port ${port} on ${address} is in use: choose another with ${option}.`)
   }
   if (code === 'EADDRNOTAVAIL' || code === 'EACCES' || code === 'ENOTFOUND') {
-    return new Exit(
-      2,
-      `${address}:${port} can not be listened on (${code}): see --address and ${option}.`,
-    )
+    // The one that names the address as well.
+    const options = option === '--listen' ? option : `--address and ${option}`
+    return new Exit(2, `${address}:${port} can not be listened on (${code}): see ${options}.`)
   }
   return error
 }

@@ -6,6 +6,7 @@ import { Exit, portTaken } from '../exit.ts'
 import { ClosingStack } from '../kit/closing-stack.ts'
 import type { Log } from '../kit/log.ts'
 import type { Registry } from '../kit/metrics.ts'
+import { tryPort } from '../kit/try-port.ts'
 import type { World } from '../kit/world.ts'
 import { CoordinatorUnavailable } from '../placement/coordinator.ts'
 import { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
@@ -57,6 +58,7 @@ async function openAll(
   refuseVague(config)
   const file = await readIdentity(config, world)
   await lockState(config.stateDirectory, { what: 'node', world, opened })
+  await refuseTaken(config)
   const coordinator = await openCoordinator(file, config, parts)
   opened.defer(() => coordinator.close())
   const { nodeId, clusterId } = file
@@ -113,6 +115,17 @@ async function openCoordinator(
   if (coordinator.state.clusterId === clusterId) return coordinator
   await coordinator.close()
   throw new Exit(4, `etcd has another cluster than the one that this node is of (${clusterId}).`)
+}
+
+/** An empty directory is a drive of the map before anybody listens: a port that is taken is to be known by then. */
+async function refuseTaken({ listen, adminAddress, adminPort }: NodeConfig): Promise<void> {
+  const admin = { address: adminAddress, port: adminPort }
+  await tryPort(listen).catch((error) => {
+    throw portTaken(error, { ...listen, option: '--listen' })
+  })
+  await tryPort(admin).catch((error) => {
+    throw portTaken(error, { ...admin, option: '--admin-port' })
+  })
 }
 
 async function listen(server: NodeServer, { listen: where }: NodeConfig): Promise<number> {

@@ -71,7 +71,8 @@ export function showMoving(moving: MoveStatus): string[] {
   if (phase === 'counting') return ['Moving    what has to move is being counted']
   if (!remainingShards || remainingBytes === undefined) return []
   const anew = remainingReEncodes ? `, ${showCount(remainingReEncodes)} blobs to re-encode` : ''
-  const left = `${showCount(remainingShards)} shards, ${showBytes(remainingBytes)} left${anew}`
+  const shards = `${showCount(remainingShards)} shard${remainingShards === 1 ? '' : 's'}`
+  const left = `${shards}, ${showBytes(remainingBytes)} left${anew}`
   if (!bytesPerSecond) return [`Moving    ${left}`]
   const goMs = (remainingBytes / bytesPerSecond) * 1000
   return [`Moving    ${left}, ${showBytes(bytesPerSecond)}/s, about ${showDuration(goMs)} to go`]

@@ -36,6 +36,8 @@ t.test('a list of drives', async (t) => {
     /^Moving {4}5,000 shards, 1\.0 GiB left, 1\.0 MiB\/s, about 17 min to go$/m,
     'with the rate and the time',
   )
+  const last = showDrives({ drives: [], moving: { ...MOVING, remainingShards: 1 } })
+  t.match(last.join(), /Moving {4}1 shard, /)
   const anew = showDrives({ drives: [], moving: { ...MOVING, remainingReEncodes: 1234 } })
   t.match(anew.join(), /1\.0 GiB left, 1,234 blobs to re-encode, 1\.0 MiB\/s/)
   t.match(text({ ...DRAINING, blobs: 1200, oldCopies: 7 }), /draining, 1,200 blobs left/)

@@ -1,7 +1,7 @@
 // The log: pino, one JSON object a line, on standard error. No secret ever enters it.
-import { type DestinationStream, pino, symbols } from 'pino'
+import { type DestinationStream, pino } from 'pino'
+import { GatheredLines } from './gathered-lines.ts'
 import type { LogLevel } from './log-levels.ts'
-import { realWorld } from './world.ts'
 
 /** What a room may do with the log. The first argument is data, the second a sentence. */
 export interface Log {
@@ -24,42 +24,6 @@ export function openLog(
   destination: DestinationStream = new GatheredLines(),
 ): Log {
   return pino({ level, base: null, serializers }, destination)
-}
-
-// A line for each request would be a call of the system for each request.
-const GATHERED_BYTES = 8 * 1024
-const GATHERED_MS = 200
-
-/**
- * Standard error, to which lines go together: warnings and errors at once, and what waits before them; the others a moment
- * later. The end of the process waits for them, unless it is killed.
- */
-class GatheredLines implements DestinationStream {
-  readonly [symbols.needsMetadataGsym] = true
-  /** Level of the line that is written next; pino sets it. */
-  lastLevel = 0
-  readonly #lines = pino.destination({ dest: 2, sync: true, minLength: GATHERED_BYTES })
-  #isFlushDue = false
-
-  constructor() {
-    process.once('exit', () => this.#lines.flushSync())
-  }
-
-  write(line: string): void {
-    this.#lines.write(line)
-    if (this.lastLevel >= pino.levels.values.warn!) this.#lines.flushSync()
-    else if (!this.#isFlushDue) this.#flushSoon()
-  }
-
-  #flushSoon(): void {
-    this.#isFlushDue = true
-    void realWorld()
-      .clock.sleep(GATHERED_MS)
-      .then(() => {
-        this.#isFlushDue = false
-        this.#lines.flushSync()
-      })
-  }
 }
 
 /** A log that says nothing, for tests. */

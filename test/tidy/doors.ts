@@ -37,7 +37,11 @@ const BANNED_MODULES: readonly Ban[] = [
   {
     pattern: /^(node:)?fs(\/promises)?$/,
     instead: 'world.disk',
-    door: [WORLD, 'src/kit/file-bytes.ts', 'src/kit/look-now.ts', 'src/kit/cores.ts'],
+    door: [
+      WORLD,
+      ...['src/kit/file-bytes.ts', 'src/kit/look-now.ts', 'src/kit/cores.ts'],
+      'src/kit/gathered-lines.ts',
+    ],
   },
   { pattern: /^(node:)?timers(\/promises)?$/, instead: 'world.clock', door: [WORLD] },
   {

@@ -22,6 +22,7 @@ import type { MessageHandler, NodeService } from '../storage-node/rpc/node-servi
 import type { MoveProgress } from '../storage-node/upkeep/mover.ts'
 import type { DriveHome } from './node-drives.ts'
 import type { NodeStorage } from './node-storage.ts'
+import { type CopyParts, refusalOfCopy } from './refuse-copies.ts'
 import { listUnserved } from './unserved-drives.ts'
 
 /** What it is made of. */
@@ -31,6 +32,7 @@ export interface NodeDriveServiceParts {
   coordinator: Coordinator
   storage: Pick<NodeStorage, 'drives' | 'entering' | 'leftOut'>
   home: DriveHome
+  peers: CopyParts['peers']
   /** How it stands with moving; undefined before the cluster has begun. */
   moves(): MoveProgress | undefined
   counts(): readonly DepartureCount[]
@@ -45,9 +47,11 @@ export class NodeDriveService implements NodeService {
 
   constructor(parts: NodeDriveServiceParts) {
     this.#parts = parts
-    const { world, coordinator, storage, home } = parts
+    const { world, coordinator, storage, home, peers } = parts
+    const copies = { coordinator, peers, clock: world.clock }
     this.#commands = new DriveCommands({
       ...{ world, coordinator, drives: storage.drives, home },
+      refuseCopy: (drive) => refusalOfCopy(drive, home.nodeId, copies),
       // Who drains asks all nodes, and not this one.
       refuseForRoom: async () => undefined,
       welcome: async () => {},

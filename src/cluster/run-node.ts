@@ -114,7 +114,7 @@ export async function runNode(
   })
   opened.defer(() => counts.stop())
   const drives = new NodeDriveService({
-    ...{ ...parts, storage, home: { nodeId, zone } },
+    ...{ ...parts, storage, peers, home: { nodeId, zone } },
     moves: () => upkeep.progress()?.moves,
     counts: () => counts.counts,
   })

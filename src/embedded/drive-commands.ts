@@ -60,6 +60,8 @@ export interface DriveCommandParts {
   reducedCode?: ErasureCode | undefined
   /** Why what has to move once the map is `after` does not fit on the drives that stay; undefined where it may. */
   refuseForRoom(driveId: number, after: ClusterState['map']): Promise<string | undefined>
+  /** Why a drive of the map is not taken back at a path: of the node of a cluster, where another one serves it. */
+  refuseCopy?(drive: { id: number; path: string }): Promise<string | undefined>
   /** Where its drives are at home, of the node of a cluster. */
   home?: { nodeId: string; zone?: string | undefined }
   /** Keeps on a new drive what every drive keeps. */
@@ -293,6 +295,7 @@ export class DriveCommands {
     drive,
   }: FoundDrive & { drive: MapDrive }): Promise<DriveOutcome> {
     const { id } = drive
+    refuse(await this.#parts.refuseCopy?.({ id, path }))
     await this.#parts.drives.join({ path, marker })
     try {
       await this.#decide(back(id, { path, ...this.#home }), () => this.#find(id)?.state !== 'out')

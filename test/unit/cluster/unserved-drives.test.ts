@@ -17,6 +17,7 @@ import { markOut, moveDrive } from '../../../src/placement/coordinator-changes.t
 import { EtcdCoordinator } from '../../../src/placement/coordinator-etcd.ts'
 import { EtcdClient } from '../../../src/placement/etcd/etcd-client.ts'
 import { drivesToTakeBack, SILENT_REASON } from '../../../src/placement/silent-nodes.ts'
+import { encodeDrivesOfNode } from '../../../src/storage-node/rpc/drive-messages.ts'
 import { openEtcdInMemory } from '../../support/etcd-in-memory.ts'
 
 // Timers of the store keep no process alive.
@@ -25,6 +26,11 @@ t.teardown(() => clearInterval(alive))
 
 const HOME = { nodeId: '0123456789abcdef' }
 const NO_REPLICAS = { addDrive: async () => {}, driveFailed: async () => {} }
+
+interface StartedNode extends NodeStorage {
+  service: NodeDriveService
+  stop(): Promise<void>
+}
 
 /** A node of a cluster, started again and again over its directories. */
 async function openNode(t: Test) {
@@ -39,7 +45,13 @@ async function openNode(t: Test) {
     { etcd, world, log: silentLog },
   )
   t.teardown(() => coordinator.close())
-  const start = async (...names: string[]): Promise<NodeStorage & { stop(): Promise<void> }> => {
+  const others = new Map<string, () => Promise<Uint8Array>>()
+  const ask = async (nodeId: string): Promise<Uint8Array> => {
+    const answer = others.get(nodeId)
+    if (answer === undefined) throw new Error('nobody is there')
+    return await answer()
+  }
+  const start = async (...names: string[]): Promise<StartedNode> => {
     const parts = { world, log: silentLog, registry: new Registry(), coordinator }
     const opened = new ClosingStack()
     const paths = names.map((name) => join(place, name))
@@ -53,13 +65,13 @@ async function openNode(t: Test) {
     }
     const service = new NodeDriveService({
       ...{ ...parts, world: { ...world, clock: hurried }, storage, home: HOME },
-      ...{ moves: () => undefined, counts: () => [] },
+      ...{ peers: { ask }, moves: () => undefined, counts: () => [] },
     })
     service.watch(opened)
-    return { ...storage, stop: () => opened.close() }
+    return { ...storage, service, stop: () => opened.close() }
   }
   const find = (id: number) => coordinator.state.map.drives.find((drive) => drive.id === id)
-  return { place, coordinator, start, find }
+  return { place, coordinator, start, find, others }
 }
 
 t.test('a drive that is not there at the start is out, and back with its directory', async (t) => {
@@ -107,4 +119,26 @@ t.test('a drive whose directory is not given is looked for where it was last', a
     [[1, /it burns/]],
     'what moved to another node is none of ours',
   )
+})
+
+t.test('a drive that another node serves is not taken back from a copy', async (t) => {
+  const { place, coordinator, start, find, others } = await openNode(t)
+  await (await start('one', 'two')).stop()
+  const other = 'f'.repeat(16)
+  await rename(join(place, 'two'), join(place, 'copy'))
+  await coordinator.decide(moveDrive(2, { nodeId: other, path: '/there' }))
+  const { service } = await start('one')
+  others.set(other, async () =>
+    encodeDrivesOfNode({
+      ...{ epoch: 1, leaving: [], counts: [], drives: [{ driveId: 2, path: '/there' }] },
+      moves: { phase: 'idle', movedShards: 0, movedBytes: 0, anewBlobs: 0 },
+    }),
+  )
+  const path = join(place, 'copy')
+  const refused = await service.enter({ kind: 'add', path })
+  t.match(refused, { kind: 'refused', sentence: /copy is a copy of drive 2, which node f+ serves/ })
+  t.match(find(2), { nodeId: other, path: '/there' })
+  others.delete(other)
+  t.match(await service.enter({ kind: 'add', path }), { kind: 'done' })
+  t.match(find(2), { ...HOME, path }, 'its disks were moved')
 })

@@ -6,7 +6,7 @@ import { kibibytes } from '../src/kit/bytes.ts'
 import { silentLog } from '../src/kit/log.ts'
 import { realWorld } from '../src/kit/world.ts'
 import { Drive } from '../src/storage-node/drive.ts'
-import { formatDrive } from '../src/storage-node/drive-format.ts'
+import { DRIVE_FORMAT, formatDrive } from '../src/storage-node/drive-format.ts'
 import { ShardStore } from '../src/storage-node/shard-store.ts'
 import { putShard, sampleShard } from '../test/contracts/shard-samples.ts'
 import { Seeded } from '../test/support/seeded.ts'
@@ -22,7 +22,7 @@ export interface SegmentRow {
 
 const WRITERS = 32
 const SHARD_BYTES = kibibytes(4)
-const MARKER = { format: 3, clusterId: 'bench', driveId: 1, uuid: 'bench', createdMs: 1 }
+const MARKER = { format: DRIVE_FORMAT, clusterId: 'bench', driveId: 1, uuid: 'bench', createdMs: 1 }
 
 /** Measures for so long, after one second to warm up. */
 export async function benchSegment(seconds = 5): Promise<SegmentRow[]> {

@@ -2,6 +2,7 @@
 import { Exit } from '../exit.ts'
 import type { HealBegun, HealingStatus } from '../gateway/admin-api.ts'
 import { showBytes } from '../kit/bytes.ts'
+import { counted } from '../kit/counted.ts'
 import { realWorld, stayAlive } from '../kit/world.ts'
 import { type AdminClient, type AdminOptions, openAdminClient } from './admin-client.ts'
 import { showCount } from './amounts.ts'
@@ -155,18 +156,14 @@ export function explain(
   const { unrepairableCount, waiting } = healing
   switch (kind) {
     case 'unrepairable':
-      return `${showBlobs(unrepairableCount)} can not be mended: kintsugi status names them.`
+      return `${counted(unrepairableCount, 'blob')} can not be mended: kintsugi status names them.`
     case 'waiting-for-drives':
-      return `there is no drive for shards of ${showBlobs(waiting)}.`
+      return `there is no drive for shards of ${counted(waiting, 'blob')}.`
     case 'timeout':
       return inVain === 0
         ? `no pass came to its end within ${timeout} s; the store goes on.`
         : `${inVain === 1 ? 'a pass' : `${inVain} passes`} ended within ${timeout} s without having verified everything: ${LOOK}; the store goes on.`
   }
-}
-
-function showBlobs(count: number): string {
-  return `${count} blob${count === 1 ? '' : 's'}`
 }
 
 /** One line about the pass that is waited for. What it counts begins when it is shown first. */

@@ -6,6 +6,7 @@ import type {
   ClusterStatus,
 } from '../gateway/cluster-api.ts'
 import { showBytes } from '../kit/bytes.ts'
+import { counted } from '../kit/counted.ts'
 import { alignColumns, showCount, showDuration, showTime } from './amounts.ts'
 import { showMoving } from './show-drives.ts'
 import { showLost } from './show-lost.ts'
@@ -26,9 +27,9 @@ export function showCluster(found: ClusterStatus): string[] {
     ...alignColumns(
       nodes.map(({ id, zone, address, answers, drives: count, leads }) => [
         ...['         ', id, zone ?? '', address ?? '(never registered)'],
-        ...[showAnswers(answers), showNumber(count, 'drive')],
+        ...[showAnswers(answers), counted(count, 'drive')],
         // Until another one took over it leads on record alone.
-        `${answers ? 'leads' : 'led'} ${showNumber(leads, 'partition')}`,
+        `${answers ? 'leads' : 'led'} ${counted(leads, 'partition')}`,
       ]),
     ),
     `Drives    ${active} of ${drives.length} active`,
@@ -58,7 +59,7 @@ function showHealing({ healing }: ClusterStatus): string[] {
   const indent = '          '
   return [
     `Healing   ${queued} queued, ${waiting} waiting for a drive, ${unrepairableCount} unrepairable`,
-    `${indent}since their starts nodes checked ${showNumber(checkedBlobs, 'blob')} and mended ${showNumber(mendedShards, 'shard')}`,
+    `${indent}since their starts nodes checked ${counted(checkedBlobs, 'blob')} and mended ${counted(mendedShards, 'shard')}`,
     `${indent}${checkedFiles} other files checked, ${damagedFiles} were damaged`,
     ...showOrphans(healing),
     ...(['check', 'scrub'] as const).flatMap((kind) => showPasses(healing.passes, kind)),
@@ -70,7 +71,7 @@ function showHealing({ healing }: ClusterStatus): string[] {
 
 function showOrphans({ orphans }: HealingStatus): string[] {
   if (!orphans?.deleted) return []
-  const shards = showNumber(orphans.deleted, 'shard')
+  const shards = counted(orphans.deleted, 'shard')
   return [`          ${shards} that no object names deleted, ${showBytes(orphans.deletedBytes)}`]
 }
 
@@ -83,7 +84,7 @@ function showPasses(passes: readonly PassStatus[], kind: PassStatus['kind']): st
   const isKnown = left.every((ms) => ms !== undefined)
   const toGo = isKnown ? `, about ${showDuration(Math.max(...left))} to go` : ''
   return [
-    `          ${kind} by ${showNumber(own.length, 'node')}: ${showNumber(blobs, 'blob')} seen${toGo}`,
+    `          ${kind} by ${counted(own.length, 'node')}: ${counted(blobs, 'blob')} seen${toGo}`,
   ]
 }
 
@@ -127,8 +128,4 @@ function showPartitions({ partitions, replicas, drives, nodes }: ClusterStatus):
       ]),
     ),
   ]
-}
-
-function showNumber(count: number, of: string): string {
-  return `${count} ${of}${count === 1 ? '' : 's'}`
 }

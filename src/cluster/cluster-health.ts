@@ -1,6 +1,7 @@
 // From what is known of a cluster to what may be said of it: its health in one word, with reasons. Pure.
 import type { HealingStatus } from '../gateway/admin-api.ts'
 import type { ClusterHealth, ClusterPartitionStatus } from '../gateway/cluster-api.ts'
+import { counted } from '../kit/counted.ts'
 
 /** The worst that is true. `degraded`: sentences about what is not there. Nothing is healthy because nothing is known to be wrong. */
 export function judgeCluster(
@@ -15,23 +16,23 @@ export function judgeCluster(
   const find = (health: ClusterHealth, isSo: boolean, reason: string): void => {
     if (isSo) findings.push([health, reason])
   }
-  find('damaged', unrepairableCount > 0, `${count(unrepairableCount, 'blob')} can not be mended.`)
+  find('damaged', unrepairableCount > 0, `${counted(unrepairableCount, 'blob')} can not be mended.`)
   for (const reason of degraded) find('degraded', true, reason)
   find(
     'degraded',
     waiting > 0,
-    `${count(waiting, 'blob')} ${waiting === 1 ? 'waits' : 'wait'} for a drive to put shards on.`,
+    `${counted(waiting, 'blob')} ${waiting === 1 ? 'waits' : 'wait'} for a drive to put shards on.`,
   )
   find(
     'mending',
     queued > 0,
-    `${count(queued, 'blob')} ${queued === 1 ? 'is' : 'are'} to be mended.`,
+    `${counted(queued, 'blob')} ${queued === 1 ? 'is' : 'are'} to be mended.`,
   )
   const remaining = moves?.remainingShards ?? 0
   find(
     'mending',
     remaining > 0,
-    `${count(remaining, 'shard')} ${remaining === 1 ? 'is' : 'are'} to be moved.`,
+    `${counted(remaining, 'shard')} ${remaining === 1 ? 'is' : 'are'} to be moved.`,
   )
   find('serving', !healing.verified, sayUnverified(healing))
   return { health: findings[0]?.[0] ?? 'healthy', reasons: findings.map(([, reason]) => reason) }
@@ -50,7 +51,7 @@ export function sayPartitions(
     const number = partitions.filter(isSo).length
     return number === 0
       ? []
-      : [`${count(number, 'metadata partition')} ${number === 1 ? one : many}`]
+      : [`${counted(number, 'metadata partition')} ${number === 1 ? one : many}`]
   }
   const lost = (whose: string): string =>
     `the majority of ${whose} replicas, and requests for ${whose} objects get 503: bring back what does not answer, or else see kintsugi cluster recover.`
@@ -68,8 +69,4 @@ function sayUnverified({ passes }: Pick<HealingStatus, 'passes'>): string {
   return passes.some(({ kind }) => kind === 'scrub')
     ? 'Not every byte was verified by the nodes that lead now; a pass is under way.'
     : 'Not every byte was verified by the nodes that lead now: kintsugi heal begins a pass.'
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`
 }

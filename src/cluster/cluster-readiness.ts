@@ -1,4 +1,5 @@
 // Whether a gateway can serve, and what its cluster lacks as far as it knows: for /health/ready.
+import { counted } from '../kit/counted.ts'
 import { nodeIdsOf } from '../placement/cluster-map.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import type { Standing } from '../placement/etcd/mirror.ts'
@@ -24,22 +25,17 @@ export function readinessOfCluster(
     ...(nodesAway.length === 0
       ? []
       : [
-          `${countOf(nodesAway, nodes, 'node')} ${nodesAway.length === 1 ? 'does' : 'do'} not answer (${nodesAway.join(', ')}).`,
+          `${nodesAway.length} of ${counted(nodes.length, 'node')} ${nodesAway.length === 1 ? 'does' : 'do'} not answer (${nodesAway.join(', ')}).`,
         ]),
     ...(out.length === 0
       ? []
       : [
-          `${countOf(out, state.map.drives, 'drive')} ${out.length === 1 ? 'is' : 'are'} out (${out.map(nameDrive).join(', ')}).`,
+          `${out.length} of ${counted(state.map.drives.length, 'drive')} ${out.length === 1 ? 'is' : 'are'} out (${out.map(nameDrive).join(', ')}).`,
         ]),
     ...sayStanding(standing),
     ...(ofClock === undefined ? [] : [ofClock]),
   ]
   return { ready: nodesAway.length * 2 < nodes.length, degraded }
-}
-
-/** `1 of 3 nodes`. */
-function countOf(some: readonly unknown[], all: readonly unknown[], noun: string): string {
-  return `${some.length} of ${all.length} ${noun}${all.length === 1 ? '' : 's'}`
 }
 
 function sayStanding(standing: Standing): string[] {

@@ -3,7 +3,7 @@
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import type { LogPosition } from '../metadata/log/contract.ts'
-import type { LogEntry } from '../metadata/log/entry.ts'
+import { type LogEntry, nameOfPosition } from '../metadata/log/entry.ts'
 import { type LeftLog, leadOn } from '../metadata/replication/left-logs.ts'
 import type { RemoteRecovery } from '../storage-node/recovery/remote-recovery.ts'
 import { type LostPartition, type SeenReplica, standingOf } from './lost-partitions.ts'
@@ -108,21 +108,17 @@ function usesOf(
   { entries, end }: { entries: readonly LogEntry[]; end: number },
 ): LogUse[] {
   const lives = ({ seen }: ReplicaLog): boolean => seen.standing.kind === 'lives'
-  const known = new Set(logs.filter(lives).flatMap((log) => log.entries.map(nameOf)))
-  const gained = new Set(entries.map(nameOf).filter((name) => !known.has(name)))
+  const known = new Set(logs.filter(lives).flatMap((log) => log.entries.map(nameOfPosition)))
+  const gained = new Set(entries.map(nameOfPosition).filter((name) => !known.has(name)))
   return logs.flatMap((log): LogUse[] => {
     if (lives(log) || (log.entries.length === 0 && log.isWhole)) return []
     return [
       {
         replica: log.seen.replica,
-        gained: log.entries.filter((entry) => gained.has(nameOf(entry))).length,
+        gained: log.entries.filter((entry) => gained.has(nameOfPosition(entry))).length,
         unused: log.entries.filter(({ sequence }) => sequence > end).length,
         isWhole: log.isWhole,
       },
     ]
   })
-}
-
-function nameOf({ epoch, sequence }: LogPosition): string {
-  return `${epoch}/${sequence}`
 }

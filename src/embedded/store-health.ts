@@ -6,6 +6,7 @@ import type {
   SpaceStatus,
   StoreHealth,
 } from '../gateway/admin-api.ts'
+import { counted } from '../kit/counted.ts'
 
 /** All that health follows from. */
 export interface HealthFacts {
@@ -27,7 +28,7 @@ interface Finding {
 
 function damaged({ healing: { unrepairableCount } }: HealthFacts): Finding[] {
   if (unrepairableCount === 0) return []
-  return [{ health: 'damaged', reason: `${count(unrepairableCount, 'blob')} can not be mended.` }]
+  return [{ health: 'damaged', reason: `${counted(unrepairableCount, 'blob')} can not be mended.` }]
 }
 
 function degraded({ drives, metadata, healing }: HealthFacts): Finding[] {
@@ -37,23 +38,23 @@ function degraded({ drives, metadata, healing }: HealthFacts): Finding[] {
   const absent = drives.length - served.length - vacated.length
   if (absent > 0)
     reasons.push(
-      `${absent} of ${count(drives.length, 'drive')} ${absent === 1 ? 'is' : 'are'} not in service.`,
+      `${absent} of ${counted(drives.length, 'drive')} ${absent === 1 ? 'is' : 'are'} not in service.`,
     )
   for (const { id, state, condition } of drives) {
     if (condition !== undefined && state !== 'out') reasons.push(`Drive ${id} is ${condition}.`)
   }
   const { partitions, inSync, replicas } = metadata
   if (inSync < partitions) {
-    const lacking = count(partitions - inSync, 'partition')
-    reasons.push(`${lacking} of metadata have fewer than ${count(replicas, 'replica')}.`)
+    const lacking = counted(partitions - inSync, 'partition')
+    reasons.push(`${lacking} of metadata have fewer than ${counted(replicas, 'replica')}.`)
   }
   reasons.push(...fullDrives(drives))
   const { waiting } = healing
   if (waiting > 0) {
     const tight = drives.filter(({ space }) => space && takesNoShards(space)).length
-    const why = tight > 0 ? `: ${count(tight, 'drive')} are too full for them` : ''
+    const why = tight > 0 ? `: ${counted(tight, 'drive')} are too full for them` : ''
     reasons.push(
-      `${count(waiting, 'blob')} ${waiting === 1 ? 'waits' : 'wait'} for a drive to put shards on${why}.`,
+      `${counted(waiting, 'blob')} ${waiting === 1 ? 'waits' : 'wait'} for a drive to put shards on${why}.`,
     )
   }
   return reasons.map((reason) => ({ health: 'degraded', reason }))
@@ -65,7 +66,7 @@ function fullDrives(drives: readonly DriveStatus[]): string[] {
   if (full.length === 0) return []
   const ids = full.map(({ id }) => id).join(', ')
   return [
-    `${full.length} of ${count(drives.length, 'drive')} are full and take no new data: ${ids}.`,
+    `${full.length} of ${counted(drives.length, 'drive')} are full and take no new data: ${ids}.`,
   ]
 }
 
@@ -81,7 +82,7 @@ function mending({ drives, healing: { queued } }: HealthFacts): Finding[] {
   const draining = drives.filter(({ state, isVacated }) => state === 'draining' && !isVacated)
   const reasons = draining.map(({ id }) => `Drive ${id} is being emptied.`)
   if (queued > 0)
-    reasons.unshift(`${count(queued, 'blob')} ${queued === 1 ? 'is' : 'are'} to be mended.`)
+    reasons.unshift(`${counted(queued, 'blob')} ${queued === 1 ? 'is' : 'are'} to be mended.`)
   return reasons.map((reason) => ({ health: 'mending', reason }))
 }
 
@@ -91,8 +92,4 @@ function unverified({ healing }: HealthFacts): Finding[] {
     ? 'Not every byte was verified since the last event; a pass is under way.'
     : 'Not every byte was verified since the last event: kintsugi heal begins a pass.'
   return [{ health: 'not-verified', reason }]
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`
 }

@@ -19,6 +19,11 @@ export interface LogEntry extends EntryHead {
 /** The position before the first entry. */
 export const BEGINNING: LogPosition = { epoch: 0, sequence: 0 }
 
+/** A position as the key of a map. */
+export function nameOfPosition({ epoch, sequence }: LogPosition): string {
+  return `${epoch}/${sequence}`
+}
+
 const DELETED = 0xffffffff
 const COUNT_BYTES = 4
 const CHANGE_HEADER_BYTES = 8

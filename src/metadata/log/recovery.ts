@@ -1,7 +1,7 @@
 // What holds after a stop, from what the surviving in-sync replicas still have. Pure.
 // With the `all` rule every replica once held every committed entry: one intact copy anywhere is enough.
 import type { LogPosition } from './contract.ts'
-import { BEGINNING, type EntryHead, follows } from './entry.ts'
+import { BEGINNING, type EntryHead, follows, nameOfPosition } from './entry.ts'
 
 /** What is left of one in-sync replica. */
 export interface ReplicaEvidence<Id> {
@@ -153,8 +153,8 @@ function plan<Id>(
   const replicas = evidence.map((replica): ReplicaPlan<Id> => {
     const found = whole.find(({ id }) => id === replica.id)
     if (found === undefined) return { kind: 'replace', id: replica.id }
-    const held = new Set(replica.entries.map(nameEntry))
-    const lacks = found.chain.filter((entry) => !held.has(nameEntry(entry)))
+    const held = new Set(replica.entries.map(nameOfPosition))
+    const lacks = found.chain.filter((entry) => !held.has(nameOfPosition(entry)))
     return { kind: 'mend', id: replica.id, from: found.from, lacks }
   })
   return { kind: 'recovered', tip, chain, replicas, doubtful }
@@ -162,8 +162,4 @@ function plan<Id>(
 
 function isSame(left: LogPosition, right: LogPosition): boolean {
   return left.epoch === right.epoch && left.sequence === right.sequence
-}
-
-function nameEntry({ epoch, sequence }: LogPosition): string {
-  return `${epoch}/${sequence}`
 }

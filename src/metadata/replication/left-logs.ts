@@ -1,7 +1,7 @@
 // What the logs that are left of a partition lead on to from rows that it surely had, where those who kept them can not be asked to choose
 // any more (docs/formats/replication.md, A reign). Pure.
 import type { LogPosition } from '../log/contract.ts'
-import type { EntryHead } from '../log/entry.ts'
+import { type EntryHead, nameOfPosition } from '../log/entry.ts'
 import { comparePositions } from './log-tail.ts'
 
 /** What is left of the log of one replica. */
@@ -50,11 +50,11 @@ function growTree<Entry extends EntryHead>(
 ): Place<Entry> {
   const places = unite(logs)
   const root: Place<Entry> = { position: from, after: [], isSure: true }
-  places.set(nameOf(from), root)
+  places.set(nameOfPosition(from), root)
   for (const place of places.values()) {
     if (place.entry === undefined) continue
     const { prevEpoch, sequence } = place.entry
-    const before = places.get(nameOf({ epoch: prevEpoch, sequence: sequence - 1 }))
+    const before = places.get(nameOfPosition({ epoch: prevEpoch, sequence: sequence - 1 }))
     if (before === undefined) continue
     place.before = before
     before.after.push(place)
@@ -68,9 +68,9 @@ function unite<Entry extends EntryHead>(
   const places = new Map<string, Place<Entry>>()
   for (const { isWhole, entries } of logs) {
     for (const entry of entries) {
-      const known = places.get(nameOf(entry))
+      const known = places.get(nameOfPosition(entry))
       if (known !== undefined) known.isSure ||= isWhole
-      else places.set(nameOf(entry), { position: entry, entry, after: [], isSure: isWhole })
+      else places.set(nameOfPosition(entry), { position: entry, entry, after: [], isSure: isWhole })
     }
   }
   return places
@@ -116,8 +116,4 @@ function entriesTo<Entry extends EntryHead>(end: Place<Entry>): Entry[] {
 
 function highestCommitted(highest: number, { committed }: EntryHead): number {
   return Math.max(highest, committed)
-}
-
-function nameOf({ epoch, sequence }: LogPosition): string {
-  return `${epoch}/${sequence}`
 }

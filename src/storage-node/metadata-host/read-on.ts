@@ -1,7 +1,7 @@
 // What logs of a lost partition still have behind a dump: entries that lead on from it without a hole, whichever replica
 // has them. So a dump that is days old is as new as the logs are, where these outlived the rows.
 import type { LogPosition, RowBatch } from '../../metadata/log/contract.ts'
-import { decodeBatch, type EntryHead } from '../../metadata/log/entry.ts'
+import { decodeBatch, type EntryHead, nameOfPosition } from '../../metadata/log/entry.ts'
 import { chainAfter } from '../../metadata/log/recovery.ts'
 import type { Replica } from '../../placement/coordinator.ts'
 import type { DriveLog, FoundRecord } from '../metalog/drive-log.ts'
@@ -18,7 +18,8 @@ export async function* readOn(
     const found = await log?.findAgain(
       (record) => record.incarnation === incarnation && record.sequence > position.sequence,
     )
-    if (log && found) sources.push({ log, found: new Map(found.map((one) => [nameOf(one), one])) })
+    if (log && found)
+      sources.push({ log, found: new Map(found.map((one) => [nameOfPosition(one), one])) })
   }
   try {
     for (const entry of chainAfter(
@@ -39,16 +40,12 @@ interface Source {
 async function readEntry(entry: EntryHead, sources: readonly Source[]): Promise<Uint8Array> {
   let failure: unknown
   for (const { log, found } of sources) {
-    const record = found.get(nameOf(entry))
+    const record = found.get(nameOfPosition(entry))
     try {
       if (record) return await log.readFound(record)
     } catch (error) {
       failure = error // Another replica may have it.
     }
   }
-  throw new Error(`entry ${nameOf(entry)} can not be read`, { cause: failure })
-}
-
-function nameOf({ epoch, sequence }: LogPosition): string {
-  return `${epoch}/${sequence}`
+  throw new Error(`entry ${nameOfPosition(entry)} can not be read`, { cause: failure })
 }

@@ -1,5 +1,5 @@
 // Gives a replica what it lacks at a start: entries to its log, then their changes to its rows.
-import { decodeBatch, type EntryHead } from '../../metadata/log/entry.ts'
+import { decodeBatch, type EntryHead, nameOfPosition } from '../../metadata/log/entry.ts'
 import type { ReplicaPlan } from '../../metadata/log/recovery.ts'
 import type { Replica } from '../../placement/coordinator.ts'
 import type { HostDrive } from './drive.ts'
@@ -19,11 +19,11 @@ export interface RecordSource {
 /** The log of one replica as a source. */
 export function recordSource(replica: Replica, { host, records }: StartDrive): RecordSource {
   const found = records.get(replica.incarnation) ?? []
-  const byPosition = new Map(found.map((record) => [`${record.epoch}/${record.sequence}`, record]))
+  const byPosition = new Map(found.map((record) => [nameOfPosition(record), record]))
   return {
     driveId: replica.driveId,
-    read: ({ epoch, sequence }) => {
-      const record = byPosition.get(`${epoch}/${sequence}`)
+    read: (entry) => {
+      const record = byPosition.get(nameOfPosition(entry))
       return record && host.log.readFound(record)
     },
   }

@@ -1,10 +1,10 @@
 // What the log of a drive still has of one replica, for a recovery, while the drive is in use. Nothing is changed.
-import { kibibytes } from '../../kit/bytes.ts'
 import type { LogEntry } from '../../metadata/log/entry.ts'
 import type { DriveLog } from '../metalog/drive-log.ts'
 import { RecordKind } from '../metalog/record.ts'
 import { readSealedFile, type WholeRecord } from '../metalog/scan-file.ts'
 import type { LeftLogPage } from './contract.ts'
+import { inPortions } from './entry-portions.ts'
 import { LeftEntries } from './left-entries.ts'
 import { decodeReplicaState } from './replica-state.ts'
 
@@ -16,9 +16,6 @@ export interface LeftLogRequest {
   /** Something of it was seen once up to this sequence. */
   reached: number
 }
-
-const PAGE_ENTRIES = 1024
-const PAGE_BYTES = kibibytes(512)
 
 /**
  * Pages of entries, in the end; an empty one comes after every file that was read, for there may be many. A group that is being written counts
@@ -38,17 +35,8 @@ export async function* readLeftLog(
 
 /** At least one. */
 export function* pagesOf(entries: readonly LogEntry[], isWhole: boolean): Generator<LeftLogPage> {
-  let page: LogEntry[] = []
-  let bytes = 0
-  for (const entry of entries) {
-    page.push(entry)
-    bytes += entry.batch.length
-    if (page.length < PAGE_ENTRIES && bytes < PAGE_BYTES) continue
-    yield { isWhole, entries: page }
-    page = []
-    bytes = 0
-  }
-  yield { isWhole, entries: page }
+  if (entries.length === 0) yield { isWhole, entries }
+  for (const portion of inPortions(entries)) yield { isWhole, entries: portion }
 }
 
 function take({ record, batch, isBehindLoss }: WholeRecord, of: string, left: LeftEntries): void {

@@ -3,18 +3,14 @@ import t, { type Test } from 'tap'
 import { decodeBatch, type LogEntry } from '../../../../src/metadata/log/entry.ts'
 import { parseReplicaId } from '../../../../src/metadata/replication/replica-id.ts'
 import { RecordKind } from '../../../../src/storage-node/metalog/record.ts'
-import {
-  parseLogFileName,
-  readSealedFile,
-  type WholeRecord,
-} from '../../../../src/storage-node/metalog/scan-file.ts'
+import type { WholeRecord } from '../../../../src/storage-node/metalog/scan-file.ts'
 import type { LeftLogPage } from '../../../../src/storage-node/replicated/contract.ts'
 import { LeftEntries } from '../../../../src/storage-node/replicated/left-entries.ts'
 import { EVERYTHING } from '../../../crash/forgetful-machine.ts'
-import { put, ReplicaCluster } from './replica-cluster.ts'
+import { LOG, recordsOf, written } from './log-records.ts'
+import { put, type ReplicaCluster } from './replica-cluster.ts'
 
 const P = 2
-const LOG = '/drive/metalog'
 
 function entry(epoch: number, sequence: number, prevEpoch = epoch, committed = 0): LogEntry {
   return { epoch, sequence, prevEpoch, committed, batch: Buffer.from([0, 0, 0, 0]) }
@@ -106,28 +102,6 @@ t.test(
   },
 )
 
-/** Records on the drive of a node, in their order. */
-function recordsOf(cluster: ReplicaCluster, node: number): (WholeRecord & { path: string })[] {
-  const { disk } = cluster.node(node).machine
-  return disk.files(LOG).flatMap((path) => {
-    const { salt } = parseLogFileName(path.slice(LOG.length + 1))!
-    return readSealedFile(disk.bytesOf(path), salt).map((record) => ({ ...record, path }))
-  })
-}
-
-/** A partition on three nodes with entries that put `k0`, `k1` and so on, in groups of their own. */
-async function written(count: number): Promise<ReplicaCluster> {
-  const cluster = await ReplicaCluster.make(3)
-  await cluster.found(P, [1, 2, 3])
-  await cluster.until('a partition is served', () => cluster.reignOf(P) !== undefined)
-  for (let write = 0; write < count; write += 1) {
-    const appended = cluster.reignOf(P)!.log.append(put(`k${write}`, `${write}`))
-    await cluster.settle()
-    await appended
-  }
-  return cluster
-}
-
 interface Left {
   standing: string
   isWhole: boolean
@@ -158,7 +132,7 @@ async function damaged(
   count: number,
   damage: (cluster: ReplicaCluster) => void,
 ): Promise<Left> {
-  const cluster = await written(count)
+  const cluster = await written(P, count)
   cluster.crash(2, EVERYTHING)
   damage(cluster)
   await cluster.start(2)
@@ -172,7 +146,7 @@ async function damaged(
 }
 
 t.test('one that lives, while it goes on', async (t) => {
-  const cluster = await written(12)
+  const cluster = await written(P, 12)
   const left = await leftOn(cluster, 2)
   t.match(left, { standing: 'lives', isWhole: true, keys: keysFrom(0, 12) })
   const behind = left.sequences.at(-3)!
@@ -183,7 +157,7 @@ t.test('one that lives, while it goes on', async (t) => {
 })
 
 t.test('one whose rows are gone has its log', async (t) => {
-  const cluster = await written(12)
+  const cluster = await written(P, 12)
   await cluster.stop(2)
   const before = cluster.node(2).machine.disk.files(LOG)
   await cluster.start(2)
@@ -215,7 +189,7 @@ t.test('one that lost a record in between has what was before and after it', asy
 })
 
 t.test('one that was never there, and one on a drive that is not open', async (t) => {
-  const cluster = await written(2)
+  const cluster = await written(P, 2)
   const pages: LeftLogPage[] = []
   for await (const page of cluster.host(1).readLog('1-ffffffffffffffff' as never, 0))
     pages.push(page)

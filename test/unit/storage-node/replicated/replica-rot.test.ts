@@ -7,44 +7,18 @@ import {
   type LogRecord,
   RecordKind,
 } from '../../../../src/storage-node/metalog/record.ts'
-import {
-  parseLogFileName,
-  readSealedFile,
-  type WholeRecord,
-} from '../../../../src/storage-node/metalog/scan-file.ts'
+import { readSealedFile } from '../../../../src/storage-node/metalog/scan-file.ts'
 import { ReplicaHistory } from '../../../../src/storage-node/replicated/replica-history.ts'
 import { newReplicaState } from '../../../../src/storage-node/replicated/replica-state.ts'
 import { EVERYTHING } from '../../../crash/forgetful-machine.ts'
-import { put, ReplicaCluster, read } from './replica-cluster.ts'
+import { recordsOf, written } from './log-records.ts'
+import { read } from './replica-cluster.ts'
 
 const P = 2
 const BEGINNING = { epoch: 0, sequence: 0 }
-const LOG = '/drive/metalog'
-
-/** Records on the drive of a node, in their order. */
-function recordsOf(cluster: ReplicaCluster, node: number): (WholeRecord & { path: string })[] {
-  const { disk } = cluster.node(node).machine
-  return disk.files(LOG).flatMap((path) => {
-    const { salt } = parseLogFileName(path.slice(LOG.length + 1))!
-    return readSealedFile(disk.bytesOf(path), salt).map((record) => ({ ...record, path }))
-  })
-}
-
-/** A partition on three nodes, with entries that were durable one after the other and are in no marker. */
-async function written(count: number): Promise<ReplicaCluster> {
-  const cluster = await ReplicaCluster.make(3)
-  await cluster.found(P, [1, 2, 3])
-  await cluster.until('a partition is served', () => cluster.reignOf(P) !== undefined)
-  for (let write = 0; write < count; write += 1) {
-    const appended = cluster.reignOf(P)!.log.append(put(`k${write}`, `${write}`))
-    await cluster.settle()
-    await appended
-  }
-  return cluster
-}
 
 t.test('a replica whose log rotted does not begin, and another one takes its place', async (t) => {
-  const cluster = await written(12)
+  const cluster = await written(P, 12)
   cluster.crash(2, EVERYTHING)
   const entries = recordsOf(cluster, 2).filter(
     ({ record }) => record.kind === RecordKind.ReplicatedEntry,
@@ -77,7 +51,7 @@ t.test('a replica whose log rotted does not begin, and another one takes its pla
 })
 
 t.test('what a later state makes up for is no loss', async (t) => {
-  const cluster = await written(12)
+  const cluster = await written(P, 12)
   // Markers, and with them states.
   await cluster.step(20)
   cluster.crash(2, EVERYTHING)
@@ -89,7 +63,7 @@ t.test('what a later state makes up for is no loss', async (t) => {
 })
 
 t.test('what was torn in the last group is none', async (t) => {
-  const cluster = await written(12)
+  const cluster = await written(P, 12)
   cluster.crash(2, EVERYTHING)
   const last = recordsOf(cluster, 2).at(-1)!
   cluster.node(2).machine.disk.flip(last.path, last.at + 70)
@@ -99,7 +73,7 @@ t.test('what was torn in the last group is none', async (t) => {
 })
 
 t.test('a clean stop says of everything that it was durable', async (t) => {
-  const cluster = await written(3)
+  const cluster = await written(P, 3)
   await cluster.stop(2)
   const last = recordsOf(cluster, 2).at(-1)!
   t.equal(last.record.kind, RecordKind.Seal)

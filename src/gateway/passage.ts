@@ -95,11 +95,19 @@ export class Passage implements ExchangeWatcher {
 
   /** What the log is told. */
   record(): AccessRecord {
-    const { requestId, method, path, operation, accessKeyId, status, errorCode } = this
-    const { bytesIn, bytesOut, ms } = this
-    const remoteAddress = this.exchange.peers.remoteAddress ?? ''
-    const asked = { requestId, remoteAddress, method, path, operation, accessKeyId }
-    return { ...asked, status, errorCode, bytesIn, bytesOut, ms }
+    return {
+      requestId: this.requestId,
+      remoteAddress: this.exchange.peers.remoteAddress,
+      method: this.method,
+      path: this.path,
+      operation: this.operation || undefined,
+      accessKeyId: this.accessKeyId || undefined,
+      status: this.status,
+      errorCode: this.errorCode || undefined,
+      bytesIn: this.bytesIn,
+      bytesOut: this.bytesOut,
+      ms: Math.round(this.ms * 10) / 10,
+    }
   }
 
   /** The reply is through, or never will be. */

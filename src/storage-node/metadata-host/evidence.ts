@@ -6,7 +6,7 @@ import type { ClusterState, MetaPartitionState, Replica } from '../../placement/
 import type { MetaRows } from '../meta-rows/meta-rows.ts'
 import type { RowsVerdict } from '../meta-rows/open.ts'
 import type { Marker, ReplicaStatus } from '../meta-rows/status.ts'
-import type { FoundRecord, IsNeeded } from '../metalog/drive-log.ts'
+import type { FoundRecord, IsNeeded } from '../metalog/log-files.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 import type { HostDrive } from './drive.ts'
 

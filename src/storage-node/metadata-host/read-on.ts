@@ -4,7 +4,8 @@ import type { LogPosition, RowBatch } from '../../metadata/log/contract.ts'
 import { decodeBatch, type EntryHead, nameOfPosition } from '../../metadata/log/entry.ts'
 import { chainAfter } from '../../metadata/log/recovery.ts'
 import type { Replica } from '../../placement/coordinator.ts'
-import type { DriveLog, FoundRecord } from '../metalog/drive-log.ts'
+import type { DriveLog } from '../metalog/drive-log.ts'
+import type { FoundRecord } from '../metalog/log-files.ts'
 
 /** The batches of all entries that follow `position`, in order. Throws when one rots while it is read. */
 export async function* readOn(

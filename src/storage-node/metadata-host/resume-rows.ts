@@ -5,7 +5,8 @@ import type { LogPosition } from '../../metadata/log/contract.ts'
 import type { EntryHead } from '../../metadata/log/entry.ts'
 import { decodeBatch } from '../../metadata/log/entry.ts'
 import type { MetaRows } from '../meta-rows/meta-rows.ts'
-import type { DriveLog, FoundRecord } from '../metalog/drive-log.ts'
+import type { DriveLog } from '../metalog/drive-log.ts'
+import type { FoundRecord } from '../metalog/log-files.ts'
 
 /** A replica whose rows are to be made whole again. */
 export interface ResumedReplica {

@@ -11,12 +11,8 @@ import { noteServing, type RowsCheck } from '../meta-rows/check.ts'
 import type { MetaRows } from '../meta-rows/meta-rows.ts'
 import { type OpenRowsOptions, openRows, type RowsVerdict } from '../meta-rows/open.ts'
 import type { ReplicaStatus } from '../meta-rows/status.ts'
-import {
-  DriveLog,
-  type DriveLogOptions,
-  type FoundRecord,
-  type IsNeeded,
-} from '../metalog/drive-log.ts'
+import { DriveLog, type DriveLogOptions } from '../metalog/drive-log.ts'
+import type { FoundRecord, IsNeeded } from '../metalog/log-files.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 import { HostDrive } from './drive.ts'
 import { gatherEvidence, type StartDrive, type StartRows } from './evidence.ts'

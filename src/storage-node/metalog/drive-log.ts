@@ -7,6 +7,17 @@ import type { World } from '../../kit/world.ts'
 import { isFull } from '../drive.ts'
 import { retainedLogBytesOn } from '../space/sizes.ts'
 import { LogFile } from './log-file.ts'
+import {
+  type FoundRecord,
+  type HighestRecords,
+  type IsNeeded,
+  logDirectoryOf,
+  noteHighest,
+  openLogDirectory,
+  readLogFiles,
+  type SealedFile,
+  saltOf,
+} from './log-files.ts'
 import type { MetaDrive } from './meta-drive.ts'
 import {
   decodeRecord,
@@ -16,7 +27,7 @@ import {
   RECORD_HEADER_BYTES,
   RecordKind,
 } from './record.ts'
-import { type FileScan, parseLogFileName, type RecordPlace, scanFile } from './scan-file.ts'
+import { scanFile } from './scan-file.ts'
 
 /** Sizes of a log. */
 export interface DriveLogOptions {
@@ -28,21 +39,6 @@ export interface DriveLogOptions {
   isSealed?: boolean
 }
 
-/** An intact record found at the start, and where its batch is. */
-export interface FoundRecord extends LogRecord {
-  file: string
-  salt: bigint
-  at: number
-  bytes: number
-}
-
-/** Whether a record is still needed. */
-export type IsNeeded = (record: {
-  partition: number
-  incarnation: string
-  sequence: number
-}) => boolean
-
 interface Waiting {
   record: LogRecord
   batch: Uint8Array
@@ -51,14 +47,6 @@ interface Waiting {
   reject: (error: unknown) => void
 }
 
-interface SealedFile {
-  path: string
-  bytes: number
-  /** Highest sequence of every replica in the file, by its incarnation. */
-  highest: Map<string, { partition: number; incarnation: string; sequence: number }>
-}
-
-const DIRECTORY = 'metalog'
 // One group: enough that a sync pays, little enough that nobody waits long for its end.
 const GROUP_BYTES = mebibytes(4)
 const GROUP_RECORDS = 512
@@ -79,7 +67,7 @@ export class DriveLog {
   readonly #sealed: SealedFile[]
   readonly #waiting: Waiting[] = []
   #current: LogFile
-  #highest: SealedFile['highest'] = new Map()
+  #highest: HighestRecords = new Map()
   /** The next file, made while there is still room in the current one. */
   #spare: Promise<LogFile | undefined> | undefined
   #nextNumber: number
@@ -117,12 +105,11 @@ export class DriveLog {
     isNeeded: IsNeeded,
   ): Promise<{ log: DriveLog; found: FoundRecord[]; rotten: number }> {
     const { world, drive } = parts
-    await openDirectory(world, drive)
-    const { sealed, found, rotten, lastNumber } = await readFiles(world, drive, isNeeded)
+    const directory = await openLogDirectory(world, drive)
+    const { sealed, found, rotten, lastNumber } = await readLogFiles(world, drive, isNeeded)
     const space = await drive.run(() => world.disk.space(drive.path))
     const fileBytes = fitToDrive(options.fileBytes, space.totalBytes)
     const retainBytes = retainedLogBytesOn(space.totalBytes, options.retainBytes)
-    const directory = `${drive.path}/${DIRECTORY}`
     const place = { directory, number: lastNumber + 1, bytes: fileBytes }
     const current = await LogFile.create(place, parts)
     const sizes = { ...options, fileBytes, retainBytes }
@@ -144,7 +131,7 @@ export class DriveLog {
   async findAgain(isWanted: IsNeeded): Promise<FoundRecord[]> {
     const found: FoundRecord[] = []
     for (const path of [...this.#sealed.map((sealed) => sealed.path), this.#current.path]) {
-      const { salt } = parseLogFileName(path.slice(path.lastIndexOf('/') + 1))!
+      const salt = saltOf(path)
       const file = await this.#drive.run(() => this.#world.disk.readFile(path))
       for (const { record, at, bytes } of scanFile(file, salt).places) {
         if (isWanted(record)) found.push({ ...record, file: path, salt, at, bytes })
@@ -160,8 +147,7 @@ export class DriveLog {
   async *readFiles(): AsyncGenerator<{ bytes: Uint8Array; salt: bigint }> {
     for (const { path, used } of this.#filesNow()) {
       const bytes = await this.#drive.run(() => readIfThere(this.#world, path))
-      const { salt } = parseLogFileName(path.slice(path.lastIndexOf('/') + 1))!
-      if (bytes !== undefined) yield { bytes: bytes.subarray(0, used), salt }
+      if (bytes !== undefined) yield { bytes: bytes.subarray(0, used), salt: saltOf(path) }
     }
   }
 
@@ -286,7 +272,7 @@ export class DriveLog {
     }
     this.#isFull = false
     for (const { record, resolve } of group) {
-      note(this.#highest, record)
+      noteHighest(this.#highest, record)
       resolve()
     }
   }
@@ -375,91 +361,13 @@ export class DriveLog {
     const bytes = Math.max(this.#options.fileBytes, recordBytes)
     const number = this.#nextNumber
     this.#nextNumber += 1
-    const directory = `${this.#drive.path}/${DIRECTORY}`
+    const directory = logDirectoryOf(this.#drive)
     return LogFile.create({ directory, number, bytes }, { world: this.#world, drive: this.#drive })
   }
 }
 
 function isRotten(path: string, bytes: Uint8Array): boolean {
-  const salt = parseLogFileName(path.slice(path.lastIndexOf('/') + 1))!.salt
-  return scanFile(bytes, salt).rotten > 0
-}
-
-async function openDirectory(world: Pick<World, 'disk'>, drive: MetaDrive): Promise<void> {
-  const directory = `${drive.path}/${DIRECTORY}`
-  if ((await drive.run(() => world.disk.stat(directory))) === undefined) {
-    await drive.run(() => world.disk.makeDirectory(directory))
-    await drive.syncDirectory(drive.path)
-  }
-}
-
-async function readFiles(
-  world: Pick<World, 'disk'>,
-  drive: MetaDrive,
-  isNeeded: IsNeeded,
-): Promise<{ sealed: SealedFile[]; found: FoundRecord[]; rotten: number; lastNumber: number }> {
-  const directory = `${drive.path}/${DIRECTORY}`
-  const sealed: SealedFile[] = []
-  const found: FoundRecord[] = []
-  let rotten = 0
-  let lastNumber = 0
-  for (const name of (await drive.run(() => world.disk.list(directory))).sort()) {
-    const parsed = parseLogFileName(name)
-    if (parsed === undefined) continue
-    const file = { path: `${directory}/${name}`, salt: parsed.salt }
-    lastNumber = parsed.number
-    const scan = await readFile(world, drive, file)
-    if (scan === undefined) continue
-    rotten += scan.rotten
-    sealed.push({ path: file.path, bytes: scan.bytes, highest: highestOf(scan.places) })
-    for (const { record, at, bytes } of scan.places) {
-      if (isNeeded(record)) found.push({ ...record, file: file.path, salt: file.salt, at, bytes })
-    }
-  }
-  return { sealed, found, rotten, lastNumber }
-}
-
-/** Reads one file and gives its unused end back; undefined when it held nothing at all and is gone now. */
-async function readFile(
-  { disk }: Pick<World, 'disk'>,
-  drive: MetaDrive,
-  { path, salt }: { path: string; salt: bigint },
-): Promise<(FileScan & { bytes: number }) | undefined> {
-  const bytes = await drive.run(() => disk.readFile(path))
-  const scan = scanFile(bytes, salt)
-  if (scan.rotten > 0) return { ...scan, bytes: bytes.length }
-  const last = scan.places.at(-1)
-  if (last === undefined) {
-    await drive.run(() => disk.remove(path))
-    return undefined
-  }
-  const used = last.at + last.bytes
-  if (used < bytes.length) await drive.run(() => truncate(disk, path, used))
-  return { ...scan, bytes: used }
-}
-
-async function truncate(disk: World['disk'], path: string, bytes: number): Promise<void> {
-  const file = await disk.open(path, 'write')
-  try {
-    await file.truncate(bytes)
-  } finally {
-    await file.close()
-  }
-}
-
-function highestOf(places: readonly RecordPlace[]): SealedFile['highest'] {
-  const highest: SealedFile['highest'] = new Map()
-  for (const { record } of places) note(highest, record)
-  return highest
-}
-
-function note(
-  highest: SealedFile['highest'],
-  { partition, incarnation, sequence }: LogRecord,
-): void {
-  const known = highest.get(incarnation)
-  if (known === undefined) highest.set(incarnation, { partition, incarnation, sequence })
-  else if (known.sequence < sequence) known.sequence = sequence
+  return scanFile(bytes, saltOf(path)).rotten > 0
 }
 
 function fitToDrive(wanted: number, totalBytes: number): number {

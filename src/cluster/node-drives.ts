@@ -24,7 +24,8 @@ import {
   type NewDrive,
   reserveDriveId,
 } from '../placement/coordinator-changes.ts'
-import { type Drive, DriveGone } from '../storage-node/drive.ts'
+import type { Drive } from '../storage-node/drive.ts'
+import { DriveGone } from '../storage-node/drive-errors.ts'
 import type { DriveFound, DriveMarker } from '../storage-node/drive-format.ts'
 import { endJoining, isJoining } from '../storage-node/joining.ts'
 import type { FoundDrive } from '../storage-node/start-plan.ts'

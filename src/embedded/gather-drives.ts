@@ -11,7 +11,8 @@ import {
   type History,
   readHistory,
 } from '../placement/coordinator-history.ts'
-import { type Drive, saysNoSpace } from '../storage-node/drive.ts'
+import type { Drive } from '../storage-node/drive.ts'
+import { saysNoSpace } from '../storage-node/drive-errors.ts'
 import { type DriveMarker, inspectDrive } from '../storage-node/drive-format.ts'
 import { isJoining } from '../storage-node/joining.ts'
 import { type FoundDrive, nameDrive } from '../storage-node/start-plan.ts'

@@ -2,17 +2,19 @@
 // Layout: docs/formats/drive.md. Nothing here ever creates the directory of a drive again.
 import { assert } from '../kit/assert.ts'
 import { DriveUnavailable } from '../kit/drive-unavailable.ts'
-import { removeIfThere, writeNewFile } from '../kit/files.ts'
 import { Semaphore } from '../kit/semaphore.ts'
 import { type DiskFile, type FileStat, isMissing, type World } from '../kit/world.ts'
-import { type DriveMarker, MARKER, MARKER_DRAFT, markerBytes } from './drive-format.ts'
+import {
+  isMediumError,
+  isOfTheCall,
+  lacksRoom,
+  saysDeviceIsBad,
+  saysNoMemory,
+  saysNoSpace,
+} from './drive-errors.ts'
+import type { DriveMarker } from './drive-format.ts'
 import { lockDrive, type OpenLevel, openLevelDb } from './drive-lock.ts'
-
-/** A drive that failed because another directory or none is where it was: it may come back as it is. */
-export class DriveGone extends Error {
-  override readonly name = 'DriveGone'
-  readonly code = 'DRIVE_GONE'
-}
+import { HeldMarker } from './held-marker.ts'
 
 /** How many disk operations of one drive may be under way, and how many may wait. */
 export interface DriveLimits {
@@ -23,24 +25,6 @@ export interface DriveLimits {
 // Eight: a hung disk then holds eight threads of libuv's pool and no more (storage.md 9).
 const DEFAULT_LIMITS: DriveLimits = { parallel: 8, waiting: 4096 }
 
-// Errors that say that the device or its file system is bad or gone, rather than that a call was wrong.
-const FATAL = new Set([
-  'EIO',
-  'EROFS',
-  'ENODEV',
-  'ENXIO',
-  'ESTALE',
-  'EBADMSG',
-  'EUCLEAN',
-  'ENOTCONN',
-  'ESHUTDOWN',
-  'EREMOTEIO',
-  'ENOMEDIUM',
-])
-
-/** What a read or write of a bad sector gives. A sync that gives it is another matter: what it lost is lost. */
-const MEDIUM_ERROR = 'EIO'
-
 /** A drive that this process holds. All disk operations on it go through run(). */
 export class Drive {
   readonly id: number
@@ -48,11 +32,7 @@ export class Drive {
   readonly marker: DriveMarker
   readonly #world: Pick<World, 'disk'>
   readonly #lock: { close(): Promise<void> }
-  /** Stays open so that its inode number can not be given to another file. */
-  #markerFile: DiskFile
-  #markerStat: FileStat
-  /** The marker that is about to take the place of a damaged one. */
-  #nextMarkerStat: FileStat | undefined
+  readonly #held: HeldMarker
   readonly #permits: Semaphore
   readonly #limits: DriveLimits
   /** Whether a look at a file that is open on it waits for nothing, not even where the disk hangs. */
@@ -72,8 +52,7 @@ export class Drive {
     path: string
     marker: DriveMarker
     lock: { close(): Promise<void> }
-    markerFile: DiskFile
-    markerStat: FileStat
+    held: HeldMarker
     limits: DriveLimits
     looksNow: boolean
   }) {
@@ -82,8 +61,7 @@ export class Drive {
     this.marker = parts.marker
     this.#world = parts.world
     this.#lock = parts.lock
-    this.#markerFile = parts.markerFile
-    this.#markerStat = parts.markerStat
+    this.#held = parts.held
     this.#limits = parts.limits
     this.#looksNow = parts.looksNow
     this.#permits = new Semaphore(parts.limits.parallel, { maxWaiting: parts.limits.waiting })
@@ -96,22 +74,21 @@ export class Drive {
     marker: DriveMarker,
     options: { openLevel?: OpenLevel; limits?: DriveLimits } = {},
   ): Promise<Drive> {
-    const markerFile = await world.disk.open(`${path}/${MARKER}`, 'read')
+    const held = await HeldMarker.open(world.disk, path, marker)
     try {
-      const markerStat = await markerFile.stat()
       const looksNow = (await world.disk.looksNow?.(path)) ?? false
       const lock = await lockDrive(world, path, options.openLevel ?? openLevelDb)
       const limits = options.limits ?? DEFAULT_LIMITS
-      return new Drive({ world, path, marker, lock, markerFile, markerStat, limits, looksNow })
+      return new Drive({ world, path, marker, lock, held, limits, looksNow })
     } catch (error) {
-      await markerFile.close()
+      await held.close()
       throw error
     }
   }
 
   /** Number of the file system that it lies on: drives with the same one share a disk. */
   get device(): number {
-    return this.#markerStat.device
+    return this.#held.device
   }
 
   /** Why the drive failed; undefined while it works. */
@@ -321,59 +298,30 @@ export class Drive {
       )
     }
     this.#stop()
-    await this.#markerFile.close()
+    await this.#held.close()
     await this.#lock.close()
   }
 
   /** Reads the marker and writes it anew when it is not what it was. True when it was damaged. */
   async mendMarker(): Promise<boolean> {
-    const bytes = markerBytes(this.marker)
     return await this.run(async () => {
       await this.#checkMarker()
-      const found = await this.#world.disk.readFile(`${this.path}/${MARKER}`)
-      if (Buffer.compare(found, bytes) === 0) return false
-      await this.#replaceMarker(bytes)
+      if (!(await this.#held.isDamaged())) return false
+      await this.#held.replace()
+      await this.#world.disk.syncDirectory(this.path).catch((error) => this.#failAndThrow(error))
       return true
     })
   }
 
-  async #replaceMarker(bytes: Uint8Array): Promise<void> {
-    const { disk } = this.#world
-    const draft = `${this.path}/${MARKER_DRAFT}`
-    await removeIfThere(this.#world, draft)
-    await writeNewFile(this.#world, { path: draft, bytes })
-    const file = await disk.open(draft, 'read')
-    const before = this.#markerFile
-    // From the rename on others find the new one, whenever they look.
-    this.#nextMarkerStat = await file.stat()
-    await disk.rename(draft, `${this.path}/${MARKER}`)
-    this.#markerFile = file
-    this.#markerStat = this.#nextMarkerStat
-    this.#nextMarkerStat = undefined
-    await before.close()
-    await disk.syncDirectory(this.path).catch((error) => this.#failAndThrow(error))
-  }
-
   async #checkMarker(): Promise<void> {
-    const gone = await this.#findGone()
+    const gone = await this.#held.findGone()
     if (gone !== undefined) this.#failAndThrow(gone)
-  }
-
-  /** Whether what was opened is where it was. */
-  async #findGone(): Promise<DriveGone | undefined> {
-    const stat = await this.#world.disk.stat(`${this.path}/${MARKER}`)
-    if (stat === undefined) return new DriveGone('the directory of the drive is gone')
-    const known = [this.#markerStat, this.#nextMarkerStat]
-    const isKnown = known.some(
-      (one) => one !== undefined && one.inode === stat.inode && one.device === stat.device,
-    )
-    return isKnown ? undefined : new DriveGone('another directory took the place of the drive')
   }
 
   /** A file that is not there is the first that one sees of a drive that is not there: it may be back as a whole. */
   async #noteIfGone(): Promise<void> {
     // A disk that does not answer is not one that went away.
-    this.#failure = (await this.#findGone().catch(() => undefined)) ?? this.#failure
+    this.#failure = (await this.#held.findGone().catch(() => undefined)) ?? this.#failure
   }
 
   #stop(): void {
@@ -386,12 +334,11 @@ export class Drive {
 
   #judge(error: unknown): unknown {
     if (error instanceof DriveUnavailable) return error
-    const code = (error as { code?: string } | undefined)?.code ?? ''
     if (saysNoSpace(error)) for (const listener of this.#fullListeners) listener()
-    if (code === 'ENOSPC' || code === 'EDQUOT') {
+    if (lacksRoom(error)) {
       return new DriveUnavailable(this.id, 'full', { cause: error })
     }
-    if (FATAL.has(code)) {
+    if (saysDeviceIsBad(error)) {
       this.fail(error)
       return this.#unavailable()
     }
@@ -413,36 +360,3 @@ export class Drive {
 }
 
 type OfMedium<T> = ('medium-error' & T) | undefined
-
-function isMediumError(error: unknown): boolean {
-  return (error as { code?: string } | undefined)?.code === MEDIUM_ERROR
-}
-
-/** Whether `error` means that the drive has no room. */
-export function isFull(error: unknown): boolean {
-  return error instanceof DriveUnavailable && error.trouble === 'full'
-}
-
-// A file that was closed meanwhile, and what a file system says that does not take such writes.
-const OF_THE_CALL = new Set(['EBADF', 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP'])
-
-/** Whether the device has nothing to do with it. What is no error of a system call has no code that is one of its. */
-function isOfTheCall(error: unknown): boolean {
-  const { code } = (error ?? {}) as NodeJS.ErrnoException
-  return typeof code !== 'string' || code.startsWith('ERR_') || OF_THE_CALL.has(code)
-}
-
-/** Whether the system had no memory for a call. */
-function saysNoMemory(error: unknown): boolean {
-  const { code } = (error ?? {}) as NodeJS.ErrnoException
-  return code === 'ENOMEM' || code === 'EAGAIN'
-}
-
-/** Whether there was no room for something: LevelDB says so only in the text of its errors. */
-export function saysNoSpace(error: unknown): boolean {
-  const { code, message, cause } = (error ?? {}) as NodeJS.ErrnoException & { cause?: unknown }
-  if (code === 'ENOSPC' || code === 'EDQUOT' || isFull(error)) return true
-  if (typeof code !== 'string' || !code.startsWith('LEVEL_')) return false
-  const text = `${message} ${(cause as Error | undefined)?.message}`
-  return /No space left|quota exceeded/i.test(text)
-}

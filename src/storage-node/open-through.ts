@@ -2,7 +2,7 @@
 
 import { DriveUnavailable } from '../kit/drive-unavailable.ts'
 import type { DiskFile, World } from '../kit/world.ts'
-import { DriveGone } from './drive.ts'
+import { DriveGone } from './drive-errors.ts'
 import type { MetaDrive } from './metalog/meta-drive.ts'
 
 /**

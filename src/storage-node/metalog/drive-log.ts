@@ -4,7 +4,7 @@ import { assert } from '../../kit/assert.ts'
 import { mebibytes, roundUp } from '../../kit/bytes.ts'
 import { readIfThere, removeIfThere } from '../../kit/files.ts'
 import type { World } from '../../kit/world.ts'
-import { isFull } from '../drive.ts'
+import { isFull } from '../drive-errors.ts'
 import { retainedLogBytesOn } from '../space/sizes.ts'
 import { LogFile } from './log-file.ts'
 import {

@@ -7,7 +7,7 @@ import type { Garbage, MetadataPartition } from '../../metadata/contract.ts'
 import { MISSING_SLOT } from '../../metadata/records.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
 import type { ShardsOnDrives } from '../contract.ts'
-import { isFull } from '../drive.ts'
+import { isFull } from '../drive-errors.ts'
 import type { BlobLatch } from './blob-latch.ts'
 
 /** Rows taken in one step: a bound on memory and on the size of the batch that forgets them. */

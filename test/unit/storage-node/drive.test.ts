@@ -7,7 +7,8 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { DriveUnavailable } from '../../../src/kit/drive-unavailable.ts'
 import { type Disk, type DiskFile, realWorld } from '../../../src/kit/world.ts'
-import { Drive, DriveGone } from '../../../src/storage-node/drive.ts'
+import { Drive } from '../../../src/storage-node/drive.ts'
+import { DriveGone } from '../../../src/storage-node/drive-errors.ts'
 import {
   type DriveMarker,
   formatDrive,

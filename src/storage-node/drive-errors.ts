@@ -1,0 +1,72 @@
+// What an error of a disk says: that the drive is bad or gone, that it has no room, or that the call was wrong.
+import { DriveUnavailable } from '../kit/drive-unavailable.ts'
+
+/** A drive that failed because another directory or none is where it was: it may come back as it is. */
+export class DriveGone extends Error {
+  override readonly name = 'DriveGone'
+  readonly code = 'DRIVE_GONE'
+}
+
+// Errors that say that the device or its file system is bad or gone, rather than that a call was wrong.
+const FATAL = new Set([
+  'EIO',
+  'EROFS',
+  'ENODEV',
+  'ENXIO',
+  'ESTALE',
+  'EBADMSG',
+  'EUCLEAN',
+  'ENOTCONN',
+  'ESHUTDOWN',
+  'EREMOTEIO',
+  'ENOMEDIUM',
+])
+
+/** Whether `error` means that the device is bad or gone. */
+export function saysDeviceIsBad(error: unknown): boolean {
+  return FATAL.has(codeOf(error))
+}
+
+/** Whether a read or write met a bad sector. A sync that says so is another matter: what it lost is lost. */
+export function isMediumError(error: unknown): boolean {
+  return codeOf(error) === 'EIO'
+}
+
+/** Whether a call of the system had no room. */
+export function lacksRoom(error: unknown): boolean {
+  const code = codeOf(error)
+  return code === 'ENOSPC' || code === 'EDQUOT'
+}
+
+/** Whether `error` means that the drive has no room. */
+export function isFull(error: unknown): boolean {
+  return error instanceof DriveUnavailable && error.trouble === 'full'
+}
+
+// A file that was closed meanwhile, and what a file system says that does not take such writes.
+const OF_THE_CALL = new Set(['EBADF', 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP'])
+
+/** Whether the device has nothing to do with an error of a write. What is no error of a system call has no code that is one of its. */
+export function isOfTheCall(error: unknown): boolean {
+  const { code } = (error ?? {}) as NodeJS.ErrnoException
+  return typeof code !== 'string' || code.startsWith('ERR_') || OF_THE_CALL.has(code)
+}
+
+/** Whether the system had no memory for a call. */
+export function saysNoMemory(error: unknown): boolean {
+  const code = codeOf(error)
+  return code === 'ENOMEM' || code === 'EAGAIN'
+}
+
+/** Whether there was no room for something: LevelDB says so only in the text of its errors. */
+export function saysNoSpace(error: unknown): boolean {
+  const { code, message, cause } = (error ?? {}) as NodeJS.ErrnoException & { cause?: unknown }
+  if (lacksRoom(error) || isFull(error)) return true
+  if (typeof code !== 'string' || !code.startsWith('LEVEL_')) return false
+  const text = `${message} ${(cause as Error | undefined)?.message}`
+  return /No space left|quota exceeded/i.test(text)
+}
+
+function codeOf(error: unknown): string {
+  return (error as { code?: string } | undefined)?.code ?? ''
+}

@@ -30,8 +30,9 @@ export async function heal(options: HealOptions): Promise<void> {
   const client = await openAdminClient(options, world)
   if (!options.wait) {
     const begun = await client.beginHeal()
-    const text = options.json ? JSON.stringify(begun) : 'A pass over all blobs was asked for.'
-    process.stdout.write(`${text}\n`)
+    process.stdout.write(`${options.json ? JSON.stringify(begun) : sayBegun(begun)}\n`)
+    const untold = sayUntold(begun)
+    if (untold !== undefined) throw new Exit(5, untold)
     return
   }
   const progress = new HealLine()
@@ -40,6 +41,21 @@ export async function heal(options: HealOptions): Promise<void> {
   const parts = { client, clock: world.clock, showProgress, say: sayBeside }
   const waiting = waitForHealing({ timeoutMs }, parts)
   report(await stayAlive(waiting.finally(endDrawing)), options)
+}
+
+/** Of a pass that nobody waits for: who was told of it. */
+export function sayBegun({ nodes, silent = [] }: HealBegun): string {
+  if (nodes === undefined || silent.length === 0) return 'A pass over all blobs was asked for.'
+  const told = Object.keys(nodes)
+  return told.length === 0
+    ? 'No node answered.'
+    : `A pass over what they look after was asked of ${counted(told.length, 'node')}: ${told.join(', ')}.`
+}
+
+/** Why not all blobs are read by the pass, unless they are. A node that is told nothing reads nothing. */
+export function sayUntold({ silent = [] }: HealBegun): string | undefined {
+  if (silent.length === 0) return undefined
+  return `${counted(silent.length, 'node')} did not answer: ${silent.join(', ')}. ${LOOK}.`
 }
 
 function parseTimeout(text: string): number {

@@ -33,7 +33,9 @@ export async function beginClusterHeal(parts: ClusterHealingParts): Promise<Heal
     return readCount(await parts.peers.ask(nodeId, request))
   })
   const nodes = Object.fromEntries(begun)
-  return { askedMs, scrubsEnded: sum(Object.values(nodes)), nodes }
+  const all = nodeIdsOf(parts.coordinator.state.map.drives)
+  const silent = all.filter((nodeId) => !begun.has(nodeId))
+  return { askedMs, scrubsEnded: sum(Object.values(nodes)), nodes, silent }
 }
 
 function readCount(bytes: Uint8Array): number {

@@ -233,8 +233,10 @@ export interface HealBegun {
   askedMs: number
   /** It is over when so many scrubs have ended. */
   scrubsEnded: number
-  /** Clusters: by node; it is over when each of them has ended so many. */
+  /** Clusters: by node that was told; it is over when each of them has ended so many. */
   nodes?: Readonly<Record<string, number>>
+  /** Clusters: nodes that did not answer in time. Perhaps they heard it all the same. */
+  silent?: readonly string[]
 }
 
 /** Which object to look at; parts with numbers above `afterPart`. */

@@ -1,6 +1,13 @@
 // kintsugi heal --wait against a store that tells what a list says: when waiting ends, and as what.
 import t from 'tap'
-import { explain, type HealEnd, sumUp, waitForHealing } from '../../../src/cli/heal.ts'
+import {
+  explain,
+  type HealEnd,
+  sayBegun,
+  sayUntold,
+  sumUp,
+  waitForHealing,
+} from '../../../src/cli/heal.ts'
 import { inspectAll, parsePlace, showObject } from '../../../src/cli/inspect.ts'
 import { showStatus } from '../../../src/cli/status.ts'
 import type {
@@ -135,6 +142,21 @@ t.test('passes that end and verify nothing are told from a pass that takes long'
   t.match(explain({ ...slow, kind: 'timeout' }, '3'), /^no pass came to its end within 3 s/)
   const one = { ...slow, healing: { ...QUIET, waiting: 1 }, kind: 'waiting-for-drives' as const }
   t.equal(explain(one, '3'), 'there is no drive for shards of 1 blob.')
+})
+
+t.test('who was told of a pass that nobody waits for, and who was not', async (t) => {
+  const asked = { askedMs: 0, scrubsEnded: 3 }
+  t.equal(sayBegun(asked), 'A pass over all blobs was asked for.', 'a store of one machine')
+  t.equal(sayUntold(asked), undefined)
+  const all = { ...asked, nodes: { a: 1, b: 2 }, silent: [] }
+  t.equal(sayBegun(all), 'A pass over all blobs was asked for.')
+  t.equal(sayUntold(all), undefined)
+  const some = { ...all, silent: ['c'] }
+  t.match(sayBegun(some), /asked of 2 nodes: a, b\.$/)
+  t.match(sayUntold(some), /^1 node did not answer: c\. kintsugi status says/)
+  const none = { ...asked, nodes: {}, silent: ['a', 'b'] }
+  t.equal(sayBegun(none), 'No node answered.')
+  t.match(sayUntold(none), /^2 nodes did not answer: a, b\./)
 })
 
 t.test('what was counted since a start is not said of the pass', async (t) => {

@@ -28,18 +28,17 @@ export function asS3Error(error: unknown): S3Error {
       return undecided(error as CoordinatorUnavailable)
     case 'METADATA_UNAVAILABLE':
     case 'TOO_FEW_DRIVES':
-      return slowDown(cause)
+    case 'SOURCE_CHANGED':
+    case 'KEY_PROVIDER_UNAVAILABLE':
+      return unavailable(cause)
     case 'STORE_FULL':
       // Without a cause, likewise: that the drives are full is in the log already, once.
       return new S3Error('InsufficientStorage')
     case 'DRIVE_UNAVAILABLE':
-      if ((error as DriveUnavailable).trouble !== 'full') return slowDown(cause)
+      if ((error as DriveUnavailable).trouble !== 'full') return unavailable(cause)
       return new S3Error('InsufficientStorage', {}, { cause })
     case 'BODY_LENGTH_WRONG':
       return new S3Error('IncompleteBody', {}, { cause })
-    case 'SOURCE_CHANGED':
-    case 'KEY_PROVIDER_UNAVAILABLE':
-      return new S3Error('ServiceUnavailable', {}, { cause, headers: { 'retry-after': '1' } })
     case 'CUSTOMER_KEY_WRONG':
       return new S3Error('InvalidRequest', {}, { cause, message: OTHER_KEY })
     case 'NO_SUCH_KEY':
@@ -55,7 +54,7 @@ export function asS3Error(error: unknown): S3Error {
 function undecided(cause: CoordinatorUnavailable): S3Error {
   const message = WHY_UNDECIDED[cause.why ?? 'contended']
   if (message === undefined) return slowDown(cause)
-  return new S3Error('ServiceUnavailable', {}, { cause, message, headers: { 'retry-after': '1' } })
+  return unavailable(cause, message)
 }
 
 /** What a client is told; where it says nothing, coming again is enough. */
@@ -68,9 +67,26 @@ const WHY_UNDECIDED: Record<NonNullable<CoordinatorUnavailable['why']>, string |
   contended: undefined,
 }
 
-/** Overload and lost quorums pass: the client shall come again (pitfall 58). */
+/** Too much is asked: the client shall come again, and less often (pitfall 58). */
 export function slowDown(cause?: unknown): S3Error {
   return new S3Error('SlowDown', {}, { cause, headers: { 'retry-after': '1' } })
+}
+
+/** What is needed does not answer, such as most replicas of a partition: it passes, and to ask less often would not help. */
+function unavailable(cause: unknown, message?: string): S3Error {
+  const said = message === undefined ? {} : { message }
+  const options = { cause, ...said, headers: { 'retry-after': '1' } }
+  return new S3Error('ServiceUnavailable', {}, options)
+}
+
+/**
+ * The error as it is told behind a status of 200 (pitfall 100). There clients go by the code alone, and of those that say
+ * that they may come again only InternalError and SlowDown are known to all of them.
+ */
+export function asLateError(error: unknown): S3Error {
+  const known = asS3Error(error)
+  if (known.code !== 'ServiceUnavailable') return known
+  return new S3Error('InternalError', {}, { cause: known.cause })
 }
 
 /** The reply for `error`. */

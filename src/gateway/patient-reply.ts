@@ -2,7 +2,7 @@
 // declaration, then a space every few seconds, then the document, or an <Error> in its place (pitfall 100).
 import type { Clock } from '../kit/world.ts'
 import type { Reply } from './call.ts'
-import { asS3Error } from './error-reply.ts'
+import { asLateError } from './error-reply.ts'
 import type { OperationName } from './operation-names.ts'
 import type { S3Error } from './s3-error.ts'
 
@@ -39,7 +39,7 @@ export async function patientReply(running: Promise<Reply>, parts: PatientParts)
 async function* trickle(running: Promise<Reply>, parts: PatientParts): AsyncGenerator<string> {
   yield DECLARATION
   while ((await settledWithin(running, parts)) === 'later') yield ' '
-  yield await running.then(documentOf, (error) => parts.describe(asS3Error(error))).then(bare)
+  yield await running.then(documentOf, (error) => parts.describe(asLateError(error))).then(bare)
 }
 
 function documentOf({ body }: Reply): string {

@@ -1,6 +1,7 @@
 // Pitfall 100: a long copy keeps its client with white space after the declaration, and may still end in an error.
 import t from 'tap'
 import type { Reply } from '../../../src/gateway/call.ts'
+import { asS3Error } from '../../../src/gateway/error-reply.ts'
 import { patientReply } from '../../../src/gateway/patient-reply.ts'
 import { S3Error } from '../../../src/gateway/s3-error.ts'
 
@@ -77,4 +78,29 @@ t.test('a slow one that fails says so in its 200', async (t) => {
   setImmediate(step)
   const text = await textOf(await replying, () => fail(new S3Error('SlowDown')))
   t.match(text, /^<\?xml[^>]*>\n *<Error><Code>SlowDown<\/Code><\/Error>$/)
+})
+
+t.test('behind a 200 what does not answer is told as clients know it there', async (t) => {
+  const { clock, step } = steppedClock()
+  let fail: (error: Error) => void = () => {}
+  const running = new Promise<Reply>((_resolve, reject) => {
+    fail = reject
+  })
+  const lost = Object.assign(new Error('no majority'), { code: 'METADATA_UNAVAILABLE' })
+  t.match(asS3Error(lost), { code: 'ServiceUnavailable', status: 503 })
+  let told: S3Error | undefined
+  const parts = {
+    clock,
+    signal,
+    describe: (error: S3Error) => {
+      told = error
+      return describe(error)
+    },
+  }
+  const replying = patientReply(running, parts)
+  setImmediate(step)
+  const text = await textOf(await replying, () => fail(lost))
+  t.match(text, /<Error><Code>InternalError<\/Code><\/Error>$/)
+  t.equal(told?.message, 'We encountered an internal error. Please try again.')
+  t.equal(told?.cause, lost, 'the log names the cause')
 })

@@ -43,7 +43,7 @@ t.test('what fails before the first chunk is still an S3 error', async (t) => {
   const fixture = await startGateway(t, {}, { operation: streaming(10, chunks) })
   const answer = await ask(fixture, { url: '/bkt/k' })
   t.equal(answer.status, 503)
-  t.equal(codeOf(answer), 'SlowDown')
+  t.equal(codeOf(answer), 'ServiceUnavailable')
   t.equal(answer.headers.etag, undefined)
 })
 

@@ -310,11 +310,12 @@ t.test('faults inside become S3 errors and are logged once', async (t) => {
   const logged: object[] = []
   const log = { ...silentLog, error: (data: object) => logged.push(data), warn: () => {} }
   const faults = [
-    [Object.assign(new Error('x'), { code: 'METADATA_UNAVAILABLE' }), 503, 'SlowDown'],
+    [Object.assign(new Error('x'), { code: 'METADATA_UNAVAILABLE' }), 503, 'ServiceUnavailable'],
+    [Object.assign(new Error('x'), { code: 'TOO_FEW_DRIVES' }), 503, 'ServiceUnavailable'],
     [
       Object.assign(new Error('x'), { code: 'DRIVE_UNAVAILABLE', trouble: 'failed' }),
       503,
-      'SlowDown',
+      'ServiceUnavailable',
     ],
     [
       Object.assign(new Error('x'), { code: 'DRIVE_UNAVAILABLE', trouble: 'full' }),

@@ -1,22 +1,33 @@
 // The body of CompleteMultipartUpload: the parts that make the object (pitfall 107, clients.md 2.4 trap 3).
 import { CHECKSUM_ALGORITHMS, type ListedPart } from '../../../objects/object-store.ts'
 import { S3Error } from '../../s3-error.ts'
-import { childrenOf, malformed, readXml, textOf, type XmlElement } from '../read.ts'
+import { childrenOf, malformed, readXml, refuseOthers, textOf, type XmlElement } from '../read.ts'
 
 const PARTS_MAX = 10_000
 
 /** Eight tags and the two quotes of the ETag, with some to spare. */
 const MARKS_PER_PART = 16
 
+/**
+ * As S3 knows them, and two that ListParts tells of each part: minio-java has one class for both documents and sends what
+ * it was told back. They ask for nothing; any other element might, such as a checksum in another spelling.
+ */
+const PART_ELEMENTS = [
+  ...['PartNumber', 'ETag', 'LastModified', 'Size'],
+  ...CHECKSUM_ALGORITHMS.map((name) => `Checksum${name}`),
+]
+
 /** The parts in the order they were listed; whether the order is right is decided with the upload. */
 export function readListedParts(text: string): ListedPart[] {
   const root = readXml(text, 'CompleteMultipartUpload', PARTS_MAX * MARKS_PER_PART)
+  refuseOthers(root, ['Part'])
   const parts = childrenOf(root, 'Part').map(readPart)
   if (parts.length === 0 || parts.length > PARTS_MAX) throw malformed()
   return parts
 }
 
 function readPart(part: XmlElement): ListedPart {
+  refuseOthers(part, PART_ELEMENTS)
   const etag = textOf(part, 'ETag')
     ?.trim()
     .replace(/^"(.*)"$/, '$1')

@@ -82,6 +82,12 @@ t.test('Complete without parts, or with nonsense (pitfalls 106, 107)', async (t)
   t.throws(complete('<Part><ETag>a</ETag></Part>'), malformed)
   t.throws(complete('<Part><PartNumber>1</PartNumber></Part>'), malformed)
   t.throws(complete('<Part><PartNumber>x</PartNumber><ETag>a</ETag></Part>'), malformed)
+  const good = '<PartNumber>1</PartNumber><ETag>a</ETag>'
+  for (const other of ['<Checksumcrc32>AAAAAA==</Checksumcrc32>', '<IfMatch>a</IfMatch>', '<x/>'])
+    t.throws(complete(`<Part>${good}${other}</Part>`), malformed, `not heard: ${other}`)
+  const told = '<LastModified>2026-11-20T12:00:00.000Z</LastModified><Size>5</Size>'
+  t.equal(complete(`<Part>${good}${told}</Part>`)().length, 1, 'as ListParts told it')
+  t.throws(complete(`<Part>${good}</Part><IfMatch>a</IfMatch>`), malformed)
   for (const number of ['0', '10001'])
     t.throws(complete(`<Part><PartNumber>${number}</PartNumber><ETag>a</ETag></Part>`), {
       code: 'InvalidArgument',

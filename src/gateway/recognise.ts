@@ -1,7 +1,7 @@
 // Which operation a request is: method, address and a few headers become one name of the S3 model.
 // Pure. A request that is none of them is refused, never answered by a neighbour (pitfall 7).
 import { type Address, isBucketName, parseAddress } from './address.ts'
-import { hoistHeaders } from './auth/hoist.ts'
+import { hoistHeaders, isUnheard } from './auth/hoist.ts'
 import type { Headers } from './call.ts'
 import type { OperationName } from './operation-names.ts'
 import { S3Error } from './s3-error.ts'
@@ -51,6 +51,7 @@ function nameOperation(verb: string, headers: Headers, address: Address): Operat
   if (verb === 'OPTIONS' && level !== 'service') return 'CorsPreflight'
   const method = parseMethod(verb, level)
   checkCopySource(method, level, headers)
+  refuseUnheard(method, level, headers, address)
   const subResource = findSubResource(method, level, address)
   const operation = VERBS[level][method]?.[subResource]
   if (operation === undefined) return refuse(method, level, subResource, headers)
@@ -92,6 +93,26 @@ function checkCopySource(method: Method, level: Level, headers: Headers): void {
     { ArgumentName: 'x-amz-copy-source', ArgumentValue: source },
     { message: 'You can only specify a copy source header for copy requests.' },
   )
+}
+
+/**
+ * Throws NotImplemented for settings in the query of a request that is signed in its header: its signer had headers to say
+ * them in. What AWS does with them is written nowhere; if it passes them over, a client that sends them has an object
+ * without the tags, the lock or the encryption that it asked for, and only a refusal tells it. No SDK sends them. Reads of
+ * objects change nothing, and have parameters that only mean to get past a cache.
+ */
+function refuseUnheard(
+  method: Method,
+  level: Level,
+  { authorization }: Headers,
+  { query }: Address,
+): void {
+  if (authorization === undefined) return
+  if (level === 'object' && (method === 'GET' || method === 'HEAD')) return
+  const name = Object.keys(query).find((name) => isUnheard(name, query))
+  if (name === undefined) return
+  const message = `The query parameter ${name} is heard in presigned URLs only: send it as a header.`
+  throw new S3Error('NotImplemented', { AdditionalMessage: name }, { message })
 }
 
 /** The sub-resource that the query names, '' when it names none. */

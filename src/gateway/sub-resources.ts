@@ -169,7 +169,7 @@ export const WITH_VERSIONS: ReadonlySet<OperationName> = new Set([
   'UpdateObjectEncryption',
 ])
 
-/** Parameters that accompany operations and choose none. Those that begin with `x-` are ignored besides. */
+/** Parameters that accompany operations and choose none. Those that begin with `x-` are no sub-resources either (recognise.ts). */
 export const PARAMETERS: ReadonlySet<string> = new Set([
   'annotation-prefix',
   'AWSAccessKeyId',

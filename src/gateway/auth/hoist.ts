@@ -29,6 +29,11 @@ export function hoistHeaders(query: Query, headers: Headers): Headers {
   return all
 }
 
+/** Whether this parameter would be a header if the query had a signature, and is none as it has not. */
+export function isUnheard(parameter: string, query: Query): boolean {
+  return isAmzHeader(parameter.toLowerCase()) && chooseParameters(query) === undefined
+}
+
 /**
  * Throws InvalidArgument for what no header can say, but a parameter or the field of a form. Kept with an object it
  * could never be sent again: every GET would fail. Values of user metadata may be anything, they go out as RFC 2047.

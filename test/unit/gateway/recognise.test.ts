@@ -306,6 +306,31 @@ t.test('a presigned copy carries its source as a parameter', async (t) => {
   t.equal(read(`PUT /bkt/k?partNumber=1&uploadId=u&${signed}`).operation, 'UploadPartCopy')
 })
 
+t.test('settings in the query of a request that is signed in its header are refused', async (t) => {
+  const signed = { headers: { authorization: 'AWS4-HMAC-SHA256 Credential=x' } }
+  const settings = [
+    ...['x-amz-tagging=a%3Db', 'X-Amz-Tagging=a%3Db', 'x-amz-copy-source=b%2Fk', 'x-amz-meta-a=b'],
+    ...['x-amz-acl=private', 'x-amz-storage-class=GLACIER', 'x-amz-checksum-crc32=AAAAAA%3D%3D'],
+    ...['x-amz-object-lock-mode=GOVERNANCE', 'x-amz-server-side-encryption=AES256'],
+  ]
+  for (const setting of settings) {
+    const url = `/bkt/k?${setting}`
+    t.throws(() => read(`PUT ${url}`, signed), { code: 'NotImplemented', message: /as a header/ })
+    t.throws(() => read(`POST ${url}&uploads`, signed), { code: 'NotImplemented' }, setting)
+    t.throws(() => read(`PUT /bkt?${setting}`, signed), { code: 'NotImplemented' }, setting)
+  }
+  t.throws(() => read('DELETE /bkt/k?x-amz-bypass-governance-retention=true', signed))
+  const harmless = [
+    ...['PUT /bkt/k?x-id=PutObject', 'PUT /bkt/k?X-Amz-Security-Token=t&X-Amz-Date=d'],
+    ...['GET /bkt/k?x-amz-checksum-mode=ENABLED', 'HEAD /bkt/k?x-amz-request-payer=requester'],
+    ...['PUT /bkt/k?x-amzn-trace-id=a', 'GET /bkt?list-type=2&x-id=ListObjectsV2'],
+  ]
+  for (const line of harmless) t.ok(read(line, signed).operation, line)
+  const presigned = 'PUT /bkt/k?x-amz-tagging=a%3Db&X-Amz-Signature=0'
+  t.equal(read(presigned).headers['x-amz-tagging'], 'a=b')
+  t.equal(read(presigned, signed).operation, 'PutObject', 'two signatures are refused elsewhere')
+})
+
 t.test('a parameter in another case is not the one that is meant', async (t) => {
   const head = { method: 'DELETE', url: '/bkt/k?versionid=3', headers: { host: 'localhost' } }
   t.throws(() => recognise(head, []), { code: 'NotImplemented' })

@@ -20,6 +20,7 @@ import { openEtcd, readTlsFiles } from './etcd.ts'
 import { identityIn } from './identity.ts'
 import { lockState } from './lock-state.ts'
 import { runGateway } from './run-gateway.ts'
+import { makeStateDirectory } from './state-directory.ts'
 
 /** What the outside of a gateway is made of. */
 export interface GatewayParts {
@@ -105,16 +106,6 @@ async function openCoordinator(
     if ((error as { code?: string }).code !== 'COORDINATOR_UNAVAILABLE') throw error
     const sentence = `etcd at ${etcd.endpoints.join(', ')}: ${(error as Error).message}.`
     throw new Exit(1, sentence, { cause: error })
-  }
-}
-
-async function makeStateDirectory(path: string, { disk }: Pick<World, 'disk'>): Promise<void> {
-  try {
-    if ((await disk.stat(path))?.kind === 'directory') return
-    await disk.makeDirectory(path)
-  } catch (error) {
-    const sentence = `--state ${path} is not there, and can not be made: ${(error as Error).message}.`
-    throw new Exit(2, sentence, { cause: error })
   }
 }
 

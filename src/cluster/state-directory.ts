@@ -1,5 +1,5 @@
-// The state directory of a node that is to join: made where it is missing, and tried. A token that is used up for a directory
-// in which nothing can be written is lost.
+// The state directory of a node that is to join, or of a gateway: made where it is missing, and tried. A token that is used up
+// for a directory in which nothing can be written is lost.
 import { makeDirectories } from '../embedded/make-drive.ts'
 import { Exit } from '../exit.ts'
 import { asBuffer } from '../kit/bytes.ts'

@@ -1,6 +1,6 @@
 // The drives and nodes of a cluster as its root sees them through a gateway, and what can be done with them. Gateways decide
 // by themselves what is a change of the map; what happens on a drive is done by its node.
-import { refuseForRoom } from '../embedded/drain-room.ts'
+import { refuseForRoom, warnOfRoom } from '../embedded/drain-room.ts'
 import { Refused } from '../embedded/drive-refusals.ts'
 import {
   alreadyLeaving,
@@ -10,6 +10,7 @@ import {
   sayCode,
   staying,
   weighing,
+  withWarning,
 } from '../embedded/drive-sentences.ts'
 import type {
   AddDrive,
@@ -83,6 +84,11 @@ export const LOST_REASON = 'its node is lost for good'
 /** Opening a drive reads all that is on it. */
 const ENTER_MS = 120_000
 
+/** A decision of another process is heard of within so long, or not waited for. */
+const HEARD_MS = 3_000
+
+const LOOK_MS = 50
+
 /** The drives of a cluster. */
 export class ClusterDrives implements DrivesApi {
   readonly nodes: NodesApi
@@ -118,7 +124,10 @@ export class ClusterDrives implements DrivesApi {
       refuse(refuseReplace(this.#map, driveId))
       const home = nodeId ?? this.#find(driveId)?.nodeId
       if (home === undefined) throw new Refused(`drive ${driveId} is of no node: say --node.`)
-      return await this.#enter(home, { kind: 'replace', driveId, path, ...weightOf(weight) })
+      const asked = { kind: 'replace', driveId, path, ...weightOf(weight) } as const
+      const outcome = await this.#enter(home, asked)
+      if (outcome.kind !== 'done') return outcome
+      return withWarning(outcome, await this.#warnOfRoom(outcome.driveId, driveId))
     })
   }
 
@@ -235,6 +244,19 @@ export class ClusterDrives implements DrivesApi {
     const described = await describeNodes(this.#parts)
     const roomOf = roomsOf(described.values(), (driveId) => emptied.has(driveId))
     refuse(await refuseForRoom(what, after, { ...this.#parts, roomOf }))
+  }
+
+  /** Of a drive that took the place of another one: its node has decided it, and this gateway hears of it a little later. */
+  async #warnOfRoom(driveId: number, replacedId: number): Promise<string | undefined> {
+    const { clock } = this.#parts.world
+    const untilMs = clock.monotonicMs() + HEARD_MS
+    while (this.#find(driveId) === undefined) {
+      if (clock.monotonicMs() >= untilMs) return undefined
+      await clock.sleep(LOOK_MS)
+    }
+    const described = await describeNodes(this.#parts)
+    const roomOf = roomsOf(described.values(), (id) => id === replacedId)
+    return await warnOfRoom(driveId, this.#map, { ...this.#parts, roomOf })
   }
 
   #find(driveId: number): MapDrive | undefined {

@@ -1,6 +1,6 @@
-// Whether the drives that stay have room for what a drive holds that is to be emptied: an estimate before it begins, by
-// the rows that there are and what is free now. Only what plainly does not fit is refused; a drain that runs out of
-// room later waits, as all moves do.
+// Whether drives have room for what is to move to them: an estimate, by the rows that there are and what is free now. A drain
+// for which there plainly is none is refused before it begins; one that runs out of room later waits, as all moves do. Of a
+// drive that takes the place of another it is said: nothing is lost where it is smaller, and the directory is a drive by then.
 import { beforeDeadline } from '../kit/before-deadline.ts'
 import { showBytes } from '../kit/bytes.ts'
 import type { Log } from '../kit/log.ts'
@@ -61,6 +61,22 @@ export async function refuseForRoom(
     `be written to them: ${[...named, ...more].join('; ')}. Add a drive first, or delete something: its space is back ` +
     'once the grace of garbage is over.'
   )
+}
+
+/**
+ * Why not all that has to move to a new drive fits on it, in a sentence; undefined where it does, or nobody knows. `map` names
+ * the drive already.
+ */
+export async function warnOfRoom(
+  driveId: number,
+  map: ClusterMap,
+  parts: DrainRoomParts,
+): Promise<string | undefined> {
+  const balance = new MoveBalance(map)
+  await countInTime(balance, parts)
+  const lack = findLacks(balance, map, parts).find(({ driveIds }) => driveIds.includes(driveId))
+  if (lack === undefined) return undefined
+  return `${sayLack(lack)}: what does not fit waits until there is room. Add a drive, or delete something.`
 }
 
 /** False when there was no time to count all. */

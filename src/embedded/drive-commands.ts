@@ -46,6 +46,7 @@ import {
   removed,
   staying,
   weighing,
+  withWarning,
 } from './drive-sentences.ts'
 import { findSharers, weighDrives } from './drive-weight.ts'
 import type { LiveDrives } from './live-drives.ts'
@@ -60,6 +61,8 @@ export interface DriveCommandParts {
   reducedCode?: ErasureCode | undefined
   /** Why what has to move once the map is `after` does not fit on the drives that stay; undefined where it may. */
   refuseForRoom(driveId: number, after: ClusterState['map']): Promise<string | undefined>
+  /** Why a drive that took the place of another one is too small for what it is to get; undefined where it is not. */
+  warnOfRoom?(driveId: number): Promise<string | undefined>
   /** Why a drive of the map is not taken back at a path: of the node of a cluster, where another one serves it. */
   refuseCopy?(drive: { id: number; path: string }): Promise<string | undefined>
   /** Where its drives are at home, of the node of a cluster. */
@@ -114,7 +117,8 @@ export class DriveCommands {
       const sentence =
         `${path} is drive ${drive.id} now and takes the place of drive ${driveId}. Once nothing is left of that: ` +
         `kintsugi drive remove ${driveId}.`
-      return await this.#added(drive, sentence)
+      const outcome = await this.#added(drive, sentence)
+      return withWarning(outcome, await this.#parts.warnOfRoom?.(drive.id))
     })
   }
 

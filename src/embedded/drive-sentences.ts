@@ -8,6 +8,12 @@ export function done(driveId: number, sentence: string): DriveOutcome & { kind: 
   return { kind: 'done', driveId, sentence, warnings: [] }
 }
 
+/** With one warning more, where there is one, of what was done. */
+export function withWarning(outcome: DriveOutcome, warning: string | undefined): DriveOutcome {
+  if (outcome.kind !== 'done' || warning === undefined) return outcome
+  return { ...outcome, warnings: [...outcome.warnings, warning] }
+}
+
 /** Throws Refused with the sentence, where there is one. */
 export function refuse(sentence: string | undefined): void {
   if (sentence !== undefined) throw new Refused(sentence)

@@ -38,7 +38,7 @@ import type { FileScrub } from '../storage-node/upkeep/file-scrub.ts'
 import { listHealMetrics } from '../storage-node/upkeep/heal-progress.ts'
 import { Healer } from '../storage-node/upkeep/healer.ts'
 import { ScrubPositions } from '../storage-node/upkeep/scrub-position.ts'
-import { refuseForRoom } from './drain-room.ts'
+import { type DrainRoomParts, refuseForRoom, warnOfRoom } from './drain-room.ts'
 import { DriveCommands } from './drive-commands.ts'
 import { listDriveStates } from './drive-metrics.ts'
 import { openKeyProvider } from './encryption-keys.ts'
@@ -188,15 +188,12 @@ async function openAll(
   }
   const healer = await startHealer(config, healing, opened)
   space.onChange(() => healer.roomChanged())
+  const rooms: DrainRoomParts = { ...parts, partitions, roomOf: (id) => space.roomOf(id) }
   const commands = new DriveCommands({
     ...{ ...parts, coordinator, drives: live },
     reducedCode: askedReducedCode(config, coordinator.state.map.code),
-    refuseForRoom: (driveId, after) =>
-      refuseForRoom(`drive ${driveId}`, after, {
-        ...parts,
-        partitions,
-        roomOf: (id) => space.roomOf(id),
-      }),
+    refuseForRoom: (driveId, after) => refuseForRoom(`drive ${driveId}`, after, rooms),
+    warnOfRoom: (driveId) => warnOfRoom(driveId, coordinator.state.map, rooms),
     welcome: (drive) => keepOnNew(drive, { config, credentials, live }, parts),
   })
   const returning = watchReturns({ ...parts, drives: live, commands })

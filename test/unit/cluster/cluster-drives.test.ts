@@ -20,6 +20,11 @@ import {
   type ClusterState,
   CoordinatorUnavailable,
 } from '../../../src/placement/coordinator.ts'
+import {
+  inOrder,
+  replaceDrive,
+  reserveDriveId,
+} from '../../../src/placement/coordinator-changes.ts'
 import { closeDrive, vacateClosed } from '../../../src/placement/departure.ts'
 import {
   type DrivesOfNode,
@@ -57,7 +62,7 @@ function openCluster(parts: Partial<ClusterDriveParts> = {}) {
   }
   const told: DrivesOfNode = {
     ...{ epoch: 3, counts: [], leaving: [{ driveId: 5, blobs: 2, oldCopies: 1 }] },
-    drives: [{ driveId: 1, path: '/one', freeBytes: 3, totalBytes: 9 }],
+    drives: [1, 7].map((driveId) => ({ driveId, path: '/one', freeBytes: 3, totalBytes: 9 })),
     moves: { phase: 'moving', movedShards: 2, movedBytes: 30, anewBlobs: 0, remainingShards: 4 },
   }
   const forgotten: string[] = []
@@ -74,7 +79,10 @@ function openCluster(parts: Partial<ClusterDriveParts> = {}) {
       ask: async (to, { type, body }) => {
         if (world.away.includes(to)) throw new NodeUnreachable('silent', 'not-sent')
         if (type === MessageType.DescribeDrives) return encodeDrivesOfNode(told)
-        const { path } = decodeEnterDrive(body)
+        const { path, ...asked } = decodeEnterDrive(body)
+        const drive = { id: 7, uuid: 'drive-7', weight: 1, path, nodeId: to }
+        if (asked.kind === 'replace')
+          await coordinator.decide(inOrder([reserveDriveId(), replaceDrive(asked.driveId, drive)]))
         return encodeDriveEntered({ kind: 'done', driveId: 7, sentence: path, warnings: [] })
       },
     },
@@ -154,6 +162,19 @@ t.test('what nodes say is shown, and what one does not say is not made up', asyn
   t.match(await api.replace({ driveId: 2, path: '/b' }), { kind: 'done', sentence: '/b' })
   world.away.push(idOf(3))
   t.match(await api.replace({ driveId: 3, path: '/b' }), { kind: 'refused', sentence: /silent/ })
+})
+
+t.test('of a new drive that is smaller than what it is to get it is said so', async (t) => {
+  const { coordinator } = openCluster()
+  const { slots, code } = coordinator.state.map
+  const references = slots.map((row, partition) => ({
+    blob: { part: 1, bytes: 2_000_000, code, partition, drives: row.slice(0, 4) },
+  })) as unknown as BlobReference[]
+  const scanBlobs = async () => ({ references, after: undefined, more: false })
+  const { api } = openCluster({ partitions: [{ scanBlobs }] })
+  const replaced = await api.replace({ driveId: 2, path: '/b' })
+  const warning = /^drive 7 would get .* and has room for .*: what does not fit waits until/
+  t.match(replaced, { kind: 'done', sentence: '/b', warnings: [warning] })
 })
 
 t.test(

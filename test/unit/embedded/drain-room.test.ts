@@ -1,11 +1,11 @@
 // A drain is refused beforehand where the rows and the file systems say that what the drive holds does not fit.
 import t from 'tap'
-import { type DrainRoomParts, refuseForRoom } from '../../../src/embedded/drain-room.ts'
+import { type DrainRoomParts, refuseForRoom, warnOfRoom } from '../../../src/embedded/drain-room.ts'
 import { mebibytes } from '../../../src/kit/bytes.ts'
 import { silentLog } from '../../../src/kit/log.ts'
 import type { Clock } from '../../../src/kit/world.ts'
 import type { ClusterMap } from '../../../src/placement/cluster-map.ts'
-import { drainDrive } from '../../../src/placement/coordinator-changes.ts'
+import { drainDrive, replaceDrive } from '../../../src/placement/coordinator-changes.ts'
 import type { RoomDrive } from '../../../src/storage-node/space/file-system-room.ts'
 import { Seeded } from '../../support/seeded.ts'
 import { allBlobs, UpkeepFixture } from '../storage-node/upkeep/upkeep-fixture.ts'
@@ -88,3 +88,26 @@ t.test('what can not be counted in time, or at all, is not held against it', asy
   t.equal(await ask(full, { partitions: [broken] }), undefined)
   t.match(await ask(full, { partitions: [...store.partitions, broken] }), /At least /)
 })
+
+t.test(
+  'of a drive that takes the place of another one it is said that it is too small',
+  async (t) => {
+    const small = { id: 8, uuid: 'drive-8', weight: 1, path: '/8' }
+    const before = { ...store.coordinator.state, nextDriveId: 9 }
+    const { map } = replaceDrive(3, small)(before) as { map: ClusterMap }
+    const warn = (rooms: readonly Room[]): Promise<string | undefined> =>
+      warnOfRoom(8, map, {
+        world: store.parts.world,
+        log: silentLog,
+        partitions: store.partitions,
+        roomOf: (id) => rooms.find((one) => one?.drives.some((drive) => drive.id === id)),
+      })
+    t.equal(await warn([room([8], held)]), undefined, 'all that the other one held fits')
+    t.equal(await warn([]), undefined, 'nobody knows')
+    t.match(
+      await warn([room([8], held - 1)]),
+      /^drive 8 would get .* and has room for .*: what does not fit waits until there is room\./,
+    )
+    t.equal(await warn([room([3, 8], 0)]), undefined, 'both lie on one file system')
+  },
+)

@@ -34,14 +34,18 @@ const parser = new XMLParser({
 })
 
 /**
- * The root element of `text`, which must be called `rootName`. Anything else is MalformedXML, and so is a document
+ * The root element of `text`, which must be called `rootName`, or one of them. Anything else is MalformedXML, and so is a document
  * of more than `marksMax` tags and references.
  */
-export function readXml(text: string, rootName: string, marksMax = MARKS_MAX): XmlElement {
+export function readXml(
+  text: string,
+  rootName: string | readonly string[],
+  marksMax = MARKS_MAX,
+): XmlElement {
   if (countMarks(text, marksMax) > marksMax) throw malformed()
   const nodes = parse(text).filter((node) => !('#text' in node))
   const root = nodes.length === 1 ? toElement(nodes[0]!) : undefined
-  if (root?.name !== rootName) throw malformed()
+  if (root === undefined || ![rootName].flat().includes(root.name)) throw malformed()
   return root
 }
 

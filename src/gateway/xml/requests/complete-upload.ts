@@ -5,6 +5,9 @@ import { childrenOf, malformed, readXml, refuseOthers, textOf, type XmlElement }
 
 const PARTS_MAX = 10_000
 
+/** The second is how the AWS SDK for JavaScript called it from 3.3 to 3.17; AWS took it (aws-sdk-js-v3 issue 2139). */
+const ROOT_NAMES = ['CompleteMultipartUpload', 'CompletedMultipartUpload']
+
 /** Eight tags and the two quotes of the ETag, with some to spare. */
 const MARKS_PER_PART = 16
 
@@ -19,7 +22,7 @@ const PART_ELEMENTS = [
 
 /** The parts in the order they were listed; whether the order is right is decided with the upload. */
 export function readListedParts(text: string): ListedPart[] {
-  const root = readXml(text, 'CompleteMultipartUpload', PARTS_MAX * MARKS_PER_PART)
+  const root = readXml(text, ROOT_NAMES, PARTS_MAX * MARKS_PER_PART)
   refuseOthers(root, ['Part'])
   const parts = childrenOf(root, 'Part').map(readPart)
   if (parts.length === 0 || parts.length > PARTS_MAX) throw malformed()

@@ -66,6 +66,7 @@ t.test('Complete of every client that was measured (pitfall 107, trap 3)', async
     '<?xml version="1.0"?>\n<CompleteMultipartUpload xmlns="x">\n <Part>\n  <ETag>"abc"</ETag>\n  <PartNumber>1</PartNumber>\n </Part>\n</CompleteMultipartUpload>',
     '<CompleteMultipartUpload><Part><ETag>&quot;abc&quot;</ETag><PartNumber> 1 </PartNumber></Part></CompleteMultipartUpload>',
     '<CompleteMultipartUpload><Part><ETag>&#34;abc&#34;</ETag><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>',
+    '<CompletedMultipartUpload><Part><ETag>abc</ETag><PartNumber>1</PartNumber></Part></CompletedMultipartUpload>',
   ]
   for (const form of forms) t.same(readListedParts(form), [{ number: 1, etag: 'abc' }])
   const part =

@@ -18,7 +18,7 @@ import { FenceWaiters } from './fence-waiters.ts'
 import { HostedReign } from './hosted-reign.ts'
 import { readToEnd } from './read-to-end.ts'
 import { ReignRows } from './reign-rows.ts'
-import { RowsRenewal } from './renew-rows.ts'
+import { Renewals } from './renewals.ts'
 import type { ReplicaDrive } from './replica-drive.ts'
 import { ReplicaJournal } from './replica-journal.ts'
 import type { ReplicaState } from './replica-state.ts'
@@ -52,9 +52,6 @@ export interface HostedReplicaParts {
   onEnd: (error: unknown) => void
 }
 
-// Who could not renew its rows tries again after so many ticks.
-const RENEW_TICKS = 20
-
 // Digests rest twice as long as they read.
 const DIGEST_TRANQUILITY = 2
 
@@ -75,8 +72,7 @@ export class HostedReplica {
   readonly #copies: RowCopies
   readonly #fences = new FenceWaiters()
   #idleTicks = 0
-  #renewal: RowsRenewal | undefined
-  #renewTicks = 0
+  readonly #renewals: Renewals
 
   constructor(options: HostedReplicaOptions, parts: HostedReplicaParts) {
     const { id, partition, state, durable, limits } = options
@@ -103,6 +99,13 @@ export class HostedReplica {
       ...{ log: parts.log, ended: this.ended, pages: parts.copyRows },
       onCopied: (position, copy) => this.#do(() => this.#core.rowsCopied(position, copy)),
       namedSlot: () => this.#journal.state.rows.slot,
+    })
+    this.#renewals = new Renewals({
+      ...{ id, partition, incarnation: name.incarnation, drive: parts.drive, clock: parts.clock },
+      ...{ log: parts.log, copyRows: parts.copyRows, ended: this.ended },
+      ...{ journal: this.#journal, rows: this.#rows, slot: () => this.#slot },
+      mayMove: () => this.#core.reign === undefined,
+      moveTo: (slot, position) => this.#moveTo(slot, position),
     })
     // What was found while the drive was being closed is not in the state yet.
     const suspicion = parts.suspects.get(id)
@@ -170,7 +173,8 @@ export class HostedReplica {
     this.#reign?.tick()
     this.#do(() => this.#core.tick(isBeat))
     this.#do(() => this.#handOverIfWithheld())
-    this.#renewIfSuspected()
+    const { suspects } = this.#parts
+    if (suspects.get(this.id) !== undefined) this.#renewals.tick(this.#core.decision?.primary)
   }
 
   /** What its rows come to as of exactly `sequence`; ends with the signal. */
@@ -187,25 +191,7 @@ export class HostedReplica {
 
   /** Makes its rows anew from those of another replica, while it goes on. Throws when that can not be now. */
   async renewRows(source: ReplicaId): Promise<void> {
-    const mayMove = (): boolean => this.#core.reign === undefined
-    if (!mayMove() || source === this.id) throw new Error('a primary has the rows')
-    if (this.#renewal !== undefined) throw new Error('rows are made anew already')
-    const { log, copyRows } = this.#parts
-    const { partition, drive, incarnation, ended } = this
-    const where = { partition, source }
-    log.warn(where, 'rows of a metadata partition are made anew: they are not as they should be')
-    const renewal = new RowsRenewal({
-      ...{ incarnation, drive, clock: this.#parts.clock, ended, slot: () => this.#slot },
-      ...{ journal: this.#journal, rows: this.#rows, mayMove },
-      moveTo: (slot, position) => this.#moveTo(slot, position),
-    })
-    this.#renewal = renewal
-    try {
-      await renewal.run(copyRows(source, ended))
-      log.info(where, 'rows of a metadata partition were made anew')
-    } finally {
-      this.#renewal = undefined
-    }
+    await this.#renewals.renew(source)
   }
 
   /** Rows are durable up to here. */
@@ -368,7 +354,7 @@ export class HostedReplica {
     const batches = entries.map(({ batch }) => decodeBatch(batch))
     const bytes = entries.reduce((sum, { batch }) => sum + batch.length, 0)
     await this.drive.apply(this.#slot, { applied, batches, bytes })
-    this.#renewal?.applied(entries)
+    this.#renewals.applied(entries)
     this.#reign?.applied(entries)
   }
 
@@ -417,20 +403,6 @@ export class HostedReplica {
     const { decision, reign } = this.#core
     const heirs = this.#withheld.heirs(this.id, { decision, reign })
     if (heirs !== undefined) this.#core.handOver(heirs)
-  }
-
-  /** From whoever leads, which others count on. */
-  #renewIfSuspected(): void {
-    const { suspects, log } = this.#parts
-    if (suspects.get(this.id) === undefined || this.#renewal !== undefined) return
-    const primary = this.#core.decision?.primary
-    if (primary === undefined || primary === this.id || this.#core.reign !== undefined) return
-    this.#renewTicks += 1
-    if (this.#renewTicks % RENEW_TICKS !== 1) return
-    this.renewRows(primary).catch((error) => {
-      const data = { partition: this.partition, error: String(error) }
-      log.info(data, 'rows of a metadata partition could not be made anew: tried again later')
-    })
   }
 
   async #decide(from: Decision, to: Decision): Promise<void> {

@@ -27,7 +27,7 @@ import { DigestJob } from './rows-digest.ts'
 import { RowsQueue } from './rows-queue.ts'
 import { readRows } from './serve-rows.ts'
 import type { Suspects, Suspicion } from './suspects.ts'
-import { WithheldReign } from './withheld-reign.ts'
+import { UnwantedReign } from './unwanted-reign.ts'
 
 /** Who a replica is and what it begins with. */
 export interface HostedReplicaOptions {
@@ -68,7 +68,7 @@ export class HostedReplica {
   readonly #ending = new AbortController()
   #slot: number
   #reign: HostedReign | undefined
-  readonly #withheld = new WithheldReign()
+  readonly #unwanted: UnwantedReign
   readonly #copies: RowCopies
   readonly #fences = new FenceWaiters()
   #idleTicks = 0
@@ -83,6 +83,7 @@ export class HostedReplica {
     this.drive = parts.drive
     this.incarnation = name.incarnation
     this.#parts = parts
+    this.#unwanted = new UnwantedReign(id, parts.suspects)
     this.#slot = state.rows.slot
     if (state.suspicion !== undefined) parts.suspects.recall(id, state.suspicion)
     this.#journal = new ReplicaJournal(
@@ -172,9 +173,8 @@ export class HostedReplica {
     this.#idleTicks += 1
     this.#reign?.tick()
     this.#do(() => this.#core.tick(isBeat))
-    this.#do(() => this.#handOverIfWithheld())
-    const { suspects } = this.#parts
-    if (suspects.get(this.id) !== undefined) this.#renewals.tick(this.#core.decision?.primary)
+    this.#do(() => this.#handOverIfSuspected())
+    if (this.#suspicion !== undefined) this.#renewals.tick(this.#core.decision?.primary)
   }
 
   /** What its rows come to as of exactly `sequence`; ends with the signal. */
@@ -204,12 +204,18 @@ export class HostedReplica {
     if (!this.ended.aborted) await this.#journal.keepState()
   }
 
-  /** All rows as of one position. Throws when they are not those of the others. */
+  /**
+   * All rows as of one position. Throws when they are not those of the others, and at a row that is rotten: that is found by it, unless it was
+   * known. Then its drive was opened anew, and maybe nobody has better rows: it goes on.
+   */
   serveRows(signal: AbortSignal): AsyncGenerator<RowsPage> {
     if (this.#differs) throw new Error('these rows are not those of the others')
     const ended = AbortSignal.any([signal, this.ended])
     const see = (look: () => void): void => this.#rows.see(look)
-    return readRows({ drive: this.drive, slot: () => this.#slot, see }, ended)
+    const onBadRow = (why: string): void => {
+      if (this.#suspicion === undefined) this.suspect('rotten', why)
+    }
+    return readRows({ drive: this.drive, slot: () => this.#slot, see, onBadRow }, ended)
   }
 
   /** Where its log ends, whether that was committed or not. */
@@ -260,8 +266,8 @@ export class HostedReplica {
   }
 
   /**
-   * Its rows are not to be trusted: somebody else leads, and then they are made anew. Where they differ its log is as good as before, and
-   * it goes on; where one can not be read its drive is opened anew, which looks at them first.
+   * Its rows are not to be trusted: somebody else is to lead, and then they are made anew. Where they differ its log is as good as before,
+   * and it goes on; where one can not be read its drive is opened anew, which looks at them first.
    */
   suspect(suspicion: Suspicion, why: string): void {
     this.#parts.suspects.note(this.id, suspicion)
@@ -269,7 +275,7 @@ export class HostedReplica {
     if (suspicion === 'rotten') this.end(new Error(`a row is damaged: ${why}`))
     else if (this.#reign !== undefined) {
       this.#withhold(why)
-      this.#do(() => this.#handOverIfWithheld())
+      this.#do(() => this.#handOverIfSuspected())
     }
   }
 
@@ -358,8 +364,12 @@ export class HostedReplica {
     this.#reign?.applied(entries)
   }
 
+  get #suspicion(): Suspicion | undefined {
+    return this.#parts.suspects.get(this.id)
+  }
+
   get #differs(): boolean {
-    return this.#parts.suspects.get(this.id) === 'differs'
+    return this.#suspicion === 'differs'
   }
 
   #beginReign(epoch: number): void {
@@ -381,6 +391,8 @@ export class HostedReplica {
           }),
       },
     )
+    // Before it is asked for anything: what it is asked for may be the row that can not be read.
+    this.#handOverIfSuspected()
     this.#parts.onReign(this.#reign)
   }
 
@@ -396,20 +408,22 @@ export class HostedReplica {
     const { partition } = this
     this.#parts.log.warn({ partition, why }, 'rows differ: another replica is asked to lead')
     this.#endReign()
-    this.#withheld.withhold(this.#core.reign)
+    this.#unwanted.withhold(this.#core.reign)
   }
 
-  #handOverIfWithheld(): void {
-    const { decision, reign } = this.#core
-    const heirs = this.#withheld.heirs(this.id, { decision, reign })
+  #handOverIfSuspected(): void {
+    const { decision, reign, isServing } = this.#core
+    if (!isServing) return
+    const nowMs = this.#parts.clock.monotonicMs()
+    const heirs = this.#unwanted.heirs({ decision, reign, nowMs })
     if (heirs !== undefined) this.#core.handOver(heirs)
   }
 
   async #decide(from: Decision, to: Decision): Promise<void> {
-    const { decisions, log, suspects } = this.#parts
+    const { decisions, log } = this.#parts
     // Others have the rows.
     const takesOver = to.primary === this.id && from.primary !== this.id
-    if (takesOver && suspects.get(this.id) === 'differs') return
+    if (takesOver && this.#differs) return
     try {
       await decisions.decide(this.partition, from, to)
     } catch (error) {

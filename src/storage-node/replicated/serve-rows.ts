@@ -1,7 +1,8 @@
 // Reads all rows of a replica as of one position, for another replica that lacks them.
 import { kibibytes } from '../../kit/bytes.ts'
+import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
 import type { LogPosition } from '../../metadata/log/contract.ts'
-import { openStoredRow, type StoredCursor } from '../meta-rows/meta-rows.ts'
+import { openStoredRow, type StoredCursor, type StoredRow } from '../meta-rows/meta-rows.ts'
 import type { CopiedRow, RowsPage } from './contract.ts'
 import type { ReplicaDrive } from './replica-drive.ts'
 
@@ -11,6 +12,8 @@ export interface RowsSource {
   slot: () => number
   /** Calls back between two changes of the rows. */
   see: (look: () => void) => void
+  /** A row is rotten, or can not be read. */
+  onBadRow?: (why: string) => void
 }
 
 interface Snapshot {
@@ -30,13 +33,13 @@ export async function* readRows(source: RowsSource, signal: AbortSignal): AsyncG
     let rows: CopiedRow[] = []
     let bytes = 0
     for (;;) {
-      const stored = await cursor.next(PORTION_ROWS)
-      signal.throwIfAborted()
+      const stored = await readPortion(cursor, source, signal)
       for (const row of stored) {
+        const { key } = row
         const value = openStoredRow(slot, row)
-        if (value === undefined) throw new Error('a row that is to be copied is rotten')
-        rows.push({ key: row.key, value })
-        bytes += row.key.length + value.length
+        if (value === undefined) throw badRow(source, 'its checksum is wrong')
+        rows.push({ key, value })
+        bytes += key.length + value.length
       }
       const isLast = stored.length < PORTION_ROWS
       if (!isLast && bytes < PAGE_BYTES) continue
@@ -48,6 +51,27 @@ export async function* readRows(source: RowsSource, signal: AbortSignal): AsyncG
   } finally {
     await cursor.close()
   }
+}
+
+async function readPortion(
+  cursor: StoredCursor,
+  source: RowsSource,
+  signal: AbortSignal,
+): Promise<StoredRow[]> {
+  try {
+    const stored = await cursor.next(PORTION_ROWS)
+    signal.throwIfAborted()
+    return stored
+  } catch (error) {
+    // LevelDB could not read on. Or the drive is closed or fails, or nobody waits: then nothing is known of the rows.
+    if (signal.aborted || error instanceof DriveUnavailable) throw error
+    throw badRow(source, String(error), error)
+  }
+}
+
+function badRow({ onBadRow }: RowsSource, why: string, cause?: unknown): Error {
+  onBadRow?.(why)
+  return new Error(`a row that is to be copied is damaged: ${why}`, { cause })
 }
 
 /** A cursor of a LevelDB shows the rows as they were when it was made. */

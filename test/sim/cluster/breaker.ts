@@ -51,7 +51,9 @@ export class Breaker {
   readonly #say: (line: string) => void
   /** The power of all nodes goes off at the answer after so many more; 0: it does not. */
   #answersLeft = 0
-  /** etcd came back from a backup, and is not believed. */
+  /** etcd came back from a backup at any time. */
+  hasLostEtcd = false
+  /** It did, and is not believed. */
   #isRestored = false
   readonly #weights: typeof WEIGHTS
 
@@ -244,6 +246,7 @@ export class Breaker {
     this.#world.witness.rewind(epochOfBackup(backup))
     etcd.restore(backup, this.#random.pick([undefined, '77']))
     this.#isRestored = true
+    this.hasLostEtcd = true
     time.after(this.#random.below(8_000), () => void this.#restoreCoordinator())
   }
 

@@ -15,6 +15,7 @@ import { drawLoss } from './loss.ts'
 import { auditNamed } from './named-shards.ts'
 import { awaitNoOrphans } from './no-orphans.ts'
 import { awaitWhole } from './peace.ts'
+import { recoverUnled } from './recovery.ts'
 import { awaitVerified } from './verified-heal.ts'
 import { type ClusterShape, ClusterWorld } from './world.ts'
 
@@ -142,9 +143,10 @@ class Simulation {
   }
 
   /** Everything becomes whole by itself, but for what people have to do. */
-  async #peace(world: ClusterWorld, { harm, operator }: Breaker): Promise<void> {
+  async #peace(world: ClusterWorld, { harm, operator, hasLostEtcd }: Breaker): Promise<void> {
     const parts = { time: this.time, complain: this.#complain, say: this.#say }
     await auditNamed(world, { ...parts, hasLost: (path) => harm.mayLack(path) })
+    if (hasLostEtcd) await recoverUnled(world, parts)
     await operator.giveUpGone()
     // Otherwise some drives are emptied still when nodes are lost. What is gone for good can not be verified.
     if (harm.hasLost || this.#random.below(2) === 0) await operator.seeAllOut(this.#complain)

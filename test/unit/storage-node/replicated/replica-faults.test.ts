@@ -177,6 +177,10 @@ class Faults {
   async #stop(id: number): Promise<void> {
     this.#down.add(id)
     await this.#cluster.stop(id)
+    // The power may go off meanwhile.
+    if (this.#cluster.node(id).machine.disk.isOff) {
+      this.#cluster.crash(id, byChance(this.#seeded.below(1 << 30) + 1))
+    }
   }
 
   async #start(id: number): Promise<void> {

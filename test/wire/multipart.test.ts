@@ -28,6 +28,9 @@ t.test('multipart uploads', { timeout: 60_000 }, async (t) => {
     await t.test('pitfall 110: Abort, once, and not after Complete', async (t) => aborts(t, wire))
     await t.test('pitfall 111: Complete says where the object is', async (t) => locations(t, wire))
     await t.test('pitfall 112: an object has what its Create said', async (t) => created(t, wire))
+    await t.test('pitfall 112: what later requests say of the object is refused', async (t) =>
+      saidLate(t, wire),
+    )
     await t.test('pitfall 113: an object is modified when it is completed', async (t) =>
       modified(t, wire),
     )
@@ -168,6 +171,45 @@ async function created(t: Test, wire: Wire): Promise<void> {
     ...{ 'content-type': 'text/plain', 'cache-control': 'no-cache', 'x-amz-meta-a': 'b' },
     ...{ 'x-amz-tagging-count': '1', 'x-amz-storage-class': 'STANDARD_IA' },
   })
+}
+
+async function saidLate(t: Test, wire: Wire): Promise<void> {
+  const path = `/${BUCKET}/late`
+  const kept = { 'x-amz-storage-class': 'STANDARD_IA', 'x-amz-website-redirect-location': '/new' }
+  const upload = await beginUpload(wire, path, kept)
+  await put(wire, `${path}-source`, 'bytes')
+  const copied = { 'x-amz-copy-source': `${path}-source` }
+  const context = 'The specified header is not valid in this context'
+  const ofParts: [name: string, value: string, message: string][] = [
+    ['x-amz-meta-color', 'red', 'Metadata cannot be specified in this context.'],
+    ['x-amz-tagging', 'color=red', context],
+  ]
+  for (const [name, value, Message] of ofParts) {
+    const elements = { Message, ArgumentName: name, ArgumentValue: value }
+    for (const more of [{}, copied]) {
+      const body = 'x-amz-copy-source' in more ? '' : 'bytes'
+      const answer = await uploadPart(upload, 1, body, { [name]: value, ...more })
+      wantError(t, answer, 400, 'InvalidArgument', elements, name)
+    }
+  }
+  const part = await uploadPart(upload, 1, 'bytes', { ...kept, 'x-amz-tagging': '' })
+  t.equal(part.status, 200, 'what is so anyway may be said again')
+  const parts = [{ number: 1, etag: part.headers.etag! }]
+  const others: [name: string, value: string][] = [
+    ['x-amz-storage-class', 'STANDARD'],
+    ['x-amz-website-redirect-location', '/newer'],
+    ['x-amz-object-lock-legal-hold', 'ON'],
+  ]
+  for (const [Header, value] of others) {
+    const answer = await uploadPart(upload, 2, 'bytes', { [Header]: value })
+    wantError(t, answer, 501, 'NotImplemented', { Header }, `${Header} of a part`)
+  }
+  for (const [Header, value] of [...others, ...ofParts]) {
+    const answer = await completeUpload(upload, parts, { [Header]: value })
+    wantError(t, answer, 501, 'NotImplemented', { Header }, `${Header} with Complete`)
+  }
+  t.equal((await completeUpload(upload, parts, kept)).status, 200)
+  t.equal((await head(wire, path)).headers['x-amz-storage-class'], 'STANDARD_IA')
 }
 
 async function modified(t: Test, wire: Wire): Promise<void> {

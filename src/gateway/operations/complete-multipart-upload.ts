@@ -16,6 +16,7 @@ import { readListedParts } from '../xml/requests/complete-upload.ts'
 import { refuseOtherKey } from './steps/customer-key.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { completeRefusal, refuseMissingChecksums } from './steps/refuse-complete.ts'
+import { refuseUploadAttributes } from './steps/refuse-upload-attributes.ts'
 
 const BODY_BYTES_MAX = 4 * 1024 * 1024
 
@@ -34,6 +35,7 @@ export async function completeMultipartUpload(call: Call): Promise<Reply> {
   // Gone when it was completed before: that is answered again (pitfall 109).
   const upload = await objects.findUpload(bucket, key, uploadId)
   refuseOtherKey(call, upload)
+  if (upload) refuseUploadAttributes(headers, upload)
   if (call.strict) refuseMissingChecksums(upload, parts)
   const outcome: CompleteOutcome = await objects.completeUpload({
     bucket,

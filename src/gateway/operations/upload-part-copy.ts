@@ -16,6 +16,7 @@ import { findUpload } from './steps/find-upload.ts'
 import { findSource, parseSource } from './steps/read-source.ts'
 import { refusal } from './steps/refuse.ts'
 import { refuseTooLarge } from './steps/refuse-size.ts'
+import { refusePartAttributes } from './steps/refuse-upload-attributes.ts'
 
 export async function uploadPartCopy(call: Call): Promise<Reply> {
   const { key, headers, objects, signal } = call
@@ -26,6 +27,7 @@ export async function uploadPartCopy(call: Call): Promise<Reply> {
   refuseHeaders(headers)
   refuseConditions(headers)
   const upload = await findUpload(call, bucket, uploadId)
+  refusePartAttributes(headers, upload)
   const customerKey = partKeyFor(call, upload)
   const found = await findSource(call, source)
   const { bytes } = found.object.version

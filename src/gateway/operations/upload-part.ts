@@ -14,6 +14,7 @@ import { findBucket } from './steps/find-bucket.ts'
 import { findUpload } from './steps/find-upload.ts'
 import { refusal } from './steps/refuse.ts'
 import { refuseTooLarge } from './steps/refuse-size.ts'
+import { refusePartAttributes } from './steps/refuse-upload-attributes.ts'
 
 export async function uploadPart(call: Call): Promise<Reply> {
   const { key, headers, body, objects, signal } = call
@@ -24,6 +25,7 @@ export async function uploadPart(call: Call): Promise<Reply> {
   refuseConditions(headers)
   refuseTooLarge(body.bytes)
   const upload = await findUpload(call, bucket, uploadId)
+  refusePartAttributes(headers, upload)
   refuseOtherAlgorithm(headers, upload)
   const customerKey = partKeyFor(call, upload)
   const outcome = await objects.putPart({

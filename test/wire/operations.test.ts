@@ -338,6 +338,10 @@ async function refuseHeaders(t: Test, wire: Wire): Promise<void> {
   const owner = { 'x-amz-expected-bucket-owner': '123456789012' }
   const expected = await ask(wire, { path: pathOf('object'), headers: owner })
   wantError(t, expected, 403, 'AccessDenied', {}, 'another owner (120)')
+  for (const path of [pathOf('object'), '/none']) {
+    const answer = await ask(wire, { path, headers: { 'x-amz-expected-bucket-owner': '' } })
+    wantError(t, answer, 400, 'InvalidBucketOwnerAWSAccountID')
+  }
   t.equal((await ask(wire, { path: pathOf('object') })).text, 'kept')
   await put(wire, pathOf('object'), 'kept', {
     ...{ 'x-amz-acl': 'private', 'x-amz-tagging': '', 'x-amz-api-version': '2006-03-01' },

@@ -70,6 +70,19 @@ t.test('another owner is expected (pitfall 120)', async (t) => {
     t.match(await refused(operation, { headers }), { code: 'AccessDenied', status: 403 }, operation)
 })
 
+t.test('an owner that can be nobody is expected', async (t) => {
+  const { refused } = await openGateway()
+  const code = 'InvalidBucketOwnerAWSAccountID'
+  for (const nobody of ['', 'root', '12345678901']) {
+    const headers = { 'x-amz-expected-bucket-owner': nobody }
+    const message = `The value of the expected bucket owner parameter must be an AWS Account ID... [${nobody}]`
+    const wanted = { code, status: 400, message }
+    t.match(await refused('HeadBucket', { headers, strict: true }), wanted, nobody)
+    const usual = await refused('HeadBucket', { headers })
+    t.equal(usual.code, nobody === '' ? code : 'AccessDenied', nobody)
+  }
+})
+
 t.test('ListBuckets in pages, by prefix and by region', async (t) => {
   const { ask, refused, store } = await openGateway()
   for (const name of ['b-2', 'a', 'b-1']) await store.createBucket(name, 'eu-west-1')

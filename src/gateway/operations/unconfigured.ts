@@ -6,7 +6,7 @@ import { S3Error, type S3ErrorCode } from '../s3-error.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { findObject } from './steps/find-object.ts'
 
-/** GET of what S3 calls an error while it is not set (pitfall 96). */
+/** What S3 calls an error while it is not set (pitfall 96): mostly GET, and DELETE of one of several configurations by its id. */
 export function absent(code: S3ErrorCode): Operation {
   return async (call) => {
     await findResource(call)

@@ -166,9 +166,8 @@ async function versions(t: Test, wire: Wire): Promise<void> {
   for (const method of ['GET', 'PUT', 'DELETE']) {
     const wanted = { method, path, ...(method === 'PUT' ? { body: tagging(['a', 'b']) } : {}) }
     const hidden = await ask(wire, { ...wanted, query: TAGGING })
-    const isRead = method === 'GET'
-    const code = isRead ? 'NoSuchKey' : 'MethodNotAllowed'
-    wantError(t, hidden, isRead ? 404 : 405, code, {}, `${method} under a marker`)
+    const elements = { Method: method, ResourceType: 'DeleteMarker' }
+    wantError(t, hidden, 405, 'MethodNotAllowed', elements, `${method} under a marker`)
     t.equal(hidden.headers['x-amz-delete-marker'], 'true')
     const named = await ask(wire, { ...wanted, query: { ...TAGGING, versionId: marker } })
     wantError(t, named, 405, 'MethodNotAllowed', {}, `${method} of a marker`)

@@ -4,10 +4,14 @@ import type { Call, Reply } from '../call.ts'
 import { versionField, xmlReply } from '../reply.ts'
 import { taggingDocument } from '../xml/documents/tagging.ts'
 import { findBucket } from './steps/find-bucket.ts'
-import { findObject } from './steps/find-object.ts'
+import { findVersion, markerNotAllowed } from './steps/find-object.ts'
 
 export async function getObjectTagging(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
-  const { version } = await findObject(call, bucket)
+  const { key, query } = call
+  const found = await findVersion(call, bucket, { key, versionId: query.versionId })
+  // Other reads find nothing where the latest version is a marker; this one S3 answers as it answers the changes of tags.
+  if (found.kind === 'delete-marker') throw markerNotAllowed(call, bucket, found.marker)
+  const { version } = found.object
   return xmlReply(taggingDocument(version.tags ?? []), versionField(bucket, version))
 }

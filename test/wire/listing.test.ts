@@ -243,8 +243,11 @@ async function encodings(t: Test, wire: Wire): Promise<void> {
   const one = await list(wire, { 'encoding-type': 'url', prefix: 'c d', marker: 'a b' })
   t.equal(elementOf(one, 'Marker'), 'a%20b')
   t.equal(elementOf(one, 'Prefix'), 'c d', 'the prefix of version 1 is not encoded')
-  const other = await listV2(wire, { 'encoding-type': 'base64' })
-  wantError(t, other, 400, 'InvalidArgument', { ArgumentName: 'encoding-type' })
+  for (const encoding of ['base64', '']) {
+    const other = await listV2(wire, { 'encoding-type': encoding })
+    const elements = { ArgumentName: 'encoding-type', ArgumentValue: encoding }
+    wantError(t, other, 400, 'InvalidArgument', elements, `as '${encoding}'`)
+  }
   await ask(wire, { method: 'DELETE', path: CONTROL })
 }
 

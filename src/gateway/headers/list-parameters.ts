@@ -12,12 +12,12 @@ export interface ListParameters {
 
 export function parseListParameters(query: Query): ListParameters {
   const encoding = query['encoding-type']
-  if (encoding && encoding !== 'url')
+  if (encoding !== undefined && encoding !== 'url')
     throw invalidArgument('encoding-type', encoding, 'Invalid Encoding Method specified in Request')
   return {
     prefix: query.prefix ?? '',
     delimiter: query.delimiter ?? '',
-    encoding: encoding === 'url' ? 'url' : undefined,
+    encoding,
   }
 }
 

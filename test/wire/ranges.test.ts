@@ -241,9 +241,8 @@ async function copied(t: Test, wire: Wire): Promise<void> {
   const upload = await beginUpload(wire, `${PATH}-copy`)
   const copy = (range: string): Promise<Answer> =>
     uploadPart(upload, 1, '', { 'x-amz-copy-source': PATH, 'x-amz-copy-source-range': range })
-  const Message = 'Range specified is not valid for source object of size: 5'
   for (const range of ['bytes=0-5', 'bytes=3-1', 'bytes=0-', 'bytes=-2', '0-1', 'bytes=0-1,2-3'])
-    wantError(t, await copy(range), 400, 'InvalidArgument', { Message }, range)
+    wantError(t, await copy(range), 400, 'InvalidArgument', { ArgumentValue: range }, range)
   const part = await copy('bytes=1-3')
   t.equal(elementOf(part, 'ETag'), (await put(wire, `${PATH}-ell`, 'ell')).headers.etag)
 }

@@ -1,6 +1,7 @@
 // The Range header, exactly as S3 takes it (pitfalls 70 to 77).
 import type { ByteRange } from '../../objects/object-store.ts'
 import { S3Error } from '../s3-error.ts'
+import { invalidArgument } from './list-parameters.ts'
 
 /** Which bytes one range asks for, of an object of `bytes`. */
 type OneRange =
@@ -67,15 +68,22 @@ export function invalidRange(header: string, bytes: number): S3Error {
   )
 }
 
+const COPY_RANGE = 'x-amz-copy-source-range'
+const COPY_RANGE_FORM =
+  'The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy'
+
 /** x-amz-copy-source-range: both ends given, inside the source (pitfall 76); none is all of it. */
 export function parseCopySourceRange(header: string | undefined, bytes: number): ByteRange {
   if (header === undefined) return { first: 0, last: bytes - 1 }
   const [, firstText, lastText] = /^bytes=(\d+)-(\d+)$/.exec(header.trim()) ?? []
   const range = { first: Number(firstText), last: Number(lastText) }
-  if (firstText !== undefined && range.first <= range.last && range.last < bytes) return range
-  throw new S3Error(
-    'InvalidArgument',
-    { ArgumentName: 'x-amz-copy-source-range', ArgumentValue: header },
-    { message: `Range specified is not valid for source object of size: ${bytes}` },
-  )
+  if (firstText === undefined || range.first > range.last)
+    throw invalidArgument(COPY_RANGE, header, COPY_RANGE_FORM)
+  if (range.last < bytes) return range
+  if (range.first < bytes) {
+    const message = `Range specified is not valid for source object of size: ${bytes}`
+    throw invalidArgument(COPY_RANGE, header, message)
+  }
+  const message = 'The specified copy range is invalid for the source object size'
+  throw new S3Error('InvalidRequest', {}, { message })
 }

@@ -14,6 +14,7 @@ import { invalidArgument } from './list-parameters.ts'
 const MODE = 'x-amz-object-lock-mode'
 const UNTIL = 'x-amz-object-lock-retain-until-date'
 const HOLD = 'x-amz-object-lock-legal-hold'
+const BYPASS = 'x-amz-bypass-governance-retention'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
@@ -61,9 +62,16 @@ export function refusePast(untilMs: number, nowMs: number, argument: string, sen
   throw invalidArgument(argument, sent, 'The retain until date must be in the future!')
 }
 
+/** Throws where a delete speaks of passing over locks, `false` as well, and the bucket can have none. */
+export function refuseBypass(headers: Headers, { settings }: Bucket): void {
+  if (!headers[BYPASS] || settings?.objectLock) return
+  const message = `${BYPASS} is only applicable to Object Lock enabled buckets.`
+  throw new S3Error('InvalidArgument', { ArgumentName: BYPASS }, { message })
+}
+
 /** Whether the request asks to pass over a GOVERNANCE retention. boto3 has written `True`. */
 export function wantsBypass(headers: Headers): boolean {
-  return headers['x-amz-bypass-governance-retention']?.trim().toLowerCase() === 'true'
+  return headers[BYPASS]?.trim().toLowerCase() === 'true'
 }
 
 /** Whether the request passes over GOVERNANCE: it asks to, and whoever sent it may. */

@@ -3,6 +3,7 @@
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
 import type { Call, Reply } from '../call.ts'
 import { refuseMfa } from '../headers/mfa.ts'
+import { refuseBypass } from '../headers/object-lock.ts'
 import { parseDeleteConditions } from '../headers/write-conditions.ts'
 import { deleteVersion } from './steps/delete-version.ts'
 import { findBucket } from './steps/find-bucket.ts'
@@ -10,6 +11,7 @@ import { findBucket } from './steps/find-bucket.ts'
 export async function deleteObject(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   refuseMfa(call.headers)
+  if (call.strict) refuseBypass(call.headers, bucket)
   const { marker, versionId } = await deleteVersion(call, bucket, {
     key: call.key,
     versionId: call.query.versionId,

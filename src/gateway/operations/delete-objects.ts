@@ -7,6 +7,7 @@ import { checkKey } from '../address.ts'
 import type { Call, Headers, Reply } from '../call.ts'
 import { isChecksumName } from '../headers/checksum-value.ts'
 import { refuseMfa } from '../headers/mfa.ts'
+import { refuseBypass } from '../headers/object-lock.ts'
 import { conditionsOfKey, refuseConditions } from '../headers/write-conditions.ts'
 import { xmlReply } from '../reply.ts'
 import { S3Error } from '../s3-error.ts'
@@ -20,6 +21,7 @@ const BODY_BYTES_MAX = 2 * 1024 * 1024
 export async function deleteObjects(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   refuseMfa(call.headers)
+  if (call.strict) refuseBypass(call.headers, bucket)
   // Here conditions stand with the keys.
   refuseConditions(call.headers)
   requireDigest(call.headers)

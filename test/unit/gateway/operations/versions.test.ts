@@ -192,6 +192,23 @@ t.test('locked versions stay, GOVERNANCE unless it is passed over (pitfall 118)'
   t.equal((await ask('DeleteObject', passed)).status, 204)
 })
 
+t.test('passing over GOVERNANCE where nothing can be locked', async (t) => {
+  const { ask, refused } = await openGateway()
+  const item = '<Object><Key>a</Key></Object>'
+  const list = { body: `<Delete>${item}</Delete>`, headers: { 'content-md5': 'x' } }
+  for (const value of ['true', 'false']) {
+    const headers = { 'x-amz-bypass-governance-retention': value }
+    t.equal((await ask('DeleteObject', { key: 'a', headers })).status, 204)
+    const wanted = {
+      code: 'InvalidArgument',
+      message: `${Object.keys(headers)[0]} is only applicable to Object Lock enabled buckets.`,
+    }
+    t.match(await refused('DeleteObject', { key: 'a', headers, strict: true }), wanted, value)
+    const many = { ...list, headers: { ...list.headers, ...headers }, strict: true }
+    t.match(await refused('DeleteObjects', many), wanted, value)
+  }
+})
+
 t.test('copies of versions; markers are no sources (pitfalls 97, 98)', async (t) => {
   const gateway = await versioned()
   const { ask, refused } = gateway

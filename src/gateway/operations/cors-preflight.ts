@@ -3,7 +3,7 @@
 import type { Call, Reply } from '../call.ts'
 import { S3Error } from '../s3-error.ts'
 
-export async function corsPreflight({ headers, key }: Call): Promise<Reply> {
+export async function corsPreflight({ headers }: Call): Promise<Reply> {
   if (headers.origin === undefined)
     throw new S3Error(
       'BadRequest',
@@ -13,8 +13,9 @@ export async function corsPreflight({ headers, key }: Call): Promise<Reply> {
   throw new S3Error(
     'AccessForbidden',
     {
-      Method: headers['access-control-request-method'] ?? '',
-      ResourceType: key === '' ? 'BUCKET' : 'OBJECT',
+      Method: headers['access-control-request-method'] ?? 'OPTIONS',
+      // Of a key as well: it is the bucket that has no CORS.
+      ResourceType: 'BUCKET',
     },
     { message: 'CORSResponse: CORS is not enabled for this bucket.' },
   )

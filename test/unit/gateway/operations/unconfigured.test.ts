@@ -103,7 +103,10 @@ t.test('a preflight says that CORS is off (pitfall 116)', async (t) => {
     code: 'AccessForbidden',
     status: 403,
     message: 'CORSResponse: CORS is not enabled for this bucket.',
-    elements: { Method: 'PUT', ResourceType: 'OBJECT' },
+    elements: { Method: 'PUT', ResourceType: 'BUCKET' },
+  })
+  t.match(await refused('CorsPreflight', { key: 'a', headers: { origin: 'http://a' } }), {
+    elements: { Method: 'OPTIONS', ResourceType: 'BUCKET' },
   })
   t.match(await refused('CorsPreflight'), { code: 'BadRequest' })
 })

@@ -62,7 +62,7 @@ const CATALOGUE = {
   InvalidDigest: [400, 'The Content-MD5 you specified was invalid.'],
   InvalidEncryptionAlgorithmError: [
     400,
-    'The encryption request you specified is not valid. The valid value is AES256.',
+    'The Encryption request you specified is not valid. Supported value: AES256.',
   ],
   InvalidLocationConstraint: [400, 'The specified location-constraint is not valid'],
   InvalidObjectState: [403, 'The operation is not valid for the current state of the object.'],

@@ -159,6 +159,7 @@ async function storageClasses(t: Test, wire: Wire): Promise<void> {
         ...wanted,
         headers: { 'x-amz-storage-class': storageClass },
       })
-      wantError(t, answer, 400, 'InvalidStorageClass')
+      const elements = { StorageClassRequested: storageClass }
+      wantError(t, answer, 400, 'InvalidStorageClass', elements)
     }
 }

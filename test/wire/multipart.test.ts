@@ -46,7 +46,7 @@ function head(wire: Wire, path = PATH): Promise<Answer> {
 async function partLimits(t: Test, wire: Wire): Promise<void> {
   const upload = await beginUpload(wire, PATH)
   for (const number of [0, 10_001, -1]) {
-    const message = 'Part number must be an integer between 1 and 10000, inclusive.'
+    const message = 'Part number must be an integer between 1 and 10000, inclusive'
     const answer = await uploadPart(upload, number, 'x')
     wantError(t, answer, 400, 'InvalidArgument', { Message: message }, `part ${number}`)
   }

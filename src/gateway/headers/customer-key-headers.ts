@@ -32,7 +32,10 @@ export function parseCustomerKey(
   if (!algorithm) throw lacking(`${prefix}-algorithm`, 'a valid encryption algorithm')
   if (!encoded) throw lacking(`${prefix}-key`, 'an appropriate secret key')
   if (!keyMd5) throw lacking(`${prefix}-key-md5`, 'the client calculated MD5 of the secret key')
-  if (algorithm !== 'AES256') throw new S3Error('InvalidEncryptionAlgorithmError')
+  if (algorithm !== 'AES256') {
+    const elements = { ArgumentName: 'x-amz-server-side-encryption', ArgumentValue: algorithm }
+    throw new S3Error('InvalidEncryptionAlgorithmError', elements)
+  }
   const key = Buffer.from(encoded, 'base64')
   if (key.length !== KEY_BYTES || key.toString('base64') !== encoded)
     throw wrong(`${prefix}-key`, 'The secret key was invalid for the specified algorithm.')

@@ -113,6 +113,6 @@ function parseHold(headers: Headers): boolean | undefined {
 }
 
 function halfRetention(missing: string): S3Error {
-  const message = `${UNTIL} and ${MODE} must both be supplied.`
+  const message = `${UNTIL} and ${MODE} must both be supplied`
   return new S3Error('InvalidArgument', { ArgumentName: missing }, { message })
 }

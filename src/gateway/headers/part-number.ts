@@ -14,7 +14,7 @@ export function parsePartNumber(query: Query): number {
   throw invalidArgument(
     'partNumber',
     text,
-    'Part number must be an integer between 1 and 10000, inclusive.',
+    'Part number must be an integer between 1 and 10000, inclusive',
   )
 }
 

@@ -32,7 +32,7 @@ function readMethod(rule: XmlElement): Pick<BucketEncryption, 'kind' | 'keyId'> 
   const keyId = usual && trimmed(usual, 'KMSMasterKeyID')
   switch (method) {
     case 'AES256':
-      if (keyId !== undefined) throw keyWithoutKms(keyId)
+      if (keyId !== undefined) throw keyWithoutKms()
       return { kind: 'SSE-S3' }
     case 'aws:kms':
       return { kind: 'SSE-KMS', ...(keyId === undefined ? {} : { keyId }) }
@@ -62,11 +62,14 @@ function blocksCustomerKeys(rule: XmlElement): boolean {
   return types.includes('SSE-C')
 }
 
-function keyWithoutKms(keyId: string): S3Error {
+function keyWithoutKms(): S3Error {
   return new S3Error(
     'InvalidArgument',
-    { ArgumentName: 'KMSMasterKeyID', ArgumentValue: keyId },
-    { message: 'a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms' },
+    { ArgumentName: 'ApplyServerSideEncryptionByDefault' },
+    {
+      message:
+        'a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse',
+    },
   )
 }
 

@@ -47,7 +47,7 @@ function readNumber(part: XmlElement): number {
   throw new S3Error(
     'InvalidArgument',
     { ArgumentName: 'partNumber', ArgumentValue: text },
-    { message: 'Part number must be an integer between 1 and 10000, inclusive.' },
+    { message: 'Part number must be an integer between 1 and 10000, inclusive' },
   )
 }
 

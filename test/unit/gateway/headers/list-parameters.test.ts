@@ -74,7 +74,7 @@ t.test('part numbers are 1 to 10,000 (pitfall 106)', async (t) => {
   for (const partNumber of ['0', '10001', '-1', 'x', '', '1.0'])
     t.throws(() => parsePartNumber({ partNumber }), {
       code: 'InvalidArgument',
-      message: 'Part number must be an integer between 1 and 10000, inclusive.',
+      message: 'Part number must be an integer between 1 and 10000, inclusive',
     })
 })
 

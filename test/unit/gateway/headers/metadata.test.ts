@@ -98,5 +98,6 @@ t.test('storage classes of S3 are kept, others refused (pitfall 120)', async (t)
   t.equal(parseAttributes({ 'x-amz-storage-class': 'STANDARD_IA' }).storageClass, 'STANDARD_IA')
   t.throws(() => parseAttributes({ 'x-amz-storage-class': 'FAST' }), {
     code: 'InvalidStorageClass',
+    elements: { StorageClassRequested: 'FAST' },
   })
 })

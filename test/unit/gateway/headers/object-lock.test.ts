@@ -48,8 +48,8 @@ t.test('mode, date and hold', async (t) => {
 t.test('what is refused', async (t) => {
   const later = '2026-11-22T12:00:00Z'
   const rows: [headers: Record<string, string>, argument: string, message: RegExp][] = [
-    [{ [MODE]: 'GOVERNANCE' }, UNTIL, /must both be supplied/],
-    [{ [UNTIL]: later }, MODE, /must both be supplied/],
+    [{ [MODE]: 'GOVERNANCE' }, UNTIL, /must both be supplied$/],
+    [{ [UNTIL]: later }, MODE, /must both be supplied$/],
     [{ [MODE]: 'governance', [UNTIL]: later }, MODE, /Unknown wormMode directive/],
     [{ [MODE]: 'GOVERNANCE', [UNTIL]: '2026-11-22' }, UNTIL, /ISO 8601/],
     [{ [MODE]: 'GOVERNANCE', [UNTIL]: '2026-11-22T12:00:00' }, UNTIL, /ISO 8601/],

@@ -176,7 +176,8 @@ async function created(t: Test, wire: Wire): Promise<void> {
 async function saidLate(t: Test, wire: Wire): Promise<void> {
   const path = `/${BUCKET}/late`
   const kept = { 'x-amz-storage-class': 'STANDARD_IA', 'x-amz-website-redirect-location': '/new' }
-  const upload = await beginUpload(wire, path, kept)
+  const described = { 'x-amz-meta-shape': 'round', 'x-amz-tagging': 'a=1&b=2' }
+  const upload = await beginUpload(wire, path, { ...kept, ...described })
   await put(wire, `${path}-source`, 'bytes')
   const copied = { 'x-amz-copy-source': `${path}-source` }
   const context = 'The specified header is not valid in this context'
@@ -208,8 +209,9 @@ async function saidLate(t: Test, wire: Wire): Promise<void> {
     const answer = await completeUpload(upload, parts, { [Header]: value })
     wantError(t, answer, 501, 'NotImplemented', { Header }, `${Header} with Complete`)
   }
-  t.equal((await completeUpload(upload, parts, kept)).status, 200)
-  t.equal((await head(wire, path)).headers['x-amz-storage-class'], 'STANDARD_IA')
+  const again = { ...kept, ...described, 'x-amz-tagging': 'b=2&a=1' }
+  t.equal((await completeUpload(upload, parts, again)).status, 200, 'said again with Complete')
+  t.match((await head(wire, path)).headers, { ...kept, 'x-amz-meta-shape': 'round' })
 }
 
 async function modified(t: Test, wire: Wire): Promise<void> {

@@ -9,9 +9,9 @@ import { realWorld, stayAlive } from '../kit/world.ts'
 
 /**
  * V8 begins with a limit for old objects that is hardly above what a server holds (27 MiB), and collects all of them whenever
- * some 12 MiB more grew old: twice a second where 1 GB/s is read, an eighth of what the server costs. Below this many MiB it does not.
+ * some 12 MiB more grew old: twice a second where 1 GB/s is read, a tenth of what the server costs. Below this many MiB it does not.
  */
-const OLD_SPACE_MEBIBYTES = 96
+const OLD_SPACE_MEBIBYTES = 80
 
 /** Whether this process is to be the guard: it was asked to serve, and not by a guard. */
 export function isToGuard(words: readonly string[]): boolean {

@@ -225,12 +225,7 @@ export class ClusterDrives implements DrivesApi {
     return this.#parts.coordinator.state.map
   }
 
-  /** Throws Refused: nodes have nobody who writes objects again, and a drain that waits for that never ends. */
   #drainOptions(reEncode: boolean): DrainOptions {
-    if (reEncode)
-      throw new Refused(
-        'a cluster does not write its objects again with another code yet: add a node or a drive in its place first.',
-      )
     const { coordinator, reducedCode } = this.#parts
     const { allowsUnsafeLayout } = coordinator.state.cluster ?? {}
     return { reEncode, allowsUnsafeLayout, reducedCode }

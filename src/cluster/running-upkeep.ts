@@ -29,6 +29,7 @@ import type { UnsettledWrites } from '../storage-node/upkeep/mover.ts'
 import type { ScrubPositions } from '../storage-node/upkeep/scrub-position.ts'
 import { type ClusterSweep, type OrphanSweepParts, startClusterSweep } from './cluster-orphans.ts'
 import type { NodeFiles } from './node-files.ts'
+import { nodeRewriter } from './node-rewriter.ts'
 import type { NodeTuning } from './node-tuning.ts'
 import { UpkeepPartition } from './upkeep-partition.ts'
 import { upkeepStatus } from './upkeep-status.ts'
@@ -132,6 +133,8 @@ export class RunningUpkeep {
         ...(positions && { positions }),
       },
     )
+    const { poolBytes } = parts.tuning ?? {}
+    healer.writeAnewWith(nodeRewriter({ ...rest, poolBytes }))
     healer.start()
     const led = new Map(ids.map((id) => [id, findLed(id)]))
     const look = async (): Promise<void> => {

@@ -12,7 +12,7 @@ import {
   type RunsRead,
   type RunUnderWay,
 } from './run-reads.ts'
-import type { DamageReport, StoreParts } from './store-parts.ts'
+import type { BlobParts, DamageReport } from './store-parts.ts'
 import { type BlobLayout, cellBytesOf, layoutBlob, type StripeSlice } from './stripe.ts'
 
 /** Too few good shards are left to give the bytes. The reader breaks off; nothing wrong is sent. */
@@ -39,7 +39,7 @@ interface SliceFound {
 export class BlobShards implements OpenedShards {
   readonly layout: BlobLayout
   readonly #blob: Blob
-  readonly #parts: StoreParts
+  readonly #parts: BlobParts
   /** By slot: those that are open, and those that are being opened. */
   readonly #readers: (ShardReader | undefined)[] = []
   readonly #opening = new Map<number, Promise<ShardReader | undefined>>()
@@ -53,7 +53,7 @@ export class BlobShards implements OpenedShards {
   /** Runs of the stripes that are read just now, of which not all are good: what is good of them is used. */
   #runs: readonly RunUnderWay[] = []
 
-  constructor(blob: Blob, parts: StoreParts) {
+  constructor(blob: Blob, parts: BlobParts) {
     this.#blob = blob
     this.#parts = parts
     this.layout = layoutBlob(blob.bytes, blob.code, blob.cellBytes)

@@ -5,7 +5,7 @@ import { giveBack } from '../kit/lent-bytes.ts'
 import type { Blob } from '../metadata/records.ts'
 import { BlobShards } from './blob-shards.ts'
 import type { ByteRange, Waiter } from './object-store.ts'
-import type { StoreParts } from './store-parts.ts'
+import type { BlobParts } from './store-parts.ts'
 import { type StripeSlice, sliceOf } from './stripe.ts'
 
 /** Stripes that are read together: each of their shards by one read. */
@@ -22,7 +22,7 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
 export function readBlob(
   blob: Blob,
   range: ByteRange,
-  parts: StoreParts,
+  parts: BlobParts,
   waiter: Waiter,
 ): AsyncIterableIterator<Uint8Array> {
   return new BlobRead(blob, range, parts, waiter)
@@ -32,7 +32,7 @@ export function readBlob(
 class BlobRead implements AsyncIterableIterator<Uint8Array>, ChunksAtHand {
   readonly #blob: Blob
   readonly #range: ByteRange
-  readonly #parts: StoreParts
+  readonly #parts: BlobParts
   readonly #waiter: Waiter
   #state: 'new' | 'open' | 'over' = 'new'
   #unpin: () => void = () => {}
@@ -49,7 +49,7 @@ class BlobRead implements AsyncIterableIterator<Uint8Array>, ChunksAtHand {
   #chunks: readonly Uint8Array[] = []
   #given = 0
 
-  constructor(blob: Blob, range: ByteRange, parts: StoreParts, waiter: Waiter) {
+  constructor(blob: Blob, range: ByteRange, parts: BlobParts, waiter: Waiter) {
     this.#blob = blob
     this.#range = range
     this.#parts = parts

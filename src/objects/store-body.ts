@@ -9,7 +9,7 @@ import type { StoredBody } from './describe-write.ts'
 import { encryptBody } from './encrypt-body.ts'
 import { type Body, type BodyDigests, type Bucket, BucketGone } from './object-store.ts'
 import { StoreFull } from './place-write.ts'
-import type { StoreParts } from './store-parts.ts'
+import type { BlobParts, StoreParts } from './store-parts.ts'
 import { discardBlob, writeBlob } from './write-blob.ts'
 
 /** Whose bytes they are. */
@@ -59,7 +59,7 @@ export async function storeBody(
 /** The answer of the commit that names what was stored. When it was surely not done nothing of that stays. */
 export async function commitStored<Answer extends { kind: string }>(
   stored: readonly { blob?: Blob }[],
-  parts: StoreParts,
+  parts: BlobParts,
   commit: () => Promise<Answer>,
 ): Promise<Answer> {
   // `open`: nobody knows, or not before `lateEnd`.
@@ -85,7 +85,7 @@ export async function commitStored<Answer extends { kind: string }>(
 }
 
 /** Forgets what was stored, when no commit will name it. */
-export async function discardStored({ blob }: { blob?: Blob }, parts: StoreParts): Promise<void> {
+export async function discardStored({ blob }: { blob?: Blob }, parts: BlobParts): Promise<void> {
   if (!blob) return
   await discardBlob(blob, parts)
   parts.writes.end(blob.uid)

@@ -25,8 +25,8 @@ export interface DamageReport {
   kind: 'missing' | 'corrupt' | 'failed'
 }
 
-/** Parts of the object store. */
-export interface StoreParts {
+/** What it takes to write and read blobs, whosever they are. */
+export interface BlobParts {
   world: World
   log: Log
   /** Encodes what is written. */
@@ -34,15 +34,8 @@ export interface StoreParts {
   /** Mends what is read: a pool of its own, so that a copy never waits for itself. */
   mendingCodec: Codec
   node: ShardsOnDrives
-  router: Router
   coordinator: Coordinator
-  /** The code of new objects of the class REDUCED_REDUNDANCY now; all others have that of the map. */
-  reducedCode(): ErasureCode
-  /** Wraps the keys of encrypted objects. */
-  keys: KeyProvider
   pins: Pins
-  /** Small blobs that clients read again and again. */
-  blobCache: BlobCache
   /** Says which reads are not waited for. */
   hedging: Hedging
   /** Gives the uids of all blobs that are written, and knows which of them have no row yet. */
@@ -52,6 +45,17 @@ export interface StoreParts {
   /** When a blob is safe enough to be acknowledged. */
   writeRule: WriteRule
   reportDamage(report: DamageReport): void
+}
+
+/** Parts of the object store. */
+export interface StoreParts extends BlobParts {
+  router: Router
+  /** Small blobs that clients read again and again. */
+  blobCache: BlobCache
+  /** The code of new objects of the class REDUCED_REDUNDANCY now; all others have that of the map. */
+  reducedCode(): ErasureCode
+  /** Wraps the keys of encrypted objects. */
+  keys: KeyProvider
 }
 
 /** One permit of `writeBudget`. */

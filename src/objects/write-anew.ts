@@ -16,12 +16,12 @@ import { readBack } from './read-back.ts'
 import { readBlob } from './read-blob.ts'
 import { TooFewDrives } from './shard-fan.ts'
 import { commitStored } from './store-body.ts'
-import type { StoreParts } from './store-parts.ts'
+import type { BlobParts } from './store-parts.ts'
 import { layoutBlob } from './stripe.ts'
 import { discardBlob, writeInCode } from './write-blob.ts'
 
-/** What writing anew needs beside the store. */
-export interface AnewParts extends StoreParts {
+/** What writing anew needs. */
+export interface AnewParts extends BlobParts {
   /** Called between stripes: rests as the pace asks, throws when work is to end. */
   pace(): Promise<void>
 }

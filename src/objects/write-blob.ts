@@ -14,7 +14,7 @@ import {
 import type { Body } from './object-store.ts'
 import { placeWrite, withRoom } from './place-write.ts'
 import { ShardFan } from './shard-fan.ts'
-import { type StoreParts, WRITE_BUDGET_UNIT } from './store-parts.ts'
+import { type BlobParts, type StoreParts, WRITE_BUDGET_UNIT } from './store-parts.ts'
 import { type BlobLayout, cellBytesOf, layoutBlob, stripeBytesOf } from './stripe.ts'
 import { BodyLengthWrong, StripeSource } from './stripe-source.ts'
 import { isOneCell, writeCopies } from './write-copies.ts'
@@ -41,7 +41,7 @@ export function writeBlob(
 export function writeInCode(
   owner: CodedOwner,
   body: Body,
-  parts: StoreParts,
+  parts: BlobParts,
   signal: AbortSignal,
 ): Promise<StoredBody> {
   if (isOneCell(owner, body, parts)) return writeCopies(owner, body, parts, signal)
@@ -54,7 +54,7 @@ export function writeInCode(
 
 async function storePlaced(
   planned: Omit<BlobWrite, 'layout'>,
-  parts: StoreParts,
+  parts: BlobParts,
   signal: AbortSignal,
 ): Promise<StoredBody> {
   const { body, placement } = planned
@@ -77,7 +77,7 @@ interface BlobWrite {
 
 async function storeStripes(
   write: BlobWrite,
-  parts: StoreParts,
+  parts: BlobParts,
   signal: AbortSignal,
 ): Promise<StoredBody> {
   const { owner, body, layout, placement } = write
@@ -191,7 +191,7 @@ function collectedPermits(layout: BlobLayout, code: ErasureCode): number {
 }
 
 /** Forgets the shards of a blob that was never committed, as far as possible now. */
-export async function discardBlob(blob: Blob, parts: StoreParts): Promise<void> {
+export async function discardBlob(blob: Blob, parts: BlobParts): Promise<void> {
   const deletions = blob.drives.map(async (driveId, slot) => {
     if (driveId === MISSING_SLOT) return
     await parts.node.deleteShard(driveId, { uid: blob.uid, part: blob.part, slot })

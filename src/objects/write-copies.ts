@@ -10,7 +10,7 @@ import { type CodedOwner, describeBlob, describeShards, type StoredBody } from '
 import type { Body, BodyDigests } from './object-store.ts'
 import { placeWrite, type Unfit, withRoom } from './place-write.ts'
 import { ShardFan } from './shard-fan.ts'
-import { type StoreParts, WRITE_BUDGET_UNIT } from './store-parts.ts'
+import { type BlobParts, WRITE_BUDGET_UNIT } from './store-parts.ts'
 import { BodyLengthWrong } from './stripe-source.ts'
 
 // Memory of each for itself is what the garbage collector counts outside of its heap, and looks through all of that for.
@@ -26,7 +26,7 @@ const LENT_BYTES_LEAST = kibibytes(16)
 const NONE_YET: Unfit = { full: new Set(), away: new Set() }
 
 /** Whether writeCopies() can store it. */
-export function isOneCell({ code }: CodedOwner, { bytes }: Body, { node }: StoreParts): boolean {
+export function isOneCell({ code }: CodedOwner, { bytes }: Body, { node }: BlobParts): boolean {
   return code.dataCount === 1 && bytes <= CELL_BYTES && node.copies !== undefined
 }
 
@@ -34,7 +34,7 @@ export function isOneCell({ code }: CodedOwner, { bytes }: Body, { node }: Store
 export async function writeCopies(
   owner: CodedOwner,
   body: Body,
-  parts: StoreParts,
+  parts: BlobParts,
   signal: AbortSignal,
 ): Promise<StoredBody> {
   const { partition, code } = owner
@@ -76,7 +76,7 @@ interface Gathered {
   digests: BodyDigests
 }
 
-async function gatherCopies(owner: CodedOwner, body: Body, parts: StoreParts): Promise<Gathered> {
+async function gatherCopies(owner: CodedOwner, body: Body, parts: BlobParts): Promise<Gathered> {
   const cell = await gather(body)
   try {
     const digests = body.finish()

@@ -138,20 +138,17 @@ function planWithout(
   const fitting = fitCode(map.code, left.active)
   if (fitting === undefined) return refused(sayTooFew(map.code, left))
   const code = fitNodesWithout(map, driveIds, fitting, options)
-  if (code === undefined || (code !== fitting && !reEncode))
-    return refused(sayUnsafe(map, driveIds))
+  if (code === undefined) return refused(sayUnsafe(map, driveIds))
   if (code !== map.code && !reEncode) {
-    const ways = `${sayMisfit(map.code, left)}. Add a drive first, or replace this one.`
-    return refused(isOnNodes(map) ? ways : `${ways} Or ${sayReEncode(map.code, code, drain)}`)
+    const ways =
+      code === fitting
+        ? `${sayMisfit(map.code, left)}. Add a drive first, or replace this one.`
+        : sayUnsafe(map, driveIds)
+    return refused(`${ways} Or ${sayReEncode(map.code, code, drain)}`)
   }
   if (reducedCode !== undefined && shardCount(reducedCode) > left.active)
     return refused(sayReducedMisfit(reducedCode, left))
   return { kind: 'planned', code }
-}
-
-/** Whether it is a cluster's, where nothing is written again with another code. */
-function isOnNodes({ drives }: ClusterMap): boolean {
-  return drives.some(({ nodeId }) => nodeId !== undefined)
 }
 
 function drainOf(driveId: number): string {

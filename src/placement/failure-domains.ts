@@ -53,6 +53,21 @@ export class FailureDomains {
     ]
   }
 
+  /** How many shards of a blob these drives may have, as far as their nodes and zones let them. */
+  roomOn(driveIds: readonly number[]): number {
+    const { perNode, perZone } = this.limits
+    const nodes = countDomains(driveIds, -1, this.#nodes)
+    const zones = new Map<number, number>()
+    for (const driveId of driveIds) {
+      const node = this.#nodes[driveId]
+      const zone = this.#zones[driveId]
+      if (node === undefined || zone === undefined || !nodes.has(node)) continue
+      zones.set(zone, (zones.get(zone) ?? 0) + Math.min(perNode, nodes.get(node)!))
+      nodes.delete(node)
+    }
+    return [...zones.values()].reduce((sum, room) => sum + Math.min(perZone, room), 0)
+  }
+
   /**
    * Which drives may have a position of a row, as far as the others of their nodes and zones let them. Without copies, small
    * objects may have two on a node although there are more nodes.

@@ -3,6 +3,7 @@
 import { type ErasureCode, shardCount } from '../kit/erasure-code.ts'
 import type { Blob } from '../metadata/records.ts'
 import type { ClusterMap } from './cluster-map.ts'
+import { FailureDomains } from './failure-domains.ts'
 
 /** The code on so many drives: itself where it fits; undefined when not even one data shard has a drive. */
 export function fitCode(code: ErasureCode, driveCount: number): ErasureCode | undefined {
@@ -18,14 +19,22 @@ export function overheadOf(code: ErasureCode): number {
 
 /**
  * The code in which a blob has to be written anew because it has more shards than its partition has drives, so that it can
- * never be whole on those that stay; undefined when it can stay as it is.
+ * never be whole on those that stay; in a cluster also where it has more than the nodes and zones of those drives may have of
+ * a blob. undefined when it can stay as it is.
  */
 export function codeForAnew(
-  { slots }: Pick<ClusterMap, 'slots'>,
+  map: Pick<ClusterMap, 'slots' | 'drives' | 'code'>,
   { code, partition }: Pick<Blob, 'code' | 'partition'>,
 ): ErasureCode | undefined {
-  const fitting = fitCode(code, slots[partition]!.length)
-  return fitting === code ? undefined : fitting
+  const row = map.slots[partition]!
+  const fitting = fitCode(code, row.length)
+  const width = shardCount(map.code)
+  // Of the class REDUCED_REDUNDANCY no node is held to fewer shards than of others.
+  const isWider = shardCount(code) > width && code.parityCount === map.code.parityCount
+  const domains = isWider ? FailureDomains.of(map) : undefined
+  if (domains === undefined) return fitting === code ? undefined : fitting
+  if (fitting === code && domains.roomOn(row) >= shardCount(code)) return undefined
+  return fitCode(code, width)
 }
 
 /** Shards of the widest code that any blob may have: of the rows of the table, or of those that were wider before. */

@@ -63,6 +63,7 @@ export class Breaker {
     this.#say = say
     // What is rare elsewhere is common in some.
     this.#weights = { ...WEIGHTS, map: random.pick([4, 8, 40]), drive: random.pick([0, 4, 12, 40]) }
+    if (world.shape.narrows) this.#weights.map = 40
     this.harm = new Harm(world, random, say)
     this.operator = new Operator(world, random, say)
   }

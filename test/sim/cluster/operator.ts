@@ -21,6 +21,9 @@ const WEIGHTS = {
   'see-out': 2,
 }
 
+/** In a cluster that is to get narrower than its code. */
+const NARROWING = { ...WEIGHTS, drain: 20, 'drain-node': 20, undrain: 4, 'undrain-node': 3 }
+
 /** Nobody waits longer for a gateway: it may have been killed meanwhile. */
 const ANSWER_MS = 5_000
 
@@ -55,12 +58,12 @@ export class Operator {
     const random = this.#random
     const { id: driveId } = random.pick(map.drives)
     const node = random.pick(this.#world.nodes)
-    const command = pickBy(random, WEIGHTS)
+    const command = pickBy(random, this.#world.shape.narrows ? NARROWING : WEIGHTS)
     const empties = command === 'drain' || command === 'drain-node'
     if (empties && hasLost && this.#world.nodes.length <= 4) return
     this.counts.commands += 1
     this.#say(`command: ${command} ${driveId} ${node.name}`)
-    const drain = { isCancelled: false, reEncode: false }
+    const drain = { isCancelled: false, reEncode: this.#world.shape.narrows }
     switch (command) {
       case 'weigh':
         return await this.#done(api.drives.weigh({ driveId, weight: 1 + random.below(4) }))
@@ -133,7 +136,7 @@ export class Operator {
   }
 
   async #drain(driveId: number): Promise<void> {
-    const request = { driveId, isCancelled: false, reEncode: false }
+    const request = { driveId, isCancelled: false, reEncode: this.#world.shape.narrows }
     await this.#done(this.#api()?.drives.drain(request))
   }
 

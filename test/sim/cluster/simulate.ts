@@ -27,6 +27,17 @@ const SHAPES: readonly Pick<ClusterShape, 'nodes' | 'code'>[] = [
   { nodes: 6, code: { dataCount: 4, parityCount: 2 } },
 ]
 
+/** Each drive that leaves one of these is one too few for its code. */
+const NARROW_SHAPES: readonly Pick<ClusterShape, 'nodes' | 'code'>[] = [
+  { nodes: 3, code: { dataCount: 2, parityCount: 1 } },
+  { nodes: 4, code: { dataCount: 2, parityCount: 2 } },
+  { nodes: 5, code: { dataCount: 4, parityCount: 1 } },
+  { nodes: 6, code: { dataCount: 4, parityCount: 2 } },
+]
+
+/** One of so many seeds empties drives whose loss makes everything be written anew, in a code with fewer shards. */
+const SEEDS_PER_NARROWING = 5
+
 /** One of so many seeds waits until all orphans are swept. */
 const SEEDS_PER_SWEEP = 25
 
@@ -82,14 +93,7 @@ class Simulation {
 
   async run(): Promise<void> {
     const random = this.#random
-    const shape: ClusterShape = {
-      ...random.pick(SHAPES),
-      gateways: 2,
-      metaPartitions: random.pick([1, 2]),
-      drivesPerNode: random.pick([1, 1, 1, 2]),
-      zones: random.pick([0, 0, 0, 3]),
-      garbageGraceMs: random.pick([500, 2_000]),
-    }
+    const shape = drawShape(this.#seed, random)
     this.#say(JSON.stringify(shape))
     const parts = { time: this.time, complain: this.#complain, say: this.#say }
     const world = new ClusterWorld(this.#seed, shape, parts)
@@ -127,7 +131,8 @@ class Simulation {
 
   async #trouble(clients: Clients, breaker: Breaker): Promise<void> {
     const random = this.#random
-    const mix = drawMix(random)
+    const drawn = drawMix(random)
+    const mix = this.#world?.shape.narrows ? { ...drawn, striped: 40 } : drawn
     this.#say(JSON.stringify(mix))
     const count = 10 + random.below(15)
     const working = [1, 2, 3].map((number) =>
@@ -174,6 +179,21 @@ class Simulation {
 }
 
 /** Each seed has its own mix: what is rare elsewhere is common in some. */
+function drawShape(seed: number, random: Seeded): ClusterShape {
+  const shape: ClusterShape = {
+    ...random.pick(SHAPES),
+    gateways: 2,
+    metaPartitions: random.pick([1, 2]),
+    drivesPerNode: random.pick([1, 1, 1, 2]),
+    zones: random.pick([0, 0, 0, 3]),
+    garbageGraceMs: random.pick([500, 2_000]),
+    narrows: false,
+  }
+  const narrowing = randomsFor(seed, 'narrowing')
+  if (narrowing.below(SEEDS_PER_NARROWING) > 0) return shape
+  return { ...shape, ...narrowing.pick(NARROW_SHAPES), drivesPerNode: 1, narrows: true }
+}
+
 function drawMix(random: Seeded): Mix {
   const weight = (): number => random.pick([0, 1, 1, 3])
   return {

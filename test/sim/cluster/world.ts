@@ -20,6 +20,8 @@ export interface ClusterShape {
   nodes: number
   gateways: number
   code: { dataCount: number; parityCount: number }
+  /** Drives are emptied although too few stay for the code. */
+  narrows: boolean
   metaPartitions: number
   drivesPerNode: number
   /** Nodes are in so many zones in turn; 0: in none. */

@@ -106,11 +106,6 @@ t.test('a drive is weighed, emptied, called off, and removed once it is vacated'
   t.equal(find(2)?.weight, 30)
   t.match(await api.remove(5), { kind: 'refused', sentence: /in service: drain it first/ })
   const drain = { driveId: 5, isCancelled: false, reEncode: false }
-  t.match(await api.drain({ ...drain, reEncode: true }), {
-    kind: 'refused',
-    sentence: /does not write its objects again/,
-  })
-  t.match(find(5), { state: 'active' })
   t.match(await api.drain(drain), { kind: 'done' })
   t.match(await api.drain(drain), { kind: 'done', sentence: /being emptied already/ })
   t.match(await api.drain({ ...drain, isCancelled: true }), { kind: 'done', sentence: /stays/ })
@@ -123,6 +118,29 @@ t.test('a drive is weighed, emptied, called off, and removed once it is vacated'
   world.isAway = true
   t.match(await api.weigh({ driveId: 2, weight: 10 }), { kind: 'refused', sentence: /it is away/ })
 })
+
+t.test(
+  'where too few drives stay for the code objects are written anew, if one says so',
+  async (t) => {
+    const { api, find, coordinator } = openCluster()
+    const drain = { isCancelled: false, reEncode: true, isLost: false }
+    t.match(await api.drain({ ...drain, driveId: 5 }), { kind: 'done' })
+    t.equal(coordinator.state.map.code.dataCount, 2, 'only where it has to')
+    t.match(await api.nodes.drain({ ...drain, nodeId: idOf(4) }), { kind: 'done' })
+    const plain = { driveId: 3, isCancelled: false, reEncode: false }
+    t.match(await api.drain(plain), {
+      kind: 'refused',
+      sentence: /3 drives would be left.* kintsugi drive drain 3 --re-encode: .* 1\+2 then/,
+    })
+    t.match(find(3), { state: 'active' })
+    t.match(await api.nodes.drain({ ...drain, nodeId: idOf(3) }), {
+      kind: 'done',
+      sentence: /1\+2/,
+    })
+    t.equal(coordinator.state.map.code.dataCount, 1)
+    t.match(await api.drain({ ...drain, driveId: 2 }), { kind: 'refused', sentence: /less than 3/ })
+  },
+)
 
 t.test('a node is emptied and removed; only one that is silent is lost', async (t) => {
   const { api, find, vacate, forgotten } = openCluster()

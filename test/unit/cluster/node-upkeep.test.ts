@@ -4,11 +4,14 @@ import t, { type Test } from 'tap'
 import { NodeUpkeep } from '../../../src/cluster/node-upkeep.ts'
 import { UpkeepPartition } from '../../../src/cluster/upkeep-partition.ts'
 import { ClosingStack } from '../../../src/kit/closing-stack.ts'
+import { DriveUnavailable } from '../../../src/kit/drive-unavailable.ts'
+import { nameCode } from '../../../src/kit/erasure-code.ts'
 import { silentLog } from '../../../src/kit/log.ts'
 import { Registry } from '../../../src/kit/metrics.ts'
 import type { Clock } from '../../../src/kit/world.ts'
-import type { MetadataPartition } from '../../../src/metadata/contract.ts'
+import type { BlobReference, MetadataPartition } from '../../../src/metadata/contract.ts'
 import { MetadataUnavailable } from '../../../src/metadata/unavailable.ts'
+import { drainDrive } from '../../../src/placement/coordinator-changes.ts'
 import { metaPartitionOf } from '../../../src/placement/place.ts'
 import type { FindLed } from '../../../src/storage-node/rpc/partition-seams.ts'
 import type { HealProgress } from '../../../src/storage-node/upkeep/heal-progress.ts'
@@ -145,6 +148,70 @@ t.test('a shard that was made in one reign is not named in a later one', async (
   await until(upkeep, ({ ended }) => ended.scrub >= scrubs)
   t.same(done, ['shard in reign 1', 'shard in reign 2', 'row in reign 2'])
   t.notOk((await fixture.check('k')).some((health) => health !== 'whole'))
+})
+
+t.test(
+  'what has too many shards for the drives that stay is written anew by who leads it',
+  async (t) => {
+    const fixture = await UpkeepFixture.open(6)
+    const { store } = fixture
+    const { coordinator } = store
+    const bodies = new Map<string, Buffer>()
+    for (let number = 0; number < 12; number += 1)
+      bodies.set(`k${number}`, random.bytes(200_000 + random.below(1_500_000)))
+    for (const [key, bytes] of bodies) await fixture.put(key, bytes)
+    const before = await allBlobs(store)
+    t.ok(before.every(({ blob }) => nameCode(blob.code) === '4+2'))
+    const ids = store.partitions.map(({ id }) => id)
+    const half = new Set(ids.filter((id) => id % 2 === 0))
+    const isHalf = ({ blob }: BlobReference): boolean =>
+      half.has(metaPartitionOf(coordinator.state.map, blob.partition))
+    t.ok(before.some(isHalf) && !before.every(isHalf), 'both have some')
+    const node = startNode(t, fixture, half)
+    await coordinator.decide(drainDrive(6, { reEncode: true }))
+    t.equal(nameCode(coordinator.state.map.code), '3+2')
+    const codes = async (): Promise<string[]> =>
+      (await allBlobs(store)).filter(isHalf).map(({ blob }) => nameCode(blob.code))
+    await until(node, ({ moves }) => moves.anewBlobs === before.filter(isHalf).length)
+    t.same(new Set(await codes()), new Set(['3+2']))
+    const others = (await allBlobs(store)).filter((reference) => !isHalf(reference))
+    t.same(
+      new Set(others.map(({ blob }) => nameCode(blob.code))),
+      new Set(['4+2']),
+      'of others: not',
+    )
+    for (const id of ids) half.add(id)
+    await until(node, ({ moves }) => moves.anewBlobs === before.length)
+    const now = await allBlobs(store)
+    t.notOk(now.some(({ blob }) => blob.drives.includes(6) || blob.drives.length !== 5))
+    for (const [key, bytes] of bodies) t.ok((await fixture.read(key)).equals(bytes), key)
+    const isLeft = ({ moves }: HealProgress): boolean =>
+      moves.leaving.every(({ blobs, leftBehind }) => blobs === 0 && leftBehind === 0)
+    await until(node, isLeft)
+  },
+)
+
+t.test('a blob is not written anew while not every shard finds a drive', async (t) => {
+  const fixture = await UpkeepFixture.open(6)
+  const { store } = fixture
+  const bytes = random.bytes(300_000)
+  await fixture.put('k', bytes)
+  const led = new Set(store.partitions.map(({ id }) => id))
+  const node = startNode(t, fixture, led)
+  const { beginShard } = store.node
+  let refused = 0
+  store.node.beginShard = async (driveId, ...more) => {
+    if (driveId !== 3 || refused === 3) return await beginShard.call(store.node, driveId, ...more)
+    refused += 1
+    throw new DriveUnavailable(driveId, 'failed')
+  }
+  await store.coordinator.decide(drainDrive(6, { reEncode: true }))
+  await until(node, ({ moves }) => moves.anewBlobs === 1)
+  t.equal(refused, 3, 'it came again until all did')
+  const { blob } = await fixture.reference('k')
+  t.equal(nameCode(blob.code), '3+2')
+  t.notOk((await fixture.check('k')).some((health) => health !== 'whole'))
+  t.ok((await fixture.read('k')).equals(bytes))
 })
 
 /** A partition that asks before it takes a command. */

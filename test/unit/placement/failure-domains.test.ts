@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { prepareDigests } from '../../../src/digest/prepare.ts'
-import { type ErasureCode, shardCount } from '../../../src/kit/erasure-code.ts'
+import { type ErasureCode, nameCode, shardCount } from '../../../src/kit/erasure-code.ts'
 import { codeForDrives } from '../../../src/placement/build-map.ts'
 import type { ClusterMap, MapDrive } from '../../../src/placement/cluster-map.ts'
 import type { Change, ClusterState } from '../../../src/placement/coordinator.ts'
@@ -19,6 +19,7 @@ import {
 import { planDrain, planDrainNode, refuseReplace } from '../../../src/placement/drive-edits.ts'
 import { FailureDomains, fitToNodes, isSafeLayout } from '../../../src/placement/failure-domains.ts'
 import { emptyClusterMap, planFirstMap } from '../../../src/placement/first-map.ts'
+import { codeForAnew } from '../../../src/placement/fit-code.ts'
 import { idealLoads, stayingDrives } from '../../../src/placement/rebalance.ts'
 
 await prepareDigests()
@@ -198,7 +199,7 @@ t.test('what would let the loss of a node lose data is refused, in a sentence', 
   const state = stateOf(even(3, 3), codeForDrives(6))
   const ways = planDrainNode(state.map, 'n0')
   t.match(ways, { kind: 'refused', sentence: /2 nodes that would be left .* more than 2 of the 6/ })
-  t.notMatch(ways, { sentence: /re-encode/ }, 'which nobody does in a cluster')
+  t.match(ways, { sentence: /kintsugi drain n0 --re-encode: .* as 2\+2 then, which takes 33 %/ })
   t.match(planDrainNode(state.map, 'n0', { reEncode: true }), { code: { dataCount: 2 } })
   t.match(planDrainNode(state.map, 'n0', { allowsUnsafeLayout: true }), { kind: 'planned' })
   t.match(planDrainNode(state.map, 'n9'), { sentence: /no drive is known of node n9/ })
@@ -210,6 +211,45 @@ t.test('what would let the loss of a node lose data is refused, in a sentence', 
   const less = after(state, drainDrive(1))
   t.match(planDrain(less.map, 2), { sentence: /drive 2 can not be drained: on the 3 nodes/ })
   t.ok(isSafeLayout(stayingDrives(less.map.drives), less.map.code))
+})
+
+t.test('blobs are written anew that nodes or zones may not have so many shards of', async (t) => {
+  const code = (dataCount: number, parityCount: number) => ({
+    ...codeForDrives(6),
+    ...{ dataCount, parityCount },
+  })
+  const anewIn = ({ map }: ClusterState, ...of: [number, number]): string | undefined => {
+    const found = codeForAnew(map, { partition: 3, code: code(...of) })
+    return found && nameCode(found)
+  }
+  // Twelve drives would do for 8+4, but not the two nodes that have them.
+  const wide = stateOf(even(3, 6), code(8, 4))
+  t.equal(anewIn(wide, 8, 4), undefined)
+  const narrow = after(wide, drainNode('n0', { reEncode: true }))
+  t.equal(nameCode(narrow.map.code), '4+4')
+  t.equal(narrow.map.slots[3]!.length, 10, 'with two spares')
+  t.same(
+    [anewIn(narrow, 8, 4), anewIn(narrow, 6, 4), anewIn(narrow, 4, 4), anewIn(narrow, 1, 4)],
+    ['4+4', '4+4', undefined, undefined],
+  )
+  t.equal(anewIn(narrow, 7, 3), undefined, 'the reduced class is what fits on the drives')
+  t.equal(anewIn(narrow, 8, 3), '7+3')
+  const more = after(narrow, addDrives(drivesOf([{ node: 'n9', weights: [1, 1, 1, 1] }], 500)))
+  t.equal(anewIn(more, 6, 4), undefined, 'a node more, and it may stay as it is')
+
+  const zones = after(stateOf(even(6, 1), code(4, 2)), drainNode('n5', { reEncode: true }))
+  t.same([anewIn(zones, 4, 2), anewIn(zones, 3, 2)], ['3+2', undefined])
+  const byZones = stateOf(even(6, 2, 3), code(4, 2))
+  const twoZones = {
+    ...byZones.map,
+    slots: byZones.map.slots.map((row) =>
+      row.filter((id) => byZones.map.drives.find((drive) => drive.id === id)?.zone !== 'z0'),
+    ),
+  }
+  const domains = FailureDomains.of(byZones.map)!
+  t.match(domains.limits, { perNode: 2, perZone: 2 })
+  t.equal(domains.roomOn(twoZones.slots[3]!), 4, 'two zones of two')
+  t.equal(domains.roomOn([...twoZones.slots[3]!, 4711]), 4, 'a drive that nobody knows is none')
 })
 
 t.test('a drive that is found in another node is there, and the table follows', async (t) => {

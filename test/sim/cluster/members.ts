@@ -99,6 +99,8 @@ abstract class Member<Served> {
   /** Its disks are as a crash leaves them once this is 0. */
   #crashes = 0
   #running: Promise<void> = Promise.resolve()
+  /** It starts, or rests before it starts again: a machine never runs it twice. */
+  #isStarting = false
 
   constructor(name: string, number: number, drives: SimDrive[], around: Surroundings) {
     this.name = name
@@ -147,7 +149,7 @@ abstract class Member<Served> {
   /** Starts it, unless it runs. */
   start(): void {
     this.#isHeld = false
-    if (!this.isUp && this.#crashes === 0) this.#running = this.#run()
+    if (!this.isUp && !this.#isStarting && this.#crashes === 0) this.#running = this.#run()
   }
 
   /** It ends here and now: of what was not synced that is left which `cruelty` leaves. */
@@ -181,7 +183,16 @@ abstract class Member<Served> {
   ): Promise<Served>
 
   async #run(): Promise<void> {
-    while (!this.#isHeld) {
+    this.#isStarting = true
+    try {
+      await this.#startUntilServed()
+    } finally {
+      this.#isStarting = false
+    }
+  }
+
+  async #startUntilServed(): Promise<void> {
+    while (!this.#isHeld && this.#crashes === 0) {
       this.#lives += 1
       const process = this.machine.startProcess(this.#lives)
       this.process = process

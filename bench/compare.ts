@@ -2,7 +2,7 @@
 import type { BenchResult } from './results.ts'
 
 /** Figures that name a row rather than measure something. */
-const NAMING = new Set(['chunkBytes', 'nodes', 'drives', 'objects'])
+const NAMING = new Set(['chunkBytes', 'nodes', 'drives', 'objects', 'clients'])
 
 /** Lines of a table: a figure each, and what it was in each of the results. */
 export function compareResults(results: readonly BenchResult[]): string[] {

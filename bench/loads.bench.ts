@@ -12,6 +12,8 @@ import type { Cost } from './server-processes.ts'
 export interface LoadRow {
   store: string
   load: LoadName
+  /** Where they are not those of the load. */
+  clients?: number
   /** Of `unit`; bytes are 1e6 of them. */
   perSecond: number
   unit: 'requests' | 'MB' | 'keys'
@@ -35,6 +37,8 @@ export interface LoadsOptions {
   seconds: number
   /** Processes that ask. */
   processes: number
+  /** Other than those of each load. */
+  clients?: number
   /** Where the profile of each load is kept; without it none is made. */
   profiles?: string
 }
@@ -42,7 +46,7 @@ export interface LoadsOptions {
 /** Runs the loads one after the other and prints a line each. */
 export async function benchLoads(
   store: BenchStore,
-  { loads, seconds, processes, profiles }: LoadsOptions,
+  { loads, seconds, processes, clients, profiles }: LoadsOptions,
 ): Promise<LoadRow[]> {
   const rows: LoadRow[] = []
   const around = async (measure: () => Promise<LoadResult>): Promise<LoadResult> => {
@@ -52,15 +56,15 @@ export async function benchLoads(
     const result = await measure()
     const after = store.processes.cost()
     if (profiles !== undefined) await keepProfiles(store, `${profiles}/${result.load}`)
-    rows.push(
-      rowOf(store.name, result, { ...after, cpuSeconds: after.cpuSeconds - before.cpuSeconds }),
-    )
+    const cost = { ...after, cpuSeconds: after.cpuSeconds - before.cpuSeconds }
+    const row = rowOf(store.name, result, cost)
+    rows.push(clients === undefined ? row : { ...row, clients })
     printLine(describeRow(rows.at(-1)!))
     return result
   }
   await runLoads(
     [store.endpoint],
-    { loads, seconds, processes },
+    { loads, seconds, processes, clients },
     { world: realWorld(), say: () => {}, around: (_endpoint, measure) => around(measure) },
   )
   return rows
@@ -93,7 +97,8 @@ function describeRow(row: LoadRow): string {
         ? `${row.cpuMicrosecondsPerKey.toFixed(1)} us of CPU per key`
         : `${row.cpuMsPerRequest.toFixed(2)} s of CPU per 1,000 requests`
   const tail = `p99 ${row.p99Ms.toFixed(0)} ms, ${row.peakMebibytes} MiB, ${row.errors} errors`
-  return `load ${row.store.padEnd(9)} ${row.load.padEnd(12)} ${rate}, ${cost}, ${tail}`
+  const who = row.clients === undefined ? '' : ` by ${row.clients}`
+  return `load ${row.store.padEnd(9)} ${`${row.load}${who}`.padEnd(12)} ${rate}, ${cost}, ${tail}`
 }
 
 function signalAll({ processes }: BenchStore): void {

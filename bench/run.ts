@@ -1,6 +1,6 @@
 // npm run bench: every bench once, printed and kept as JSON in bench/results/ with the processor's name. docs/guides/measuring.md.
-// `npm run bench -- codec loads` runs some of them. `-- scale`, `-- processes`, `-- mend` and `-- grow` run only when they are named: two minutes,
-// five, then a quarter of an hour each, and `mend` takes 20 GB of disk. `-- compare` shows the last results side by side.
+// `npm run bench -- codec loads` runs some of them. `-- scale`, `-- processes`, `-- overload`, `-- mend` and `-- grow` run only when they are named: two minutes,
+// five, three, then a quarter of an hour each, and `mend` takes 20 GB of disk. `-- compare` shows the last results side by side.
 import { cpus } from 'node:os'
 import { LOAD_NAMES, parseLoads } from '../src/load/loads.ts'
 import { type BenchStore, openCluster, openEmbedded } from './bench-stores.ts'
@@ -14,6 +14,7 @@ import { benchLoads, type LoadRow, type LoadsOptions } from './loads.bench.ts'
 import { benchMend } from './mend.bench.ts'
 import { benchMissingDrives } from './missing-drives.bench.ts'
 import { benchNodeProtocol } from './node-protocol.bench.ts'
+import { benchOverload } from './overload.bench.ts'
 import { benchProcesses } from './processes.bench.ts'
 import { printRatios, ratiosOf } from './ratios.bench.ts'
 import { type BenchResult, keepResult, lastResults, newResult, pathOf } from './results.ts'
@@ -57,6 +58,7 @@ async function runBenches(result: BenchResult): Promise<void> {
   if (isWanted('ratios')) await runRatios(result)
   if (names.includes('mend')) result.mend = await benchMend(isShort ? 400 : 20_000)
   if (names.includes('processes')) result.processes = await benchProcesses(loadsOptions(result))
+  if (names.includes('overload')) result.overload = await benchOverload(loadsOptions(result))
   if (names.includes('scale')) result.scale = await benchScale()
   if (names.includes('grow')) result.grow = await benchGrow(isShort ? 200 : 2_000)
 }

@@ -16,6 +16,7 @@ export interface BenchOptions {
   loads?: string
   seconds: string
   processes?: string
+  clients?: string
   region: string
   json?: boolean
 }
@@ -28,14 +29,18 @@ export async function bench(urls: readonly string[], options: BenchOptions): Pro
     throw new Exit(2, `--loads ${loads} is none of ${LOAD_NAMES.join(', ')}.`)
   const seconds = parseCount('--seconds', options.seconds, 3_600)
   const processes = parseCount('--processes', options.processes ?? String(cpus().length), 64)
+  const clients =
+    options.clients === undefined ? undefined : parseCount('--clients', options.clients, 10_000)
   const endpoints = await findEndpoints(urls, options.region)
   const say = options.json ? () => {} : sayBeside
   const results = await stayAlive(
-    runLoads(endpoints, { loads, seconds, processes }, { world, say }).catch((error: Error) => {
-      const before = error instanceof RunBroken ? error.results : []
-      if (before.length > 0) print(before, options)
-      throw new Exit(1, `the stores can not be measured: ${error.message}`, { cause: error })
-    }),
+    runLoads(endpoints, { loads, seconds, processes, clients }, { world, say }).catch(
+      (error: Error) => {
+        const before = error instanceof RunBroken ? error.results : []
+        if (before.length > 0) print(before, options)
+        throw new Exit(1, `the stores can not be measured: ${error.message}`, { cause: error })
+      },
+    ),
   )
   print(results, options)
 }

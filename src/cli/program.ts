@@ -136,6 +136,7 @@ function benchCommand(): Command {
     .option('--loads <NAMES>', `which, with commas: ${LOAD_NAMES.join(', ')} (default: all)`)
     .option('--seconds <N>', 'how long each load runs', '12')
     .option('--processes <N>', 'processes that ask (default: as many as there are cores)')
+    .option('--clients <N>', 'how many ask at once (default: as many as each load has)')
     .option('--region <REGION>', 'region that requests are signed for', 'us-east-1')
     .option('--json', 'answer for programs')
     .exitOverride((error) => leaveFrom('bench', error))

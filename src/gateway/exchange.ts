@@ -93,6 +93,12 @@ export interface HttpServerOptions {
   socketIdleMs: number
 }
 
+/**
+ * Connections that the system keeps until they are accepted, as far as it allows (net.core.somaxconn). Who is one too many hears
+ * nothing until TCP tries again, a second later and then seconds: with Node's 511 a thousand clients that come at once waited for 15 s.
+ */
+export const BACKLOG = 4_096
+
 /** What a server does with what comes. */
 export interface HttpHandlers {
   serve(exchange: Exchange): void

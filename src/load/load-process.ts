@@ -1,11 +1,13 @@
 // The program of one process of the generator: prepares its share, says so, waits until all are ready, and runs.
 import { prepareDigests } from '../digest/digest.ts'
 import { realWorld } from '../kit/world.ts'
-import { LOADS } from './loads.ts'
+import { loadOf } from './loads.ts'
 import type { FromProcess, ToProcess, Work } from './messages.ts'
 import { makePayloads } from './payloads.ts'
 import { runClients, type Tally } from './run-clients.ts'
-import { openPreparation, openScript, type ScriptParts } from './scripts.ts'
+import { openPreparation, openScript, type Script, type ScriptParts } from './scripts.ts'
+
+const PREPARING_AT_ONCE = 16
 
 const world = realWorld()
 
@@ -33,17 +35,38 @@ async function handle(message: ToProcess): Promise<void> {
 }
 
 /** Every process has each n-th client. */
-function clientsOf({ load, bucket, at, processes }: Work): ScriptParts[] {
-  const payloads = makePayloads(LOADS[load].objectBytes, world.random)
-  const all = Array.from({ length: LOADS[load].clients }, (_, client) => client)
+function clientsOf({ load: name, clients, bucket, at, processes }: Work): ScriptParts[] {
+  const load = loadOf(name, clients)
+  const payloads = makePayloads(load.objectBytes, world.random)
+  const all = Array.from({ length: load.clients }, (_, client) => client)
   return all
     .filter((client) => client % processes === at)
-    .map((client) => ({ bucket, client, payloads, random: drawing(client + 1) }))
+    .map((client) => ({ load, bucket, client, payloads, random: drawing(client + 1) }))
 }
 
-function prepare({ load, endpoint }: Work): Promise<Tally> {
-  const scripts = clients.map((parts) => openPreparation(load, parts))
+/** By few at once, however many clients there are: a store that refuses some of those is to be measured. */
+function prepare({ endpoint }: Work): Promise<Tally> {
+  const left = clients.map((parts) => openPreparation(parts))[Symbol.iterator]()
+  const scripts = Array.from({ length: Math.min(PREPARING_AT_ONCE, clients.length) }, () =>
+    oneAfterTheOther(left),
+  )
   return runClients(scripts, Number.POSITIVE_INFINITY, partsOf(endpoint))
+}
+
+/** Whoever is done takes the next script that nobody has taken. */
+function oneAfterTheOther(left: Iterator<Script>): Script {
+  let script: Script | undefined
+  return {
+    next: () => {
+      for (;;) {
+        const move = script?.next()
+        if (move !== undefined) return move
+        const { value, done } = left.next()
+        if (done) return undefined
+        script = value
+      }
+    },
+  }
 }
 
 async function run({ load, endpoint }: Work, seconds: number): Promise<FromProcess> {

@@ -79,6 +79,16 @@ export function parseLoads(text: string | undefined): LoadName[] | string {
   return words.find((word) => !Object.hasOwn(LOADS, word)) ?? (words as LoadName[])
 }
 
+/** A load by its name; with other clients than usual where they are given. */
+export function loadOf(name: LoadName, clients?: number): Load {
+  return { ...LOADS[name], ...(clients === undefined ? {} : { clients }) }
+}
+
+/** Who wrote an object before time counts. */
+export function ownerOf({ objects, clients }: Load, object: number): number {
+  return Math.floor(((object + 1) * clients - 1) / objects)
+}
+
 /** The numbers of the objects that one of `clients` uses alone or writes before time counts. */
 export function ownObjects(
   { objects, clients }: Load,

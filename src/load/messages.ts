@@ -6,6 +6,8 @@ import type { Tally } from './run-clients.ts'
 /** What a process does. */
 export interface Work {
   load: LoadName
+  /** Other than those of the load. */
+  clients?: number | undefined
   bucket: string
   endpoint: PlainEndpoint
   /** Which of `processes` it is, from 0. */

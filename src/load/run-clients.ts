@@ -24,10 +24,13 @@ export interface Tally {
 /** A server that refuses everything is not asked without end. */
 const ERRORS_IN_A_ROW_MAX = 100
 
+/** Who is told that it is too much comes again no sooner, as clients of S3 do. */
+const REST_AFTER_503_MS = 1_000
+
 /** What clients need. */
 export interface ClientParts {
   endpoint: Endpoint
-  clock: Pick<Clock, 'now' | 'monotonicMs'>
+  clock: Pick<Clock, 'now' | 'monotonicMs' | 'sleep'>
 }
 
 /** Runs the scripts side by side until they end or time is over; a request that was begun is waited for. */
@@ -47,7 +50,9 @@ export async function runClients(
     while (clock.monotonicMs() < untilMs && errorsInRow < ERRORS_IN_A_ROW_MAX) {
       const move = script.next()
       if (move === undefined) break
-      errorsInRow = (await counting.count(move, sendOver(connection, move))) ? 0 : errorsInRow + 1
+      const sent = sendOver(connection, move)
+      errorsInRow = (await counting.count(move, sent)) ? 0 : errorsInRow + 1
+      if (errorsInRow > 0 && (await isRefused(sent))) await clock.sleep(REST_AFTER_503_MS)
     }
     connection.close()
   }
@@ -56,6 +61,11 @@ export async function runClients(
     const isHead = step.method === 'HEAD'
     return connection.send({ head: signer.head(step), body: step.body?.bytes, isHead, keepsBody })
   }
+}
+
+async function isRefused(sent: Promise<Answer>): Promise<boolean> {
+  const answer = await sent.catch(() => undefined)
+  return answer?.status === 503
 }
 
 class Counting {

@@ -16,6 +16,8 @@ export interface RunOptions {
   seconds: number
   /** Processes of the generator. */
   processes: number
+  /** Other than those of each load. */
+  clients?: number | undefined
 }
 
 /** One load at one store. */
@@ -84,7 +86,7 @@ interface Measured {
 async function measureOne(
   load: LoadName,
   endpoint: Endpoint,
-  { seconds, processes }: RunOptions,
+  { seconds, processes, clients }: RunOptions,
   { world, say, around = (_endpoint, measure) => measure() }: RunParts,
 ): Promise<Measured> {
   const what = `${LOADS[load].title} at ${endpoint.url.host}`
@@ -100,7 +102,7 @@ async function measureOne(
   if (measured.troubles.length > 0) return measured
   await attempt(async () => {
     await using children = new LoadProcesses(processes)
-    await children.prepare({ load, bucket: store.bucket, endpoint: plain(endpoint) })
+    await children.prepare({ load, clients, bucket: store.bucket, endpoint: plain(endpoint) })
     const measure = async (): Promise<LoadResult> =>
       describe(load, endpoint, await children.run(seconds))
     measured.result = await around(endpoint, measure)

@@ -1,7 +1,7 @@
 // What each client of a load does, request by request. A script knows no connection: it says what to send and hears what came.
 import { kibibytes, mebibytes } from '../kit/bytes.ts'
 import type { Answer } from './answer-reader.ts'
-import { keyOf, LOADS, type LoadName, ownObjects } from './loads.ts'
+import { keyOf, type Load, type LoadName, ownerOf, ownObjects } from './loads.ts'
 import type { Payload, Step } from './signer.ts'
 
 /** A request, and what a right answer to it is. */
@@ -25,6 +25,7 @@ export interface Script {
 
 /** Who runs it, with what. */
 export interface ScriptParts {
+  load: Load
   bucket: string
   /** From 0. */
   client: number
@@ -55,21 +56,19 @@ const MIXED_OBJECTS_MIN = 8
 const SCRIPTS: { readonly [Name in LoadName]: (parts: ScriptParts) => Script } = {
   'put-4k': putNew,
   'put-10m': putNew,
-  'get-4k': (parts) =>
-    forever(() => getWhole(parts, anyKey('get-4k', parts), LOADS['get-4k'].objectBytes, 1)),
+  'get-4k': (parts) => forever(() => getWhole(parts, anyKey(parts), parts.load.objectBytes, 1)),
   'get-10m': (parts) => {
-    const { objectBytes } = LOADS['get-10m']
-    return forever(() => getWhole(parts, anyKey('get-10m', parts), objectBytes, objectBytes))
+    const { objectBytes } = parts.load
+    return forever(() => getWhole(parts, anyKey(parts), objectBytes, objectBytes))
   },
   head: (parts) =>
     forever(() => ({
-      step: { method: 'HEAD', bucket: parts.bucket, key: anyKey('head', parts) },
+      step: { method: 'HEAD', bucket: parts.bucket, key: anyKey(parts) },
       status: 200,
       amount: one,
     })),
-  'ranges-128k': (parts) => forever(() => getRange('ranges-128k', parts, RANGE_SHORT_BYTES, 1)),
-  'ranges-8m': (parts) =>
-    forever(() => getRange('ranges-8m', parts, RANGE_LONG_BYTES, RANGE_LONG_BYTES)),
+  'ranges-128k': (parts) => forever(() => getRange(parts, RANGE_SHORT_BYTES, 1)),
+  'ranges-8m': (parts) => forever(() => getRange(parts, RANGE_LONG_BYTES, RANGE_LONG_BYTES)),
   list: listOwn,
   delete: deleteOwn,
   multipart: uploadParts,
@@ -82,8 +81,8 @@ export function openScript(name: LoadName, parts: ScriptParts): Script {
 }
 
 /** What a client writes before time counts. */
-export function openPreparation(name: LoadName, { bucket, client, payloads }: ScriptParts): Script {
-  const { from, to } = ownObjects(LOADS[name], client)
+export function openPreparation({ load, bucket, client, payloads }: ScriptParts): Script {
+  const { from, to } = ownObjects(load, client)
   let at = from
   return {
     next: () => (at < to ? put(bucket, keyOf(client, at++), payloads.next(), 1) : undefined),
@@ -99,11 +98,9 @@ function one(): number {
 }
 
 /** Of all objects that were written before. */
-function anyKey(name: LoadName, { random }: ScriptParts): string {
-  const load = LOADS[name]
-  const client = random.below(load.clients)
-  const { from, to } = ownObjects(load, client)
-  return keyOf(client, from + random.below(to - from))
+function anyKey({ load, random }: ScriptParts): string {
+  const object = random.below(load.objects)
+  return keyOf(ownerOf(load, object), object)
 }
 
 function put(bucket: string, key: string, body: Payload, amount: number): Move {
@@ -119,21 +116,26 @@ function putNew({ bucket, client, payloads }: ScriptParts): Script {
   })
 }
 
-function getWhole({ bucket }: ScriptParts, key: string, bytes: number, amount: number): Move {
+function getWhole(
+  { bucket }: Pick<ScriptParts, 'bucket'>,
+  key: string,
+  bytes: number,
+  amount: number,
+): Move {
   return { step: { method: 'GET', bucket, key }, status: 200, bytes, amount: () => amount }
 }
 
 /** Begins anywhere, as readers of columns and archives do. */
-function getRange(name: LoadName, parts: ScriptParts, bytes: number, amount: number): Move {
-  const from = parts.random.below(LOADS[name].objectBytes - bytes + 1)
+function getRange(parts: ScriptParts, bytes: number, amount: number): Move {
+  const from = parts.random.below(parts.load.objectBytes - bytes + 1)
   const headers = [['range', `bytes=${from}-${from + bytes - 1}`]] as const
-  const step = { method: 'GET', bucket: parts.bucket, key: anyKey(name, parts), headers } as const
+  const step = { method: 'GET', bucket: parts.bucket, key: anyKey(parts), headers } as const
   return { step, status: 206, bytes, amount: () => amount }
 }
 
 /** Pages of the client's own keys, from the first to the last, again and again. */
-function listOwn({ bucket, client }: ScriptParts): Script {
-  const { from, to } = ownObjects(LOADS.list, client)
+function listOwn({ load, bucket, client }: ScriptParts): Script {
+  const { from, to } = ownObjects(load, client)
   let token: string | undefined
   let seen = 0
   return forever(() => {
@@ -159,8 +161,8 @@ function listOwn({ bucket, client }: ScriptParts): Script {
   })
 }
 
-function deleteOwn({ bucket, client, payloads }: ScriptParts): Script {
-  const { from, to } = ownObjects(LOADS.delete, client)
+function deleteOwn({ load, bucket, client, payloads }: ScriptParts): Script {
+  const { from, to } = ownObjects(load, client)
   let at = from
   return {
     next: () => {
@@ -260,16 +262,16 @@ function uploadParts({ bucket, client, payloads }: ScriptParts): Script {
 }
 
 /** 45 % GET, 30 % HEAD, 15 % PUT, 10 % DELETE, each client of keys of its own: what is deleted nobody else reads. */
-function mixOwn({ bucket, client, payloads, random }: ScriptParts): Script {
-  const { objectBytes } = LOADS.mixed
-  const { from, to } = ownObjects(LOADS.mixed, client)
+function mixOwn({ load, bucket, client, payloads, random }: ScriptParts): Script {
+  const { objectBytes } = load
+  const { from, to } = ownObjects(load, client)
   const keys = Array.from({ length: to - from }, (_, at) => keyOf(client, from + at))
   let written = to
   const some = (): string => keys[random.below(keys.length)]!
   return forever(() => {
-    const drawn = random.below(100)
-    if (drawn < 45)
-      return getWhole({ bucket, client, payloads, random }, some(), objectBytes, objectBytes)
+    // Who has none begins with a write.
+    const drawn = keys.length === 0 ? 75 : random.below(100)
+    if (drawn < 45) return getWhole({ bucket }, some(), objectBytes, objectBytes)
     if (drawn < 75)
       return { step: { method: 'HEAD', bucket, key: some() }, status: 200, amount: () => 0 }
     if (drawn < 90 || keys.length < MIXED_OBJECTS_MIN) {

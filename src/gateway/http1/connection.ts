@@ -12,6 +12,7 @@ import { HeldBytes } from './held-bytes.ts'
 import { type ExchangeConnection, OwnExchange } from './own-exchange.ts'
 import { findHeadEnd, type RequestHead, readHead } from './request-head.ts'
 import type { BytesTaker, Origin } from './socket-bytes.ts'
+import type { LateBeginner, TurnShare } from './turn-share.ts'
 
 /** What all connections of a server have together. */
 export interface ConnectionHost {
@@ -19,6 +20,7 @@ export interface ConnectionHost {
   readonly handlers: HttpHandlers
   /** No further request is waited for. */
   readonly isClosing: boolean
+  readonly turnShare: TurnShare
   monotonicMs(): number
   /** `Date: …` of now. */
   dateLine(): string
@@ -30,7 +32,7 @@ const AHEAD_BYTES_MAX = kibibytes(16)
 const FAREWELL_MS = 5_000
 
 /** One connection. */
-export class Connection implements BytesTaker, ExchangeConnection {
+export class Connection implements BytesTaker, ExchangeConnection, LateBeginner {
   readonly socket: Socket
   /** When it is looked after: by the monotonic clock. */
   deadlineMs: number
@@ -45,6 +47,8 @@ export class Connection implements BytesTaker, ExchangeConnection {
   /** There was a request already. */
   #wasUsed = false
   #isConsuming = false
+  /** A request came, and begins in another turn. */
+  #isLate = false
   #isPaused = false
   /** The client sends nothing more. */
   #isInputOver = false
@@ -85,9 +89,20 @@ export class Connection implements BytesTaker, ExchangeConnection {
       this.#consumeHeld()
       return
     }
+    if (this.#exchange === undefined && !this.host.turnShare.tryBegin()) {
+      this.#isLate = true
+      this.#held.add(bytes, start, end)
+      this.host.turnShare.beginLater(this)
+      return
+    }
     const at = this.#consume(bytes, start, end, origin)
     if (at < end && !this.#isDeaf) this.#held.add(bytes, at, end)
     this.regulate()
+  }
+
+  beginLater(): void {
+    this.#isLate = false
+    if (!this.#isDeaf) this.#consumeHeld()
   }
 
   bodyIsWanted(): void {
@@ -118,7 +133,7 @@ export class Connection implements BytesTaker, ExchangeConnection {
 
   #hasEnough(): boolean {
     const exchange = this.#exchange
-    if (exchange === undefined) return false
+    if (exchange === undefined) return this.#isLate && this.#held.length > AHEAD_BYTES_MAX
     // A little is read all the same: whoever stops reading does not hear that the client is gone.
     return exchange.isPaused || this.#held.length > AHEAD_BYTES_MAX
   }
@@ -130,6 +145,10 @@ export class Connection implements BytesTaker, ExchangeConnection {
   #consumeHeld(): void {
     const held = this.#held
     if (this.#isConsuming) return
+    if (this.#isLate) {
+      this.regulate()
+      return
+    }
     if (held.length > 0) held.takenTo(this.#consume(held.bytes, held.start, held.end, held))
     if (this.#isDeaf) held.clear()
     if (this.#isInputOver) this.#seeToEnd()
@@ -257,7 +276,7 @@ export class Connection implements BytesTaker, ExchangeConnection {
 
   #endInput(): void {
     this.#isInputOver = true
-    this.#seeToEnd()
+    if (!this.#isLate) this.#seeToEnd()
   }
 
   /** The client sends nothing more, and most that do so are gone: only what it sent whole and is answered already counts. */

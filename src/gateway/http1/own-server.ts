@@ -4,11 +4,12 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
 import { kibibytes } from '../../kit/bytes.ts'
 import type { Clock } from '../../kit/world.ts'
-import type { HttpHandlers, HttpServer, HttpServerOptions } from '../exchange.ts'
+import { BACKLOG, type HttpHandlers, type HttpServer, type HttpServerOptions } from '../exchange.ts'
 import { Handshakes } from '../handshakes.ts'
 import { httpDate } from '../headers/dates.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
 import { readSocket } from './socket-bytes.ts'
+import { TurnShare } from './turn-share.ts'
 
 /** How often deadlines are looked at, where none is shorter. */
 const LOOK_EVERY_MS = 1_000
@@ -35,6 +36,7 @@ export function createOwnServer(
 class OwnServer implements HttpServer, ConnectionHost {
   readonly options: HttpServerOptions
   readonly handlers: HttpHandlers
+  readonly turnShare: TurnShare
   isClosing = false
   #isReadingOn = false
   readonly #clock: Clock
@@ -50,13 +52,14 @@ class OwnServer implements HttpServer, ConnectionHost {
     this.options = options
     this.handlers = handlers
     this.#clock = parts.clock
+    this.turnShare = new TurnShare(parts.clock)
     this.#readsStreams = parts.readsStreams ?? false
     this.#server = this.#open()
     this.#server.maxConnections = options.connections
   }
 
   async listen({ address, port }: { address: string; port: number }): Promise<{ port: number }> {
-    this.#server.listen({ host: address, port })
+    this.#server.listen({ host: address, port, backlog: BACKLOG })
     // Rejects when the server says `error` instead.
     await once(this.#server, 'listening')
     void this.#watchDeadlines()

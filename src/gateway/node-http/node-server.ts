@@ -4,7 +4,13 @@ import { createServer, type Server } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { kibibytes } from '../../kit/bytes.ts'
-import type { BadRequest, HttpHandlers, HttpServer, HttpServerOptions } from '../exchange.ts'
+import {
+  BACKLOG,
+  type BadRequest,
+  type HttpHandlers,
+  type HttpServer,
+  type HttpServerOptions,
+} from '../exchange.ts'
 import { Handshakes } from '../handshakes.ts'
 import { GatewayRequest } from './gateway-request.ts'
 import { NodeExchange, NodeResponse } from './node-exchange.ts'
@@ -20,7 +26,7 @@ export function createNodeServer(options: HttpServerOptions, handlers: HttpHandl
   server.on('clientError', (error, socket) => answerParserError(error, socket as Socket, handlers))
   return {
     listen: async ({ address, port }) => {
-      server.listen({ host: address, port })
+      server.listen({ host: address, port, backlog: BACKLOG })
       // Rejects when the server says `error` instead.
       await once(server, 'listening')
       return { port: (server.address() as AddressInfo).port }

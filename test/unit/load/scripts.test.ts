@@ -5,11 +5,19 @@ import {
   LOAD_NAMES,
   LOADS,
   type LoadName,
+  loadOf,
+  ownerOf,
   ownObjects,
   parseLoads,
 } from '../../../src/load/loads.ts'
 import { checkAnswer } from '../../../src/load/run-clients.ts'
-import { type Move, openPreparation, openScript, type Payloads } from '../../../src/load/scripts.ts'
+import {
+  type Move,
+  openPreparation,
+  openScript,
+  type Payloads,
+  type ScriptParts,
+} from '../../../src/load/scripts.ts'
 import { Seeded } from '../../support/seeded.ts'
 
 const SMALL = { bytes: new Uint8Array(65_536), sha256: 'x' }
@@ -77,21 +85,27 @@ function made(status: number, text?: string): Answer {
   return { status, etag: '', bytes: body?.length ?? 0, body, closes: false }
 }
 
-for (const load of LOAD_NAMES) {
-  t.test(load, async (t) => {
+/** As many clients as the load has, and so many that some have no object. */
+const RUNS = LOAD_NAMES.flatMap((load) => [
+  { load, of: loadOf(load) },
+  { load, of: loadOf(load, 1_100) },
+])
+
+for (const { load, of } of RUNS) {
+  t.test(`${load} by ${of.clients}`, async (t) => {
     const bucket = new Bucket()
-    const clients = Array.from({ length: LOADS[load].clients }, (_, client) => ({
-      ...{ bucket: 'b', client, payloads, random: new Seeded(client + 1) },
+    const clients = Array.from({ length: of.clients }, (_, client) => ({
+      ...{ load: of, bucket: 'b', client, payloads, random: new Seeded(client + 1) },
     }))
     for (const parts of clients) {
-      const preparing = openPreparation(load, parts)
+      const preparing = openPreparation(parts)
       for (let move = preparing.next(); move; move = preparing.next()) bucket.answer(move, load)
     }
     t.equal(bucket.keys.size, LOADS[load].objects)
     let amount = 0
     for (const parts of clients) {
       const script = openScript(load, parts)
-      for (let count = 0; count < 200; count += 1) {
+      for (let count = 0; count < (of.clients > 100 ? 5 : 200); count += 1) {
         const move = script.next()
         if (move === undefined) break
         const answer = bucket.answer(move, load)
@@ -105,13 +119,15 @@ for (const load of LOAD_NAMES) {
 }
 
 t.test('what is answered wrongly is an error', async (t) => {
-  const [parts] = [{ bucket: 'b', client: 0, payloads, random: new Seeded(1) }]
-  const get = openScript('get-4k', parts!).next()!
+  const partsOf = (load: LoadName): ScriptParts => ({
+    ...{ load: loadOf(load), bucket: 'b', client: 0, payloads, random: new Seeded(1) },
+  })
+  const get = openScript('get-4k', partsOf('get-4k')).next()!
   t.throws(() => checkAnswer(get, made(404, '<Error/>')), /answered with 404 <Error\/>/)
   t.throws(() => checkAnswer(get, { ...made(200), bytes: 4_095 }), /4095 bytes, not 4096/)
-  const list = openScript('list', parts!).next()!
+  const list = openScript('list', partsOf('list')).next()!
   t.throws(() => checkAnswer(list, made(200, '<Key>1</Key>')), /1 keys were listed, not 2500/)
-  const remove = openScript('delete', parts!).next()!
+  const remove = openScript('delete', partsOf('delete')).next()!
   t.throws(() => checkAnswer(remove, made(200, '<Error></Error>')), /1 of 1000 keys/)
 })
 
@@ -121,6 +137,13 @@ t.test('every object has one owner', async (t) => {
     t.equal(shares[0]!.from, 0)
     t.equal(shares.at(-1)!.to, load.objects)
     for (const [at, { from }] of shares.entries()) if (at > 0) t.equal(from, shares[at - 1]!.to)
+    for (const clients of [1, 3, load.clients, load.objects, load.objects + 7]) {
+      const by = { ...load, clients }
+      for (let object = 0; object < load.objects; object += 1 + Math.floor(load.objects / 500)) {
+        const { from, to } = ownObjects(by, ownerOf(by, object))
+        if (object < from || object >= to) t.fail(`object ${object} of ${clients} clients`)
+      }
+    }
   }
 })
 

@@ -13,7 +13,7 @@ import { createNodeServer } from '../../../../src/gateway/node-http/node-server.
 import { giveBack } from '../../../../src/kit/lent-bytes.ts'
 import { realWorld } from '../../../../src/kit/world.ts'
 
-const OPTIONS: HttpServerOptions = {
+export const OPTIONS: HttpServerOptions = {
   tls: undefined,
   connections: 1_000,
   headBytesMax: 65_536,

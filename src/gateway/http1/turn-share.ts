@@ -1,0 +1,58 @@
+// How many requests begin in one turn of the event loop. In each turn libuv (since 1.45) accepts one connection, and hands on what
+// its threads have done. Where hundreds of clients keep their connections and all ask at once, a turn that began all of it would
+// be long: who connects then would wait for one such turn for each who connected before, and who waits for a drive for several.
+import { afterTurn, type Clock } from '../../kit/world.ts'
+
+/** As many as are asked by most, so that they notice nothing; a few milliseconds of work. */
+const BEGUN_IN_TURN = 32
+
+/** Until so many began nobody looks when the turn ends: that costs something, too. */
+const BEGUN_UNSEEN = 16
+
+/** Somebody whose request may not begin yet. */
+export interface LateBeginner {
+  /** It may now. */
+  beginLater(): void
+}
+
+/** The share of all connections of a server in each turn. */
+export class TurnShare {
+  readonly #clock: Clock
+  readonly #waiting: LateBeginner[] = []
+  /** In this turn; where few come, in several. */
+  #begun = 0
+  #seesEnd = false
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Whether one more request may begin in this turn. */
+  tryBegin(): boolean {
+    if (this.#begun >= BEGUN_IN_TURN) return false
+    this.#begun += 1
+    if (this.#begun >= BEGUN_UNSEEN) this.#seeEnd()
+    return true
+  }
+
+  /** Calls back in one of the next turns, in order. */
+  beginLater(who: LateBeginner): void {
+    this.#waiting.push(who)
+    this.#seeEnd()
+  }
+
+  #seeEnd(): void {
+    if (this.#seesEnd) return
+    this.#seesEnd = true
+    afterTurn(this.#clock, () => this.#endTurn())
+  }
+
+  /** Those who wait come before all that the next turn brings. */
+  #endTurn(): void {
+    this.#seesEnd = false
+    const next = this.#waiting.splice(0, BEGUN_IN_TURN)
+    this.#begun = next.length
+    if (this.#begun >= BEGUN_UNSEEN) this.#seeEnd()
+    for (const who of next) who.beginLater()
+  }
+}

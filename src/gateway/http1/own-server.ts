@@ -56,6 +56,7 @@ class OwnServer implements HttpServer, ConnectionHost {
     this.#readsStreams = parts.readsStreams ?? false
     this.#server = this.#open()
     this.#server.maxConnections = options.connections
+    this.#server.on('connection', () => this.turnShare.noteAccepted())
   }
 
   async listen({ address, port }: { address: string; port: number }): Promise<{ port: number }> {

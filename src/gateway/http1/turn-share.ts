@@ -6,6 +6,9 @@ import { afterTurn, type Clock } from '../../kit/world.ts'
 /** As many as are asked by most, so that they notice nothing; a few milliseconds of work. */
 const BEGUN_IN_TURN = 32
 
+/** Behind a turn that accepted somebody: there may be many more who wait for that, each for a turn of his own. */
+const BEGUN_BETWEEN_ACCEPTS = 4
+
 /** Until so many began nobody looks when the turn ends: that costs something, too. */
 const BEGUN_UNSEEN = 16
 
@@ -21,15 +24,23 @@ export class TurnShare {
   readonly #waiting: LateBeginner[] = []
   /** In this turn; where few come, in several. */
   #begun = 0
+  #most = BEGUN_IN_TURN
+  #hasAccepted = false
   #seesEnd = false
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
+  /** A connection was accepted in this turn. */
+  noteAccepted(): void {
+    this.#hasAccepted = true
+    this.#seeEnd()
+  }
+
   /** Whether one more request may begin in this turn. */
   tryBegin(): boolean {
-    if (this.#begun >= BEGUN_IN_TURN) return false
+    if (this.#begun >= this.#most) return false
     this.#begun += 1
     if (this.#begun >= BEGUN_UNSEEN) this.#seeEnd()
     return true
@@ -50,9 +61,11 @@ export class TurnShare {
   /** Those who wait come before all that the next turn brings. */
   #endTurn(): void {
     this.#seesEnd = false
-    const next = this.#waiting.splice(0, BEGUN_IN_TURN)
+    this.#most = this.#hasAccepted ? BEGUN_BETWEEN_ACCEPTS : BEGUN_IN_TURN
+    this.#hasAccepted = false
+    const next = this.#waiting.splice(0, this.#most)
     this.#begun = next.length
-    if (this.#begun >= BEGUN_UNSEEN) this.#seeEnd()
+    if (this.#begun > 0 || this.#most < BEGUN_IN_TURN) this.#seeEnd()
     for (const who of next) who.beginLater()
   }
 }

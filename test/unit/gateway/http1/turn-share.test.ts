@@ -47,6 +47,35 @@ t.test('so many begin in a turn, and the others in order in the next ones', asyn
 
 const CLIENTS = 200
 
+t.test('behind a turn that accepted somebody a few begin, for there may be more', async (t) => {
+  const { clock, looks, end } = turnsByHand()
+  const share = new TurnShare(clock)
+  const begun = (): number => {
+    let count = 0
+    while (share.tryBegin()) count += 1
+    return count
+  }
+  share.noteAccepted()
+  t.equal(looks(), 1)
+  t.equal(begun(), BEGUN_IN_TURN)
+  share.noteAccepted()
+  end()
+  t.equal(begun(), 4)
+  const late: number[] = []
+  for (let number = 0; number < 6; number += 1)
+    share.beginLater({ beginLater: () => late.push(number) })
+  share.noteAccepted()
+  end()
+  t.same(late, [0, 1, 2, 3])
+  t.equal(begun(), 0)
+  end()
+  t.same(late, [0, 1, 2, 3, 4, 5])
+  t.equal(begun(), BEGUN_IN_TURN - 2, 'nobody was accepted in the last one')
+  end()
+  end()
+  t.equal(looks(), 0)
+})
+
 t.test('of hundreds who ask at once every one is answered, some a little later', async (t) => {
   let turn = 0
   let isOver = false

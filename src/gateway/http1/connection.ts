@@ -89,10 +89,12 @@ export class Connection implements BytesTaker, ExchangeConnection, LateBeginner 
       this.#consumeHeld()
       return
     }
-    if (this.#exchange === undefined && !this.host.turnShare.tryBegin()) {
+    const { turnShare } = this.host
+    if (this.#exchange === undefined && !turnShare.tryBegin(end - start)) {
       this.#isLate = true
       this.#held.add(bytes, start, end)
-      this.host.turnShare.beginLater(this)
+      turnShare.beginLater(this, end - start)
+      this.regulate()
       return
     }
     const at = this.#consume(bytes, start, end, origin)

@@ -24,8 +24,8 @@ t.test('so many begin in a turn, and the others in order in the next ones', asyn
   const share = new TurnShare(clock)
   const begun: number[] = []
   const come = (number: number): void => {
-    if (share.tryBegin()) begun.push(number)
-    else share.beginLater({ beginLater: () => begun.push(number) })
+    if (share.tryBegin(100)) begun.push(number)
+    else share.beginLater({ beginLater: () => begun.push(number) }, 100)
   }
   for (let number = 0; number < 10; number += 1) come(number)
   t.equal(looks(), 0, 'where few come nobody looks')
@@ -52,7 +52,7 @@ t.test('behind a turn that accepted somebody a few begin, for there may be more'
   const share = new TurnShare(clock)
   const begun = (): number => {
     let count = 0
-    while (share.tryBegin()) count += 1
+    while (share.tryBegin(100)) count += 1
     return count
   }
   share.noteAccepted()
@@ -63,7 +63,7 @@ t.test('behind a turn that accepted somebody a few begin, for there may be more'
   t.equal(begun(), 4)
   const late: number[] = []
   for (let number = 0; number < 6; number += 1)
-    share.beginLater({ beginLater: () => late.push(number) })
+    share.beginLater({ beginLater: () => late.push(number) }, 100)
   share.noteAccepted()
   end()
   t.same(late, [0, 1, 2, 3])
@@ -74,6 +74,22 @@ t.test('behind a turn that accepted somebody a few begin, for there may be more'
   end()
   end()
   t.equal(looks(), 0)
+})
+
+t.test('what waits is bounded: beyond that it begins at once', async (t) => {
+  const { clock, end } = turnsByHand()
+  const share = new TurnShare(clock)
+  const bytes = 64 * 1024
+  while (share.tryBegin(bytes));
+  let waiting = 0
+  for (; !share.tryBegin(bytes); waiting += 1) share.beginLater({ beginLater: () => {} }, bytes)
+  t.equal(waiting, 256, '16 MiB')
+  t.ok(share.tryBegin(bytes))
+  t.notOk(share.tryBegin(0))
+  end()
+  t.notOk(share.tryBegin(bytes), 'there is room for 32 again')
+  for (let turn = 0; turn < 9; turn += 1) end()
+  t.ok(share.tryBegin(bytes))
 })
 
 t.test('of hundreds who ask at once every one is answered, some a little later', async (t) => {

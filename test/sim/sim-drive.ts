@@ -72,9 +72,10 @@ export class SimDrive {
     if (this.written.length > REMEMBERED_WRITES) this.written.shift()
   }
 
-  /** Its directory is deleted, with all in it. */
+  /** Its directory is deleted, with all in it; no power failure brings some of it back. */
   async vanish(): Promise<void> {
     await this.disk.removeTree(this.path)
+    await this.disk.syncDirectory('/')
     this.levels.clear()
   }
 

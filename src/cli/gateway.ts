@@ -12,10 +12,12 @@ import { orExit } from './etcd-exit.ts'
 import { gatewayByWorkers } from './gateway-by-workers.ts'
 import { gatewayLines, listenAdmin, NOT_YET, printGateway } from './gateway-lines.ts'
 import { gatewayWorker } from './gateway-worker.ts'
+import { letHeapGrow } from './let-heap-grow.ts'
 import { type CommandWords, loadConfig } from './load-config.ts'
 
 /** Serves until SIGTERM or SIGINT. Throws Exit when it can not start. */
 export async function gatewayProcess(words: CommandWords): Promise<void> {
+  letHeapGrow()
   const world = realWorld()
   const config = await loadConfig(words, loadGatewayConfig, world)
   const parts = { world, log: openLog(config.logLevel) }

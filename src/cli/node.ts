@@ -17,10 +17,12 @@ import { realWorld, stayAlive } from '../kit/world.ts'
 import { createAdminServer } from './admin-server.ts'
 import { DRAIN_MS, endOnSignals } from './end-on-signals.ts'
 import { orExit } from './etcd-exit.ts'
+import { letHeapGrow } from './let-heap-grow.ts'
 import { type CommandWords, loadConfig } from './load-config.ts'
 
 /** Serves until SIGTERM or SIGINT. Throws Exit when it can not start. */
 export async function nodeProcess(words: CommandWords): Promise<void> {
+  letHeapGrow()
   const world = realWorld()
   const config = await loadConfig(words, loadNodeConfig, world)
   const log = openLog(config.logLevel)

@@ -1,6 +1,8 @@
 // One exchange at the node that is asked: its frames, its deadline, and its answers, in whatever order they are ready.
 import { setMaxListeners } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { kibibytes } from '../../kit/bytes.ts'
+import { giveBack } from '../../kit/lent-bytes.ts'
 import { afterTurn, type Clock } from '../../kit/world.ts'
 import {
   FrameKind,
@@ -36,9 +38,6 @@ export class Exchange {
   #leaving: Promise<boolean> | undefined
   /** Writes that went out to their end. */
   #sent = 0
-  readonly #noteSent = (): void => {
-    this.#sent += 1
-  }
   #isDrainWatched = false
 
   constructor(deadlineMs: number, parts: ExchangeParts) {
@@ -86,14 +85,17 @@ export class Exchange {
   /** Sends a frame; resolves when more can be sent. */
   async send(kind: number, ...payload: readonly Uint8Array[]): Promise<void> {
     this.signal.throwIfAborted()
-    this.#gathered.push(this.#writer.frame(kind, ...payload))
+    this.#gathered.push(this.#writer.lentFrame(kind, ...payload))
     if (!this.#writeGathered()) await this.#drain()
   }
 
-  /** As send(), together with others of this moment: every write is a system call, whatever it carries. */
+  /**
+   * As send(), together with others of this moment: every write is a system call, whatever it carries. The bytes of the payload
+   * may be reused as soon as this returns, before it resolves.
+   */
   async sendSoon(kind: number, ...payload: readonly Uint8Array[]): Promise<void> {
     this.signal.throwIfAborted()
-    this.#gathered.push(this.#writer.frame(kind, ...payload))
+    this.#gathered.push(this.#writer.lentFrame(kind, ...payload))
     this.#leaving ??= new Promise((resolve) => {
       afterTurn(this.#parts.clock, () => {
         this.#leaving = undefined
@@ -110,7 +112,18 @@ export class Exchange {
     if (frames.length === 0 || this.signal.aborted) return !response.writableNeedDrain
     this.#gathered = []
     if (!response.headersSent) response.writeHead(200)
-    return response.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames), this.#noteSent)
+    // What is written in one turn of the event loop leaves together.
+    let goesOn = true
+    for (const bytes of joinShort(frames)) goesOn = this.#write(bytes)
+    return goesOn
+  }
+
+  #write(bytes: Buffer): boolean {
+    return this.#parts.response.write(bytes, (error) => {
+      this.#sent += 1
+      // Otherwise nobody says that it was left alone.
+      if (!error) giveBack(bytes)
+    })
   }
 
   async #drain(): Promise<void> {
@@ -196,6 +209,27 @@ export class Exchange {
     }
   }
 }
+
+/** The same bytes in fewer buffers: short ones are copied together, for each costs something by itself. */
+function joinShort(frames: readonly Buffer[]): Buffer[] {
+  const joined: Buffer[] = []
+  let short: Buffer[] = []
+  const join = (): void => {
+    if (short.length > 0) joined.push(short.length === 1 ? short[0]! : Buffer.concat(short))
+    short = []
+  }
+  for (const frame of frames) {
+    if (frame.length < SHORT_BYTES) short.push(frame)
+    else {
+      join()
+      joined.push(frame)
+    }
+  }
+  join()
+  return joined
+}
+
+const SHORT_BYTES = kibibytes(16)
 
 // Made once: an error costs its stack, and every exchange ends like this.
 const GONE = new NodeRefused('the asker has gone', 'late')

@@ -60,28 +60,27 @@ export class FieldReader {
   }
 
   u8(): number {
-    return this.raw(1).readUInt8()
+    return this.#bytes.readUInt8(this.#pass(1))
   }
 
   u16(): number {
-    return this.raw(2).readUInt16LE()
+    return this.#bytes.readUInt16LE(this.#pass(2))
   }
 
   u32(): number {
-    return this.raw(4).readUInt32LE()
+    return this.#bytes.readUInt32LE(this.#pass(4))
   }
 
   u64(): number {
-    const value = Number(this.raw(8).readBigUInt64LE())
+    const value = Number(this.#bytes.readBigUInt64LE(this.#pass(8)))
     if (!Number.isSafeInteger(value)) throw new BadMessage('a number is too large')
     return value
   }
 
   /** The next bytes: the same memory. */
   raw(count: number): Buffer {
-    if (count > this.#bytes.length - this.#at) throw new BadMessage('a message is cut short')
-    this.#at += count
-    return this.#bytes.subarray(this.#at - count, this.#at)
+    const from = this.#pass(count)
+    return this.#bytes.subarray(from, from + count)
   }
 
   bytes(): Buffer {
@@ -100,5 +99,13 @@ export class FieldReader {
   /** There must be nothing left. */
   end(): void {
     if (this.#at !== this.#bytes.length) throw new BadMessage('a message is too long')
+  }
+
+  /** Where the next `count` bytes begin. */
+  #pass(count: number): number {
+    const from = this.#at
+    if (count > this.#bytes.length - from) throw new BadMessage('a message is cut short')
+    this.#at += count
+    return from
   }
 }

@@ -2,7 +2,9 @@
 // Nothing of a frame is given to anybody before its tag was found right; none can be left out, repeated or moved.
 import { FRAME_TAG_BYTES, FrameSeal, isSameCode } from '../../digest/message-auth.ts'
 import { assert } from '../../kit/assert.ts'
-import { asBuffer } from '../../kit/bytes.ts'
+import { asBuffer, kibibytes } from '../../kit/bytes.ts'
+import { CELL_BYTES } from '../../kit/erasure-code.ts'
+import { LentMemory, lendPart } from '../../kit/lent-bytes.ts'
 import { BrokenFrames } from './trouble.ts'
 
 /** Kinds of frames. Numbers are never reused. */
@@ -32,6 +34,7 @@ export const FrameKind = {
 /** A frame that was tagged by who has the key. */
 export interface Frame {
   kind: number
+  /** May be lent. */
   payload: Buffer
 }
 
@@ -45,6 +48,21 @@ const HEADER_BYTES = 8
 /** What a frame has beside its payload. */
 export const FRAME_OVERHEAD_BYTES = HEADER_BYTES + FRAME_TAG_BYTES
 
+// Of a cell, and of what is about as long: memory for each by itself keeps the garbage collector busier than all else.
+const slots = new LentMemory({ slotBytes: CELL_BYTES + kibibytes(1), maxSpare: 64 })
+// What is much shorter would hold a slot for as long as anybody has it.
+const LENT_BYTES_LEAST = kibibytes(64)
+
+/** Memory for a frame, lent where it is long. */
+function memoryFor(frameBytes: number): Buffer {
+  if (!isLent(frameBytes)) return Buffer.allocUnsafe(frameBytes)
+  return asBuffer(slots.take().lend(0, frameBytes))
+}
+
+function isLent(frameBytes: number): boolean {
+  return frameBytes >= LENT_BYTES_LEAST && frameBytes <= slots.slotBytes
+}
+
 /** Makes the frames of one direction of one exchange, in order. */
 export class FrameWriter {
   readonly #seal: FrameSeal
@@ -53,11 +71,18 @@ export class FrameWriter {
     this.#seal = new FrameSeal(key)
   }
 
-  /** The next frame, with all of `payload` one after the other, in new memory: theirs may be reused at once. */
+  /** The next frame, with all of `payload` one after the other, in memory of its own: theirs may be reused at once. */
   frame(kind: number, ...payload: readonly Uint8Array[]): Buffer {
-    const payloadBytes = payload.reduce((sum, part) => sum + part.length, 0)
-    const frame = Buffer.allocUnsafe(payloadBytes + FRAME_OVERHEAD_BYTES)
-    frame.writeUInt32LE(payloadBytes, 0)
+    return this.#fill(Buffer.allocUnsafe(frameBytesOf(payload)), kind, payload)
+  }
+
+  /** As frame(), for who gives it back when it was sent: it may be lent. */
+  lentFrame(kind: number, ...payload: readonly Uint8Array[]): Buffer {
+    return this.#fill(memoryFor(frameBytesOf(payload)), kind, payload)
+  }
+
+  #fill(frame: Buffer, kind: number, payload: readonly Uint8Array[]): Buffer {
+    frame.writeUInt32LE(frame.length - FRAME_OVERHEAD_BYTES, 0)
     frame.writeUInt32LE(kind, 4)
     let at = HEADER_BYTES
     for (const part of payload) {
@@ -68,6 +93,10 @@ export class FrameWriter {
     frame.set(this.#seal.nextTag(tagged), tagged.length)
     return frame
   }
+}
+
+function frameBytesOf(payload: readonly Uint8Array[]): number {
+  return payload.reduce((sum, part) => sum + part.length, FRAME_OVERHEAD_BYTES)
 }
 
 /** Bounds the memory in which frames are collected, for all exchanges together. */
@@ -87,6 +116,8 @@ export class FrameReader {
   readonly #payloadBytesMax: number
   #waiting: Buffer[] = []
   #waitingBytes = 0
+  /** A long frame as it comes. */
+  #coming: { bytes: Buffer; filled: number } | undefined
 
   constructor(key: Uint8Array, payloadBytesMax: number) {
     this.#seal = new FrameSeal(key)
@@ -95,13 +126,15 @@ export class FrameReader {
 
   /** Adds bytes as they came: they must not change any more. */
   push(bytes: Uint8Array): void {
-    if (bytes.length === 0) return
-    this.#waiting.push(asBuffer(bytes))
-    this.#waitingBytes += bytes.length
+    const more = this.#fillComing(asBuffer(bytes))
+    if (more.length === 0) return
+    this.#waiting.push(more)
+    this.#waitingBytes += more.length
   }
 
   /** The payload of the frame that is coming, in bytes; undefined while that is not known. */
   get comingBytes(): number | undefined {
+    if (this.#coming !== undefined) return this.#coming.bytes.length - FRAME_OVERHEAD_BYTES
     if (this.#waitingBytes < HEADER_BYTES) return undefined
     const bytes = this.#peek(HEADER_BYTES).readUInt32LE(0)
     if (bytes > this.#payloadBytesMax) throw new BrokenFrames('a frame is too long')
@@ -112,19 +145,44 @@ export class FrameReader {
   next(): Frame | undefined {
     const payloadBytes = this.comingBytes
     if (payloadBytes === undefined) return undefined
-    const total = payloadBytes + FRAME_OVERHEAD_BYTES
-    if (this.#waitingBytes < total) return undefined
-    const bytes = this.#take(total)
+    const bytes = this.#whole(payloadBytes + FRAME_OVERHEAD_BYTES)
+    if (bytes === undefined) return undefined
     const tagged = bytes.subarray(0, HEADER_BYTES + payloadBytes)
     if (!isSameCode(this.#seal.nextTag(tagged), bytes.subarray(tagged.length))) {
       throw new BrokenFrames('a frame was changed')
     }
-    return { kind: tagged.readUInt32LE(4), payload: tagged.subarray(HEADER_BYTES) }
+    const kind = tagged.readUInt32LE(4)
+    return { kind, payload: asBuffer(lendPart(bytes, HEADER_BYTES, tagged.length)) }
   }
 
   /** Whether bytes are left that are no whole frame. */
   get isBetweenFrames(): boolean {
-    return this.#waitingBytes === 0
+    return this.#waitingBytes === 0 && this.#coming === undefined
+  }
+
+  /** All bytes of the next frame, once they are there. */
+  #whole(total: number): Buffer | undefined {
+    if (this.#coming === undefined) {
+      if (this.#waitingBytes >= total) return this.#take(total)
+      if (!isLent(total)) return undefined
+      this.#coming = { bytes: memoryFor(total), filled: 0 }
+      // None is left over: there are too few.
+      for (const bytes of this.#waiting.splice(0)) this.#fillComing(bytes)
+      this.#waitingBytes = 0
+    }
+    const { bytes, filled } = this.#coming
+    if (filled < total) return undefined
+    this.#coming = undefined
+    return bytes
+  }
+
+  /** What of `more` belongs to the frame that is coming goes there; gives the rest. */
+  #fillComing(more: Buffer): Buffer {
+    if (this.#coming === undefined) return more
+    const { bytes, filled } = this.#coming
+    const count = more.copy(bytes, filled)
+    this.#coming.filled += count
+    return more.subarray(count)
   }
 
   #peek(count: number): Buffer {

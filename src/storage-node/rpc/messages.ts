@@ -1,6 +1,7 @@
 // Small requests between nodes and what became of them: numbers, and the fields that all of them have.
 // Layout: docs/formats/node-protocol.md. What each request holds beside: shard-messages.ts.
 import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
+import { lendPart } from '../../kit/lent-bytes.ts'
 import { Overloaded } from '../../kit/semaphore.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
 import { BadMessage, NodeFailed, NodeRefused } from './trouble.ts'
@@ -75,7 +76,8 @@ export function encodeMessage({ id, type, deadlineMs, body }: Message): Buffer {
 /** The request in `bytes`. */
 export function decodeMessage(bytes: Uint8Array): Message {
   const fields = new FieldReader(bytes)
-  return { id: fields.u32(), type: fields.u16(), deadlineMs: fields.u64(), body: fields.rest() }
+  const [id, type, deadlineMs] = [fields.u32(), fields.u16(), fields.u64()]
+  return { id, type, deadlineMs, body: lentRest(bytes, fields) }
 }
 
 /** Bytes before the body of an answer to what was done. */
@@ -93,7 +95,7 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
   const fields = new FieldReader(bytes)
   const id = fields.u32()
   const status = fields.u8()
-  if (status === DONE) return { kind: 'done', id, body: fields.rest() }
+  if (status === DONE) return { kind: 'done', id, body: lentRest(bytes, fields) }
   if (status !== FAILED) throw new BadMessage('an answer has an unknown status')
   return { kind: 'failed', id, failure: decodeFailure(fields.rest()) }
 }
@@ -130,6 +132,11 @@ export function decodeFailure(bytes: Uint8Array): Error {
   }
   // One that a newer version knows: all that is certain is that it did not end well.
   return new NodeFailed(reason)
+}
+
+/** What is left of bytes that may be lent, in their place. */
+function lentRest(bytes: Uint8Array, fields: FieldReader): Uint8Array {
+  return lendPart(bytes, bytes.length - fields.rest().length, bytes.length)
 }
 
 function failure(kind: number, reason: string): Buffer {

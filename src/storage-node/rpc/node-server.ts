@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { assert } from '../../kit/assert.ts'
 import { kibibytes, mebibytes } from '../../kit/bytes.ts'
+import { giveBack } from '../../kit/lent-bytes.ts'
 import type { Log } from '../../kit/log.ts'
 import { Semaphore } from '../../kit/semaphore.ts'
 import type { World } from '../../kit/world.ts'
@@ -251,7 +252,10 @@ export class NodeServer {
       holdAnswer: (bytes) => held.hold(bytes),
     }
     try {
-      await exchange.sendSoon(FrameKind.Answer, ...(await this.#handle(id, type, body, context)))
+      const answer = await this.#handle(id, type, body, context)
+      const sent = exchange.sendSoon(FrameKind.Answer, ...answer)
+      for (const part of answer) giveBack(part)
+      await sent
     } finally {
       held.release()
     }

@@ -1,5 +1,6 @@
 // Reads the cells of a shard of another node. The shard stays open there between two cells, as long as it likes to.
 import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
+import { giveBack } from '../../kit/lent-bytes.ts'
 import type { CellRead, ShardDescribed, ShardReader } from '../contract.ts'
 import { MessageType } from './messages.ts'
 import {
@@ -31,7 +32,9 @@ export class RemoteReader implements ShardReader {
 
   async readCell(index: number, target: Uint8Array): Promise<CellRead> {
     const answer = await this.#ask(MessageType.ReadCell, encodeCell({ ...this.#request, index }))
-    return this.#decode(() => decodeCellRead(answer, target))
+    const read = this.#decode(() => decodeCellRead(answer, target))
+    giveBack(answer)
+    return read
   }
 
   /** Nobody waits for it: what the other node does not hear of, it closes by itself. */

@@ -1,6 +1,7 @@
 // What requests about shards hold, byte by byte: docs/formats/node-protocol.md.
 // What comes from another node is checked here once; a shard store would take wrong numbers for a fault of its own.
 import { CELL_BYTES, type ErasureCode, type MatrixId, shardCount } from '../../kit/erasure-code.ts'
+import { lendPart } from '../../kit/lent-bytes.ts'
 import { UID_BYTES, uidBytes, uidFromBytes } from '../../kit/uid.ts'
 import type {
   CellRead,
@@ -173,10 +174,10 @@ export function decodeOpened(bytes: Uint8Array): Outcome {
   return outcome
 }
 
-/** Bytes of what reading a cell gave; those of the cell lie in `target`, and are not copied. */
+/** Bytes of what reading a cell gave; those of the cell are a part of `target`, lent as that is. */
 export function encodeCellRead(read: CellRead, target: Uint8Array): readonly Uint8Array[] {
   const outcome = writeOutcome(read).end()
-  return read.kind === 'found' ? [outcome, target.subarray(0, read.bytes)] : [outcome]
+  return [outcome, lendPart(target, 0, read.kind === 'found' ? read.bytes : 0)]
 }
 
 /** What reading a cell gave: its bytes are put into `target`. */

@@ -1,9 +1,12 @@
 // What a storage node does for others: their requests become calls of its StorageNode, and its answers bytes.
+import { hashInPlace } from '../../digest/xxh64.ts'
 import { kibibytes } from '../../kit/bytes.ts'
 import { CELL_BYTES } from '../../kit/erasure-code.ts'
+import { giveBack } from '../../kit/lent-bytes.ts'
 import type { Log } from '../../kit/log.ts'
 import { type Periodic, repeat } from '../../kit/periodic.ts'
 import { Semaphore } from '../../kit/semaphore.ts'
+import { lentWasmRooms } from '../../kit/wasm-rooms.ts'
 import type { Clock } from '../../kit/world.ts'
 import type { ShardDescription, ShardReader, ShardWriter, StorageNode } from '../contract.ts'
 import { FieldReader } from './fields.ts'
@@ -40,6 +43,12 @@ const READERS_MAX = 512
 // A reader that is in use asks for its next cell before that: what is left belongs to one that is gone.
 const READER_IDLE_MS = 60_000
 const NOTHING = new Uint8Array(0)
+
+const cells = lentWasmRooms({
+  ...{ slotBytes: CELL_BYTES, strideBytes: CELL_BYTES },
+  ...{ slotsOfRoom: 8, maxSpare: 32 },
+  onRoom: hashInPlace,
+})
 
 /** Serves the shards of a node. */
 export class ShardService implements NodeService {
@@ -99,6 +108,7 @@ export class ShardService implements NodeService {
       context.checkDeadline()
       await writer.commit()
     })
+    giveBack(body)
     return NOTHING
   }
 
@@ -135,7 +145,7 @@ export class ShardService implements NodeService {
     try {
       await context.holdAnswer(CELL_BYTES)
       context.checkDeadline()
-      const target = Buffer.allocUnsafe(CELL_BYTES)
+      const target = cells.take().lend(0, CELL_BYTES)
       const read = await this.#reading(request, context, (reader) =>
         reader.readCell(request.index, target),
       )
@@ -218,6 +228,7 @@ async function writeCells(
     else if (frame.kind === FrameKind.Data && bytes.length === Math.min(cellBytes, leftBytes)) {
       await writer.write(bytes)
       leftBytes -= bytes.length
+      giveBack(frame.payload)
     } else throw new BadMessage('this is neither the next cell nor the commit')
     frame.done()
   }

@@ -13,9 +13,11 @@ const KEYS = { request: Buffer.alloc(32, 'a'), answer: Buffer.alloc(32, 'b') }
 class Unread extends EventEmitter {
   headersSent = true
   writableNeedDrain = false
-  readonly written: (() => void)[] = []
+  readonly bytes: Uint8Array[] = []
+  readonly written: ((error?: Error) => void)[] = []
 
-  write(_bytes: Uint8Array, onSent: () => void): boolean {
+  write(bytes: Uint8Array, onSent: () => void): boolean {
+    this.bytes.push(bytes)
     this.written.push(onSent)
     this.writableNeedDrain = true
     return false
@@ -128,3 +130,41 @@ t.test('who waits for room leaves with its exchange', async (t) => {
   await next
   t.equal(places.waiting, 0)
 })
+
+t.test('memory of a long answer is lent again when it was sent, and not before', async (t) => {
+  const { exchange, response } = openExchange()
+  const cell = Buffer.alloc(131_072, 1)
+  const send = async (): Promise<Uint8Array> => {
+    exchange.send(FrameKind.Data, cell).catch(() => undefined) // Broken off at the end.
+    return response.bytes.at(-1)!
+  }
+  const first = await send()
+  const before = Buffer.from(first)
+  const second = await send()
+  t.not(second.buffer, first.buffer, 'it is on its way still')
+  t.same(Buffer.from(first), before)
+  response.written[0]!()
+  const third = await send()
+  t.equal(third.buffer, first.buffer)
+  response.written[1]!(new Error('the connection is gone'))
+  t.not((await send()).buffer, second.buffer, 'nobody says that it was left alone')
+  exchange.breakOff()
+})
+
+t.test(
+  'answers of one moment: short ones leave in one piece, long ones are not copied',
+  async (t) => {
+    const { exchange, response } = openExchange()
+    const send = (bytes: number): void => {
+      exchange.sendSoon(FrameKind.Answer, Buffer.alloc(bytes)).catch(() => undefined)
+    }
+    for (const bytes of [10, 20, 131_072, 30, 131_072]) send(bytes)
+    while (response.bytes.length === 0) await turn()
+    const overhead = 24
+    t.same(
+      response.bytes.map(({ length }) => length),
+      [30 + 2 * overhead, 131_072 + overhead, 30 + overhead, 131_072 + overhead],
+    )
+    exchange.breakOff()
+  },
+)

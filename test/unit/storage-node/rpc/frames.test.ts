@@ -1,6 +1,7 @@
 // Frames come back as they were, however they are cut; nothing that was changed is given to anybody.
 import fc from 'fast-check'
 import t from 'tap'
+import { giveBack } from '../../../../src/kit/lent-bytes.ts'
 import {
   type Frame,
   FrameKind,
@@ -81,6 +82,58 @@ t.test('a changed bit ends it: what came before is right, nothing after it is re
     }),
     { seed: 2 },
   )
+})
+
+t.test('long frames, for which memory is lent', async () => {
+  const long = fc.record({
+    kind: fc.integer({ min: 1, max: 200 }),
+    bytes: fc.constantFrom(1, 65_511, 65_512, 131_080, 132_072, 132_073, 200_000),
+    isKept: fc.boolean(),
+  })
+  const lists = fc.array(long, { minLength: 1, maxLength: 8 })
+  const lengths = fc.array(fc.constantFrom(0, 5, 8, 4_000, 65_536, 131_104), { maxLength: 30 })
+  await fc.assert(
+    fc.asyncProperty(lists, lengths, async (list, cuts) => {
+      const wanted = list.map((one, at) => ({ ...one, payload: Buffer.alloc(one.bytes, at + 1) }))
+      const reader = new FrameReader(KEY, 300_000)
+      const kept: Buffer[] = []
+      let at = 0
+      for await (const frame of readFrames(cut(Buffer.concat(write(wanted)), cuts), reader)) {
+        const { kind, payload, isKept } = wanted[at]!
+        at += 1
+        if (frame.kind !== kind || !frame.payload.equals(payload)) return false
+        if (isKept) kept.push(frame.payload)
+        else giveBack(frame.payload)
+        frame.done()
+      }
+      const stay = wanted.filter(({ isKept }) => isKept)
+      // What was not given back is nobody else's.
+      return at === list.length && kept.every((bytes, at) => bytes.equals(stay[at]!.payload))
+    }),
+    { seed: 3, numRuns: 40 },
+  )
+})
+
+t.test('a long frame that was changed, or does not come to its end', async (t) => {
+  const list = [1, 2].map((kind) => ({ kind, payload: Buffer.alloc(131_072, kind) }))
+  const whole = Buffer.concat(write(list))
+  const reading = async (bytes: Buffer): Promise<number> => {
+    const kinds: number[] = []
+    const reader = new FrameReader(KEY, 300_000)
+    const frames = readFrames(cut(bytes, [65_536, 65_536, 65_536]), reader)
+    await t.rejects(
+      async () => {
+        for await (const { kind } of frames) kinds.push(kind)
+      },
+      { code: 'BROKEN_FRAMES' },
+    )
+    return kinds.length
+  }
+  const changed = Buffer.from(whole)
+  changed[140_000]! ^= 1
+  t.equal(await reading(changed), 1)
+  t.equal(await reading(whole.subarray(0, 140_000)), 1)
+  t.equal(await reading(whole.subarray(0, 100_000)), 0)
 })
 
 t.test('frames that are left out, repeated, exchanged or cut off', async (t) => {

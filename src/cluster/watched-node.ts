@@ -37,13 +37,12 @@ export class WatchedNode implements StorageNode {
     const health = this.#healthOf(driveId)
     const opened = await health.observe('read', () => this.#node.openShard(driveId, id))
     if (opened.kind !== 'found') return opened
-    const { reader } = opened
-    const watched: ShardReader = {
-      describe: () => reader.describe(),
-      readCell: (index, target) => health.observe('read', () => reader.readCell(index, target)),
-      close: () => reader.close(),
-    }
-    return { kind: 'found', reader: watched }
+    return { kind: 'found', reader: watched(opened.reader, health) }
+  }
+
+  openAtHand(driveId: DriveId, id: ShardId, cellCount?: number): ShardReader | undefined {
+    const reader = this.#node.openAtHand?.(driveId, id, cellCount)
+    return reader && watched(reader, this.#healthOf(driveId))
   }
 
   deleteShard(driveId: DriveId, id: ShardId): Promise<void> {
@@ -60,5 +59,14 @@ export class WatchedNode implements StorageNode {
 
   keepShard(driveId: DriveId, id: ShardId): Promise<void> {
     return this.#node.keepShard(driveId, id)
+  }
+}
+
+function watched(reader: ShardReader, health: DriveHealth): ShardReader {
+  return {
+    describe: () => reader.describe(),
+    readCell: (index, target) => health.observe('read', () => reader.readCell(index, target)),
+    readRun: (first, count) => health.observe('read', async () => reader.readRun?.(first, count)),
+    close: () => reader.close(),
   }
 }

@@ -284,7 +284,10 @@ export class BlobShards implements OpenedShards {
 
   #openAtHand(slot: number): ShardReader | undefined {
     const { uid, part, drives } = this.#blob
-    const reader = this.#parts.node.openAtHand?.(drives[slot]!, { uid, part, slot })
+    const driveId = drives[slot]!
+    if (driveId === MISSING_SLOT) return undefined
+    const { stripeCount } = this.layout
+    const reader = this.#parts.node.openAtHand?.(driveId, { uid, part, slot }, stripeCount)
     this.#readers[slot] = reader
     return reader
   }

@@ -116,10 +116,11 @@ export interface ShardsOnDrives {
   hasRoom(driveId: DriveId, shardBytes: number, use: 'data' | 'move'): boolean
   openShard(driveId: DriveId, id: ShardId): Promise<ShardOpened>
   /**
-   * As openShard(), of a shard that needs nothing of the drive for it because others opened it a moment ago; undefined when
-   * that is not so. Absent where shards lie with others.
+   * As openShard(), where nothing is to be waited for: of a shard that others opened a moment ago, or one that lies with another
+   * node, of which the first read tells whether it is there. undefined when that is not so. `cellCount`: how many it has, as far
+   * as is known.
    */
-  openAtHand?(driveId: DriveId, id: ShardId): ShardReader | undefined
+  openAtHand?(driveId: DriveId, id: ShardId, cellCount?: number): ShardReader | undefined
   /** Forgets a shard; a missing one is no error. Its space is free soon after. */
   deleteShard(driveId: DriveId, id: ShardId): Promise<void>
 }

@@ -36,8 +36,8 @@ export class DrivesOfNodes implements StorageNode {
     return await this.#of(driveId).openShard(driveId, id)
   }
 
-  openAtHand(driveId: DriveId, id: ShardId): ShardReader | undefined {
-    return this.#nodeOf(driveId)?.openAtHand?.(driveId, id)
+  openAtHand(driveId: DriveId, id: ShardId, cellCount?: number): ShardReader | undefined {
+    return this.#nodeOf(driveId)?.openAtHand?.(driveId, id, cellCount)
   }
 
   async deleteShard(driveId: DriveId, id: ShardId): Promise<void> {

@@ -93,8 +93,9 @@ export async function readShard(
   store: ShardKeeper,
   description: ShardDescription,
 ): Promise<ShardRead> {
-  const { id } = description
-  const atHand = store.openAtHand?.(id)
+  const { id, shardBytes } = description
+  // Where nothing is read nobody says that it is missing.
+  const atHand = shardBytes > 0 ? store.openAtHand?.(id) : undefined
   if (atHand !== undefined) return await readCells(atHand, description)
   const opened = await store.openShard(id)
   if (opened.kind === 'missing') return opened

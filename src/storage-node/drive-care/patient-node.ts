@@ -65,9 +65,9 @@ export class PatientNode implements StorageNode {
     return { kind: 'found', reader }
   }
 
-  openAtHand(driveId: DriveId, id: ShardId): ShardReader | undefined {
+  openAtHand(driveId: DriveId, id: ShardId, cellCount?: number): ShardReader | undefined {
     if (this.#aside.has(driveId)) return undefined
-    const reader = this.#node.openAtHand?.(driveId, id)
+    const reader = this.#node.openAtHand?.(driveId, id, cellCount)
     return reader && new PatientReader(reader, { driveId, aside: this.#aside })
   }
 

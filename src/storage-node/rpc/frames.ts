@@ -49,7 +49,7 @@ const HEADER_BYTES = 8
 export const FRAME_OVERHEAD_BYTES = HEADER_BYTES + FRAME_TAG_BYTES
 
 // Of a cell, and of what is about as long: memory for each by itself keeps the garbage collector busier than all else.
-const slots = new LentMemory({ slotBytes: CELL_BYTES + kibibytes(1), maxSpare: 64 })
+const slots = new LentMemory({ slotBytes: CELL_BYTES + kibibytes(1), maxSpare: 128 })
 // What is much shorter would hold a slot for as long as anybody has it.
 const LENT_BYTES_LEAST = kibibytes(64)
 

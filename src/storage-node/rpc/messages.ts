@@ -21,6 +21,8 @@ export const MessageType = {
   /** Unless it was made again, moved there or kept since a moment. */
   DeleteUntouched: 9,
   KeepShard: 10,
+  /** A cell of a shard of which nothing else is read: it does not stay open. */
+  ReadSingle: 11,
   /** Bytes of a metadata partition's protocol, which only that knows. */
   Metadata: 32,
   /** A command for a metadata partition. */

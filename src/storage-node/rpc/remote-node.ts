@@ -9,6 +9,7 @@ import type {
   ShardDescription,
   ShardId,
   ShardOpened,
+  ShardReader,
   ShardWriter,
   StorageNode,
 } from '../contract.ts'
@@ -16,7 +17,7 @@ import { cellLength, layoutShard, type RecordLayout } from '../segment/record-fo
 import { DriveRooms } from './drive-rooms.ts'
 import { MessageType } from './messages.ts'
 import type { AskedPeer } from './peer.ts'
-import { RemoteReader } from './remote-reader.ts'
+import { type AskForShard, RemoteReader } from './remote-reader.ts'
 import {
   type BeginRequest,
   decodeMoment,
@@ -27,6 +28,7 @@ import {
   encodePut,
   encodeReader,
   encodeShard,
+  type ReaderRequest,
 } from './shard-messages.ts'
 import { ShardStream, type StreamWaits } from './shard-stream.ts'
 import { NodeUnreachable } from './trouble.ts'
@@ -75,15 +77,20 @@ export class RemoteNode implements StorageNode {
   }
 
   async openShard(driveId: DriveId, id: ShardId): Promise<ShardOpened> {
-    this.#readers += 1
-    const request = { driveId, id, reader: this.#readers }
-    const ask = (type: number, body: Uint8Array): Promise<Uint8Array> =>
-      onDrive(driveId, () => this.#askAgain(`read ${driveId}`, type, body))
+    const request = this.#nextReader(driveId, id)
+    const ask = this.#askFor(driveId)
     const body = encodeReader(request)
     const answer = await ask(MessageType.OpenShard, body)
     const opened = await onDrive(driveId, async () => decodeOpened(answer))
     if (opened.kind !== 'found') return opened
-    return { kind: 'found', reader: new RemoteReader(request, ask) }
+    const reader = new RemoteReader(request, ask, { isOpen: true, isSingle: false })
+    return { kind: 'found', reader }
+  }
+
+  /** The other node opens it with what is read first. */
+  openAtHand(driveId: DriveId, id: ShardId, cellCount?: number): ShardReader {
+    const how = { isOpen: false, isSingle: cellCount === 1 }
+    return new RemoteReader(this.#nextReader(driveId, id), this.#askFor(driveId), how)
   }
 
   async deleteShard(driveId: DriveId, id: ShardId): Promise<void> {
@@ -138,6 +145,15 @@ export class RemoteNode implements StorageNode {
       },
       abort: () => {},
     }
+  }
+
+  #nextReader(driveId: DriveId, id: ShardId): ReaderRequest {
+    this.#readers += 1
+    return { driveId, id, reader: this.#readers }
+  }
+
+  #askFor(driveId: DriveId): AskForShard {
+    return (type, body) => onDrive(driveId, () => this.#askAgain(`read ${driveId}`, type, body))
   }
 
   async #beginStream(request: BeginRequest): Promise<WriteSteps> {

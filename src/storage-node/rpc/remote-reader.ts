@@ -6,6 +6,7 @@ import { MessageType } from './messages.ts'
 import {
   decodeCellRead,
   decodeDescribed,
+  decodeLentCell,
   encodeCell,
   encodeReader,
   type ReaderRequest,
@@ -18,30 +19,62 @@ export type AskForShard = (type: number, body: Uint8Array) => Promise<Uint8Array
 export class RemoteReader implements ShardReader {
   readonly #request: ReaderRequest
   readonly #ask: AskForShard
-  #isClosed = false
+  readonly #isSingle: boolean
+  /** Something was asked that the other node may keep open for us. */
+  #isHeld: boolean
 
-  constructor(request: ReaderRequest, ask: AskForShard) {
+  /** `isOpen`: the other node opened it for us. `isSingle`: it has one cell, as far as is known. */
+  constructor(
+    request: ReaderRequest,
+    ask: AskForShard,
+    { isOpen, isSingle }: { isOpen: boolean; isSingle: boolean },
+  ) {
     this.#request = request
     this.#ask = ask
+    this.#isSingle = isSingle
+    this.#isHeld = isOpen
   }
 
   async describe(): Promise<ShardDescribed> {
+    this.#isHeld = true
     const answer = await this.#ask(MessageType.DescribeShard, encodeReader(this.#request))
     return this.#decode(() => decodeDescribed(answer))
   }
 
   async readCell(index: number, target: Uint8Array): Promise<CellRead> {
-    const answer = await this.#ask(MessageType.ReadCell, encodeCell({ ...this.#request, index }))
+    const answer = await this.#askCell(index)
     const read = this.#decode(() => decodeCellRead(answer, target))
     giveBack(answer)
     return read
   }
 
+  /** In the memory in which they came. */
+  async readRun(first: number, count: number): Promise<readonly Uint8Array[] | undefined> {
+    const reads = Array.from({ length: count }, (_, at) => this.#readLent(first + at))
+    const cells = await Promise.all(reads)
+    if (cells.every((cell) => cell !== undefined)) return cells
+    for (const cell of cells) if (cell !== undefined) giveBack(cell)
+    return undefined
+  }
+
   /** Nobody waits for it: what the other node does not hear of, it closes by itself. */
-  async close(): Promise<void> {
-    if (this.#isClosed) return
-    this.#isClosed = true
+  close(): undefined {
+    if (!this.#isHeld) return undefined
+    this.#isHeld = false
     this.#ask(MessageType.CloseShard, encodeReader(this.#request)).catch(() => undefined)
+    return undefined
+  }
+
+  async #readLent(index: number): Promise<Uint8Array | undefined> {
+    const answer = await this.#askCell(index)
+    return this.#decode(() => decodeLentCell(answer))
+  }
+
+  #askCell(index: number): Promise<Uint8Array> {
+    const body = encodeCell({ ...this.#request, index })
+    if (this.#isSingle && !this.#isHeld) return this.#ask(MessageType.ReadSingle, body)
+    this.#isHeld = true
+    return this.#ask(MessageType.ReadCell, body)
   }
 
   #decode<T>(decode: () => T): T {

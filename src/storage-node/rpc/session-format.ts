@@ -10,7 +10,7 @@ import {
 } from '../../digest/message-auth.ts'
 
 /** Versions of the protocol that this program speaks. */
-export const VERSIONS: Versions = { oldest: 2, newest: 2 }
+export const VERSIONS: Versions = { oldest: 3, newest: 3 }
 
 /** Where sessions begin. Its own format never changes: any two versions can tell each other that they are too far apart. */
 export const HELLO_PATH = '/kintsugi/node/hello'

@@ -191,6 +191,14 @@ export function decodeCellRead(bytes: Uint8Array, target: Uint8Array): CellRead 
   return { kind: 'found', bytes: cell.length }
 }
 
+/** The bytes of a cell that was read, as they came and lent as those; undefined when it is missing or corrupt. */
+export function decodeLentCell(bytes: Uint8Array): Uint8Array | undefined {
+  const fields = new FieldReader(bytes)
+  const outcome = readOutcome(fields)
+  if (outcome.kind !== 'found') return undefined
+  return lendPart(bytes, bytes.length - fields.rest().length, bytes.length)
+}
+
 /** Bytes of what a shard says of itself. */
 export function encodeDescribed(described: ShardDescribed): Buffer {
   const fields = writeOutcome(described)

@@ -8,7 +8,14 @@ import { type Periodic, repeat } from '../../kit/periodic.ts'
 import { Semaphore } from '../../kit/semaphore.ts'
 import { lentWasmRooms } from '../../kit/wasm-rooms.ts'
 import type { Clock } from '../../kit/world.ts'
-import type { ShardDescription, ShardReader, ShardWriter, StorageNode } from '../contract.ts'
+import type {
+  CellRead,
+  ShardDescription,
+  ShardOpened,
+  ShardReader,
+  ShardWriter,
+  StorageNode,
+} from '../contract.ts'
 import { FieldReader } from './fields.ts'
 import { FrameKind } from './frames.ts'
 import { MessageType } from './messages.ts'
@@ -22,6 +29,7 @@ import {
 import { OpenReaders } from './open-readers.ts'
 import {
   type BeginRequest,
+  type CellRequest,
   decodeBegin,
   decodeCell,
   decodeDeletion,
@@ -75,6 +83,7 @@ export class ShardService implements NodeService {
       [MessageType.MomentOnDrive, (body) => this.#moment(body)],
       [MessageType.DeleteUntouched, (body) => this.#deleteUntouched(body)],
       [MessageType.KeepShard, (body) => this.#keep(body)],
+      [MessageType.ReadSingle, (body, context) => this.#readSingle(body, context)],
     ])
     this.#closingIdle = repeat(
       'readers of other nodes',
@@ -141,15 +150,42 @@ export class ShardService implements NodeService {
 
   async #read(body: Uint8Array, context: RequestContext): Promise<readonly Uint8Array[]> {
     const request = decodeCell(body)
-    const leave = await this.#enterDrive(request.driveId, context)
+    return await this.#readInto(request, context, (target) =>
+      this.#reading(request, context, (reader) => reader.readCell(request.index, target)),
+    )
+  }
+
+  async #readSingle(body: Uint8Array, context: RequestContext): Promise<readonly Uint8Array[]> {
+    const request = decodeCell(body)
+    const { driveId, id, index } = request
+    return await this.#readInto(request, context, async (target) => {
+      const atHand = this.#node.openAtHand?.(driveId, id)
+      const opened: ShardOpened =
+        atHand === undefined
+          ? await this.#node.openShard(driveId, id)
+          : { kind: 'found', reader: atHand }
+      if (opened.kind !== 'found') return opened
+      try {
+        return await opened.reader.readCell(index, target)
+      } finally {
+        await opened.reader.close()
+      }
+    })
+  }
+
+  /** Reads a cell into memory that is lent. */
+  async #readInto(
+    { driveId }: CellRequest,
+    context: RequestContext,
+    read: (target: Uint8Array) => Promise<CellRead>,
+  ): Promise<readonly Uint8Array[]> {
+    const leave = await this.#enterDrive(driveId, context)
     try {
       await context.holdAnswer(CELL_BYTES)
       context.checkDeadline()
+      // Where reading fails it is left alone: something may be writing to it still.
       const target = cells.take().lend(0, CELL_BYTES)
-      const read = await this.#reading(request, context, (reader) =>
-        reader.readCell(request.index, target),
-      )
-      return encodeCellRead(read, target)
+      return encodeCellRead(await read(target), target)
     } finally {
       leave()
     }

@@ -269,7 +269,7 @@ t.test('what never ends is not waited for by a node that closes', async (t) => {
 })
 
 t.test('another cluster, another node, other versions', async (t) => {
-  const { origin } = await startNode(t, answering(echo), { versions: { oldest: 3, newest: 5 } })
+  const { origin } = await startNode(t, answering(echo), { versions: { oldest: 4, newest: 6 } })
   const far = openPeer(t, { origin })
   await t.rejects(ask(far, 'hello'), { code: 'VERSIONS_TOO_FAR_APART' })
   const stranger = openPeer(t, { origin, identity: identityOf('g1', [OTHER_SECRET]) })

@@ -35,7 +35,7 @@ t.test('a session, and what is taken in it', async (t) => {
   const sessions = new Sessions(identityOf('n1'), realWorld())
   const session = await asking(sessions).get()
   const { headers } = session.begin(PATH, 1e9)
-  t.match(sessions.take(PATH, headers), { session: { from: 'g1', version: 2 } })
+  t.match(sessions.take(PATH, headers), { session: { from: 'g1', version: 3 } })
   t.equal(sessions.take(PATH, headers), undefined, 'it is taken once')
   const next = session.begin(PATH, 1e9).headers
   t.equal(sessions.take('/kintsugi/node/shard', next), undefined, 'not for another path')
@@ -95,13 +95,13 @@ t.test('a welcome to an earlier hello is none', async (t) => {
 })
 
 t.test('versions', async (t) => {
-  const newer = new Sessions(identityOf('n1'), realWorld(), { oldest: 3, newest: 5 })
-  const both = await asking(newer, { versions: { oldest: 2, newest: 4 } }).get()
+  const newer = new Sessions(identityOf('n1'), realWorld(), { oldest: 4, newest: 6 })
+  const both = await asking(newer, { versions: { oldest: 3, newest: 5 } }).get()
   const { headers } = both.begin(PATH, 1e9)
-  t.equal(newer.take(PATH, headers)?.session.version, 4, 'the newest that both have')
+  t.equal(newer.take(PATH, headers)?.session.version, 5, 'the newest that both have')
   await t.rejects(asking(newer).get(), {
     code: 'VERSIONS_TOO_FAR_APART',
-    message: 'node n1 speaks versions 3 to 5 of the node protocol, we speak 2 to 2',
+    message: 'node n1 speaks versions 4 to 6 of the node protocol, we speak 3 to 3',
   })
 })
 

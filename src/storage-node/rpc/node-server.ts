@@ -247,7 +247,9 @@ export class NodeServer {
     const { id, type, deadlineMs, body } = decodeMessage(frame.payload)
     const held = new HeldAnswers(this.#answers, exchange.signal)
     const context: RequestContext = {
-      ...{ from, deadlineMs, signal: exchange.signal },
+      from,
+      deadlineMs,
+      signal: exchange.signal,
       checkDeadline: () => exchange.checkDeadline(deadlineMs),
       holdAnswer: (bytes) => held.hold(bytes),
     }

@@ -83,14 +83,15 @@ export class RemoteNode implements StorageNode {
     const answer = await ask(MessageType.OpenShard, body)
     const opened = await onDrive(driveId, async () => decodeOpened(answer))
     if (opened.kind !== 'found') return opened
-    const reader = new RemoteReader(request, ask, { isOpen: true, isSingle: false })
+    const reader = new RemoteReader(request, ask, { isSingle: false })
     return { kind: 'found', reader }
   }
 
-  /** The other node opens it with what is read first. */
-  openAtHand(driveId: DriveId, id: ShardId, cellCount?: number): ShardReader {
-    const how = { isOpen: false, isSingle: cellCount === 1 }
-    return new RemoteReader(this.#nextReader(driveId, id), this.#askFor(driveId), how)
+  /** A shard of one cell: the other node opens it with what is read. Of longer ones it is known first whether they are there. */
+  openAtHand(driveId: DriveId, id: ShardId, cellCount?: number): ShardReader | undefined {
+    if (cellCount !== 1) return undefined
+    const request = this.#nextReader(driveId, id)
+    return new RemoteReader(request, this.#askFor(driveId), { isSingle: true })
   }
 
   async deleteShard(driveId: DriveId, id: ShardId): Promise<void> {

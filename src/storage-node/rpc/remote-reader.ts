@@ -23,16 +23,12 @@ export class RemoteReader implements ShardReader {
   /** Something was asked that the other node may keep open for us. */
   #isHeld: boolean
 
-  /** `isOpen`: the other node opened it for us. `isSingle`: it has one cell, as far as is known. */
-  constructor(
-    request: ReaderRequest,
-    ask: AskForShard,
-    { isOpen, isSingle }: { isOpen: boolean; isSingle: boolean },
-  ) {
+  /** `isSingle`: it has one cell, and the other node has not opened it. Otherwise it has. */
+  constructor(request: ReaderRequest, ask: AskForShard, { isSingle }: { isSingle: boolean }) {
     this.#request = request
     this.#ask = ask
     this.#isSingle = isSingle
-    this.#isHeld = isOpen
+    this.#isHeld = !isSingle
   }
 
   async describe(): Promise<ShardDescribed> {
@@ -51,9 +47,13 @@ export class RemoteReader implements ShardReader {
   /** In the memory in which they came. */
   async readRun(first: number, count: number): Promise<readonly Uint8Array[] | undefined> {
     const reads = Array.from({ length: count }, (_, at) => this.#readLent(first + at))
-    const cells = await Promise.all(reads)
-    if (cells.every((cell) => cell !== undefined)) return cells
-    for (const cell of cells) if (cell !== undefined) giveBack(cell)
+    const outcomes = await Promise.allSettled(reads)
+    const cells = outcomes.flatMap((outcome) =>
+      outcome.status === 'fulfilled' && outcome.value ? [outcome.value] : [],
+    )
+    if (cells.length === count) return cells
+    cells.forEach(giveBack)
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
     return undefined
   }
 

@@ -1,12 +1,10 @@
 // What a storage node does for others: their requests become calls of its StorageNode, and its answers bytes.
-import { hashInPlace } from '../../digest/xxh64.ts'
 import { kibibytes } from '../../kit/bytes.ts'
 import { CELL_BYTES } from '../../kit/erasure-code.ts'
-import { giveBack } from '../../kit/lent-bytes.ts'
+import { giveBack, LentMemory } from '../../kit/lent-bytes.ts'
 import type { Log } from '../../kit/log.ts'
 import { type Periodic, repeat } from '../../kit/periodic.ts'
 import { Semaphore } from '../../kit/semaphore.ts'
-import { lentWasmRooms } from '../../kit/wasm-rooms.ts'
 import type { Clock } from '../../kit/world.ts'
 import type {
   CellRead,
@@ -52,11 +50,8 @@ const READERS_MAX = 512
 const READER_IDLE_MS = 60_000
 const NOTHING = new Uint8Array(0)
 
-const cells = lentWasmRooms({
-  ...{ slotBytes: CELL_BYTES, strideBytes: CELL_BYTES },
-  ...{ slotsOfRoom: 8, maxSpare: 32 },
-  onRoom: hashInPlace,
-})
+// Plain memory: a drive that fails leaves many to the garbage collector, and each memory of WebAssembly has 10 GiB of addresses.
+const cells = new LentMemory({ slotBytes: CELL_BYTES, maxSpare: 32 })
 
 /** Serves the shards of a node. */
 export class ShardService implements NodeService {

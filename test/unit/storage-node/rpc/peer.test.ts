@@ -178,14 +178,16 @@ t.test('a request that is late is given up, and what it hung on is let go', asyn
   const seen: AbortSignal[] = []
   const { origin } = await startNode(
     t,
-    answering(async (_body, { signal }) => {
+    answering(async (body, { signal }) => {
+      if (Buffer.from(body).toString() !== 'hang') return body
       seen.push(signal)
       await once(signal, 'abort')
       return Buffer.alloc(0)
     }),
   )
   const peer = openPeer(t, { origin })
-  await t.rejects(ask(peer, 'hello', 100), { code: 'NODE_UNREACHABLE', outcome: 'unknown' })
+  await ask(peer, 'hello')
+  await t.rejects(ask(peer, 'hang', 1_000), { code: 'NODE_UNREACHABLE', outcome: 'unknown' })
   if (seen[0] && !seen[0].aborted) await once(seen[0], 'abort')
   t.pass('the node has heard of it')
 })

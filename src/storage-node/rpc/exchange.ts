@@ -28,6 +28,7 @@ export interface ExchangeParts {
 export class Exchange {
   readonly frames: AsyncGenerator<HeldFrame>
   readonly #parts: ExchangeParts
+  readonly #reader: FrameReader
   readonly #writer: FrameWriter
   readonly #ended = new AbortController()
   #deadlineMs: number
@@ -45,10 +46,11 @@ export class Exchange {
     this.#parts = parts
     this.#deadlineMs = deadlineMs
     this.#writer = new FrameWriter(keys.answer)
+    this.#reader = new FrameReader(keys.request, payloadBytesMax)
     this.frames = readFrames(
       // Who stops reading may still have something to say: the connection stays.
       { [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false }) },
-      new FrameReader(keys.request, payloadBytesMax),
+      this.#reader,
       room,
       this.signal,
     )
@@ -58,7 +60,7 @@ export class Exchange {
     // An answer that nobody reads any more is no error of ours.
     response.on('error', () => undefined)
     request.on('error', () => undefined)
-    void this.#watchDeadline()
+    void this.#watchAsker()
   }
 
   get signal(): AbortSignal {
@@ -188,25 +190,35 @@ export class Exchange {
       // Aborted: the exchange is over.
       await this.#parts.clock.sleep(UNREAD_MS, this.signal).catch(() => undefined)
       if (this.#draining === undefined || this.signal.aborted || this.#sent > sent) continue
-      this.#ended.abort(new NodeRefused('the asker does not read', 'late'))
-      this.breakOff()
+      this.#breakOffFor('the asker does not read')
     }
     this.#isDrainWatched = false
   }
 
-  /** Breaks off what is not over at its deadline: one timer, however often that is put off. */
-  async #watchDeadline(): Promise<void> {
-    const { clock } = this.#parts
+  /**
+   * Breaks off what is not over at its deadline, and who sends the beginning of a frame and no more while others wait for its
+   * room: one timer, however often the deadline is put off.
+   */
+  async #watchAsker(): Promise<void> {
+    const { clock, room } = this.#parts
+    let seen = { bytes: 0, atMs: clock.monotonicMs() }
     while (!this.signal.aborted) {
-      const leftMs = this.#deadlineMs - clock.monotonicMs()
-      if (leftMs <= 0) {
-        this.#ended.abort(new NodeRefused('the deadline is over', 'late'))
-        this.breakOff()
-        return
+      const nowMs = clock.monotonicMs()
+      const leftMs = this.#deadlineMs - nowMs
+      if (leftMs <= 0) return this.#breakOffFor('the deadline is over')
+      const { isAwaiting, receivedBytes } = this.#reader
+      if (!isAwaiting || receivedBytes > seen.bytes) seen = { bytes: receivedBytes, atMs: nowMs }
+      else if (room.isShort && nowMs - seen.atMs >= STALLED_MS) {
+        return this.#breakOffFor('the rest of a frame does not come')
       }
       // Aborted: the exchange is over.
-      await clock.sleep(Math.min(leftMs + 1, TIMER_MS_MAX), this.signal).catch(() => undefined)
+      await clock.sleep(Math.min(leftMs + 1, STALLED_MS), this.signal).catch(() => undefined)
     }
+  }
+
+  #breakOffFor(why: string): void {
+    this.#ended.abort(new NodeRefused(why, 'late'))
+    this.breakOff()
   }
 }
 
@@ -240,5 +252,5 @@ const PASS_OVER_MS = 5_000
 // As long as a slow network needs for what may wait in one write, and far less than an exchange may go on.
 const UNREAD_MS = 10_000
 
-// Node's timers hold 31 bits.
-const TIMER_MS_MAX = 24 * 3_600_000
+// As long for what comes as for what goes.
+const STALLED_MS = 10_000

@@ -35,6 +35,9 @@ export function roomOf(totalBytes: number): FrameRoom {
   const countFor = (bytes: number): number =>
     Math.min(total, Math.max(1, Math.ceil(bytes / ROOM_UNIT_BYTES)))
   return {
+    get isShort() {
+      return permits.waiting > 0
+    },
     acquire: async (bytes, signal) => {
       const count = countFor(bytes)
       await permits.acquire(count, signal)

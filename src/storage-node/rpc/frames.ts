@@ -105,6 +105,8 @@ export interface FrameRoom {
   acquire(payloadBytes: number, signal?: AbortSignal): Promise<() => void>
   /** As acquire(), where there is room now and nobody waits for it: nothing is waited for. */
   tryAcquire?(payloadBytes: number): (() => void) | undefined
+  /** Somebody waits for it. */
+  readonly isShort?: boolean
 }
 
 /** For who has asked for what comes, and has bounded that. */
@@ -118,6 +120,8 @@ export class FrameReader {
   #waitingBytes = 0
   /** A long frame as it comes. */
   #coming: { bytes: Buffer; filled: number } | undefined
+  #receivedBytes = 0
+  #isAwaiting = false
 
   constructor(key: Uint8Array, payloadBytesMax: number) {
     this.#seal = new FrameSeal(key)
@@ -126,6 +130,8 @@ export class FrameReader {
 
   /** Adds bytes as they came: they must not change any more. */
   push(bytes: Uint8Array): void {
+    this.#receivedBytes += bytes.length
+    this.#isAwaiting = false
     const more = this.#fillComing(asBuffer(bytes))
     if (more.length === 0) return
     this.#waiting.push(more)
@@ -146,6 +152,7 @@ export class FrameReader {
     const payloadBytes = this.comingBytes
     if (payloadBytes === undefined) return undefined
     const bytes = this.#whole(payloadBytes + FRAME_OVERHEAD_BYTES)
+    this.#isAwaiting = bytes === undefined
     if (bytes === undefined) return undefined
     const tagged = bytes.subarray(0, HEADER_BYTES + payloadBytes)
     if (!isSameCode(this.#seal.nextTag(tagged), bytes.subarray(tagged.length))) {
@@ -158,6 +165,16 @@ export class FrameReader {
   /** Whether bytes are left that are no whole frame. */
   get isBetweenFrames(): boolean {
     return this.#waitingBytes === 0 && this.#coming === undefined
+  }
+
+  /** Who reads waits for the rest of a frame of which the length is known. */
+  get isAwaiting(): boolean {
+    return this.#isAwaiting
+  }
+
+  /** All that came so far. */
+  get receivedBytes(): number {
+    return this.#receivedBytes
   }
 
   /** All bytes of the next frame, once they are there. */

@@ -1,5 +1,5 @@
 // What a node holds for an asker that does not read: for a while, and no longer.
-import { EventEmitter } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
@@ -36,7 +36,7 @@ class Unread extends EventEmitter {
   }
 }
 
-/** A request that brings `bytes`, and then nothing. */
+/** A request that brings `bytes`, and then what bring() is given. */
 class Coming extends EventEmitter {
   readonly #bytes: Uint8Array
 
@@ -45,12 +45,18 @@ class Coming extends EventEmitter {
     this.#bytes = bytes
   }
 
-  async *iterator(): AsyncGenerator<Uint8Array> {
-    yield this.#bytes
-    await new Promise(() => {})
+  bring(bytes: Uint8Array): void {
+    this.emit('more', bytes)
   }
 
-  destroy(): void {}
+  async *iterator(): AsyncGenerator<Uint8Array> {
+    yield this.#bytes
+    for (;;) yield (await once(this, 'more'))[0]
+  }
+
+  destroy(): void {
+    this.emit('error', new Error('destroyed'))
+  }
 }
 
 function openExchange(options: { bytes?: Uint8Array; places?: Semaphore } = {}) {
@@ -75,16 +81,21 @@ function openExchange(options: { bytes?: Uint8Array; places?: Semaphore } = {}) 
   const response = new Unread()
   const request = new Coming(options.bytes ?? Buffer.alloc(0))
   const places = options.places ?? new Semaphore(1)
-  const acquire = async (_bytes: number, signal?: AbortSignal): Promise<() => void> => {
-    await places.acquire(1, signal)
-    return () => places.release()
+  const room = {
+    get isShort() {
+      return places.waiting > 0
+    },
+    acquire: async (_bytes: number, signal?: AbortSignal): Promise<() => void> => {
+      await places.acquire(1, signal)
+      return () => places.release()
+    },
   }
   const exchange = new Exchange(120_000, {
     request: request as unknown as IncomingMessage,
     response: response as unknown as ServerResponse,
-    ...{ keys: KEYS, clock, room: { acquire }, payloadBytesMax: 1000 },
+    ...{ keys: KEYS, clock, room, payloadBytesMax: 1000 },
   })
-  return { exchange, response, pass, timers }
+  return { exchange, request, response, pass, timers }
 }
 
 t.test('an asker that does not read is broken off', async (t) => {
@@ -129,6 +140,47 @@ t.test('who waits for room leaves with its exchange', async (t) => {
   response.destroy()
   await next
   t.equal(places.waiting, 0)
+})
+
+t.test('half a frame does not keep others from the room of frames', async (t) => {
+  const places = new Semaphore(1)
+  const bytes = new FrameWriter(KEYS.request).frame(FrameKind.Message, Buffer.alloc(100))
+  const { exchange, request, pass } = openExchange({ bytes: bytes.subarray(0, 50), places })
+  const next = t.rejects(exchange.frames.next(), { message: 'destroyed' })
+  await turn()
+  await pass(10_000)
+  await pass(10_000)
+  t.notOk(exchange.signal.aborted, 'nobody waits for its room')
+  request.bring(bytes.subarray(50, 51))
+  await pass(1)
+  const other = places.acquire()
+  await pass(9_998)
+  t.notOk(exchange.signal.aborted, 'some of it came')
+  request.bring(bytes.subarray(51, 52))
+  await pass(2)
+  t.notOk(exchange.signal.aborted, 'it comes, however slowly')
+  await pass(10_000)
+  await pass(10_000)
+  t.ok(exchange.signal.aborted)
+  await next
+  await other
+})
+
+t.test('a frame that is whole keeps its room for as long as somebody works on it', async (t) => {
+  const places = new Semaphore(1)
+  const writer = new FrameWriter(KEYS.request)
+  const frames = [1, 2].map(() => writer.frame(FrameKind.Message, Buffer.alloc(100)))
+  const { exchange, pass } = openExchange({ bytes: Buffer.concat(frames), places })
+  const first = (await exchange.frames.next()).value!
+  const second = exchange.frames.next()
+  await turn()
+  t.equal(places.waiting, 1)
+  await pass(10_000)
+  await pass(10_000)
+  t.notOk(exchange.signal.aborted)
+  first.done()
+  t.equal((await second).value!.payload.length, 100)
+  exchange.breakOff()
 })
 
 t.test('memory of a long answer is lent again when it was sent, and not before', async (t) => {

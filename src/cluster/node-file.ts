@@ -1,6 +1,8 @@
 // Who a node is, in its state directory: made when it joins, read whenever it starts. Layout: docs/formats/etcd-keys.md.
 import { asBuffer } from '../kit/bytes.ts'
 import { readIfThere, replaceFile } from '../kit/files.ts'
+import type { Log } from '../kit/log.ts'
+import { type Periodic, repeat } from '../kit/periodic.ts'
 import type { World } from '../kit/world.ts'
 
 /** A node and the cluster that it is of. */
@@ -13,6 +15,7 @@ export interface NodeFile {
 
 const FORMAT = 1
 const NODE_ID_BYTES = 8
+const KEEP_EVERY_MS = 60_000
 
 /** Its name in the state directory. */
 export const NODE_FILE = 'node.json'
@@ -44,6 +47,23 @@ export async function writeNodeFile(
   const path = `${directory}/${NODE_FILE}`
   const bytes = Buffer.from(`${JSON.stringify({ format: FORMAT, ...file }, null, 2)}\n`)
   await replaceFile(world, { path, draft: `${path}.draft`, bytes, permissions: 0o600 })
+}
+
+/**
+ * While a node serves it writes the file again now and then, where nobody else looks whether a disk still has what it was
+ * given: as it is there, so that who changed it has done so, and as `file` where that is lost or damaged.
+ */
+export function keepNodeFile(
+  directory: string,
+  file: NodeFile,
+  { world, log }: { world: Pick<World, 'disk' | 'clock'>; log: Log },
+): Periodic {
+  const round = async (): Promise<void> => {
+    const found = await readNodeFile(directory, world).catch(() => undefined) // Written again.
+    if (found === undefined) log.error({ directory }, `${NODE_FILE} was lost or damaged`)
+    await writeNodeFile(directory, found ?? file, world)
+  }
+  return repeat('keep-node-file', KEEP_EVERY_MS, round, { clock: world.clock, log })
 }
 
 function parse(text: string): NodeFile | undefined {

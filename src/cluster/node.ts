@@ -16,7 +16,7 @@ import { awaitEtcd } from './await-etcd.ts'
 import { openEtcd, readTlsFiles } from './etcd.ts'
 import { identityIn } from './identity.ts'
 import { lockState } from './lock-state.ts'
-import { type NodeFile, readNodeFile } from './node-file.ts'
+import { keepNodeFile, type NodeFile, readNodeFile } from './node-file.ts'
 import type { NodeTuning } from './node-tuning.ts'
 import { runNode } from './run-node.ts'
 
@@ -58,6 +58,8 @@ async function openAll(
   refuseVague(config)
   const file = await readIdentity(config, world)
   await lockState(config.stateDirectory, { what: 'node', world, opened })
+  const keeping = keepNodeFile(config.stateDirectory, file, parts)
+  opened.defer(() => keeping.stop())
   await refuseTaken(config)
   const coordinator = await openCoordinator(file, config, parts)
   opened.defer(() => coordinator.close())

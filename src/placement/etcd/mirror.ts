@@ -264,8 +264,8 @@ export class EtcdMirror {
       // Errors are in the standing, and the next round comes.
       await this.refresh({ whole: true }).catch(() => undefined)
       if (this.#image?.keys !== before) this.#watching.abort()
-      else if (this.#standing.kind === 'current')
-        await this.#turns.run(() => this.#remember(this.image))
+      // What lies on the disk may have rotted meanwhile.
+      else await this.#turns.run(() => this.#remember(this.image))
     }
   }
 

@@ -1,4 +1,5 @@
 // A cluster that is made, its tokens, and nodes that join with them: each token once, whoever loses which answer.
+import { EventEmitter, once } from 'node:events'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,11 +7,12 @@ import t, { type Test } from 'tap'
 import { initCluster, type MadeCluster } from '../../../src/cluster/init.ts'
 import { joinNode } from '../../../src/cluster/join.ts'
 import { encodeJoinToken, type JoinToken, parseJoinToken } from '../../../src/cluster/join-token.ts'
-import { readNodeFile, writeNodeFile } from '../../../src/cluster/node-file.ts'
+import { keepNodeFile, readNodeFile, writeNodeFile } from '../../../src/cluster/node-file.ts'
 import { clusterIdIn, makeTokens, useToken } from '../../../src/cluster/tokens.ts'
 import type { ClusterInitConfig } from '../../../src/config-cluster.ts'
 import { prepareDigests } from '../../../src/digest/prepare.ts'
 import { silentLog } from '../../../src/kit/log.ts'
+import type { Clock } from '../../../src/kit/world.ts'
 import { EtcdCoordinator } from '../../../src/placement/coordinator-etcd.ts'
 import { EtcdClient } from '../../../src/placement/etcd/etcd-client.ts'
 import { openEtcdInMemory } from '../../support/etcd-in-memory.ts'
@@ -126,3 +128,42 @@ t.test('a file that is damaged is no node', async (t) => {
   await writeNodeFile(place, { ...file, nodeId: 'x' }, world)
   await t.rejects(readNodeFile(place, world), { message: /damaged/ })
 })
+
+t.test('a file that rots while its node serves is written again', async (t) => {
+  const { world } = await makeCluster()
+  const place = await directory(t)
+  const file = { nodeId: '0'.repeat(16), clusterId: 'c', etcd: { endpoints: ['a'], prefix: '/' } }
+  await writeNodeFile(place, file, world)
+  const minutes = manualMinutes()
+  const parts = { world: { disk: world.disk, clock: minutes.clock }, log: silentLog }
+  const keeping = keepNodeFile(place, file, parts)
+  const path = join(place, 'node.json')
+  await writeFile(path, '{"format":1,"no')
+  await minutes.pass()
+  t.same(await readNodeFile(place, world), file)
+  await rm(path)
+  await minutes.pass()
+  t.same(await readNodeFile(place, world), file)
+  const moved = { ...file, etcd: { ...file.etcd, endpoints: ['b'] } }
+  await writeNodeFile(place, moved, world)
+  await minutes.pass()
+  t.same(await readNodeFile(place, world), moved, 'what an operator changed stays')
+  await keeping.stop()
+})
+
+/** A clock of which the test says when a minute has passed; pass() resolves when the round behind it is over. */
+function manualMinutes(): { clock: Clock; pass: () => Promise<void> } {
+  const events = new EventEmitter()
+  const sleep = async (ms: number, signal?: AbortSignal): Promise<void> => {
+    t.equal(ms, 60_000)
+    const passed = once(events, 'minute', { signal })
+    events.emit('asleep')
+    await passed
+  }
+  const pass = async (): Promise<void> => {
+    const asleep = once(events, 'asleep')
+    events.emit('minute')
+    await asleep
+  }
+  return { clock: { now: () => 0, monotonicMs: () => 0, sleep }, pass }
+}

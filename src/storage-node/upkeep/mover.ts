@@ -273,7 +273,9 @@ export class Mover {
   #planNext(tally: MoveTally): void {
     this.#isInVain = false
     const left = idleDrives(this.#map).filter(({ isVacated }) => !isVacated)
-    this.#onlyVacates = tally.shards === 0 && left.some(({ id }) => tally.namesOf(id) === 0)
+    const isEmpty = tally.shards === 0 && left.some(({ id }) => tally.namesOf(id) === 0)
+    // What came while it was counted may be none of what was.
+    this.#onlyVacates = isEmpty && !this.#isCountDue
     if (tally.shards > 0) this.#countAgain(this.#againMs)
     else if (this.#onlyVacates) this.#countAgain(VACATE_AGAIN_MS)
     else if (left.length > 0) this.#countAgain(this.#againMs * PATIENCE)

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { type Log, silentLog } from '../../../../src/kit/log.ts'
+import type { Uid } from '../../../../src/kit/uid.ts'
 import type { Clock } from '../../../../src/kit/world.ts'
 import type { ClusterMap, DriveState, MapDrive } from '../../../../src/placement/cluster-map.ts'
 import type { Coordinator } from '../../../../src/placement/coordinator.ts'
@@ -180,6 +181,51 @@ t.test('what is left on a drive shrinks with every shard that leaves it', async 
   for (const { blobs, leftBehind: copies } of others) t.equal(blobs! + copies, first!.blobs)
   t.ok(others.some(({ blobs }) => blobs! > 0 && blobs! < first!.blobs!))
   t.equal(mover.progress().leaving[0]!.blobs, 0)
+})
+
+t.test('what comes while it is counted is counted next', async (t) => {
+  const fixture = await UpkeepFixture.open(7)
+  const { parts, healerParts, store } = fixture
+  await fill(fixture, 40)
+  // Led by others until the first count has come to the last of them.
+  let isLed = false
+  const partitions = store.partitions.map((partition, at) => {
+    const scanBlobs: typeof partition.scanBlobs = async (after, limit) => {
+      if (isLed) return await partition.scanBlobs(after, limit)
+      if (at === store.partitions.length - 1) {
+        isLed = true
+        mover.lookAgain()
+      }
+      return { references: [], after: undefined, more: false }
+    }
+    return new Proxy(partition, {
+      get: (target, name) => {
+        if (name === 'scanBlobs') return scanBlobs
+        const found: unknown = Reflect.get(target, name, target)
+        return typeof found === 'function' ? found.bind(target) : found
+      },
+    })
+  })
+  const mover: Mover = new Mover(20, {
+    ...{ ...healerParts, partitions, leftBehind: fixture.leftBehind, passEnded: () => {} },
+    // As in a cluster: nobody knows here that nothing is under way.
+    writes: { underWay: () => ['?' as Uid], has: () => true },
+    move: async ({ partition, reference }) => {
+      const request = { partition, reference, depth: 'shallow', hasRepairRow: false } as const
+      const countMoved = (bytes: number, from: number): void => mover.countMoved(bytes, from)
+      return await healBlob({ ...request, moves: true }, { ...parts, countMoved })
+    },
+  })
+  await store.coordinator.decide(drainDrive(3))
+  mover.mapChanged(store.coordinator.state.map)
+  const names = async (): Promise<boolean> =>
+    (await allBlobs(store)).some(({ blob }) => blob.drives.includes(3))
+  t.ok(await names())
+  for (let steps = 0; steps < 200 && (await names()); steps += 1) {
+    if (!(await mover.step())) await sleep(5)
+  }
+  t.ok(isLed)
+  t.notOk(await names())
 })
 
 t.test('a version that becomes the latest behind every count keeps its drive', async (t) => {

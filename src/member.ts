@@ -78,9 +78,9 @@ async function openParts(
   const admin = openAdmin({ storage, objects, orphans, clock: storage.clock, restarts, processes })
   const served = { objects, credentials: storage.credentials, admin }
   if (config.processes > 1) {
-    const { coordinator } = storage
+    const { coordinator, changes } = storage
     const options = { count: config.processes - 1, port: config.port, variable: WORKER_VARIABLE }
-    workers = await serveByWorkers(options, { ...parts, ...served, coordinator })
+    workers = await serveByWorkers(options, { ...parts, ...served, coordinator, changes })
   }
   const gateway = workers ?? (await serveS3(config, served, { ...parts, opened }))
   const { registry } = parts

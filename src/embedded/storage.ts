@@ -13,6 +13,8 @@ import { steadyClock } from '../kit/steady-clock.ts'
 import type { Uid } from '../kit/uid.ts'
 import type { Clock, World } from '../kit/world.ts'
 import type { MetadataPartition } from '../metadata/contract.ts'
+import type { RowBatch } from '../metadata/log/contract.ts'
+import { ObjectChanges } from '../metadata/object-changes.ts'
 import { openPartition } from '../metadata/partition.ts'
 import { WritesUnderWay } from '../metadata/writes-under-way.ts'
 import { Pins } from '../objects/pins.ts'
@@ -71,6 +73,8 @@ export interface EmbeddedStorage {
   /** What lies on the drives. */
   lists: ShardLists
   router: Router<MetadataPartition>
+  /** Tells of objects that change. */
+  changes: Pick<ObjectChanges, 'watch'>
   coordinator: Coordinator
   /** Of new objects of the class REDUCED_REDUNDANCY, as the store is now. */
   reducedCode(): ErasureCode
@@ -158,7 +162,8 @@ async function openAll(
   const care = new CareOfDrives({ ...parts, observers, coordinator, leaveMetadata })
   opened.defer(() => care.close())
   live.serve(host, care)
-  const partitions = await openPartitions(host, config, { ...parts, coordinator, space })
+  const changes = new ObjectChanges()
+  const partitions = await openPartitions(host, config, { ...parts, coordinator, space, changes })
   const clock = steadyClock(parts.world.clock)
   const lastEvent = watchEvents(coordinator, clock)
   opened.defer(async () => lastEvent.stop())
@@ -203,6 +208,7 @@ async function openAll(
     node,
     lists: live.lists,
     router: new Router(coordinator, partitions),
+    changes,
     coordinator,
     reducedCode,
     drives: live,
@@ -239,16 +245,17 @@ const COMMIT_MS = 30_000
 async function openPartitions(
   host: MetadataHost,
   { garbageGraceMs }: ServeConfig,
-  parts: EmbeddedParts & { coordinator: Coordinator; space: SpaceWatch },
+  parts: EmbeddedParts & { coordinator: Coordinator; space: SpaceWatch; changes: ObjectChanges },
 ): Promise<MetadataPartition[]> {
   const { clock } = parts.world
   const garbage = { graceMs: garbageGraceMs, bytesPerSecond: Number.POSITIVE_INFINITY }
   const patience = { ms: COMMIT_MS, clock }
+  const onAppended = (batch: RowBatch): void => parts.changes.note(batch)
   const ids = parts.coordinator.state.metaPartitions.map((_, id) => id)
   return Promise.all(
     ids.map((id) =>
       openPartition(
-        { id, garbage, admit: refuseWhenFull(id, parts), patience },
+        { id, garbage, admit: refuseWhenFull(id, parts), patience, onAppended },
         { log: host.partitionLog(id), clock },
       ),
     ),

@@ -32,7 +32,7 @@ import type {
 import { countUploads } from './count-uploads.ts'
 import { type BlobName, findBlob, findBlobsOfKey } from './find-blob.ts'
 import { KeptObjects } from './listing/kept-objects.ts'
-import type { RowReader } from './log/contract.ts'
+import type { RowBatch, RowReader } from './log/contract.ts'
 import { lookUpVersion } from './look-up.ts'
 import {
   type Annotation,
@@ -96,6 +96,8 @@ export interface PartitionOptions {
   waitingMax?: number
   /** Throws for a command that is not to be decided now. */
   admit?: (command: Command) => void
+  /** Told of rows that are about to change, before anybody can read or hear of it. */
+  onAppended?: (batch: RowBatch) => void
   /** Of blobs that are younger nothing is said, for their writers may be about to commit. Without it judgeBlobs() is not to be called. */
   blobAgeMsMax?: number
   /** Who waits longer than this for a log that does not go on is told so; without it everybody waits. */
@@ -114,10 +116,11 @@ export async function openPartition(
   parts: PipelineParts,
 ): Promise<MetadataPartition> {
   await prepareDigests()
-  const { garbage = USUAL_GARBAGE, pendingMax = 1024, waitingMax = 8192 } = options
+  const { garbage = USUAL_GARBAGE, pendingMax = 1024, waitingMax = 8192, onAppended } = options
   const kept = new KeptObjects()
   const onSettled = kept.settle.bind(kept)
-  const pipeline = await openPipeline({ garbage, pendingMax, waitingMax, onSettled }, parts)
+  const told = { onSettled, ...(onAppended ? { onAppended } : {}) }
+  const pipeline = await openPipeline({ garbage, pendingMax, waitingMax, ...told }, parts)
   const partition = new Partition(options, { rows: parts.log.rows, kept }, pipeline)
   const { log } = parts
   return log.confirm ? confirmedPartition(partition, () => log.confirm!()) : partition

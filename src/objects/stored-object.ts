@@ -2,6 +2,7 @@
 import type { ReachablePartition } from '../metadata/contract.ts'
 import {
   type AnyVersion,
+  type Blob,
   type Encryption,
   isDeleteMarker,
   type ObjectVersion,
@@ -84,9 +85,8 @@ class FoundObject implements StoredObject {
   }
 
   readAtHand(range: ByteRange): Uint8Array | undefined {
-    const { manifest, blob, encryption } = this.version
-    if (manifest || blob === undefined || encryption) return undefined
-    return findCached(blob, range, this.#parts)
+    const blob = plainBlobOf(this.version)
+    return blob && findCached(blob, range, this.#parts.blobCache)
   }
 
   read(range: ByteRange, waiter: Waiter, customerKey?: CustomerKey): AsyncIterable<Uint8Array> {
@@ -105,6 +105,11 @@ class FoundObject implements StoredObject {
       : Promise.resolve([wholeAsPart(version)])
     return this.#manifest
   }
+}
+
+/** The blob whose bytes are those of the object; undefined where they are several, encrypted, or none. */
+export function plainBlobOf({ manifest, blob, encryption }: ObjectVersion): Blob | undefined {
+  return manifest || encryption ? undefined : blob
 }
 
 /** As StoredObject has it. */

@@ -4,11 +4,9 @@ import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import type { Objects } from '../objects/objects.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
+import { HEAR_MS } from './calls.ts'
 import type { Channel } from './channel.ts'
 import { FrameKind } from './frames.ts'
-
-/** A worker that does not hear for so long is cut off: it would serve by what is over. */
-const HEAR_MS = 10_000
 
 export interface BucketNewsParts {
   objects: Pick<Objects, 'listBuckets'>
@@ -22,6 +20,7 @@ export class BucketNews {
   readonly #parts: BucketNewsParts
   /** Which news each has heard. */
   readonly #heard = new Map<Channel, number>()
+  readonly #kill = new Map<Channel, () => void>()
   readonly #unwatch: () => void
   #wake: (() => void)[] = []
   #last = 0
@@ -33,13 +32,15 @@ export class BucketNews {
     this.#unwatch = parts.coordinator.watch(() => this.#tell())
   }
 
-  /** It was told all buckets a moment ago. */
-  join(channel: Channel): void {
+  /** It was told all buckets a moment ago. `kill` ends the process at the other end. */
+  join(channel: Channel, kill: () => void): void {
     this.#heard.set(channel, this.#last)
+    this.#kill.set(channel, kill)
   }
 
   leave(channel: Channel): void {
     this.#heard.delete(channel)
+    this.#kill.delete(channel)
     this.#look()
   }
 
@@ -88,7 +89,9 @@ export class BucketNews {
   #cutOff(news: number): void {
     for (const [channel, heard] of this.#heard) {
       if (heard >= news) continue
-      this.#parts.log.error({}, 'a worker does not hear of buckets and is cut off')
+      this.#parts.log.error({}, 'a worker does not hear of buckets and is killed')
+      // It would serve by what is over, and answer by objects of which nobody tells it any more.
+      this.#kill.get(channel)?.()
       channel.close()
       this.leave(channel)
     }

@@ -52,6 +52,27 @@ export interface Call {
   args: readonly unknown[]
 }
 
+/** Whoever is told what is to be known by all, and does not hear it for so long, is ended. */
+export const HEAR_MS = 10_000
+
+/** One object, whatever version of it is the latest. */
+export function nameObject(bucketId: Bucket['id'], key: string): string {
+  return `${bucketId}/${key}`
+}
+
+// Calls about one object that say which by their first two arguments.
+const BY_KEY: ReadonlySet<string> = new Set(['find', 'delete', 'edit', 'deleteAnnotation'])
+
+/** The name of the object that a call is about; undefined where it may be about several. */
+export function objectOfCall({ name, args }: Call): string | undefined {
+  const [first, second] = args
+  if (BY_KEY.has(name)) return nameObject((first as Bucket).id, second as string)
+  const isBody = (BODY_CALLS as readonly string[]).includes(name)
+  const about = (isBody ? (first as BodyRequest).request : first) as ObjectRef
+  if (!isBody && name !== 'completeUpload' && !name.startsWith('object ')) return undefined
+  return nameObject(about.bucket.id, about.key)
+}
+
 /** What a worker is told first. */
 export interface Welcome {
   credentials: { accessKeyId: string; secretAccessKey: string }

@@ -29,6 +29,10 @@ export const FrameKind = {
   Welcome: 11,
   /** Worker, first of all: from now on it takes what comes. */
   Hello: 12,
+  /** Store: names of objects of which the worker is to keep nothing. */
+  Forget: 13,
+  /** Worker: it keeps nothing of those that it was told first. */
+  Forgotten: 14,
 } as const
 
 /** Bytes before the payload. */

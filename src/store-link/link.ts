@@ -9,11 +9,15 @@ import type { LinkMemory } from './link-memory.ts'
 import { refOfObject } from './linked-object.ts'
 import { hearError, type ToldError } from './told-error.ts'
 
+type Take = (answer: unknown) => unknown
+
 /** A call under way. */
 interface UnderWay {
   id: number
   resolve(answer: unknown): void
   reject(error: Error): void
+  /** What becomes of the answer, in the order of what the store says. */
+  take?: Take
   inflow?: Inflow
   credit?: Credit
 }
@@ -37,6 +41,8 @@ export class Link {
     stream: Duplex,
     heard: {
       onWelcome(credentials: Welcome['credentials']): void
+      /** Nothing is to be kept of these objects. */
+      onForget(names: readonly string[]): void
       onEnd(): void
       memory?: LinkMemory
     },
@@ -47,6 +53,9 @@ export class Link {
           const { credentials, buckets } = readValue(payload) as Welcome
           this.#know(buckets)
           heard.onWelcome(credentials)
+        } else if (kind === FrameKind.Forget) {
+          heard.onForget(readValue(payload) as string[])
+          this.#channel.send(FrameKind.Forgotten, 0)
         } else this.#take(kind, id, payload)
       },
       onBytes: (id, bytes) => this.#underWay.get(id)?.inflow?.push(bytes),
@@ -67,6 +76,11 @@ export class Link {
   /** Asks something whose answer is a plain value. */
   ask(name: string, args: readonly unknown[], signal?: AbortSignal): Promise<unknown> {
     return this.#call(name, args, signal).answer
+  }
+
+  /** Likewise; `take` gets the answer before anything else is heard that the store said later. */
+  askInOrder(name: string, args: readonly unknown[], take: Take): Promise<unknown> {
+    return this.#call(name, args, undefined, { take }).answer
   }
 
   /** Asks something that takes a body. Rejects with what was wrong with the body, if something was. */
@@ -128,13 +142,13 @@ export class Link {
     name: string,
     args: readonly unknown[],
     signal?: AbortSignal,
-    flows: Pick<UnderWay, 'inflow' | 'credit'> = {},
+    more: Pick<UnderWay, 'inflow' | 'credit' | 'take'> = {},
   ): { call: UnderWay; answer: Promise<unknown> } {
     this.#calls = (this.#calls + 1) % 2 ** 32
     const id = this.#calls
     let call!: UnderWay
     const answer = new Promise((resolve, reject) => {
-      call = { id, resolve, reject, ...flows }
+      call = { id, resolve, reject, ...more }
     })
     if (this.#isOver) call.reject(new LinkBroken())
     else if (signal?.aborted) call.reject(signal.reason as Error)
@@ -177,7 +191,7 @@ export class Link {
         return
       case FrameKind.Done:
         this.#underWay.delete(id)
-        call.resolve(readValue(payload))
+        call.resolve(call.take ? call.take(readValue(payload)) : readValue(payload))
         return
       case FrameKind.Failed:
         this.#underWay.delete(id)

@@ -1,7 +1,9 @@
 // An object that a worker found: what is known of it is here, the rest is asked for over the link.
 
-import type { Annotation, StoredObject } from '../objects/object-store.ts'
-import { describeAgain } from '../objects/stored-object.ts'
+import type { BlobCache } from '../objects/blob-cache.ts'
+import { findCached, readThrough } from '../objects/cached-read.ts'
+import type { Annotation, ByteRange, StoredObject } from '../objects/object-store.ts'
+import { describeAgain, plainBlobOf } from '../objects/stored-object.ts'
 import type { ObjectRef } from './calls.ts'
 
 /** Whom it asks. */
@@ -20,7 +22,11 @@ export function refOfObject(object: StoredObject): ObjectRef {
 }
 
 /** The object of that row. */
-export function linkedObject(ref: ObjectRef, link: AskedLink): StoredObject {
+export function linkedObject(
+  ref: ObjectRef,
+  { link, blobCache }: { link: AskedLink; blobCache: BlobCache },
+): StoredObject {
+  const blob = plainBlobOf(ref.version)
   const ask = <Answer>(name: string, ...args: unknown[]): Promise<Answer> =>
     link.ask(`object ${name}`, [ref, ...args]) as Promise<Answer>
   const object: StoredObject = {
@@ -37,8 +43,12 @@ export function linkedObject(ref: ObjectRef, link: AskedLink): StoredObject {
         link.read('object readAnnotation', [ref, name], signal)
       return { annotation, read }
     },
-    read: (range, waiter, customerKey) =>
-      link.read('object read', [ref, range, customerKey], waiter.signal),
+    read: (range, waiter, customerKey) => {
+      const read = (part: ByteRange): AsyncIterable<Uint8Array> =>
+        link.read('object read', [ref, part, customerKey], waiter.signal)
+      return blob ? readThrough(blobCache, { blob, range }, read) : read(range)
+    },
+    readAtHand: (range) => blob && findCached(blob, range, blobCache),
   }
   REFS.set(object, ref)
   return object

@@ -1,6 +1,7 @@
 // The store as a worker has it: every operation is asked of the process that has the drives, over the link.
 import type { Duplex } from 'node:stream'
 import type { AdminApi } from '../gateway/admin-api.ts'
+import type { BlobCache } from '../objects/blob-cache.ts'
 import type { FindOutcome, ObjectStore } from '../objects/object-store.ts'
 import {
   ADMIN_CALLS,
@@ -10,6 +11,7 @@ import {
   type PlainCall,
   type Welcome,
 } from './calls.ts'
+import { KeptObjects } from './kept-objects.ts'
 import { type BodyArguments, Link, LinkBroken } from './link.ts'
 import type { LinkMemory } from './link-memory.ts'
 import { linkedObject } from './linked-object.ts'
@@ -26,16 +28,26 @@ export interface LinkOptions {
   onEnd(): void
   /** What the stream reads into, where it does not give what it read as data. */
   memory?: LinkMemory
+  /** Bytes that are read again and again. */
+  blobCache: BlobCache
 }
 
 /** Resolves once the store has said who may ask it. */
-export function linkStore(stream: Duplex, { onEnd, memory }: LinkOptions): Promise<LinkedStore> {
+export function linkStore(
+  stream: Duplex,
+  { onEnd, memory, blobCache }: LinkOptions,
+): Promise<LinkedStore> {
   return new Promise((resolve, reject) => {
+    const kept = new KeptObjects()
     const link = new Link(stream, {
       ...(memory ? { memory } : {}),
-      onWelcome: (credentials) =>
-        resolve({ objects: objectsOver(link), admin: adminOver(link), credentials }),
+      onWelcome: (credentials) => {
+        const objects = objectsOver({ link, blobCache, kept })
+        resolve({ objects, admin: adminOver(link), credentials })
+      },
+      onForget: (names) => kept.forget(names),
       onEnd: () => {
+        kept.clear()
         reject(new LinkBroken())
         onEnd()
       },
@@ -43,7 +55,15 @@ export function linkStore(stream: Duplex, { onEnd, memory }: LinkOptions): Promi
   })
 }
 
-function objectsOver(link: Link): ObjectStore {
+/** What a worker answers by. */
+interface WorkerParts {
+  link: Link
+  blobCache: BlobCache
+  kept: KeptObjects
+}
+
+function objectsOver(parts: WorkerParts): ObjectStore {
+  const { link, kept } = parts
   const plain =
     <Name extends PlainCall>(name: Name) =>
     (...args: Parameters<ObjectStore[Name]>): ReturnType<ObjectStore[Name]> =>
@@ -59,9 +79,14 @@ function objectsOver(link: Link): ObjectStore {
     lookUpBucket: async (name) => link.buckets.get(name),
     lookUpBuckets: async () => [...link.buckets.values()],
     find: async (bucket, key, versionId) => {
-      const found = await link.ask('find', [bucket, key, versionId])
-      return foundOver(link, found as FoundRow, { bucket, key })
+      const object = versionId === undefined ? kept.find(bucket, key) : undefined
+      if (object !== undefined) return { kind: 'found', object }
+      const found = await link.askInOrder('find', [bucket, key, versionId], (found) =>
+        foundOver(parts, found as FoundRow, { bucket, key }),
+      )
+      return found as FindOutcome
     },
+    findAtHand: (bucket, key) => kept.find(bucket, key),
     createBucket: plain('createBucket'),
     changeBucket: plain('changeBucket'),
     deleteBucket: plain('deleteBucket'),
@@ -93,15 +118,18 @@ function objectsOver(link: Link): ObjectStore {
 /** What find() gave, before it is an object again. */
 type FoundRow =
   | Exclude<FindOutcome, { kind: 'found' }>
-  | { kind: 'found'; version: ObjectRef['version'] }
+  /** `kept`: it is the latest until the store says something else. */
+  | { kind: 'found' | 'kept'; version: ObjectRef['version'] }
 
 function foundOver(
-  link: Link,
+  { link, blobCache, kept }: WorkerParts,
   found: FoundRow,
   { bucket, key }: Pick<ObjectRef, 'bucket' | 'key'>,
 ): FindOutcome {
-  if (found.kind !== 'found') return found
-  return { kind: 'found', object: linkedObject({ bucket, key, version: found.version }, link) }
+  if (!('version' in found)) return found
+  const object = linkedObject({ bucket, key, version: found.version }, { link, blobCache })
+  if (found.kind === 'kept') kept.keep(bucket, key, object)
+  return { kind: 'found', object }
 }
 
 function adminOver(link: Link): AdminApi {

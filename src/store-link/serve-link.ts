@@ -2,7 +2,13 @@
 import type { Duplex } from 'node:stream'
 import type { AdminApi } from '../gateway/admin-api.ts'
 import type { Log } from '../kit/log.ts'
-import type { Body, BodyDigests, CustomerKey, StoredObject } from '../objects/object-store.ts'
+import type {
+  Body,
+  BodyDigests,
+  Bucket,
+  CustomerKey,
+  StoredObject,
+} from '../objects/object-store.ts'
 import type { Objects } from '../objects/objects.ts'
 import type { BucketNews } from './bucket-news.ts'
 import {
@@ -14,12 +20,14 @@ import {
   DRIVE_CALLS,
   EAGER_BYTES,
   type ObjectRef,
+  objectOfCall,
   PLAIN_CALLS,
   type Welcome,
 } from './calls.ts'
 import { Channel, readValue } from './channel.ts'
 import { Credit, Inflow, WINDOW_BYTES, type Windows } from './flow.ts'
 import { FrameKind } from './frames.ts'
+import type { ObjectNews } from './object-news.ts'
 import { tellError } from './told-error.ts'
 
 export interface ServedParts {
@@ -27,6 +35,9 @@ export interface ServedParts {
   admin: AdminApi
   credentials: Welcome['credentials']
   news: BucketNews
+  objectNews: ObjectNews
+  /** Ends the process of the worker. */
+  kill(): void
   /** Of the bodies that all workers send. */
   windows: Windows
   log: Log
@@ -66,10 +77,12 @@ export class LinkServer {
 
   /** Before it says so a worker reads nothing: nobody's change of a bucket waits for one that is still being started. */
   #welcome(): void {
-    const { credentials, objects, news } = this.#parts
+    const { credentials, objects, news, objectNews } = this.#parts
     const welcome: Welcome = { credentials, buckets: objects.listBuckets() }
     this.#channel.send(FrameKind.Welcome, 0, welcome)
-    news.join(this.#channel)
+    const kill = (): void => this.#parts.kill()
+    news.join(this.#channel, kill)
+    objectNews.join(this.#channel, kill)
   }
 
   #take(kind: number, id: number, payload: Buffer): void {
@@ -78,7 +91,12 @@ export class LinkServer {
       return
     }
     if (kind === FrameKind.Call) {
-      void this.#run(id, readValue(payload) as Call)
+      const call = readValue(payload) as Call
+      if (!this.#answerAtHand(id, call)) void this.#run(id, call)
+      return
+    }
+    if (kind === FrameKind.Forgotten) {
+      this.#parts.objectNews.heard(this.#channel)
       return
     }
     if (kind === FrameKind.BucketsHeard) {
@@ -112,24 +130,43 @@ export class LinkServer {
 
   #end(): void {
     this.#parts.news.leave(this.#channel)
+    this.#parts.objectNews.leave(this.#channel)
     for (const call of this.#underWay.values()) this.#giveUp(call, new AskerGone())
   }
 
+  /** A latest version that is known here, and that the worker keeps: nothing may come between the two. */
+  #answerAtHand(id: number, { name, args }: Call): boolean {
+    if (name !== 'find' || args[2] !== undefined) return false
+    const [bucket, key] = args as [Bucket, string]
+    const version = this.#parts.objectNews.keep(this.#channel, bucket, key)
+    if (version === undefined) return false
+    this.#channel.send(FrameKind.Done, id, { kind: 'kept', version })
+    return true
+  }
+
   /** Never rejects. */
-  async #run(id: number, { name, args }: Call): Promise<void> {
+  async #run(id: number, asked: Call): Promise<void> {
     const call: UnderWay = { id, abort: new AbortController() }
     this.#underWay.set(id, call)
+    const { kind, value } = await this.#outcomeOf(call, asked)
+    if (call.windowBytes !== undefined) this.#parts.windows.close(call.windowBytes)
+    // It may tell what some worker has not heard.
+    const hearing = this.#parts.objectNews.settled(objectOfCall(asked))
+    if (hearing !== undefined) await hearing
+    this.#underWay.delete(id)
+    this.#channel.send(kind, id, value)
+  }
+
+  async #outcomeOf(
+    call: UnderWay,
+    { name, args }: Call,
+  ): Promise<{ kind: number; value: unknown }> {
     try {
       const run = this.#calls.get(name)
       if (run === undefined) throw new Error(`a worker asked for ${name}`)
-      const answer = await run(call, args)
-      this.#underWay.delete(id)
-      this.#channel.send(FrameKind.Done, id, answer)
+      return { kind: FrameKind.Done, value: await run(call, args) }
     } catch (error) {
-      this.#underWay.delete(id)
-      this.#channel.send(FrameKind.Failed, id, tellError(error))
-    } finally {
-      if (call.windowBytes !== undefined) this.#parts.windows.close(call.windowBytes)
+      return { kind: FrameKind.Failed, value: tellError(error) }
     }
   }
 

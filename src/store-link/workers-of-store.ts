@@ -15,6 +15,7 @@ import {
 import { BucketNews } from './bucket-news.ts'
 import type { Welcome } from './calls.ts'
 import { Windows } from './flow.ts'
+import { ObjectNews, type ObjectNewsParts } from './object-news.ts'
 import { LinkServer } from './serve-link.ts'
 
 export interface StoreWorkersParts {
@@ -23,6 +24,7 @@ export interface StoreWorkersParts {
   registry: Registry
   objects: Objects
   coordinator: Coordinator
+  changes: ObjectNewsParts['changes']
   admin: AdminApi
   credentials: Welcome['credentials']
   /** They can not serve on. */
@@ -47,16 +49,19 @@ export async function serveByWorkers(
   const { registry } = parts
   const { credentials } = parts
   const news = new BucketNews(parts)
+  const objectNews = new ObjectNews(parts)
   const windows = new Windows()
   const summed = new SummedMetrics(registry)
   const workers = new WorkerProcesses(options, {
     ...parts,
-    onLink: (link) => new LinkServer(link, { ...parts, news, windows, credentials }),
+    onLink: (link, kill) =>
+      new LinkServer(link, { ...parts, news, objectNews, windows, credentials, kill }),
     onEnd: (pid) => summed.retire(pid),
   })
   const close = async (closing: { deadlineMs: number }): Promise<void> => {
     await workers.close(closing)
     news.stop()
+    objectNews.stop()
   }
   const started = await workers.start()
   if ('kind' in started) {

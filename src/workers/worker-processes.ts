@@ -26,8 +26,8 @@ export interface WorkersOptions {
 export interface WorkersParts {
   world: Pick<World, 'clock'>
   log: Log
-  /** Each worker gets a way to this process; this end of it. */
-  onLink?: (link: Duplex) => void
+  /** Each worker gets a way to this process; this end of it, and how to end the worker whatever it does. */
+  onLink?: (link: Duplex, kill: () => void) => void
   /** A worker that served has ended. */
   onEnd?: (pid: number) => void
 }
@@ -242,7 +242,7 @@ export class WorkerProcesses {
       onServing(running.serving)
     })
     const link = worker.process.stdio[LINK_FD]
-    if (link) this.#parts.onLink?.(link as Duplex)
+    if (link) this.#parts.onLink?.(link as Duplex, () => worker.process.kill('SIGKILL'))
     void ended.then(() => {
       if (running.serving !== undefined) this.#parts.onEnd?.(pid)
     })

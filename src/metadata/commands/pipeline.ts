@@ -25,6 +25,8 @@ export interface PipelineOptions {
   waitingMax: number
   /** Told of every batch in order of the log, before anybody else: its rows can be read, or with a failure nobody knows. */
   onSettled?: (batch: RowBatch, failure: Error | undefined) => void
+  /** Told of every batch when it gets its place in the log: nobody can read its rows before, nor hear of it. */
+  onAppended?: (batch: RowBatch) => void
 }
 
 export interface PipelineParts {
@@ -283,6 +285,7 @@ export class CommandPipeline {
     this.tally.note(batch)
     const timed = [...batch, { key: CLOCK_KEY, value: encodeClockRow(time) }]
     const appended = new AppendedBatch(timed)
+    this.#options.onAppended?.(batch)
     const appending = this.#parts.log.append(timed, appended.onDurable)
     this.#open.push(appended)
     this.#rows.add(timed, appended.readable)

@@ -218,7 +218,7 @@ export interface MemoryStore {
 /** A store of `driveCount` drives with one bucket. */
 export async function openMemoryStore(
   driveCount = 6,
-  options: Pick<PartitionOptions, 'blobAgeMsMax'> = {},
+  options: Pick<PartitionOptions, 'blobAgeMsMax' | 'onAppended'> = {},
 ): Promise<MemoryStore> {
   await prepareDigests()
   const drives = Array.from({ length: driveCount }, (_, index) => ({

@@ -1,7 +1,8 @@
 // A store over a link that knows but one thing: what it does with a body.
 import type { Test } from 'tap'
 import { silentLog } from '../../../src/kit/log.ts'
-import type { Body, ObjectStore } from '../../../src/objects/object-store.ts'
+import { BlobCache } from '../../../src/objects/blob-cache.ts'
+import type { Body, Bucket, ObjectStore } from '../../../src/objects/object-store.ts'
 import { Windows } from '../../../src/store-link/flow.ts'
 import { linkStore } from '../../../src/store-link/linked-store.ts'
 import { LinkServer, type ServedParts } from '../../../src/store-link/serve-link.ts'
@@ -19,8 +20,11 @@ export async function linkPut(
     new Proxy(known, { get: (has, name) => has[name as keyof typeof has] ?? nothing })
   const objects = answering({ listBuckets: () => [], put })
   const admin = answering({ drives: answering({}) })
-  const parts = { objects, admin, news: answering({}), windows, log: silentLog }
+  const objectNews = answering({ settled: () => undefined })
+  const parts = { objects, admin, news: answering({}), objectNews, windows, log: silentLog }
   const credentials = { accessKeyId: 'KEY', secretAccessKey: 'secret' }
   new LinkServer(far, { ...parts, credentials } as unknown as ServedParts)
-  return (await linkStore(near, { onEnd: () => {} })).objects
+  const linked = await linkStore(near, { onEnd: () => {}, blobCache: new BlobCache() })
+  const where = { bucket: { id: 1 } as Bucket, key: 'k' }
+  return { ...linked.objects, put: (request) => linked.objects.put({ ...where, ...request }) }
 }

@@ -1,0 +1,179 @@
+// What workers keep of objects: the latest versions that the store told them, by which they answer until they hear of a change.
+// Whoever changed an object, and whoever read what it became, is answered once all who kept it have heard. So no worker answers
+// by what somebody was told is over (docs/decisions/0037-what-workers-keep.md).
+import type { Log } from '../kit/log.ts'
+import type { World } from '../kit/world.ts'
+import type { Bucket, ObjectStore, ObjectVersion } from '../objects/object-store.ts'
+import { HEAR_MS, nameObject } from './calls.ts'
+import type { Channel } from './channel.ts'
+import { FrameKind } from './frames.ts'
+
+/** Objects that a worker keeps. */
+const KEPT_MAX = 8_192
+
+/** Where there are more so many of them are forgotten together: each time is a frame, and an answer. */
+const FORGOTTEN_PART = 1 / 16
+
+export interface ObjectNewsParts {
+  objects: Pick<ObjectStore, 'findAtHand'>
+  changes: {
+    watch(listener: (changed: readonly { bucketId: number; key: string }[]) => void): () => void
+  }
+  world: Pick<World, 'clock'>
+  log: Log
+}
+
+/** Objects that some workers are to forget. */
+interface Notice {
+  names: string[]
+  toldMs: number
+  /** Who has not heard of it yet. */
+  deaf: number
+  heard: Promise<void>
+  onHeard: () => void
+}
+
+interface Keeper {
+  /** By name, in the order in which they were told. */
+  kept: Set<string>
+  /** What it was told and has not heard yet, in that order. */
+  unheard: Notice[]
+  kill: () => void
+  isKilled: boolean
+}
+
+/** Tells all workers. */
+export class ObjectNews {
+  readonly #parts: ObjectNewsParts
+  readonly #keptMax: number
+  readonly #keepers = new Map<Channel, Keeper>()
+  /** By the names of objects. No worker keeps any of them. */
+  readonly #unheard = new Map<string, Notice>()
+  readonly #notices = new Set<Notice>()
+  readonly #unwatch: () => void
+  readonly #stopping = new AbortController()
+  #isWatching = false
+
+  constructor(parts: ObjectNewsParts, keptMax = KEPT_MAX) {
+    this.#parts = parts
+    this.#keptMax = keptMax
+    this.#unwatch = parts.changes.watch((changed) =>
+      this.#forget(changed.map(({ bucketId, key }) => nameObject(bucketId, key))),
+    )
+  }
+
+  /** `kill` ends the process at the other end of the channel. */
+  join(channel: Channel, kill: () => void): void {
+    this.#keepers.set(channel, { kept: new Set(), unheard: [], kill, isKilled: false })
+  }
+
+  /** The process is gone, and what it kept. */
+  leave(channel: Channel): void {
+    const keeper = this.#keepers.get(channel)
+    this.#keepers.delete(channel)
+    for (const notice of keeper?.unheard ?? []) this.#hear(notice)
+  }
+
+  /**
+   * The latest version of an object, where the worker may keep it: it is to be sent in this very tick, behind what was sent
+   * before. Undefined where that is not known without waiting, or somebody has not heard yet of a change.
+   */
+  keep(channel: Channel, bucket: Bucket, key: string): ObjectVersion | undefined {
+    const keeper = this.#keepers.get(channel)
+    const name = nameObject(bucket.id, key)
+    if (keeper === undefined || this.#unheard.has(name)) return undefined
+    const version = this.#parts.objects.findAtHand?.(bucket, key)?.version
+    if (version === undefined) return undefined
+    if (!keeper.kept.has(name) && keeper.kept.size >= this.#keptMax) {
+      this.#forget([...keeper.kept].slice(0, Math.ceil(this.#keptMax * FORGOTTEN_PART)))
+    }
+    keeper.kept.add(name)
+    return version
+  }
+
+  /** The worker has forgotten what it was told first of all that it had not. */
+  heard(channel: Channel): void {
+    const notice = this.#keepers.get(channel)?.unheard.shift()
+    if (notice !== undefined) this.#hear(notice)
+  }
+
+  /**
+   * Resolves when everybody has heard what was told of an object, or of all, until now; undefined when there is nothing to
+   * wait for.
+   */
+  settled(name: string | undefined): Promise<unknown> | undefined {
+    if (this.#notices.size === 0) return undefined
+    if (name !== undefined) return this.#unheard.get(name)?.heard
+    return Promise.all([...this.#notices].map(({ heard }) => heard))
+  }
+
+  stop(): void {
+    this.#unwatch()
+    this.#stopping.abort()
+  }
+
+  /** Everybody is to forget what he keeps of these. */
+  #forget(names: readonly string[]): void {
+    let notice: Notice | undefined
+    for (const [channel, { kept, unheard }] of this.#keepers) {
+      const known = names.filter((name) => kept.delete(name))
+      if (known.length === 0) continue
+      notice ??= this.#newNotice()
+      notice.deaf += 1
+      for (const name of known) this.#note(name, notice)
+      unheard.push(notice)
+      channel.send(FrameKind.Forget, 0, known)
+    }
+  }
+
+  #newNotice(): Notice {
+    let onHeard = (): void => {}
+    const heard = new Promise<void>((resolve) => {
+      onHeard = resolve
+    })
+    const toldMs = this.#parts.world.clock.monotonicMs()
+    const notice: Notice = { names: [], toldMs, deaf: 0, heard, onHeard }
+    this.#notices.add(notice)
+    if (!this.#isWatching) void this.#watch()
+    return notice
+  }
+
+  #note(name: string, notice: Notice): void {
+    if (this.#unheard.get(name) === notice) return
+    this.#unheard.set(name, notice)
+    notice.names.push(name)
+  }
+
+  #hear(notice: Notice): void {
+    notice.deaf -= 1
+    if (notice.deaf > 0) return
+    this.#notices.delete(notice)
+    for (const name of notice.names) this.#unheard.delete(name)
+    notice.onHeard()
+  }
+
+  /** Whoever does not hear for too long is killed, and is gone when its channel is: or, at the latest, as long afterwards. */
+  async #watch(): Promise<void> {
+    const { clock } = this.#parts.world
+    const { signal } = this.#stopping
+    this.#isWatching = true
+    while (this.#notices.size > 0 && !signal.aborted) {
+      await clock.sleep(HEAR_MS, signal).catch(() => undefined) // Aborted: it is over.
+      this.#endDeaf(clock.monotonicMs() - HEAR_MS)
+    }
+    this.#isWatching = false
+  }
+
+  #endDeaf(sinceMs: number): void {
+    for (const [channel, keeper] of this.#keepers) {
+      const [oldest] = keeper.unheard
+      if (oldest === undefined || oldest.toldMs > sinceMs) continue
+      if (keeper.isKilled) this.leave(channel)
+      else {
+        this.#parts.log.error({}, 'a worker does not hear of objects and is killed')
+        keeper.isKilled = true
+        keeper.kill()
+      }
+    }
+  }
+}

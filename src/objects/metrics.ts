@@ -97,7 +97,7 @@ export function listBlobCacheMetrics(cache: BlobCache, registry: Registry): void
   const last = { hits: 0, misses: 0 }
   new Counter({
     name: 'kintsugi_small_blob_reads_total',
-    help: 'Reads of blobs of at most 128 KiB, from memory (hit) or from drives (miss).',
+    help: 'Reads of blobs of at most 128 KiB, from the memory of the process that answers (hit) or not (miss).',
     labelNames: ['outcome'],
     registers: [registry],
     collect() {

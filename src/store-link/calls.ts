@@ -61,16 +61,26 @@ export function nameObject(bucketId: Bucket['id'], key: string): string {
 }
 
 // Calls about one object that say which by their first two arguments.
-const BY_KEY: ReadonlySet<string> = new Set(['find', 'delete', 'edit', 'deleteAnnotation'])
+const BY_KEY: ReadonlySet<string> = new Set([
+  ...(['find', 'delete', 'edit', 'deleteAnnotation'] as const),
+  ...(['createUpload', 'findUpload', 'abortUpload', 'listParts'] as const),
+])
 
-/** The name of the object that a call is about; undefined where it may be about several. */
-export function objectOfCall({ name, args }: Call): string | undefined {
+// Calls that tell nothing of any object.
+const OF_NONE: ReadonlySet<string> = new Set([
+  ...['admin status', 'admin healing', 'admin beginHeal', 'admin releaseOrphans'],
+  ...['countUploads', 'noteRename', ...DRIVE_CALLS.map((name) => `drives ${name}`)],
+])
+
+/** The name of the object that the answer to a call may tell of, or how many it may be. */
+export function objectsOfCall({ name, args }: Call): { name: string } | 'none' | 'any' {
+  if (OF_NONE.has(name)) return 'none'
   const [first, second] = args
-  if (BY_KEY.has(name)) return nameObject((first as Bucket).id, second as string)
+  if (BY_KEY.has(name)) return { name: nameObject((first as Bucket).id, second as string) }
   const isBody = (BODY_CALLS as readonly string[]).includes(name)
-  const about = (isBody ? (first as BodyRequest).request : first) as ObjectRef
-  if (!isBody && name !== 'completeUpload' && !name.startsWith('object ')) return undefined
-  return nameObject(about.bucket.id, about.key)
+  if (!isBody && name !== 'completeUpload' && !name.startsWith('object ')) return 'any'
+  const { bucket, key } = (isBody ? (first as BodyRequest).request : first) as ObjectRef
+  return { name: nameObject(bucket.id, key) }
 }
 
 /** What a worker is told first. */

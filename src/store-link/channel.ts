@@ -35,10 +35,20 @@ export class Channel {
     const splitter = new FrameSplitter(listener)
     if (memory === undefined) stream.on('data', (bytes: Buffer) => splitter.take(bytes))
     else memory.readBy((bytes, lender) => splitter.take(bytes, lender))
-    stream.once('close', () => listener.onEnd())
+    let isOver = false
+    const end = (): void => {
+      if (isOver) return
+      isOver = true
+      listener.onEnd()
+    }
+    stream.once('close', end)
     // What follows is close.
     stream.on('error', () => {})
-    stream.on('end', () => stream.destroy())
+    // At once: who answers by what the other end said may do so no more.
+    stream.on('end', () => {
+      end()
+      stream.destroy()
+    })
   }
 
   /** Sends a frame with a value. */

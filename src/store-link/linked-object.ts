@@ -2,7 +2,15 @@
 
 import type { BlobCache } from '../objects/blob-cache.ts'
 import { findCached, readThrough } from '../objects/cached-read.ts'
-import type { Annotation, ByteRange, StoredObject } from '../objects/object-store.ts'
+import type {
+  Annotation,
+  ByteRange,
+  CustomerKey,
+  ObjectVersion,
+  Redescribed,
+  StoredObject,
+  Waiter,
+} from '../objects/object-store.ts'
 import { describeAgain, plainBlobOf } from '../objects/stored-object.ts'
 import type { ObjectRef } from './calls.ts'
 
@@ -12,44 +20,81 @@ export interface AskedLink {
   read(name: string, args: readonly unknown[], signal: AbortSignal): AsyncIterable<Uint8Array>
 }
 
-const REFS = new WeakMap<StoredObject, ObjectRef>()
+/** Where the rest is. */
+export interface LinkedParts {
+  link: AskedLink
+  blobCache: BlobCache
+}
 
 /** How the store finds it again. */
 export function refOfObject(object: StoredObject): ObjectRef {
-  const ref = REFS.get(object)
-  if (ref === undefined) throw new TypeError('an object is of this link')
-  return ref
+  if (object instanceof LinkedObject) return object.ref
+  throw new TypeError('an object is of this link')
 }
 
 /** The object of that row. */
-export function linkedObject(
-  ref: ObjectRef,
-  { link, blobCache }: { link: AskedLink; blobCache: BlobCache },
-): StoredObject {
-  const blob = plainBlobOf(ref.version)
-  const ask = <Answer>(name: string, ...args: unknown[]): Promise<Answer> =>
-    link.ask(`object ${name}`, [ref, ...args]) as Promise<Answer>
-  const object: StoredObject = {
-    version: ref.version,
-    describeAgain: (customerKey) => describeAgain(object, customerKey),
-    isUnchanged: () => ask('isUnchanged'),
-    findPart: (number) => ask('findPart', number),
-    listAnnotations: (scan) => ask('listAnnotations', scan),
-    listParts: (after, limit) => ask('listParts', after, limit),
-    findAnnotation: async (name) => {
-      const annotation = await ask<Annotation | undefined>('findAnnotation', name)
-      if (annotation === undefined) return undefined
-      const read = (signal: AbortSignal): AsyncIterable<Uint8Array> =>
-        link.read('object readAnnotation', [ref, name], signal)
-      return { annotation, read }
-    },
-    read: (range, waiter, customerKey) => {
-      const read = (part: ByteRange): AsyncIterable<Uint8Array> =>
-        link.read('object read', [ref, part, customerKey], waiter.signal)
-      return blob ? readThrough(blobCache, { blob, range }, read) : read(range)
-    },
-    readAtHand: (range) => blob && findCached(blob, range, blobCache),
+export function linkedObject(ref: ObjectRef, parts: LinkedParts): StoredObject {
+  return new LinkedObject(ref, parts)
+}
+
+/** A class, because many are kept and few are asked for more than one thing. */
+class LinkedObject implements StoredObject {
+  readonly ref: ObjectRef
+  readonly #parts: LinkedParts
+
+  constructor(ref: ObjectRef, parts: LinkedParts) {
+    this.ref = ref
+    this.#parts = parts
   }
-  REFS.set(object, ref)
-  return object
+
+  get version(): ObjectVersion {
+    return this.ref.version
+  }
+
+  describeAgain(customerKey?: CustomerKey): Redescribed {
+    return describeAgain(this, customerKey)
+  }
+
+  isUnchanged(): Promise<boolean> {
+    return this.#ask('isUnchanged')
+  }
+
+  findPart(number: number): ReturnType<StoredObject['findPart']> {
+    return this.#ask('findPart', number)
+  }
+
+  listAnnotations(
+    scan: Parameters<StoredObject['listAnnotations']>[0],
+  ): ReturnType<StoredObject['listAnnotations']> {
+    return this.#ask('listAnnotations', scan)
+  }
+
+  listParts(after: number, limit: number): ReturnType<StoredObject['listParts']> {
+    return this.#ask('listParts', after, limit)
+  }
+
+  async findAnnotation(name: string): ReturnType<StoredObject['findAnnotation']> {
+    const annotation = await this.#ask<Annotation | undefined>('findAnnotation', name)
+    if (annotation === undefined) return undefined
+    const read = (signal: AbortSignal): AsyncIterable<Uint8Array> =>
+      this.#parts.link.read('object readAnnotation', [this.ref, name], signal)
+    return { annotation, read }
+  }
+
+  read(range: ByteRange, waiter: Waiter, customerKey?: CustomerKey): AsyncIterable<Uint8Array> {
+    const { link, blobCache } = this.#parts
+    const read = (part: ByteRange): AsyncIterable<Uint8Array> =>
+      link.read('object read', [this.ref, part, customerKey], waiter.signal)
+    const blob = plainBlobOf(this.version)
+    return blob ? readThrough(blobCache, { blob, range }, read) : read(range)
+  }
+
+  readAtHand(range: ByteRange): Uint8Array | undefined {
+    const blob = plainBlobOf(this.version)
+    return blob && findCached(blob, range, this.#parts.blobCache)
+  }
+
+  #ask<Answer>(name: string, ...args: readonly unknown[]): Promise<Answer> {
+    return this.#parts.link.ask(`object ${name}`, [this.ref, ...args]) as Promise<Answer>
+  }
 }

@@ -8,6 +8,9 @@ import { HEAR_MS, nameObject } from './calls.ts'
 import type { Channel } from './channel.ts'
 import { FrameKind } from './frames.ts'
 
+const LOOK_EVERY_MS = 1_000
+const LOOKS_MAX = HEAR_MS / LOOK_EVERY_MS
+
 /** Objects that a worker keeps. */
 const KEPT_MAX = 8_192
 
@@ -26,7 +29,6 @@ export interface ObjectNewsParts {
 /** Objects that some workers are to forget. */
 interface Notice {
   names: string[]
-  toldMs: number
   /** Who has not heard of it yet. */
   deaf: number
   heard: Promise<void>
@@ -39,7 +41,8 @@ interface Keeper {
   /** What it was told and has not heard yet, in that order. */
   unheard: Notice[]
   kill: () => void
-  isKilled: boolean
+  /** How often it was looked since it has heard something, and there was more. */
+  looks: number
 }
 
 /** Tells all workers. */
@@ -64,7 +67,7 @@ export class ObjectNews {
 
   /** `kill` ends the process at the other end of the channel. */
   join(channel: Channel, kill: () => void): void {
-    this.#keepers.set(channel, { kept: new Set(), unheard: [], kill, isKilled: false })
+    this.#keepers.set(channel, { kept: new Set(), unheard: [], kill, looks: 0 })
   }
 
   /** The process is gone, and what it kept. */
@@ -93,17 +96,19 @@ export class ObjectNews {
 
   /** The worker has forgotten what it was told first of all that it had not. */
   heard(channel: Channel): void {
-    const notice = this.#keepers.get(channel)?.unheard.shift()
-    if (notice !== undefined) this.#hear(notice)
+    const keeper = this.#keepers.get(channel)
+    const notice = keeper?.unheard.shift()
+    if (keeper === undefined || notice === undefined) return
+    keeper.looks = 0
+    this.#hear(notice)
   }
 
   /**
-   * Resolves when everybody has heard what was told of an object, or of all, until now; undefined when there is nothing to
-   * wait for.
+   * Resolves when everybody has heard what was told of these objects until now; undefined when there is nothing to wait for.
    */
-  settled(name: string | undefined): Promise<unknown> | undefined {
-    if (this.#notices.size === 0) return undefined
-    if (name !== undefined) return this.#unheard.get(name)?.heard
+  settled(objects: { name: string } | 'none' | 'any'): Promise<unknown> | undefined {
+    if (this.#notices.size === 0 || objects === 'none') return undefined
+    if (objects !== 'any') return this.#unheard.get(objects.name)?.heard
     return Promise.all([...this.#notices].map(({ heard }) => heard))
   }
 
@@ -131,8 +136,7 @@ export class ObjectNews {
     const heard = new Promise<void>((resolve) => {
       onHeard = resolve
     })
-    const toldMs = this.#parts.world.clock.monotonicMs()
-    const notice: Notice = { names: [], toldMs, deaf: 0, heard, onHeard }
+    const notice: Notice = { names: [], deaf: 0, heard, onHeard }
     this.#notices.add(notice)
     if (!this.#isWatching) void this.#watch()
     return notice
@@ -158,22 +162,20 @@ export class ObjectNews {
     const { signal } = this.#stopping
     this.#isWatching = true
     while (this.#notices.size > 0 && !signal.aborted) {
-      await clock.sleep(HEAR_MS, signal).catch(() => undefined) // Aborted: it is over.
-      this.#endDeaf(clock.monotonicMs() - HEAR_MS)
+      await clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined) // Aborted: it is over.
+      for (const [channel, keeper] of this.#keepers)
+        if (keeper.unheard.length > 0) this.#look(channel, keeper)
     }
     this.#isWatching = false
   }
 
-  #endDeaf(sinceMs: number): void {
-    for (const [channel, keeper] of this.#keepers) {
-      const [oldest] = keeper.unheard
-      if (oldest === undefined || oldest.toldMs > sinceMs) continue
-      if (keeper.isKilled) this.leave(channel)
-      else {
-        this.#parts.log.error({}, 'a worker does not hear of objects and is killed')
-        keeper.isKilled = true
-        keeper.kill()
-      }
+  /** Looks are counted, not time: where all processes stood still together none of them is late. */
+  #look(channel: Channel, keeper: Keeper): void {
+    keeper.looks += 1
+    if (keeper.looks === LOOKS_MAX) {
+      this.#parts.log.error({}, 'a worker does not hear of objects and is killed')
+      keeper.kill()
     }
+    if (keeper.looks === 2 * LOOKS_MAX) this.leave(channel)
   }
 }

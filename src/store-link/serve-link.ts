@@ -20,7 +20,7 @@ import {
   DRIVE_CALLS,
   EAGER_BYTES,
   type ObjectRef,
-  objectOfCall,
+  objectsOfCall,
   PLAIN_CALLS,
   type Welcome,
 } from './calls.ts'
@@ -138,10 +138,14 @@ export class LinkServer {
   #answerAtHand(id: number, { name, args }: Call): boolean {
     if (name !== 'find' || args[2] !== undefined) return false
     const [bucket, key] = args as [Bucket, string]
-    const version = this.#parts.objectNews.keep(this.#channel, bucket, key)
-    if (version === undefined) return false
-    this.#channel.send(FrameKind.Done, id, { kind: 'kept', version })
-    return true
+    try {
+      const version = this.#parts.objectNews.keep(this.#channel, bucket, key)
+      if (version === undefined) return false
+      this.#channel.send(FrameKind.Done, id, { kind: 'kept', version })
+      return true
+    } catch {
+      return false // A row that can not be read: who asks for it in earnest hears why.
+    }
   }
 
   /** Never rejects. */
@@ -151,10 +155,14 @@ export class LinkServer {
     const { kind, value } = await this.#outcomeOf(call, asked)
     if (call.windowBytes !== undefined) this.#parts.windows.close(call.windowBytes)
     // It may tell what some worker has not heard.
-    const hearing = this.#parts.objectNews.settled(objectOfCall(asked))
+    const hearing = this.#parts.objectNews.settled(objectsOfCall(asked))
     if (hearing !== undefined) await hearing
     this.#underWay.delete(id)
-    this.#channel.send(kind, id, value)
+    try {
+      this.#channel.send(kind, id, value)
+    } catch (error) {
+      this.#channel.send(FrameKind.Failed, id, tellError(error))
+    }
   }
 
   async #outcomeOf(

@@ -140,6 +140,44 @@ t.test('what one worker was told another one knows', async (t) => {
   t.equal(await server.stop(), 0)
 })
 
+t.test('a worker that stands still answers nothing by what is over', async (t) => {
+  const server = await start(t)
+  const { workers } = await processesOf(server)
+  // Connections go to the workers in turn; what was asked twice is kept.
+  const clients = Array.from({ length: WORKERS }, () => new S3Client(server.endpoint, undefined, 1))
+  const [one, two] = clients as [S3Client, S3Client]
+  t.equal((await one.put('load', 'k', Buffer.from('before'))).status, 200)
+  for (let round = 0; round < 3; round += 1) {
+    for (const client of clients) t.equal(String((await client.get('load', 'k')).body), 'before')
+  }
+  const stopped = await stopTheOneOf(two, workers)
+  one.patienceMs = 60_000
+  two.patienceMs = 60_000
+  // Nobody is told that it is done while somebody may answer otherwise: it takes until the other one is killed.
+  t.equal((await one.put('load', 'k', Buffer.from('after'))).status, 200)
+  t.ok(await isDead(stopped))
+  for (const client of clients) t.equal(String((await client.get('load', 'k')).body), 'after')
+  t.equal((await processesOf(server)).restarts, 1)
+  for (const client of clients) client.close()
+  t.equal(await server.stop(), 0)
+})
+
+/** Stops the worker that has the connection of this client: the one that it takes to answer. */
+async function stopTheOneOf(client: S3Client, workers: readonly number[]): Promise<number> {
+  for (const pid of workers) {
+    process.kill(pid, 'SIGSTOP')
+    const answer = client.get('load', 'k')
+    const isLate = await Promise.race([answer.then(() => false), sleep(1_000).then(() => true)])
+    if (isLate) {
+      // It is answered by the next one, when this is dead.
+      answer.catch(() => undefined)
+      return pid
+    }
+    process.kill(pid, 'SIGCONT')
+  }
+  throw new Error('no worker has its connection')
+}
+
 t.test('a port that is taken is said once', async (t) => {
   const holder = createServer().listen(0, '127.0.0.1')
   await once(holder, 'listening')

@@ -1,21 +1,16 @@
 // A worker of a store in several processes: the gateway over a store that the first process has.
 import type { ServeConfig } from './config.ts'
 import { prepareDigests } from './digest/digest.ts'
-import { mebibytes } from './kit/bytes.ts'
 import { ClosingStack } from './kit/closing-stack.ts'
 import type { Log } from './kit/log.ts'
 import { Registry } from './kit/metrics.ts'
 import type { World } from './kit/world.ts'
-import { BlobCache } from './objects/blob-cache.ts'
-import { listBlobCacheMetrics } from './objects/metrics.ts'
 import { serveS3 } from './serve-s3.ts'
 import { LinkMemory } from './store-link/link-memory.ts'
 import { linkStore } from './store-link/linked-store.ts'
+import { openWorkerCache } from './store-link/worker-cache.ts'
 import type { WorkerStart } from './workers/messages.ts'
 import { attendFirst, openLink, tellServing } from './workers/worker-end.ts'
-
-/** Of all workers together. */
-const BLOB_CACHE_BYTES = mebibytes(64)
 
 /** Serves until the first process tells it to close, or is gone. Throws Exit when it can not start. */
 export async function openWorker(
@@ -28,8 +23,7 @@ export async function openWorker(
   const registry = new Registry()
   // Whoever can not ask the store serves nobody: the first process starts another one, if it is there.
   const memory = new LinkMemory()
-  const blobCache = new BlobCache({ maxBytes: BLOB_CACHE_BYTES / count })
-  listBlobCacheMetrics(blobCache, registry)
+  const blobCache = openWorkerCache(count, registry)
   const linked = { onEnd: () => process.exit(1), memory, blobCache }
   const store = await linkStore(openLink(memory), linked)
   const served = await serveS3({ ...config, port }, store, {

@@ -140,6 +140,55 @@ t.test('what one worker was told another one knows', async (t) => {
   t.equal(await server.stop(), 0)
 })
 
+t.test(
+  'whoever reads through any worker sees what was acknowledged, and never goes back',
+  async (t) => {
+    const READS = 6_000
+    const seed = seedOfRun()
+    t.comment(`SEED=${seed}`)
+    const random = new Seeded(seed)
+    const server = await start(t)
+    const clients = Array.from({ length: 6 }, () => new S3Client(server.endpoint, undefined, 1))
+    const counts = ['a', 'b', 'c', 'd'].map((key) => ({ key, acknowledged: 0, begun: 0, seen: 0 }))
+    const troubles: string[] = []
+    let left = READS
+    const write = async (client: S3Client, mine: typeof counts): Promise<void> => {
+      while (left > 0) {
+        const count = random.pick(mine)
+        count.begun += 1
+        const { status } = await client.put('load', count.key, Buffer.from(String(count.begun)))
+        if (status !== 200) troubles.push(`PUT: ${status}`)
+        count.acknowledged = count.begun
+        await sleep(random.below(20))
+      }
+    }
+    const read = async (client: S3Client): Promise<void> => {
+      while (left > 0) {
+        left -= 1
+        const count = random.pick(counts)
+        const least = Math.max(count.acknowledged, count.seen)
+        const { status, body } = await client.get('load', count.key)
+        const says = status === 404 ? 0 : Number(String(body))
+        if (!(says >= least && says <= count.begun))
+          troubles.push(`${count.key}: ${status} ${body}, not ${least} to ${count.begun}`)
+        count.seen = Math.max(count.seen, says)
+      }
+    }
+    const [one, two, ...readers] = clients as [S3Client, S3Client, ...S3Client[]]
+    await Promise.all([
+      ...[write(one, counts.slice(0, 2)), write(two, counts.slice(2))],
+      ...readers.map(read),
+    ])
+    t.same(troubles.slice(0, 3), [])
+    t.ok(counts.every(({ acknowledged }) => acknowledged > 20))
+    const metrics = await (await fetch(`${server.adminEndpoint}/metrics`)).text()
+    const [, hits] = /small_blob_reads_total\{outcome="hit"\} (\d+)/.exec(metrics) ?? []
+    t.ok(Number(hits) > READS / 4, `${hits} were answered from memory`)
+    for (const client of clients) client.close()
+    t.equal(await server.stop(), 0)
+  },
+)
+
 t.test('a worker that stands still answers nothing by what is over', async (t) => {
   const server = await start(t)
   const { workers } = await processesOf(server)

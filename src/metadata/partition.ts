@@ -94,7 +94,7 @@ export interface PartitionOptions {
   pendingMax?: number
   /** Commands that wait to be decided, beyond which commit() throws Overloaded; 8,192 unless said otherwise. */
   waitingMax?: number
-  /** Throws for a command that is not to be decided now. */
+  /** Throws for a command that is not to be done now. One that comes again is answered as before. */
   admit?: (command: Command) => void
   /** Told of rows that are about to change, before anybody can read or hear of it. */
   onAppended?: (batch: RowBatch) => void
@@ -116,11 +116,15 @@ export async function openPartition(
   parts: PipelineParts,
 ): Promise<MetadataPartition> {
   await prepareDigests()
-  const { garbage = USUAL_GARBAGE, pendingMax = 1024, waitingMax = 8192, onAppended } = options
+  const { garbage = USUAL_GARBAGE, pendingMax = 1024, waitingMax = 8192 } = options
+  const { admit, onAppended } = options
   const kept = new KeptObjects()
   const onSettled = kept.settle.bind(kept)
-  const told = { onSettled, ...(onAppended ? { onAppended } : {}) }
-  const pipeline = await openPipeline({ garbage, pendingMax, waitingMax, ...told }, parts)
+  const asked = {
+    ...{ onSettled, ...(onAppended ? { onAppended } : {}) },
+    ...(admit ? { admit } : {}),
+  }
+  const pipeline = await openPipeline({ garbage, pendingMax, waitingMax, ...asked }, parts)
   const partition = new Partition(options, { rows: parts.log.rows, kept }, pipeline)
   const { log } = parts
   return log.confirm ? confirmedPartition(partition, () => log.confirm!()) : partition
@@ -133,7 +137,6 @@ class Partition implements MetadataPartition {
   readonly #rows: RowReader
   readonly #kept: KeptObjects
   readonly #pipeline: CommandPipeline
-  readonly #admit: (command: Command) => void
   readonly #patience: Patience | undefined
   readonly #deadlines: Deadlines | undefined
   readonly #blobAgeMsMax: number | undefined
@@ -149,12 +152,11 @@ class Partition implements MetadataPartition {
   }
 
   constructor(
-    { id, admit = () => {}, patience, blobAgeMsMax }: PartitionOptions,
+    { id, patience, blobAgeMsMax }: PartitionOptions,
     { rows, kept }: { rows: RowReader; kept: KeptObjects },
     pipeline: CommandPipeline,
   ) {
     this.id = id
-    this.#admit = admit
     this.#patience = patience
     this.#deadlines = patience && new Deadlines(patience.ms, patience.clock)
     this.#blobAgeMsMax = blobAgeMsMax
@@ -166,7 +168,6 @@ class Partition implements MetadataPartition {
 
   async commit<C extends Command>(command: C, sending?: Sending): Promise<AnswerTo<C>> {
     this.#pipeline.refuseUnknown(command)
-    this.#admit(command)
     return await this.#inTime(this.#pipeline.commit(command, sending))
   }
 

@@ -77,6 +77,7 @@ function decideOnce<C extends Command>(
   context: Context,
 ): Promise<Decision<AnswerTo<C>>> {
   refuseJudged(command, context)
+  context.admit?.(command)
   return rule.decide(typedFor(rule, command), context) as Promise<Decision<AnswerTo<C>>>
 }
 
@@ -93,6 +94,7 @@ async function decideAgain<C extends Command>(
   ])
   if (!done) {
     refuseJudged(command, context)
+    context.admit?.(command)
     return decision as Decision<AnswerTo<C>>
   }
   return { kind: 'answer', batch: [], answer: rule.repeat!(typed, done) as AnswerTo<C> }

@@ -38,6 +38,8 @@ export interface Context {
   judgedMs: number
   /** Of a command of many parts: whether what is decided by now has to be enough. Others wait for their turn. */
   isTimeOver(): boolean
+  /** Throws for a command that is not to be done now. Not asked of one that was done. */
+  admit?: (command: Command) => void
 }
 
 /** `more`: one bounded step of a long command; it is decided again once the batch is appended. */

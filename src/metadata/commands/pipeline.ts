@@ -19,6 +19,8 @@ import { Tally } from './tally.ts'
 
 export interface PipelineOptions {
   garbage: GarbagePolicy
+  /** Throws for a command that is not to be done now: in its turn, when it is known that it was not done before. */
+  admit?: (command: Command) => void
   /** Commands that are decided but not yet durable. */
   pendingMax: number
   /** Commands that wait to be decided, one for many keys as so many; one more is refused with Overloaded. */
@@ -272,10 +274,11 @@ export class CommandPipeline {
   #newContext(isLate?: () => boolean): Context {
     const { clock } = this.#parts
     const nowMs = clock.now()
-    const { garbage } = this.#options
+    const { garbage, admit } = this.#options
     const time = nextTime(this.#time, nowMs)
     const isTimeOver = (): boolean => isLate?.() === true || clock.now() - nowMs > TURN_MS
-    return { view: this.#rows, time, nowMs, garbage, judgedMs: this.#judgedMs, isTimeOver }
+    const limits = { judgedMs: this.#judgedMs, isTimeOver, ...(admit ? { admit } : {}) }
+    return { view: this.#rows, time, nowMs, garbage, ...limits }
   }
 
   #append(batch: RowBatch, time: bigint): void {

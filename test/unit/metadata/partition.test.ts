@@ -136,6 +136,22 @@ t.test('what was sent before a recovery is not refused, for it may have been don
   await Promise.all(puts)
 })
 
+t.test('what was done before is answered as it was, also when no more is taken', async (t) => {
+  let isFull = false
+  const admit = (): void => {
+    if (isFull) throw new Overloaded('a drive that it names is leaving')
+  }
+  const { store } = await openFixture({ admit })
+  const commandId = store.uid()
+  const version = store.version('a')
+  const first = await store.put('k', 'a', { commandId, version })
+  t.equal(first.kind, 'done')
+  isFull = true
+  t.same(await store.put('k', 'a', { commandId, version }), first)
+  await t.rejects(store.put('k', 'b'), { code: 'OVERLOADED' })
+  t.match(await store.get('k'), { etag: 'a' })
+})
+
 t.test(
   'a command that is sent for the first time is not looked up, but when it comes again it is',
   async (t) => {

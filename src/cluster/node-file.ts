@@ -59,8 +59,12 @@ export function keepNodeFile(
   { world, log }: { world: Pick<World, 'disk' | 'clock'>; log: Log },
 ): Periodic {
   const round = async (): Promise<void> => {
-    const found = await readNodeFile(directory, world).catch(() => undefined) // Written again.
-    if (found === undefined) log.error({ directory }, `${NODE_FILE} was lost or damaged`)
+    let error = 'it is not there'
+    const found = await readNodeFile(directory, world).catch((thrown) => {
+      error = String(thrown)
+      return undefined
+    })
+    if (found === undefined) log.error({ directory, error }, `${NODE_FILE} is written again`)
     await writeNodeFile(directory, found ?? file, world)
   }
   return repeat('keep-node-file', KEEP_EVERY_MS, round, { clock: world.clock, log })

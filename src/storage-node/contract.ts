@@ -116,8 +116,8 @@ export interface ShardsOnDrives {
   hasRoom(driveId: DriveId, shardBytes: number, use: 'data' | 'move'): boolean
   openShard(driveId: DriveId, id: ShardId): Promise<ShardOpened>
   /**
-   * As openShard(), where nothing is to be waited for: of a shard that others opened a moment ago, or one that lies with another
-   * node, of which the first read tells whether it is there. undefined when that is not so. `cellCount`: how many it has, as far
+   * As openShard(), where nothing is to be waited for: of a shard that others opened a moment ago, or one of a single cell that lies
+   * with another node, of which the read tells whether it is there. undefined when that is not so. `cellCount`: how many it has, as far
    * as is known.
    */
   openAtHand?(driveId: DriveId, id: ShardId, cellCount?: number): ShardReader | undefined

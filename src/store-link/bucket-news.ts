@@ -18,9 +18,8 @@ export interface BucketNewsParts {
 /** Tells all workers. */
 export class BucketNews {
   readonly #parts: BucketNewsParts
-  /** Which news each has heard. */
-  readonly #heard = new Map<Channel, number>()
-  readonly #kill = new Map<Channel, () => void>()
+  /** Which news each has heard, and how to end it. */
+  readonly #workers = new Map<Channel, { heard: number; kill: () => void }>()
   readonly #unwatch: () => void
   #wake: (() => void)[] = []
   #last = 0
@@ -34,19 +33,18 @@ export class BucketNews {
 
   /** It was told all buckets a moment ago. `kill` ends the process at the other end. */
   join(channel: Channel, kill: () => void): void {
-    this.#heard.set(channel, this.#last)
-    this.#kill.set(channel, kill)
+    this.#workers.set(channel, { heard: this.#last, kill })
   }
 
   leave(channel: Channel): void {
-    this.#heard.delete(channel)
-    this.#kill.delete(channel)
+    this.#workers.delete(channel)
     this.#look()
   }
 
   heard(channel: Channel, news: number): void {
-    if (!this.#heard.has(channel)) return
-    this.#heard.set(channel, news)
+    const worker = this.#workers.get(channel)
+    if (worker === undefined) return
+    worker.heard = news
     this.#look()
   }
 
@@ -75,11 +73,11 @@ export class BucketNews {
     this.#told = buckets
     this.#last += 1
     const list = this.#parts.objects.listBuckets()
-    for (const channel of this.#heard.keys()) channel.send(FrameKind.Buckets, this.#last, list)
+    for (const channel of this.#workers.keys()) channel.send(FrameKind.Buckets, this.#last, list)
   }
 
   #knowAll(news: number): boolean {
-    return [...this.#heard.values()].every((heard) => heard >= news)
+    return [...this.#workers.values()].every(({ heard }) => heard >= news)
   }
 
   #look(): void {
@@ -87,11 +85,11 @@ export class BucketNews {
   }
 
   #cutOff(news: number): void {
-    for (const [channel, heard] of this.#heard) {
+    for (const [channel, { heard, kill }] of this.#workers) {
       if (heard >= news) continue
       this.#parts.log.error({}, 'a worker does not hear of buckets and is killed')
       // It would serve by what is over, and answer by objects of which nobody tells it any more.
-      this.#kill.get(channel)?.()
+      kill()
       channel.close()
       this.leave(channel)
     }

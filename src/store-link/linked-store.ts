@@ -1,4 +1,4 @@
-// The store as a worker has it: every operation is asked of the process that has the drives, over the link.
+// The store as a worker has it: what it may not answer by what it keeps is asked of the process that has the drives, over the link.
 import type { Duplex } from 'node:stream'
 import type { AdminApi } from '../gateway/admin-api.ts'
 import type { BlobCache } from '../objects/blob-cache.ts'
@@ -11,10 +11,10 @@ import {
   type PlainCall,
   type Welcome,
 } from './calls.ts'
-import { KeptObjects } from './kept-objects.ts'
 import { type BodyArguments, Link, LinkBroken } from './link.ts'
 import type { LinkMemory } from './link-memory.ts'
 import { linkedObject } from './linked-object.ts'
+import { ObjectsAtHand } from './objects-at-hand.ts'
 
 /** A store that is linked. */
 export interface LinkedStore {
@@ -38,7 +38,7 @@ export function linkStore(
   { onEnd, memory, blobCache }: LinkOptions,
 ): Promise<LinkedStore> {
   return new Promise((resolve, reject) => {
-    const kept = new KeptObjects()
+    const kept = new ObjectsAtHand()
     const link = new Link(stream, {
       ...(memory ? { memory } : {}),
       onWelcome: (credentials) => {
@@ -59,7 +59,7 @@ export function linkStore(
 interface WorkerParts {
   link: Link
   blobCache: BlobCache
-  kept: KeptObjects
+  kept: ObjectsAtHand
 }
 
 function objectsOver(parts: WorkerParts): ObjectStore {

@@ -4,7 +4,7 @@
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import type { Bucket, ObjectStore, ObjectVersion } from '../objects/object-store.ts'
-import { HEAR_MS, nameObject } from './calls.ts'
+import { type Call, HEAR_MS, nameObject, objectsOfCall } from './calls.ts'
 import type { Channel } from './channel.ts'
 import { FrameKind } from './frames.ts'
 
@@ -104,10 +104,13 @@ export class ObjectNews {
   }
 
   /**
-   * Resolves when everybody has heard what was told of these objects until now; undefined when there is nothing to wait for.
+   * Resolves when everybody has heard what was told until now of the objects that the answer to a call may tell of; undefined
+   * when there is nothing to wait for.
    */
-  settled(objects: { name: string } | 'none' | 'any'): Promise<unknown> | undefined {
-    if (this.#notices.size === 0 || objects === 'none') return undefined
+  settled(call: Call): Promise<unknown> | undefined {
+    if (this.#notices.size === 0) return undefined
+    const objects = objectsOfCall(call)
+    if (objects === 'none') return undefined
     if (objects !== 'any') return this.#unheard.get(objects.name)?.heard
     return Promise.all([...this.#notices].map(({ heard }) => heard))
   }

@@ -20,7 +20,6 @@ import {
   DRIVE_CALLS,
   EAGER_BYTES,
   type ObjectRef,
-  objectsOfCall,
   PLAIN_CALLS,
   type Welcome,
 } from './calls.ts'
@@ -155,7 +154,7 @@ export class LinkServer {
     const { kind, value } = await this.#outcomeOf(call, asked)
     if (call.windowBytes !== undefined) this.#parts.windows.close(call.windowBytes)
     // It may tell what some worker has not heard.
-    const hearing = this.#parts.objectNews.settled(objectsOfCall(asked))
+    const hearing = this.#parts.objectNews.settled(asked)
     if (hearing !== undefined) await hearing
     this.#underWay.delete(id)
     try {

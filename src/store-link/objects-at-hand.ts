@@ -4,7 +4,7 @@ import type { Bucket, StoredObject } from '../objects/object-store.ts'
 import { nameObject } from './calls.ts'
 
 /** By bucket and key. */
-export class KeptObjects {
+export class ObjectsAtHand {
   readonly #objects = new Map<string, StoredObject>()
 
   find(bucket: Bucket, key: string): StoredObject | undefined {

@@ -29,12 +29,10 @@ export function noContent(): Reply {
 
 /** Headers of the answer to a write: what became of it. */
 export function describeWritten(bucket: Bucket, version: ObjectVersion): Record<string, string> {
-  return {
-    etag: quoteEtag(version.etag),
-    ...checksumFields(version.checksum),
-    ...encryptionFields(version.encryption),
-    ...writtenVersionField(bucket, version),
-  }
+  const fields: Record<string, string> = { etag: quoteEtag(version.etag) }
+  Object.assign(fields, checksumFields(version.checksum))
+  if (version.encryption) Object.assign(fields, encryptionFields(version.encryption))
+  return Object.assign(fields, writtenVersionField(bucket, version))
 }
 
 /** x-amz-version-id, where the bucket ever had versions (pitfall 104). */

@@ -1,4 +1,5 @@
 // Units of size and small questions about byte arrays.
+import { assert } from './assert.ts'
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
 
@@ -34,6 +35,13 @@ export function asBuffer(bytes: Uint8Array): Buffer {
  */
 export function copyToShared(source: Uint8Array, target: Uint8Array, at: number): void {
   if (source.length > 0) asBuffer(target).fill(source, at, at + source.length)
+}
+
+/** Writes a whole number as a little-endian u64, without the bigint that it would take otherwise. */
+export function writeCount(target: Buffer, count: number, at: number): void {
+  assert(Number.isSafeInteger(count), 'counts are whole')
+  target.writeUInt32LE(count % 0x1_0000_0000, at)
+  target.writeUInt32LE(Math.floor(count / 0x1_0000_0000), at + 4)
 }
 
 /** Order of bytes as LevelDB and S3 use it: negative, zero or positive. */

@@ -154,11 +154,11 @@ export class Objects implements ObjectStore {
     const annotations = request.annotationsOf
       ? await this.#copyAnnotations(request, sealing, stored)
       : []
-    const version = { ...attributes, ...stored, ...(encryption ? { encryption } : {}) }
+    const version = Object.assign({}, attributes, stored, encryption && { encryption })
     return await commitStored([stored, ...annotations], this.#parts, () =>
       this.#metadata.commit(bucket, key, (envelope) => ({
-        ...envelope,
         kind: 'put-object',
+        ...envelope,
         version,
         conditions,
         annotations,
@@ -191,9 +191,9 @@ export class Objects implements ObjectStore {
 
   delete(bucket: Bucket, key: string, options: DeleteOptions): Promise<DeleteOutcome> {
     return this.#metadata.commit(bucket, key, (envelope) => ({
+      kind: 'delete-object',
       ...envelope,
       ...options,
-      kind: 'delete-object',
     }))
   }
 

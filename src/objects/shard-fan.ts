@@ -76,9 +76,10 @@ export class ShardFan {
     assert(!parts.writeRule.placesAnew, 'copies are put by one call on drives of this process')
     const lanes = lanesOf(drives)
     const fan = new ShardFan(lanes, description, parts)
+    const { uid, part } = description.id
     for (const lane of lanes) {
-      const id = { ...description.id, slot: lane.slot }
-      lane.writer = new CopyWriter({ copies, node: parts.node, driveId: lane.driveId, id })
+      const { slot, driveId } = lane
+      lane.writer = new CopyWriter({ copies, node: parts.node, driveId, id: { uid, part, slot } })
     }
     try {
       return await fan.commit()

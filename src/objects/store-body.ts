@@ -48,8 +48,7 @@ export async function storeBody(
     const written = sealing ? encryptBody(body, sealing.dataKey, { uid, part }) : body
     const stored = await writeBlob(owner, written, parts, signal)
     isStored = stored.blob !== undefined
-    const facts = describeStored(body, stored)
-    return { ...facts, etag: shownEtag(facts.etag, sealing) }
+    return describeStored(body, stored, sealing)
   } finally {
     // What was stored is under way until its commit has an outcome, or somebody discards it.
     if (!isStored) parts.writes.end(uid)
@@ -100,7 +99,12 @@ function shownEtag(md5: string, sealing: Sealing | undefined): string {
   return hiddenEtag(sealing.dataKey, md5)
 }
 
-function describeStored({ bytes }: Body, { blob, digests }: StoredBody): StoredFacts {
+function describeStored(
+  { bytes }: Body,
+  { blob, digests }: StoredBody,
+  sealing: Sealing | undefined,
+): StoredFacts {
   const { md5, checksum } = digests
-  return { bytes, etag: md5, ...(checksum ? { checksum } : {}), ...(blob ? { blob } : {}) }
+  const etag = shownEtag(md5, sealing)
+  return { bytes, etag, ...(checksum ? { checksum } : {}), ...(blob ? { blob } : {}) }
 }

@@ -56,7 +56,8 @@ export async function writeCopies(
       (unfit) => (isUsual(unfit) ? usual : place(unfit)),
       async ({ drives }) => {
         attempts += 1
-        const lostSlots = await ShardFan.putCopies({ ...gathered, drives }, parts)
+        const { copies, description } = gathered
+        const lostSlots = await ShardFan.putCopies({ copies, description, drives }, parts)
         // Where one failed or is late, nobody knows whether it is still being written: the garbage collector does.
         if (attempts === 1 && lostSlots.length === 0) giveBack(gathered.cell)
         const blob = describeBlob({ owner, body, placement: { code, drives } }, lostSlots)

@@ -2,10 +2,10 @@
 import { assert } from '../../kit/assert.ts'
 import { kibibytes, mebibytes } from '../../kit/bytes.ts'
 import { lendParts } from '../../kit/lent-bytes.ts'
-import type { ChecksumAlgorithm } from '../../objects/object-store.ts'
+import type { BodyDigests, ChecksumAlgorithm } from '../../objects/object-store.ts'
 import { ChunkChain } from '../auth/chunk-chain.ts'
 import type { Payload } from '../auth/payload.ts'
-import type { Headers, RequestBody } from '../call.ts'
+import type { Headers, RawBody, RequestBody } from '../call.ts'
 import { checkChecksumValue } from '../headers/checksum-value.ts'
 import type { OperationName } from '../operation-names.ts'
 import { processBound } from '../process-bounds.ts'
@@ -47,36 +47,57 @@ const textMemory = processBound({
  */
 export function requestBody(head: BodyHead, read: () => AsyncIterable<Uint8Array>): RequestBody {
   refuseBodyHead(head.method, head.headers)
-  let opened = false
-  const open = (checksum: ChecksumAlgorithm, shape = findShape(head)): OpenBody => {
-    assert(!opened, 'the body of a request is read once')
-    const claims = claimsOfBody(head.operation, head.headers, head.payload)
-    opened = true
-    const checksums = new BodyChecksums(claims, checksum, shape.bytes)
-    return openBody(shape, { claims, checksums, strict: head.strict }, read)
-  }
-  return {
-    get bytes() {
-      return knownLength(findShape(head))
-    },
-    open,
-    text: async (maxBytes) => {
-      const shape = findShape(head)
-      refuseTooLong(shape.bytes ?? 0, maxBytes)
-      // `PUT /bucket` without a length has no body: curl and s3-tests send it so.
-      return readBounded(open('CRC32', { ...shape, bytes: shape.bytes ?? 0 }))
-    },
-    raw: () => {
-      assert(!opened, 'the body of a request is read once')
-      refuseClaims(head)
-      opened = true
-      return { bytes: lengthOf(head.headers), chunks: read() }
-    },
-  }
+  return new UnreadBody(head, read)
 }
 
-function findShape({ method, headers, payload }: BodyHead): BodyShape {
-  return shapeOfBody(method, headers, payload)
+class UnreadBody implements RequestBody {
+  readonly #head: BodyHead
+  readonly #read: () => AsyncIterable<Uint8Array>
+  #shape: BodyShape | undefined
+  #isOpened = false
+
+  constructor(head: BodyHead, read: () => AsyncIterable<Uint8Array>) {
+    this.#head = head
+    this.#read = read
+  }
+
+  get bytes(): number {
+    return knownLength(this.#findShape())
+  }
+
+  open(checksum: ChecksumAlgorithm): OpenBody {
+    return this.#open(checksum, this.#findShape())
+  }
+
+  async text(maxBytes: number): Promise<string> {
+    const shape = this.#findShape()
+    const bytes = shape.bytes ?? 0
+    refuseTooLong(bytes, maxBytes)
+    // `PUT /bucket` without a length has no body: curl and s3-tests send it so.
+    return await readBounded(this.#open('CRC32', { bytes, framing: shape.framing }))
+  }
+
+  raw(): RawBody {
+    assert(!this.#isOpened, 'the body of a request is read once')
+    refuseClaims(this.#head)
+    this.#isOpened = true
+    return { bytes: lengthOf(this.#head.headers), chunks: this.#read() }
+  }
+
+  #open(checksum: ChecksumAlgorithm, shape: BodyShape): OpenBody {
+    assert(!this.#isOpened, 'the body of a request is read once')
+    const { operation, headers, payload, strict } = this.#head
+    const claims = claimsOfBody(operation, headers, payload)
+    this.#isOpened = true
+    const checksums = new BodyChecksums(claims, checksum, shape.bytes)
+    return new CheckedBody(shape, { claims, checksums, strict }, this.#read)
+  }
+
+  #findShape(): BodyShape {
+    const { method, headers, payload } = this.#head
+    this.#shape ??= shapeOfBody(method, headers, payload)
+    return this.#shape
+  }
 }
 
 /** Nothing compares the bytes of a raw body with what its head says of them. */
@@ -94,35 +115,42 @@ function knownLength({ bytes }: BodyShape): number {
   return bytes
 }
 
-function openBody(
-  shape: BodyShape,
-  {
-    claims,
-    checksums,
-    strict,
-  }: { claims: DigestClaims; checksums: BodyChecksums; strict: boolean },
-  read: () => AsyncIterable<Uint8Array>,
-): OpenBody {
-  const bytes = knownLength(shape)
-  const decoder = shape.framing && decoderFor(bytes, shape.framing, strict)
-  let whole = false
-  async function* pass(): AsyncGenerator<Uint8Array> {
+interface Checks {
+  claims: DigestClaims
+  checksums: BodyChecksums
+  strict: boolean
+}
+
+/** A body on its way. A class: a generator that is made for each body is a function that is new to V8 each time. */
+class CheckedBody implements OpenBody {
+  readonly bytes: number
+  readonly chunks: AsyncGenerator<Uint8Array>
+  readonly #checks: Checks
+  readonly #decoder: AwsChunkedDecoder | undefined
+  #isWhole = false
+
+  constructor(shape: BodyShape, checks: Checks, read: () => AsyncIterable<Uint8Array>) {
+    this.bytes = knownLength(shape)
+    this.#checks = checks
+    this.#decoder = shape.framing && decoderFor(this.bytes, shape.framing, checks.strict)
+    this.chunks = this.#pass(read)
+  }
+
+  finish(): BodyDigests {
+    if (!this.#isWhole) throw new S3Error('IncompleteBody')
+    const { claims, checksums } = this.#checks
+    return checksums.finish(findTrailer(claims, this.#decoder))
+  }
+
+  async *#pass(read: () => AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     let passed = 0
-    const decoded = decoder === undefined ? read() : decode(read(), decoder)
-    for await (const chunk of checksums.pass(decoded)) {
+    const decoded = this.#decoder === undefined ? read() : decode(read(), this.#decoder)
+    for await (const chunk of this.#checks.checksums.pass(decoded)) {
       passed += chunk.length
       yield chunk
     }
-    if (passed !== bytes) throw new S3Error('IncompleteBody')
-    whole = true
-  }
-  return {
-    bytes,
-    chunks: pass(),
-    finish: () => {
-      if (!whole) throw new S3Error('IncompleteBody')
-      return checksums.finish(findTrailer(claims, decoder))
-    },
+    if (passed !== this.bytes) throw new S3Error('IncompleteBody')
+    this.#isWhole = true
   }
 }
 
@@ -182,10 +210,10 @@ async function readBounded(body: OpenBody): Promise<string> {
   }
 }
 
-async function readText({ chunks, finish }: OpenBody): Promise<string> {
+async function readText(body: OpenBody): Promise<string> {
   const parts: Uint8Array[] = []
-  for await (const chunk of chunks) parts.push(chunk)
-  finish()
+  for await (const chunk of body.chunks) parts.push(chunk)
+  body.finish()
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts))
   } catch (cause) {

@@ -36,8 +36,10 @@ export function checksumFields(
   shown: 'with-type' | 'value-only' = 'with-type',
 ): Record<string, string> {
   if (!checksum) return {}
-  const value = { [checksumHeader(checksum.algorithm)]: checksum.value }
-  return shown === 'value-only' ? value : { ...value, 'x-amz-checksum-type': checksum.type }
+  const fields: Record<string, string> = {}
+  fields[checksumHeader(checksum.algorithm)] = checksum.value
+  if (shown === 'with-type') fields['x-amz-checksum-type'] = checksum.type
+  return fields
 }
 
 /** The algorithm whose value comes with this request, as header or as trailer. */

@@ -72,7 +72,7 @@ function textBody(body: Body): Body {
     }
     checkText(() => decoder.decode())
   }
-  return { ...body, chunks: chunks() }
+  return { bytes: body.bytes, chunks: chunks(), finish: () => body.finish() }
 }
 
 function checkText(decode: () => string): void {

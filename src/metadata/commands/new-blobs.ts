@@ -9,10 +9,11 @@ import type { Context } from './decision.ts'
 /** Blobs that are named only because of the command: what it only rewrites is named already. */
 export function newBlobsOf(command: Command): Blob[] {
   switch (command.kind) {
-    case 'put-object':
-      return [command.version.blob, ...(command.annotations ?? []).map(({ blob }) => blob)].flatMap(
-        (blob) => blob ?? [],
-      )
+    case 'put-object': {
+      const blobs = command.version.blob ? [command.version.blob] : []
+      for (const { blob } of command.annotations ?? []) if (blob) blobs.push(blob)
+      return blobs
+    }
     case 'put-annotation':
       return command.annotation.blob ? [command.annotation.blob] : []
     case 'append-object':

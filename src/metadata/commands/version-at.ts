@@ -14,8 +14,7 @@ export interface Maker {
 
 /** `version` as the command commits it at `time`. */
 export function versionAt(version: NewVersion, maker: Maker, time: bigint): ObjectVersion {
-  // One by one behind one copy: to spread a second object costs more than all of the first.
-  const named = { ...version, versionId: versionIdOf(maker, time) } as ObjectVersion
+  const named = { versionId: versionIdOf(maker, time), ...version } as ObjectVersion
   if (maker.bucket.versioning === 'enabled') named.versioned = true
   named.modifiedMs = timeMs(time)
   return named
@@ -23,7 +22,7 @@ export function versionAt(version: NewVersion, maker: Maker, time: bigint): Obje
 
 /** The delete marker that the command makes at `time`. */
 export function markerAt(maker: Maker, time: bigint): DeleteMarker {
-  return { ...nameAt(maker, time), deleteMarker: true, modifiedMs: timeMs(time) }
+  return { deleteMarker: true, ...nameAt(maker, time), modifiedMs: timeMs(time) }
 }
 
 function nameAt(maker: Maker, time: bigint): VersionName {

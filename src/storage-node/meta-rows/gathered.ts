@@ -71,7 +71,7 @@ export class GatheredReads {
     while (this.#waiting.length > 0) {
       const group = this.#takeGroup()
       try {
-        const keys = group.flatMap(({ asked }) => asked)
+        const keys = allAsked(group)
         this.#waitingKeys -= keys.length
         const found = await this.#run(() => this.#readAll(keys))
         let at = 0
@@ -154,8 +154,8 @@ export class GatheredChanges {
       await this.#gather()
       const group = this.#takeGroup()
       try {
-        const changes = group.length === 1 ? group[0]!.asked : group.flatMap(({ asked }) => asked)
-        await this.#run(() => this.#level.batch(changes as LevelChange[]))
+        const changes = allAsked(group)
+        await this.#run(() => this.#level.batch(changes))
         for (const { resolve } of group) resolve()
       } catch (error) {
         for (const { reject } of group) reject(error)
@@ -174,6 +174,12 @@ export class GatheredChanges {
     }
     return this.#waiting.splice(0, count)
   }
+}
+
+function allAsked<One>(group: readonly Waiting<readonly One[], never>[]): One[] {
+  const all: One[] = []
+  for (const { asked } of group) for (const one of asked) all.push(one)
+  return all
 }
 
 function bytesOf(changes: readonly LevelChange[]): number {

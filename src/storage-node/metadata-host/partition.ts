@@ -267,7 +267,7 @@ export class HostedPartition {
     if (accepted.kind !== 'accepted') return // It waits for room, and gets this one after those before.
     member.sent = accepted.state
     const { host, incarnation } = member
-    const record = { ...pending.head, partition: this.id, incarnation }
+    const record = { partition: this.id, incarnation, ...pending.head }
     host.log.append(record, pending.bytes).then(
       () => this.#acknowledge(member, pending.head.sequence),
       (error) => this.#appendFailed(member, pending.head, error),

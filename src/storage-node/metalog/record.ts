@@ -1,7 +1,7 @@
 // One entry of one replica as bytes in a metadata log file. Layout: docs/formats/metadata-log.md.
 import { xxh64 } from '../../digest/xxh64.ts'
 import { assert } from '../../kit/assert.ts'
-import { asBuffer, mebibytes, roundUp } from '../../kit/bytes.ts'
+import { asBuffer, mebibytes, roundUp, writeCount } from '../../kit/bytes.ts'
 import type { EntryHead } from '../../metadata/log/entry.ts'
 
 /** What a record holds. Numbers are never reused. */
@@ -80,13 +80,6 @@ export function encodeRecord(
   target.set(batch, RECORD_HEADER_BYTES)
   target.writeBigUInt64LE(xxh64(target.subarray(CHECKSUM_BYTES, used), salt), 0)
   return target
-}
-
-/** A u64, without the bigint that it would take otherwise. */
-function writeCount(target: Buffer, count: number, at: number): void {
-  assert(Number.isSafeInteger(count), 'counts are whole')
-  target.writeUInt32LE(count % 0x1_0000_0000, at)
-  target.writeUInt32LE(Math.floor(count / 0x1_0000_0000), at + 4)
 }
 
 /** What stands at a place in a file. */

@@ -169,7 +169,8 @@ export class Appender {
     records: AppendedRecord[],
   ): Promise<'written' | 'medium-error'> {
     const { file, bytes } = segment
-    const buffers = records.flatMap((record) => record.parts)
+    const buffers: Uint8Array[] = []
+    for (const { parts } of records) buffers.push(...parts)
     try {
       if (file.isThrough) {
         await this.#drive.writeThrough(file, buffers, bytes, this.#files.pathOf(segment.number))
@@ -248,6 +249,6 @@ function placeRecords(
     const place = { segment: segment.number, offset }
     stampHeader(record.parts[0]!, { secret, place, groupOffset: segment.bytes })
     offset += record.layout.recordBytes
-    return { ...record, place }
+    return { place, ...record }
   })
 }

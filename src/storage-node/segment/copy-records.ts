@@ -16,19 +16,18 @@ import {
 export class CopyRecords {
   readonly #name: CopiesDescription['id']
   readonly #layout: RecordLayout
-  /** The header of slot 0. */
+  /** Without a slot. */
   readonly #header: Uint8Array
   readonly #cell: Uint8Array
 
   /** `cell` is read until the last record is written. */
   constructor(description: CopiesDescription, cell: Uint8Array) {
-    const first = { ...description, id: { ...description.id, slot: 0 } }
     this.#name = description.id
-    this.#layout = layoutShard(first)
+    this.#layout = layoutShard(description)
     assert(this.#layout.cellCount === 1, 'a copy is one cell')
     assert(cell.length === cellLength(this.#layout, 0), 'a cell is as long as its shard says')
     this.#header = Buffer.allocUnsafe(this.#layout.headerBytes)
-    encodeHeader(this.#header, first, this.#layout)
+    encodeHeader(this.#header, description, this.#layout)
     this.#cell = cell
   }
 

@@ -3,10 +3,10 @@
 import { cellChecksum, shardSeed } from '../../digest/cell-checksum.ts'
 import { xxh64 } from '../../digest/xxh64.ts'
 import { assert } from '../../kit/assert.ts'
-import { asBuffer, roundUp } from '../../kit/bytes.ts'
+import { asBuffer, roundUp, writeCount } from '../../kit/bytes.ts'
 import { CELL_BYTES, type MatrixId } from '../../kit/erasure-code.ts'
 import { uidBytes, uidFromBytes } from '../../kit/uid.ts'
-import type { ShardDescription, ShardId } from '../contract.ts'
+import type { CopiesDescription, ShardDescription, ShardId } from '../contract.ts'
 
 /** Records begin at multiples of this, so that recovery finds the next one after a damaged one. */
 export const RECORD_ALIGNMENT = 64
@@ -78,13 +78,13 @@ export function layoutRecord(
 }
 
 /** Bytes of the header that says all of `description`. At most MAX_HEADER_BYTES of a shard that can be kept. */
-export function headerBytesOf({ key, metadata }: ShardDescription): number {
+export function headerBytesOf({ key, metadata }: CopiesDescription): number {
   const bytes = FIXED_BYTES + Buffer.byteLength(key) + metadata.length + CHECK_BYTES
   return roundUp(bytes, RECORD_ALIGNMENT)
 }
 
 /** The layout of the record that `description` asks for. */
-export function layoutShard(description: ShardDescription): RecordLayout {
+export function layoutShard(description: CopiesDescription): RecordLayout {
   const { cellBytes, shardBytes } = description
   assert(cellBytes > 0 && cellBytes <= CELL_BYTES, 'a cell has a length and no more than the limit')
   const headerBytes = headerBytesOf(description)
@@ -103,10 +103,10 @@ export function cellOffset(layout: RecordLayout, index: number): number {
   return layout.headerBytes + index * (layout.cellBytes + TRAILER_BYTES)
 }
 
-/** Writes the header into the beginning of `target`, but for what stampHeader() adds. */
+/** Writes the header into the beginning of `target`, but for what stampHeader() adds, and of copies but for their slot. */
 export function encodeHeader(
   target: Uint8Array,
-  description: ShardDescription,
+  description: ShardDescription | CopiesDescription,
   layout: RecordLayout,
 ): void {
   const bytes = asBuffer(target.subarray(0, layout.headerBytes)).fill(0)
@@ -119,16 +119,16 @@ export function encodeHeader(
   bytes.writeUInt32LE(description.metadata.length, 16)
   bytes.set(uidBytes(id.uid), 20)
   bytes.writeUInt16LE(id.part, 36)
-  bytes.writeUInt8(id.slot, SLOT_AT)
+  if ('slot' in id) bytes.writeUInt8(id.slot, SLOT_AT)
   bytes.writeUInt8(code.dataCount, 39)
   bytes.writeUInt8(code.parityCount, 40)
   bytes.writeUInt8(code.matrix, 41)
   bytes.writeUInt32LE(layout.cellBytes, 44)
-  bytes.writeBigUInt64LE(BigInt(layout.shardBytes), 48)
-  bytes.writeBigUInt64LE(BigInt(description.blobBytes), 56)
+  writeCount(bytes, layout.shardBytes, 48)
+  writeCount(bytes, description.blobBytes, 56)
   bytes.writeUInt32LE(description.partition, 64)
-  bytes.writeBigUInt64LE(BigInt(description.mapEpoch), 68)
-  bytes.writeBigUInt64LE(BigInt(description.bucketId), 76)
+  writeCount(bytes, description.mapEpoch, 68)
+  writeCount(bytes, description.bucketId, 76)
   bytes.set(key, FIXED_BYTES)
   bytes.set(description.metadata, FIXED_BYTES + key.length)
 }
@@ -213,8 +213,8 @@ function writeTail(
   tail.fill(0)
   tail.set(TAIL_MAGIC, 0)
   tail.writeUInt32LE(layout.cellCount, 4)
-  tail.writeBigUInt64LE(BigInt(layout.shardBytes), 8)
-  tail.writeBigUInt64LE(BigInt(layout.recordBytes), 16)
+  writeCount(tail, layout.shardBytes, 8)
+  writeCount(tail, layout.recordBytes, 16)
   tail.writeBigUInt64LE(xxh64(trailers, seed), 24)
   tail.writeBigUInt64LE(xxh64(tail.subarray(0, 32), seed), 32)
 }

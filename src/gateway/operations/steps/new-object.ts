@@ -25,6 +25,6 @@ export function describeNewUpload(call: Described, bucket: Bucket): NewObject {
 
 function describe(call: Described, bucket: Bucket, lock: Lock): NewObject {
   const encryption = parseEncryption(call, bucket)
-  const attributes = { ...parseAttributes(call.headers), ...lock }
+  const attributes = Object.assign(parseAttributes(call.headers), lock)
   return encryption ? { attributes, encryption } : { attributes }
 }

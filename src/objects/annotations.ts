@@ -109,7 +109,7 @@ async function storeAnnotation(
 ): Promise<NewAnnotation> {
   const role = { kind: 'annotation' as const, name, ...(of ? { of } : {}) }
   const owner = { ...target, part: 0, role }
-  return { name, ...(await storeBody(owner, body, parts, signal)) }
+  return { name, ...(await storeBody(owner, body, parts, { signal })) }
 }
 
 async function* readAnnotation(

@@ -89,7 +89,7 @@ async function appendPart(
   version: ObjectVersion,
   { metadata: rows, parts }: AppendTools,
 ): Promise<AppendOutcome> {
-  const { bucket, key, conditions, customerKey, body, signal } = request
+  const { bucket, key, conditions, customerKey, body } = request
   const { encryption, storageClass } = version
   const partCount = version.manifest?.partCount ?? (version.bytes === 0 ? 0 : 1)
   if (partCount >= PARTS_MAX) return { kind: 'too-many-parts' }
@@ -98,7 +98,7 @@ async function appendPart(
     ...{ bucket, key, part: partCount + 1, storageClass, attributes: version, sealing },
     role: { kind: 'append' as const, offset: version.bytes, after: version.etag },
   }
-  const part = await storeBody(owner, body, parts, signal)
+  const part = await storeBody(owner, body, parts, request)
   const manifestUid = newUid(parts.world)
   return await commitStored([part], parts, () =>
     rows.commit(bucket, key, (envelope) => ({

@@ -175,7 +175,7 @@ export interface PartExtent {
   checksum?: Checksum
 }
 
-export interface PutRequest {
+export interface PutRequest extends Waiter {
   bucket: Bucket
   key: string
   attributes: ObjectAttributes
@@ -183,7 +183,6 @@ export interface PutRequest {
   /** Absent: the bytes are stored as they come. */
   encryption?: EncryptionRequest
   body: Body
-  signal: AbortSignal
   /** A copy brings the annotations of this object along. */
   annotationsOf?: StoredObject
 }

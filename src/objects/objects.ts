@@ -142,7 +142,7 @@ export class Objects implements ObjectStore {
   }
 
   async put(request: PutRequest): Promise<PutOutcome> {
-    const { bucket, key, attributes, conditions, body, signal } = request
+    const { bucket, key, attributes, conditions, body } = request
     const sealing =
       request.encryption && (await newSealing(request.encryption, bucket, this.#parts))
     const encryption = sealing?.encryption
@@ -150,7 +150,7 @@ export class Objects implements ObjectStore {
     const versioned = bucket.settings?.versioning === 'enabled'
     const role = { kind: 'object' as const, versioned }
     const owner = { bucket, key, part: 0, storageClass, attributes, sealing, role }
-    const stored = await storeBody(owner, body, this.#parts, signal)
+    const stored = await storeBody(owner, body, this.#parts, request)
     const annotations = request.annotationsOf
       ? await this.#copyAnnotations(request, sealing, stored)
       : []
@@ -268,12 +268,17 @@ export class Objects implements ObjectStore {
   }
 
   async putPart(request: Parameters<ObjectStore['putPart']>[0]): Promise<PutPartOutcome> {
-    const { bucket, key, upload, number, customerKey, body, signal } = request
+    const { bucket, key, upload, number, customerKey, body } = request
     const { encryption, storageClass } = upload
     const sealing = encryption && (await openSealing(encryption, customerKey, this.#parts))
     const { uploadId, checksumAlgorithm, checksumType } = upload
     const owner = {
-      ...{ bucket, key, part: number, storageClass, attributes: upload, sealing },
+      bucket,
+      key,
+      part: number,
+      storageClass,
+      attributes: upload,
+      sealing,
       role: {
         kind: 'part' as const,
         uploadId,
@@ -281,11 +286,11 @@ export class Objects implements ObjectStore {
         ...(checksumType ? { checksumType } : {}),
       },
     }
-    const stored = await storeBody(owner, body, this.#parts, signal)
+    const stored = await storeBody(owner, body, this.#parts, request)
     return await commitStored([stored], this.#parts, () =>
       this.#metadata.commit(bucket, key, (envelope) => ({
-        ...envelope,
         kind: 'put-part',
+        ...envelope,
         uploadId: upload.uploadId,
         part: { number, ...stored },
       })),

@@ -7,7 +7,13 @@ import { MetadataUnavailable } from '../metadata/unavailable.ts'
 import type { Sealing } from './data-keys.ts'
 import type { StoredBody } from './describe-write.ts'
 import { encryptBody } from './encrypt-body.ts'
-import { type Body, type BodyDigests, type Bucket, BucketGone } from './object-store.ts'
+import {
+  type Body,
+  type BodyDigests,
+  type Bucket,
+  BucketGone,
+  type Waiter,
+} from './object-store.ts'
 import { StoreFull } from './place-write.ts'
 import type { BlobParts, StoreParts } from './store-parts.ts'
 import { discardBlob, writeBlob } from './write-blob.ts'
@@ -34,7 +40,7 @@ export async function storeBody(
   { bucket, key, part, storageClass, sealing, role, attributes }: BodyOwner,
   body: Body,
   parts: StoreParts,
-  signal: AbortSignal,
+  waiter: Waiter,
 ): Promise<StoredFacts> {
   const { partition } = parts.router.route(bucket.id, key)
   const metadata = encodeLabel({ role, attributes, encryption: sealing?.encryption })
@@ -46,7 +52,7 @@ export async function storeBody(
     const { id: bucketId } = bucket
     const owner = { uid, bucketId, key, part, partition, storageClass, metadata, sealMetadata }
     const written = sealing ? encryptBody(body, sealing.dataKey, { uid, part }) : body
-    const stored = await writeBlob(owner, written, parts, signal)
+    const stored = await writeBlob(owner, written, parts, waiter)
     isStored = stored.blob !== undefined
     return describeStored(body, stored, sealing)
   } finally {

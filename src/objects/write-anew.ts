@@ -124,7 +124,7 @@ async function writeVerified(
     { uid, bucketId, key, part, partition, code, metadata, sealMetadata: () => metadata },
     bodyOf(before, digest, parts, signal),
     parts,
-    signal,
+    { signal },
   )
   const blob: Blob = { ...stored.blob!, origin }
   try {

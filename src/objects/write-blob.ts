@@ -11,7 +11,7 @@ import {
   describeShards,
   type StoredBody,
 } from './describe-write.ts'
-import type { Body } from './object-store.ts'
+import type { Body, Waiter } from './object-store.ts'
 import { placeWrite, withRoom } from './place-write.ts'
 import { ShardFan } from './shard-fan.ts'
 import { type BlobParts, type StoreParts, WRITE_BUDGET_UNIT } from './store-parts.ts'
@@ -30,11 +30,11 @@ export function writeBlob(
   owner: BlobOwner,
   body: Body,
   parts: StoreParts,
-  signal: AbortSignal,
+  waiter: Waiter,
 ): Promise<StoredBody> {
   if (body.bytes === 0) return finishEmpty(body)
   const code = chooseCode(owner, body.bytes, parts)
-  return writeInCode({ ...owner, code }, body, parts, signal)
+  return writeInCode({ code, ...owner }, body, parts, waiter)
 }
 
 /** Stores a body that is not empty in this code, or in one of the same parity where drives are lacking for it. */
@@ -42,13 +42,13 @@ export function writeInCode(
   owner: CodedOwner,
   body: Body,
   parts: BlobParts,
-  signal: AbortSignal,
+  waiter: Waiter,
 ): Promise<StoredBody> {
-  if (isOneCell(owner, body, parts)) return writeCopies(owner, body, parts, signal)
+  if (isOneCell(owner, body, parts)) return writeCopies(owner, body, parts, waiter)
   const { partition, code } = owner
   return withRoom(
     (unfit) => placeWrite({ partition, code, bytes: body.bytes }, unfit, parts),
-    (placement) => storePlaced({ owner, body, placement }, parts, signal),
+    (placement) => storePlaced({ owner, body, placement }, parts, waiter.signal),
   )
 }
 

@@ -7,7 +7,7 @@ import { lentWasmRooms } from '../kit/wasm-rooms.ts'
 import type { Placement } from '../placement/place.ts'
 import type { CopiesDescription, ShardCopies } from '../storage-node/contract.ts'
 import { type CodedOwner, describeBlob, describeShards, type StoredBody } from './describe-write.ts'
-import type { Body, BodyDigests } from './object-store.ts'
+import type { Body, BodyDigests, Waiter } from './object-store.ts'
 import { placeWrite, type Unfit, withRoom } from './place-write.ts'
 import { ShardFan } from './shard-fan.ts'
 import { type BlobParts, WRITE_BUDGET_UNIT } from './store-parts.ts'
@@ -35,7 +35,7 @@ export async function writeCopies(
   owner: CodedOwner,
   body: Body,
   parts: BlobParts,
-  signal: AbortSignal,
+  waiter: Waiter,
 ): Promise<StoredBody> {
   const { partition, code } = owner
   const place = (unfit: Unfit): Placement =>
@@ -45,7 +45,9 @@ export async function writeCopies(
   const { epoch } = parts.coordinator.state
   const memoryBytes = body.bytes < LENT_BYTES_LEAST ? body.bytes : CELL_BYTES
   const permits = Math.ceil(memoryBytes / WRITE_BUDGET_UNIT)
-  if (!parts.writeBudget.tryAcquire(permits)) await parts.writeBudget.acquire(permits, signal)
+  if (!parts.writeBudget.tryAcquire(permits)) {
+    await parts.writeBudget.acquire(permits, waiter.signal)
+  }
   try {
     const gathered = await gatherCopies(owner, body, parts)
     // A drive may have left while the client sent its bytes.

@@ -4,7 +4,9 @@
 import type {
   Bucket,
   ChecksumAlgorithm,
+  EncryptionRequest,
   ObjectVersion,
+  PutRequest,
   WriteConditions,
 } from '../../objects/object-store.ts'
 import type { Call, Headers, Reply } from '../call.ts'
@@ -22,7 +24,7 @@ import { refuseAttributes } from './steps/refuse-attributes.ts'
 import { refuseTooLarge } from './steps/refuse-size.ts'
 
 export async function putObject(call: Call): Promise<Reply> {
-  const { key, headers, body, objects, signal } = call
+  const { headers, body, objects } = call
   const bucket = await findBucket(call)
   refuseHeaders(withoutWriteOffset(headers))
   const offset = parseWriteOffset(headers)
@@ -33,16 +35,38 @@ export async function putObject(call: Call): Promise<Reply> {
   if (isConditional(conditions)) await refuseEarly(call, bucket, conditions)
   if (offset !== undefined)
     return await appendObject(call, bucket, { offset, described, conditions })
-  const outcome = await objects.put({
-    bucket,
-    key,
-    ...described,
-    conditions,
-    body: body.open(DEFAULT_CHECKSUM),
-    signal,
-  })
+  const outcome = await objects.put(new Put(call, bucket, { described, conditions }))
   if (outcome.kind !== 'done') throw refusal(outcome, call)
   return { status: 200, headers: describeWritten(bucket, outcome.version) }
+}
+
+/** What the store is asked. The signal is made when somebody asks for it, which short bodies do not. */
+class Put implements PutRequest {
+  readonly bucket: Bucket
+  readonly key: string
+  readonly attributes: PutRequest['attributes']
+  readonly conditions: WriteConditions
+  readonly encryption?: EncryptionRequest
+  readonly body: PutRequest['body']
+  readonly #call: Call
+
+  constructor(
+    call: Call,
+    bucket: Bucket,
+    { described, conditions }: { described: NewObject; conditions: WriteConditions },
+  ) {
+    this.bucket = bucket
+    this.key = call.key
+    this.attributes = described.attributes
+    this.conditions = conditions
+    if (described.encryption) this.encryption = described.encryption
+    this.body = call.body.open(DEFAULT_CHECKSUM)
+    this.#call = call
+  }
+
+  get signal(): AbortSignal {
+    return this.#call.signal
+  }
 }
 
 // AWS locks nothing that could have been mangled on its way: it could not be replaced (pitfall 118).

@@ -50,10 +50,10 @@ export async function tell(call: Call): Promise<Reply> {
     baseUrl: call.baseUrl,
   }
   if (call.operation === 'PutObject' || call.operation === 'UploadPart') {
-    const { chunks, finish } = call.body.open('CRC64NVME')
+    const body = call.body.open('CRC64NVME')
     const parts: Uint8Array[] = []
-    for await (const chunk of chunks) parts.push(chunk)
-    told.digests = finish()
+    for await (const chunk of body.chunks) parts.push(chunk)
+    told.digests = body.finish()
     told.body = Buffer.concat(parts).toString('latin1').slice(0, 1000)
   }
   if (call.operation === 'DeleteObjects') told.body = await call.body.text(1000)

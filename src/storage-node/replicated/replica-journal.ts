@@ -142,9 +142,9 @@ export class ReplicaJournal {
   #addEntry(entry: LogEntry): void {
     const { batch, epoch, sequence, prevEpoch, committed } = entry
     const kind = RecordKind.ReplicatedEntry
-    const record = { ...this.#whose(), kind, epoch, sequence, prevEpoch, committed }
+    const record = { kind, ...this.#whose(), epoch, sequence, prevEpoch, committed }
     this.#waiting.push({ record, body: batch })
-    this.#state = { ...this.#state, last: positionOf(entry) }
+    this.#state = Object.assign({}, this.#state, { last: positionOf(entry) })
   }
 
   #addState(state: ReplicaState): void {

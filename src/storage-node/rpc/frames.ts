@@ -247,7 +247,7 @@ export async function* readFrames(
         release = undefined
         isEnded = frame.kind === FrameKind.End
         if (isEnded) done()
-        else yield { ...frame, done }
+        else yield { done, ...frame }
       }
       if (isEnded && !reader.isBetweenFrames) throw new BrokenFrames('something follows the end')
     }

@@ -139,8 +139,8 @@ export class RemoteNode implements StorageNode {
         length += cell.length
       },
       commit: async (metadata) => {
-        const described = metadata === undefined ? description : { ...description, metadata }
-        const body = encodePut({ ...request, description: described, bytes })
+        const described = Object.assign({}, description, metadata && { metadata })
+        const body = encodePut(Object.assign({}, request, { description: described, bytes }))
         await this.#noting(request, () => this.#ask(lane, MessageType.PutShard, body))
         this.#rooms.noteTaken(driveId, description.shardBytes, request.use)
       },

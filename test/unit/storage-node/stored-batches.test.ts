@@ -1,3 +1,4 @@
+// Batches of LevelDB that are filled operation by operation: what was done is there, and what is no operation is refused whole.
 import t from 'tap'
 import { openLevelDb } from '../../../src/storage-node/drive-lock.ts'
 

@@ -14,7 +14,9 @@ export interface Maker {
 
 /** `version` as the command commits it at `time`. */
 export function versionAt(version: NewVersion, maker: Maker, time: bigint): ObjectVersion {
-  const named = { versionId: versionIdOf(maker, time), ...version } as ObjectVersion
+  const named = Object.assign({}, version) as ObjectVersion
+  // One that is made of another version has an id already, which is not its own.
+  named.versionId = versionIdOf(maker, time)
   if (maker.bucket.versioning === 'enabled') named.versioned = true
   named.modifiedMs = timeMs(time)
   return named

@@ -31,7 +31,8 @@ const patient: Clock = {
 t.test('who sends all of it before it reads gets the answer, and a clean end', async (t) => {
   const objects = await linkPut(t, putIntoFull)
   const operation = async ({ body, signal }: Call): Promise<Reply> => {
-    const { chunks, finish } = body.open('CRC64NVME')
+    const { chunks } = body.open('CRC64NVME')
+    const finish = () => t.fail('the store refuses it before its end')
     const opened = { bytes: BODY_BYTES, chunks, finish }
     await objects.put({ body: opened, signal } as unknown as Parameters<ObjectStore['put']>[0])
     return { status: 200 }

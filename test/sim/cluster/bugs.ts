@@ -44,8 +44,8 @@ export const CLUSTER_BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'objects/objects.js',
-        text: 'const { bucket, key, attributes, conditions, body, signal } = request;',
-        by: `const { bucket, key, attributes, body, signal } = request;
+        text: 'const { bucket, key, attributes, conditions, body } = request;',
+        by: `const { bucket, key, attributes, body } = request;
         const conditions = {};
         const seen = await this.find(bucket, key);
         const { ifMatch, ifNoneMatch } = request.conditions;

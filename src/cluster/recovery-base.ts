@@ -5,10 +5,11 @@ import type { World } from '../kit/world.ts'
 import type { LogPosition, RowBatch } from '../metadata/log/contract.ts'
 import { BEGINNING, decodeBatch } from '../metadata/log/entry.ts'
 import { RowTable } from '../metadata/rebuild/row-table.ts'
-import { comparePositions, isSamePosition } from '../metadata/replication/log-tail.ts'
+import { comparePositions } from '../metadata/replication/log-tail.ts'
 import { decodeClockRow } from '../metadata/rows/clock-row.ts'
 import { CLOCK_KEY } from '../metadata/rows/keys.ts'
 import type { RemoteRecovery } from '../storage-node/recovery/remote-recovery.ts'
+import type { RowsPage } from '../storage-node/replicated/contract.ts'
 import { type LostPartition, type Survivor, standingOf, survivorsOf } from './lost-partitions.ts'
 import { readWithPatience, type Unreadable } from './read-with-patience.ts'
 import { findEntries, type Replay } from './replica-logs.ts'
@@ -143,14 +144,13 @@ async function findDumps(
   for (const node of nodes) {
     const list = () => recovery.dumps(node, partition)
     for (const takenMs of (await readWithPatience({ read: list }, parts)) ?? []) {
-      const read = () => readDump(node, { partition, takenMs }, recovery)
+      const pages = () => recovery.readDump(node, partition, takenMs)
       // One that is there and can not be read is damaged, unless its drive is only being opened.
       const ask = async (): Promise<Unreadable> =>
         (await list()).includes(takenMs) ? 'damaged' : 'open'
-      const readHead = () => headOf(recovery.readDump(node, partition, takenMs))
-      const position = await readWithPatience({ read: readHead, ask }, parts)
+      const position = await readWithPatience({ read: () => headOf(pages()), ask }, parts)
       if (position === undefined) log.warn({ partition, node, takenMs }, 'a dump is damaged')
-      else found.push({ kind: 'dump', position, takenMs, read, ask })
+      else found.push({ kind: 'dump', position, takenMs, read: () => readRows(pages()), ask })
     }
   }
   return found
@@ -164,30 +164,14 @@ async function headOf(
   return undefined
 }
 
-async function readDump(
-  node: string,
-  { partition, takenMs }: { partition: number; takenMs: number },
-  recovery: SourceParts['recovery'],
-): Promise<RowsAt> {
+async function readRows(pages: AsyncIterable<RowsPage>): Promise<RowsAt> {
   const rows = new RowTable()
   let position = BEGINNING
-  for await (const page of recovery.readDump(node, partition, takenMs)) {
+  for await (const page of pages) {
     position = page.position
     for (const { key, value } of page.rows) rows.put(key, value)
   }
   return { position, rows }
-}
-
-/** Without what its log has behind them. */
-async function readRows(pages: ReturnType<RemoteRecovery['readReplica']>): Promise<RowsAt> {
-  const rows = new RowTable()
-  let first: LogPosition | undefined
-  for await (const { position, changes } of pages) {
-    first ??= position
-    if (!isSamePosition(position, first)) break
-    applyTo(rows, changes)
-  }
-  return { position: first ?? BEGINNING, rows }
 }
 
 function applyTo(rows: RowTable, changes: RowBatch): void {

@@ -1,9 +1,9 @@
 // What a node is asked by `kintsugi cluster recover`, as bytes and back. Layout: docs/formats/node-protocol.md.
-import { BEGINNING, decodeBatch, encodeBatch } from '../../metadata/log/entry.ts'
+import { BEGINNING } from '../../metadata/log/entry.ts'
 import type { ReplicaId } from '../../metadata/replication/decision.ts'
 import { parseReplicaId } from '../../metadata/replication/replica-id.ts'
 import type { ShardDescription } from '../contract.ts'
-import type { ChangesPage, LeftLogPage, ReplicaStanding, RowsPage } from '../replicated/contract.ts'
+import type { LeftLogPage, ReplicaStanding, RowsPage } from '../replicated/contract.ts'
 import { decodePage, encodePage } from '../replicated/replica-messages.ts'
 import { FieldReader, FieldWriter } from '../rpc/fields.ts'
 import { decodeDescribed, encodeDescribed } from '../rpc/shard-messages.ts'
@@ -29,7 +29,7 @@ export type RecoveryRequest =
   | { kind: 'dump-page'; reading: number; index: number; partition: number; takenMs: number }
   /** Answered by some shards of a partition, or by the end. */
   | { kind: 'shards-page'; reading: number; index: number; partition: number }
-  /** Answered by a page of what a replica has, rows first and then its log, or by the end. */
+  /** Answered by a page of the rows of a replica, or by the end. */
   | { kind: 'replica-page'; reading: number; index: number; replica: ReplicaId; partition: number }
   /** Answered by a page of what is left of the log of a replica behind the sequence `after`, or by the end. */
   | ({ kind: 'log-page'; reading: number; index: number } & LogRequest)
@@ -51,10 +51,10 @@ export interface InstallPage {
   page: RowsPage | undefined
 }
 
-// Numbers are never reused.
+// Numbers are never reused: 7 was a page of rows and log together.
 const KINDS = {
   ...{ standings: 1, dumps: 2, 'dump-page': 3, 'shards-page': 4, 'end-reading': 5, install: 6 },
-  ...{ 'replica-page': 7, discard: 8, fence: 9, drives: 10, 'log-page': 11 },
+  ...{ discard: 8, fence: 9, drives: 10, 'log-page': 11, 'replica-page': 12 },
 } as const
 const STANDINGS = ['lives', 'damaged', 'gone', 'closed', 'suspect'] as const
 
@@ -203,21 +203,6 @@ export function encodeTimes(timesMs: readonly number[]): Buffer {
 
 export function decodeTimes(bytes: Uint8Array): number[] {
   return whole(bytes, (fields) => many(fields, DUMPS_MAX, () => fields.u64()))
-}
-
-/** Some changes, or the end. */
-export function encodeChanges(page: ChangesPage | undefined): Buffer {
-  const fields = new FieldWriter().u8(page === undefined ? 0 : 1)
-  if (page === undefined) return fields.end()
-  const { position, changes } = page
-  return fields.u64(position.epoch).u64(position.sequence).raw(encodeBatch(changes)).end()
-}
-
-export function decodeChanges(bytes: Uint8Array): ChangesPage | undefined {
-  const fields = new FieldReader(bytes)
-  if (fields.u8() === 0) return undefined
-  const position = { epoch: fields.u64(), sequence: fields.u64() }
-  return { position, changes: decodeBatch(fields.rest()) }
 }
 
 /** Some entries, or the end. */

@@ -3,7 +3,7 @@
 import type { World } from '../../kit/world.ts'
 import type { ReplicaId } from '../../metadata/replication/decision.ts'
 import { type DumpDrive, findDumps, readDump } from '../dump/dump-files.ts'
-import type { ChangesPage, LeftLogPage, ReplicaStanding, RowsPage } from '../replicated/contract.ts'
+import type { LeftLogPage, ReplicaStanding, RowsPage } from '../replicated/contract.ts'
 import { encodePage } from '../replicated/replica-messages.ts'
 import { HeldPages } from '../rpc/held-pages.ts'
 import { MessageType } from '../rpc/messages.ts'
@@ -12,7 +12,6 @@ import { BadMessage } from '../rpc/trouble.ts'
 import { Inbox } from './inbox.ts'
 import {
   decodeRecovery,
-  encodeChanges,
   encodeIds,
   encodeLogPage,
   encodeShards,
@@ -28,8 +27,8 @@ export interface RecoveringHost {
   fence(partition: number, epoch: number): Promise<void>
   /** How it is with a replica that is to be on a drive of this node. */
   standing(id: ReplicaId, partition: number): ReplicaStanding
-  /** All that a replica has that lives here: rows, and behind them its log. */
-  readReplica(id: ReplicaId, partition: number, signal: AbortSignal): AsyncIterable<ChangesPage>
+  /** The rows of a replica that lives here, as of one position. */
+  readReplica(id: ReplicaId, partition: number, signal: AbortSignal): AsyncIterable<RowsPage>
   /** What is left of the log of a replica behind a sequence, also where that is damaged. Throws where its drive is not open. */
   readLog(id: ReplicaId, after: number): AsyncIterable<LeftLogPage>
   /** Makes a replica with these rows; it is durable when this resolves. Throws, and leaves nothing, when they do not come to their end. */
@@ -61,14 +60,12 @@ export class RecoveryService implements NodeService {
   readonly #parts: RecoveryServiceParts
   readonly #rows: HeldPages<RowsPage>
   readonly #shards: HeldPages<readonly WholeShard[]>
-  readonly #changes: HeldPages<ChangesPage>
   readonly #entries: HeldPages<LeftLogPage>
   #making: { name: string; inbox: Inbox } | undefined
 
   constructor(parts: RecoveryServiceParts) {
     this.#parts = parts
     this.#rows = new HeldPages(READINGS_MAX, parts.world.clock)
-    this.#changes = new HeldPages(READINGS_MAX, parts.world.clock)
     this.#shards = new HeldPages(READINGS_MAX, parts.world.clock)
     this.#entries = new HeldPages(READINGS_MAX, parts.world.clock)
     this.messages = new Map([
@@ -79,7 +76,6 @@ export class RecoveryService implements NodeService {
   /** Ends what is under way. */
   close(): void {
     this.#rows.close()
-    this.#changes.close()
     this.#entries.close()
     this.#shards.close()
     this.#making?.inbox.end(new Error('the node is closing'))
@@ -118,7 +114,7 @@ export class RecoveryService implements NodeService {
         await context.holdAnswer(PAGE_ROOM_BYTES)
         const { reading, index, replica, partition } = request
         const open = (signal: AbortSignal) => host.readReplica(replica, partition, signal)
-        return encodeChanges(await this.#changes.page(`${context.from} ${reading}`, index, open))
+        return encodePage(await this.#rows.page(`${context.from} ${reading}`, index, open))
       }
       case 'log-page': {
         await context.holdAnswer(PAGE_ROOM_BYTES)
@@ -127,7 +123,6 @@ export class RecoveryService implements NodeService {
         return encodeLogPage(await this.#entries.page(`${context.from} ${reading}`, index, open))
       }
       case 'end-reading':
-        this.#changes.end(`${context.from} ${request.reading}`)
         this.#entries.end(`${context.from} ${request.reading}`)
         this.#rows.end(`${context.from} ${request.reading}`)
         this.#shards.end(`${context.from} ${request.reading}`)

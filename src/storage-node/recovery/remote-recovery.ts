@@ -2,13 +2,12 @@
 import { asBuffer } from '../../kit/bytes.ts'
 import type { World } from '../../kit/world.ts'
 import type { ReplicaId } from '../../metadata/replication/decision.ts'
-import type { ChangesPage, LeftLogPage, ReplicaStanding, RowsPage } from '../replicated/contract.ts'
+import type { LeftLogPage, ReplicaStanding, RowsPage } from '../replicated/contract.ts'
 import { decodePage } from '../replicated/replica-messages.ts'
 import { MessageType } from '../rpc/messages.ts'
 import type { NodePeers } from '../rpc/peers.ts'
 import { NodeUnreachable } from '../rpc/trouble.ts'
 import {
-  decodeChanges,
   decodeIds,
   decodeLogPage,
   decodeShards,
@@ -76,15 +75,15 @@ export class RemoteRecovery {
     })
   }
 
-  /** All that a living replica has: its rows, and behind them its log. */
+  /** The rows of a replica that lives, as of one position. */
   async *readReplica(
     node: string,
     partition: number,
     replica: ReplicaId,
-  ): AsyncGenerator<ChangesPage> {
+  ): AsyncGenerator<RowsPage> {
     const reading = this.#draw()
     yield* this.#read(node, reading, (index) => {
-      return [{ kind: 'replica-page', reading, index, replica, partition }, decodeChanges]
+      return [{ kind: 'replica-page', reading, index, replica, partition }, decodePage]
     })
   }
 

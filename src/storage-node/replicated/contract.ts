@@ -1,6 +1,6 @@
 // The seams of replicated partitions: what a host of replicas needs of the coordinator and of other hosts, and what it
 // gives to those who serve a partition. Protocol: docs/formats/replication.md.
-import type { LogPosition, PartitionLog, RowBatch } from '../../metadata/log/contract.ts'
+import type { LogPosition, PartitionLog } from '../../metadata/log/contract.ts'
 import type { LogEntry } from '../../metadata/log/entry.ts'
 import type { Decision, ReplicaId } from '../../metadata/replication/decision.ts'
 
@@ -47,12 +47,6 @@ export type ReplicaStanding =
   | { kind: 'damaged' }
   | { kind: 'gone' }
   | { kind: 'closed' }
-
-/** Changes of rows, as of the position of the last of them. */
-export interface ChangesPage {
-  position: LogPosition
-  changes: RowBatch
-}
 
 /** Some entries of what is left of the log of a replica, in order of their sequences. */
 export interface LeftLogPage {

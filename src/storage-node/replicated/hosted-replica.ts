@@ -6,17 +6,16 @@ import type { LogPosition } from '../../metadata/log/contract.ts'
 import { decodeBatch, type LogEntry } from '../../metadata/log/entry.ts'
 import { type Decision, type ReplicaId, votersOf } from '../../metadata/replication/decision.ts'
 import type { DurableState, Effect, Limits } from '../../metadata/replication/effects.ts'
-import { type LogTail, positionOf } from '../../metadata/replication/log-tail.ts'
+import { positionOf } from '../../metadata/replication/log-tail.ts'
 import type { Envelope, Message } from '../../metadata/replication/message.ts'
 import { PartitionReplica } from '../../metadata/replication/partition-replica.ts'
 import { parseReplicaId } from '../../metadata/replication/replica-id.ts'
 import { mayRetire } from '../../metadata/replication/replica-log.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
 import { Pacer } from '../upkeep/pacer.ts'
-import type { ChangesPage, Decisions, Reigning, ReplicaStatus, RowsPage } from './contract.ts'
+import type { Decisions, Reigning, ReplicaStatus, RowsPage } from './contract.ts'
 import { FenceWaiters } from './fence-waiters.ts'
 import { HostedReign } from './hosted-reign.ts'
-import { readToEnd } from './read-to-end.ts'
 import { ReignRows } from './reign-rows.ts'
 import { Renewals } from './renewals.ts'
 import type { ReplicaDrive } from './replica-drive.ts'
@@ -204,18 +203,22 @@ export class HostedReplica {
     if (!this.ended.aborted) await this.#journal.keepState()
   }
 
-  /**
-   * All rows as of one position. Throws when they are not those of the others, and at a row that is rotten: that is found by it, unless it was
-   * known. Then its drive was opened anew, and maybe nobody has better rows: it goes on.
-   */
-  serveRows(signal: AbortSignal): AsyncGenerator<RowsPage> {
+  /** All rows as of one position. Throws when they are not those of the others, and at a row that is rotten. */
+  readRows(signal: AbortSignal, onBadRow?: (why: string) => void): AsyncGenerator<RowsPage> {
     if (this.#differs) throw new Error('these rows are not those of the others')
     const ended = AbortSignal.any([signal, this.ended])
     const see = (look: () => void): void => this.#rows.see(look)
-    const onBadRow = (why: string): void => {
-      if (this.#suspicion === undefined) this.suspect('rotten', why)
-    }
     return readRows({ drive: this.drive, slot: () => this.#slot, see, onBadRow }, ended)
+  }
+
+  /**
+   * As readRows(), for another replica: a row that is rotten is found by it, unless that was known. Then its drive was opened anew, and maybe
+   * nobody has better rows: it goes on.
+   */
+  serveRows(signal: AbortSignal): AsyncGenerator<RowsPage> {
+    return this.readRows(signal, (why) => {
+      if (this.#suspicion === undefined) this.suspect('rotten', why)
+    })
   }
 
   /** Where its log ends, whether that was committed or not. */
@@ -228,15 +231,6 @@ export class HostedReplica {
     const { tail } = this.#core.log
     if (sequence < tail.base.sequence) return undefined
     return tail.between(sequence, tail.last.sequence)
-  }
-
-  /** Its rows, and behind them its log: what it would lead on with. Throws when rows are not those of the others. */
-  readToEnd(signal: AbortSignal): AsyncGenerator<ChangesPage> {
-    if (this.#differs) throw new Error('these rows are not those of the others')
-    const ended = AbortSignal.any([signal, this.ended])
-    const see = (look: () => void): void => this.#rows.see(look)
-    const tail = (): LogTail => this.#core.log.tail
-    return readToEnd({ drive: this.drive, slot: () => this.#slot, see, tail }, ended)
   }
 
   /** Whether nobody counts on it, and nobody spoke with it for so many ticks. */

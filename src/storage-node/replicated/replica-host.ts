@@ -19,7 +19,6 @@ import { openRowsLevel } from '../meta-rows/open.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 import type { FilesLook } from '../upkeep/file-scrub.ts'
 import type {
-  ChangesPage,
   Decisions,
   LeftLogPage,
   Reigning,
@@ -175,9 +174,9 @@ export class ReplicaHost implements ReplicasOfNode {
     await Promise.all(own.map((replica) => replica.fence(epoch)))
   }
 
-  /** All that a replica has that lives here: rows, and behind them its log. */
-  readReplica(id: ReplicaId, partition: number, signal: AbortSignal): AsyncGenerator<ChangesPage> {
-    return this.#need(id, partition).readToEnd(signal)
+  /** The rows of a replica that lives here, as of one position. Throws when they are not those of the others. */
+  readReplica(id: ReplicaId, partition: number, signal: AbortSignal): AsyncGenerator<RowsPage> {
+    return this.#need(id, partition).readRows(signal)
   }
 
   /** What is left of the log of a replica behind the sequence `after`, also where that is damaged. Throws where its drive is not open. */

@@ -13,7 +13,7 @@ export interface RowsSource {
   /** Calls back between two changes of the rows. */
   see: (look: () => void) => void
   /** A row is rotten, or can not be read. */
-  onBadRow?: (why: string) => void
+  onBadRow?: ((why: string) => void) | undefined
 }
 
 interface Snapshot {

@@ -156,9 +156,7 @@ async function recover(parts: {
     },
     readReplica: async function* () {
       parts.readReplica?.(passedMs)
-      yield { position: { epoch: 7, sequence: 20 }, changes: changesOf(parts.rows ?? {}) }
-      // What its log has behind them, which is in its log as well.
-      yield { position: { epoch: 7, sequence: 99 }, changes: changesOf({ behind: 'the rows' }) }
+      yield { position: { epoch: 7, sequence: 20 }, rows: changesOf(parts.rows ?? {}) }
     },
     readLog: async function* (node: string): AsyncGenerator<LeftLogPage> {
       const pages = parts.readLog?.(Number(node.slice(1)), passedMs) ?? []

@@ -4,14 +4,12 @@ import { realWorld } from '../../../src/kit/world.ts'
 import type { ReplicaId } from '../../../src/metadata/replication/decision.ts'
 import { Inbox } from '../../../src/storage-node/recovery/inbox.ts'
 import {
-  decodeChanges,
   decodeIds,
   decodeLogPage,
   decodeRecovery,
   decodeShards,
   decodeStandings,
   decodeTimes,
-  encodeChanges,
   encodeIds,
   encodeLogPage,
   encodeRecovery,
@@ -65,13 +63,6 @@ t.test('answers', async (t) => {
   t.same(decodeTimes(encodeTimes([1, 1_700_000_000_000])), [1, 1_700_000_000_000])
   t.equal(decodeShards(encodeShards(undefined)), undefined)
   t.same(decodeShards(encodeShards([])), [])
-  const changes = [
-    { key: Buffer.from('a'), value: Buffer.from('1') },
-    { key: Buffer.from('b'), value: undefined },
-  ]
-  const page = { position: { epoch: 1, sequence: 2 }, changes }
-  t.same(decodeChanges(encodeChanges(page)), page)
-  t.equal(decodeChanges(encodeChanges(undefined)), undefined)
   const batch = Buffer.from('a batch')
   const entry = { epoch: 2 ** 40, sequence: 2 ** 50, prevEpoch: 3, committed: 4, batch }
   for (const isWhole of [true, false]) {

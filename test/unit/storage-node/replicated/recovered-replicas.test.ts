@@ -2,6 +2,7 @@
 // with more than those that were led on do not bring it in again.
 import t, { type Test } from 'tap'
 import { positionAfter } from '../../../../src/cluster/put-in-place.ts'
+import { decodeBatch } from '../../../../src/metadata/log/entry.ts'
 import { RowTable } from '../../../../src/metadata/rebuild/row-table.ts'
 import type { ReplicaId } from '../../../../src/metadata/replication/decision.ts'
 import { reignEpoch } from '../../../../src/metadata/replication/decision.ts'
@@ -34,9 +35,15 @@ async function copyOf(t: Test, cluster: ReplicaCluster, replica: ReplicaId): Pro
   const read = async (): Promise<void> => {
     for await (const page of host.readReplica(replica, P, new AbortController().signal)) {
       known = page.position
-      for (const { key, value } of page.changes)
-        if (value === undefined) rows.delete(key)
-        else rows.put(key, value)
+      for (const { key, value } of page.rows) rows.put(key, value)
+    }
+    for await (const { entries } of host.readLog(replica, known.sequence)) {
+      for (const { epoch, sequence, batch } of entries) {
+        known = { epoch, sequence }
+        for (const { key, value } of decodeBatch(batch))
+          if (value === undefined) rows.delete(key)
+          else rows.put(key, value)
+      }
     }
   }
   await cluster.wait(read())

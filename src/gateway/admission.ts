@@ -1,5 +1,6 @@
 // From the head of a request to a call that may run, or an S3 error: recognised, authenticated, permitted. Nothing of the
 // body is read yet.
+import { Deadlines } from '../kit/deadlines.ts'
 import type { Clock } from '../kit/world.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
 import { AdmittedCall } from './admitted-call.ts'
@@ -49,6 +50,7 @@ export class Admission {
   readonly strict: boolean
   readonly #options: AdmissionOptions
   readonly #clock: Clock
+  readonly #silence: Deadlines
   readonly #keys = new SigningKeys()
 
   constructor(options: AdmissionOptions, { clock, objects }: AdmissionParts) {
@@ -57,6 +59,7 @@ export class Admission {
     this.strict = options.strict
     this.#options = options
     this.#clock = clock
+    this.#silence = new Deadlines(options.limits.bodyIdleMs, clock)
   }
 
   /** The call of a request. Throws S3Error. */
@@ -82,13 +85,13 @@ export class Admission {
 
   /** The body of a call. */
   openBody(passage: Passage, { headers, operation }: Recognised, payload: Payload): RequestBody {
-    const { bodyIdleMs, formBytesPerSecondMin } = this.#options.limits
+    const { formBytesPerSecondMin } = this.#options.limits
     const { exchange, method } = passage
     const head = { method, headers, operation, payload, strict: this.strict }
     return requestBody(head, () =>
       readIncoming(exchange, {
         clock: this.#clock,
-        idleMs: bodyIdleMs,
+        silence: this.#silence,
         bytesPerSecondMin: operation === 'PostObject' ? formBytesPerSecondMin : undefined,
         onStart: () => {
           if (exchange.awaitsContinue) exchange.sendContinue()

@@ -9,14 +9,15 @@ interface Wait {
 
 /** Waits that end after the same time. */
 export class Deadlines {
-  readonly #ms: number
+  /** How long each of them may take. */
+  readonly ms: number
   readonly #clock: Pick<Clock, 'sleep' | 'monotonicMs'>
   /** In the order in which they end. */
   readonly #waits = new Set<Wait>()
   #isWatching = false
 
   constructor(ms: number, clock: Pick<Clock, 'sleep' | 'monotonicMs'>) {
-    this.#ms = ms
+    this.ms = ms
     this.#clock = clock
   }
 
@@ -30,7 +31,7 @@ export class Deadlines {
           reject(error)
         }
       }
-      const wait = { endMs: this.#clock.monotonicMs() + this.#ms, giveUp }
+      const wait = { endMs: this.#clock.monotonicMs() + this.ms, giveUp }
       this.#waits.add(wait)
       const end = (): boolean => this.#waits.delete(wait)
       work.then(

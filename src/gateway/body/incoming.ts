@@ -1,13 +1,14 @@
 // The bytes of a request as they come off the socket, with an end to waiting for a client that falls silent.
+import type { Deadlines } from '../../kit/deadlines.ts'
 import type { Clock } from '../../kit/world.ts'
 import type { BodyReader, Exchange } from '../exchange.ts'
 import { S3Error } from '../s3-error.ts'
 
 export interface IncomingOptions {
-  clock: Clock
-  /** A client from which nothing comes for so long is given up. */
-  idleMs: number
-  /** One that lets itself be waited for longer than at this speed, after `idleMs` for the start, likewise. */
+  clock: Pick<Clock, 'monotonicMs'>
+  /** Of all bodies together: a client from which nothing comes for so long is given up. */
+  silence: Deadlines
+  /** One that lets itself be waited for longer than at this speed, after one silence for the start, likewise. */
   bytesPerSecondMin?: number | undefined
   /** Called before the first byte is waited for: sends `100 Continue` when the client waits for it. */
   onStart(): void
@@ -24,28 +25,36 @@ export async function* readIncoming(
 ): AsyncGenerator<Uint8Array> {
   options.onStart()
   const arrivals = new Arrivals(source)
-  const watch = new SilenceWatch(options.clock, options.idleMs)
-  const { idleMs, bytesPerSecondMin } = options
+  const { clock, silence, bytesPerSecondMin } = options
   let received = 0
+  let waitedMs = 0
   try {
     for (;;) {
+      let bytes = arrivals.shift()
       // Of a body that came with its head nothing is waited for.
-      const bytes =
-        arrivals.shift() ??
-        (arrivals.isOver ? undefined : await watch.during(() => arrivals.next()))
+      if (bytes === undefined && !arrivals.isOver) {
+        const sinceMs = clock.monotonicMs()
+        bytes = await silence.within(arrivals.next(), refuseSilence)
+        waitedMs += clock.monotonicMs() - sinceMs
+      }
       if (bytes === undefined) break
       options.onBytes(bytes.length)
       received += bytes.length
-      if (bytesPerSecondMin !== undefined)
-        watch.refuseOver(idleMs + (received * 1000) / bytesPerSecondMin)
+      if (bytesPerSecondMin !== undefined) {
+        const waitMsMax = silence.ms + (received * 1000) / bytesPerSecondMin
+        if (waitedMs > waitMsMax) refuseSilence()
+      }
       yield bytes
     }
   } catch (error) {
     throw error instanceof S3Error ? error : new S3Error('IncompleteBody', {}, { cause: error })
   } finally {
-    watch.stop()
     arrivals.stop()
   }
+}
+
+function refuseSilence(): never {
+  throw new S3Error('RequestTimeout')
 }
 
 /** Chunks that may wait before the client is told to wait: they are as long as one read of the socket, 64 KiB. */
@@ -108,66 +117,5 @@ class Arrivals implements BodyReader {
   end(trouble: Error | undefined): void {
     this.#ended ??= { trouble }
     this.#wake?.()
-  }
-}
-
-// One error for all bodies: making one with its stack for each would cost more than the watch itself.
-const ENDED = new Error('the body has ended')
-
-/** Fails a wait that lasts too long. One sleeper for the whole body, not one timer for each chunk. */
-class SilenceWatch {
-  readonly #clock: Clock
-  readonly #idleMs: number
-  /** Made with the sleeper: a body that is there as a whole needs neither. */
-  #stopped: AbortController | undefined
-  #waitingSinceMs: number | undefined
-  /** All waits that are over. */
-  #waitedMs = 0
-  #giveUp: (() => void) | undefined
-
-  constructor(clock: Clock, idleMs: number) {
-    this.#clock = clock
-    this.#idleMs = idleMs
-  }
-
-  async during<Value>(wait: () => Promise<Value>): Promise<Value> {
-    const sinceMs = this.#clock.monotonicMs()
-    this.#waitingSinceMs = sinceMs
-    try {
-      return await new Promise<Value>((resolve, reject) => {
-        if (this.#stopped === undefined) {
-          this.#stopped = new AbortController()
-          void this.#watch(this.#stopped.signal)
-        }
-        this.#giveUp = () => reject(new S3Error('RequestTimeout'))
-        wait().then(resolve, reject)
-      })
-    } finally {
-      this.#waitingSinceMs = undefined
-      this.#waitedMs += this.#clock.monotonicMs() - sinceMs
-    }
-  }
-
-  /** Throws when all waits together have taken longer. */
-  refuseOver(ms: number): void {
-    if (this.#waitedMs > ms) throw new S3Error('RequestTimeout')
-  }
-
-  stop(): void {
-    this.#stopped?.abort(ENDED)
-  }
-
-  async #watch(signal: AbortSignal): Promise<void> {
-    let leftMs = this.#idleMs
-    while (leftMs > 0 && !signal.aborted) {
-      try {
-        await this.#clock.sleep(leftMs, signal)
-      } catch {
-        return // stop() was called: the body has ended.
-      }
-      const since = this.#waitingSinceMs ?? this.#clock.monotonicMs()
-      leftMs = since + this.#idleMs - this.#clock.monotonicMs()
-    }
-    if (!signal.aborted) this.#giveUp?.()
   }
 }

@@ -6,6 +6,7 @@ import { type IncomingOptions, readIncoming } from '../../../../src/gateway/body
 import type { BodyReader } from '../../../../src/gateway/exchange.ts'
 import type { GatewayRequest } from '../../../../src/gateway/node-http/gateway-request.ts'
 import { NodeExchange, type NodeResponse } from '../../../../src/gateway/node-http/node-exchange.ts'
+import { Deadlines } from '../../../../src/kit/deadlines.ts'
 import { giveBack } from '../../../../src/kit/lent-bytes.ts'
 
 /** A body whose chunks of 10 bytes are waited for so long, each; what is done with one takes a minute. */
@@ -35,7 +36,7 @@ async function read(waitsMs: number[], options: Partial<IncomingOptions>): Promi
   let bytes = 0
   for await (const chunk of readIncoming(source, {
     clock,
-    idleMs: 1_000,
+    silence: new Deadlines(1_000, clock),
     ...ignored,
     ...options,
   })) {
@@ -64,7 +65,8 @@ function openRequest() {
     false,
   )
   const clock = { now: () => 0, monotonicMs: () => 0, sleep: () => new Promise<void>(() => {}) }
-  const options = { clock, idleMs: 1_000, onStart: () => {}, onBytes: () => {} }
+  const silence = new Deadlines(1_000, clock)
+  const options = { clock, silence, onStart: () => {}, onBytes: () => {} }
   return { request, body: readIncoming(exchange, options) }
 }
 

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { readIncoming } from '../../../../src/gateway/body/incoming.ts'
 import type { Exchange, HttpServer } from '../../../../src/gateway/exchange.ts'
+import { Deadlines } from '../../../../src/kit/deadlines.ts'
 import { giveBack } from '../../../../src/kit/lent-bytes.ts'
 import { realWorld } from '../../../../src/kit/world.ts'
 import { BODY, echo, heardIn, openClient, openServer, talk } from './echo-server.ts'
@@ -284,7 +285,7 @@ t.test('a client that goes behind its body is heard of, however the body was rea
       },
     }
     const chunks = readIncoming(exchange, {
-      ...{ clock: world.clock, idleMs: 60_000, bytesPerSecondMin: undefined },
+      ...{ clock: world.clock, silence: new Deadlines(60_000, world.clock) },
       ...{ onStart: () => {}, onBytes: () => {} },
     })
     void (async () => {

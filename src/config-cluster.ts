@@ -339,7 +339,8 @@ function readListen(text: string): { address: string; port: number } {
 }
 
 function readAdvertise(text: string): string {
-  if (!/^(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}$/.test(text)) {
+  const isHostAndPort = /^(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}$/.test(text)
+  if (!isHostAndPort || !URL.canParse(`http://${text}`)) {
     throw new ConfigError(`--advertise takes HOST:PORT, as node-3:9100, not "${text}"`)
   }
   return text

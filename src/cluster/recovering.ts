@@ -35,7 +35,7 @@ export async function openForRecovery(
     opened.defer(() => peers.close())
     const { mirror } = coordinator
     const nodes = new NodeRegistry(mirror, { world, log })
-    const stopFollowing = followOrigins({ nodes, mirror, peers })
+    const stopFollowing = followOrigins({ nodes, mirror, peers, log })
     opened.defer(async () => stopFollowing())
     return {
       ...{ world, log, coordinator },

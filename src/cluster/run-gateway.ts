@@ -97,7 +97,7 @@ function openWays({
   opened.defer(() => peers.close())
   const { mirror } = coordinator
   const registry = new NodeRegistry(mirror, { world, log })
-  const unfollow = followOrigins({ nodes: registry, mirror, peers })
+  const unfollow = followOrigins({ nodes: registry, mirror, peers, log })
   opened.defer(async () => unfollow())
   const pulse = startPulse({ world, log, coordinator, peers }, opened)
   const care = new NodeCare({ world, log, coordinator, pulse })

@@ -95,7 +95,7 @@ export async function runNode(
   const peers = parts.openPeers()
   opened.defer(() => peers.close())
   const pulse = startPulse({ ...parts, peers }, opened)
-  const stopFollowing = followOrigins({ nodes, mirror: coordinator.mirror, peers }, nodeId)
+  const stopFollowing = followOrigins({ nodes, mirror: coordinator.mirror, peers, log }, nodeId)
   opened.defer(async () => stopFollowing())
   const shards = new ShardService(storage.node, { clock: world.clock, log })
   opened.defer(() => shards.close())

@@ -101,6 +101,8 @@ t.test('what is wrong is named', async (t) => {
     [loadNodeConfig(sources({ state: '/s', listen: '9100' })), /--listen/],
     [loadNodeConfig(sources({ state: '/s', listen: 'a:70000' })), /--listen/],
     [loadNodeConfig(sources({ state: '/s', advertise: 'http://a:1' })), /--advertise/],
+    [loadNodeConfig(sources({ state: '/s', advertise: 'node-3:99999' })), /--advertise/],
+    [loadNodeConfig(sources({ state: '/s', advertise: '10.0.0.1.7:9100' })), /--advertise/],
     [loadNodeConfig(sources({ state: '/s', zone: 'a b' })), /--zone/],
     [loadNodeConfig(sources({ state: '/s', 'node-ca': 'f' })), /--node-ca, --node-cert/],
     [loadNodeConfig(sources({ state: '/s', 'etcd-cert': 'f' })), /--etcd-cert and --etcd-key/],

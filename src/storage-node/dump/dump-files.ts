@@ -161,19 +161,33 @@ export class DumpWriter {
   }
 }
 
-/** What is wrong with one copy; undefined when all of it is as it was written. */
-export async function findDumpDamage(
+/** How it is with one copy of a dump. `unread`: what kept it from being read says nothing of what is in it. */
+export type CopyLook = { kind: 'whole' } | { kind: 'damaged' } | { kind: 'unread'; error: unknown }
+
+/** Reads one copy to its end. What `pace` throws ends it. */
+export async function lookAtCopy(
   drive: DumpDrive,
   dump: Omit<FoundDump, 'copies'>,
-  world: Pick<World, 'disk'>,
+  { disk }: Pick<World, 'disk'>,
   pace: () => Promise<void>,
-): Promise<string | undefined> {
+): Promise<CopyLook> {
+  let file: DiskFile
   try {
-    for await (const _ of readDump({ ...dump, copies: [drive] }, world)) await pace()
-    return undefined
+    file = await drive.run(() => disk.open(pathOf(drive, dump), 'read'))
   } catch (error) {
-    if (error instanceof DumpDamaged) return error.message
-    throw error
+    return { kind: 'unread', error }
+  }
+  try {
+    for (let at = 0, index = 0; ; index += 1) {
+      const found = await readChunkOf({ drive, file }, at, index).catch((error) => ({ error }))
+      if (found === undefined) return { kind: 'damaged' }
+      if ('error' in found) return { kind: 'unread', error: found.error }
+      if (found.chunk.kind === 'end') return { kind: 'whole' }
+      at += found.bytes
+      await pace()
+    }
+  } finally {
+    await file.close()
   }
 }
 
@@ -188,7 +202,7 @@ export async function* readDump(
   { copies, ...dump }: FoundDump,
   { disk }: Pick<World, 'disk'>,
 ): AsyncGenerator<DumpChunk> {
-  const files: { drive: DumpDrive; file: DiskFile }[] = []
+  const files: OpenCopy[] = []
   try {
     for (const drive of copies) {
       const file = await drive
@@ -208,23 +222,43 @@ export async function* readDump(
   }
 }
 
+interface OpenCopy {
+  drive: DumpDrive
+  file: DiskFile
+}
+
+interface FoundChunk {
+  chunk: DumpChunk
+  bytes: number
+}
+
 async function readChunk(
-  files: readonly { drive: DumpDrive; file: DiskFile }[],
+  copies: readonly OpenCopy[],
   at: number,
   index: number,
-): Promise<{ chunk: DumpChunk; bytes: number } | undefined> {
-  for (const { drive, file } of files) {
-    const read = (target: Uint8Array): Promise<number> =>
-      drive.run(() => file.read([target], at)).catch(() => 0)
-    const header = Buffer.alloc(CHUNK_HEADER_BYTES)
-    await read(header)
-    const bytes = chunkLength(header, index)
-    if (bytes === undefined) continue
-    const target = asBuffer(new Uint8Array(bytes))
-    const chunk = (await read(target)) === bytes ? decodeChunk(target) : undefined
-    if (chunk !== undefined) return { chunk, bytes }
+): Promise<FoundChunk | undefined> {
+  for (const copy of copies) {
+    // One that can not be read: another copy may do.
+    const found = await readChunkOf(copy, at, index).catch(() => undefined)
+    if (found !== undefined) return found
   }
   return undefined
+}
+
+/** Undefined where it is not as it was written. */
+async function readChunkOf(
+  { drive, file }: OpenCopy,
+  at: number,
+  index: number,
+): Promise<FoundChunk | undefined> {
+  const read = (target: Uint8Array): Promise<number> => drive.run(() => file.read([target], at))
+  const header = Buffer.alloc(CHUNK_HEADER_BYTES)
+  await read(header)
+  const bytes = chunkLength(header, index)
+  if (bytes === undefined) return undefined
+  const target = asBuffer(new Uint8Array(bytes))
+  const chunk = (await read(target)) === bytes ? decodeChunk(target) : undefined
+  return chunk && { chunk, bytes }
 }
 
 async function makeDirectory(drive: DumpDrive, { disk }: Pick<World, 'disk'>): Promise<void> {

@@ -15,8 +15,8 @@ import {
   type DumpDrive,
   DumpWriter,
   type FoundDump,
-  findDumpDamage,
   findDumps,
+  lookAtCopy,
   removeCopy,
 } from './dump-files.ts'
 import { CHUNK_BYTES } from './dump-format.ts'
@@ -104,32 +104,44 @@ export class MetadataDumps {
     return this.#parts.world.clock.now() - Math.min(...known)
   }
 
-  /** Reads every copy of every dump. A damaged one is removed, and a new dump taken in its place. */
+  /**
+   * Reads every copy of every dump. Damaged ones go once a new dump is taken in their place: until then, together, they may be all that
+   * is left of a partition.
+   */
   async scrub(pace: () => Promise<void>): Promise<FilesLook> {
-    const { world } = this.#parts
+    const { world, log, plan } = this.#parts
     const look: FilesLook = { files: 0, damaged: 0 }
-    const lacking = new Set<number>()
+    const damaged: { drive: DumpDrive; dump: Omit<FoundDump, 'copies'> }[] = []
     for (const { copies, ...dump } of await findDumps(this.#live(), world)) {
       for (const drive of copies) {
         look.files += 1
-        if ((await findDumpDamage(drive, dump, world, pace)) === undefined) continue
-        look.damaged += 1
-        lacking.add(dump.partition)
-        await removeCopy(drive, dump, world)
+        const copy = await lookAtCopy(drive, dump, world, pace)
+        if (copy.kind === 'damaged') damaged.push({ drive, dump })
+        if (copy.kind !== 'unread') continue
+        const { partition } = dump
+        const data = { drive: drive.id, partition, error: String(copy.error) }
+        log.warn(data, 'a copy of a dump could not be read: it is looked at again another time')
       }
     }
-    const wanted = new Set(this.#parts.plan.partitions())
-    for (const partition of lacking) if (wanted.has(partition)) await this.#takeAgain(partition)
+    look.damaged = damaged.length
+    const wanted = new Set(plan.partitions())
+    for (const partition of new Set(damaged.map(({ dump }) => dump.partition))) {
+      if (!wanted.has(partition) || !(await this.#takeAgain(partition))) continue
+      for (const { drive, dump } of damaged)
+        if (dump.partition === partition) await removeCopy(drive, dump, world)
+    }
     return look
   }
 
-  /** One that can not be had now is due again at the next look. */
-  async #takeAgain(partition: number): Promise<void> {
+  /** Whether it is taken: one that can not be had now is due again at the next look. */
+  async #takeAgain(partition: number): Promise<boolean> {
     this.#newestMs.delete(partition)
     try {
       await this.take(partition, new AbortController().signal)
+      return true
     } catch (error) {
       this.#parts.log.warn({ partition, error: String(error) }, 'a dump could not be taken')
+      return false
     }
   }
 

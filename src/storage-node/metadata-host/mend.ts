@@ -44,7 +44,7 @@ export class ReplicaMender {
     this.#parts = parts
   }
 
-  /** Looks at all partitions soon. Resolves when every replica that can be made is made. */
+  /** Looks at all partitions soon. Resolves when every replica that can be made now is made; never rejects. */
   request(): Promise<void> {
     this.#again = true
     if (!this.#isRunning && !this.#stopping) {
@@ -63,9 +63,19 @@ export class ReplicaMender {
   async #run(): Promise<void> {
     while (this.#again && !this.#stopping) {
       this.#again = false
-      for (const partition of this.#parts.partitions.values()) await this.#mend(partition)
+      for (const partition of this.#parts.partitions.values()) await this.#mendOrTell(partition)
     }
     this.#isRunning = false
+  }
+
+  /** What can not be decided now, on full drives for instance, is asked for again by who watches. */
+  async #mendOrTell(partition: HostedPartition): Promise<void> {
+    try {
+      await this.#mend(partition)
+    } catch (error) {
+      const where = { partition: partition.id, error }
+      this.#parts.log.warn(where, 'the replicas of a metadata partition stay as they are for now')
+    }
   }
 
   async #mend(partition: HostedPartition): Promise<void> {

@@ -102,11 +102,19 @@ export class RowsRenewal {
     return resumed
   }
 
-  /** As resume(); where that can not be they are made anew, because of `error`. */
+  /** As resume(); where that can not be they are made anew, because of `error`. Never rejects. */
   async resumeOrRenew(driveId: number, error: unknown): Promise<void> {
-    if ((await this.resume(driveId)) || this.#parts.rests.isOver) return
+    const { drive } = this.#parts.hosts.get(driveId)!
+    try {
+      if ((await this.resume(driveId)) || this.#parts.rests.isOver) return
+    } catch (trouble) {
+      // It could not be asked how much room it has: a drive that failed says why itself.
+      this.#parts.log.error({ drive: driveId, error: trouble }, 'the rows of a drive wait no more')
+      if (drive.failure === undefined) drive.fail(trouble)
+      return
+    }
     this.#parts.log.error({ drive: driveId, error }, 'rows can not be made durable')
-    if (this.#parts.hosts.get(driveId)!.drive.failure === undefined) this.renew(driveId)
+    if (drive.failure === undefined) this.renew(driveId)
   }
 
   async #renewRows(driveId: number): Promise<void> {

@@ -13,26 +13,30 @@ const LAYOUT = { driveCount: 5, replicaCount: 3, partitionCount: 2 }
 const pace = async (): Promise<void> => {}
 const { signal } = new AbortController()
 
-async function open(
-  test: Test,
-): Promise<{ bed: Bed; model: Model; dumps: MetadataDumps; time: { nowMs: number } }> {
+async function open(test: Test) {
   const bed = await makeBed(test, LAYOUT, SMALL)
   test.teardown(() => bed.close())
   const model = new Model(3)
   for (let round = 0; round < 400; round += 1) await model.change(bed)
   const time = { nowMs: 1_000_000 }
-  const world = testWorld()
+  const real = testWorld()
+  const world = {
+    ...real,
+    clock: { ...real.clock, now: () => time.nowMs },
+    disk: { ...real.disk },
+  }
+  const warned: object[] = []
+  const log = { ...silentLog, warned, warn: (data: object) => void warned.push(data) }
   const dumps = new MetadataDumps(
     { everyMs: 70_000, bornMs: 1_000_000 },
     {
-      world: { ...world, clock: { ...world.clock, now: () => time.nowMs } },
-      log: silentLog,
+      ...{ world, log },
       plan: planOfStore(bed),
       coordinator: bed.coordinator,
       drives: () => [...bed.drives.values()],
     },
   )
-  return { bed, model, dumps, time }
+  return { bed, model, dumps, time, world, log }
 }
 
 async function readAll(
@@ -97,6 +101,37 @@ t.test('rot in a copy', async (t) => {
   t.same(await dumps.scrub(pace), { files: 6, damaged: 3 })
   t.same(await dumps.scrub(pace), { files: 6, damaged: 0 }, 'a new one took its place')
 })
+
+t.test(
+  'what can not be read now stays, and what is damaged until a new one is taken',
+  async (t) => {
+    const { bed, dumps, world, log } = await open(t)
+    await dumps.take(0, signal)
+    const copies = async (): Promise<number> =>
+      (await findDumps(drivesOf({ bed }), testWorld())).flatMap((dump) => dump.copies).length
+    const emfile = Object.assign(new Error('too many open files'), { code: 'EMFILE' })
+    const { open: openFile } = world.disk
+    world.disk.open = async () => Promise.reject(emfile)
+    t.same(await dumps.scrub(pace), { files: 3, damaged: 0 })
+    t.equal(await copies(), 3)
+    t.match(log.warned[0], { partition: 0, error: /too many open files/ })
+
+    const [dump] = await findDumps(drivesOf({ bed }), testWorld())
+    const path = join(dump!.copies[0]!.path, 'dump')
+    const [name] = await readdir(path)
+    const bytes = await readFile(join(path, name!))
+    bytes[30]! ^= 1
+    await writeFile(join(path, name!), bytes)
+    world.disk.open = async (opened, how, mode) =>
+      how === 'create' ? Promise.reject(emfile) : openFile(opened, how, mode)
+    t.same(await dumps.scrub(pace), { files: 3, damaged: 1 })
+    t.equal(await copies(), 3, 'no other was taken')
+    await t.rejects(
+      dumps.scrub(async () => Promise.reject(new Error('the store is closing'))),
+      { message: 'the store is closing' },
+    )
+  },
+)
 
 t.test('when they are taken and when they go', async (t) => {
   const { bed, dumps, time } = await open(t)

@@ -43,7 +43,8 @@ export async function copyRows(
     await drive.mark({ force: true })
     return { slot, position }
   } catch (error) {
-    void iterator.return?.()
+    // It fails because it was ended: nobody waits for it.
+    iterator.return?.().catch(() => undefined)
     if (slot !== undefined) await drive.freeSlot(slot)
     throw error
   }

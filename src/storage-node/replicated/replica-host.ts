@@ -66,6 +66,14 @@ const BEAT_TICKS = 2
 const REOPEN_MS = 10_000
 const REOPEN_MS_MAX = 3_600_000
 
+/** A drive that is to be opened anew. */
+interface Reopening {
+  drive: MetaDrive
+  giveUp: AbortController
+  /** Resolves when it is open, or given up. */
+  ended: Promise<void>
+}
+
 /** All replicas of a node. */
 export class ReplicaHost implements ReplicasOfNode {
   readonly #limits: ReplicaLimits
@@ -75,7 +83,7 @@ export class ReplicaHost implements ReplicasOfNode {
   readonly #closing = new AbortController()
   /** How long the last opening of a drive waited, and when that was asked for. */
   readonly #reopened = new Map<number, { waitMs: number; atMs: number }>()
-  readonly #reopening = new Map<number, Promise<void>>()
+  readonly #reopening = new Map<number, Reopening>()
   readonly #suspects = new Suspects()
   #stopWatching: () => void = () => {}
   #ticks = 0
@@ -256,25 +264,31 @@ export class ReplicaHost implements ReplicasOfNode {
   async addDrive(drive: MetaDrive): Promise<void> {
     assert(!this.#drives.has(drive.id), 'a drive is closed before it is taken in again')
     drive.onFailure(() => void this.driveFailed(drive.id))
-    await this.#openDrive(drive)
+    if (!(await this.#tryToOpen(drive, this.#closing.signal))) this.#openLater(drive)
   }
 
+  /** As closeDrive(), for who does not wait for it: never rejects. */
   async driveFailed(driveId: number): Promise<void> {
-    await this.closeDrive(driveId)
+    try {
+      await this.closeDrive(driveId)
+    } catch (error) {
+      const data = { drive: driveId, error }
+      this.#parts.log.error(data, 'the metadata of a drive that failed could not be closed')
+    }
   }
 
   /** Ends the replicas of a drive and closes what is open on it. They begin again when it is taken in again. */
   async closeDrive(driveId: number): Promise<void> {
     const drive = this.#drives.get(driveId)
     this.#drives.delete(driveId)
-    await drive?.close()
+    await Promise.all([this.#giveUpOpening(driveId), drive?.close()])
   }
 
   /** Ends all replicas and closes what is open on the drives. */
   async close(): Promise<void> {
     this.#closing.abort()
     this.#stopWatching()
-    await Promise.all(this.#reopening.values())
+    await Promise.all([...this.#reopening.keys()].map((driveId) => this.#giveUpOpening(driveId)))
     const drives = [...this.#drives.values()]
     this.#drives.clear()
     await Promise.all(drives.map((drive) => drive.close()))
@@ -290,20 +304,25 @@ export class ReplicaHost implements ReplicasOfNode {
     }
   }
 
-  async #openDrive(drive: MetaDrive): Promise<void> {
+  /** False when it is worth trying again. Once the signal aborts nothing stays open. */
+  async #tryToOpen(drive: MetaDrive, signal: AbortSignal): Promise<boolean> {
     const { world, log, openLevel = openRowsLevel } = this.#parts
+    const isOver = (): boolean => drive.failure !== undefined || signal.aborted
     try {
       const opened = await DriveReplicas.open(drive, this.#limits, {
         ...{ world, log, openLevel, replica: this.#replicaParts() },
         onTrouble: (driveId) => this.#reopen(driveId),
       })
-      this.#drives.set(drive.id, opened)
-      if (drive.failure !== undefined || this.#closing.signal.aborted) {
-        await this.driveFailed(drive.id)
+      if (isOver()) await opened.close()
+      else {
+        this.#drives.set(drive.id, opened)
+        // From now on it may have to be opened anew once more.
+        this.#reopening.delete(drive.id)
       }
+      return true
     } catch (error) {
       log.error({ drive: drive.id, error }, 'the metadata of a drive can not be opened')
-      if (drive.failure === undefined) this.#openLater(drive)
+      return isOver()
     }
   }
 
@@ -330,16 +349,32 @@ export class ReplicaHost implements ReplicasOfNode {
   }
 
   #openLater(drive: MetaDrive, closed: Promise<void> = Promise.resolve()): void {
-    if (this.#reopening.has(drive.id)) return
-    const waitMs = this.#nextWait(drive.id)
-    const { signal } = this.#closing
-    const opened = async (): Promise<void> => {
-      await closed
+    // One of a drive that failed meanwhile, and came back with its number, is not this one's.
+    if (this.#reopening.get(drive.id)?.drive === drive) return
+    const giveUp = new AbortController()
+    const ended = this.#openAgain(drive, closed, giveUp.signal)
+    const reopening = { drive, giveUp, ended }
+    this.#reopening.set(drive.id, reopening)
+    void ended.finally(() => {
+      if (this.#reopening.get(drive.id) === reopening) this.#reopening.delete(drive.id)
+    })
+  }
+
+  /** Until it is open, has failed or is given up. Never rejects. */
+  async #openAgain(drive: MetaDrive, closed: Promise<void>, signal: AbortSignal): Promise<void> {
+    // What could not be closed can not be opened either, and that is told.
+    await closed.catch(() => undefined)
+    do {
+      const waitMs = this.#nextWait(drive.id)
       await this.#parts.world.clock.sleep(waitMs, signal).catch(() => undefined)
-      this.#reopening.delete(drive.id)
-      if (!signal.aborted && drive.failure === undefined) await this.#openDrive(drive)
-    }
-    this.#reopening.set(drive.id, opened())
+      if (signal.aborted || drive.failure !== undefined) return
+    } while (!(await this.#tryToOpen(drive, signal)))
+  }
+
+  async #giveUpOpening(driveId: number): Promise<void> {
+    const reopening = this.#reopening.get(driveId)
+    reopening?.giveUp.abort()
+    await reopening?.ended
   }
 
   #nextWait(driveId: number): number {

@@ -60,7 +60,7 @@ export async function openNodeMetadata(
   const decisions = new RecordDecisions(records)
   opened.defer(async () => decisions.close())
   const nodeOf = nodesOfDrives(coordinator)
-  const transport = new PeerTransport({ world, peers, nodeOf })
+  const transport = new PeerTransport({ world, log, peers, nodeOf })
   const working = storage.drives.list().filter(({ failure }) => failure === undefined)
   const drives = new Map(working.map((drive) => [drive.id, drive]))
   const host = await ReplicaHost.open(

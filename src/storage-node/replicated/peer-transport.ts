@@ -1,5 +1,6 @@
 // The ways from the replicas here to those on other nodes. Messages to one node travel together, whatever partitions they are of.
 import { asBuffer, mebibytes } from '../../kit/bytes.ts'
+import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'
 import type { ReplicaId } from '../../metadata/replication/decision.ts'
 import { parseReplicaId } from '../../metadata/replication/replica-id.ts'
@@ -22,6 +23,7 @@ import type { DigestState } from './rows-digest.ts'
 
 export interface PeerTransportParts {
   world: Pick<World, 'clock' | 'random'>
+  log: Log
   peers: MessageTransport
   /** The id of the node that has a drive; undefined for a drive that nobody has. */
   nodeOf: (driveId: number) => string | undefined
@@ -110,7 +112,13 @@ export class PeerTransport implements ReplicaTransport, RowsTransport {
 
   async #sendAll(node: string, messages: readonly Uint8Array[]): Promise<void> {
     const answer = await this.#ask(node, { kind: 'messages', messages }, MESSAGE_MS, 'replicas')
-    for (const message of decodeMessages(answer)) this.#receive(message)
+    try {
+      for (const message of decodeMessages(answer)) this.#receive(message)
+    } catch (error) {
+      // What was sent did arrive: it is not lost for that.
+      const data = { node, error: String(error) }
+      this.#parts.log.warn(data, 'what a node answers to messages of replicas is not understood')
+    }
   }
 
   async #ask(

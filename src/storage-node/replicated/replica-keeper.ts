@@ -65,8 +65,8 @@ export class ReplicaKeeper {
     const decision = this.#parts.decisions.get(partition)
     if (decision === undefined) return
     const current = decision.replicas.flatMap((id) => parseReplicaId(id)?.driveId ?? [])
-    const drives = this.#parts.wantedDrives(partition, current)
     try {
+      const drives = this.#parts.wantedDrives(partition, current)
       const wanted = await Promise.all(
         drives.map((driveId) => this.#replicaOn(driveId, partition, decision.replicas)),
       )

@@ -35,7 +35,10 @@ function comparer(cluster: ReplicaCluster): () => Promise<Compared | undefined> 
     const answer = serviceOf(Number(to)).messages.get(MessageType.Metadata)!
     return (await answer(bytes, { from: 'n' } as RequestContext)) as Uint8Array
   }
-  const transport = new PeerTransport({ world, peers: { send }, nodeOf: String })
+  const transport = new PeerTransport({
+    ...{ world, log: silentLog, peers: { send } },
+    nodeOf: String,
+  })
   return async () => {
     const primary = cluster.decisions.get(P)!.primary
     const host = cluster.host(parseReplicaId(primary)!.driveId)

@@ -101,9 +101,10 @@ async function startOne(
   const identity = identityOf(`n${id}`)
   const peers = new Peers({ identity }, world)
   allPeers.push(peers)
-  const transport = new PeerTransport({ world, peers, nodeOf: (driveId) => `n${driveId}` })
-  const decisions = new RecordDecisions(records)
   const log = silentLog
+  const nodeOf = (driveId: number): string => `n${driveId}`
+  const transport = new PeerTransport({ world, log, peers, nodeOf })
+  const decisions = new RecordDecisions(records)
   const host = await ReplicaHost.open(
     { drives: new Map([[id, drive]]) },
     { world, log, decisions, transport },

@@ -18,8 +18,8 @@ const REST_BYTES_MAX = mebibytes(8)
 /** A form whose fields were read and whose file comes next. */
 export interface Form {
   fields: FormFields
-  /** As the browser names it, without directories. */
-  filename: string
+  /** As the browser names it, without directories; undefined when the file has none. */
+  filename: string | undefined
   /** Bytes of the body before the first of the file. */
   headBytes: number
   /** Bytes after the file, when nothing but the end of the form follows. */
@@ -128,7 +128,7 @@ function openEnd(bytes: Buffer, delimiter: Buffer): number {
 /** What stands before the file: push() bytes until it returns those of the file. */
 class FormHead {
   readonly fields: Record<string, string> = Object.create(null)
-  filename = ''
+  filename: string | undefined
   /** Whether the form was closed without a file. */
   ended = false
   readonly #delimiter: Buffer
@@ -233,7 +233,7 @@ class FormHead {
 }
 
 /** Name in lower case (S3 does not tell cases apart) and file name of a part. */
-function readDisposition(headers: string): { name: string; filename: string } {
+function readDisposition(headers: string): { name: string; filename: string | undefined } {
   const line = /\r\ncontent-disposition:[ \t]*form-data([^\r\n]*)/i.exec(headers)?.[1]
   if (line === undefined) throw malformed()
   const parameters = new Map<string, string>()
@@ -242,7 +242,8 @@ function readDisposition(headers: string): { name: string; filename: string } {
   }
   const name = parameters.get('name')?.toLowerCase() ?? ''
   if (name === '') throw malformed()
-  return { name, filename: baseName(parameters.get('filename') ?? '') }
+  const filename = parameters.get('filename')
+  return { name, filename: filename === undefined ? undefined : baseName(filename) }
 }
 
 const PARAMETER = /;[ \t]*([\w*-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/g

@@ -67,8 +67,12 @@ function findKey({ fields, filename }: Form): string {
   return key
 }
 
-/** A name too long for any key is cut before it stands in for many: `$` and what follows it mean nothing in it. */
-function withFilename(template: string, filename: string): string {
+/**
+ * A file without a name leaves the key as it was sent, as on AWS: else all of them were one. A name too long for any
+ * key is cut before it stands in for many: `$` and what follows it mean nothing in it.
+ */
+function withFilename(template: string, filename: string | undefined): string {
+  if (filename === undefined) return template
   // biome-ignore lint/suspicious/noTemplateCurlyInString: so S3 writes the name of the file
   return template.split('${filename}').join(filename.slice(0, KEY_BYTES_MAX + 1))
 }

@@ -134,6 +134,8 @@ t.test('names of files', async (t) => {
     value: '',
   }
   t.equal((await open(compose([swapped]))).filename, '; name=k')
+  const nameless = { head: 'Content-Disposition: form-data; name="file"', value: 'x' }
+  t.equal((await open(compose([nameless]))).filename, undefined, 'none is not an empty one')
 })
 
 t.test('what is no form is refused', async (t) => {

@@ -161,6 +161,10 @@ function refine(operation: OperationName, { query }: Address, headers: Headers):
     case 'PutObject':
       if (query.partNumber !== undefined) throw lonelyParameter('partNumber', 'uploadId')
       return headers['x-amz-copy-source'] === undefined ? operation : 'CopyObject'
+    case 'DeleteObject':
+      // Whoever means a part shall not lose the object.
+      if (query.partNumber !== undefined) throw lonelyParameter('partNumber', 'uploadId')
+      return operation
     case 'UploadPart':
       if (query.partNumber === undefined) throw lonelyParameter('uploadId', 'partNumber')
       return headers['x-amz-copy-source'] === undefined ? operation : 'UploadPartCopy'

@@ -181,6 +181,7 @@ const REFUSED: readonly [line: string, code: string, sent?: Sent][] = [
   ['GET /bkt/k?uploads', 'InvalidRequest'],
   ['GET /bkt/k?versions', 'InvalidRequest'],
   ['PUT /bkt/k?partNumber=1', 'InvalidArgument'],
+  ['DELETE /bkt/k?partNumber=1', 'InvalidArgument'],
   ['PUT /bkt/k?uploadId=u', 'InvalidArgument'],
   ['GET /bkt/k', 'InvalidArgument', COPY],
   ['POST /bkt/k?uploads', 'InvalidArgument', COPY],

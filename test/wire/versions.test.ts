@@ -216,6 +216,13 @@ async function suspended(t: Test, wire: Wire): Promise<void> {
   await setTo(wire, 'suspended', 'Suspended')
   t.equal(await putVersion(wire, path, 'two'), '', 'nothing is said of the null version')
   t.equal(await putVersion(wire, path, 'three'), '')
+  const copy = (source: string) =>
+    ask(wire, { method: 'PUT', path: `${path}2`, headers: { 'x-amz-copy-source': source } })
+  const copied = (await copy(path)).headers
+  t.equal(copied['x-amz-version-id'], 'null', 'of a copy it is')
+  t.notOk('x-amz-copy-source-version-id' in copied)
+  t.equal((await copy(`${path}?versionId=null`)).headers['x-amz-copy-source-version-id'], 'null')
+  await remove(wire, `${path}2`, 'null')
   t.equal((await get(wire, path)).headers['x-amz-version-id'], 'null')
   const marked = await remove(wire, path)
   t.match(marked.headers, { 'x-amz-delete-marker': 'true', 'x-amz-version-id': 'null' })

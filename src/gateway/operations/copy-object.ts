@@ -9,7 +9,7 @@ import { encryptionFields } from '../headers/encryption-headers.ts'
 import { invalidArgument } from '../headers/list-parameters.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
 import { parseWriteConditions } from '../headers/write-conditions.ts'
-import { writtenVersionField, xmlReply } from '../reply.ts'
+import { versionField, xmlReply } from '../reply.ts'
 import { S3Error } from '../s3-error.ts'
 import { copyObjectDocument } from '../xml/documents/copy-result.ts'
 import { copiedBody } from './steps/copied-body.ts'
@@ -56,7 +56,7 @@ export async function copyObject(call: Call): Promise<Reply> {
   return xmlReply(copyObjectDocument(outcome.version), {
     ...sourceFields,
     ...encryptionFields(outcome.version.encryption),
-    ...writtenVersionField(bucket, outcome.version),
+    ...versionField(bucket, outcome.version),
   })
 }
 

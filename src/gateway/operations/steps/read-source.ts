@@ -1,5 +1,10 @@
 // The first half of every copy: the source is named, found, and may be read.
-import type { CustomerKey, StoredObject } from '../../../objects/object-store.ts'
+import type {
+  Bucket,
+  CustomerKey,
+  ObjectVersion,
+  StoredObject,
+} from '../../../objects/object-store.ts'
 import type { Call } from '../../call.ts'
 import { judgeRead, parseCopySourceConditions } from '../../headers/conditions.ts'
 import { type CopySource, parseCopySource } from '../../headers/copy-source.ts'
@@ -36,9 +41,18 @@ export async function findSource(call: Call, source: CopySource): Promise<FoundS
   const conditions = parseCopySourceConditions(call.headers, call.receivedMs)
   const verdict = judgeRead(conditions, version)
   if (verdict.kind !== 'passed') throw preconditionFailed(`x-amz-copy-source-${verdict.condition}`)
-  const { 'x-amz-version-id': versionId } = versionField(bucket, version)
-  const headers = versionId === undefined ? {} : { 'x-amz-copy-source-version-id': versionId }
-  return { object: found.object, customerKey, headers }
+  return { object: found.object, customerKey, headers: sourceFields(bucket, version, source) }
+}
+
+/** The `null` version is named to who named it, and to nobody else. */
+function sourceFields(
+  bucket: Bucket,
+  version: ObjectVersion,
+  { versionId }: CopySource,
+): Record<string, string> {
+  const { 'x-amz-version-id': shown } = versionField(bucket, version)
+  const named = shown !== undefined && (version.versioned || versionId !== undefined)
+  return named ? { 'x-amz-copy-source-version-id': shown } : {}
 }
 
 function refuseMarker({ key, versionId }: CopySource, marker: Record<string, string>): S3Error {

@@ -209,6 +209,24 @@ t.test('passing over GOVERNANCE where nothing can be locked', async (t) => {
   }
 })
 
+t.test(
+  'copies name the null version that they make, and the one they read to who named it',
+  async (t) => {
+    const gateway = await openGateway()
+    await put(gateway, 'a', 'one')
+    const copy = (source: string) =>
+      gateway.ask('CopyObject', { key: 'b', headers: { 'x-amz-copy-source': source } })
+    t.notMatch((await copy('photos/a')).headers, { 'x-amz-version-id': String })
+    const body = '<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>'
+    await gateway.ask('PutBucketVersioning', { body })
+    const { headers } = await copy('photos/a')
+    t.equal(headers['x-amz-version-id'], 'null')
+    t.notOk('x-amz-copy-source-version-id' in headers)
+    const named = (await copy('photos/a?versionId=null')).headers
+    t.equal(named['x-amz-copy-source-version-id'], 'null')
+  },
+)
+
 t.test('copies of versions; markers are no sources (pitfalls 97, 98)', async (t) => {
   const gateway = await versioned()
   const { ask, refused } = gateway

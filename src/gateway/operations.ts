@@ -34,6 +34,7 @@ import { listObjectsV2 } from './operations/list-objects-v2.ts'
 import { listParts } from './operations/list-parts.ts'
 import { postObject } from './operations/post-object.ts'
 import { putBucketEncryption } from './operations/put-bucket-encryption.ts'
+import { putBucketOwnershipControls } from './operations/put-bucket-ownership-controls.ts'
 import { putBucketVersioning } from './operations/put-bucket-versioning.ts'
 import { putObject } from './operations/put-object.ts'
 import { putObjectAnnotation } from './operations/put-object-annotation.ts'
@@ -69,7 +70,7 @@ export const operations: { readonly [Name in OperationName]: Operation } = {
   DeleteBucketMetadataConfiguration: notImplemented,
   DeleteBucketMetadataTableConfiguration: notImplemented,
   DeleteBucketMetricsConfiguration: absent('NoSuchConfiguration'),
-  DeleteBucketOwnershipControls: cleared,
+  DeleteBucketOwnershipControls: notImplemented,
   DeleteBucketPolicy: cleared,
   DeleteBucketReplication: cleared,
   DeleteBucketTagging: cleared,
@@ -96,7 +97,7 @@ export const operations: { readonly [Name in OperationName]: Operation } = {
   GetBucketMetricsConfiguration: absent('NoSuchConfiguration'),
   GetBucketNotification: unset(UNSET_DOCUMENTS.notification),
   GetBucketNotificationConfiguration: unset(UNSET_DOCUMENTS.notification),
-  GetBucketOwnershipControls: absent('OwnershipControlsNotFoundError'),
+  GetBucketOwnershipControls: unset(UNSET_DOCUMENTS.ownershipControls),
   GetBucketPolicy: absent('NoSuchBucketPolicy'),
   GetBucketPolicyStatus: absent('NoSuchBucketPolicy'),
   GetBucketReplication: absent('ReplicationConfigurationNotFoundError'),
@@ -143,7 +144,7 @@ export const operations: { readonly [Name in OperationName]: Operation } = {
   PutBucketMetricsConfiguration: notImplemented,
   PutBucketNotification: notImplemented,
   PutBucketNotificationConfiguration: notImplemented,
-  PutBucketOwnershipControls: notImplemented,
+  PutBucketOwnershipControls: putBucketOwnershipControls,
   PutBucketPolicy: notImplemented,
   PutBucketReplication: notImplemented,
   PutBucketRequestPayment: notImplemented,

@@ -152,7 +152,6 @@ const CATALOGUE = {
     409,
     'A conflicting conditional operation is currently in progress against this resource. Try again.',
   ],
-  OwnershipControlsNotFoundError: [404, 'The bucket ownership controls were not found'],
   PreconditionFailed: [412, 'At least one of the pre-conditions you specified did not hold'],
   ReplicationConfigurationNotFoundError: [404, 'The replication configuration was not found'],
   RequestHeaderSectionTooLarge: [

@@ -5,6 +5,7 @@ import { S3Error } from '../s3-error.ts'
 import { invalidArgument } from './list-parameters.ts'
 
 const REFUSED_PREFIX = 'x-amz-grant-'
+const OWNERSHIP = 'x-amz-object-ownership'
 
 const REFUSED_UNLESS: Readonly<Record<string, readonly string[]>> = {
   // Both say what is so anyway: who owns the bucket owns all that is in it.
@@ -12,7 +13,7 @@ const REFUSED_UNLESS: Readonly<Record<string, readonly string[]>> = {
   'x-amz-object-lock-event-hold': ['OFF'],
   'x-amz-object-lock-event-hold-duration-days': [],
   'x-amz-object-lock-event-hold-duration-years': [],
-  'x-amz-object-ownership': ['BucketOwnerEnforced'],
+  [OWNERSHIP]: ['BucketOwnerEnforced'],
   'x-amz-bucket-namespace': ['global'],
   'x-amz-write-offset-bytes': [],
 }
@@ -23,12 +24,16 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
     ...['private', 'public-read', 'public-read-write', 'authenticated-read', 'aws-exec-read'],
     ...['bucket-owner-read', 'bucket-owner-full-control', 'log-delivery-write'],
   ],
-  'x-amz-object-ownership': ['BucketOwnerPreferred', 'ObjectWriter', 'BucketOwnerEnforced'],
+  [OWNERSHIP]: ['BucketOwnerPreferred', 'ObjectWriter', 'BucketOwnerEnforced'],
   'x-amz-bucket-namespace': ['account-regional', 'global'],
 }
 
-/** Throws NotImplemented with the first such header, and InvalidArgument with one that says no word of S3. Empty ones ask for nothing: Velero sends empty tagging. */
+/**
+ * Throws NotImplemented with the first such header, and InvalidArgument with one that says no word of S3. Empty ones ask
+ * for nothing (Velero sends empty tagging), but for the ownership, where an empty word is no word on AWS either.
+ */
 export function refuseHeaders(headers: Headers): void {
+  if (headers[OWNERSHIP] === '') checkWord(OWNERSHIP, '')
   for (const name in headers) {
     const value = headers[name]
     if (value && isRefused(name, value)) throw new S3Error('NotImplemented', { Header: name })

@@ -1,5 +1,5 @@
 // What GET of a configuration answers when nobody ever set it and S3 does not call that an error (pitfall 96).
-import { document, element } from '../write.ts'
+import { container, document, element } from '../write.ts'
 
 const completeList = element('IsTruncated', false)
 
@@ -8,6 +8,11 @@ export const UNSET_DOCUMENTS = {
   accelerate: document('AccelerateConfiguration', ''),
   logging: document('BucketLoggingStatus', ''),
   notification: document('NotificationConfiguration', ''),
+  // Of every bucket since April 2023, and true here: ACLs are disabled.
+  ownershipControls: document(
+    'OwnershipControls',
+    container('Rule', element('ObjectOwnership', 'BucketOwnerEnforced')),
+  ),
   requestPayment: document('RequestPaymentConfiguration', element('Payer', 'BucketOwner')),
   analyticsList: document('ListBucketAnalyticsConfigurationResult', completeList),
   intelligentTieringList: document(

@@ -27,6 +27,14 @@ t.test('no word of S3', async (t) => {
   }
 })
 
+t.test('an empty ownership is no word', async (t) => {
+  t.throws(() => refuseHeaders({ 'x-amz-object-ownership': '' }), {
+    code: 'InvalidArgument',
+    message: /^Invalid x-amz-object-ownership header: $/,
+    elements: { ArgumentName: 'x-amz-object-ownership', ArgumentValue: '' },
+  })
+})
+
 t.test('accepted', async () => {
   refuseHeaders({
     'x-amz-acl': 'private',

@@ -79,7 +79,7 @@ async function refused(t: Test, wire: Wire): Promise<void> {
       without(right, 'x-amz-signature'),
       400,
       'InvalidArgument',
-      field('x-amz-signature'),
+      field('X-Amz-Signature'),
     ],
     ['no policy', without(right, 'policy'), 400, 'InvalidArgument', field('policy')],
     [
@@ -155,17 +155,17 @@ async function policies(t: Test, wire: Wire): Promise<void> {
     [
       'another key',
       send([{ key: 'b' }], [['key', 'a']]),
-      'Policy Condition failed: ["eq","$key","b"]',
+      'Policy Condition failed: ["eq", "$key", "b"]',
     ],
     [
       'a key that begins otherwise',
       send([['starts-with', '$key', 'b/']], [['key', 'a']]),
-      'Policy Condition failed: ["starts-with","$key","b/"]',
+      'Policy Condition failed: ["starts-with", "$key", "b/"]',
     ],
     [
       'a field that is asked for and missing',
       send([ANY_KEY, ['starts-with', '$x-amz-meta-a', 'b']], [['key', 'a']]),
-      'Policy Condition failed: ["starts-with","$x-amz-meta-a","b"]',
+      'Policy Condition failed: ["starts-with", "$x-amz-meta-a", "b"]',
     ],
     [
       'a field that nobody asked for',
@@ -384,14 +384,19 @@ async function attributes(t: Test, wire: Wire): Promise<void> {
 
 async function filenames(t: Test, wire: Wire): Promise<void> {
   const conditions = [['starts-with', '$key', 'user/']]
-  const send = (filename: string) => {
-    const file: Field = ['file', 'x', filename]
+  const send = (filename?: string) => {
+    const file: Field = filename === undefined ? ['file', 'x'] : ['file', 'x', filename]
     return ask(wire, post([['key', `user/${FILENAME}`], ...signedFields(conditions), file]))
   }
   t.equal((await send('C:\\photos\\me.jpg')).status, 204)
   t.equal((await send('é.txt')).status, 204)
   t.equal((await send("a$$b$&$`$'.txt")).status, 204)
   t.same(await listed(wire, 'user/'), ["user/a$$b$&$`$'.txt", 'user/me.jpg', 'user/é.txt'])
+  t.equal((await send()).status, 204)
+  t.equal((await send('')).status, 204)
+  const nameless = await listed(wire, 'user/')
+  t.ok(nameless.includes(`user/${FILENAME}`), 'a file without a name leaves the key as it is')
+  t.ok(nameless.includes('user/'), 'an empty name is one')
 
   const many = `user/${'a'.repeat(15_000)}${FILENAME.repeat(500)}`
   const file: Field = ['file', 'x', '$`'.repeat(9_000)]

@@ -17,7 +17,13 @@ interface FieldCondition {
   text: string
 }
 
-type Condition = FieldCondition | ({ kind: 'length' } & LengthRange)
+/** What is written like a condition and can not hold: S3 says so as of every other that does not. */
+interface FailedCondition {
+  kind: 'failed'
+  text: string
+}
+
+type Condition = FieldCondition | FailedCondition | ({ kind: 'length' } & LengthRange)
 
 interface Policy {
   expiresMs: number
@@ -44,7 +50,7 @@ export function checkPolicy(base64: string, fields: FormFields, nowMs: number): 
       range.max = Math.min(range.max, condition.max)
       continue
     }
-    if (!holds(condition, fields[condition.field])) {
+    if (condition.kind === 'failed' || !holds(condition, fields[condition.field])) {
       throw forbidden(`Policy Condition failed: ${condition.text}`)
     }
     covered.add(condition.field)
@@ -111,7 +117,7 @@ function parseCondition(condition: unknown): Condition {
   if (typeof value !== 'string') {
     throw bad('Invalid Simple-Condition: value must be a string.')
   }
-  const text = JSON.stringify(['eq', `$${name}`, value])
+  const text = textOf(['eq', `$${name}`, value])
   return { kind: 'eq', field: name.toLowerCase(), value, text }
 }
 
@@ -120,28 +126,37 @@ function parseTriple(condition: unknown[]): Condition {
   const operator = typeof first === 'string' ? first : ''
   const kind = operator.toLowerCase()
   if (condition.length !== 3) throw bad(`Invalid ${operator}: wrong number of arguments.`)
-  if (kind === 'content-length-range') return parseRange(left, right)
+  if (kind === 'content-length-range') return parseRange(operator, left, right)
   if (kind !== 'eq' && kind !== 'starts-with') {
     throw bad(`Invalid Condition: unknown operation '${operator}'.`)
   }
-  if (typeof left !== 'string' || !left.startsWith('$') || typeof right !== 'string') {
-    throw bad(
-      `Invalid ${kind}: the name of a field begins with a dollar, and its value is a string.`,
-    )
+  if (typeof left !== 'string' || typeof right !== 'string') {
+    throw bad(`Invalid ${kind}: the name of a field and its value are strings.`)
   }
-  const text = JSON.stringify(condition)
+  const text = textOf([operator, left, right])
+  if (!left.startsWith('$')) return { kind: 'failed', text }
   return { kind, field: left.slice(1).toLowerCase(), value: right, text }
 }
 
-function parseRange(min: unknown, max: unknown): Condition {
+function parseRange(operator: string, min: unknown, max: unknown): Condition {
   const [from, to] = [min, max].map(parseLimit)
   if (from !== undefined && to !== undefined) return { kind: 'length', min: from, max: to }
+  if (isShort(min) && isShort(max)) return { kind: 'failed', text: textOf([operator, min, max]) }
   throw bad('Invalid content-length-range: its limits are whole numbers.')
 }
 
 function parseLimit(value: unknown): number | undefined {
   const text = typeof value === 'number' ? String(value) : value
   return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : undefined
+}
+
+function isShort(value: unknown): value is string | number {
+  return typeof value === 'string' || typeof value === 'number'
+}
+
+/** A condition as AWS writes it. */
+function textOf(condition: readonly (string | number)[]): string {
+  return `[${condition.map((item) => JSON.stringify(item)).join(', ')}]`
 }
 
 function isObject(value: unknown): value is { [name: string]: unknown } {

@@ -31,7 +31,14 @@ export function authenticateForm(fields: FormFields, parts: AuthParts): Identity
 }
 
 /** How AWS writes the names of fields that are not in lower case. */
-const SPELLED: Readonly<Record<string, string>> = { awsaccesskeyid: 'AWSAccessKeyId' }
+const SPELLED: Readonly<Record<string, string>> = {
+  awsaccesskeyid: 'AWSAccessKeyId',
+  signature: 'Signature',
+  'x-amz-algorithm': 'X-Amz-Algorithm',
+  'x-amz-credential': 'X-Amz-Credential',
+  'x-amz-date': 'X-Amz-Date',
+  'x-amz-signature': 'X-Amz-Signature',
+}
 
 /** The field, or the refusal that AWS gives for a form without it (pitfall 115). */
 export function demandField(fields: FormFields, name: string): string {

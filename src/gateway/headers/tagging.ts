@@ -56,15 +56,15 @@ function repeatedKey(tags: readonly Tag[]): string | undefined {
 
 // `key` alone is a tag with an empty value.
 function parsePair(pair: string, header: string): Tag {
-  const equals = pair.indexOf('=')
-  if (equals < 0) return { key: decode(pair, header), value: '' }
-  return {
-    key: decode(pair.slice(0, equals), header),
-    value: decode(pair.slice(equals + 1), header),
-  }
+  const [key = '', value = '', ...others] = pair.split('=')
+  if (others.length > 0) throw malformedHeader(header)
+  return { key: decode(key, header), value: decode(value, header) }
 }
 
+// What no tag may have is no tag that is wrong when it stands here as it is, but a header that nobody encoded:
+// `key1=val1,key2=val2` is meant to be two.
 function decode(text: string, header: string): string {
+  if (!isTagText(text.replaceAll('%', ''))) throw malformedHeader(header)
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))
   } catch (cause) {

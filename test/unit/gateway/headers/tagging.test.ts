@@ -15,7 +15,7 @@ t.test('a query string of tags', async (t) => {
     { key: 'a', value: '' },
     { key: 'b', value: '' },
   ])
-  t.same(parse('a%20b=c%2Bd&e+f=g=h&%C3%BC=%E6%96%87'), [
+  t.same(parse('a%20b=c%2Bd&e+f=g%3Dh&%C3%BC=%E6%96%87'), [
     { key: 'a b', value: 'c+d' },
     { key: 'e f', value: 'g=h' },
     { key: 'ü', value: '文' },
@@ -23,13 +23,28 @@ t.test('a query string of tags', async (t) => {
 })
 
 t.test('a header that is no such string', async (t) => {
-  for (const header of ['a=1&a=2', '=1', 'a=%FF', 'a=%', 'a=%4']) {
+  for (const header of [
+    'a=1&a=2',
+    '=1',
+    'a=%FF',
+    'a=%',
+    'a=%4',
+    'a=1,b=2',
+    'a,b=1',
+    'a=b=c',
+    'a=b;c',
+  ]) {
     const expected = {
       code: 'InvalidArgument',
       elements: { ArgumentName: 'x-amz-tagging', ArgumentValue: header },
     }
     t.throws(() => parse(header), expected, header)
   }
+})
+
+t.test('signs that a tag may have stand as they are, others only encoded', async (t) => {
+  t.same(parse('a:b/c@d=e.f_g-h i'), [{ key: 'a:b/c@d', value: 'e.f_g-h i' }])
+  t.throws(() => parse('a=1%2Cb'), { code: 'InvalidTag' }, 'it is a tag, and a wrong one')
 })
 
 t.test('ten tags at most', async (t) => {

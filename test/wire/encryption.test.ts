@@ -114,6 +114,11 @@ async function etags(t: Test, wire: Wire): Promise<void> {
   wantError(t, await ask(wire, put), 400, 'BadDigest', {}, 'Content-MD5 is of the plain bytes')
 }
 
+const PART_KEY = {
+  Message:
+    'The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption parameters.',
+}
+
 async function customerKeys(t: Test, wire: Wire): Promise<void> {
   const path = `/${BUCKET}/customer`
   await putAs(wire, path, TEXT, SSE_C)
@@ -192,12 +197,13 @@ async function uploads(t: Test, wire: Wire): Promise<void> {
     }
     if (kind === SSE_C) {
       for (const headers of [{}, OTHER_SSE_C.read]) {
-        wantError(t, await uploadPart(upload, 3, 'x', headers), 400, 'InvalidRequest')
+        const said = headers === OTHER_SSE_C.read ? {} : PART_KEY
+        wantError(t, await uploadPart(upload, 3, 'x', headers), 400, 'InvalidRequest', said)
       }
       const other = await completeUpload(upload, parts, OTHER_SSE_C.read)
       wantError(t, other, 400, 'InvalidRequest', {}, 'Complete with another key')
     } else {
-      wantError(t, await uploadPart(upload, 3, 'x', SSE_C.read), 400, 'InvalidRequest')
+      wantError(t, await uploadPart(upload, 3, 'x', SSE_C.read), 400, 'InvalidRequest', PART_KEY)
     }
     const again = await uploadPart(upload, 2, TEXT, kind.read)
     t.equal(

@@ -8,6 +8,8 @@ import { S3Error } from '../s3-error.ts'
 export const CUSTOMER_KEY = 'x-amz-server-side-encryption-customer'
 export const SOURCE_CUSTOMER_KEY = 'x-amz-copy-source-server-side-encryption-customer'
 
+const ENCRYPTION = 'x-amz-server-side-encryption'
+
 const KEY_BYTES = 32
 
 /** What is asked of a request that carries a key. */
@@ -29,19 +31,19 @@ export function parseCustomerKey(
   const algorithm = headers[`${prefix}-algorithm`]
   const encoded = headers[`${prefix}-key`]
   const keyMd5 = headers[`${prefix}-key-md5`]
-  if (!algorithm) throw lacking(`${prefix}-algorithm`, 'a valid encryption algorithm')
-  if (!encoded) throw lacking(`${prefix}-key`, 'an appropriate secret key')
-  if (!keyMd5) throw lacking(`${prefix}-key-md5`, 'the client calculated MD5 of the secret key')
+  if (!algorithm) throw lacking(prefix, 'algorithm', 'a valid encryption algorithm')
+  if (!encoded) throw lacking(prefix, 'key', 'an appropriate secret key')
+  if (!keyMd5) throw lacking(prefix, 'key-md5', 'the client calculated MD5 of the secret key')
   if (algorithm !== 'AES256') {
-    const elements = { ArgumentName: 'x-amz-server-side-encryption', ArgumentValue: algorithm }
+    const elements = { ArgumentName: ENCRYPTION, ArgumentValue: algorithm }
     throw new S3Error('InvalidEncryptionAlgorithmError', elements)
   }
   const key = Buffer.from(encoded, 'base64')
   if (key.length !== KEY_BYTES || key.toString('base64') !== encoded)
-    throw wrong(`${prefix}-key`, 'The secret key was invalid for the specified algorithm.')
+    throw wrong(prefix, 'key', 'The secret key was invalid for the specified algorithm.')
   if (md5Of(key) !== keyMd5) {
     const message = 'The calculated MD5 hash of the key did not match the hash that was provided.'
-    throw wrong(`${prefix}-key-md5`, message)
+    throw wrong(prefix, 'key-md5', message)
   }
   return { key, keyMd5 }
 }
@@ -50,14 +52,17 @@ function md5Of(key: Uint8Array): string {
   return Buffer.from(digestOf('MD5', key)).toString('base64')
 }
 
-function lacking(name: string, what: string): S3Error {
+function lacking(prefix: string, header: string, what: string): S3Error {
   return wrong(
-    name,
+    prefix,
+    header,
     `Requests specifying Server Side Encryption with Customer provided keys must provide ${what}.`,
   )
 }
 
-function wrong(name: string, message: string): S3Error {
+/** AWS has one name for all three of the request's own. */
+function wrong(prefix: string, header: string, message: string): S3Error {
+  const name = prefix === CUSTOMER_KEY ? ENCRYPTION : `${prefix}-${header}`
   return new S3Error('InvalidArgument', { ArgumentName: name }, { message })
 }
 

@@ -14,13 +14,20 @@ export function customerKeyFor(
   encryption: Encryption | undefined,
 ): CustomerKey | undefined {
   refuseMethod(carrier.headers)
-  return fitting(parseCustomerKey(carrier), encryption)
+  const given = parseCustomerKey(carrier)
+  if (carrier.strict && isOther(given, encryption)) throw incorrect()
+  return fitting(given, encryption)
 }
 
 /** The same for a part: it needs the key of its upload, and may say again how that is encrypted. */
 export function partKeyFor(carrier: KeyCarrier, { encryption }: Upload): CustomerKey | undefined {
   refuseOtherMethod(carrier.headers, encryption)
-  return fitting(parseCustomerKey(carrier), encryption)
+  const given = parseCustomerKey(carrier)
+  if ((given === undefined) === (encryption?.kind === 'SSE-C'))
+    throw refused(
+      'The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption parameters.',
+    )
+  return fitting(given, encryption)
 }
 
 /** The same for the source of a copy. */
@@ -56,6 +63,17 @@ function fitting(
   throw refused(
     'The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.',
   )
+}
+
+/** Whether a key is needed and this is not it. */
+function isOther(given: CustomerKey | undefined, encryption: Encryption | undefined): boolean {
+  return given !== undefined && encryption?.kind === 'SSE-C' && given.keyMd5 !== encryption.keyMd5
+}
+
+function incorrect(): S3Error {
+  const message =
+    'Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key.'
+  return new S3Error('AccessDenied', {}, { message })
 }
 
 function refused(message: string): S3Error {

@@ -120,6 +120,25 @@ t.test('pitfall 119: a key over plain http is refused in strict', async (t) => {
   })
 })
 
+t.test('all headers of a key have one name in errors', async (t) => {
+  const { length } = KEY
+  const faults = [
+    { [`${SSE}-customer-algorithm`]: undefined },
+    { [`${SSE}-customer-key`]: undefined },
+    { [`${SSE}-customer-key`]: KEY.subarray(0, length - 1).toString('base64') },
+    { [`${SSE}-customer-key-md5`]: undefined },
+    { [`${SSE}-customer-key-md5`]: 'AAAAAAAAAAAAAAAAAAAAAA==' },
+  ]
+  for (const fault of faults) {
+    const elements = { ArgumentName: SSE }
+    t.throws(
+      () => parse(keyHeaders(fault)),
+      { code: 'InvalidArgument', elements },
+      Object.keys(fault).join(),
+    )
+  }
+})
+
 t.test('pitfall 119: the key of a read fits, or it is 400', async (t) => {
   const plain = { strict: false, secure: false }
   const read = (headers: Headers, keyMd5?: string) =>
@@ -142,6 +161,14 @@ t.test('pitfall 119: the key of a read fits, or it is 400', async (t) => {
   ]) {
     t.throws(wrong, { code: 'InvalidRequest', status: 400 })
   }
+  const other = { kind: 'SSE-C', wrappedKey, keyMd5: 'another' } as const
+  const strict = { strict: true, secure: true }
+  t.throws(() => customerKeyFor({ headers: keyHeaders(), ...strict }, other), {
+    code: 'AccessDenied',
+    status: 403,
+    message: /must provide the correct secret key\.$/,
+  })
+  t.throws(() => customerKeyFor({ headers: {}, ...strict }, other), { code: 'InvalidRequest' })
   for (const name of [SSE, KMS_ID, `${SSE}-context`, `${SSE}-bucket-key-enabled`]) {
     t.throws(() => read({ [name]: 'AES256' }), { code: 'InvalidArgument', status: 400 }, name)
   }

@@ -63,6 +63,12 @@ async function attributes(t: Test, wire: Wire): Promise<void> {
     /<IsTruncated>true<\/IsTruncated><MaxParts>1<\/MaxParts><NextPartNumberMarker>2<\/NextPartNumberMarker><PartNumberMarker>1<\/PartNumberMarker>/,
   )
   t.equal(elementOf(second, 'PartsCount'), '3')
+  const past = { 'x-amz-part-number-marker': '3' }
+  const none = await askAttributes(wire, PATH, 'ObjectParts', past)
+  t.equal(elementOf(none, 'NextPartNumberMarker'), '0')
+  await uploadAll(wire, PATH, [FIRST, SECOND], { 'x-amz-checksum-algorithm': 'CRC64NVME' })
+  const whole = await askAttributes(wire, PATH, 'ObjectParts')
+  t.match(whole.text, /<ObjectParts><PartsCount>2<\/PartsCount><\/ObjectParts>/, 'FULL_OBJECT')
 }
 
 async function noAttributes(t: Test, wire: Wire): Promise<void> {

@@ -12,6 +12,7 @@ import {
   ATTRIBUTE_NAMES,
   type AttributeName,
   attributesDocument,
+  type ObjectParts,
   type PartsPage,
 } from '../xml/documents/object-attributes.ts'
 import { customerKeyFor } from './steps/customer-key.ts'
@@ -69,16 +70,18 @@ function parsePage(headers: Headers): Pick<PartsPage, 'maxParts' | 'marker'> {
   }
 }
 
-/** Nothing when the object was not uploaded in parts. */
+/** Nothing when the object was not uploaded in parts; only those of COMPOSITE checksums are listed, as on AWS. */
 async function readParts(
   object: StoredObject,
-  page: Pick<PartsPage, 'maxParts' | 'marker'>,
-): Promise<PartsPage | undefined> {
-  const { manifest } = object.version
+  asked: Pick<PartsPage, 'maxParts' | 'marker'>,
+): Promise<ObjectParts | undefined> {
+  const { manifest, checksum } = object.version
   if (!manifest) return undefined
+  const count = manifest.partCount
+  if (checksum?.type !== 'COMPOSITE') return { count, page: undefined }
   const { parts, more } =
-    page.maxParts === 0
+    asked.maxParts === 0
       ? { parts: [], more: false }
-      : await object.listParts(page.marker, page.maxParts)
-  return { ...page, count: manifest.partCount, parts, more }
+      : await object.listParts(asked.marker, asked.maxParts)
+  return { count, page: { ...asked, parts, more } }
 }

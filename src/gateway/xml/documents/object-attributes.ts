@@ -1,7 +1,7 @@
 // The answer of GetObjectAttributes: only what was asked for.
 import type { Checksum, ObjectVersion, Part } from '../../../objects/object-store.ts'
 import { checksumElements, checksumValueElement } from '../checksum-elements.ts'
-import { container, document, element, optionalElement } from '../write.ts'
+import { container, document, element } from '../write.ts'
 
 /** What may be asked for. */
 export const ATTRIBUTE_NAMES = [
@@ -13,12 +13,18 @@ export const ATTRIBUTE_NAMES = [
 ] as const
 export type AttributeName = (typeof ATTRIBUTE_NAMES)[number]
 
-/** One page of the parts of an object. */
+/** The parts of an object. */
+export interface ObjectParts {
+  /** Of all of them. */
+  count: number
+  /** Those that are listed; undefined where S3 lists none. */
+  page: PartsPage | undefined
+}
+
+/** One page of them. */
 export interface PartsPage {
   marker: number
   maxParts: number
-  /** Of all its parts. */
-  count: number
   parts: Part[]
   more: boolean
 }
@@ -26,7 +32,7 @@ export interface PartsPage {
 export function attributesDocument(
   version: ObjectVersion,
   wanted: ReadonlySet<AttributeName>,
-  parts: PartsPage | undefined,
+  parts: ObjectParts | undefined,
 ): string {
   const { checksum } = version
   const contents: { [Name in AttributeName]: string } = {
@@ -46,18 +52,20 @@ function withoutCount(checksum: Checksum): Checksum {
 }
 
 /** The number of parts is always told, the parts only when they have checksums (pitfall 114). */
-function partsElement({ marker, maxParts, count, parts, more }: PartsPage): string {
-  return container(
-    'ObjectParts',
+function partsElement({ count, page }: ObjectParts): string {
+  return container('ObjectParts', (page ? pageElements(page) : '') + element('PartsCount', count))
+}
+
+function pageElements({ marker, maxParts, parts, more }: PartsPage): string {
+  return (
     element('IsTruncated', more) +
-      element('MaxParts', maxParts) +
-      optionalElement('NextPartNumberMarker', parts.at(-1)?.number) +
-      element('PartNumberMarker', marker) +
-      parts
-        .filter(({ checksum }) => checksum)
-        .map(partElement)
-        .join('') +
-      element('PartsCount', count),
+    element('MaxParts', maxParts) +
+    element('NextPartNumberMarker', parts.at(-1)?.number ?? 0) +
+    element('PartNumberMarker', marker) +
+    parts
+      .filter(({ checksum }) => checksum)
+      .map(partElement)
+      .join('')
   )
 }
 

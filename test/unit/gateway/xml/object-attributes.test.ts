@@ -4,7 +4,7 @@ import {
   ATTRIBUTE_NAMES,
   type AttributeName,
   attributesDocument,
-  type PartsPage,
+  type ObjectParts,
 } from '../../../../src/gateway/xml/documents/object-attributes.ts'
 import type { ObjectVersion } from '../../../../src/objects/object-store.ts'
 
@@ -18,10 +18,9 @@ const VERSION: ObjectVersion = {
   etag: 'e2-2',
   checksum: { algorithm: 'XXHASH128', type: 'COMPOSITE', value: 'aGk=-2' },
 }
-const PAGE: PartsPage = {
+const PAGE = {
   marker: 0,
   maxParts: 1000,
-  count: 2,
   more: false,
   parts: [
     {
@@ -33,7 +32,8 @@ const PAGE: PartsPage = {
     },
     { number: 2, bytes: 5, etag: 'b', modifiedMs: 0 },
   ],
-}
+} satisfies ObjectParts['page']
+const PARTS: ObjectParts = { count: 2, page: PAGE }
 const ALL = new Set<AttributeName>(ATTRIBUTE_NAMES)
 
 function shown(...given: Parameters<typeof attributesDocument>): string {
@@ -42,7 +42,7 @@ function shown(...given: Parameters<typeof attributesDocument>): string {
 
 t.test('everything: ETag without quotes, COMPOSITE without its count', async (t) => {
   t.equal(
-    shown(VERSION, ALL, PAGE),
+    shown(VERSION, ALL, PARTS),
     '<ETag>e2-2</ETag>' +
       '<Checksum><ChecksumXXHASH128>aGk=</ChecksumXXHASH128>' +
       '<ChecksumType>COMPOSITE</ChecksumType></Checksum>' +
@@ -53,6 +53,18 @@ t.test('everything: ETag without quotes, COMPOSITE without its count', async (t)
       '<PartsCount>2</PartsCount></ObjectParts>' +
       '<StorageClass>STANDARD</StorageClass><ObjectSize>11</ObjectSize>' +
       '</GetObjectAttributesResponse>',
+  )
+})
+
+t.test('parts that are not listed are counted; a page past the end goes on at 0', async (t) => {
+  const wanted = new Set<AttributeName>(['ObjectParts'])
+  t.match(
+    shown(VERSION, wanted, { count: 2, page: undefined }),
+    /^<ObjectParts><PartsCount>2<\/PartsCount><\/ObjectParts>/,
+  )
+  t.match(
+    shown(VERSION, wanted, { count: 2, page: { ...PAGE, marker: 9, parts: [] } }),
+    /<NextPartNumberMarker>0<\/NextPartNumberMarker><PartNumberMarker>9<\/PartNumberMarker><PartsCount>/,
   )
 })
 

@@ -1,7 +1,7 @@
 // GET bucket?uploads: the uploads under way, by key and then by age.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
 import { parseUid } from '../../kit/uid.ts'
-import type { ListPage, Upload } from '../../objects/object-store.ts'
+import type { ListPage, ScanEntry, Upload } from '../../objects/object-store.ts'
 import type { Call, Reply } from '../call.ts'
 import { invalidArgument, parseCount, parseListParameters } from '../headers/list-parameters.ts'
 import { xmlReply } from '../reply.ts'
@@ -34,6 +34,7 @@ export async function listMultipartUploads(call: Call): Promise<Reply> {
       maxUploads,
       keyMarker,
       uploadIdMarker,
+      truncated: page.last !== undefined,
       next: nextMarkers(page),
       entries: page.entries,
     }),
@@ -54,9 +55,13 @@ async function listPage(
   return await objects.listUploads(request)
 }
 
+/** AWS says them of every page: where nothing is left they are those of the last upload, and empty without one. */
 function nextMarkers({ entries, last }: ListPage<Upload>) {
-  if (last === undefined) return undefined
-  const lastEntry = entries.at(-1)
-  const uploadIdMarker = lastEntry?.kind === 'entry' ? lastEntry.record.uploadId : ''
-  return { keyMarker: last, uploadIdMarker }
+  const entry = last === undefined ? entries.findLast(isUpload) : entries.at(-1)
+  if (entry?.kind !== 'entry') return { keyMarker: last ?? '', uploadIdMarker: '' }
+  return { keyMarker: last ?? entry.key, uploadIdMarker: entry.record.uploadId }
+}
+
+function isUpload({ kind }: ScanEntry<Upload>): boolean {
+  return kind === 'entry'
 }

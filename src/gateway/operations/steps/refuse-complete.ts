@@ -54,7 +54,8 @@ function claimRefusal(
         `The provided 'x-amz-mp-object-size' header value ${wanted} does not match what was computed: ${actual}`,
       )
     case 'checksum': {
-      const algorithm = parseObjectChecksum(headers)?.algorithm ?? 'checksum'
+      // In small letters here, and here only.
+      const algorithm = parseObjectChecksum(headers)?.algorithm.toLowerCase() ?? 'checksum'
       const message = `The ${algorithm} you specified did not match the calculated checksum.`
       const digests = { ExpectedDigest: wanted, CalculatedDigest: actual }
       return new S3Error('BadDigest', digests, { message })

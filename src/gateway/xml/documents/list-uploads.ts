@@ -14,8 +14,9 @@ export interface UploadListing {
   maxUploads: number
   keyMarker: string
   uploadIdMarker: string
-  /** Where to go on; undefined when the listing is complete. */
-  next: { keyMarker: string; uploadIdMarker: string } | undefined
+  truncated: boolean
+  /** Where to go on; of a complete listing its last upload. */
+  next: { keyMarker: string; uploadIdMarker: string }
   entries: ScanEntry<Upload>[]
 }
 
@@ -26,13 +27,13 @@ export function listUploadsDocument(listing: UploadListing): string {
     element('Bucket', listing.bucket) +
       element('KeyMarker', encodeKey(listing.keyMarker, encoding)) +
       element('UploadIdMarker', listing.uploadIdMarker) +
-      optionalElement('NextKeyMarker', next && encodeKey(next.keyMarker, encoding)) +
-      optionalElement('NextUploadIdMarker', next?.uploadIdMarker) +
+      element('NextKeyMarker', encodeKey(next.keyMarker, encoding)) +
+      element('NextUploadIdMarker', next.uploadIdMarker) +
       element('Prefix', encodeKey(listing.prefix, encoding)) +
       (delimiter === '' ? '' : element('Delimiter', encodeKey(delimiter, encoding))) +
       element('MaxUploads', listing.maxUploads) +
       optionalElement('EncodingType', encoding) +
-      element('IsTruncated', next !== undefined) +
+      element('IsTruncated', listing.truncated) +
       listing.entries.map((entry) => entryElement(entry, encoding)).join(''),
   )
 }

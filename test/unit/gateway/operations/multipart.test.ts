@@ -124,7 +124,10 @@ t.test('refusals of Complete, each with its elements (pitfalls 37, 38, 106 to 10
     [failed('bytes'), { code: 'InvalidRequest', message: /x-amz-mp-object-size/ }],
     [
       failed('checksum'),
-      { code: 'BadDigest', elements: { ExpectedDigest: 'W', CalculatedDigest: 'A' } },
+      {
+        code: 'BadDigest',
+        elements: { ExpectedDigest: 'W', CalculatedDigest: 'A' },
+      },
     ],
     [failed('checksum-type'), { code: 'InvalidRequest', message: /checksum Type/ }],
     [failed('part-checksum'), { code: 'InvalidPart' }],
@@ -140,6 +143,11 @@ t.test('refusals of Complete, each with its elements (pitfalls 37, 38, 106 to 10
     const asked = { key: 'a/ü', query: { uploadId }, body: listOf(['e']) }
     t.match(await gateway.refused('CompleteMultipartUpload', asked), expected)
   }
+  gateway.store.nextCompletion = failed('checksum')
+  const headers = { 'x-amz-checksum-crc32c': 'AAAAAA==' }
+  const asked = { key: 'a/ü', query: { uploadId }, headers, body: listOf(['e']) }
+  const { message } = await gateway.refused('CompleteMultipartUpload', asked)
+  t.equal(message, 'The crc32c you specified did not match the calculated checksum.')
 })
 
 t.test('what Complete claims of the whole goes to the store (pitfalls 37, 38)', async (t) => {
@@ -310,6 +318,11 @@ t.test('ListMultipartUploads by prefix, in pages (pitfall 90)', async (t) => {
   t.same(texts(first, 'NextUploadIdMarker'), [ids[0]])
   const second = await list({ 'key-marker': 'a', 'upload-id-marker': ids[0] ?? '' })
   t.same(texts(second, 'UploadId'), ids.slice(1))
+  t.same(texts(second, 'IsTruncated'), ['false'])
+  t.same(texts(second, 'NextKeyMarker'), ['c'], 'of a last page they are those of its last upload')
+  t.same(texts(second, 'NextUploadIdMarker'), [ids[4]])
+  const none = await list({ prefix: 'none' })
+  t.match(none, /<NextKeyMarker><\/NextKeyMarker><NextUploadIdMarker><\/NextUploadIdMarker>/)
   t.same(texts(await list({ 'key-marker': 'a' }), 'Key'), ['b/1', 'b/2', 'c'])
   t.same(texts(await list({ 'upload-id-marker': ids[0] ?? '' }), 'UploadId'), ids)
   t.same(texts(await list({ prefix: 'b/' }), 'Key'), ['b/1', 'b/2'])

@@ -27,6 +27,11 @@ export function noContent(): Reply {
   return { status: 204 }
 }
 
+/** The name of a bucket as policies and SDKs write it. */
+export function bucketArn(name: string): string {
+  return `arn:aws:s3:::${name}`
+}
+
 /** Headers of the answer to a write: what became of it. */
 export function describeWritten(bucket: Bucket, version: ObjectVersion): Record<string, string> {
   const fields: Record<string, string> = { etag: quoteEtag(version.etag) }
@@ -40,7 +45,7 @@ export function versionField(bucket: Bucket, version: VersionName): Record<strin
   return bucket.settings?.versioning ? { 'x-amz-version-id': shownVersionId(version) } : {}
 }
 
-/** The same for what a write made: nothing is said of one that replaced the `null` version. */
+/** The same for what a write made: nothing is said of one that replaced the `null` version. Copies do say it. */
 export function writtenVersionField(bucket: Bucket, version: VersionName): Record<string, string> {
   return version.versioned ? versionField(bucket, version) : {}
 }

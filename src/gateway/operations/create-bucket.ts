@@ -4,6 +4,7 @@ import type { Bucket, BucketSettings } from '../../objects/object-store.ts'
 import type { Call, Headers, Reply } from '../call.ts'
 import { invalidArgument } from '../headers/list-parameters.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
+import { bucketArn } from '../reply.ts'
 import { S3Error } from '../s3-error.ts'
 import { readLocationConstraint } from '../xml/requests/create-bucket.ts'
 
@@ -17,7 +18,9 @@ export async function createBucket(call: Call): Promise<Reply> {
   const region = asked === undefined ? call.region : checkRegion(asked)
   const { kind, bucket } = await call.objects.createBucket(call.bucket, region, settings)
   if (kind === 'exists') refuseAgain(call, bucket, { settings, region: asked })
-  return { status: 200, headers: { location: `/${call.bucket}` } }
+  // A path also where a region is named: AWS has a host of the bucket there, which may not be one here.
+  const headers = { location: `/${call.bucket}`, 'x-amz-bucket-arn': bucketArn(call.bucket) }
+  return { status: 200, headers }
 }
 
 // Locks need versions, so a bucket that has them is versioned from the start (pitfall 118). boto3 has written `True`.

@@ -1,5 +1,6 @@
 // The answer of ListBuckets.
 import type { Bucket } from '../../../objects/object-store.ts'
+import { bucketArn } from '../../reply.ts'
 import { ownerElement } from '../owner.ts'
 import { container, document, element, optionalElement, xmlTime } from '../write.ts'
 
@@ -25,6 +26,7 @@ function bucketElement(bucket: Bucket): string {
     'Bucket',
     element('Name', bucket.name) +
       element('CreationDate', xmlTime(bucket.createdMs)) +
-      element('BucketRegion', bucket.region),
+      element('BucketRegion', bucket.region) +
+      element('BucketArn', bucketArn(bucket.name)),
   )
 }

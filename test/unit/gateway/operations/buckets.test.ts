@@ -10,8 +10,13 @@ t.test('a bucket is made, found, and deleted', async (t) => {
   const created = await ask('CreateBucket', { bucket: 'new' })
   t.equal(created.status, 200)
   t.equal(created.headers.location, '/new')
+  t.equal(created.headers['x-amz-bucket-arn'], 'arn:aws:s3:::new')
   const head = await ask('HeadBucket', { bucket: 'new' })
-  t.equal(head.headers['x-amz-bucket-region'], 'us-east-1')
+  t.match(head.headers, {
+    'content-type': 'application/xml',
+    'x-amz-bucket-arn': 'arn:aws:s3:::new',
+    'x-amz-bucket-region': 'us-east-1',
+  })
   t.equal((await ask('DeleteBucket', { bucket: 'new' })).status, 204)
   const error = await refused('HeadBucket', { bucket: 'new' })
   t.match(error, { code: 'NoSuchBucket', elements: { BucketName: 'new' } })
@@ -88,6 +93,7 @@ t.test('ListBuckets in pages, by prefix and by region', async (t) => {
   for (const name of ['b-2', 'a', 'b-1']) await store.createBucket(name, 'eu-west-1')
   const all = await ask('ListBuckets')
   t.same(texts(all.text, 'Name'), ['a', 'b-1', 'b-2', 'photos'])
+  t.match(all.text, /<BucketRegion>eu-west-1<\/BucketRegion><BucketArn>arn:aws:s3:::a<\/BucketArn>/)
   t.equal(texts(all.text, 'CreationDate')[0], '2026-11-20T12:00:00.250Z')
   t.match(all.text, /<Owner><ID>[0-9a-f]{64}<\/ID><DisplayName>root</)
   t.notMatch(all.text, /ContinuationToken|<Prefix>/)

@@ -94,7 +94,8 @@ function wantsSome({ ifMatch, ifMatchModified, ifMatchBytes }: WriteConditions):
 
 function parseEtagConditions(headers: Headers, strict: boolean): WriteConditions {
   const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = headers
-  if (ifMatch !== undefined && ifNoneMatch !== undefined) throw notImplemented('If-None-Match')
+  if (ifMatch !== undefined && ifNoneMatch !== undefined)
+    throw notImplemented('If-Match,If-None-Match')
   if (ifMatch !== undefined) return { ifMatch: atLeastOne(parseEtags(ifMatch)) }
   if (ifNoneMatch === undefined) return {}
   if (strict && ifNoneMatch.trim() !== '*') throw notImplemented('If-None-Match')

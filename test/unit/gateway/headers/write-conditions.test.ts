@@ -85,6 +85,13 @@ t.test('an Abort may ask when its upload began, and nothing else', async (t) => 
   t.throws(() => parseInitiated({ 'if-match': '*' }), { code: 'NotImplemented' })
 })
 
+t.test('both at once are refused with the names of both', async (t) => {
+  t.throws(() => parseWriteConditions({ 'if-match': '*', 'if-none-match': '*' }, false), {
+    code: 'NotImplemented',
+    elements: { Header: 'If-Match,If-None-Match' },
+  })
+})
+
 t.test('strict: If-None-Match takes no ETag (pitfall 65)', async (t) => {
   t.same(parseWriteConditions({ 'if-none-match': '*' }, true), { ifNoneMatch: ['*'] })
   t.throws(() => parseWriteConditions({ 'if-none-match': '"abc"' }, true), {

@@ -3,7 +3,8 @@
 import type { Call, Reply } from '../call.ts'
 import { S3Error } from '../s3-error.ts'
 
-export async function corsPreflight({ headers }: Call): Promise<Reply> {
+export async function corsPreflight(call: Call): Promise<Reply> {
+  const { headers } = call
   if (headers.origin === undefined)
     throw new S3Error(
       'BadRequest',
@@ -17,6 +18,16 @@ export async function corsPreflight({ headers }: Call): Promise<Reply> {
       // Of a key as well: it is the bucket that has no CORS.
       ResourceType: 'BUCKET',
     },
-    { message: 'CORSResponse: CORS is not enabled for this bucket.' },
+    {
+      message: (await mayTellMissing(call))
+        ? 'CORSResponse: Bucket not found'
+        : 'CORSResponse: CORS is not enabled for this bucket.',
+    },
   )
+}
+
+/** Nobody signs a preflight, and only where answers are to be those of AWS it tells strangers which buckets there are. */
+async function mayTellMissing({ strict, objects, bucket }: Call): Promise<boolean> {
+  if (!strict) return false
+  return (objects.findBucket(bucket) ?? (await objects.lookUpBucket(bucket))) === undefined
 }

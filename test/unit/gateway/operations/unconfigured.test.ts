@@ -24,7 +24,6 @@ t.test('what was never set is an error where S3 calls it one (pitfall 96)', asyn
     ['GetBucketLifecycleConfiguration', 'NoSuchLifecycleConfiguration'],
     ['GetBucketWebsite', 'NoSuchWebsiteConfiguration'],
     ['GetPublicAccessBlock', 'NoSuchPublicAccessBlockConfiguration'],
-    ['GetBucketOwnershipControls', 'OwnershipControlsNotFoundError'],
     ['GetBucketReplication', 'ReplicationConfigurationNotFoundError'],
     ['GetBucketEncryption', 'ServerSideEncryptionConfigurationNotFoundError'],
     ['GetBucketTagging', 'NoSuchTagSet'],
@@ -50,6 +49,25 @@ t.test('and an empty document where it does not (pitfall 96)', async (t) => {
   }
   t.same(texts((await ask('GetBucketRequestPayment')).text, 'Payer'), ['BucketOwner'])
   t.match((await ask('ListBucketMetricsConfigurations')).text, /<IsTruncated>false</)
+})
+
+t.test('ownership is what it is: set again, never otherwise, never cleared', async (t) => {
+  const { ask, refused } = await withObject()
+  const { text } = await ask('GetBucketOwnershipControls')
+  const rule = '<Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule>'
+  t.ok(text.endsWith(`>${rule}</OwnershipControls>`), text)
+  const put = (body: string) => ({ body: `<OwnershipControls>${body}</OwnershipControls>` })
+  t.match(await ask('PutBucketOwnershipControls', put(rule)), { status: 200 })
+  for (const word of ['BucketOwnerPreferred', 'ObjectWriter']) {
+    const other = put(rule.replace('BucketOwnerEnforced', word))
+    const error = await refused('PutBucketOwnershipControls', other)
+    t.match(error, { code: 'NotImplemented' }, word)
+  }
+  for (const body of ['', rule + rule, rule.replace('Enforced', ''), '<Rule></Rule>']) {
+    const error = await refused('PutBucketOwnershipControls', put(body))
+    t.match(error, { code: 'MalformedXML' }, body)
+  }
+  t.match(await refused('DeleteBucketOwnershipControls'), { code: 'NotImplemented' })
 })
 
 t.test('the owner may do everything', async (t) => {
@@ -109,4 +127,12 @@ t.test('a preflight says that CORS is off (pitfall 116)', async (t) => {
     elements: { Method: 'OPTIONS', ResourceType: 'BUCKET' },
   })
   t.match(await refused('CorsPreflight'), { code: 'BadRequest' })
+  const enabled = 'CORSResponse: CORS is not enabled for this bucket.'
+  const rows: [bucket: string, strict: boolean, message: string][] = [
+    ['none', false, enabled],
+    ['photos', true, enabled],
+    ['none', true, 'CORSResponse: Bucket not found'],
+  ]
+  for (const [bucket, strict, message] of rows)
+    t.equal((await refused('CorsPreflight', { bucket, strict, headers })).message, message)
 })

@@ -14,13 +14,18 @@ export async function restoreCoordinatorCommand(words: CommandWords): Promise<vo
   const config = await loadConfig(words, loadClusterRestoreConfig, world)
   const etcd = await openEtcdForCommand(config.etcd, world)
   const outcome = await stayAlive(orExit(restoreFrom(config, { etcd, world })))
-  if (outcome.kind !== 'restored') throw refusal(outcome)
+  if (outcome.kind !== 'restored') throw refusal(outcome, config.etcd.prefix)
   process.stdout.write(words.json ? `${JSON.stringify(outcome)}\n` : describe(outcome))
 }
 
-function refusal(outcome: Exclude<RestoreOutcome, { kind: 'restored' }>): Exit {
+function refusal(outcome: Exclude<RestoreOutcome, { kind: 'restored' }>, prefix: string): Exit {
   if (outcome.kind === 'nothing')
     return new Exit(4, 'none of these directories remembers a cluster.')
+  if (outcome.kind === 'other-cluster')
+    return new Exit(
+      4,
+      `etcd has cluster ${outcome.present} under ${prefix}, and these directories are of cluster ${outcome.remembered}: nothing was changed. See --etcd and --etcd-prefix. Only if nobody uses that cluster any more: delete its keys with "etcdctl del --prefix ${prefix}", and run this again.`,
+    )
   const [newest, others] = [outcome.newest, outcome.others].map((names) => names.join(', '))
   return new Exit(
     4,

@@ -49,6 +49,8 @@ export type RestoreOutcome =
   | { kind: 'forked'; newest: string[]; others: string[] }
   /** Nobody knows a cluster. */
   | { kind: 'nothing' }
+  /** etcd has the cluster `present`, and what is remembered is of `remembered`: nothing of either may be in the other. */
+  | { kind: 'other-cluster'; present: string; remembered: string }
 
 interface Source {
   name: string
@@ -76,6 +78,10 @@ export async function restoreCoordinator(
   const sources = sourcesOf(evidence, forsakeEtcd ? undefined : present)
   const newest = newestOf(sources)
   if (newest === undefined) return { kind: 'nothing' }
+  const there = clusterIdIn(present)
+  const remembered = newest.agreed.state.clusterId
+  if (there !== undefined && there !== remembered)
+    return { kind: 'other-cluster', present: there, remembered }
   const sides = { newest: [] as string[], others: [] as string[] }
   for (const { name, agreed } of sources) {
     const isOn = await isOnTheWay(agreed.head, newest.agreed.head, { etcd, prefix })
@@ -284,6 +290,12 @@ function doubtsOf(
 function isHalfWritten({ keys }: { keys: ReadonlyMap<string, ImageValue> }): boolean {
   const value = keys.get(HEAD_KEY)?.value
   return value !== undefined && (fromJson(value) as Head).isBeingRestored === true
+}
+
+/** Also of a state that was written in part. */
+function clusterIdIn({ keys }: KeyImage): string | undefined {
+  const value = keys.get(HEAD_KEY)?.value
+  return value && (fromJson(value) as { state: Pick<ClusterState, 'clusterId'> }).state.clusterId
 }
 
 /** Ids of the attempts that wrote parts of the present state, since the last that was believed. */

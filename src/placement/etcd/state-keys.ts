@@ -8,7 +8,7 @@ import type { KeyImage } from './key-image.ts'
 
 /** Said to people where readAgreed() finds nothing. */
 export const NO_CLUSTER =
-  'no cluster was made in etcd under this prefix: kintsugi cluster init makes one'
+  'no cluster is in etcd under this prefix: kintsugi cluster init makes one, and restore-coordinator brings back one that etcd lost'
 
 /** What every decision changes: its place in history. */
 export interface Head {

@@ -87,3 +87,14 @@ t.test('directories of two clusters are refused', async (t) => {
     message: /different clusters/,
   })
 })
+
+t.test('an etcd that has another cluster stays as it is, also where it is forsaken', async (t) => {
+  const [one, other] = [await makeCluster(t), await makeCluster(t)]
+  const { clusterId } = one.coordinator.state
+  const remembered = other.coordinator.state.clusterId
+  const refused = { kind: 'other-cluster', present: clusterId, remembered }
+  for (const forsakesEtcd of [false, true])
+    t.same(await one.restore([other.directory], forsakesEtcd), refused)
+  const state = await one.coordinator.decide((now) => ({ ...now, nextBucketId: 7 }))
+  t.equal(state.clusterId, clusterId, 'it is believed as before')
+})

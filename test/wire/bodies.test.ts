@@ -86,13 +86,19 @@ async function presigned(t: Test, wire: Wire): Promise<void> {
   const head = composeHead(`PUT ${PATH}?${query} HTTP/1.1`, sent)
   const [answer] = await talk(wire, Buffer.concat([head, HELLO]))
   t.equal(answer?.status, 200)
-  const wrong = presign({
-    ...{ method: 'PUT', path: PATH, headers },
-    query: { 'x-amz-checksum-crc32': WRONG_CRC32 },
-  })
-  const wrongHead = composeHead(`PUT ${PATH}?${wrong} HTTP/1.1`, sent)
-  const [refused] = await talk(wire, Buffer.concat([wrongHead, Buffer.from('other')]))
-  wantError(t, refused as Answer, 400, 'BadDigest', {}, 'checksum as a parameter')
+  const wrong: [string, string] = ['x-amz-checksum-crc32', WRONG_CRC32]
+  const claims = { ...Object.fromEntries([wrong]), 'x-amz-sdk-checksum-algorithm': 'CRC32' }
+  const putBy = async (query: string, more: [string, string][] = []) => {
+    const head = composeHead(`PUT ${PATH}?${query} HTTP/1.1`, [...sent, ...more])
+    return (await talk(wire, Buffer.concat([head, HELLO])))[0] as Answer
+  }
+  for (const query of [claims, { 'x-amz-sdk-checksum-algorithm': 'CRC32' }]) {
+    const passed = await putBy(presign({ method: 'PUT', path: PATH, headers, query }))
+    t.equal(passed.status, 200, 'a checksum as a parameter is not heard')
+    t.ok(passed.headers['x-amz-checksum-crc64nvme'])
+  }
+  const signed = presign({ method: 'PUT', path: PATH, headers: [...headers, wrong] })
+  wantError(t, await putBy(signed, [wrong]), 400, 'BadDigest', {}, 'checksum as a header')
   t.equal((await ask(wire, { path: PATH })).text, 'hello')
   await ask(wire, { method: 'DELETE', path: PATH })
 }

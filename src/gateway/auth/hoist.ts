@@ -1,6 +1,7 @@
 // Presigned URLs carry headers as parameters: JavaScript's presigner moves `x-amz-meta-…` and even
 // `x-amz-copy-source` there, boto3's V2 all of `x-amz-*`, Content-Type and Content-MD5. They count as headers.
 import type { Headers, Query } from '../call.ts'
+import { isChecksumName } from '../headers/checksum-value.ts'
 import { S3Error } from '../s3-error.ts'
 
 /** Parameters that are about the signature itself, in lower case. */
@@ -50,9 +51,17 @@ export function checkHeader(name: string, value: string): void {
 }
 
 function chooseParameters(query: Query): ((lower: string) => boolean) | undefined {
-  if (query['X-Amz-Signature'] !== undefined) return isAmzHeader
+  if (query['X-Amz-Signature'] !== undefined) return isHeardInV4
   if (query.Signature === undefined) return undefined
   return (lower) => isAmzHeader(lower) || lower === 'content-type' || lower === 'content-md5'
+}
+
+/**
+ * JavaScript's presigner signs the CRC32 of the body that it has, which is none, whatever will be sent. AWS keeps checksums of
+ * bodies in the signature and passes over what they say; who means one sends it as a header.
+ */
+function isHeardInV4(lower: string): boolean {
+  return isAmzHeader(lower) && !isChecksumName(lower) && lower !== 'x-amz-sdk-checksum-algorithm'
 }
 
 function isAmzHeader(lower: string): boolean {

@@ -10,6 +10,7 @@ import {
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
+  UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import t from 'tap'
@@ -121,6 +122,47 @@ t.test('presigned URLs of the SDK work, and carry their headers as parameters', 
   const url = await getSignedUrl(client, put, { unhoistableHeaders: new Set() })
   const response = await fetch(url, { method: 'PUT', body: '' })
   t.match(await response.json(), { headers: { 'x-amz-meta-colour': 'red' } })
+  client.destroy()
+})
+
+t.test('the CRC of no body that the SDK presigns is signed and not heard', async (t) => {
+  const { host } = await startGateway(t)
+  const client = newClient(host)
+  const key = { Bucket: 'bkt', Key: 'k' }
+  const uploadId = 'f'.repeat(32)
+  const checksum = { algorithm: 'CRC64NVME', type: 'FULL_OBJECT', value: 'M3eFcAZSQlc=' }
+  const put = await getSignedUrl(client, new PutObjectCommand(key))
+  const part = new UploadPartCommand({ ...key, UploadId: uploadId, PartNumber: 1 })
+  const send = (url: string, headers = {}) => fetch(url, { method: 'PUT', body: 'hello', headers })
+  for (const url of [put, await getSignedUrl(client, part)]) {
+    t.match(url, 'x-amz-checksum-crc32=AAAAAA%3D%3D')
+    t.match(url, 'x-amz-sdk-checksum-algorithm=CRC32')
+    const response = await send(url)
+    t.equal(response.status, 200)
+    t.match(await response.json(), { body: 'hello', digests: { checksum } })
+    const other = url.replace('AAAAAA%3D%3D', 'NhCmhg%3D%3D')
+    t.equal((await send(other)).status, 403, 'it is signed')
+    t.equal((await send(url, { 'x-amz-checksum-crc32': 'NhCmhg==' })).status, 403, 'unsigned')
+  }
+  client.destroy()
+})
+
+t.test('a checksum that goes with a presigned URL as a header is compared', async (t) => {
+  const { host } = await startGateway(t)
+  const client = newClient(host)
+  const unhoistableHeaders = new Set(['x-amz-checksum-crc32'])
+  for (const [ChecksumCRC32, status] of [
+    ['NhCmhg==', 200],
+    ['AAAAAA==', 400],
+  ] as const) {
+    const put = new PutObjectCommand({ Bucket: 'bkt', Key: 'k', ChecksumCRC32 })
+    const url = await getSignedUrl(client, put, { unhoistableHeaders })
+    t.notMatch(url, 'x-amz-checksum-crc32=')
+    const headers = { 'x-amz-checksum-crc32': ChecksumCRC32 }
+    const response = await fetch(url, { method: 'PUT', body: 'hello', headers })
+    t.equal(response.status, status)
+    t.match(await response.text(), status === 200 ? '"algorithm":"CRC32"' : 'BadDigest')
+  }
   client.destroy()
 })
 

@@ -2,6 +2,7 @@
 import type {
   BodyDigests,
   ByteRange,
+  Checksum,
   ChecksumAlgorithm,
   ObjectStore,
 } from '../objects/object-store.ts'
@@ -30,17 +31,23 @@ export interface RequestBody {
   readonly bytes: number
   /**
    * Checked against everything the client claims of it (length, SHA-256, Content-MD5, checksum header or
-   * trailer, chunk signatures); finish() throws the S3 error. `checksum` is computed when the client sent none.
+   * trailer, chunk signatures); finish() throws the S3 error. `checksum` is computed when the client sent none, and
+   * with `always` also beside the one that it sent.
    */
-  open(checksum: ChecksumAlgorithm): {
-    bytes: number
-    chunks: AsyncIterable<Uint8Array>
-    finish(): BodyDigests
-  }
+  open(checksum: ChecksumAlgorithm, options?: { always: true }): OpenBody
   /** The whole of a small body as text, checked likewise; over `maxBytes` is MaxMessageLengthExceeded. */
   text(maxBytes: number): Promise<string>
   /** As it comes, for a form, which says of itself what its file is: a head that claims a digest of the whole is refused. */
   raw(): RawBody
+}
+
+/** A body that is being read. */
+export interface OpenBody {
+  bytes: number
+  chunks: AsyncIterable<Uint8Array>
+  finish(): BodyDigests
+  /** The checksum that the client sent, once finish() found it to be right. */
+  readonly claimed?: Checksum | undefined
 }
 
 /** A body as it comes. */

@@ -152,6 +152,10 @@ def multipart(s3, scratch):
     done = s3.complete_multipart_upload(Bucket=BUCKET, Key='by-hand', UploadId=upload, MultipartUpload={'Parts': parts})
     wanted = md5(hashlib.md5(first).digest() + hashlib.md5(second).digest())
     equal(done['ETag'], f'"{wanted}-2"', 'ETag of parts')
+    equal((len(done.get('ChecksumCRC64NVME', '')), done.get('ChecksumType')), (12, 'FULL_OBJECT'), 'checksum of the whole')
+    head = s3.head_object(Bucket=BUCKET, Key='by-hand', ChecksumMode='ENABLED')
+    equal(head.get('ChecksumCRC64NVME'), done.get('ChecksumCRC64NVME'), 'head_object says it as well')
+    equal([part.get('ChecksumCRC32') for part in listed], [None, None], 'list_parts shows none')
     check(s3.get_object(Bucket=BUCKET, Key='by-hand')['Body'].read() == first + second, 'bytes of parts')
     gone = s3.create_multipart_upload(Bucket=BUCKET, Key='aborted')['UploadId']
     s3.abort_multipart_upload(Bucket=BUCKET, Key='aborted', UploadId=gone)

@@ -39,6 +39,9 @@ t.test('checksums', { timeout: 120_000 }, async (t) => {
     await t.test('pitfall 32: one algorithm in a request', async (t) => single(t, wire))
     await t.test('pitfall 33: ten algorithms', async (t) => everyAlgorithm(t, wire))
     await t.test('pitfall 34: CRC64NVME when none was sent', async (t) => byDefault(t, wire))
+    await t.test('pitfall 34: and of uploads, whatever parts were sent with', async (t) =>
+      uploadsByDefault(t, wire),
+    )
     await t.test('pitfall 35: types that go with algorithms', async (t) => types(t, wire))
     await t.test('pitfall 36: COMPOSITE and FULL_OBJECT values', async (t) => values(t, wire))
     await t.test('pitfall 37: what Complete claims of them', async (t) => claims(t, wire))
@@ -207,6 +210,58 @@ async function byDefault(t: Test, wire: Wire): Promise<void> {
   const done = await uploadAll(wire, PATH, ['hello'])
   t.equal(elementOf(done, 'ChecksumCRC64NVME'), checksum.crc64nvme, 'an upload that says nothing')
   t.equal(elementOf(done, 'ChecksumType'), 'FULL_OBJECT')
+}
+
+async function uploadsByDefault(t: Test, wire: Wire): Promise<void> {
+  const third = Buffer.alloc(PART_BYTES_MIN, 'third')
+  await put(wire, `${PATH}-source`, third, { 'x-amz-checksum-sha1': checksumOf('SHA1', third) })
+  const upload = await beginUpload(wire, PATH)
+  const { uploadId } = upload
+  const parts: { number: number; etag: string; more?: string }[] = []
+  for (const [index, algorithm] of (['CRC32', 'SHA256'] as const).entries()) {
+    const [header, value] = [headerOf(algorithm), checksumOf(algorithm, FIRST)]
+    const wrong = await uploadPart(upload, index + 1, FIRST, {
+      [header]: checksumOf(algorithm, ''),
+    })
+    wantError(t, wrong, 400, 'BadDigest', { CalculatedDigest: value }, algorithm)
+    const sent = await uploadPart(upload, index + 1, FIRST, { [header]: value })
+    t.same(shown(sent), { [algorithm.toLowerCase()]: value }, 'it answers with what was sent')
+    const more = `<Checksum${algorithm}>${value}</Checksum${algorithm}>`
+    parts.push({ number: index + 1, etag: sent.headers.etag!, more })
+  }
+  const copied = await ask(wire, {
+    ...{ method: 'PUT', path: PATH, query: { partNumber: '3', uploadId } },
+    headers: { 'x-amz-copy-source': `${PATH}-source` },
+  })
+  parts.push({ number: 3, etag: elementOf(copied, 'ETag')!.replaceAll('&quot;', '"') })
+  const trailer = trailing('CRC32C', checksumOf('CRC32C', SECOND))
+  const last = await ask(wire, { ...trailer, query: { partNumber: '4', uploadId } })
+  t.same(shown(last), { crc32c: checksumOf('CRC32C', SECOND) }, 'also of a trailer')
+  parts.push({ number: 4, etag: last.headers.etag! })
+  const list = await ask(wire, { path: PATH, query: { uploadId } })
+  t.equal(elementsOf(list, 'PartNumber').length, 4)
+  t.notMatch(list.text, 'Checksum', 'ListParts shows none')
+  const complete = (headers = {}): Promise<Answer> => completeUpload(upload, parts, headers)
+  const Message =
+    'The upload was created using the null checksum mode. The complete request must use the same checksum mode.'
+  for (const type of ['FULL_OBJECT', 'COMPOSITE']) {
+    const named = await complete({ 'x-amz-checksum-type': type })
+    wantError(t, named, 400, 'InvalidRequest', { Message }, type)
+  }
+  const value = checksumOf('CRC64NVME', Buffer.concat([FIRST, FIRST, third, SECOND]))
+  const wrong = { 'x-amz-checksum-crc64nvme': checksumOf('CRC64NVME', 'other') }
+  wantError(t, await complete(wrong), 400, 'BadDigest', { CalculatedDigest: value })
+  const done = await complete({ 'x-amz-checksum-crc64nvme': value })
+  t.equal(elementOf(done, 'ChecksumCRC64NVME'), value, done.text)
+  t.equal(elementOf(done, 'ChecksumType'), 'FULL_OBJECT')
+  const checksum = { crc64nvme: value, type: 'FULL_OBJECT' }
+  t.same(shown(await ask(wire, { path: PATH, headers: MODE })), checksum, 'GET')
+  t.same(shown(await ask(wire, { method: 'HEAD', path: PATH, headers: MODE })), checksum, 'HEAD')
+  const attributes = await askAttributes(wire, PATH, 'Checksum')
+  t.equal(elementOf(attributes, 'ChecksumCRC64NVME'), value, 'GetObjectAttributes')
+  const query = { 'list-type': '2', prefix: PATH.slice(BUCKET.length + 2), delimiter: '-' }
+  const listing = await ask(wire, { path: `/${BUCKET}`, query })
+  t.equal(elementOf(listing, 'ChecksumAlgorithm'), 'CRC64NVME', 'ListObjectsV2')
 }
 
 async function types(t: Test, wire: Wire): Promise<void> {

@@ -2,7 +2,7 @@
 import type { DigestName } from '../../digest/digest.ts'
 import { PassingDigests } from '../../digest/digest-passing.ts'
 import { asBuffer } from '../../kit/bytes.ts'
-import type { BodyDigests, ChecksumAlgorithm } from '../../objects/object-store.ts'
+import type { BodyDigests, Checksum, ChecksumAlgorithm } from '../../objects/object-store.ts'
 import { S3Error } from '../s3-error.ts'
 import type { ChecksumClaim } from './checksum-claim.ts'
 
@@ -20,13 +20,23 @@ export class BodyChecksums {
   readonly #claims: DigestClaims
   readonly #algorithm: ChecksumAlgorithm
   readonly #digests: PassingDigests
+  #claimed: Checksum | undefined
 
-  /** `algorithm` is computed when the client claims no checksum; `bytes`: about how long the body is. */
-  constructor(claims: DigestClaims, algorithm: ChecksumAlgorithm, bytes = 0) {
+  /**
+   * `algorithm` is computed when the client claims no checksum, and with `always` beside the one that it claims;
+   * `bytes`: about how long the body is.
+   */
+  constructor(
+    claims: DigestClaims,
+    algorithm: ChecksumAlgorithm,
+    { bytes, always = false }: { bytes: number; always?: boolean | undefined },
+  ) {
+    const claimed = claims.checksum?.algorithm
     this.#claims = claims
-    this.#algorithm = claims.checksum?.algorithm ?? algorithm
+    this.#algorithm = always ? algorithm : (claimed ?? algorithm)
     // Each is computed once, whoever wants it: MD5 is ETag, Content-MD5 and checksum.
     const names = new Set<DigestName>(['MD5', this.#algorithm])
+    if (claimed !== undefined) names.add(claimed)
     if (claims.sha256 !== undefined) names.add('SHA256')
     this.#digests = new PassingDigests([...names], bytes)
   }
@@ -36,18 +46,19 @@ export class BodyChecksums {
     return this.#digests.pass(chunks)
   }
 
+  /** The checksum that the client claimed, once finish() found it to be right. */
+  get claimed(): Checksum | undefined {
+    return this.#claimed
+  }
+
   /** The digests. `trailer` is the checksum that came after the body. Throws when a claim is wrong. */
   finish(trailer: string | undefined): BodyDigests {
     const values = this.#digests.values()
     const md5 = asBuffer(values.get('MD5')!)
     this.#checkSha256(values.get('SHA256'))
     this.#checkMd5(md5)
-    const value = asBuffer(values.get(this.#algorithm)!).toString('base64')
-    this.#checkChecksum(value, this.#claims.checksum?.value ?? trailer)
-    return {
-      md5: md5.toString('hex'),
-      checksum: { algorithm: this.#algorithm, type: 'FULL_OBJECT', value },
-    }
+    this.#claimed = this.#checkChecksum(values, trailer)
+    return { md5: md5.toString('hex'), checksum: checksumOf(this.#algorithm, values) }
   }
 
   #checkSha256(digest: Uint8Array | undefined): void {
@@ -73,12 +84,23 @@ export class BodyChecksums {
     )
   }
 
-  #checkChecksum(actual: string, wanted: string | undefined): void {
-    if (this.#claims.checksum === undefined || actual === wanted) return
+  #checkChecksum(values: Digests, trailer: string | undefined): Checksum | undefined {
+    const claim = this.#claims.checksum
+    if (claim === undefined) return undefined
+    const actual = checksumOf(claim.algorithm, values)
+    const wanted = claim.value ?? trailer
+    if (actual.value === wanted) return actual
     throw new S3Error(
       'BadDigest',
-      { ExpectedDigest: wanted ?? '', CalculatedDigest: actual },
-      { message: `The ${this.#algorithm} you specified did not match the calculated checksum.` },
+      { ExpectedDigest: wanted ?? '', CalculatedDigest: actual.value },
+      { message: `The ${claim.algorithm} you specified did not match the calculated checksum.` },
     )
   }
+}
+
+type Digests = ReadonlyMap<DigestName, Uint8Array>
+
+function checksumOf(algorithm: ChecksumAlgorithm, values: Digests): Checksum {
+  const value = asBuffer(values.get(algorithm)!).toString('base64')
+  return { algorithm, type: 'FULL_OBJECT', value }
 }

@@ -145,7 +145,7 @@ function digestedBody(
   chunks: AsyncIterable<Uint8Array>,
   { claims, checksum }: FormFileOptions,
 ): Body {
-  const checksums = new BodyChecksums(claims, checksum, bytes)
+  const checksums = new BodyChecksums(claims, checksum, { bytes })
   let whole = false
   async function* digested(): AsyncGenerator<Uint8Array> {
     yield* checksums.pass(chunks)

@@ -2,10 +2,10 @@
 import { assert } from '../../kit/assert.ts'
 import { kibibytes, mebibytes } from '../../kit/bytes.ts'
 import { lendParts } from '../../kit/lent-bytes.ts'
-import type { BodyDigests, ChecksumAlgorithm } from '../../objects/object-store.ts'
+import type { BodyDigests, Checksum, ChecksumAlgorithm } from '../../objects/object-store.ts'
 import { ChunkChain } from '../auth/chunk-chain.ts'
 import type { Payload } from '../auth/payload.ts'
-import type { Headers, RawBody, RequestBody } from '../call.ts'
+import type { Headers, OpenBody, RawBody, RequestBody } from '../call.ts'
 import { checkChecksumValue } from '../headers/checksum-value.ts'
 import type { OperationName } from '../operation-names.ts'
 import { processBound } from '../process-bounds.ts'
@@ -29,8 +29,6 @@ export interface BodyHead {
   /** Chunks that AWS finds too small are refused. */
   strict: boolean
 }
-
-type OpenBody = ReturnType<RequestBody['open']>
 
 const TEXT_PERMIT_BYTES = kibibytes(64)
 
@@ -65,8 +63,8 @@ class UnreadBody implements RequestBody {
     return knownLength(this.#findShape())
   }
 
-  open(checksum: ChecksumAlgorithm): OpenBody {
-    return this.#open(checksum, this.#findShape())
+  open(checksum: ChecksumAlgorithm, options?: { always: true }): OpenBody {
+    return this.#open(checksum, this.#findShape(), options)
   }
 
   async text(maxBytes: number): Promise<string> {
@@ -84,12 +82,15 @@ class UnreadBody implements RequestBody {
     return { bytes: lengthOf(this.#head.headers), chunks: this.#read() }
   }
 
-  #open(checksum: ChecksumAlgorithm, shape: BodyShape): OpenBody {
+  #open(checksum: ChecksumAlgorithm, shape: BodyShape, options?: { always: true }): OpenBody {
     assert(!this.#isOpened, 'the body of a request is read once')
     const { operation, headers, payload, strict } = this.#head
     const claims = claimsOfBody(operation, headers, payload)
     this.#isOpened = true
-    const checksums = new BodyChecksums(claims, checksum, shape.bytes)
+    const checksums = new BodyChecksums(claims, checksum, {
+      bytes: shape.bytes ?? 0,
+      always: options?.always,
+    })
     return new CheckedBody(shape, { claims, checksums, strict }, this.#read)
   }
 
@@ -134,6 +135,10 @@ class CheckedBody implements OpenBody {
     this.#checks = checks
     this.#decoder = shape.framing && decoderFor(this.bytes, shape.framing, checks.strict)
     this.chunks = this.#pass(read)
+  }
+
+  get claimed(): Checksum | undefined {
+    return this.#checks.checksums.claimed
   }
 
   finish(): BodyDigests {

@@ -1,7 +1,7 @@
 // PUT object?partNumber&uploadId: the body becomes one part of an upload.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
 import type { Upload } from '../../objects/object-store.ts'
-import type { Call, Headers, Reply } from '../call.ts'
+import type { Call, Headers, OpenBody, Reply, RequestBody } from '../call.ts'
 import { checksumFields, DEFAULT_CHECKSUM, sentAlgorithm } from '../headers/checksum-headers.ts'
 import { encryptionFields } from '../headers/encryption-headers.ts'
 import { noSuchUpload, parsePartNumber, parseUploadId } from '../headers/part-number.ts'
@@ -28,13 +28,14 @@ export async function uploadPart(call: Call): Promise<Reply> {
   refusePartAttributes(headers, upload)
   refuseOtherAlgorithm(headers, upload)
   const customerKey = partKeyFor(call, upload)
+  const opened = openPart(body, upload)
   const outcome = await objects.putPart({
     bucket,
     key,
     upload,
     number,
     ...(customerKey ? { customerKey } : {}),
-    body: body.open(upload.checksumAlgorithm ?? DEFAULT_CHECKSUM),
+    body: opened,
     signal,
   })
   if (outcome.kind === 'no-upload') throw noSuchUpload(uploadId)
@@ -44,10 +45,20 @@ export async function uploadPart(call: Call): Promise<Reply> {
     status: 200,
     headers: {
       etag: quoteEtag(etag),
-      ...checksumFields(checksum, 'value-only'),
+      ...checksumFields(opened.claimed ?? checksum, 'value-only'),
       ...encryptionFields(upload.encryption),
     },
   }
+}
+
+/**
+ * Of an upload that chose no algorithm the object gets the default checksum, whatever its parts were sent with: those are
+ * compared, answered and not kept.
+ */
+function openPart(body: RequestBody, { checksumAlgorithm }: Upload): OpenBody {
+  return checksumAlgorithm
+    ? body.open(checksumAlgorithm)
+    : body.open(DEFAULT_CHECKSUM, { always: true })
 }
 
 function refuseOtherAlgorithm(headers: Headers, { checksumAlgorithm }: Upload): void {

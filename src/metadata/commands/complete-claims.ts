@@ -1,6 +1,6 @@
 // Which checksum a completed object gets, and whether what the client says of the whole object is true.
-// Declared at Create: that one. Else what Complete claims. Else CRC64NVME when every part has it, as AWS keeps by
-// default. Else none: s3fs and smart_open send checksums with parts only to guard their way here (clients.md 2.1).
+// Declared at Create: that one. Else CRC64NVME, which parts of such uploads have whatever they were sent with. Parts that
+// came before that was so may have another one: then what Complete claims, or else none.
 import type { CompleteRefused } from '../contract.ts'
 import {
   CHECKSUM_ALGORITHMS,
@@ -25,11 +25,13 @@ export function checkClaims(
 ): { kind: 'true'; checksum: Checksum | undefined } | ClaimFailed {
   const algorithm = chooseAlgorithm(claimed, upload, parts)
   const type = algorithm && chooseType(algorithm, claimed, upload)
+  // AWS calls this the null mode: it has a checksum, but no type that a client might name.
+  const namedType = !upload.checksumAlgorithm && isDefault(parts) ? undefined : type
   const checksum = algorithm && type ? multipartChecksum(algorithm, type, parts) : undefined
   return (
     checkBytes(claimed, parts) ??
     checkAlgorithm(claimed, algorithm) ??
-    checkType(claimed, type) ??
+    checkType(claimed, namedType) ??
     checkValue(claimed, checksum) ?? { kind: 'true', checksum }
   )
 }
@@ -40,10 +42,14 @@ function chooseAlgorithm(
   parts: readonly Part[],
 ): ChecksumAlgorithm | undefined {
   if (upload.checksumAlgorithm) return upload.checksumAlgorithm
+  if (isDefault(parts)) return 'CRC64NVME'
   const named = CHECKSUM_ALGORITHMS.find((name) => name === claimed.checksum?.algorithm)
   if (named) return named
-  const common = commonAlgorithm(parts)
-  return claimed.checksumType !== undefined || common === 'CRC64NVME' ? common : undefined
+  return claimed.checksumType === undefined ? undefined : commonAlgorithm(parts)
+}
+
+function isDefault(parts: readonly Part[]): boolean {
+  return commonAlgorithm(parts) === 'CRC64NVME'
 }
 
 function commonAlgorithm(parts: readonly Part[]): ChecksumAlgorithm | undefined {

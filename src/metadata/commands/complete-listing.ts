@@ -2,7 +2,7 @@
 import { digestOf } from '../../digest/digest.ts'
 import { mebibytes } from '../../kit/bytes.ts'
 import type { CompleteRefused, ListedPart } from '../contract.ts'
-import type { Part } from '../records.ts'
+import type { Part, Upload } from '../records.ts'
 import type { CommandOf } from './decision.ts'
 
 /** All parts but the last one listed are at least this long. */
@@ -11,7 +11,7 @@ const PART_BYTES_MIN = mebibytes(5)
 /** The listed parts as they were uploaded, or why the list is wrong. */
 export function checkListing(
   listed: readonly ListedPart[],
-  uploaded: readonly Part[],
+  { upload, uploaded }: { upload: Upload; uploaded: readonly Part[] },
 ): { kind: 'parts'; parts: Part[] } | CompleteRefused {
   if (!isAscending(listed)) return { kind: 'part-order' }
   const byNumber = new Map(uploaded.map((part) => [part.number, part]))
@@ -21,7 +21,7 @@ export function checkListing(
     if (part?.etag !== claim.etag) {
       return { kind: 'invalid-part', number: claim.number, etag: claim.etag }
     }
-    const refused = checkPartChecksum(claim, part)
+    const refused = checkPartChecksum(claim, part, upload)
     if (refused) return refused
     parts.push(part)
   }
@@ -39,11 +39,19 @@ function isAscending(listed: readonly ListedPart[]): boolean {
   return listed.every((part, index) => index === 0 || part.number > listed[index - 1]!.number)
 }
 
-/** Clients need not repeat the checksum of a part (clients.md trap 3); if they do, it is the stored one. */
-function checkPartChecksum(claim: ListedPart, part: Part): CompleteRefused | undefined {
-  const { checksum } = claim
+/**
+ * Clients need not repeat the checksum of a part (clients.md trap 3); if they do, it is the stored one. Where the upload
+ * chose no algorithm they repeat what they sent, of which nothing is stored: it was compared when the part came.
+ */
+function checkPartChecksum(
+  { checksum }: ListedPart,
+  part: Part,
+  { checksumAlgorithm }: Upload,
+): CompleteRefused | undefined {
   if (!checksum) return undefined
-  const stored = part.checksum?.algorithm === checksum.algorithm ? part.checksum.value : ''
+  const isStored = part.checksum?.algorithm === checksum.algorithm
+  if (!checksumAlgorithm && !isStored) return undefined
+  const stored = isStored ? (part.checksum?.value ?? '') : ''
   if (stored === checksum.value) return undefined
   return {
     kind: 'claim-failed',

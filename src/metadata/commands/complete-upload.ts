@@ -39,7 +39,7 @@ export const completeUpload: Rule<'complete-upload'> = {
     assert(command.parts.length > 0, 'a list of no parts was refused before')
     const found = await find(command, context.view)
     if (found.kind !== 'found') return refuse(found)
-    const listing = checkListing(command.parts, found.uploaded)
+    const listing = checkListing(command.parts, found)
     if (listing.kind !== 'parts') return refuse(listing)
     const claims = checkClaims(command.claimed, found.upload, listing.parts)
     if (claims.kind !== 'true') return refuse(claims)

@@ -61,7 +61,7 @@ function claimRefusal(
       return new S3Error('BadDigest', digests, { message })
     }
     case 'checksum-type':
-      return invalidRequest(describeMismatch(wanted, actual || 'none'))
+      return invalidRequest(describeMismatch(wanted, actual || 'null'))
     case 'part-checksum': {
       const part = parts.find(({ checksum }) => checksum?.value === wanted)
       const which = part ? { PartNumber: String(part.number), ETag: part.etag } : {}

@@ -26,7 +26,7 @@ export function listPartsDocument(listing: PartListing): string {
       element('NextPartNumberMarker', parts.at(-1)?.number ?? 0) +
       element('MaxParts', listing.maxParts) +
       element('IsTruncated', more) +
-      parts.map(partElement).join('') +
+      parts.map((part) => partElement(part, upload)).join('') +
       ownerElement('Initiator') +
       ownerElement() +
       element('StorageClass', upload.storageClass) +
@@ -35,13 +35,14 @@ export function listPartsDocument(listing: PartListing): string {
   )
 }
 
-function partElement(part: Part): string {
+/** The checksums of an upload that chose none are the store's own, and AWS does not show them. */
+function partElement(part: Part, { checksumAlgorithm }: Upload): string {
   return container(
     'Part',
     element('PartNumber', part.number) +
       element('LastModified', xmlTime(part.modifiedMs)) +
       element('ETag', `"${part.etag}"`) +
-      checksumValueElement(part.checksum) +
+      (checksumAlgorithm ? checksumValueElement(part.checksum) : '') +
       element('Size', part.bytes),
   )
 }

@@ -94,6 +94,33 @@ t.test('claims that hold', async (t) => {
   })
 })
 
+t.test('a checksum may be wanted beside the one that was sent', async (t) => {
+  const own = { algorithm: 'CRC64NVME', value: base64('CRC64NVME', 'hello') }
+  const read = async (given: Given) => {
+    const body = bodyOf(given).open('CRC64NVME', { always: true })
+    for await (const _ of body.chunks) t.equal(body.claimed, undefined, 'not before it is compared')
+    const { checksum } = body.finish()
+    return { checksum, claimed: body.claimed }
+  }
+  for (const algorithm of CHECKSUM_ALGORITHMS) {
+    const value = base64(algorithm, 'hello')
+    const name = `x-amz-checksum-${algorithm.toLowerCase()}`
+    const claimed = { algorithm, type: 'FULL_OBJECT', value }
+    const headers = { 'content-length': '5', [name]: value }
+    t.match(await read({ wire: 'hello', headers }), { checksum: own, claimed }, algorithm)
+    const wire = framed('hello', `${name}:${value}`)
+    const trailing = { wire, headers: framedHeaders(5, name), payload: CHUNKED }
+    t.match(await read(trailing), { checksum: own, claimed }, `${algorithm} trailer`)
+    const wrong = { ...headers, [name]: base64(algorithm, 'other') }
+    await t.rejects(read({ wire: 'hello', headers: wrong }), {
+      code: 'BadDigest',
+      message: `The ${algorithm} you specified did not match the calculated checksum.`,
+      elements: { CalculatedDigest: value },
+    })
+  }
+  t.match(await read({ wire: 'hello' }), { checksum: own, claimed: undefined })
+})
+
 t.test('claims that do not hold are known at finish()', async (t) => {
   const length = { 'content-length': '5' }
   const wrong: [what: string, given: Given, wanted: { code: string }][] = [

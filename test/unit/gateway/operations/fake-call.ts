@@ -1,10 +1,11 @@
 // Calls as the pipeline would make them, and replies read back: the other half of every test of an operation.
-import { newDigest, prepareDigests } from '../../../../src/digest/digest.ts'
+import { digestOf, newDigest, prepareDigests } from '../../../../src/digest/digest.ts'
 import type { Call, Headers, Query, Reply, RequestBody } from '../../../../src/gateway/call.ts'
 import { sentAlgorithm } from '../../../../src/gateway/headers/checksum-headers.ts'
 import type { OperationName } from '../../../../src/gateway/operation-names.ts'
 import { operations } from '../../../../src/gateway/operations.ts'
 import { S3Error } from '../../../../src/gateway/s3-error.ts'
+import type { Checksum, ChecksumAlgorithm } from '../../../../src/objects/object-store.ts'
 import { type MemoryStore, memoryStore, STORE_TIME_MS } from './memory-store.ts'
 
 /** What a test says of its request. */
@@ -85,11 +86,13 @@ function fakeCall(operation: OperationName, asked: Asked, region: string, gatewa
 function fakeBody(bytes: Buffer, headers: Headers, gateway: Gateway): RequestBody {
   return {
     bytes: Number(headers['content-length'] ?? bytes.length),
-    open(preferred) {
-      const algorithm = sentAlgorithm(headers) ?? preferred
+    open(preferred, options) {
+      const sent = sentAlgorithm(headers)
+      const algorithm = options?.always ? preferred : (sent ?? preferred)
       const digests = { md5: newDigest('MD5'), checksum: newDigest(algorithm) }
       return {
         bytes: bytes.length,
+        ...(sent ? { claimed: checksumOf(sent, bytes) } : {}),
         chunks: (async function* () {
           gateway.bodiesRead += 1
           digests.md5.update(bytes)
@@ -119,6 +122,11 @@ function fakeBody(bytes: Buffer, headers: Headers, gateway: Gateway): RequestBod
       return bytes.toString()
     },
   }
+}
+
+function checksumOf(algorithm: ChecksumAlgorithm, bytes: Buffer): Checksum {
+  const value = Buffer.from(digestOf(algorithm, bytes)).toString('base64')
+  return { algorithm, type: 'FULL_OBJECT', value }
 }
 
 async function readReply({ status, headers = {}, body }: Reply): Promise<Answered> {

@@ -1,6 +1,6 @@
 // The multipart family (pitfalls 35 to 38, 40, 74, 76, 90, 105 to 112).
 import t from 'tap'
-import type { CompleteOutcome } from '../../../../src/objects/object-store.ts'
+import type { CompleteOutcome, Uid } from '../../../../src/objects/object-store.ts'
 import { type Gateway, openGateway, texts } from './fake-call.ts'
 
 async function createUpload({ ask }: Gateway, headers: Record<string, string> = {}, key = 'a/ü') {
@@ -87,6 +87,24 @@ t.test(
     })
   },
 )
+
+t.test('a part answers with what it was sent with, where the upload chose nothing', async (t) => {
+  const gateway = await openGateway()
+  const uploadId = await createUpload(gateway)
+  const query = { uploadId, partNumber: '1' }
+  const asked = { key: 'a/ü', query, body: 'hello' }
+  const crc32 = { 'x-amz-checksum-crc32': 'NhCmhg==' }
+  const part = await gateway.ask('UploadPart', { ...asked, headers: crc32 })
+  t.same(part.headers, { etag: '"5d41402abc4b2a76b9719d911017c592"', ...crc32 })
+  const bucket = gateway.store.findBucket('photos')!
+  const upload = await gateway.store.findUpload(bucket, 'a/ü', uploadId as Uid)
+  const { parts } = await gateway.store.listParts(bucket, 'a/ü', upload!.uploadId, 0, 1)
+  t.match(parts, [{ checksum: { algorithm: 'CRC64NVME', value: 'M3eFcAZSQlc=' } }], 'it keeps')
+  const plain = await gateway.ask('UploadPart', asked)
+  t.match(plain.headers, { 'x-amz-checksum-crc64nvme': 'M3eFcAZSQlc=' })
+  const listed = await gateway.ask('ListParts', { key: 'a/ü', query: { uploadId } })
+  t.notMatch(listed.text, 'Checksum', 'ListParts shows none')
+})
 
 t.test('parts that are refused before their body is read (pitfalls 43, 69, 106)', async (t) => {
   const gateway = await openGateway()

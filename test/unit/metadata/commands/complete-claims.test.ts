@@ -81,20 +81,32 @@ t.test('an independent sum agrees', async (t) => {
   t.match(made, { checksum: { value: sum.toString('base64') } })
 })
 
-t.test(
-  'nothing declared: CRC64NVME of all parts is kept, others only guarded the way',
-  async (t) => {
-    t.match(checkClaims({}, uploadWith(), partsWith('CRC64NVME')), {
-      kind: 'true',
-      checksum: { type: 'FULL_OBJECT', value: base64('CRC64NVME', whole) },
-    })
-    for (const parts of [partsWith('CRC32'), partsWith('SHA256'), partsWith()]) {
-      t.strictSame(checkClaims({}, uploadWith(), parts), { kind: 'true', checksum: undefined })
-    }
-    const mixed = [...partsWith('CRC64NVME').slice(0, 1), ...partsWith('CRC32').slice(1)]
-    t.strictSame(checkClaims({}, uploadWith(), mixed), { kind: 'true', checksum: undefined })
-  },
-)
+t.test('nothing declared: CRC64NVME, which every part has', async (t) => {
+  const value = base64('CRC64NVME', whole)
+  const checksum = { algorithm: 'CRC64NVME', type: 'FULL_OBJECT', value }
+  const check = (claimed: Parameters<typeof checkClaims>[0]) =>
+    checkClaims(claimed, uploadWith(), partsWith('CRC64NVME'))
+  t.strictSame(check({}), { kind: 'true', checksum })
+  t.strictSame(check({ checksum: { algorithm: 'CRC64NVME', value } }), { kind: 'true', checksum })
+  const wrong = check({ checksum: { algorithm: 'CRC64NVME', value: 'AAAAAAAAAAA=' } })
+  t.match(wrong, { kind: 'claim-failed', claim: 'checksum', actual: value })
+  const crc32 = { algorithm: 'CRC32', value: base64('CRC32', whole) }
+  const other = { claim: 'checksum-type', wanted: 'CRC32', actual: 'CRC64NVME' }
+  t.match(check({ checksum: crc32 }), other, 'it was not kept')
+  for (const checksumType of ['FULL_OBJECT', 'COMPOSITE']) {
+    const named = { kind: 'claim-failed', claim: 'checksum-type', wanted: checksumType, actual: '' }
+    t.strictSame(check({ checksumType }), named, 'no type was chosen')
+    t.match(check({ checksumType, checksum: { algorithm: 'CRC64NVME', value } }), named)
+  }
+})
+
+t.test('nothing declared, and parts from before that have another one', async (t) => {
+  for (const parts of [partsWith('CRC32'), partsWith('SHA256'), partsWith()]) {
+    t.strictSame(checkClaims({}, uploadWith(), parts), { kind: 'true', checksum: undefined })
+  }
+  const mixed = [...partsWith('CRC64NVME').slice(0, 1), ...partsWith('CRC32').slice(1)]
+  t.strictSame(checkClaims({}, uploadWith(), mixed), { kind: 'true', checksum: undefined })
+})
 
 t.test('declared, but a part has none: no checksum rather than no object', async (t) => {
   const made = checkClaims({}, uploadWith('CRC32'), [...partsWith('CRC32'), ...partsWith()])
@@ -128,7 +140,8 @@ t.test('a type that the algorithm does not have is refused, never dropped', asyn
       const value = type === 'COMPOSITE' ? composite(algorithm) : base64(algorithm, whole)
       const claimed = { checksum: { algorithm, value }, checksumType: type }
       const made = checkClaims(claimed, uploadWith(), partsWith(algorithm))
-      const wanted = known[type].includes(algorithm)
+      const isFound = known[type].includes(algorithm) && algorithm !== 'CRC64NVME'
+      const wanted = isFound
         ? { kind: 'true', checksum: { algorithm, type, value } }
         : { kind: 'claim-failed', claim: 'checksum-type', wanted: type }
       t.match(made, wanted, `${algorithm} ${type}`)
@@ -186,3 +199,22 @@ t.test('a claim about one part is checked against what was stored', async (t) =>
   const done = await store.complete('k', uploadId, claim('CRC32', 'AQIDBA=='))
   t.match(done, { kind: 'done', version: { checksum: { type: 'COMPOSITE', algorithm: 'CRC32' } } })
 })
+
+t.test(
+  'checksums that parts were sent with may be listed where the upload chose none',
+  async (t) => {
+    const { store } = await openFixture()
+    const value = base64('CRC64NVME', Buffer.from('part'))
+    const checksum = { algorithm: 'CRC64NVME', type: 'FULL_OBJECT', value } as const
+    const uploadId = await store.create('k')
+    const part = store.part(1, 4, checksum)
+    await store.putPart('k', uploadId, part)
+    const claim = (algorithm: string, value: string) => [
+      { ...listed(part), checksum: { algorithm, value } },
+    ]
+    const wrong = await store.complete('k', uploadId, claim('CRC64NVME', 'AAAAAAAAAAA='))
+    t.match(wrong, { claim: 'part-checksum', actual: value }, 'what is stored is compared')
+    const done = await store.complete('k', uploadId, claim('CRC32', 'AQIDBA=='))
+    t.match(done, { kind: 'done', version: { checksum } })
+  },
+)

@@ -106,7 +106,7 @@ t.test('another etcd, an empty one, and none', async (t) => {
   t.ok(await coordinator.decide(addBucket('a')), 'the one it knows is believed again')
   etcd.restore({ revision: 1, compacted: 0, keys: new Map(), past: [] })
   await t.rejects(coordinator.decide(addBucket('b')), undecided('restored', /no cluster/))
-  await t.rejects(start(), undecided('refused', /no cluster was made/))
+  await t.rejects(start(), undecided('refused', /no cluster is in etcd/))
 })
 
 t.test('what etcd refuses is said', async (t) => {

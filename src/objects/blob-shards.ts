@@ -134,7 +134,8 @@ export class BlobShards implements OpenedShards {
 
   async #closeLater(): Promise<void> {
     await Promise.all(this.#leftBehind)
-    await Promise.all(this.#opening.values())
+    // Whoever opened one in vain was told.
+    await Promise.allSettled(this.#opening.values())
     await closeAll(this.#readers)
   }
 

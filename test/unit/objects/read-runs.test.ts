@@ -264,6 +264,20 @@ t.test('an error of our own in a run is the error of the read', async (t) => {
   await untilClosed(store)
 })
 
+t.test('so is one in opening a shard, and the others that are open are closed', async (t) => {
+  const { store } = await storeOfRuns(seeded.bytes(3_000_000))
+  const open = store.node.openShard.bind(store.node)
+  let opened = 0
+  store.node.openShard = async (driveId, id) => {
+    if (id.slot === 2) throw new Error('too many open files')
+    opened += 1
+    return await open(driveId, id)
+  }
+  await t.rejects(readRange(store, 0, 2_999_999), /too many open files/)
+  t.ok(opened > 0)
+  t.equal(store.node.openReaders, 0)
+})
+
 t.test('it does not wait for a drive that hangs', async (t) => {
   const { store, state } = await storeOfRuns(seeded.bytes(3_000_000))
   let goOn = (): void => {}

@@ -5,7 +5,8 @@ import { CELL_BYTES, shardCount } from '../kit/erasure-code.ts'
 import type { Log } from '../kit/log.ts'
 import type { Registry } from '../kit/metrics.ts'
 import { type Periodic, repeat } from '../kit/periodic.ts'
-import type { Uid } from '../kit/uid.ts'
+import { steadyClock } from '../kit/steady-clock.ts'
+import { newUid, type Uid } from '../kit/uid.ts'
 import type { World } from '../kit/world.ts'
 import type { MetaPartitionId } from '../metadata/contract.ts'
 import { metaPartitionIds } from '../placement/cluster-map.ts'
@@ -128,6 +129,9 @@ export class RunningUpkeep {
       { ...times, scrubPeriodMs, graceMs, ...healing },
       {
         ...{ ...shared, codec, writes: NEVER_SETTLED, isMine },
+        // What others wrote down, as when garbage is due, is compared with the wall clock: by the workers beside the healer.
+        world: { ...world, clock: steadyClock(world.clock) },
+        newCommandId: () => newUid(world),
         ofReign: (id) => partitions[id]!.ofReign(),
         ...(files && { files: files.scrub }),
         ...(positions && { positions }),

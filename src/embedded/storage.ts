@@ -10,7 +10,7 @@ import type { Log } from '../kit/log.ts'
 import type { Registry } from '../kit/metrics.ts'
 import { repeat } from '../kit/periodic.ts'
 import { steadyClock } from '../kit/steady-clock.ts'
-import type { Uid } from '../kit/uid.ts'
+import { newUid, type Uid } from '../kit/uid.ts'
 import type { Clock, World } from '../kit/world.ts'
 import type { MetadataPartition } from '../metadata/contract.ts'
 import type { RowBatch } from '../metadata/log/contract.ts'
@@ -190,6 +190,7 @@ async function openAll(
     files,
     writes,
     isPinned,
+    newCommandId: () => newUid(parts.world),
   }
   const healer = await startHealer(config, healing, opened)
   space.onChange(() => healer.roomChanged())
@@ -282,6 +283,7 @@ async function startHealer(
     positions: ScrubPositions
     writes: WritesUnderWay
     isPinned(uid: Uid): boolean
+    newCommandId(): Uid
   },
   opened: ClosingStack,
 ): Promise<Healer> {

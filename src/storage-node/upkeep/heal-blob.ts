@@ -1,7 +1,7 @@
 // One blob on its way back to all of its shards: check, mend, write into its row where they lie now.
 import type { Codec } from '../../erasure/codec.ts'
 import type { Log } from '../../kit/log.ts'
-import { newUid } from '../../kit/uid.ts'
+import type { Uid } from '../../kit/uid.ts'
 import type { World } from '../../kit/world.ts'
 import type { BlobReference, MetadataPartition } from '../../metadata/contract.ts'
 import type { Blob } from '../../metadata/records.ts'
@@ -18,11 +18,13 @@ import { Moments } from './moments.ts'
 
 /** What healing needs. */
 export interface HealParts {
-  world: Pick<World, 'clock' | 'random'>
+  world: Pick<World, 'clock'>
   log: Log
   node: StorageNode
   codec: Codec
   coordinator: Coordinator
+  /** By the wall clock, whatever the one here is: it is compared with what other machines know. */
+  newCommandId(): Uid
   countRead(bytes: number): void
   countWritten(bytes: number): void
   countMended(shards: number): void
@@ -199,7 +201,7 @@ function judge(
 async function enterDrives(
   request: Pick<HealRequest, 'partition' | 'reference'>,
   drives: readonly DriveId[],
-  { world, coordinator, leftBehind }: HealParts,
+  { world, coordinator, leftBehind, newCommandId }: HealParts,
 ): Promise<boolean> {
   const { partition, reference } = request
   const { rowKey, blob } = reference
@@ -209,7 +211,7 @@ async function enterDrives(
     if (driveId !== blob.drives[slot]) leftBehind.cancel(driveId, { uid, part, slot })
   const answer = await partition.commit({
     kind: 'move-blob',
-    commandId: newUid(world),
+    commandId: newCommandId(),
     rowKey,
     uid,
     part,

@@ -1,6 +1,7 @@
 // The worker that mends: first what readers reported, then what rows say to be owed, then passes over all blobs.
 // It rests in proportion to what it worked, and no trouble with one blob keeps it from the others.
 import { allDone } from '../../kit/all-done.ts'
+import type { World } from '../../kit/world.ts'
 import type { MetadataPartition, MetaPartitionId } from '../../metadata/contract.ts'
 import type { Blob } from '../../metadata/records.ts'
 import { metaPartitionOf } from '../../placement/place.ts'
@@ -26,11 +27,13 @@ export interface HealerOptions extends ScheduleOptions {
 
 /** What the healer is given; it counts by itself. */
 export interface HealerParts
-  extends Pick<HealParts, 'world' | 'log' | 'node' | 'codec' | 'coordinator'>,
+  extends Pick<HealParts, 'log' | 'node' | 'codec' | 'coordinator' | 'newCommandId'>,
     Pick<BlobHealerParts, 'ofReign'>,
     Pick<PassesParts, 'files' | 'positions'>,
     Pick<MoverParts, 'writes'>,
     ClearingParts {
+  /** Of a clock that goes on steadily: what waits, waits as long as it is to, whatever becomes of the clock of the machine. */
+  world: Pick<World, 'clock' | 'random'>
   partitions: readonly MetadataPartition[]
   /** Whether this process looks after the blobs of a partition now; absent where it does after all. */
   isMine?(partition: MetaPartitionId): boolean

@@ -8,8 +8,9 @@ import { DriveUnavailable } from '../../../src/kit/drive-unavailable.ts'
 import { nameCode } from '../../../src/kit/erasure-code.ts'
 import { silentLog } from '../../../src/kit/log.ts'
 import { Registry } from '../../../src/kit/metrics.ts'
+import { uidTimeMs } from '../../../src/kit/uid.ts'
 import type { Clock } from '../../../src/kit/world.ts'
-import type { BlobReference, MetadataPartition } from '../../../src/metadata/contract.ts'
+import type { BlobReference, Command, MetadataPartition } from '../../../src/metadata/contract.ts'
 import { MetadataUnavailable } from '../../../src/metadata/unavailable.ts'
 import { drainDrive } from '../../../src/placement/coordinator-changes.ts'
 import { metaPartitionOf } from '../../../src/placement/place.ts'
@@ -20,22 +21,23 @@ import { allBlobs, UpkeepFixture } from '../storage-node/upkeep/upkeep-fixture.t
 
 const random = new Seeded(83)
 const NEVER_MS = 1e12
+const HOUR_MS = 3_600_000
 
 /** A node that leads the partitions in `led`. */
 function startNode(t: Test, fixture: UpkeepFixture, led: Set<number>, aheadMs = 0): NodeUpkeep {
   const findLed: FindLed = (id) => (led.has(id) ? fixture.store.partitions[id] : undefined)
-  return startLeading(t, fixture, findLed, aheadMs)
+  return startLeading(t, fixture, findLed, { aheadMs: () => aheadMs })
 }
 
 function startLeading(
   t: Test,
   { store }: UpkeepFixture,
   findLed: FindLed,
-  aheadMs = 0,
+  { aheadMs = () => 0, mendDelayMs = 0 }: { aheadMs?: () => number; mendDelayMs?: number } = {},
 ): NodeUpkeep {
   const { world } = store.parts
   const clock: Clock = {
-    now: () => world.clock.now() + aheadMs,
+    now: () => world.clock.now() + aheadMs(),
     monotonicMs: () => world.clock.monotonicMs(),
     sleep: (ms, signal) => world.clock.sleep(Math.min(ms, 20), signal),
   }
@@ -44,7 +46,7 @@ function startLeading(
   const healing = { againMs: 50 }
   const upkeep = new NodeUpkeep()
   upkeep.start(
-    { scrubPeriodMs: NEVER_MS, mendDelayMs: 0, garbageGraceMs: 0, healing },
+    { scrubPeriodMs: NEVER_MS, mendDelayMs, garbageGraceMs: 0, healing },
     {
       ...{ world: { ...world, clock }, log: silentLog, registry: new Registry() },
       ...{ coordinator: store.coordinator, node: store.node, findLed },
@@ -215,15 +217,50 @@ t.test('a blob is not written anew while not every shard finds a drive', async (
 })
 
 /** A partition that asks before it takes a command. */
-function committingBy(partition: MetadataPartition, ask: () => void): MetadataPartition {
+function committingBy(
+  partition: MetadataPartition,
+  ask: (command: Command) => void,
+): MetadataPartition {
   return new Proxy(partition, {
     get: (target, name) => {
-      if (name === 'commit') ask()
       const found: unknown = Reflect.get(target, name, target)
-      return typeof found === 'function' ? found.bind(target) : found
+      if (typeof found !== 'function') return found
+      return (...asked: unknown[]): unknown => {
+        if (name === 'commit') ask(asked[0] as Command)
+        return found.apply(target, asked)
+      }
     },
   })
 }
+
+t.test(
+  'a drive that is out is awaited as long as is said, whatever the clock is set to',
+  async (t) => {
+    for (const setMs of [-6 * HOUR_MS, 6 * HOUR_MS]) {
+      const fixture = await UpkeepFixture.open(7)
+      const { coordinator, partitions, parts } = fixture.store
+      await fixture.put('k', random.bytes(20_000))
+      const { blob } = await fixture.reference('k')
+      const id = metaPartitionOf(coordinator.state.map, blob.partition)
+      let aheadMs = 0
+      const commandsAheadMs: number[] = []
+      const led = committingBy(partitions[id]!, ({ commandId }) =>
+        commandsAheadMs.push(uidTimeMs(commandId) - parts.world.clock.now()),
+      )
+      const findLed: FindLed = (asked) => (asked === id ? led : undefined)
+      const node = startLeading(t, fixture, findLed, { aheadMs: () => aheadMs, mendDelayMs: 500 })
+      await until(node, ({ complete }) => complete)
+      await fixture.takeOut(blob.drives[1]!)
+      aheadMs = setMs
+      await sleep(100)
+      t.equal(node.progress()?.mendedShards, 0, 'it may come back')
+      await until(node, ({ mendedShards }) => mendedShards > 0)
+      t.ok(commandsAheadMs.length > 0)
+      for (const ms of commandsAheadMs)
+        t.ok(Math.abs(ms - setMs) < 60_000, 'partitions are told the time of the wall clock')
+    }
+  },
+)
 
 t.test('garbage goes with the node that leads its partition', async (t) => {
   const fixture = await UpkeepFixture.open(6)

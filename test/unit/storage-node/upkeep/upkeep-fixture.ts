@@ -2,6 +2,7 @@
 import { Codec } from '../../../../src/erasure/codec.ts'
 import { CELL_BYTES } from '../../../../src/kit/erasure-code.ts'
 import { silentLog } from '../../../../src/kit/log.ts'
+import { newUid } from '../../../../src/kit/uid.ts'
 import type { BlobReference } from '../../../../src/metadata/contract.ts'
 import type { Blob } from '../../../../src/metadata/records.ts'
 import { markOut } from '../../../../src/placement/coordinator-changes.ts'
@@ -64,6 +65,7 @@ export class UpkeepFixture {
       node: store.node,
       codec,
       coordinator: store.coordinator,
+      newCommandId: () => newUid(store.parts.world),
       awaited: () => new Set(),
       countRead: (bytes) => {
         counts.read += bytes
@@ -88,6 +90,7 @@ export class UpkeepFixture {
     const { store, parts } = this
     return {
       ...parts,
+      world: store.parts.world,
       partitions: store.partitions,
       latch: this.latch,
       writes: store.parts.writes,

@@ -28,7 +28,7 @@ export interface LiveDriveParts {
   space: SpaceWatch
   tuning?: Tuning
   /** Sees what is done on drives, from before anything of them is opened. */
-  observers: { watch(drive: Drive): unknown }
+  observers: { watch(drive: Drive): unknown; unwatch(driveId: number): void }
 }
 
 /** Who has replicas of metadata on the drives. */
@@ -174,6 +174,7 @@ export class LiveDrives {
     this.#watch.remove(drive)
     await this.#carers?.end(drive)
     this.#parts.space.remove(driveId)
+    this.#parts.observers.unwatch(driveId)
     await this.#parts.coordinator.forgetDrive(drive)
     // What failed and hangs is left alone: it writes nowhere any more.
     const closing = this.#closing.get(drive) ?? this.#close(drive)
@@ -197,6 +198,7 @@ export class LiveDrives {
   async #openAll(drive: Drive, opened: ClosingStack): Promise<void> {
     const { coordinator, observers } = this.#parts
     observers.watch(drive)
+    opened.defer(async () => observers.unwatch(drive.id))
     await coordinator.addDrive(drive)
     opened.defer(() => coordinator.forgetDrive(drive))
     const store = await this.#openStore(drive)

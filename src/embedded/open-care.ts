@@ -53,12 +53,21 @@ export class DriveObservers {
     this.clock = new PatientClock(world.clock, this.everyMs * LATEST_TICK_FACTOR)
   }
 
-  /** From now on the drive is observed. */
+  /** From now on the drive is observed, and no other that had its id. */
   watch({ id, path }: Pick<Drive, 'id' | 'path'>): DriveHealth {
+    this.unwatch(id)
     const health = new DriveHealth(() => this.clock.now())
     this.healths.set(id, health)
     this.#disk.watch(path, health)
     return health
+  }
+
+  /** The drive is not here any more. */
+  unwatch(driveId: number): void {
+    const health = this.healths.get(driveId)
+    if (health === undefined) return
+    this.healths.delete(driveId)
+    this.#disk.unwatch(health)
   }
 
   /** The same node, on which nobody waits for drives that are aside. */

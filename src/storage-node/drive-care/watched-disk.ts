@@ -5,8 +5,8 @@ import type { DriveHealth, OperationKind } from './drive-health.ts'
 /** A Disk in front of another one. Paths outside of the watched drives pass through unseen. */
 export class WatchedDisk implements Disk {
   readonly #disk: Disk
-  /** By directory; drives are few. */
-  readonly #drives = new Map<string, DriveHealth>()
+  /** The longest path first: one of them may lie in another, and what is done there is its own. Drives are few. */
+  #drives: readonly { path: string; health: DriveHealth }[] = []
 
   /** As the disk behind it has it. */
   readonly openThrough?: (path: string) => Promise<DiskFile>
@@ -33,7 +33,10 @@ export class WatchedDisk implements Disk {
 
   /** From now on what happens below `path` is observed; files that are open already stay unseen. */
   watch(path: string, health: DriveHealth): void {
-    this.#drives.set(path, health)
+    const others = this.#drives.filter((drive) => drive.path !== path)
+    this.#drives = [...others, { path, health }].sort(
+      (left, right) => right.path.length - left.path.length,
+    )
   }
 
   /** The one behind it. */
@@ -41,8 +44,9 @@ export class WatchedDisk implements Disk {
     return this.#disk
   }
 
-  unwatch(path: string): void {
-    this.#drives.delete(path)
+  /** What is told to `health` ends; another drive may have taken its path meanwhile. */
+  unwatch(health: DriveHealth): void {
+    this.#drives = this.#drives.filter((drive) => drive.health !== health)
   }
 
   open(...request: Parameters<Disk['open']>): Promise<DiskFile> {
@@ -97,9 +101,9 @@ export class WatchedDisk implements Disk {
   }
 
   #healthAt(path: string): DriveHealth | undefined {
-    for (const [directory, health] of this.#drives) {
-      if (!path.startsWith(directory)) continue
-      if (path.length === directory.length || path[directory.length] === '/') return health
+    for (const drive of this.#drives) {
+      if (!path.startsWith(drive.path)) continue
+      if (path.length === drive.path.length || path[drive.path.length] === '/') return drive.health
     }
     return undefined
   }

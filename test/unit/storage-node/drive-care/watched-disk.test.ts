@@ -26,6 +26,31 @@ t.test('a write that is durable when it ends is as heavy as a sync', async (t) =
   await file.close()
 })
 
+t.test('a drive that lies in another one is observed for itself', async (t) => {
+  const root = t.testdir({ new: { file: '' } })
+  const watched = new WatchedDisk(realWorld().disk)
+  const [outer, inner, next] = [newHealth(), newHealth(), newHealth()]
+  watched.watch(root, outer)
+  watched.watch(join(root, 'new'), inner)
+  const look = (): Promise<unknown> => watched.readFile(join(root, 'new', 'file'))
+  await look()
+  t.equal(outer.lastDone('other'), undefined)
+  t.ok(inner.lastDone('other'))
+  // Another one takes the place of the inner one, which ends later.
+  watched.watch(join(root, 'new'), next)
+  watched.unwatch(inner)
+  await look()
+  t.equal(outer.lastDone('other'), undefined)
+  t.ok(next.lastDone('other'))
+  watched.unwatch(next)
+  await look()
+  t.ok(outer.lastDone('other'))
+})
+
+function newHealth(): DriveHealth {
+  return new DriveHealth(() => performance.now())
+}
+
 t.test('it has no more than the disk behind it', async (t) => {
   const plain = new WatchedDisk(new SickDisk(realWorld().disk))
   t.equal(plain.openThrough, undefined)

@@ -1,0 +1,48 @@
+// Drives that join a running store and leave it: nothing of one stays behind, however far it came.
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { LiveDrives } from '../../../src/embedded/live-drives.ts'
+import { makeDrive } from '../../../src/embedded/make-drive.ts'
+import { DriveObservers } from '../../../src/embedded/open-care.ts'
+import { silentLog } from '../../../src/kit/log.ts'
+import { realWorld } from '../../../src/kit/world.ts'
+import { SpaceWatch } from '../../../src/storage-node/space/space-watch.ts'
+import type { FoundDrive } from '../../../src/storage-node/start-plan.ts'
+import { openMemoryStore } from '../objects/memory-store.ts'
+
+/** A store without drives, which open LevelDB as a test wants it. */
+async function openLive(t: Test) {
+  const { coordinator } = await openMemoryStore()
+  const observers = new DriveObservers(realWorld())
+  const { world } = observers
+  const parts = { world, log: silentLog }
+  const space = new SpaceWatch({ ballastBytes: 0 }, parts)
+  const decisions = {
+    decide: coordinator.decide.bind(coordinator),
+    addDrive: async () => {},
+    forgetDrive: async () => {},
+  }
+  const live = new LiveDrives([], { ...parts, coordinator: decisions, space, observers })
+  t.teardown(async () => {
+    await live.closeShards()
+    await live.close()
+  })
+  return { coordinator, observers, world, space, live }
+}
+
+async function newDrive(t: Test, driveId: number): Promise<FoundDrive> {
+  const path = join(t.testdir(), 'drive')
+  return { path, marker: await makeDrive(path, { clusterId: 'one', driveId }, realWorld()) }
+}
+
+t.test('a drive that leaves is observed no more', async (t) => {
+  const { live, space, observers } = await openLive(t)
+  const { path } = await live.join(await newDrive(t, 3))
+  const health = observers.healths.get(3)!
+  await live.leave(3)
+  t.same([...space.spaces().keys()], [])
+  t.same([...observers.healths.keys()], [])
+  const before = health.lastDone('other')
+  await observers.world.disk.list(path)
+  t.equal(health.lastDone('other'), before)
+})

@@ -244,13 +244,18 @@ export class DriveCommands {
     )
   }
 
-  /** Makes it a drive and opens it. The map does not name it yet. */
+  /** Makes it a drive and opens it. The map does not name it yet, and where it can not be asked to it is closed again. */
   async #takeIn(path: string, candidate: Candidate, weight: number | undefined): Promise<NewDrive> {
     const marker = candidate.kind === 'new' ? await this.#make(path) : candidate.marker
-    await this.#parts.drives.join({ path, marker })
-    await this.#parts.welcome({ id: marker.driveId, path })
     const { driveId: id, uuid } = marker
-    return { id, uuid, weight: weight ?? (await this.#weigh(path)), path, ...this.#home }
+    await this.#parts.drives.join({ path, marker })
+    try {
+      await this.#parts.welcome({ id, path })
+      return { id, uuid, weight: weight ?? (await this.#weigh(path)), path, ...this.#home }
+    } catch (error) {
+      await this.#parts.drives.leave(id)
+      throw error
+    }
   }
 
   async #make(path: string): Promise<DriveMarker> {

@@ -196,11 +196,12 @@ export class LiveDrives {
   }
 
   async #openAll(drive: Drive, opened: ClosingStack): Promise<void> {
-    const { coordinator, observers } = this.#parts
+    const { coordinator, observers, space } = this.#parts
     observers.watch(drive)
     opened.defer(async () => observers.unwatch(drive.id))
     await coordinator.addDrive(drive)
     opened.defer(() => coordinator.forgetDrive(drive))
+    opened.defer(async () => space.remove(drive.id))
     const store = await this.#openStore(drive)
     opened.defer(() => store.close())
     await this.#host?.addDrive(drive)

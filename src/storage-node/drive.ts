@@ -298,8 +298,11 @@ export class Drive {
       )
     }
     this.#stop()
-    await this.#held.close()
-    await this.#lock.close()
+    try {
+      await this.#held.close()
+    } finally {
+      await this.#lock.close()
+    }
   }
 
   /** Reads the marker and writes it anew when it is not what it was. True when it was damaged. */

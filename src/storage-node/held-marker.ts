@@ -1,4 +1,5 @@
 // The marker of a drive that is in use: by its file one tells whether the directory is still the one that was opened.
+import { ClosingStack } from '../kit/closing-stack.ts'
 import { removeIfThere, writeNewFile } from '../kit/files.ts'
 import type { DiskFile, FileStat, World } from '../kit/world.ts'
 import { DriveGone } from './drive-errors.ts'
@@ -75,11 +76,16 @@ export class HeldMarker {
     await writeNewFile({ disk }, { path: draft, bytes: this.#bytes })
     const file = await disk.open(draft, 'read')
     const before = this.#file
-    // From the rename on others find the new one, whenever they look.
-    this.#nextStat = await file.stat()
-    await disk.rename(draft, `${this.#path}/${MARKER}`)
-    this.#file = file
-    this.#stat = this.#nextStat
+    const opened = new ClosingStack()
+    opened.defer(() => file.close())
+    await opened.guard(async () => {
+      const stat = await file.stat()
+      // From the rename on others find the new one, whenever they look.
+      this.#nextStat = stat
+      await disk.rename(draft, `${this.#path}/${MARKER}`)
+      this.#file = file
+      this.#stat = stat
+    })
     this.#nextStat = undefined
     await before.close()
   }

@@ -130,6 +130,58 @@ t.test('one process at a time', async (t) => {
   await again.close()
 })
 
+t.test('the lock is given back though the marker does not close', async (t) => {
+  const path = t.testdir()
+  await formatDrive(world, path, marker)
+  const disk: Disk = Object.assign(Object.create(world.disk) as Disk, {
+    open: async (...request: Parameters<Disk['open']>) => {
+      const file = await world.disk.open(...request)
+      const close = async (): Promise<void> => {
+        await file.close()
+        throw new Error('it does not close')
+      }
+      return Object.assign(Object.create(file) as DiskFile, { close })
+    },
+  })
+  const drive = await Drive.open({ disk }, path, marker)
+  await t.rejects(drive.close(), /it does not close/)
+  const again = await Drive.open(world, path, marker)
+  await again.close()
+})
+
+t.test('a marker that can not take the place of a damaged one is closed', async (t) => {
+  const path = t.testdir()
+  await formatDrive(world, path, marker)
+  let open = 0
+  let renames = false
+  const disk: Disk = Object.assign(Object.create(world.disk) as Disk, {
+    open: async (...request: Parameters<Disk['open']>) => {
+      const file = await world.disk.open(...request)
+      open += 1
+      const close = async (): Promise<void> => {
+        open -= 1
+        await file.close()
+      }
+      return Object.assign(Object.create(file) as DiskFile, { close })
+    },
+    rename: async (from: string, to: string) => {
+      if (!renames) throw Object.assign(new Error('no room'), { code: 'ENOSPC' })
+      await world.disk.rename(from, to)
+    },
+  })
+  const drive = await Drive.open({ disk }, path, marker)
+  writeFileSync(`${path}/format.json`, 'nonsense')
+  const before = open
+  await t.rejects(drive.mendMarker(), { name: 'DriveUnavailable', trouble: 'full' })
+  t.equal(open, before)
+  renames = true
+  t.equal(await drive.mendMarker(), true)
+  t.equal(open, before, 'the new one in the place of the old one')
+  t.same(await inspectDrive(world, path), { kind: 'formatted', marker })
+  await drive.close()
+  t.equal(open, 0)
+})
+
 t.test('a damaged lock is made anew', async (t) => {
   const drive = await openedDrive(t)
   await drive.close()

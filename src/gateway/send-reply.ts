@@ -156,7 +156,10 @@ async function sendStream(
       if (passage.departed) passage.signal.throwIfAborted()
       next = await chunks.next()
     }
-    if (left !== 0) throw new Error(`the stream of a reply is ${-left} bytes longer than announced`)
+    if (left !== 0)
+      throw new Error(
+        `the stream of a reply is ${Math.abs(left)} bytes ${left < 0 ? 'longer' : 'shorter'} than announced`,
+      )
     whole = true
   } finally {
     if (!whole) await chunks.return?.()

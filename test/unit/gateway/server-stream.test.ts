@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import type { Call, Reply } from '../../../src/gateway/call.ts'
 import type { ChunksAtHand } from '../../../src/kit/chunks-at-hand.ts'
 import { LentMemory } from '../../../src/kit/lent-bytes.ts'
+import { silentLog } from '../../../src/kit/log.ts'
 import { ask, codeOf, signHeaders, startGateway } from './server-fixture.ts'
 
 function streaming(bytes: number, chunks: () => AsyncIterable<Uint8Array>) {
@@ -47,19 +48,21 @@ t.test('what fails before the first chunk is still an S3 error', async (t) => {
   t.equal(answer.headers.etag, undefined)
 })
 
-const broken: [string, () => AsyncIterable<Uint8Array>][] = [
+const broken: [string, () => AsyncIterable<Uint8Array>, RegExp][] = [
   [
     'fails later',
     async function* () {
       yield Buffer.alloc(10)
       throw new Error('corrupt')
     },
+    /corrupt/,
   ],
   [
     'is too short',
     async function* () {
       yield Buffer.alloc(10)
     },
+    / 90 bytes shorter than announced/,
   ],
   [
     'is too long',
@@ -67,13 +70,18 @@ const broken: [string, () => AsyncIterable<Uint8Array>][] = [
       yield Buffer.alloc(10)
       yield Buffer.alloc(100)
     },
+    / 10 bytes longer than announced/,
   ],
 ]
 
-for (const [what, chunks] of broken) {
-  t.test(`a stream that ${what} is broken off`, async (t) => {
-    const fixture = await startGateway(t, {}, { operation: streaming(100, chunks) })
+for (const [what, chunks, why] of broken) {
+  t.test(`a stream that ${what} is broken off, and the log says why`, async (t) => {
+    const said: unknown[] = []
+    const note = (data: unknown): void => void said.push(data)
+    const log = { ...silentLog, info: note, warn: note, error: note, debug: note }
+    const fixture = await startGateway(t, {}, { operation: streaming(100, chunks), log })
     await t.rejects(ask(fixture, { url: '/bkt/k' }), { code: 'ECONNRESET' })
+    t.match(JSON.stringify(said), why)
   })
 }
 

@@ -6,6 +6,7 @@ import { counted } from '../kit/counted.ts'
 import { realWorld, stayAlive } from '../kit/world.ts'
 import { type AdminClient, type AdminOptions, openAdminClient } from './admin-client.ts'
 import { showCount } from './amounts.ts'
+import { parseTimeout } from './drive.ts'
 import { isStartedAnew, type OutageParts, Outages } from './outages.ts'
 import { drawLine, endDrawing, sayBeside } from './progress.ts'
 import { showPass } from './show-drives.ts'
@@ -56,12 +57,6 @@ export function sayBegun({ nodes, silent = [] }: HealBegun): string {
 export function sayUntold({ silent = [] }: HealBegun): string | undefined {
   if (silent.length === 0) return undefined
   return `${counted(silent.length, 'node')} did not answer: ${silent.join(', ')}. ${LOOK}.`
-}
-
-function parseTimeout(text: string): number {
-  const seconds = Number(text)
-  if (/^\d{1,9}$/.test(text) && seconds > 0) return seconds * 1000
-  throw new Exit(2, `--timeout ${text} is not a number of seconds.`)
 }
 
 /** How waiting ended. */

@@ -17,3 +17,8 @@ export class DriveUnavailable extends Error {
     this.trouble = trouble
   }
 }
+
+/** Whether `error` means that a drive has no room. */
+export function isFull(error: unknown): error is DriveUnavailable {
+  return error instanceof DriveUnavailable && error.trouble === 'full'
+}

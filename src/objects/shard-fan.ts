@@ -1,7 +1,7 @@
 // The shards of one blob on their way to their drives: all at once, in step, stripe by stripe. When enough of them are
 // durable, and what is done without the others, is a rule that is handed in (write-rule.ts).
 import { assert } from '../kit/assert.ts'
-import { DriveUnavailable } from '../kit/drive-unavailable.ts'
+import { DriveUnavailable, isFull } from '../kit/drive-unavailable.ts'
 import { MISSING_SLOT } from '../metadata/records.ts'
 import type {
   CopiesDescription,
@@ -256,8 +256,4 @@ export class AwayAtBegin extends DriveUnavailable {
     super(driveIds[0]!, 'failed', { cause })
     this.driveIds = driveIds
   }
-}
-
-function isFull(error: unknown): error is DriveUnavailable {
-  return error instanceof DriveUnavailable && error.trouble === 'full'
 }

@@ -2,6 +2,7 @@
 // A decision holds once it is durable on all of them. Layout: docs/formats/coordinator.md.
 
 import { assert } from '../kit/assert.ts'
+import { isFull } from '../kit/drive-unavailable.ts'
 import { sleepPatiently } from '../kit/patient-sleep.ts'
 import { Turns } from '../kit/turns.ts'
 import type { World } from '../kit/world.ts'
@@ -17,7 +18,7 @@ import { type Decision, encodeDecision, epochOfFileName } from './coordinator-fo
 import { chooseState, coordinatorPath, type History, readHistory } from './coordinator-history.ts'
 import { lookAtDecisions } from './coordinator-scrub.ts'
 
-/** What the coordinator needs of a drive. run() throws once the drive failed. */
+/** What the coordinator needs of a drive. run() throws once the drive failed, and DriveUnavailable where it is full. */
 export interface CoordinatorDrive {
   readonly id: number
   readonly path: string
@@ -413,11 +414,6 @@ function heldByThoseWhoLeft(
 function isWorthKeeping(known: number, epoch: number, held: readonly number[]): boolean {
   if (known >= epoch - KEPT_ANCESTORS) return true
   return held.some((last) => known >= last - KEPT_AROUND_HELD && known <= last + 1)
-}
-
-function isFull(error: unknown): boolean {
-  const { code, trouble } = error as { code?: string; trouble?: string }
-  return trouble === 'full' || code === 'ENOSPC' || code === 'EDQUOT'
 }
 
 /** Rejects when the signal is aborted. */

@@ -1,5 +1,7 @@
 // What an error of a disk says: that the drive is bad or gone, that it has no room, or that the call was wrong.
-import { DriveUnavailable } from '../kit/drive-unavailable.ts'
+import { isFull } from '../kit/drive-unavailable.ts'
+
+export { isFull }
 
 /** A drive that failed because another directory or none is where it was: it may come back as it is. */
 export class DriveGone extends Error {
@@ -36,11 +38,6 @@ export function isMediumError(error: unknown): boolean {
 export function lacksRoom(error: unknown): boolean {
   const code = codeOf(error)
   return code === 'ENOSPC' || code === 'EDQUOT'
-}
-
-/** Whether `error` means that the drive has no room. */
-export function isFull(error: unknown): boolean {
-  return error instanceof DriveUnavailable && error.trouble === 'full'
 }
 
 // A file that was closed meanwhile, and what a file system says that does not take such writes.

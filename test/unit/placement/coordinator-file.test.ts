@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { prepareDigests } from '../../../src/digest/prepare.ts'
+import { DriveUnavailable } from '../../../src/kit/drive-unavailable.ts'
 import { realWorld } from '../../../src/kit/world.ts'
 import type { ClusterState } from '../../../src/placement/coordinator.ts'
 import { markActive, markOut } from '../../../src/placement/coordinator-changes.ts'
@@ -37,7 +38,9 @@ function testDrive(id: number, path: string): TestDrive {
     },
     run: async (operation) => {
       if (drive.breakNow) throw Object.assign(new Error('broken'), { code: 'EIO' })
-      return operation()
+      return await operation().catch((error) => {
+        throw error.code === 'ENOSPC' ? new DriveUnavailable(id, 'full', { cause: error }) : error
+      })
     },
     fail: (cause) => {
       failure ??= cause

@@ -24,17 +24,13 @@ const MS_PER_MINUTE = 60_000
 export class ClockWatch {
   readonly #parts: ClockWatchParts
   readonly #looking: Periodic
+  /** By how much most nodes are ahead of this process; below 0 they are behind. */
   #aheadMs = 0
 
   constructor(parts: ClockWatchParts) {
     this.#parts = parts
     const { world, log } = parts
     this.#looking = repeat('clock-watch', EVERY_MS, () => this.look(), { clock: world.clock, log })
-  }
-
-  /** By how much most nodes are ahead of this process; below 0 they are behind. */
-  get aheadMs(): number {
-    return this.#aheadMs
   }
 
   /** What people should know; undefined while clocks agree. */

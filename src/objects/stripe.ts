@@ -58,14 +58,6 @@ export interface StripeSlice {
   lastCell: number
 }
 
-/** The slices, in order, that make up `range` (inside the blob). */
-export function* sliceRange(layout: BlobLayout, range: ByteRange): Generator<StripeSlice> {
-  const full = layout.dataCount * layout.cellBytes
-  const lastStripe = Math.floor(range.last / full)
-  for (let stripe = Math.floor(range.first / full); stripe <= lastStripe; stripe += 1)
-    yield sliceOf(layout, range, stripe)
-}
-
 /** What `range` asks of a stripe that it touches. */
 export function sliceOf(layout: BlobLayout, range: ByteRange, stripe: number): StripeSlice {
   const full = layout.dataCount * layout.cellBytes

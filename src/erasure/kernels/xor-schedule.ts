@@ -26,11 +26,6 @@ export function scheduleXors(masks: readonly number[], outputCount: number): Xor
   return { inputCount: masks.length, steps, outputs }
 }
 
-/** How many XORs a schedule takes. */
-export function countXors({ steps, outputs }: XorSchedule): number {
-  return outputs.reduce((sum, signals) => sum + Math.max(signals.length - 1, 0), steps.length)
-}
-
 /** Keeps for every signal its best partner behind it, so that a step looks at few pairs again. */
 class PairFinder {
   readonly #masks: number[]

@@ -69,11 +69,6 @@ export class Primary<Id> {
     return this.#advance()
   }
 
-  /** The durable sequence of a voter. */
-  durableOn(voter: Id): number | undefined {
-    return this.#durable.get(voter)
-  }
-
   /** One more replica is needed for commitment, from what it holds on. */
   addVoter(voter: Id, durable: number): void {
     assert(!this.#durable.has(voter), 'a replica joins once')

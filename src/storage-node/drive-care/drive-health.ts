@@ -17,8 +17,6 @@ export interface OperationUnderWay {
 /** Latency of one kind of operation, in milliseconds; zeros before the first. */
 export interface Latency {
   count: number
-  /** Exponentially weighted: recent ones count more. */
-  meanMs: number
   /** Of the last operations. */
   p50Ms: number
   p95Ms: number
@@ -27,7 +25,6 @@ export interface Latency {
 // Enough for a p95, few enough that what is long past is soon forgotten.
 const KEPT_LATENCIES = 128
 const KEPT_ERRORS = 64
-const MEAN_WEIGHT = 1 / 16
 // Quantiles are made anew after this long, or when somebody asks after that.
 const QUANTILES_EVERY_MS = 250
 
@@ -113,7 +110,6 @@ class KindHealth {
   readonly #latencies: number[] = []
   #next = 0
   #count = 0
-  #meanMs = 0
   #quantiles: { atMs: number; latency: Latency } | undefined
   lastBegunMs: number | undefined
 
@@ -127,7 +123,6 @@ class KindHealth {
     this.lastBegunMs = Math.max(this.lastBegunMs ?? begunMs, begunMs)
     this.#latencies[this.#next] = ms
     this.#next = (this.#next + 1) % KEPT_LATENCIES
-    this.#meanMs += (ms - this.#meanMs) * (this.#count === 0 ? 1 : MEAN_WEIGHT)
     this.#count += 1
   }
 
@@ -143,7 +138,6 @@ class KindHealth {
     this.#latencies.length = 0
     this.#next = 0
     this.#count = 0
-    this.#meanMs = 0
     this.#quantiles = undefined
   }
 
@@ -153,7 +147,6 @@ class KindHealth {
       sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0
     return {
       count: this.#count,
-      meanMs: this.#meanMs,
       p50Ms: quantile(0.5),
       p95Ms: quantile(0.95),
     }

@@ -36,9 +36,4 @@ export class BlobLatch {
       for (const letGo of held.values()) letGo()
     }
   }
-
-  /** Whether anybody holds it. */
-  isHeld(uid: Uid): boolean {
-    return this.#held.has(uid)
-  }
 }

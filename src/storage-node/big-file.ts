@@ -2,13 +2,12 @@
 // Cells go into big/tmp/ as they come; a synced file gets its name by rename, and then its directory is synced.
 import { shardSeed } from '../digest/cell-checksum.ts'
 import { assert } from '../kit/assert.ts'
-import { DriveUnavailable } from '../kit/drive-unavailable.ts'
+import { DriveUnavailable, isFull } from '../kit/drive-unavailable.ts'
 import { removeIfThere, unlessMissing } from '../kit/files.ts'
 import { type DiskFile, isMissing, type World } from '../kit/world.ts'
 import { blockPadding, canWriteBlocks, inBlocks, refusesBlocks } from './block-file.ts'
 import type { ShardDescription, ShardId, ShardReader, ShardWriter } from './contract.ts'
 import type { Drive } from './drive.ts'
-import { isFull } from './drive-errors.ts'
 import { type HeldShard, OpenShards, type ShardFileOpened } from './open-shards.ts'
 import type { CellReads, CellSource, ReadAt } from './segment/cell-reads.ts'
 import {

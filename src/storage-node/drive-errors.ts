@@ -1,8 +1,6 @@
 // What an error of a disk says: that the drive is bad or gone, that it has no room, or that the call was wrong.
 import { isFull } from '../kit/drive-unavailable.ts'
 
-export { isFull }
-
 /** A drive that failed because another directory or none is where it was: it may come back as it is. */
 export class DriveGone extends Error {
   override readonly name = 'DriveGone'

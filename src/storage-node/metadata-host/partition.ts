@@ -1,6 +1,8 @@
 // One metadata partition in this process: numbers its entries, sends them to the logs of its replicas,
 // applies what is committed. Who its replicas are is the coordinator's to decide.
+
 import { assert } from '../../kit/assert.ts'
+import { isFull } from '../../kit/drive-unavailable.ts'
 import { Overloaded } from '../../kit/semaphore.ts'
 import type { Clock } from '../../kit/world.ts'
 import type { LogPosition, RowBatch } from '../../metadata/log/contract.ts'
@@ -9,7 +11,7 @@ import { Primary } from '../../metadata/log/primary.ts'
 import { acceptAppend, type ReplicaState } from '../../metadata/log/replica.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
 import type { MetaPartitionState, Replica } from '../../placement/coordinator.ts'
-import { isFull, saysNoSpace } from '../drive-errors.ts'
+import { saysNoSpace } from '../drive-errors.ts'
 import { sealRows } from '../meta-rows/meta-rows.ts'
 import type { ReplicaStatus } from '../meta-rows/status.ts'
 import { Departure } from './departure.ts'

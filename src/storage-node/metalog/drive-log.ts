@@ -1,10 +1,11 @@
 // The metadata log of one drive, shared by all partitions: what waits is written and synced together.
 // Layout: docs/formats/metadata-log.md.
+
 import { assert } from '../../kit/assert.ts'
 import { mebibytes, roundUp } from '../../kit/bytes.ts'
+import { isFull } from '../../kit/drive-unavailable.ts'
 import { readIfThere, removeIfThere } from '../../kit/files.ts'
 import type { World } from '../../kit/world.ts'
-import { isFull } from '../drive-errors.ts'
 import { retainedLogBytesOn } from '../space/sizes.ts'
 import { LogFile } from './log-file.ts'
 import {

@@ -1,12 +1,13 @@
 // Writes what a replica has to keep into the log of its drive, in its order.
+
 import { assert } from '../../kit/assert.ts'
+import { isFull } from '../../kit/drive-unavailable.ts'
 import type { World } from '../../kit/world.ts'
 import type { LogEntry } from '../../metadata/log/entry.ts'
 import { type Decision, votersOf } from '../../metadata/replication/decision.ts'
 import type { DiskChange } from '../../metadata/replication/effects.ts'
 import { positionOf } from '../../metadata/replication/log-tail.ts'
 import { parseReplicaId } from '../../metadata/replication/replica-id.ts'
-import { isFull } from '../drive-errors.ts'
 import type { DriveLog } from '../metalog/drive-log.ts'
 import { type LogRecord, RecordKind } from '../metalog/record.ts'
 import { encodeReplicaState, type ReplicaState } from './replica-state.ts'

@@ -2,11 +2,10 @@
 // goes out with the next one (group commit), so a sync is shared by all who wait.
 import { assert } from '../../kit/assert.ts'
 import { mebibytes } from '../../kit/bytes.ts'
-import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
+import { DriveUnavailable, isFull } from '../../kit/drive-unavailable.ts'
 import { type DiskFile, isMissing } from '../../kit/world.ts'
 import type { ShardId } from '../contract.ts'
 import type { Drive } from '../drive.ts'
-import { isFull } from '../drive-errors.ts'
 import { type RecordLayout, type RecordPlace, stampHeader } from './record-format.ts'
 import type { SegmentFiles } from './segment-files.ts'
 

@@ -1,5 +1,6 @@
 // Deletes the shards of blobs that nothing references any more: only what a garbage row names (positive
 // knowledge), only after its grace time, never while somebody reads it.
+import { isFull } from '../../kit/drive-unavailable.ts'
 import type { Log } from '../../kit/log.ts'
 import { newUid, type Uid } from '../../kit/uid.ts'
 import type { World } from '../../kit/world.ts'
@@ -7,7 +8,6 @@ import type { Garbage, MetadataPartition } from '../../metadata/contract.ts'
 import { MISSING_SLOT } from '../../metadata/records.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
 import type { ShardsOnDrives } from '../contract.ts'
-import { isFull } from '../drive-errors.ts'
 import type { BlobLatch } from './blob-latch.ts'
 
 /** Rows taken in one step: a bound on memory and on the size of the batch that forgets them. */

@@ -1,10 +1,10 @@
 // The watch over a forgetful disk: levels are said once, ballast comes and goes.
 import t from 'tap'
 import { mebibytes } from '../../../../src/kit/bytes.ts'
+import { isFull } from '../../../../src/kit/drive-unavailable.ts'
 import type { Log } from '../../../../src/kit/log.ts'
 import { silentLog } from '../../../../src/kit/log.ts'
 import { Drive } from '../../../../src/storage-node/drive.ts'
-import { isFull } from '../../../../src/storage-node/drive-errors.ts'
 import { formatDrive } from '../../../../src/storage-node/drive-format.ts'
 import { makeRoomToStart } from '../../../../src/storage-node/space/ballast.ts'
 import { SpaceWatch } from '../../../../src/storage-node/space/space-watch.ts'

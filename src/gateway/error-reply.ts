@@ -28,6 +28,7 @@ export function asS3Error(error: unknown): S3Error {
       return undecided(error as CoordinatorUnavailable)
     case 'METADATA_UNAVAILABLE':
     case 'TOO_FEW_DRIVES':
+    case 'SHARDS_AWAY':
     case 'SOURCE_CHANGED':
     case 'KEY_PROVIDER_UNAVAILABLE':
       return unavailable(cause)

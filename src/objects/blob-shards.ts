@@ -18,7 +18,13 @@ import { type BlobLayout, cellBytesOf, layoutBlob, type StripeSlice } from './st
 /** Too few good shards are left to give the bytes. The reader breaks off; nothing wrong is sent. */
 export class TooFewShards extends Error {
   override readonly name = 'TooFewShards'
-  readonly code = 'TOO_FEW_SHARDS'
+  readonly code: 'TOO_FEW_SHARDS' | 'SHARDS_AWAY'
+
+  /** `mayPass`: with those on drives that do not answer there would be enough. */
+  constructor(message: string, { mayPass = false }: { mayPass?: boolean } = {}) {
+    super(message)
+    this.code = mayPass ? 'SHARDS_AWAY' : 'TOO_FEW_SHARDS'
+  }
 }
 
 /** A stripe of which cells are lacking. */
@@ -48,6 +54,8 @@ export class BlobShards implements OpenedShards {
   readonly #runReads: RunReads
   /** Slots that gave nothing or what was not whole. */
   readonly lost = new Set<number>()
+  /** Those of them whose drives do not answer. */
+  readonly #away = new Set<number>()
   #hasRuns = true
   #isSomethingLate = false
   /** Runs of the stripes that are read just now, of which not all are good: what is good of them is used. */
@@ -225,6 +233,7 @@ export class BlobShards implements OpenedShards {
     if (cells.size < code.dataCount) {
       throw new TooFewShards(
         `blob ${uid}: ${cells.size} good cells of stripe ${index}, ${code.dataCount} are needed`,
+        { mayPass: cells.size + this.#away.size >= code.dataCount },
       )
     }
   }
@@ -325,6 +334,7 @@ export class BlobShards implements OpenedShards {
   /** A drive that fails is no reason to fail the read; anything else is. */
   #giveUp(slot: number, error: unknown): void {
     if (!(error instanceof DriveUnavailable)) throw error
+    this.#away.add(slot)
     this.#report(slot, 'failed')
   }
 

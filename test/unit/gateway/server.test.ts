@@ -354,6 +354,8 @@ t.test('faults inside become S3 errors and are logged once', async (t) => {
   const faults = [
     [Object.assign(new Error('x'), { code: 'METADATA_UNAVAILABLE' }), 503, 'ServiceUnavailable'],
     [Object.assign(new Error('x'), { code: 'TOO_FEW_DRIVES' }), 503, 'ServiceUnavailable'],
+    [Object.assign(new Error('x'), { code: 'SHARDS_AWAY' }), 503, 'ServiceUnavailable'],
+    [Object.assign(new Error('lost'), { code: 'TOO_FEW_SHARDS' }), 500, 'InternalError'],
     [
       Object.assign(new Error('x'), { code: 'DRIVE_UNAVAILABLE', trouble: 'failed' }),
       503,
@@ -378,8 +380,8 @@ t.test('faults inside become S3 errors and are logged once', async (t) => {
     t.equal(codeOf(answer), code)
     t.notMatch(answer.text, 'surprise', 'what went wrong inside is not told to clients')
   }
-  t.equal(logged.length, 1)
-  t.match(logged, [{ error: /surprise/ }])
+  t.equal(logged.length, 2)
+  t.match(logged, [{ error: /lost/ }, { error: /surprise/ }])
 })
 
 t.test('no secret, signature or query stands in the log', async (t) => {

@@ -180,7 +180,7 @@ t.test('what could not be read is not kept', async (t) => {
   await read(store, 'k')
   const drives = [...store.node.drives.keys()]
   loseAllDrives(store)
-  await t.rejects(read(store, 'k'), { code: 'TOO_FEW_SHARDS' })
+  await t.rejects(read(store, 'k'), { code: 'SHARDS_AWAY' })
   t.equal(store.parts.blobCache.bytes, 0)
   for (const driveId of drives) store.node.failed.delete(driveId)
   t.ok((await read(store, 'k')).equals(bytes))

@@ -99,8 +99,16 @@ t.test('rotten cells are mended, too many break the read off', async (t) => {
   t.ok(bytes.equals(await readAll(object)))
   t.ok(store.reports.some(({ kind }) => kind === 'corrupt'))
   for (const cell of ['2/0', '4/0']) store.node.rotten.add(cell)
-  await t.rejects(readAll(await findObject(store, 'k')), TooFewShards)
+  await t.rejects(readAll(await findObject(store, 'k')), { code: 'TOO_FEW_SHARDS' })
   t.equal(store.node.openReaders, 0)
+  // Three rotten cells of the first stripe, and one that a drive would have if it answered: then it is enough.
+  store.node.rotten.delete('1/0')
+  store.node.failed.add(1)
+  await t.rejects(readAll(await findObject(store, 'k')), TooFewShards)
+  await t.rejects(readAll(await findObject(store, 'k')), { code: 'TOO_FEW_SHARDS' })
+  store.node.rotten.delete('2/0')
+  store.node.failed.add(2).add(3)
+  await t.rejects(readAll(await findObject(store, 'k')), { code: 'SHARDS_AWAY' })
 })
 
 t.test(

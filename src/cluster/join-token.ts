@@ -37,7 +37,9 @@ export function parseJoinToken(word: string): JoinToken | undefined {
   if (!Array.isArray(endpoints) || !endpoints.every((one) => typeof one === 'string')) return
   if (typeof prefix !== 'string' || typeof clusterId !== 'string') return undefined
   if (typeof id !== 'string' || !/^[0-9a-f]{32}$/.test(id)) return undefined
-  return { endpoints, prefix, clusterId, id }
+  const token = { endpoints, prefix, clusterId, id }
+  // base64 takes more than was given out: a word with something behind it is not the one that was meant.
+  return encodeJoinToken(token) === word ? token : undefined
 }
 
 function parseArray(text: string): unknown[] | undefined {

@@ -71,7 +71,15 @@ t.test('a token says where the cluster is', async (t) => {
   const word = encodeJoinToken(made.tokens[0]!)
   t.same(parseJoinToken(word), made.tokens[0])
   t.match(word, /^[\w-]+$/)
-  for (const other of ['', 'kintsugi-join-', word.slice(0, -9), word.slice(14), `x${word}`]) {
+  for (const other of [
+    `${word}x`,
+    `${word}=`,
+    '',
+    'kintsugi-join-',
+    word.slice(0, -9),
+    word.slice(14),
+    `x${word}`,
+  ]) {
     t.equal(parseJoinToken(other), undefined, `refuses ${other}`)
   }
 })

@@ -1,5 +1,6 @@
 // Which nodes a whole cluster can do without at once: no blob loses more shards than its code bears, and no partition of
 // metadata a majority of its replicas.
+import { MetadataUnavailable } from '../../../src/metadata/unavailable.ts'
 import type { Seeded } from '../../support/seeded.ts'
 import { blobsOf } from './blobs.ts'
 import type { SimNode } from './members.ts'
@@ -33,9 +34,24 @@ function drivesOf(nodes: readonly SimNode[], { gateways }: ClusterWorld): Set<nu
   return new Set(map.drives.flatMap(({ id, nodeId }) => (ids.has(nodeId ?? '') ? [id] : [])))
 }
 
-async function stakesOfBlobs({ ledPartitions }: ClusterWorld): Promise<Stake[]> {
+/** Of all partitions: one that is handed over meanwhile is asked again once it is led. */
+async function stakesOfBlobs(world: ClusterWorld): Promise<Stake[]> {
+  for (;;) {
+    const { ledPartitions } = world
+    if (ledPartitions.length === world.shape.metaPartitions) {
+      try {
+        return await stakesIn(ledPartitions)
+      } catch (error) {
+        if (!(error instanceof MetadataUnavailable)) throw error
+      }
+    }
+    await world.time.sleep(1_000)
+  }
+}
+
+async function stakesIn(partitions: ClusterWorld['ledPartitions']): Promise<Stake[]> {
   const stakes: Stake[] = []
-  for (const partition of ledPartitions) {
+  for (const partition of partitions) {
     for await (const { drives, code } of blobsOf(partition))
       stakes.push({ drives, most: code.parityCount })
   }

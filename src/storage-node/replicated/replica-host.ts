@@ -288,7 +288,7 @@ export class ReplicaHost implements ReplicasOfNode {
   async close(): Promise<void> {
     this.#closing.abort()
     this.#stopWatching()
-    await Promise.all([...this.#reopening.keys()].map((driveId) => this.#giveUpOpening(driveId)))
+    await Promise.all([...this.#reopening.values()].map(({ ended }) => ended))
     const drives = [...this.#drives.values()]
     this.#drives.clear()
     await Promise.all(drives.map((drive) => drive.close()))
@@ -352,7 +352,8 @@ export class ReplicaHost implements ReplicasOfNode {
     // One of a drive that failed meanwhile, and came back with its number, is not this one's.
     if (this.#reopening.get(drive.id)?.drive === drive) return
     const giveUp = new AbortController()
-    const ended = this.#openAgain(drive, closed, giveUp.signal)
+    const signal = AbortSignal.any([this.#closing.signal, giveUp.signal])
+    const ended = this.#openAgain(drive, closed, signal)
     const reopening = { drive, giveUp, ended }
     this.#reopening.set(drive.id, reopening)
     void ended.finally(() => {

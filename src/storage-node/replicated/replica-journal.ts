@@ -1,5 +1,4 @@
 // Writes what a replica has to keep into the log of its drive, in its order.
-
 import { assert } from '../../kit/assert.ts'
 import { isFull } from '../../kit/drive-unavailable.ts'
 import type { World } from '../../kit/world.ts'

@@ -115,6 +115,7 @@ export class ClusterDrives implements DrivesApi {
         throw new Refused(
           'say of which node the directory is: --node, as kintsugi status shows it.',
         )
+      this.#refuseAway(nodeId)
       return await this.#enter(nodeId, { kind: 'add', path, ...weightOf(weight) })
     })
   }
@@ -124,6 +125,7 @@ export class ClusterDrives implements DrivesApi {
       refuse(refuseReplace(this.#map, driveId))
       const home = nodeId ?? this.#find(driveId)?.nodeId
       if (home === undefined) throw new Refused(`drive ${driveId} is of no node: say --node.`)
+      this.#refuseAway(home)
       const asked = { kind: 'replace', driveId, path, ...weightOf(weight) } as const
       const outcome = await this.#enter(home, asked)
       if (outcome.kind !== 'done') return outcome
@@ -265,6 +267,14 @@ export class ClusterDrives implements DrivesApi {
   #refuseRemove(driveId: number): string | undefined {
     const { map, orphanHold } = this.#parts.coordinator.state
     return refuseRemove(map, driveId, orphanHold, this.#drainOptions(false))
+  }
+
+  /** Throws Refused: only the node itself can make a directory of its machine a drive. */
+  #refuseAway(nodeId: string): void {
+    if (this.#parts.care.nodesAway.includes(nodeId))
+      throw new Refused(
+        `node ${nodeId} does not answer, and only it can make a directory of its machine a drive: start it, or name another node (--node).`,
+      )
   }
 
   async #enter(nodeId: string, asked: EnterDrive): Promise<DriveOutcome> {

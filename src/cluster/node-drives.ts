@@ -29,6 +29,7 @@ import { DriveGone } from '../storage-node/drive-errors.ts'
 import type { DriveFound, DriveMarker } from '../storage-node/drive-format.ts'
 import { endJoining, isJoining } from '../storage-node/joining.ts'
 import type { FoundDrive } from '../storage-node/start-plan.ts'
+import { tellUnserved } from './unserved-drives.ts'
 
 /** The node, as its drives are told apart by it. */
 export interface DriveHome {
@@ -41,19 +42,23 @@ export interface NodeDriveParts {
   world: World
   log: Log
   tuning?: Tuning
+  /** The node had drives before, whether the map names any of them still or not. */
+  hasServed?: boolean | undefined
   /** Is told which drives of the map were not opened, and why. */
   leftOut?: Map<number, Error>
 }
 
 /**
- * Locks the drives in these directories, and those of this node that are where they were last; empty and missing directories
- * become new drives. Throws Exit for what is no drive of this cluster, and where none can be opened.
+ * Locks the drives in these directories, and those of this node that are where they were last. Of a node without drives empty
+ * directories become new ones, and missing ones where it never had any. Throws Exit for what is no drive of this cluster, and where
+ * none can be opened.
  */
 export async function lockNodeDrives(
   directories: readonly string[],
   { nodeId }: DriveHome,
   parts: NodeDriveParts,
 ): Promise<Drive[]> {
+  const leftOut = parts.leftOut ?? new Map<number, Error>()
   const { map } = parts.coordinator.state
   const known = map.drives.flatMap((drive) => (drive.nodeId === nodeId ? (drive.path ?? []) : []))
   const paths = directories.length > 0 ? directories.map((path) => resolve(path)) : unique(known)
@@ -61,8 +66,8 @@ export async function lockNodeDrives(
     throw new Exit(2, 'kintsugi node takes the directories of the drives that it is to serve.')
   const twice = paths.find((path, index) => paths.indexOf(path) !== index)
   if (twice) throw new Exit(2, `${twice} is given twice: every drive is a directory of its own.`)
-  const { found, removed } = await findDrives(paths, { ...parts, nodeId })
-  found.push(...(await findOthers({ paths, found }, { ...parts, nodeId })))
+  const { found, ...rest } = await findDrives(paths, { ...parts, nodeId, leftOut })
+  found.push(...(await findOthers({ paths, found }, { ...parts, nodeId, leftOut })))
   const absent: Absent['absent'] = new Map()
   const drives: Drive[] = []
   try {
@@ -70,25 +75,52 @@ export async function lockNodeDrives(
       const drive = await lockDrive(one, { ...parts, mayLack: true, absent })
       if (drive !== undefined) drives.push(drive)
     }
-    for (const [id, { sentence }] of absent) parts.leftOut?.set(id, new Error(sentence))
+    for (const [id, { sentence }] of absent) leftOut.set(id, new Error(sentence))
     if (drives.length > 0) return drives
-    throw new Exit(4, sayNone(removed, [...absent.values()][0]?.sentence))
+    await tellOfNone({ nodeId, leftOut }, parts)
+    throw new Exit(4, sayNone(rest, [...absent.values()][0]?.sentence))
   } catch (error) {
     await Promise.allSettled(drives.map((drive) => drive.close()))
     throw error
   }
 }
 
-/** `removed`: drives of this cluster that were taken out for ever. The others are served without them. */
+/** Nobody else will: the node ends. What was on its drives is made again on others then, as with those of a node that serves. */
+async function tellOfNone(
+  { nodeId, leftOut }: { nodeId: string; leftOut: Map<number, Error> },
+  { coordinator, log }: NodeDriveParts,
+): Promise<void> {
+  try {
+    await tellUnserved({ nodeId, live: [], leftOut }, { coordinator })
+  } catch (error) {
+    if (!(error instanceof CoordinatorUnavailable)) throw error
+    log.warn({ why: error.message }, 'the map can not be told that no drive is here')
+  }
+}
+
+/** What is not served. */
+interface Unused {
+  /** Drives of this cluster that were taken out for ever. */
+  removed: FoundDrive[]
+  /** Why other directories are none, in words. */
+  reasons: string[]
+}
+
+/** The others are served without those that are not. */
 async function findDrives(
   paths: readonly string[],
   { nodeId, ...parts }: NodeDriveParts & DriveHome,
-): Promise<{ found: FoundDrive[]; removed: FoundDrive[] }> {
+): Promise<Unused & { found: FoundDrive[] }> {
   const found: FoundDrive[] = []
   const removed: FoundDrive[] = []
+  const reasons: string[] = []
   for (const path of paths) {
-    const marker = await findDrive(path, await inspectOne(path, parts.world), { ...parts, nodeId })
-    if (marker === undefined) continue
+    const one = await findDrive(path, await inspectOne(path, parts.world), { ...parts, nodeId })
+    if ('reason' in one) {
+      reasons.push(one.reason)
+      continue
+    }
+    const { marker } = one
     if (!wasRemoved(marker, parts)) {
       found.push({ path, marker })
       continue
@@ -96,7 +128,7 @@ async function findDrives(
     removed.push({ path, marker })
     parts.log.warn({ path }, `${sayRemoved({ path, marker })}: it is not served`)
   }
-  return { found, removed }
+  return { found, removed, reasons }
 }
 
 /** A drive that the map merely lacks was not removed: etcd may be older than the drive is. */
@@ -112,10 +144,10 @@ function sayRemoved({ path, marker }: FoundDrive): string {
 }
 
 /** Why there is nothing to serve. `why`: of a drive that could not be opened. */
-function sayNone(removed: readonly FoundDrive[], why: string | undefined): string {
+function sayNone({ removed, reasons }: Unused, why: string | undefined): string {
   const [first] = removed
   if (why !== undefined || first === undefined)
-    return `no drive can be opened (${why ?? 'none is there'}).`
+    return `no drive can be opened (${why ?? reasons[0] ?? 'none is there'}).`
   const more = removed.length === 1 ? '' : `, and so were all others`
   return (
     `${sayRemoved(first)}${more}: this node was taken out of the cluster. It has nothing to serve; with an empty directory it ` +
@@ -143,18 +175,23 @@ async function findOthers(
   return others
 }
 
+/** What a directory is to the node that is started with it. */
+type FoundHere = { marker: DriveMarker } | { reason: string }
+
 async function findDrive(
   path: string,
   found: DriveFound,
   parts: NodeDriveParts & DriveHome,
-): Promise<DriveMarker | undefined> {
+): Promise<FoundHere> {
   switch (found.kind) {
     case 'formatted':
       await refuseStranger(path, found.marker, parts)
-      return found.marker
+      return { marker: found.marker }
     case 'empty':
-    case 'missing':
-      return await makeNew(path, found, parts)
+    case 'missing': {
+      const reason = whyNotNew(path, found, parts)
+      return reason === undefined ? { marker: await makeNew(path, parts) } : { reason }
+    }
     case 'foreign':
       throw new Exit(4, `${path} is neither empty nor a kintsugi drive: ${found.what}.`)
     case 'wrong-format':
@@ -162,7 +199,7 @@ async function findDrive(
     case 'broken':
       parts.log.error({ path, reason: found.what }, 'a drive is left out')
       leaveOut(path, new Error(found.what), parts)
-      return undefined
+      return { reason: found.what }
   }
 }
 
@@ -205,44 +242,41 @@ function leaveOut(
   return lost.at(-1)
 }
 
-/** A directory where a drive of this node was is no new drive: its disk may only not be mounted. */
-async function makeNew(
+/**
+ * Says why a directory with nothing in it does not become a drive, and tells the log. Its disk may only not be mounted: one of a drive that the
+ * map has here, or of one that was removed, of which nobody knows any more where it was.
+ */
+function whyNotNew(
   path: string,
   { kind }: DriveFound,
   parts: NodeDriveParts & DriveHome,
-): Promise<DriveMarker | undefined> {
-  const { coordinator, world, log } = parts
-  const { clusterId } = coordinator.state
+): string | undefined {
+  const { coordinator, log, nodeId, hasServed } = parts
   const lost = leaveOut(path, new DriveGone(`its directory is ${kind}`), parts)
   if (lost !== undefined) {
     log.error({ path }, `the directory of drive ${lost.id} is ${kind}: it is not made a new drive`)
-    return undefined
+    return `the directory of drive ${lost.id}, ${path}, is ${kind}`
   }
-  const driveId = await reserveId(path, parts)
-  if (driveId === undefined) return undefined
+  const isAtHome = coordinator.state.map.drives.some((drive) => drive.nodeId === nodeId)
+  if (!isAtHome && (kind === 'empty' || !hasServed)) return undefined
+  const why =
+    `${path} is ${kind}, and no drive of this node: ` +
+    (isAtHome
+      ? `kintsugi drive add ${path} --node ${nodeId} makes it one`
+      : 'make it, if it is to be a new one')
+  log.warn({ path }, why)
+  return why
+}
+
+/** Rejects with CoordinatorUnavailable: who has no drive waits for etcd, which gives it its number. */
+async function makeNew(path: string, { coordinator, world }: NodeDriveParts): Promise<DriveMarker> {
+  const { clusterId, nextDriveId } = await coordinator.decide(reserveDriveId())
   try {
-    return await makeDrive(path, { clusterId, driveId, isJoining: true }, world)
+    const marker = { clusterId, driveId: nextDriveId - 1, isJoining: true }
+    return await makeDrive(path, marker, world)
   } catch (error) {
     const why = (error as Error).message
     throw new Exit(2, `${path} can not be made a drive: ${why}`, { cause: error })
-  }
-}
-
-/** Without etcd there are no new ids: drives that the node has already are served all the same. Undefined then. */
-async function reserveId(
-  path: string,
-  { coordinator, log, nodeId }: Pick<NodeDriveParts, 'coordinator' | 'log'> & DriveHome,
-): Promise<number | undefined> {
-  try {
-    return (await coordinator.decide(reserveDriveId())).nextDriveId - 1
-  } catch (error) {
-    const isAtHome = coordinator.state.map.drives.some((drive) => drive.nodeId === nodeId)
-    if (!(error instanceof CoordinatorUnavailable) || !isAtHome) throw error
-    log.error(
-      { path, why: error.message },
-      'a new directory is left out: etcd has to name its drive',
-    )
-    return undefined
   }
 }
 

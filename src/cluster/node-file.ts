@@ -11,6 +11,8 @@ export interface NodeFile {
   nodeId: string
   clusterId: string
   etcd: { endpoints: readonly string[]; prefix: string }
+  /** The map named a drive of it once: a directory that is missing from then on may be a disk that is not mounted. */
+  hasServed?: true
 }
 
 const FORMAT = 1
@@ -49,14 +51,22 @@ export async function writeNodeFile(
   await replaceFile(world, { path, draft: `${path}.draft`, bytes, permissions: 0o600 })
 }
 
+/** What keeping the file needs. */
+export interface KeepNodeFileParts {
+  world: Pick<World, 'disk' | 'clock'>
+  log: Log
+  /** Whether the map names a drive of the node. */
+  isServing(): boolean
+}
+
 /**
  * While a node serves it writes the file again now and then, where nobody else looks whether a disk still has what it was
- * given: as it is there, so that who changed it has done so, and as `file` where that is lost or damaged.
+ * given: as it is there, so that who changed it has done so, and as `file` where that is lost or damaged. Notes that it served.
  */
 export function keepNodeFile(
   directory: string,
   file: NodeFile,
-  { world, log }: { world: Pick<World, 'disk' | 'clock'>; log: Log },
+  { world, log, isServing }: KeepNodeFileParts,
 ): Periodic {
   const round = async (): Promise<void> => {
     let error = 'it is not there'
@@ -65,7 +75,8 @@ export function keepNodeFile(
       return undefined
     })
     if (found === undefined) log.error({ directory, error }, `${NODE_FILE} is written again`)
-    await writeNodeFile(directory, found ?? file, world)
+    const kept = found ?? file
+    await writeNodeFile(directory, isServing() ? { ...kept, hasServed: true } : kept, world)
   }
   return repeat('keep-node-file', KEEP_EVERY_MS, round, { clock: world.clock, log })
 }

@@ -26,6 +26,8 @@ export interface NodeStorageParts {
   registry: Registry
   coordinator: Coordinator
   tuning?: Tuning
+  /** The node had drives before. */
+  hasServed?: boolean | undefined
 }
 
 /** The drives of a node, opened. */

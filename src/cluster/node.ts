@@ -13,6 +13,7 @@ import { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
 import { NodeServer } from '../storage-node/rpc/node-server.ts'
 import { Peers } from '../storage-node/rpc/peers.ts'
 import { awaitEtcd } from './await-etcd.ts'
+import { nodesOfMap } from './chores.ts'
 import { openEtcd, readTlsFiles } from './etcd.ts'
 import { identityIn } from './identity.ts'
 import { lockState } from './lock-state.ts'
@@ -58,19 +59,20 @@ async function openAll(
   refuseVague(config)
   const file = await readIdentity(config, world)
   await lockState(config.stateDirectory, { what: 'node', world, opened })
-  const keeping = keepNodeFile(config.stateDirectory, file, parts)
-  opened.defer(() => keeping.stop())
   await refuseTaken(config)
   const coordinator = await openCoordinator(file, config, parts)
   opened.defer(() => coordinator.close())
-  const { nodeId, clusterId } = file
+  const { nodeId, clusterId, hasServed } = file
+  const isServing = (): boolean => nodesOfMap(coordinator).includes(nodeId)
+  const keeping = keepNodeFile(config.stateDirectory, file, { ...parts, isServing })
+  opened.defer(() => keeping.stop())
   const identity = identityIn(coordinator, nodeId)
   const tls = config.nodeTls && (await readTlsFiles(config.nodeTls, world))
   let server: NodeServer | undefined
   const node = await runNode(
     config,
     {
-      ...{ ...parts, coordinator, nodeId },
+      ...{ ...parts, coordinator, nodeId, hasServed },
       openPeers: () => new Peers({ identity, tls }, world),
       listen: async (service) => {
         server = new NodeServer({ identity, tls }, { world, log, service })

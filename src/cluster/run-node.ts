@@ -56,6 +56,8 @@ export interface RunNodeParts {
   registry: Registry
   tuning?: NodeTuning
   nodeId: string
+  /** The node had drives before. */
+  hasServed?: boolean | undefined
   coordinator: EtcdCoordinator
   /** The ways to the other nodes. */
   openPeers(): NodePeers

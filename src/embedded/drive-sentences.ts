@@ -58,6 +58,7 @@ export function removed(
   driveId: number,
   { what, where }: { what: 'store' | 'cluster'; where: string | undefined },
 ): DriveOutcome {
-  const rest = where === undefined ? '' : `: ${where} can be taken away`
+  const line = what === 'store' ? '' : ', and out of its command line'
+  const rest = where === undefined ? '' : `: ${where} can be taken away${line}`
   return done(driveId, `drive ${driveId} is no part of the ${what} any more${rest}.`)
 }

@@ -143,7 +143,11 @@ t.test('a file that rots while its node serves is written again', async (t) => {
   const file = { nodeId: '0'.repeat(16), clusterId: 'c', etcd: { endpoints: ['a'], prefix: '/' } }
   await writeNodeFile(place, file, world)
   const minutes = manualMinutes()
-  const parts = { world: { disk: world.disk, clock: minutes.clock }, log: silentLog }
+  let isServing = false
+  const parts = {
+    ...{ world: { disk: world.disk, clock: minutes.clock }, log: silentLog },
+    isServing: () => isServing,
+  }
   const keeping = keepNodeFile(place, file, parts)
   const path = join(place, 'node.json')
   await writeFile(path, '{"format":1,"no')
@@ -156,6 +160,12 @@ t.test('a file that rots while its node serves is written again', async (t) => {
   await writeNodeFile(place, moved, world)
   await minutes.pass()
   t.same(await readNodeFile(place, world), moved, 'what an operator changed stays')
+  isServing = true
+  await minutes.pass()
+  t.same(await readNodeFile(place, world), { ...moved, hasServed: true })
+  isServing = false
+  await minutes.pass()
+  t.ok((await readNodeFile(place, world))?.hasServed, 'that it served is never forgotten')
   await keeping.stop()
 })
 

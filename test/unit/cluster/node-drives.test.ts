@@ -4,11 +4,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { initCluster } from '../../../src/cluster/init.ts'
-import { enterMap, lockNodeDrives, markServing } from '../../../src/cluster/node-drives.ts'
+import {
+  enterMap,
+  lockNodeDrives,
+  markServing,
+  type NodeDriveParts,
+} from '../../../src/cluster/node-drives.ts'
 import { readinessOfNode } from '../../../src/cluster/node-readiness.ts'
 import { refuseCopies } from '../../../src/cluster/refuse-copies.ts'
 import { listUnserved } from '../../../src/cluster/unserved-drives.ts'
-import { silentLog } from '../../../src/kit/log.ts'
+import { openLog, silentLog } from '../../../src/kit/log.ts'
 import { markOut } from '../../../src/placement/coordinator-changes.ts'
 import { EtcdCoordinator } from '../../../src/placement/coordinator-etcd.ts'
 import { EtcdClient } from '../../../src/placement/etcd/etcd-client.ts'
@@ -35,14 +40,16 @@ async function openCluster(t: Test) {
   const options = { prefix: where.prefix, directory: place }
   const coordinator = await EtcdCoordinator.open(options, { etcd, world, log: silentLog })
   t.teardown(() => coordinator.close())
-  const parts = { coordinator, world, log: silentLog }
+  const said: string[] = []
+  const log = openLog('info', { write: (line) => said.push(line) })
+  const parts: NodeDriveParts = { coordinator, world, log }
   const lock = async (...names: string[]): Promise<Drive[]> => {
     const paths = names.map((name) => join(place, name))
     const drives = await lockNodeDrives(paths, HOME, parts)
     t.teardown(() => Promise.all(drives.map((drive) => drive.close())))
     return drives
   }
-  return { place, coordinator, world, parts, lock, server }
+  return { place, coordinator, world, parts, lock, server, said }
 }
 
 t.test('empty directories become drives, and are found again', async (t) => {
@@ -77,32 +84,35 @@ t.test('empty directories become drives, and are found again', async (t) => {
   t.equal(coordinator.state.map.drives[0]?.state, 'active')
 })
 
-t.test(
-  'without etcd a new directory is left out, and the drives that are known are served',
-  async (t) => {
-    const { parts, lock, server } = await openCluster(t)
-    const [drive] = await lock('one')
-    server.mood = 'away'
-    await t.rejects(
-      lock('two'),
-      { name: 'CoordinatorUnavailable' },
-      'a node that has nothing waits',
-    )
-    server.mood = 'well'
-    await enterMap([drive!], HOME, parts)
-    await drive!.close()
-    server.mood = 'away'
-    const [again, ...more] = await lock('one', 'two')
+t.test('a node that has drives makes no more of them by itself', async (t) => {
+  const { parts, lock, server, place, said } = await openCluster(t)
+  const [drive] = await lock('one')
+  server.mood = 'away'
+  await t.rejects(lock('two'), { name: 'CoordinatorUnavailable' }, 'a node that has nothing waits')
+  server.mood = 'well'
+  await enterMap([drive!], HOME, parts)
+  await drive!.close()
+  await mkdir(join(place, 'three'))
+  for (const mood of ['away', 'well'] as const) {
+    server.mood = mood
+    said.length = 0
+    const [again, ...more] = await lock('one', 'two', 'three')
     t.equal(again?.id, drive!.id)
-    t.same(more, [], 'the new directory gets no id')
+    t.same(more, [])
+    for (const [name, kind] of [
+      ['two', 'missing'],
+      ['three', 'empty'],
+    ]) {
+      const path = join(place, name!)
+      const sentence = `${path} is ${kind}, and no drive of this node: kintsugi drive add ${path} --node ${HOME.nodeId}`
+      t.match(said.join(), sentence)
+    }
     await again!.close()
-    server.mood = 'well'
-    t.equal((await lock('one', 'two')).length, 2, 'with etcd it becomes a drive')
-  },
-)
+  }
+})
 
 t.test('what is no drive of this node is refused', async (t) => {
-  const { coordinator, parts, place, lock } = await openCluster(t)
+  const { parts, place, lock } = await openCluster(t)
   await t.rejects(
     lock(),
     { message: /takes the directories/ },
@@ -119,19 +129,40 @@ t.test('what is no drive of this node is refused', async (t) => {
   const other = await openCluster(t)
   const paths = [join(place, 'one')]
   await t.rejects(lockNodeDrives(paths, HOME, other.parts), { message: /another/ })
+})
 
+t.test('a missing directory is not made a drive anew, and the map hears of it', async (t) => {
+  const { coordinator, parts, place, lock, server } = await openCluster(t)
+  const drives = await lock('one', 'two')
+  await enterMap(drives, HOME, parts)
+  for (const drive of drives) await drive.close()
+  const states = (): string[] => coordinator.state.map.drives.map(({ state }) => state)
   await rm(join(place, 'one'), { recursive: true })
-  await t.rejects(
-    lock('one'),
-    { message: /no drive can be opened/ },
-    'an empty mount is not made a new drive',
-  )
-  t.equal(coordinator.state.nextDriveId, 2)
-  t.same(
-    (await lock('one', 'two')).map(({ id }) => id),
-    [2],
-    'the others serve without it',
-  )
+  const [other, ...more] = await lock('one', 'two')
+  t.equal(other?.id, 2, 'the others serve without it')
+  t.same(more, [])
+  await other!.close()
+  t.same(states(), ['active', 'active'], 'a node that serves says it later')
+
+  await rm(join(place, 'two'), { recursive: true })
+  const none = { exitCode: 4, message: /the directory of drive 1, .*one, is missing/ }
+  server.mood = 'away'
+  await t.rejects(lock('one', 'two'), none, 'whether etcd can be told or not')
+  server.mood = 'well'
+  t.same(states(), ['active', 'active'])
+  await t.rejects(lock('one', 'two'), none)
+  t.match(coordinator.state.map.drives, [
+    { state: 'out', reason: /missing/ },
+    { state: 'out', reason: /missing/ },
+  ])
+  t.equal(coordinator.state.nextDriveId, 3)
+})
+
+t.test('a drive that another process has is not said to be gone', async (t) => {
+  const { coordinator, parts, lock } = await openCluster(t)
+  await enterMap(await lock('one'), HOME, parts)
+  await t.rejects(lock('one'), { exitCode: 3, message: /in use/ })
+  t.equal(coordinator.state.map.drives[0]?.state, 'active')
 })
 
 t.test('the directory of a removed drive is left alone, and the others are served', async (t) => {
@@ -155,6 +186,13 @@ t.test('the directory of a removed drive is left alone, and the others are serve
   const sentence = `${join(place, 'one')} was drive 1, which was removed and never comes back, and so were all others`
   await t.rejects(lock('one', 'two'), { exitCode: 4, message: new RegExp(sentence) })
   await t.rejects(lock('two'), { message: /this node was taken out of the cluster/ })
+  parts.hasServed = true
+  await t.rejects(
+    lock('three'),
+    { exitCode: 4, message: /three is missing, and no drive of this node: make it/ },
+    'its disk may not be mounted',
+  )
+  await mkdir(join(place, 'three'))
   const [another] = await lock('two', 'three')
   t.equal(another?.id, 3, 'with an empty directory it is one again')
 })

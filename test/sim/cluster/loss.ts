@@ -1,5 +1,6 @@
 // Which nodes a whole cluster can do without at once: no blob loses more shards than its code bears, and no partition of
 // metadata a majority of its replicas.
+import type { Decision } from '../../../src/metadata/replication/decision.ts'
 import { MetadataUnavailable } from '../../../src/metadata/unavailable.ts'
 import type { Seeded } from '../../support/seeded.ts'
 import { blobsOf } from './blobs.ts'
@@ -58,12 +59,19 @@ async function stakesIn(partitions: ClusterWorld['ledPartitions']): Promise<Stak
   return stakes
 }
 
+/** A set that takes over needs a majority of the one before as well. */
 function stakesOfPartitions({ nodes, shape }: ClusterWorld): Stake[] {
   const { decisions } = nodes[0]!.served!.metadata
-  return Array.from({ length: shape.metaPartitions }, (_, id) => {
-    const replicas = decisions.get(id)?.replicas ?? []
-    // The id of a replica begins with that of its drive.
-    const drives = replicas.map((replica) => Number.parseInt(replica, 10))
-    return { drives, most: Math.floor((replicas.length - 1) / 2) }
-  })
+  return Array.from({ length: shape.metaPartitions }, (_, id) => decisions.get(id)).flatMap(
+    ({ replicas = [], previous }: Partial<Decision> = {}) => {
+      const sets = previous === undefined ? [replicas] : [replicas, previous]
+      return sets.map(stakeOfReplicas)
+    },
+  )
+}
+
+function stakeOfReplicas(replicas: readonly string[]): Stake {
+  // The id of a replica begins with that of its drive.
+  const drives = replicas.map((replica) => Number.parseInt(replica, 10))
+  return { drives, most: Math.floor((replicas.length - 1) / 2) }
 }

@@ -6,6 +6,9 @@ import type { Brand } from '../../kit/brand.ts'
 /** A replica: its drive and its incarnation, `7-0123456789abcdef`. Made anew, it is another one. */
 export type ReplicaId = Brand<string, 'ReplicaId'>
 
+/** Of whom an epoch is in which nobody leads. */
+export const NOBODY = '' as ReplicaId
+
 /** A state of the coordinator for one partition. */
 export interface Decision {
   /** Grows with every decision but an activation. */

@@ -7,7 +7,7 @@ import type { Message } from './message.ts'
 
 /** One thing to keep on the drive. */
 export type DiskChange =
-  | { kind: 'promise'; epoch: number }
+  | { kind: 'promise'; epoch: number; to: ReplicaId }
   | { kind: 'decision'; decision: Decision }
   /** What the log holds from the first of these on is replaced by them: the last written wins, not the highest epoch. */
   | { kind: 'entries'; entries: readonly LogEntry[] }
@@ -38,6 +38,8 @@ export type Emit = (effect: Effect) => void
 /** What is durable when a replica begins. */
 export interface DurableState {
   promised: number
+  /** To whom; undefined where that was not kept. */
+  promisedTo: ReplicaId | undefined
   /** Rows surely hold everything up to here. */
   base: LogPosition
   /** The log after the base, as far as it is intact and without a gap. */
@@ -48,6 +50,7 @@ export interface DurableState {
 /** A replica that was never written. */
 export const NEW_REPLICA: DurableState = {
   promised: 0,
+  promisedTo: undefined,
   base: { epoch: 0, sequence: 0 },
   entries: [],
   decision: undefined,

@@ -5,6 +5,7 @@ import {
   type Decision,
   decidedEpoch,
   isNewer,
+  NOBODY,
   type ReplicaId,
   reignEpoch,
   TERMS,
@@ -105,7 +106,7 @@ export class PartitionReplica {
     const promise = reignEpoch(epoch, 0)
     if (promise <= this.#log.promised) return
     this.#depose()
-    this.#log.promise(promise)
+    this.#log.promise(promise, NOBODY)
     this.#settle()
   }
 
@@ -257,7 +258,14 @@ export class PartitionReplica {
   #hearAnswer(from: ReplicaId, answer: ReplicaAnswer): void {
     if (this.#reign === undefined || answer.epoch !== this.#reign.epoch) return
     if (answer.kind !== 'refused') this.#reign.receive(from, answer)
-    else if (answer.promised > this.#reign.epoch) this.#depose()
+    else if (answer.promised >= this.#reign.epoch) this.#giveWay(answer.promised)
+  }
+
+  /** Somebody newer was promised; or another one in this very epoch, which etcd gave twice: it is left to that one, and the next begins. */
+  #giveWay(promised: number): void {
+    const isSame = promised === this.#reign?.epoch
+    this.#depose()
+    if (isSame) this.#reignIfDecided()
   }
 
   #confer(from: ReplicaId, message: PeerMessage): void {
@@ -290,7 +298,7 @@ export class PartitionReplica {
       this.#decide(takeOver(this.#decision, this.self))
       return
     }
-    this.#log.promise(reignEpoch(epoch, term))
+    this.#log.promise(reignEpoch(epoch, term), this.self)
     this.#reign = new Reign(this.#decision, {
       self: this.self,
       epoch: reignEpoch(epoch, term),

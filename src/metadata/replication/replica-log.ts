@@ -18,6 +18,7 @@ export class ReplicaLog {
   readonly tail: LogTail
   readonly #parts: ReplicaLogParts
   #promised: number
+  #promisedTo: ReplicaId | undefined
   #committed: number
   #applied: number
   /** The log as it is now is durable up to this sequence. */
@@ -36,6 +37,7 @@ export class ReplicaLog {
     this.#parts = parts
     this.tail = new LogTail(state.base, state.entries)
     this.#promised = state.promised
+    this.#promisedTo = state.promisedTo
     this.#applied = state.base.sequence
     this.#durable = this.tail.last.sequence
     this.#committed = state.entries.reduce(
@@ -89,12 +91,12 @@ export class ReplicaLog {
   /** Answers a primary. Returns whether it was not refused. */
   receive(from: ReplicaId, message: PrimaryMessage): boolean {
     const { epoch } = message
-    if (epoch < this.#promised) {
+    if (this.#isBound(from, epoch)) {
       const answer = { kind: 'refused', epoch, promised: this.#promised } as const
       this.#parts.emit({ kind: 'send', to: from, message: answer })
       return false
     }
-    const changes = this.#promise(epoch)
+    const changes = this.#promise(epoch, from)
     if (message.kind === 'append') changes.push(...this.#take(message))
     const write = this.#write(changes)
     if (changes.some(({ kind }) => kind === 'promise')) this.#promiseWrite = write
@@ -103,10 +105,10 @@ export class ReplicaLog {
     return true
   }
 
-  /** A reign begins here: nothing of it may be said before this is durable. */
-  promise(epoch: number): void {
+  /** A reign of `to` begins here, or of nobody: nothing of it may be said before this is durable. */
+  promise(epoch: number, to: ReplicaId): void {
     assert(epoch > this.#promised, 'a reign begins in an epoch that was never used')
-    this.#promiseWrite = this.#write(this.#promise(epoch))
+    this.#promiseWrite = this.#write(this.#promise(epoch, to))
   }
 
   /** Hands an effect on once the last promise is durable. */
@@ -168,10 +170,20 @@ export class ReplicaLog {
     this.tail.forget(sequence, { entries, bytes })
   }
 
-  #promise(epoch: number): DiskChange[] {
-    if (epoch === this.#promised) return []
+  /**
+   * Whether something else was promised than this epoch to this primary. Etcd gives an epoch once; one that was restored, and is believed by
+   * who does not know better, gives it to another primary again, whom nobody may follow who followed the first.
+   */
+  #isBound(to: ReplicaId, epoch: number): boolean {
+    const isOfAnother = this.#promisedTo !== undefined && this.#promisedTo !== to
+    return epoch < this.#promised || (epoch === this.#promised && isOfAnother)
+  }
+
+  #promise(epoch: number, to: ReplicaId): DiskChange[] {
+    if (epoch === this.#promised && to === this.#promisedTo) return []
     this.#promised = epoch
-    return [{ kind: 'promise', epoch }]
+    this.#promisedTo = to
+    return [{ kind: 'promise', epoch, to }]
   }
 
   /** Puts entries into the log where they fit; what it already has stays, what differs goes. */

@@ -6,10 +6,7 @@ import type { Replica } from '../coordinator.ts'
 export interface PartitionRecord {
   /** Grows with every change but activation: of two primaries the one of the higher epoch holds. */
   epoch: number
-  /**
-   * Random: names the change that made this record. Replicas promise an epoch together with it: after a restore that nobody
-   * has noticed yet, etcd may give an epoch a second time, and whoever promised it to the first id refuses the second.
-   */
+  /** Random: names the change that made this record, for who asked for it and heard no answer. */
   id: string
   /** Absent until one of the replicas takes the lead. */
   primary?: Replica

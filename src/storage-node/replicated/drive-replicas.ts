@@ -3,7 +3,12 @@ import type { Log } from '../../kit/log.ts'
 import { Turns } from '../../kit/turns.ts'
 import type { World } from '../../kit/world.ts'
 import { BEGINNING } from '../../metadata/log/entry.ts'
-import { type Decision, type ReplicaId, votersOf } from '../../metadata/replication/decision.ts'
+import {
+  type Decision,
+  NOBODY,
+  type ReplicaId,
+  votersOf,
+} from '../../metadata/replication/decision.ts'
 import { type Limits, NEW_REPLICA } from '../../metadata/replication/effects.ts'
 import { replicaIdOf } from '../../metadata/replication/replica-id.ts'
 import { noteClosed } from '../meta-rows/check.ts'
@@ -198,9 +203,10 @@ export class DriveReplicas {
     const { slot, position } = copied
     await this.#making.run(async () => {
       this.#host.attach(incarnation, slot, position)
-      const begun = { promised: position.epoch, last: position, isUnnamed: true }
+      const promise = { promised: position.epoch, promisedTo: NOBODY }
+      const begun = { ...promise, last: position, isUnnamed: true }
       const state = { ...newReplicaState(slot), ...begun }
-      const durable = { ...NEW_REPLICA, promised: position.epoch, base: position }
+      const durable = { ...NEW_REPLICA, ...promise, base: position }
       const id = replicaIdOf({ driveId: this.drive.id, incarnation })
       const found = { partition, state: { ...state, rows: { slot, position } }, durable }
       const replica = this.#newReplica(id, found)

@@ -84,8 +84,8 @@ export class ReplicaHistory {
     if (entries === undefined) return rotten(`its log does not follow its rows at ${base.sequence}`)
     const committed = entries.reduce((most, entry) => Math.max(most, entry.committed), 0)
     if (last.sequence < committed) return rotten(`entry ${committed} is lost`)
-    const { promised, decision } = state
-    return { kind: 'whole', durable: { promised, base, entries, decision } }
+    const { promised, promisedTo, decision } = state
+    return { kind: 'whole', durable: { promised, promisedTo, base, entries, decision } }
   }
 
   #behind(base: LogPosition, last: LogPosition): LogEntry[] | undefined {

@@ -115,7 +115,7 @@ export class ReplicaJournal {
         for (const entry of change.entries) this.#addEntry(entry)
         return
       case 'promise':
-        this.#addState({ ...this.#state, promised: change.epoch })
+        this.#addState({ ...this.#state, promised: change.epoch, promisedTo: change.to })
         return
       case 'decision':
         this.#addState({

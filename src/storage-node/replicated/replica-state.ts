@@ -2,7 +2,7 @@
 import { asBuffer } from '../../kit/bytes.ts'
 import type { LogPosition } from '../../metadata/log/contract.ts'
 import { BEGINNING } from '../../metadata/log/entry.ts'
-import type { Decision } from '../../metadata/replication/decision.ts'
+import type { Decision, ReplicaId } from '../../metadata/replication/decision.ts'
 import type { Suspicion } from './suspects.ts'
 
 /** Where the rows of a replica are on its drive. */
@@ -17,6 +17,8 @@ export interface RowsPlace {
 export interface ReplicaState {
   /** The highest epoch that was promised. */
   promised: number
+  /** To whom: of two primaries in one epoch it follows one. Absent in states of before it was kept. */
+  promisedTo?: ReplicaId | undefined
   decision: Decision | undefined
   rows: RowsPlace
   /** The end of its log when this was written: what of it lies behind that is void. */

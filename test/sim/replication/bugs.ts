@@ -18,12 +18,12 @@ export const REPLICATION_BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'metadata/replication/replica-log.js',
-        text: 'if (epoch < this.#promised) {',
-        by: "if (epoch < this.#promised && message.kind !== 'append') {",
+        text: 'if (this.#isBound(from, epoch)) {',
+        by: "if (this.#isBound(from, epoch) && message.kind !== 'append') {",
       },
       {
         file: 'metadata/replication/replica-log.js',
-        text: 'if (epoch === this.#promised)',
+        text: 'if (epoch === this.#promised && to === this.#promisedTo)',
         by: 'if (epoch <= this.#promised)',
       },
     ],
@@ -33,7 +33,7 @@ export const REPLICATION_BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'metadata/replication/replica-log.js',
-        text: "return [{ kind: 'promise', epoch }];",
+        text: "return [{ kind: 'promise', epoch, to }];",
         by: 'return [];',
       },
     ],

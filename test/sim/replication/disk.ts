@@ -1,6 +1,7 @@
 // The drive of one replica: writes end in order and late, and a crash takes those that did not end.
 import type { LogPosition } from '../../../src/metadata/log/contract.ts'
 import type { LogEntry } from '../../../src/metadata/log/entry.ts'
+import type { ReplicaId } from '../../../src/metadata/replication/decision.ts'
 import {
   type DiskChange,
   type DurableState,
@@ -29,6 +30,7 @@ export class SimulatedDisk {
   rows: RowsAt = NO_ROWS
   readonly copies = new Map<number, RowsAt>()
   #promised = 0
+  #promisedTo: ReplicaId | undefined
   #decision: DurableState['decision']
   #entries: LogEntry[] = []
   #waiting: Write[] = []
@@ -83,6 +85,7 @@ export class SimulatedDisk {
     return {
       ...NEW_REPLICA,
       promised: this.#promised,
+      promisedTo: this.#promisedTo,
       base: this.rows.position,
       entries: this.#entries,
       decision: this.#decision,
@@ -97,6 +100,7 @@ export class SimulatedDisk {
     switch (change.kind) {
       case 'promise':
         this.#promised = change.epoch
+        this.#promisedTo = change.to
         return
       case 'decision':
         this.#decision = change.decision

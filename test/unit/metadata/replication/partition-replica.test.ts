@@ -61,7 +61,7 @@ t.test('nothing is said in an epoch before its promise is durable', async (t) =>
   const writes = effects.flatMap((effect) => (effect.kind === 'write' ? effect.changes : []))
   t.same(writes, [
     { kind: 'decision', decision },
-    { kind: 'promise', epoch: first },
+    { kind: 'promise', epoch: first, to: a },
   ])
   t.same(sentBy(settle(primary)), [])
   primary.durable(2)
@@ -73,6 +73,45 @@ t.test('a primary that begins again has another epoch', async (t) => {
   t.equal(again.reign, first + 1)
   const deposed = open(a, { ...NEW_REPLICA, promised: reignEpoch(2, 0), decision })
   t.equal(deposed.reign, undefined, 'somebody newer was promised')
+})
+
+t.test('of two primaries that got one epoch a replica follows the first', async (t) => {
+  const replica = open(b)
+  const fence = { kind: 'fence', epoch: first } as const
+  const fenced = [{ kind: 'fenced', epoch: first, last: BEGINNING }]
+  const refused = [{ kind: 'refused', epoch: first, promised: first }]
+  replica.receive(a, fence)
+  t.same(sentBy(settle(replica), a), fenced)
+  replica.receive(c, fence)
+  t.same(sentBy(settle(replica), c), refused)
+  replica.receive(a, fence)
+  t.same(sentBy(settle(replica), a), fenced)
+
+  const kept = open(b, { ...NEW_REPLICA, promised: first, promisedTo: a })
+  kept.receive(c, fence)
+  t.same(sentBy(settle(kept), c), refused, 'also after a restart')
+  const older = open(b, { ...NEW_REPLICA, promised: first })
+  older.receive(c, fence)
+  t.same(sentBy(settle(older), c), fenced, 'where it was not kept to whom')
+  older.receive(a, fence)
+  t.same(sentBy(settle(older), a), refused)
+
+  const given = open(b)
+  given.fence(1)
+  settle(given)
+  given.receive(a, fence)
+  t.same(sentBy(settle(given), a), refused, 'a fence is for nobody')
+})
+
+t.test('who is refused in its epoch for another one begins the next', async (t) => {
+  const primary = open(a)
+  primary.observe(decision)
+  settle(primary)
+  primary.receive(b, { kind: 'refused', epoch: first, promised: first })
+  t.equal(primary.reign, first + 1)
+  t.same(sentBy(settle(primary), b), [{ kind: 'fence', epoch: first + 1 }])
+  primary.receive(c, { kind: 'refused', epoch: first, promised: first })
+  t.equal(primary.reign, first + 1, 'and counts no answer to the one before')
 })
 
 t.test('a replica answers once it is durable, and refuses who is older', async (t) => {

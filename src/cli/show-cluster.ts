@@ -16,7 +16,7 @@ export function showCluster(found: ClusterStatus): string[] {
   const { health, reasons, clusterId, code, reducedCode, nodes, drives } = found
   const asked = nodes.filter(({ answers }) => answers !== undefined)
   const answering = asked.filter(({ answers }) => answers).length
-  const active = drives.filter(({ state }) => state === 'active').length
+  const active = drives.filter(({ state, answers }) => state === 'active' && answers).length
   return [
     `Health    ${HEALTH_WORDS[health]}`,
     ...reasons.map((reason) => `          ${reason}`),
@@ -25,9 +25,9 @@ export function showCluster(found: ClusterStatus): string[] {
     `etcd      ${showEtcd(found)}`,
     `Nodes     ${answering} of ${asked.length} answer`,
     ...alignColumns(
-      nodes.map(({ id, zone, address, answers, drives: count, leads }) => [
+      nodes.map(({ id, zone, address, answers, isHeardByEtcd, drives: count, leads }) => [
         ...['         ', id, zone ?? '', address ?? '(never registered)'],
-        ...[showAnswers(answers), counted(count, 'drive')],
+        ...[showAnswers(answers, isHeardByEtcd), counted(count, 'drive')],
         // Until another one took over it leads on record alone.
         `${answers ? 'leads' : 'led'} ${counted(leads, 'partition')}`,
       ]),
@@ -95,37 +95,47 @@ function showEtcd({ etcd: { kind, sinceMs, why } }: ClusterStatus): string {
   return kind === 'away' ? `does not answer${since}${reason}` : `is not believed${since}${reason}`
 }
 
-function showAnswers(answers: boolean | undefined): string {
+function showAnswers(answers: boolean | undefined, isHeardByEtcd: boolean | undefined): string {
   if (answers === undefined) return 'is not asked: the map has no drive of it'
-  return answers ? 'answers' : 'does not answer'
+  if (answers) return 'answers'
+  if (isHeardByEtcd === undefined) return 'does not answer'
+  return isHeardByEtcd
+    ? 'does not answer, but etcd hears it'
+    : 'does not answer, nor does etcd hear it'
 }
 
-function showDrive({ state, reason, isLeaving }: ClusterDriveStatus): string {
+function showDrive({ state, reason, isLeaving, answers }: ClusterDriveStatus): string {
   const why = reason === undefined ? '' : ` (${reason})`
-  return `${state}${why}${isLeaving && state === 'out' ? ', to be removed' : ''}`
+  const fate = isLeaving && state === 'out' ? ', to be removed' : ''
+  return `${state}${why}${fate}${answers || state === 'out' ? '' : ', its node does not answer'}`
 }
 
-/** In one line; by themselves only those that something is wrong with. */
-function showPartitions({ partitions, replicas, drives, nodes }: ClusterStatus): string[] {
+/** In one line; by themselves only those that something is wrong with, beyond a node that does not answer and that they do without. */
+function showPartitions({ partitions, replicas, drives }: ClusterStatus): string[] {
   const nodeOf = new Map(drives.map(({ id, nodeId }) => [id, nodeId ?? '']))
-  const answering = new Set(nodes.filter(({ answers }) => answers).map(({ id }) => id))
-  const isLed = ({ primary }: ClusterPartitionStatus): boolean =>
-    primary !== undefined && answering.has(nodeOf.get(primary) ?? '')
-  const led = partitions.filter(isLed)
-  const whole = partitions.filter((one) => one.replicas.length >= replicas)
+  const serves = ({ isLed, hasMajority }: ClusterPartitionStatus): boolean => isLed && hasMajority
+  const serving = partitions.filter(serves)
+  const whole = partitions.filter(({ there }) => there >= replicas)
   const odd = partitions.filter(
-    (one) => !isLed(one) || one.replicas.length < replicas || one.isChanging,
+    (one) => !serves(one) || one.replicas.length < replicas || one.isChanging,
   )
   return [
-    `Metadata  ${led.length} of ${partitions.length} partitions are led, ${whole.length} have all ${replicas} replicas`,
+    `Metadata  ${serving.length} of ${partitions.length} partitions serve, ${whole.length} have all ${replicas} replicas`,
     ...alignColumns(
       odd.map((one) => [
         ...['         ', `partition ${one.id}`, `epoch ${one.epoch}`],
-        one.primary === undefined
-          ? 'nobody leads'
-          : `led by ${nodeOf.get(one.primary)}${isLed(one) ? '' : ', which does not answer'}`,
+        showLead(one, nodeOf),
         `on drives ${one.replicas.join(', ')}${one.isChanging ? ', changing' : ''}`,
+        one.hasMajority ? '' : `without a majority: ${one.there} there`,
       ]),
     ),
   ]
+}
+
+function showLead(
+  { primary, isLed }: ClusterPartitionStatus,
+  nodeOf: ReadonlyMap<number, string>,
+): string {
+  if (primary === undefined) return 'nobody leads'
+  return `led by ${nodeOf.get(primary)}${isLed ? '' : ', which does not answer'}`
 }

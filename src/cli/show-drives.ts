@@ -35,14 +35,15 @@ export function showDrives(
 
 /** The state of a drive, and what is left of it where it is to leave or is gone. */
 export function showState(drive: DriveDetails): string {
-  const { state, isLeaving, isVacated, reason } = drive
+  const { state, isLeaving, isVacated, isUnheard, reason } = drive
+  const silent = isUnheard ? ', its node does not answer' : ''
   const why = reason === undefined ? '' : ` (${reason})`
   const left = isVacated ? ', vacated: it can be removed' : showLeft(drive)
   switch (state) {
     case 'active':
-      return 'active'
+      return `active${silent}`
     case 'draining':
-      return `draining${left}`
+      return `draining${left}${silent}`
     case 'failed':
       return `failed${why}`
     case 'out':

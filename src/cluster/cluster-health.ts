@@ -38,15 +38,15 @@ export function judgeCluster(
   return { health: findings[0]?.[0] ?? 'healthy', reasons: findings.map(([, reason]) => reason) }
 }
 
-/** What is wrong with metadata. `isThere`: whether a drive is in, on a node that answers. */
+/** What is wrong with metadata. `replicas`: that each partition is to have. */
 export function sayPartitions(
   partitions: readonly ClusterPartitionStatus[],
-  { replicas, isThere }: { replicas: number; isThere(driveId: number): boolean },
+  { replicas }: { replicas: number },
 ): string[] {
-  const isSilent = ({ primary }: ClusterPartitionStatus): boolean =>
-    primary !== undefined && !isThere(primary)
+  const isSilent = ({ primary, isLed }: ClusterPartitionStatus): boolean =>
+    primary !== undefined && !isLed
   const isMinority = (one: ClusterPartitionStatus): boolean =>
-    one.replicas.length > 0 && one.replicas.filter(isThere).length * 2 <= one.replicas.length
+    one.replicas.length > 0 && !one.hasMajority
   const say = (isSo: (one: ClusterPartitionStatus) => boolean, one: string, many: string) => {
     const number = partitions.filter(isSo).length
     return number === 0

@@ -1,10 +1,11 @@
 // Whether a gateway can serve, and what its cluster lacks as far as it knows: for /health/ready.
 import { counted } from '../kit/counted.ts'
-import { nodeIdsOf } from '../placement/cluster-map.ts'
+import { type ClusterMap, nodeIdsOf } from '../placement/cluster-map.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import type { Standing } from '../placement/etcd/mirror.ts'
 import { isDispensable, nameDrive } from '../storage-node/start-plan.ts'
 import type { ClockWatch } from './clock-watch.ts'
+import type { CutOff } from './cut-off.ts'
 import type { NodeCare } from './node-care.ts'
 
 /** One sentence for each thing that is missing. */
@@ -13,20 +14,26 @@ export interface ClusterReadiness {
   degraded: readonly string[]
 }
 
-/** Not ready when the half of the nodes does not answer: somebody else may reach them. */
-export function readinessOfCluster(
-  { state, standing }: Pick<Coordinator, 'state'> & { standing: Standing },
-  { nodesAway }: Pick<NodeCare, 'nodesAway'>,
-  { sentence: ofClock }: Pick<ClockWatch, 'sentence'>,
-): ClusterReadiness {
+/** What a gateway knows of its cluster. */
+export interface ClusterKnown {
+  coordinator: Pick<Coordinator, 'state'> & { standing: Standing }
+  care: Pick<NodeCare, 'nodesAway'>
+  clocks: Pick<ClockWatch, 'sentence'>
+  cutOff: Pick<CutOff, 'isCutOff'>
+}
+
+/** Not ready when no node answers, or when half of them do not and somebody else may reach them. */
+export function readinessOfCluster({
+  coordinator: { state, standing },
+  care: { nodesAway },
+  clocks: { sentence: ofClock },
+  cutOff: { isCutOff },
+}: ClusterKnown): ClusterReadiness {
   const nodes = nodeIdsOf(state.map.drives)
   const out = state.map.drives.filter((drive) => drive.state === 'out' && !isDispensable(drive))
   const degraded = [
-    ...(nodesAway.length === 0
-      ? []
-      : [
-          `${nodesAway.length} of ${counted(nodes.length, 'node')} ${nodesAway.length === 1 ? 'does' : 'do'} not answer (${nodesAway.join(', ')}).`,
-        ]),
+    ...(nodesAway.length === 0 ? [] : [sayNodesAway(nodesAway, state.map)]),
+    ...(isCutOff ? ['This gateway may be cut off from them: it is not ready.'] : []),
     ...(out.length === 0
       ? []
       : [
@@ -35,7 +42,17 @@ export function readinessOfCluster(
     ...sayStanding(standing),
     ...(ofClock === undefined ? [] : [ofClock]),
   ]
-  return { ready: nodesAway.length * 2 < nodes.length, degraded }
+  return { ready: nodesAway.length < nodes.length && !isCutOff, degraded }
+}
+
+/** In a sentence. */
+export function sayNodesAway(
+  nodesAway: readonly string[],
+  { drives }: Pick<ClusterMap, 'drives'>,
+): string {
+  const nodes = counted(nodeIdsOf(drives).length, 'node')
+  const verb = nodesAway.length === 1 ? 'does' : 'do'
+  return `${nodesAway.length} of ${nodes} ${verb} not answer (${nodesAway.join(', ')}).`
 }
 
 function sayStanding(standing: Standing): string[] {

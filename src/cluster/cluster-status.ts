@@ -14,6 +14,7 @@ import type { World } from '../kit/world.ts'
 import { type MapDrive, metaPartitionIds, nodeIdsOf } from '../placement/cluster-map.ts'
 import { releaseOrphans } from '../placement/coordinator-changes.ts'
 import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
+import { hasMajority } from '../placement/etcd/leadership.ts'
 import type { NodeRegistry } from '../placement/etcd/node-registry.ts'
 import type { PartitionRecords } from '../placement/etcd/partition-records.ts'
 import { replicaCountFor } from '../placement/replica-drives.ts'
@@ -24,18 +25,21 @@ import { beginClusterHeal, clusterHealing } from './cluster-healing.ts'
 import { judgeCluster, sayPartitions } from './cluster-health.ts'
 import { readinessOfCluster } from './cluster-readiness.ts'
 import type { ClusterStore } from './cluster-store.ts'
+import type { CutOff } from './cut-off.ts'
 import { describeNodes, detailsOf, sumMoves } from './described-drives.ts'
+import { drivesThere } from './drive-nodes.ts'
 import { viewMap } from './map-view.ts'
 import type { NodeCare } from './node-care.ts'
 
 /** What the answers are made of. */
 export interface ClusterStatusParts {
   coordinator: Pick<EtcdCoordinator, 'state' | 'standing' | 'decide' | 'watch'>
-  registry: Pick<NodeRegistry, 'list' | 'forget'>
+  registry: Pick<NodeRegistry, 'list' | 'forget' | 'hints'>
   peers: Pick<NodePeers, 'ask'>
   records: Pick<PartitionRecords, 'get'>
   care: Pick<NodeCare, 'nodesAway'>
   clocks: Pick<ClockWatch, 'sentence'>
+  cutOff: Pick<CutOff, 'isCutOff'>
   store: ClusterStore
   partitions: ClusterDriveParts['partitions']
   reducedCode: ClusterDriveParts['reducedCode']
@@ -52,7 +56,10 @@ export function openClusterApi(outside: ClusterStatusParts): ClusterApi {
   const drives = new ClusterDrives(parts)
   const inspecting = { storage, objects: store.objects, clock }
   return {
-    clusterStatus: async () => clusterStatusOf(await healingNow(parts), parts),
+    clusterStatus: async () => {
+      const [healing, hints] = await Promise.all([healingNow(parts), hintsNow(parts)])
+      return clusterStatusOf({ healing, hints }, parts)
+    },
     inspect: (request, signal) => inspectObject(request, inspecting, signal),
     healing: () => healingNow(parts),
     beginHeal: () => beginClusterHeal(parts),
@@ -86,14 +93,30 @@ async function healingNow(
   return { ...healing, ...(moves === undefined ? {} : { moves }) }
 }
 
-function clusterStatusOf(healing: HealingStatus, parts: ClusterStatusParts): ClusterStatus {
+/** Whom etcd hears, where that is asked: of nodes that do not answer. */
+async function hintsNow({
+  care,
+  registry,
+}: Pick<ClusterStatusParts, 'care' | 'registry'>): Promise<Hints> {
+  if (care.nodesAway.length === 0) return undefined
+  // That etcd is away is in its standing.
+  return await registry.hints().catch(() => undefined)
+}
+
+/** Ids of nodes; undefined where nobody knows. */
+type Hints = ReadonlySet<string> | undefined
+
+function clusterStatusOf(
+  { healing, hints }: { healing: HealingStatus; hints: Hints },
+  parts: ClusterStatusParts,
+): ClusterStatus {
   const { coordinator, care, store } = parts
   const { clusterId, map } = coordinator.state
   const partitions = partitionsOf(parts)
   const replicas = replicaCountFor(map)
   const degraded = [
-    ...readinessOfCluster(coordinator, care, parts.clocks).degraded,
-    ...sayPartitions(partitions, { replicas, isThere: drivesThere(parts) }),
+    ...readinessOfCluster(parts).degraded,
+    ...sayPartitions(partitions, { replicas }),
   ]
   return {
     kind: 'cluster',
@@ -102,36 +125,32 @@ function clusterStatusOf(healing: HealingStatus, parts: ClusterStatusParts): Clu
     code: nameCode(map.code),
     reducedCode: nameCode(store.reducedCode()),
     etcd: coordinator.standing,
-    nodes: nodesOf(parts, partitions),
-    drives: map.drives.map(describeDrive),
+    nodes: nodesOf(parts, { partitions, hints }),
+    drives: map.drives.map((drive) => describeDrive(drive, care)),
     ...{ replicas, partitions },
   }
 }
 
-function partitionsOf({ coordinator, records }: ClusterStatusParts): ClusterPartitionStatus[] {
+function partitionsOf(parts: ClusterStatusParts): ClusterPartitionStatus[] {
+  const { coordinator, records, care } = parts
+  const isThere = drivesThere(coordinator.state.map, care.nodesAway)
   return metaPartitionIds(coordinator.state.map).map((id) => {
     const { epoch = 0, primary, replicas = [], previous } = records.get(id) ?? {}
     return {
       ...{ id, epoch },
       ...(primary ? { primary: primary.driveId } : {}),
+      isLed: primary !== undefined && isThere(primary.driveId),
       replicas: replicas.map(({ driveId }) => driveId),
+      there: replicas.filter(({ driveId }) => isThere(driveId)).length,
+      hasMajority: hasMajority({ replicas, ...(previous ? { previous } : {}) }, isThere),
       isChanging: previous !== undefined,
     }
   })
 }
 
-/** Tells of a drive whether it is in, on a node that answers. */
-function drivesThere({ coordinator, care }: ClusterStatusParts): (driveId: number) => boolean {
-  const away = new Set(care.nodesAway)
-  const isThere = ({ state, nodeId = '' }: MapDrive): boolean =>
-    state !== 'out' && !away.has(nodeId)
-  const there = new Set(coordinator.state.map.drives.filter(isThere).map(({ id }) => id))
-  return (driveId) => there.has(driveId)
-}
-
 function nodesOf(
   { coordinator, registry, care }: ClusterStatusParts,
-  partitions: readonly ClusterPartitionStatus[],
+  { partitions, hints }: { partitions: readonly ClusterPartitionStatus[]; hints: Hints },
 ): ClusterNodeStatus[] {
   const { drives } = coordinator.state.map
   const registered = new Map(registry.list().map((node) => [node.id, node]))
@@ -147,6 +166,7 @@ function nodesOf(
       ...(zone === undefined ? {} : { zone }),
       ...(address === undefined ? {} : { address }),
       ...(own.length === 0 ? {} : { answers: !away.has(id) }),
+      ...(hints !== undefined && away.has(id) ? { isHeardByEtcd: hints.has(id) } : {}),
       drives: own.filter(({ state }) => state !== 'out').length,
       leads: partitions.filter(({ primary }) => primary !== undefined && ownIds.has(primary))
         .length,
@@ -154,11 +174,14 @@ function nodesOf(
   })
 }
 
-function describeDrive(drive: MapDrive): ClusterDriveStatus {
-  const { id, nodeId, state, reason, weight, isLeaving } = drive
+function describeDrive(
+  drive: MapDrive,
+  { nodesAway }: ClusterStatusParts['care'],
+): ClusterDriveStatus {
+  const { id, nodeId = '', state, reason, weight, isLeaving } = drive
   return {
-    ...{ id, state, weight, isLeaving: isLeaving === true },
-    ...(nodeId === undefined ? {} : { nodeId }),
+    ...{ id, state, weight, isLeaving: isLeaving === true, answers: !nodesAway.includes(nodeId) },
+    ...(nodeId === '' ? {} : { nodeId }),
     ...(reason === undefined ? {} : { reason }),
   }
 }

@@ -54,6 +54,7 @@ export function detailsOf(
     ...{ id, weight, state: isFailing ? 'failed' : state },
     ...{ isLeaving: drive.isLeaving === true, isVacated: drive.isVacated === true },
     ...(nodeId === undefined ? {} : { nodeId }),
+    ...(described.get(nodeId ?? '') === undefined ? { isUnheard: true as const } : {}),
     ...(path === undefined ? {} : { path }),
     ...(reason === undefined ? {} : { reason }),
     ...(here?.totalBytes === undefined ? {} : { totalBytes: here.totalBytes }),

@@ -70,7 +70,7 @@ async function openAll(
   const identity = identityIn(coordinator, newGatewayId(world))
   const openPeers = (): Peers => new Peers({ identity, ...(tls ? { tls } : {}) }, world)
   const running = await runGateway(config, { ...parts, coordinator, openPeers }, opened)
-  const { care, clocks, store } = running
+  const { store } = running
   const credentials = credentialsOf(config, coordinator)
   const reducedCode = askedReducedCode(config, coordinator.state.map.code)
   const admin = openClusterApi({ ...parts, ...running, coordinator, reducedCode })
@@ -82,7 +82,7 @@ async function openAll(
   return {
     endpoint: served.endpoint,
     clusterId: coordinator.state.clusterId,
-    readiness: () => readinessOfCluster(coordinator, care, clocks),
+    readiness: () => readinessOfCluster({ coordinator, ...running }),
     close: async ({ deadlineMs }) => {
       await served.close({ deadlineMs })
       await opened.close()

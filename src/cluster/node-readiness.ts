@@ -1,8 +1,10 @@
 // Whether a node serves, and what it lacks: for /health/ready. Pure.
+import { counted } from '../kit/counted.ts'
 import { hasTable } from '../placement/cluster-map.ts'
 import type { ClusterState } from '../placement/coordinator.ts'
 import type { Standing } from '../placement/etcd/mirror.ts'
 import { planFirstMap } from '../placement/first-map.ts'
+import { sayNodesAway } from './cluster-readiness.ts'
 import { reasonOf, type UnservedDrive } from './unserved-drives.ts'
 
 /** A drive of this node. */
@@ -12,12 +14,23 @@ export interface ReadyDrive {
   failure: unknown | undefined
 }
 
+/** What a node knows of itself and of others. */
+export interface ReadyNode {
+  drives: readonly ReadyDrive[]
+  /** Drives that the map has in this node and that were not opened. */
+  unserved: readonly UnservedDrive[]
+  /** Ids of the other nodes that do not answer it. */
+  nodesAway: readonly string[]
+  /** How many of the metadata partitions that it leads lack a majority of their replicas. */
+  stuck: number
+}
+
 /**
- * Ready once the cluster has begun and all drives that work are part of it; one sentence for each thing that is missing. `unserved`: drives
- * that the map has in this node and that were not opened.
+ * Ready once the cluster has begun and all drives that work are part of it; one sentence for each thing that is missing. What others lack does
+ * not make a node unready: who takes unready ones out of the names that they have would cut off those that are left.
  */
 export function readinessOfNode(
-  { drives, unserved }: { drives: readonly ReadyDrive[]; unserved: readonly UnservedDrive[] },
+  { drives, unserved, nodesAway, stuck }: ReadyNode,
   { state, standing }: { state: ClusterState; standing: Standing },
 ): { ready: boolean; degraded: readonly string[] } {
   const degraded: string[] = []
@@ -37,5 +50,10 @@ export function readinessOfNode(
   for (const { id, path } of unnamed) {
     degraded.push(`drive ${id} at ${path} is not part of the cluster yet`)
   }
+  if (nodesAway.length > 0) degraded.push(sayNodesAway(nodesAway, state.map))
+  if (stuck > 0)
+    degraded.push(
+      `${counted(stuck, 'metadata partition')} that this node leads ${stuck === 1 ? 'lacks' : 'lack'} a majority of replicas.`,
+    )
   return { ready: hasTable(state.map) && unnamed.length === 0, degraded }
 }

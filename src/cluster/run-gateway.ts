@@ -20,6 +20,7 @@ import { nodesOfMap, startPulse } from './chores.ts'
 import { ClockWatch } from './clock-watch.ts'
 import { listClusterMetrics } from './cluster-metrics.ts'
 import { openClusterStore } from './cluster-store.ts'
+import { CutOff } from './cut-off.ts'
 import { DamageReports } from './damage-reports.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
 import { NodeCare } from './node-care.ts'
@@ -107,11 +108,16 @@ function openWays({
     askClock: async (id, deadlineMs) => await peers.askClock?.(id, deadlineMs),
   })
   opened.defer(() => clocks.stop())
+  const cutOff = new CutOff({
+    ...{ world, log, care, registry },
+    nodes: () => nodesOfMap(coordinator),
+  })
+  opened.defer(() => cutOff.stop())
   const records = new PartitionRecords(mirror, world)
   const primaries = primaryHints(records, nodesOfDrives(coordinator))
   const { metaPartitionCount } = coordinator.state.map
   const remote = remotePartitions(metaPartitionCount, { primaries, transport: peers, world })
   opened.defer(async () => remote.close())
   const { partitions, report } = remote
-  return { peers, care, clocks, registry, records, partitions, report }
+  return { peers, care, clocks, cutOff, registry, records, partitions, report }
 }

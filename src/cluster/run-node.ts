@@ -10,6 +10,7 @@ import type { World } from '../kit/world.ts'
 import { metaPartitionIds } from '../placement/cluster-map.ts'
 import { CoordinatorUnavailable } from '../placement/coordinator.ts'
 import type { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
+import { hasMajority } from '../placement/etcd/leadership.ts'
 import { type NodeRegistration, NodeRegistry } from '../placement/etcd/node-registry.ts'
 import type { ShardLists, StorageNode } from '../storage-node/contract.ts'
 import { DrivesOfNodes } from '../storage-node/drives-of-nodes.ts'
@@ -22,10 +23,10 @@ import { VERSIONS } from '../storage-node/rpc/session-format.ts'
 import { ShardService } from '../storage-node/rpc/shard-service.ts'
 import { UpkeepService } from '../storage-node/rpc/upkeep-service.ts'
 import { ScrubPositions } from '../storage-node/upkeep/scrub-position.ts'
-import { startChores, startPulse } from './chores.ts'
+import { nodesOfMap, startChores, startPulse } from './chores.ts'
 import { DepartureCounts } from './departure-counts.ts'
 import { describeDrivesOf } from './departures.ts'
-import { nodesOfDrives } from './drive-nodes.ts'
+import { drivesThere, nodesOfDrives } from './drive-nodes.ts'
 import { NodeCare } from './node-care.ts'
 import { NodeDriveService } from './node-drive-service.ts'
 import { startNodeDumps } from './node-dumps.ts'
@@ -182,7 +183,14 @@ export async function runNode(
       const live = storage.drives.list()
       const own = { nodeId, live, leftOut: storage.leftOut }
       const unserved = listUnserved(coordinator.state.map, own)
-      return readinessOfNode({ drives: live, unserved }, coordinator)
+      const nodesAway = nodesOfMap(coordinator).filter((id) => pulse.isAway(id))
+      const isThere = drivesThere(coordinator.state.map, nodesAway)
+      const stuck = metadata.led.list().filter(({ id }) => {
+        const record = metadata.records.get(id)
+        return record !== undefined && !hasMajority(record, isThere)
+      })
+      const node = { drives: live, unserved, nodesAway, stuck: stuck.length }
+      return readinessOfNode(node, coordinator)
     },
     ...{ metadata, upkeep },
     handOver: (options) => leadership.handOver(options),

@@ -81,6 +81,8 @@ export interface SpaceStatus {
 export interface DriveDetails extends DriveStatus {
   /** Clusters: the node that has it. */
   nodeId?: string
+  /** Clusters: its node does not say how it is. */
+  isUnheard?: true
   /** Share of the data, relative to the others: GiB of its file system. */
   weight: number
   /** It is to be emptied. */

@@ -71,6 +71,8 @@ export interface ClusterNodeStatus {
   address?: string
   /** Absent for one that has no drive of the map: nobody asks it. */
   answers?: boolean
+  /** Of one that does not answer: whether etcd heard of it within the last seconds. Absent where nobody knows. */
+  isHeardByEtcd?: boolean
   /** Its drives that are not out. */
   drives: number
   /** Metadata partitions that it leads. */
@@ -83,6 +85,8 @@ export interface ClusterDriveStatus {
   nodeId?: string
   state: 'active' | 'draining' | 'out'
   reason?: string
+  /** Whether its node does. */
+  answers: boolean
   /** Share of the data, relative to the others. */
   weight: number
   isLeaving: boolean
@@ -93,7 +97,13 @@ export interface ClusterPartitionStatus {
   id: number
   epoch: number
   primary?: number
+  /** Whether the node of the primary answers, and the drive is in. */
+  isLed: boolean
   replicas: readonly number[]
+  /** How many of the replicas are on drives that are in, of nodes that answer. */
+  there: number
+  /** Whether most of them are: without that, nothing of it can be read or written. */
+  hasMajority: boolean
   /** Another set of replicas takes over: both count until it is done. */
   isChanging: boolean
 }

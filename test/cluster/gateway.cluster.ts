@@ -212,15 +212,20 @@ test('a gateway says how the cluster stands, and where an object lies', async (t
   t.equal(whole.nodes.length, 6)
   t.ok(whole.nodes.every(({ answers, address, drives }) => answers && address && drives === 1))
   t.equal(whole.partitions.length, 8)
-  t.same(whole.partitions[3], { id: 3, epoch: 2, primary: 4, replicas: [4], isChanging: false })
+  t.same(whole.partitions[3], {
+    ...{ id: 3, epoch: 2, primary: 4, isLed: true, replicas: [4] },
+    ...{ there: 1, hasMajority: true, isChanging: false },
+  })
   const lines = showCluster(whole).join('\n')
   t.match(lines, /^Health {4}degraded\n {10}8 metadata partitions have fewer than 5 replicas\.$/m)
   t.match(lines, /^Nodes {5}6 of 6 answer$/m)
-  t.match(lines, /8 of 8 partitions are led/)
+  t.match(lines, /8 of 8 partitions serve, 0 have all 5 replicas/)
   const fourth = whole.nodes[3]!
   const left = { id: 'f'.repeat(16), address: 'http://left:1', drives: 0, leads: 0 }
   const nodes = [...whole.nodes.with(3, { ...fourth, answers: false }), left]
-  const without = showCluster({ ...whole, nodes }).join('\n')
+  const silent = { ...whole.partitions[3]!, isLed: false, there: 0, hasMajority: false }
+  const partitions = whole.partitions.with(3, silent)
+  const without = showCluster({ ...whole, nodes, partitions }).join('\n')
   t.match(
     without,
     /^Nodes {5}5 of 6 answer$/m,
@@ -228,8 +233,11 @@ test('a gateway says how the cluster stands, and where an object lies', async (t
   )
   t.match(without, /^ +f{16} .* is not asked: the map has no drive of it +0 drives/m)
   t.match(without, /^ +0{15}4 .* does not answer .* led 1 partition$/m)
-  t.match(without, /7 of 8 partitions are led/)
-  t.match(without, /^ +partition 3 .* led by 0{15}4, which does not answer +on drives 4$/m)
+  t.match(without, /7 of 8 partitions serve/)
+  t.match(
+    without,
+    /^ +partition 3 .* led by 0{15}4, which does not answer +on drives 4 +without a majority: 0 there$/m,
+  )
   const found = await asked('inspect', { bucket: 'bucket', key: 'k' })
   t.match(found, { parts: [{ code: '4+2', health: 'whole' }] })
   const { drives } = cluster.coordinator.state.map

@@ -88,6 +88,15 @@ export function activate(record: PartitionRecord, epoch: number): NextRecord | u
   return rest
 }
 
+/** Whether those on drives that are there are a majority of every set that counts: without that nothing is read or written. */
+export function hasMajority(
+  { replicas, previous }: Pick<PartitionRecord, 'replicas' | 'previous'>,
+  isThere: (driveId: number) => boolean,
+): boolean {
+  const sets = previous === undefined ? [replicas] : [replicas, previous]
+  return sets.every((set) => set.filter(({ driveId }) => isThere(driveId)).length * 2 > set.length)
+}
+
 /** Drives and incarnations are compared: a replica that was made anew is another one. */
 export function holds(replicas: readonly Replica[], { driveId, incarnation }: Replica): boolean {
   return replicas.some((known) => known.driveId === driveId && known.incarnation === incarnation)

@@ -290,6 +290,9 @@ export class EtcdMirror {
 
   #stand(standing: Standing): void {
     const before = this.#standing
+    // Why it is away may be known better now.
+    if (standing.kind === 'away' && before.kind === 'away')
+      this.#standing = { ...before, why: standing.why }
     // An etcd that was not believed and then goes away is not believed when it comes back either.
     if (standing.kind === before.kind || (before.kind === 'restored' && standing.kind === 'away'))
       return

@@ -48,7 +48,7 @@ export class NodeRegistry {
       .sort((left, right) => (left.id < right.id ? -1 : 1))
   }
 
-  /** Ids of the nodes whose leases live: for people, never a reason for anything. Rejects when etcd is away. */
+  /** Ids of the nodes whose leases live: for people and balancers, never a reason for a decision. Rejects when etcd is away. */
   async hints(): Promise<Set<string>> {
     const prefix = `${this.#mirror.prefix}${HINTS}`
     const { keys } = await this.#mirror.etcd.range({ key: prefix, rangeEnd: endOfPrefix(prefix) })

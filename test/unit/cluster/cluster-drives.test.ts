@@ -179,7 +179,19 @@ t.test('what nodes say is shown, and what one does not say is not made up', asyn
   t.match(await api.add({ path: '/new', nodeId: idOf(1) }), { kind: 'done', sentence: '/new' })
   t.match(await api.replace({ driveId: 2, path: '/b' }), { kind: 'done', sentence: '/b' })
   world.away.push(idOf(3))
-  t.match(await api.replace({ driveId: 3, path: '/b' }), { kind: 'refused', sentence: /silent/ })
+  const refused = { kind: 'refused', sentence: /0003 does not answer.*--node/ }
+  t.match(await api.replace({ driveId: 3, path: '/b' }), refused)
+  t.match(await api.add({ path: '/new', nodeId: idOf(3) }), refused)
+  t.match(await api.replace({ driveId: 3, path: '/b', nodeId: idOf(4) }), { kind: 'done' })
+})
+
+t.test('of a drive whose node says nothing it is said so', async (t) => {
+  const { api } = openCluster()
+  const { drives } = await api.list()
+  t.same(
+    drives.filter(({ isUnheard }) => isUnheard).map(({ id }) => id),
+    [6],
+  )
 })
 
 t.test('of a new drive that is smaller than what it is to get it is said so', async (t) => {

@@ -51,8 +51,14 @@ t.test('metadata is there where a majority is, and who leads it answers', async 
     ...{ id, epoch: 1, replicas, isChanging: false },
     ...(primary === undefined ? {} : { primary }),
   })
-  const say = (partitions: ReturnType<typeof partition>[], there: number[]): string[] =>
-    sayPartitions(partitions, { replicas: 3, isThere: (id) => there.includes(id) })
+  const say = (partitions: ReturnType<typeof partition>[], there: number[]): string[] => {
+    const seen = partitions.map((one) => {
+      const count = one.replicas.filter((id) => there.includes(id)).length
+      const isLed = one.primary !== undefined && there.includes(one.primary)
+      return { ...one, isLed, there: count, hasMajority: count * 2 > one.replicas.length }
+    })
+    return sayPartitions(seen, { replicas: 3 })
+  }
   const whole = [partition(0, [1, 2, 3], 1), partition(1, [1, 2, 3], 3)]
   t.same(say(whole, [1, 2, 3]), [])
   t.same(say(whole, [1, 2]), ['1 metadata partition is led by a node that does not answer.'])

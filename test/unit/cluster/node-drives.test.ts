@@ -220,9 +220,10 @@ t.test('a node is ready once the cluster has begun and knows its drives', async 
   const { coordinator, parts, lock } = await openCluster(t)
   const drives = await lock('one')
   let leftOut = new Map<number, Error>()
+  let others = { nodesAway: [] as string[], stuck: 0 }
   const readiness = () => {
     const unserved = listUnserved(coordinator.state.map, { ...HOME, live: drives, leftOut })
-    return readinessOfNode({ drives, unserved }, coordinator)
+    return readinessOfNode({ drives, unserved, ...others }, coordinator)
   }
   t.match(readiness(), { ready: false, degraded: [/0 of 2 nodes/, /not part of the cluster yet/] })
   await enterMap(drives, HOME, parts)
@@ -236,6 +237,11 @@ t.test('a node is ready once the cluster has begun and knows its drives', async 
   })
   leftOut = new Map([[9, new Error('it is not where it was last')]])
   t.match(readiness().degraded.at(-1), 'drive 9 at /gone is left out: it is not where it was last')
+  others = { nodesAway: ['beef'], stuck: 2 }
+  t.match(readiness().degraded.slice(-2), [
+    '1 of 1 node does not answer (beef).',
+    '2 metadata partitions that this node leads lack a majority of replicas.',
+  ])
 })
 
 t.test(

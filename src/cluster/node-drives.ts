@@ -49,7 +49,7 @@ export interface NodeDriveParts {
 }
 
 /**
- * Locks the drives in these directories, and those of this node that are where they were last. Of a node without drives empty
+ * Locks the drives in these directories, and those of this node that are where they were last. Of a node that has none otherwise empty
  * directories become new ones, and missing ones where it never had any. Throws Exit for what is no drive of this cluster, and where
  * none can be opened.
  */
@@ -66,19 +66,25 @@ export async function lockNodeDrives(
     throw new Exit(2, 'kintsugi node takes the directories of the drives that it is to serve.')
   const twice = paths.find((path, index) => paths.indexOf(path) !== index)
   if (twice) throw new Exit(2, `${twice} is given twice: every drive is a directory of its own.`)
-  const { found, ...rest } = await findDrives(paths, { ...parts, nodeId, leftOut })
+  const { found, ...unused } = await findDrives(paths, { ...parts, nodeId, leftOut })
   found.push(...(await findOthers({ paths, found }, { ...parts, nodeId, leftOut })))
   const absent: Absent['absent'] = new Map()
   const drives: Drive[] = []
+  const lock = async (one: FoundDrive): Promise<void> => {
+    const drive = await lockDrive(one, { ...parts, mayLack: true, absent })
+    if (drive !== undefined) drives.push(drive)
+  }
   try {
-    for (const one of found) {
-      const drive = await lockDrive(one, { ...parts, mayLack: true, absent })
-      if (drive !== undefined) drives.push(drive)
-    }
+    for (const one of found) await lock(one)
     for (const [id, { sentence }] of absent) leftOut.set(id, new Error(sentence))
+    const hasOwn = drives.length > 0
+    for (const { path, reason } of unused.free) {
+      if (hasOwn) parts.log.warn({ path }, reason)
+      else await lock({ path, marker: await makeNew(path, parts) })
+    }
     if (drives.length > 0) return drives
     await tellOfNone({ nodeId, leftOut }, parts)
-    throw new Exit(4, sayNone(rest, [...absent.values()][0]?.sentence))
+    throw new Exit(4, sayNone(unused, [...absent.values()][0]?.sentence))
   } catch (error) {
     await Promise.allSettled(drives.map((drive) => drive.close()))
     throw error
@@ -102,6 +108,8 @@ async function tellOfNone(
 interface Unused {
   /** Drives of this cluster that were taken out for ever. */
   removed: FoundDrive[]
+  /** Empty directories of a node that has drives: one that has none to serve begins anew with them. */
+  free: { path: string; reason: string }[]
   /** Why other directories are none, in words. */
   reasons: string[]
 }
@@ -113,11 +121,13 @@ async function findDrives(
 ): Promise<Unused & { found: FoundDrive[] }> {
   const found: FoundDrive[] = []
   const removed: FoundDrive[] = []
+  const free: Unused['free'] = []
   const reasons: string[] = []
   for (const path of paths) {
     const one = await findDrive(path, await inspectOne(path, parts.world), { ...parts, nodeId })
     if ('reason' in one) {
-      reasons.push(one.reason)
+      if (one.isFree) free.push({ path, reason: one.reason })
+      else reasons.push(one.reason)
       continue
     }
     const { marker } = one
@@ -128,7 +138,7 @@ async function findDrives(
     removed.push({ path, marker })
     parts.log.warn({ path }, `${sayRemoved({ path, marker })}: it is not served`)
   }
-  return { found, removed, reasons }
+  return { found, removed, free, reasons }
 }
 
 /** A drive that the map merely lacks was not removed: etcd may be older than the drive is. */
@@ -147,7 +157,7 @@ function sayRemoved({ path, marker }: FoundDrive): string {
 function sayNone({ removed, reasons }: Unused, why: string | undefined): string {
   const [first] = removed
   if (why !== undefined || first === undefined)
-    return `no drive can be opened (${why ?? reasons[0] ?? 'none is there'}).`
+    return `no drive can be opened (${why ?? reasons[0] ?? 'none is there'}). An empty directory would become a new one, a missing one does not.`
   const more = removed.length === 1 ? '' : `, and so were all others`
   return (
     `${sayRemoved(first)}${more}: this node was taken out of the cluster. It has nothing to serve; with an empty directory it ` +
@@ -176,7 +186,7 @@ async function findOthers(
 }
 
 /** What a directory is to the node that is started with it. */
-type FoundHere = { marker: DriveMarker } | { reason: string }
+type FoundHere = { marker: DriveMarker } | { reason: string; isFree?: true }
 
 async function findDrive(
   path: string,
@@ -188,10 +198,8 @@ async function findDrive(
       await refuseStranger(path, found.marker, parts)
       return { marker: found.marker }
     case 'empty':
-    case 'missing': {
-      const reason = whyNotNew(path, found, parts)
-      return reason === undefined ? { marker: await makeNew(path, parts) } : { reason }
-    }
+    case 'missing':
+      return whyNotNew(path, found, parts) ?? { marker: await makeNew(path, parts) }
     case 'foreign':
       throw new Exit(4, `${path} is neither empty nor a kintsugi drive: ${found.what}.`)
     case 'wrong-format':
@@ -243,29 +251,29 @@ function leaveOut(
 }
 
 /**
- * Says why a directory with nothing in it does not become a drive, and tells the log. Its disk may only not be mounted: one of a drive that the
- * map has here, or of one that was removed, of which nobody knows any more where it was.
+ * Says why a directory with nothing in it does not become a drive. Its disk may only not be mounted: one of a drive that the map has here, or of
+ * one that was removed, of which nobody knows any more where it was.
  */
 function whyNotNew(
   path: string,
   { kind }: DriveFound,
   parts: NodeDriveParts & DriveHome,
-): string | undefined {
+): { reason: string; isFree?: true } | undefined {
   const { coordinator, log, nodeId, hasServed } = parts
   const lost = leaveOut(path, new DriveGone(`its directory is ${kind}`), parts)
   if (lost !== undefined) {
     log.error({ path }, `the directory of drive ${lost.id} is ${kind}: it is not made a new drive`)
-    return `the directory of drive ${lost.id}, ${path}, is ${kind}`
+    return { reason: `the directory of drive ${lost.id}, ${path}, is ${kind}` }
   }
   const isAtHome = coordinator.state.map.drives.some((drive) => drive.nodeId === nodeId)
-  if (!isAtHome && (kind === 'empty' || !hasServed)) return undefined
-  const why =
-    `${path} is ${kind}, and no drive of this node: ` +
-    (isAtHome
-      ? `kintsugi drive add ${path} --node ${nodeId} makes it one`
-      : 'make it, if it is to be a new one')
-  log.warn({ path }, why)
-  return why
+  const what = `${path} is ${kind}, and no drive of this node`
+  const reason = isAtHome
+    ? `${what}: kintsugi drive add ${path} --node ${nodeId} makes it one`
+    : `${what}: make it, if it is to be a new one`
+  if (kind === 'empty') return isAtHome ? { reason, isFree: true } : undefined
+  if (!isAtHome && !hasServed) return undefined
+  log.warn({ path }, reason)
+  return { reason }
 }
 
 /** Rejects with CoordinatorUnavailable: who has no drive waits for etcd, which gives it its number. */

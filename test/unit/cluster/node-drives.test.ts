@@ -150,12 +150,19 @@ t.test('a missing directory is not made a drive anew, and the map hears of it', 
   await t.rejects(lock('one', 'two'), none, 'whether etcd can be told or not')
   server.mood = 'well'
   t.same(states(), ['active', 'active'])
-  await t.rejects(lock('one', 'two'), none)
+  await t.rejects(lock('one', 'two', 'three'), none)
   t.match(coordinator.state.map.drives, [
     { state: 'out', reason: /missing/ },
     { state: 'out', reason: /missing/ },
   ])
   t.equal(coordinator.state.nextDriveId, 3)
+  await mkdir(join(place, 'three'))
+  await mkdir(join(place, 'four'))
+  t.same(
+    (await lock('one', 'three', 'four')).map(({ id }) => id),
+    [3, 4],
+    'who has nothing left begins anew with empty disks',
+  )
 })
 
 t.test('a drive that another process has is not said to be gone', async (t) => {

@@ -154,10 +154,11 @@ export class ClusterDrives implements DrivesApi {
 
   async weigh({ driveId, weight }: WeighDrive): Promise<DriveOutcome> {
     return await refusing('drive', async () => {
+      const { slots: before } = this.#map
       refuse(refuseWeight(this.#map, driveId))
       const isSo = (): boolean => this.#find(driveId)?.weight === weight
       await this.#decide(setWeight(driveId, weight), isSo)
-      return weighing(driveId, weight)
+      return weighing({ id: driveId, weight }, { before, after: this.#map.slots })
     })
   }
 

@@ -135,10 +135,10 @@ export class DriveCommands {
   /** A drive gets another share of the data. */
   weigh({ driveId, weight }: WeighDrive): Promise<DriveOutcome> {
     return this.#inTurn(`drive ${driveId}`, async () => {
-      const { map } = this.#parts.coordinator.state
-      refuse(refuseWeight(map, driveId))
+      const { slots: before } = this.#map
+      refuse(refuseWeight(this.#map, driveId))
       await this.#decide(setWeight(driveId, weight), () => this.#find(driveId)?.weight === weight)
-      return weighing(driveId, weight)
+      return weighing({ id: driveId, weight }, { before, after: this.#map.slots })
     })
   }
 

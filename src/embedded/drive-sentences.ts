@@ -1,6 +1,7 @@
 // What people are told of a command about drives that was carried out, by a store on one machine and by a cluster alike.
 import type { DriveOutcome } from '../gateway/admin-api.ts'
 import { type ErasureCode, nameCode } from '../kit/erasure-code.ts'
+import type { ClusterMap, MapDrive } from '../placement/cluster-map.ts'
 import { Refused } from './drive-refusals.ts'
 
 /** The command did something, or there was nothing to be done. */
@@ -49,8 +50,20 @@ export function staying(driveId: number): DriveOutcome {
   return done(driveId, `drive ${driveId} stays, and gets its share of the data again.`)
 }
 
-export function weighing(driveId: number, weight: number): DriveOutcome {
-  return done(driveId, `drive ${driveId} weighs ${weight} now: its share of the data follows.`)
+/** `before` and `after`: the tables of slots. Where there are few drives each has a slot of all partitions, whatever it weighs. */
+export function weighing(
+  { id, weight }: Pick<MapDrive, 'id' | 'weight'>,
+  { before, after }: Record<'before' | 'after', ClusterMap['slots']>,
+): DriveOutcome {
+  const isSlotSame = (drive: number, at: number, slot: number): boolean =>
+    after[at]?.[slot] === drive
+  const isSame =
+    before.length > 0 &&
+    before.every((row, at) => row.every((drive, slot) => isSlotSame(drive, at, slot)))
+  const share = isSame
+    ? 'its share of the data stays as it is, for the drives that are here allow no other that is closer to it'
+    : 'its share of the data follows'
+  return done(id, `drive ${id} weighs ${weight} now: ${share}.`)
 }
 
 /** `what`: of which it was a part. `where`: what can be taken away now. */

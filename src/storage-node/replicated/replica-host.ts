@@ -74,6 +74,12 @@ interface Reopening {
   ended: Promise<void>
 }
 
+/** Nothing was done: it was never made here, or not yet, or it is deleted. */
+class ReplicaNotHere extends Error {
+  override readonly name = 'ReplicaNotHere'
+  readonly code = 'REPLICA_NOT_HERE'
+}
+
 /** All replicas of a node. */
 export class ReplicaHost implements ReplicasOfNode {
   readonly #limits: ReplicaLimits
@@ -417,7 +423,8 @@ export class ReplicaHost implements ReplicasOfNode {
 
   #need(id: ReplicaId, partition: number): HostedReplica {
     const replica = this.#find(id)
-    if (replica?.partition !== partition) throw new Error(`replica ${id} does not live here`)
+    if (replica?.partition !== partition)
+      throw new ReplicaNotHere(`replica ${id} does not live here`)
     return replica
   }
 

@@ -296,7 +296,7 @@ export class NodeServer {
     if (!isTyped) log.error({ from, error: String(error) }, 'what a node asked for failed')
     else if (error instanceof BadMessage) {
       log.warn({ from, error: String(error) }, 'what a node asked for was not understood')
-    }
+    } else log.debug({ from, error: String(error) }, 'what a node asked for was not done')
   }
 }
 

@@ -102,8 +102,17 @@ function openCluster(parts: Partial<ClusterDriveParts> = {}) {
 
 t.test('a drive is weighed, emptied, called off, and removed once it is vacated', async (t) => {
   const { api, find, vacate, coordinator, world } = openCluster()
-  t.match(await api.weigh({ driveId: 2, weight: 30 }), { kind: 'done', driveId: 2 })
-  t.equal(find(2)?.weight, 30)
+  t.match(await api.weigh({ driveId: 2, weight: 30 }), {
+    ...{
+      kind: 'done',
+      driveId: 2,
+      sentence: 'drive 2 weighs 30 now: its share of the data follows.',
+    },
+  })
+  t.match(await api.weigh({ driveId: 2, weight: 31 }), {
+    sentence: /weighs 31 now: .* stays as it is/,
+  })
+  t.equal(find(2)?.weight, 31)
   t.match(await api.remove(5), { kind: 'refused', sentence: /in service: drain it first/ })
   const drain = { driveId: 5, isCancelled: false, reEncode: false }
   t.match(await api.drain(drain), { kind: 'done' })

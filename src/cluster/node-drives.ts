@@ -157,7 +157,7 @@ function sayRemoved({ path, marker }: FoundDrive): string {
 function sayNone({ removed, reasons }: Unused, why: string | undefined): string {
   const [first] = removed
   if (why !== undefined || first === undefined)
-    return `no drive can be opened (${why ?? reasons[0] ?? 'none is there'}). An empty directory would become a new one, a missing one does not.`
+    return `no drive can be opened (${why ?? reasons[0] ?? 'none is there'}). Another directory becomes a new one if it is there and empty.`
   const more = removed.length === 1 ? '' : `, and so were all others`
   return (
     `${sayRemoved(first)}${more}: this node was taken out of the cluster. It has nothing to serve; with an empty directory it ` +

@@ -23,6 +23,7 @@ import { openClusterStore } from './cluster-store.ts'
 import { CutOff } from './cut-off.ts'
 import { DamageReports } from './damage-reports.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
+import { Hearsay } from './hearsay.ts'
 import { NodeCare } from './node-care.ts'
 import { followOrigins } from './origins.ts'
 import { primaryHints } from './primary-hints.ts'
@@ -63,6 +64,12 @@ export async function runGateway(
   await waitForMap(coordinator, parts)
   const ways = openWays({ ...parts, opened })
   const { peers, care, partitions } = ways
+  const hearsay = new Hearsay({
+    ...{ world, log, peers, mirror: coordinator.mirror },
+    nodes: () => nodesOfMap(coordinator),
+  })
+  opened.defer(() => hearsay.stop())
+  await hearsay.look()
   const damage = new DamageReports({ ...parts, clock: world.clock, report: ways.report })
   opened.defer(() => damage.stop())
   const keys = await openKeyProvider(options, { ...parts, opened })

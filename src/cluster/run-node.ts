@@ -15,6 +15,7 @@ import { type NodeRegistration, NodeRegistry } from '../placement/etcd/node-regi
 import type { ShardLists, StorageNode } from '../storage-node/contract.ts'
 import { DrivesOfNodes } from '../storage-node/drives-of-nodes.ts'
 import { RemoteRecovery } from '../storage-node/recovery/remote-recovery.ts'
+import { answerWhatItKnows } from '../storage-node/rpc/knowledge-messages.ts'
 import type { NodeService } from '../storage-node/rpc/node-service.ts'
 import type { FindLed } from '../storage-node/rpc/partition-seams.ts'
 import { answerPings, joinServices, type NodePeers } from '../storage-node/rpc/peers.ts'
@@ -27,6 +28,7 @@ import { nodesOfMap, startChores, startPulse } from './chores.ts'
 import { DepartureCounts } from './departure-counts.ts'
 import { describeDrivesOf } from './departures.ts'
 import { drivesThere, nodesOfDrives } from './drive-nodes.ts'
+import { Hearsay } from './hearsay.ts'
 import { NodeCare } from './node-care.ts'
 import { NodeDriveService } from './node-drive-service.ts'
 import { startNodeDumps } from './node-dumps.ts'
@@ -93,13 +95,21 @@ export async function runNode(
 ): Promise<RunningNode> {
   const { world, log, coordinator, nodeId } = parts
   const { zone } = options
-  const storage = await openNodeStorage(options.directories, { nodeId, zone }, parts, opened)
-  const nodes = new NodeRegistry(coordinator.mirror, parts)
+  const { mirror } = coordinator
+  const nodes = new NodeRegistry(mirror, parts)
   const peers = parts.openPeers()
   opened.defer(() => peers.close())
-  const pulse = startPulse({ ...parts, peers }, opened)
-  const stopFollowing = followOrigins({ nodes, mirror: coordinator.mirror, peers, log }, nodeId)
+  const stopFollowing = followOrigins({ nodes, mirror, peers, log }, nodeId)
   opened.defer(async () => stopFollowing())
+  // Before anything is decided by what etcd says.
+  const hearsay = new Hearsay({
+    ...{ world, log, peers, mirror },
+    nodes: () => nodesOfMap(coordinator).filter((id) => id !== nodeId),
+  })
+  opened.defer(() => hearsay.stop())
+  await hearsay.look()
+  const storage = await openNodeStorage(options.directories, { nodeId, zone }, parts, opened)
+  const pulse = startPulse({ ...parts, peers }, opened)
   const shards = new ShardService(storage.node, { clock: world.clock, log })
   opened.defer(() => shards.close())
   const metadata = await openNodeMetadata(
@@ -124,6 +134,7 @@ export async function runNode(
   const recovery = openRecoveryService({ ...parts, ...metadata, storage }, opened)
   const service = joinServices([
     ...[shards, answerPings(world.clock), answerWhomItHears(() => pulse.list())],
+    answerWhatItKnows(() => mirror.knowledge),
     ...[...metadata.services, drives, recovery],
     new UpkeepService({ findLed, primaries, upkeep }),
   ])

@@ -76,6 +76,44 @@ function findContradiction(known: KeyImage, found: KeyImage): string | undefined
   return undefined
 }
 
+/** What a process knows of etcd, as it tells others: one of them may know less, and must not believe an older one then. */
+export interface EtcdKnowledge {
+  /** Of etcd, not ours. */
+  clusterId: string
+  revision: number
+  generation: number
+  /** Of the last decision, and its id. */
+  epoch: number
+  head: string
+}
+
+/** Undefined where there is no cluster in it. */
+export function knowledgeOf(image: KeyImage): EtcdKnowledge | undefined {
+  const head = readAgreed(image)?.head
+  if (head === undefined) return undefined
+  const { clusterId, revision } = image
+  return { clusterId, revision, generation: head.generation, epoch: head.epoch, head: head.id }
+}
+
+/**
+ * What another process knows and `image` does not follow from, in words; undefined where it may. Of an image that was read after that was
+ * heard it says that etcd was restored from a backup.
+ */
+export function findAhead(heard: EtcdKnowledge, image: KeyImage): string | undefined {
+  const head = readAgreed(image)?.head
+  if (head === undefined) return 'there is no cluster in it'
+  if (heard.generation !== head.generation)
+    return heard.generation > head.generation ? 'it is of before a restore' : undefined
+  if (heard.clusterId !== image.clusterId) return 'it is another etcd'
+  if (heard.revision > image.revision)
+    return `its revision is ${image.revision}, and was ${heard.revision}`
+  const known = [...head.ancestors, [head.epoch, head.id] as const]
+  const isOther = ([epoch, id]: readonly [number, string]): boolean =>
+    epoch === heard.epoch && id !== heard.head
+  if (heard.epoch <= head.epoch && !known.some(isOther)) return undefined
+  return `its epoch ${head.epoch} does not follow from epoch ${heard.epoch}`
+}
+
 async function findFork(
   before: Agreed,
   now: Agreed,

@@ -11,7 +11,7 @@ import { CoordinatorUnavailable } from '../coordinator.ts'
 import type { EtcdClient } from './etcd-client.ts'
 import { EtcdUnavailable } from './etcd-errors.ts'
 import { type Change, type Compare, endOfPrefix } from './etcd-wire.ts'
-import { findRestored } from './history.ts'
+import { type EtcdKnowledge, findAhead, findRestored, knowledgeOf } from './history.ts'
 import { type ImageValue, type KeyImage, readNews, readWhole } from './key-image.ts'
 import { readKnownCopy, writeKnownCopy } from './known-copy.ts'
 import { readAgreed } from './state-keys.ts'
@@ -73,6 +73,8 @@ export class EtcdMirror {
   #standing: Standing
   readonly #turns = new Turns()
   #watching = new AbortController()
+  /** What others know and etcd did not have when it was asked, by their names. */
+  readonly #heard = new Map<string, EtcdKnowledge>()
 
   private constructor(options: MirrorOptions, parts: MirrorParts) {
     this.#options = options
@@ -105,6 +107,25 @@ export class EtcdMirror {
 
   get standing(): Standing {
     return this.#standing
+  }
+
+  /** What others may hear of it: undefined where there is no cluster yet. */
+  get knowledge(): EtcdKnowledge | undefined {
+    return knowledgeOf(this.image)
+  }
+
+  /**
+   * The process `from` knows this of etcd. Where it is more than what is known here etcd is read anew, and is not believed if it has less: it was
+   * restored from a backup, and who was not there did not notice. Resolves when that is known, or etcd is away.
+   */
+  async hear(heard: EtcdKnowledge, from: string): Promise<void> {
+    if (findAhead(heard, this.image) === undefined) {
+      this.#heard.delete(from)
+      return
+    }
+    this.#heard.set(from, heard)
+    // What comes of it is in the standing.
+    await this.refresh({ whole: true }).catch(() => undefined)
   }
 
   /** Calls back after every change of the image; returns how to stop. */
@@ -185,6 +206,11 @@ export class EtcdMirror {
   }
 
   async #doubt(known: KeyImage | undefined, found: KeyImage): Promise<string | undefined> {
+    for (const [from, heard] of this.#heard) {
+      const ahead = findAhead(heard, found)
+      if (ahead !== undefined) return `${ahead}, as ${from} knows`
+      this.#heard.delete(from)
+    }
     const isSame = known?.clusterId === found.clusterId && known.keys === found.keys
     if (isSame && known.revision <= found.revision) return undefined
     const parts = { etcd: this.etcd, prefix: this.prefix }

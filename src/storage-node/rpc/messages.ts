@@ -41,6 +41,8 @@ export const MessageType = {
   MendNow: 66,
   /** Which other nodes answer this one. */
   WhomDoYouHear: 67,
+  /** What the node knows of etcd. */
+  WhatDoYouKnow: 68,
   /** How the drives of a node stand. */
   DescribeDrives: 72,
   /** A directory of the node is to become a drive. */

@@ -96,6 +96,46 @@ t.test('a restored etcd of the same revision is found out by a periodic look', a
   await t.rejects(coordinator.decide(addBucket('b')), undecided('restored'))
 })
 
+t.test('who was not there hears from others that etcd was restored', async (t) => {
+  const { etcd, start } = await clusterOf(t)
+  const there = await start()
+  await there.coordinator.decide(addBucket('a'))
+  const backup = etcd.backup()
+  await there.coordinator.decide(addBucket('b'))
+  const known = there.coordinator.mirror.knowledge!
+  const behind = { ...known, revision: known.revision - 1, epoch: known.epoch - 1, head: 'x' }
+
+  const { coordinator: fresh } = await start()
+  await fresh.mirror.hear(known, 'node one')
+  t.equal(fresh.standing.kind, 'current', 'etcd has all that it knows')
+  await fresh.mirror.hear({ ...known, generation: 0 }, 'node one')
+  t.equal(fresh.standing.kind, 'current', 'it slept through a restore')
+
+  for (const [heard, why] of [
+    [{ ...known, revision: known.revision + 9 }, /its revision is .*, as node one knows/],
+    [{ ...known, clusterId: '7' }, /another etcd, as node one/],
+    [{ ...known, generation: 2 }, /before a restore, as node one/],
+    [{ ...known, head: 'another' }, /does not follow/],
+    [{ ...known, epoch: known.epoch + 1 }, /does not follow/],
+    [behind, /does not follow from epoch/],
+  ] as const) {
+    await fresh.mirror.hear(heard, 'node one')
+    await t.rejects(fresh.decide(addBucket('c')), undecided('restored', why))
+    await fresh.mirror.hear(known, 'node two')
+    t.equal(fresh.standing.kind, 'restored', 'another one who knows less changes nothing')
+    await fresh.mirror.hear(known, 'node one')
+    await fresh.refresh()
+    t.equal(fresh.standing.kind, 'current')
+  }
+
+  etcd.restore(backup)
+  const { coordinator: late } = await start()
+  t.same(Object.keys(late.state.buckets), ['a'])
+  t.equal(late.standing.kind, 'current', 'it can not know by itself')
+  await late.mirror.hear(known, 'node one')
+  await t.rejects(late.decide(addBucket('c')), undecided('restored', /as node one knows/))
+})
+
 t.test('another etcd, an empty one, and none', async (t) => {
   const { etcd, start } = await clusterOf(t)
   const { coordinator } = await start()

@@ -81,8 +81,8 @@ function showPasses(passes: readonly PassStatus[], kind: PassStatus['kind']): st
   if (own.length === 0) return []
   const blobs = own.reduce((sum, pass) => sum + pass.blobs, 0)
   const left = own.map(({ leftMs }) => leftMs)
-  const isKnown = left.every((ms) => ms !== undefined)
-  const toGo = isKnown ? `, about ${showDuration(Math.max(...left))} to go` : ''
+  const leftMs = left.every((ms) => ms !== undefined) ? Math.max(...left) : 0
+  const toGo = leftMs > 0 ? `, about ${showDuration(leftMs)} to go` : ''
   return [
     `          ${kind} by ${counted(own.length, 'node')}: ${counted(blobs, 'blob')} seen${toGo}`,
   ]

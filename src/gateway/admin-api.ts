@@ -182,7 +182,10 @@ export interface PassStatus {
   kind: 'check' | 'scrub'
   startedMs: number
   blobs: number
-  /** How many it will be in all, about, and how long it takes at the pace so far; absent as long as nobody can tell. */
+  /**
+   * How many it will be in all, about, and how long it takes: by its schedule where it is spread over a time, else at the
+   * pace so far. Absent as long as nobody can tell.
+   */
   blobsExpected?: number
   leftMs?: number
   bytes: number

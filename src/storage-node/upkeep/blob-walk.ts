@@ -28,7 +28,7 @@ export interface PassCounts {
 export interface PassForecast {
   /** Blobs that it will have seen in all. */
   blobsExpected?: number
-  /** Until it has seen them, at the pace that it had so far. */
+  /** Until it has seen them: by the schedule of a pass that is spread over a time, else at the pace that it had so far. */
   leftMs?: number
 }
 
@@ -81,6 +81,8 @@ export class BlobWalk {
   #settled: WalkPosition
   /** What another process had found. */
   readonly #before: PassCounts
+  /** So many blobs had been seen when its pace began to count. */
+  #paceFrom: number
 
   /** `from`: where another process was with the pass. */
   constructor(
@@ -97,22 +99,28 @@ export class BlobWalk {
     Object.assign(this.counts, counts)
     this.#blobsBehind = this.counts.blobs
     this.#before = { ...this.counts }
+    this.#paceFrom = this.counts.blobs
     this.isResumed = at > 0 || after !== undefined
     this.#isAgain = again ?? false
     if (after === undefined) this.#notePromoted()
     this.#settled = this.#here()
   }
 
-  /** `lastBlobs`: how many an earlier pass saw. `elapsedMs`: since this process began with the pass. */
+  /** `lastBlobs`: how many an earlier pass saw. `elapsedMs`: since this process began with the pass, or its pace was forgotten. */
   foretell(lastBlobs: number | undefined, elapsedMs: number): PassForecast {
     const { blobs } = this.counts
     const isTelling = this.#at > 0 && blobs >= TELLING_BLOBS
     const guess = isTelling ? (this.#blobsBehind * this.#partitions.length) / this.#at : lastBlobs
     if (guess === undefined) return {}
     const blobsExpected = Math.max(blobs, Math.round(guess))
-    const seen = blobs - this.#before.blobs
+    const seen = blobs - this.#paceFrom
     if (seen === 0 || elapsedMs < TELLING_MS) return { blobsExpected }
     return { blobsExpected, leftMs: Math.round(((blobsExpected - blobs) * elapsedMs) / seen) }
+  }
+
+  /** Its pace is told by what comes from now on. */
+  forgetPace(): void {
+    this.#paceFrom = this.counts.blobs
   }
 
   /** Everything before it was looked at, and is in its counts. */

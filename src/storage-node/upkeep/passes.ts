@@ -6,7 +6,13 @@ import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'
 import type { MetadataPartition } from '../../metadata/contract.ts'
 import type { ClusterMap } from '../../placement/cluster-map.ts'
-import { BlobWalk, type PassKind, type WalkedBlob, type WalkPosition } from './blob-walk.ts'
+import {
+  BlobWalk,
+  type PassForecast,
+  type PassKind,
+  type WalkedBlob,
+  type WalkPosition,
+} from './blob-walk.ts'
 import type { FileScrub } from './file-scrub.ts'
 import type { Healed } from './heal-blob.ts'
 import type { PassProgress } from './heal-progress.ts'
@@ -36,7 +42,7 @@ export interface PassesParts {
 interface Pass {
   walk: BlobWalk
   disturbances: number
-  /** When this process began with it, or went on with it. */
+  /** Since when it goes as fast as it can: it was begun here then, or held back last. */
   sinceMs: number
   /** A scrub that somebody waits for. */
   isHurried: boolean
@@ -54,6 +60,9 @@ const POSITION_MS = 5_000
 
 /** Where partitions come and go: so long a start waits for the first before it scrubs without any. */
 const COMING_MS = 30_000
+
+/** Of a scrub that is to be spread, the speed of less than this says little. */
+const SPEED_MS = 10 * 60_000
 
 /** A small object costs a scrub as much as so many bytes. */
 const BLOB_COST_BYTES = 64 * 1024
@@ -112,11 +121,10 @@ export class Passes {
 
   /** Those that are under way. */
   progress(): PassProgress[] {
-    return Object.values(this.#underWay).map(({ walk, sinceMs }) => {
-      const { kind, startedMs, counts } = walk
+    return Object.values(this.#underWay).map((pass) => {
+      const { kind, startedMs, counts } = pass.walk
       const { blobs, bytes, mendedShards } = counts
-      const left = walk.foretell(this.#lastBlobs, this.#nowMs() - sinceMs)
-      return { kind, startedMs, blobs, bytes, mendedShards, ...left }
+      return { kind, startedMs, blobs, bytes, mendedShards, ...this.#foretell(pass) }
     })
   }
 
@@ -183,7 +191,10 @@ export class Passes {
     const due = this.#schedule.next(this.#nowMs())
     if (due && !this.#underWay[due] && !this.#underWay.check) this.#begin(due)
     const pass = this.#underWay.check ?? this.#underWay.scrub
-    if (!pass || this.#isAhead(pass)) return false
+    if (!pass) return false
+    const isAhead = this.#isAhead(pass)
+    if (isAhead || pass.walk.kind === 'check') this.#holdScrubBack()
+    if (isAhead) return false
     const { walk } = pass
     const batch = await walk.next(limit)
     await allDone(batch.map(async (blob) => walk.note(blob, await heal(blob, walk.kind))))
@@ -228,6 +239,26 @@ export class Passes {
     const read = counts.bytes + counts.blobs * BLOB_COST_BYTES
     const elapsed = (this.#nowMs() - startedMs) / this.#options.scrubPeriodMs
     return read > elapsed * this.#scrubBytes && elapsed < 1
+  }
+
+  /** How fast it went before says nothing of how fast it can go. */
+  #holdScrubBack(): void {
+    const { scrub } = this.#underWay
+    if (scrub === undefined) return
+    scrub.sinceMs = this.#nowMs()
+    scrub.walk.forgetPace()
+  }
+
+  /** A scrub that is spread ends with its period, however fast it is for a moment, or later where it is too slow for that. */
+  #foretell({ walk, sinceMs, isHurried }: Pass): PassForecast {
+    const elapsedMs = this.#nowMs() - sinceMs
+    const bySpeed = walk.foretell(this.#lastBlobs, elapsedMs)
+    if (walk.kind === 'check' || isHurried || !bySpeed.blobsExpected) return bySpeed
+    const { blobsExpected, leftMs = 0 } = bySpeed
+    const plannedMs = walk.startedMs + this.#options.scrubPeriodMs - this.#nowMs()
+    const neededMs = elapsedMs < SPEED_MS ? 0 : leftMs
+    const forecastMs = Math.round(Math.max(plannedMs, neededMs))
+    return forecastMs > 0 ? { blobsExpected, leftMs: forecastMs } : { blobsExpected }
   }
 
   #begin(kind: PassKind): void {

@@ -136,6 +136,8 @@ export interface StorageNode extends ShardsOnDrives {
   deleteUntouched(driveId: DriveId, id: ShardId, since: DriveMoment): Promise<boolean>
   /** A row is to name the shard that lies there: no order from before deletes it, and none is under way any more. */
   keepShard(driveId: DriveId, id: ShardId): Promise<void>
+  /** Why nobody waits for a drive now, as `node n3 does not answer`; undefined where it is used. Nodes that put none aside do without. */
+  whyAside?(driveId: DriveId): string | undefined
 }
 
 /** A blob that is to be written anew, with another code. */

@@ -11,6 +11,11 @@ export class AsideDrives {
     return this.#reasons.has(driveId)
   }
 
+  /** Why a drive is aside; undefined when it is not. */
+  reasonOf(driveId: number): string | undefined {
+    return this.#reasons.get(driveId)
+  }
+
   /** Everyone who waits for the drive hears of it now. */
   put(driveId: number, reason: string): void {
     this.#reasons.set(driveId, reason)

@@ -87,6 +87,10 @@ export class PatientNode implements StorageNode {
   async keepShard(driveId: DriveId, id: ShardId): Promise<void> {
     await this.#aside.orAside(driveId, () => this.#node.keepShard(driveId, id))
   }
+
+  whyAside(driveId: DriveId): string | undefined {
+    return this.#aside.reasonOf(driveId)
+  }
 }
 
 /** Of which drive something is. */

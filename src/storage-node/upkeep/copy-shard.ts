@@ -20,8 +20,15 @@ export interface CopyWay {
   to: DriveId
 }
 
-/** `damaged`: it is not whole where it lies. `failed`: a drive gives trouble, which says nothing of the shard. */
-export type Copied = { kind: 'done'; bytes: number } | { kind: 'damaged' } | { kind: 'failed' }
+/**
+ * `damaged`: it is not whole where it lies. `unavailable`: a drive can not be used, which says nothing of the shard; it is not said
+ * here. `failed`: what was written is not what is read there.
+ */
+export type Copied =
+  | { kind: 'done'; bytes: number }
+  | { kind: 'damaged' }
+  | { kind: 'unavailable'; driveId: DriveId; why: string }
+  | { kind: 'failed' }
 
 /** Copies a shard of a blob; it is durable and was read back when the answer is `done`. */
 export async function copyShard(blob: Blob, way: CopyWay, parts: CopyParts): Promise<Copied> {
@@ -36,9 +43,8 @@ export async function copyShard(blob: Blob, way: CopyWay, parts: CopyParts): Pro
     }
   } catch (error) {
     if (!(error instanceof DriveUnavailable)) throw error
-    const data = { uid: blob.uid, ...way, error: String(error) }
-    parts.log.warn(data, 'a shard could not be moved: a drive gives trouble')
-    return { kind: 'failed' }
+    const { driveId, message, cause } = error
+    return { kind: 'unavailable', driveId, why: cause === undefined ? message : String(cause) }
   }
 }
 

@@ -30,6 +30,8 @@ export interface HealParts {
   countMended(shards: number): void
   /** A shard went away from a drive. */
   countMoved(bytes: number, from: DriveId): void
+  /** A shard that was to move stays for now because of a drive. `why` is for people. */
+  movePostponed(driveId: DriveId, why: string): void
   /** Where copies are entered that no row names any more. */
   leftBehind: LeftBehind
   /** A shard turned out to be damaged that was only to be moved. */
@@ -150,9 +152,15 @@ async function copyShards(
   for (const [slot, to] of chooseMoves(map, blob)) {
     // Where there is no room it stays for now: the mover hears of it when there is some.
     if (slots[slot] !== 'whole' || !parts.node.hasRoom(to, shardBytes, 'move')) continue
+    const why = parts.node.whyAside?.(to)
+    if (why !== undefined) {
+      parts.movePostponed(to, why)
+      continue
+    }
     const from = blob.drives[slot]!
     const copied = await copyShard(blob, { slot, from, to }, parts)
     if (copied.kind === 'damaged') parts.reportDamaged(blob)
+    if (copied.kind === 'unavailable') parts.movePostponed(copied.driveId, copied.why)
     if (copied.kind !== 'done') continue
     after[slot] = to
     bytes += copied.bytes

@@ -126,6 +126,7 @@ export class Healer {
         totals.mendedShards += shards
       },
       countMoved: (bytes, from) => this.#mover.countMoved(bytes, from),
+      movePostponed: (driveId, why) => this.#mover.movePostponed(driveId, why),
       leftBehind: this.#leftBehind,
       reportDamaged: (blob) => this.report({ blob, kind: 'corrupt' }),
       awaited: () => this.#passes.awaited(),

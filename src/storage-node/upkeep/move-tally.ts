@@ -7,6 +7,18 @@ import { codeForAnew } from '../../placement/fit-code.ts'
 import { chooseMoves } from '../../placement/moves.ts'
 import type { DriveId } from '../contract.ts'
 
+/** Shards, and about how long they are together. */
+export interface ShardAmount {
+  shards: number
+  bytes: number
+}
+
+/** Which moves there are between two drives. */
+interface MoveWay extends ShardAmount {
+  from: DriveId
+  to: DriveId
+}
+
 /** One count. */
 export class MoveTally {
   /** Shards that can move or are to be written, and about how long they are together. */
@@ -15,6 +27,7 @@ export class MoveTally {
   /** Blobs that are to be written anew, with another code. */
   anew = 0
   readonly #names: Map<DriveId, number>
+  readonly #ways = new Map<string, MoveWay>()
 
   /** `driveIds`: those of which it is counted how many blobs name them. */
   constructor(driveIds: readonly DriveId[]) {
@@ -29,9 +42,33 @@ export class MoveTally {
     }
     const anew = codeForAnew(map, blob)
     if (anew) this.anew += 1
-    const shards = anew ? shardCount(anew) : chooseMoves(map, blob).size
+    const moves = anew ? undefined : chooseMoves(map, blob)
+    const shards = anew ? shardCount(anew) : moves!.size
+    const shardBytes = Math.ceil(blob.bytes / (anew ?? blob.code).dataCount)
     this.shards += shards
-    this.bytes += shards * Math.ceil(blob.bytes / (anew ?? blob.code).dataCount)
+    this.bytes += shards * shardBytes
+    for (const [slot, to] of moves ?? []) this.#addMove(blob.drives[slot]!, to, shardBytes)
+  }
+
+  /** Which of the moves are from or to such drives, and the first of these of each. */
+  movesOf(isSuch: (driveId: DriveId) => boolean): ShardAmount & { drives: ReadonlySet<DriveId> } {
+    const found = { shards: 0, bytes: 0, drives: new Set<DriveId>() }
+    for (const { from, to, shards, bytes } of this.#ways.values()) {
+      const driveId = [from, to].find(isSuch)
+      if (driveId === undefined || shards === 0) continue
+      found.shards += shards
+      found.bytes += bytes
+      found.drives.add(driveId)
+    }
+    return found
+  }
+
+  #addMove(from: DriveId, to: DriveId, bytes: number): void {
+    const key = `${from} ${to}`
+    const way = this.#ways.get(key) ?? { from, to, shards: 0, bytes: 0 }
+    way.shards += 1
+    way.bytes += bytes
+    this.#ways.set(key, way)
   }
 
   /** How many blobs name the drive; undefined when they were not counted. */

@@ -1,6 +1,7 @@
 // The worker that brings shards where the table of slots wants them, after drives came, left or changed their weight.
 // It counts what has to move by the rows alone, moves it, and counts again: only a count that finds nothing ends it.
 // Blobs with more shards than drives stay can not move: they are written anew, in the same passes.
+// Moves from or to drives that were put aside wait until those are taken back; the copies that are there stay.
 // A drive that is to leave, or is lost, is vacated when two counts in a row found no row that names it.
 import type { Log } from '../../kit/log.ts'
 import type { Uid } from '../../kit/uid.ts'
@@ -12,10 +13,11 @@ import type { Coordinator } from '../../placement/coordinator.ts'
 import { vacate } from '../../placement/coordinator-changes.ts'
 import { codeForAnew } from '../../placement/fit-code.ts'
 import { chooseMoves } from '../../placement/moves.ts'
-import type { DriveId } from '../contract.ts'
+import type { DriveId, StorageNode } from '../contract.ts'
 import { BlobWalk, type WalkedBlob } from './blob-walk.ts'
 import type { LeftBehind } from './left-behind.ts'
 import { MoveTally } from './move-tally.ts'
+import { PostponedMoves } from './postponed-moves.ts'
 
 /** Blobs that are written and whose rows are still to come. */
 export interface UnsettledWrites {
@@ -29,6 +31,7 @@ export interface UnsettledWrites {
 export interface MoverParts {
   world: Pick<World, 'clock'>
   log: Log
+  node: Pick<StorageNode, 'whyAside'>
   coordinator: Coordinator
   partitions: readonly MetadataPartition[]
   leftBehind: LeftBehind
@@ -86,6 +89,7 @@ type Phase = {
 export class Mover {
   readonly #againMs: number
   readonly #parts: MoverParts
+  readonly #postponed: PostponedMoves
   readonly #totals = { movedShards: 0, movedBytes: 0, anewBlobs: 0 }
   /** Writes that may name a drive although it is not active any more: they began before. */
   readonly #older = new Map<DriveId, readonly Uid[]>()
@@ -113,6 +117,7 @@ export class Mover {
   constructor(againMs: number, parts: MoverParts) {
     this.#againMs = againMs
     this.#parts = parts
+    this.#postponed = new PostponedMoves(parts)
     this.#map = parts.coordinator.state.map
     this.#noteOlder()
   }
@@ -139,6 +144,11 @@ export class Mover {
   /** A shard was moved. */
   countMoved(bytes: number, from: DriveId): void {
     this.#countGone(1, bytes, [from])
+  }
+
+  /** A shard that was to move stays for now because of a drive. */
+  movePostponed(driveId: DriveId, why: string): void {
+    this.#postponed.note(driveId, why)
   }
 
   /** A blob was written anew: so many shards of so many bytes together. No row names what was on the drives `from`. */
@@ -192,6 +202,7 @@ export class Mover {
   /** Does a little of what is to be done; false when there is nothing. Throws MetadataUnavailable. */
   async step(): Promise<boolean> {
     if (this.#phase === undefined) {
+      if (this.#postponed.takeBack()) this.lookAgain()
       if (this.#nowMs() < this.#dueMs) return false
       const candidates = this.#findCandidates()
       if (this.#onlyVacates && candidates.length === 0) {
@@ -258,9 +269,13 @@ export class Mover {
     this.#moved = { shards: 0, bytes: 0, anew: 0 }
     this.#movedFrom.clear()
     this.#phase = undefined
-    if (shards > 0 && !this.#isInVain) {
+    const waiting = tally.movesOf((driveId) => this.#postponed.isAside(driveId))
+    for (const driveId of waiting.drives) this.#postponed.noteAside(driveId)
+    if (shards > waiting.shards && !this.#isInVain) {
+      this.#postponed.passBegins()
       this.#begin('moving')
-      this.#parts.log.info({ shards, bytes, anew }, 'shards are to be moved: it begins')
+      const data = { shards, bytes, anew, waiting: waiting.shards }
+      this.#parts.log.info(data, 'shards are to be moved: it begins')
       return
     }
     this.#planNext(tally)
@@ -305,12 +320,18 @@ export class Mover {
         this.#endMoving()
         return
       }
-      this.#queue = page.filter(({ reference }) => isToMove(this.#map, reference.blob))
+      this.#queue = page.filter(({ reference }) => this.#canMove(reference.blob))
     }
     const batch = this.#queue.splice(0, BATCH_BLOBS)
     // All of them have ended before one that failed is heard of.
     for (const result of await Promise.allSettled(batch.map((blob) => this.#parts.move(blob))))
       if (result.status === 'rejected') throw result.reason
+  }
+
+  /** Something of it is to be done, and not only with drives that are aside. */
+  #canMove(blob: Blob): boolean {
+    if (codeForAnew(this.#map, blob)) return true
+    return this.#postponed.canMoveAny(blob, chooseMoves(this.#map, blob))
   }
 
   #endMoving(): void {
@@ -344,10 +365,6 @@ export class Mover {
   #nowMs(): number {
     return this.#parts.world.clock.now()
   }
-}
-
-function isToMove(map: ClusterMap, blob: Blob): boolean {
-  return codeForAnew(map, blob) !== undefined || chooseMoves(map, blob).size > 0
 }
 
 function idleDrives({ drives }: ClusterMap): ClusterMap['drives'] {

@@ -242,6 +242,7 @@ t.test('a version that becomes the latest behind every count keeps its drive', a
   const mover = new Mover(20, {
     world: { clock: { now: () => clock.ms } as Clock },
     log: { ...silentLog, info: (_: object, what: string) => vacated.push(what) } as Log,
+    node: {},
     coordinator: {
       state: { map, metaPartitions: [] },
       decide: async () => ({ map: { ...map, drives: drives.map(vacate) } }),

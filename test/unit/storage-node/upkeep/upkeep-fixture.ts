@@ -80,6 +80,7 @@ export class UpkeepFixture {
         counts.moved += 1
         counts.movedBytes += bytes
       },
+      movePostponed: () => {},
       leftBehind: this.leftBehind,
       reportDamaged: (blob) => this.damaged.push(blob),
       pace: async () => {},

@@ -133,11 +133,16 @@ export class ShardFan {
     late: 'aborted' | 'mayLand' = 'aborted',
   ): Promise<void> {
     const outcomes = await this.#settle(lanes, lanes.map(step), late)
-    outcomes.forEach((outcome, index) => {
-      const lane = lanes[index]!
-      if (outcome.kind === 'failed') this.#bearOrThrow(outcome.error)
-      if (outcome.kind !== 'done') giveUp(lane, outcome.kind === 'late' ? late : 'aborted')
-    })
+    let trouble: { error: unknown } | undefined
+    for (let index = 0; index < lanes.length; index += 1) {
+      const outcome = outcomes[index]!
+      const isTrouble = outcome.kind === 'failed' && !this.#bears(outcome.error)
+      // Those behind it, too, have to know that nobody waits: a shard that is begun later is given up then.
+      if (isTrouble) trouble ??= outcome
+      else if (outcome.kind !== 'done')
+        giveUp(lanes[index]!, outcome.kind === 'late' && !trouble ? late : 'aborted')
+    }
+    if (trouble !== undefined) throw trouble.error
     const live = this.#live()
     const drives = live.map(({ driveId }) => driveId)
     if (this.#parts.writeRule.isEnough(this.#blob, drives)) return
@@ -164,9 +169,8 @@ export class ShardFan {
     })
   }
 
-  #bearOrThrow(error: unknown): void {
-    const isBorne = error instanceof DriveUnavailable && this.#parts.writeRule.bears(error)
-    if (!isBorne) throw error
+  #bears(error: unknown): boolean {
+    return error instanceof DriveUnavailable && this.#parts.writeRule.bears(error)
   }
 
   /** Where other drives can take the shards, it goes on without none of those that were to be begun. */

@@ -60,9 +60,9 @@ class HeldClock implements Pick<Clock, 'sleep' | 'monotonicMs'> {
   }
 }
 
-/** A store of six drives on so many nodes, by the rule of a cluster, of which some drives hang. */
-async function openQuorumStore(nodes = 6) {
-  const store = await openMemoryStore(6)
+/** A store of some drives on so many nodes, by the rule of a cluster, of which some drives hang. */
+async function openQuorumStore(nodes = 6, drives = 6) {
+  const store = await openMemoryStore(drives)
   const clock = new HeldClock()
   const away = new Set<number>()
   const rule = writeQuorum({
@@ -257,6 +257,36 @@ function countBegun({ node }: MemoryStore): (driveId: number) => number {
   }
   return (driveId) => asked.filter((id) => id === driveId).length
 }
+
+t.test('a shard that is begun too late is given up, though another drive is full', async (t) => {
+  const store = await openQuorumStore(9, 9)
+  const [full, hanging] = (await put(store, LARGE)).drives as [number, number]
+  store.hanging.drives.set(hanging, 'begin')
+  const open = { begun: 0, aborted: 0 }
+  const begin = store.node.beginShard.bind(store.node)
+  store.node.beginShard = async (driveId, description) => {
+    if (driveId === full) throw new DriveUnavailable(driveId, 'full')
+    const writer = await begin(driveId, description)
+    if (driveId !== hanging) return writer
+    open.begun += 1
+    const abort = async (): Promise<void> => {
+      open.aborted += 1
+    }
+    return { ...writer, abort }
+  }
+  const putting = put(store, LARGE)
+  for (let stall = 0; stall < 2; stall += 1) {
+    await fallenAsleep(store.clock)
+    t.equal(store.clock.pass(), 5000)
+  }
+  const blob = await putting
+  t.equal(missingIn(blob), 0)
+  t.notOk(blob.drives.includes(full) || blob.drives.includes(hanging))
+  store.hanging.goOn()
+  while (open.begun < 2) await nextTurn()
+  await nextTurn()
+  t.equal(open.aborted, 2)
+})
 
 t.test('where all drives seem to be away they are asked nevertheless', async (t) => {
   const store = await openQuorumStore()

@@ -1,5 +1,6 @@
 // A worker's end of the link: calls go out, answers come back, and bytes pass both ways.
 import type { Duplex } from 'node:stream'
+import { giveBack } from '../kit/lent-bytes.ts'
 import type { Body, Bucket, StoredObject } from '../objects/object-store.ts'
 import { type BodyCall, type BodyRequest, EAGER_BYTES, type Welcome } from './calls.ts'
 import { Channel, type ChannelListener, readValue } from './channel.ts'
@@ -173,6 +174,7 @@ export class Link {
     await credit.take(0)
     for await (const chunk of body.chunks) {
       await this.#channel.sendBytes(id, chunk, (bytes) => credit.take(bytes))
+      giveBack(chunk)
     }
     this.#channel.send(FrameKind.BodyEnd, id, body.finish())
   }

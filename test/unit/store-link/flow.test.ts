@@ -1,6 +1,7 @@
 // Bytes on their way: no more than the receiver has room for, and no more of all calls together.
 import t from 'tap'
 import { kibibytes, mebibytes } from '../../../src/kit/bytes.ts'
+import { LentMemory, type LentSlot } from '../../../src/kit/lent-bytes.ts'
 import type { Body, ObjectStore } from '../../../src/objects/object-store.ts'
 import { Credit, Windows } from '../../../src/store-link/flow.ts'
 import { linkPut } from './linked-put.ts'
@@ -90,4 +91,32 @@ t.test('a store that does not read on is sent its window, and takes all of it la
       t.ok(part.equals(Buffer.alloc(CHUNK_BYTES, index)))
     }
   }
+})
+
+t.test('memory of a body is lent again as soon as its bytes are on their way', async (t) => {
+  const memory = new LentMemory({ slotBytes: CHUNK_BYTES, maxSpare: 4 })
+  const slots = new Set<LentSlot>()
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    for (let index = 0; index < CHUNKS; index += 1) {
+      const slot = memory.take()
+      slots.add(slot)
+      slot.bytes.fill(index)
+      yield slot.lend(0, CHUNK_BYTES)
+    }
+  }
+  const read: Uint8Array[] = []
+  const put = async ({ body }: { body: Body }): Promise<void> => {
+    for await (const chunk of body.chunks) read.push(chunk)
+  }
+  const objects = await linkPut(t, put)
+  const finish = () => ({})
+  const body = { bytes: CHUNK_BYTES * CHUNKS, chunks: chunks(), finish }
+  const { signal } = new AbortController()
+  await objects.put({ body, signal } as unknown as Parameters<ObjectStore['put']>[0])
+  const sent = Buffer.concat(read)
+  for (let index = 0; index < CHUNKS; index += 1) {
+    const part = sent.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES)
+    t.ok(part.equals(Buffer.alloc(CHUNK_BYTES, index)))
+  }
+  t.equal(slots.size, 1)
 })

@@ -26,11 +26,16 @@ export class Countdown {
     this.#first = { left, atMs: nowMs }
   }
 
+  /** A bar alone. */
+  showBar(left: number, nowMs: number): string {
+    this.note(left, nowMs)
+    return left === 0 ? showBar(1, 1) : showBar(this.#most - left, this.#most)
+  }
+
   /** A bar, and the time to the end as far as that can be told. */
   show(left: number, nowMs: number): string {
-    this.note(left, nowMs)
-    if (left === 0) return showBar(1, 1)
-    const bar = showBar(this.#most - left, this.#most)
+    const bar = this.showBar(left, nowMs)
+    if (left === 0) return bar
     const leftMs = this.#leftMs(left, nowMs)
     return leftMs === undefined ? bar : `${bar}, ${showDuration(leftMs)} to go`
   }

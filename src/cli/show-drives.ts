@@ -66,17 +66,26 @@ function showSpace({ freeBytes, totalBytes }: DriveDetails): string {
   return `${showBytes(freeBytes)} of ${showBytes(totalBytes)}`
 }
 
-/** What has still to move, how fast it goes, and how long it takes; nothing where nothing moves. */
+/** What has still to move, how fast it goes, and how long what can move takes; nothing where nothing has to. */
 export function showMoving(moving: MoveStatus): string[] {
-  const { phase, remainingShards, remainingBytes, bytesPerSecond, remainingReEncodes } = moving
+  const { phase, remainingShards, remainingBytes, remainingReEncodes } = moving
+  const { bytesPerSecond, leftMs, waitingShards } = moving
   if (phase === 'counting') return ['Moving    what has to move is being counted']
   if (!remainingShards || remainingBytes === undefined) return []
   const anew = remainingReEncodes ? `, ${showCount(remainingReEncodes)} blobs to re-encode` : ''
   const shards = `${showCount(remainingShards)} shard${remainingShards === 1 ? '' : 's'}`
   const left = `${shards}, ${showBytes(remainingBytes)} left${anew}`
-  if (!bytesPerSecond) return [`Moving    ${left}`]
-  const goMs = (remainingBytes / bytesPerSecond) * 1000
-  return [`Moving    ${left}, ${showBytes(bytesPerSecond)}/s, about ${showDuration(goMs)} to go`]
+  const rate = bytesPerSecond ? `, ${showBytes(bytesPerSecond)}/s` : ''
+  const toGo = leftMs ? `, about ${showDuration(leftMs)} to go` : ''
+  const line = `Moving    ${left}${rate}${toGo}`
+  if (!waitingShards) return [line]
+  const waiting = isStuck(moving) ? 'they wait' : `${showCount(waitingShards)} of them waiting`
+  return [line, `          ${waiting} for drives that do not answer`]
+}
+
+/** All that is left waits for drives that do not answer. */
+function isStuck({ remainingShards = 0, waitingShards = 0 }: MoveStatus): boolean {
+  return waitingShards > 0 && waitingShards >= remainingShards
 }
 
 /** A pass over all blobs: a bar where it is known how many there are, and the time to the end where that can be told. */
@@ -108,12 +117,14 @@ export class DrainProgress {
     const check = passes.find(({ kind }) => kind === 'check')
     if (state === 'out' && check) return `drive ${id} is made again: ${showPass(check)}`
     if (blobs === undefined) return `drive ${id}: what is on it is being counted`
-    const bar = this.#countdown.show(blobs, nowMs)
+    const waits = blobs > 0 && moving !== undefined && isStuck(moving)
+    const bar = waits ? this.#countdown.showBar(blobs, nowMs) : this.#countdown.show(blobs, nowMs)
     const rate = blobs > 0 && moving?.bytesPerSecond ? `${showBytes(moving.bytesPerSecond)}/s` : ''
     const metadata = metadataReplicas > 0 ? `${metadataReplicas} replicas of metadata left` : ''
     const copies = blobs === 0 && oldCopies > 0 ? showOldCopies(oldCopies) : ''
     const verifying = blobs + metadataReplicas + oldCopies === 0 ? 'verifying' : ''
-    const parts = [`${showCount(blobs)} blobs left`, metadata, copies, rate, verifying]
+    const waiting = waits ? 'waiting for drives that do not answer' : ''
+    const parts = [`${showCount(blobs)} blobs left`, metadata, copies, rate, waiting, verifying]
     return `drive ${id} ${[bar, ...parts].filter((part) => part !== '').join(', ')}`
   }
 }

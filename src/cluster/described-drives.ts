@@ -6,7 +6,7 @@ import { type MapDrive, metaPartitionIds, nodeIdsOf } from '../placement/cluster
 import type { ClusterState, Coordinator } from '../placement/coordinator.ts'
 import { holdsReplica } from '../placement/departure.ts'
 import type { PartitionRecords } from '../placement/etcd/partition-records.ts'
-import type { DrivesOfNode } from '../storage-node/rpc/drive-messages.ts'
+import type { DescribedMoves, DrivesOfNode } from '../storage-node/rpc/drive-messages.ts'
 import type { NodePeers } from '../storage-node/rpc/peers.ts'
 import { describeDrivesOf } from './departures.ts'
 
@@ -78,6 +78,7 @@ export function sumMoves(
     one.moves.phase === 'idle' && one.epoch < epoch ? 'counting' : one.moves.phase,
   )
   const phase = (['moving', 'counting'] as const).find((one) => phases.includes(one)) ?? 'idle'
+  const leftMs = leftMsOf(all)
   const bytesPerSecond = sum((one) => one.bytesPerSecond)
   return {
     ...{ phase, movedShards: sum((one) => one.movedShards) },
@@ -86,7 +87,20 @@ export function sumMoves(
     ...{ remainingShards: sum((one) => one.remainingShards) },
     ...{ remainingBytes: sum((one) => one.remainingBytes) },
     ...(bytesPerSecond > 0 ? { bytesPerSecond } : {}),
+    waitingShards: sum((one) => one.waitingShards),
+    ...(leftMs === undefined ? {} : { leftMs }),
   }
+}
+
+/** They move side by side, so the slowest of them counts. Undefined where one can not tell when it has moved what it can. */
+function leftMsOf(all: readonly DescribedMoves[]): number | undefined {
+  let longestMs = 0
+  for (const { leftMs, remainingShards, waitingShards = 0 } of all) {
+    const canMoveMore = remainingShards === undefined || remainingShards > waitingShards
+    if (leftMs === undefined && canMoveMore) return undefined
+    longestMs = Math.max(longestMs, leftMs ?? 0)
+  }
+  return longestMs
 }
 
 /** Blobs that name a drive, counted by those who lead partitions: unknown while one of them says nothing. */

@@ -135,11 +135,14 @@ export class NodeDriveService implements NodeService {
 function describeMoves(moves: Partial<Omit<MoveProgress, 'leaving'>>): DescribedMoves {
   const { phase = 'idle', movedShards = 0, movedBytes = 0, anewBlobs = 0 } = moves
   const { remainingShards, remainingBytes, remainingAnew, bytesPerSecond } = moves
+  const { waitingShards, leftMs } = moves
   return {
     ...{ phase, movedShards, movedBytes, anewBlobs },
     ...(remainingShards === undefined ? {} : { remainingShards }),
     ...(remainingBytes === undefined ? {} : { remainingBytes }),
     ...(remainingAnew === undefined ? {} : { remainingAnew }),
     ...(bytesPerSecond === undefined || !Number.isFinite(bytesPerSecond) ? {} : { bytesPerSecond }),
+    ...(waitingShards === undefined ? {} : { waitingShards }),
+    ...(leftMs === undefined ? {} : { leftMs }),
   }
 }

@@ -73,6 +73,6 @@ const NOTHING_YET: HealProgress = {
   moves: {
     ...{ phase: 'idle', movedShards: 0, movedBytes: 0, anewBlobs: 0, remainingShards: undefined },
     ...{ remainingBytes: undefined, remainingAnew: undefined, bytesPerSecond: undefined },
-    ...{ leftBehind: 0, leaving: [] },
+    ...{ waitingShards: undefined, leftMs: undefined, leftBehind: 0, leaving: [] },
   },
 }

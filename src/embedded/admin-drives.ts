@@ -103,12 +103,15 @@ async function listDrives(storage: EmbeddedStorage): Promise<DriveList> {
 export function describeMoves(moves: Omit<MoveProgress, 'leaving'>): MoveStatus {
   const { phase, movedShards, movedBytes, remainingShards, remainingBytes, bytesPerSecond } = moves
   const { anewBlobs: reEncodedBlobs, remainingAnew: remainingReEncodes } = moves
+  const { waitingShards, leftMs } = moves
   return {
     ...{ phase, movedShards, movedBytes, reEncodedBlobs },
     ...(remainingReEncodes === undefined ? {} : { remainingReEncodes }),
     ...(remainingShards === undefined ? {} : { remainingShards }),
     ...(remainingBytes === undefined ? {} : { remainingBytes }),
     ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+    ...(waitingShards === undefined ? {} : { waitingShards }),
+    ...(leftMs === undefined ? {} : { leftMs }),
   }
 }
 

@@ -111,6 +111,10 @@ export interface MoveStatus {
   remainingShards?: number
   remainingBytes?: number
   bytesPerSecond?: number
+  /** Of the remaining shards, those that wait for drives that do not answer. */
+  waitingShards?: number
+  /** Until all others have moved; absent as long as nobody can tell. */
+  leftMs?: number
 }
 
 /** All drives of the store. */

@@ -46,6 +46,10 @@ export interface DescribedMoves {
   remainingBytes?: number
   remainingAnew?: number
   bytesPerSecond?: number
+  /** Of the remaining shards, those that wait for drives of nodes that do not answer. */
+  waitingShards?: number
+  /** Until all others have moved; absent as long as nobody can tell. */
+  leftMs?: number
 }
 
 /** How the drives of a node stand, and how far it is with what leaves. */
@@ -92,6 +96,8 @@ const describedMoves = record<DescribedMoves>({
   remainingBytes: optional(number),
   remainingAnew: optional(count),
   bytesPerSecond: optional(number),
+  waitingShards: optional(count),
+  leftMs: optional(number),
 })
 
 const departureCount = record<DepartureCount>({

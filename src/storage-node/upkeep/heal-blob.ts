@@ -11,7 +11,7 @@ import type { Coordinator } from '../../placement/coordinator.ts'
 import { chooseMoves } from '../../placement/moves.ts'
 import type { DriveId, StorageNode } from '../contract.ts'
 import { type BlobCheck, type CheckDepth, checkBlob, countWhole } from './check-blob.ts'
-import { copyShard } from './copy-shard.ts'
+import { type CopyWay, copyShard } from './copy-shard.ts'
 import type { LeftBehind } from './left-behind.ts'
 import { isOwed, mendBlob } from './mend-blob.ts'
 import { Moments } from './moments.ts'
@@ -29,7 +29,7 @@ export interface HealParts {
   countWritten(bytes: number): void
   countMended(shards: number): void
   /** A shard went away from a drive. */
-  countMoved(bytes: number, from: DriveId): void
+  countMoved(bytes: number, way: Pick<CopyWay, 'from' | 'to'>): void
   /** A shard that was to move stays for now because of a drive. `why` is for people. */
   movePostponed(driveId: DriveId, why: string): void
   /** Where copies are entered that no row names any more. */
@@ -164,7 +164,7 @@ async function copyShards(
     if (copied.kind !== 'done') continue
     after[slot] = to
     bytes += copied.bytes
-    parts.countMoved(copied.bytes, from)
+    parts.countMoved(copied.bytes, { from, to })
   }
   return bytes > 0 ? after : undefined
 }

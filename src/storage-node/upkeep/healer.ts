@@ -125,7 +125,7 @@ export class Healer {
       countMended: (shards) => {
         totals.mendedShards += shards
       },
-      countMoved: (bytes, from) => this.#mover.countMoved(bytes, from),
+      countMoved: (bytes, way) => this.#mover.countMoved(bytes, way),
       movePostponed: (driveId, why) => this.#mover.movePostponed(driveId, why),
       leftBehind: this.#leftBehind,
       reportDamaged: (blob) => this.report({ blob, kind: 'corrupt' }),

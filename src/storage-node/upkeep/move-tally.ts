@@ -6,6 +6,7 @@ import type { ClusterMap } from '../../placement/cluster-map.ts'
 import { codeForAnew } from '../../placement/fit-code.ts'
 import { chooseMoves } from '../../placement/moves.ts'
 import type { DriveId } from '../contract.ts'
+import type { CopyWay } from './copy-shard.ts'
 
 /** Shards, and about how long they are together. */
 export interface ShardAmount {
@@ -14,7 +15,7 @@ export interface ShardAmount {
 }
 
 /** Which moves there are between two drives. */
-interface MoveWay extends ShardAmount {
+interface MovesOfWay extends ShardAmount {
   from: DriveId
   to: DriveId
 }
@@ -27,7 +28,7 @@ export class MoveTally {
   /** Blobs that are to be written anew, with another code. */
   anew = 0
   readonly #names: Map<DriveId, number>
-  readonly #ways = new Map<string, MoveWay>()
+  readonly #ways = new Map<string, MovesOfWay>()
 
   /** `driveIds`: those of which it is counted how many blobs name them. */
   constructor(driveIds: readonly DriveId[]) {
@@ -50,7 +51,7 @@ export class MoveTally {
     for (const [slot, to] of moves ?? []) this.#addMove(blob.drives[slot]!, to, shardBytes)
   }
 
-  /** Which of the moves are from or to such drives, and the first of these of each. */
+  /** Which of the moves that are left are from or to such drives, and the first of these of each. */
   movesOf(isSuch: (driveId: DriveId) => boolean): ShardAmount & { drives: ReadonlySet<DriveId> } {
     const found = { shards: 0, bytes: 0, drives: new Set<DriveId>() }
     for (const { from, to, shards, bytes } of this.#ways.values()) {
@@ -63,8 +64,16 @@ export class MoveTally {
     return found
   }
 
+  /** A shard that was counted has moved. */
+  noteMoved(bytes: number, { from, to }: Pick<CopyWay, 'from' | 'to'>): void {
+    const way = this.#ways.get(nameWay(from, to))
+    if (way === undefined) return
+    way.shards = Math.max(0, way.shards - 1)
+    way.bytes = Math.max(0, way.bytes - bytes)
+  }
+
   #addMove(from: DriveId, to: DriveId, bytes: number): void {
-    const key = `${from} ${to}`
+    const key = nameWay(from, to)
     const way = this.#ways.get(key) ?? { from, to, shards: 0, bytes: 0 }
     way.shards += 1
     way.bytes += bytes
@@ -75,4 +84,8 @@ export class MoveTally {
   namesOf(driveId: DriveId): number | undefined {
     return this.#names.get(driveId)
   }
+}
+
+function nameWay(from: DriveId, to: DriveId): string {
+  return `${from} ${to}`
 }

@@ -15,7 +15,9 @@ import { codeForAnew } from '../../placement/fit-code.ts'
 import { chooseMoves } from '../../placement/moves.ts'
 import type { DriveId, StorageNode } from '../contract.ts'
 import { BlobWalk, type WalkedBlob } from './blob-walk.ts'
+import type { CopyWay } from './copy-shard.ts'
 import type { LeftBehind } from './left-behind.ts'
+import { foretellMoves, type MoveForecast } from './move-forecast.ts'
 import { MoveTally } from './move-tally.ts'
 import { PostponedMoves } from './postponed-moves.ts'
 
@@ -43,7 +45,7 @@ export interface MoverParts {
 }
 
 /** How it stands with moving. */
-export interface MoveProgress {
+export interface MoveProgress extends MoveForecast {
   /** `counting`: which shards have to move is being found out, or will be next. `idle` is only said of a map that was counted by. */
   phase: 'idle' | 'counting' | 'moving'
   /** Since the start of the process. */
@@ -55,8 +57,8 @@ export interface MoveProgress {
   remainingShards: number | undefined
   remainingBytes: number | undefined
   remainingAnew: number | undefined
-  /** Of the pass under way; undefined without one. */
-  bytesPerSecond: number | undefined
+  /** Of the remaining shards, those that wait for drives that were put aside. */
+  waitingShards: number | undefined
   /** Copies that moved and still lie where they were. */
   leftBehind: number
   /**
@@ -142,8 +144,9 @@ export class Mover {
   }
 
   /** A shard was moved. */
-  countMoved(bytes: number, from: DriveId): void {
-    this.#countGone(1, bytes, [from])
+  countMoved(bytes: number, way: Pick<CopyWay, 'from' | 'to'>): void {
+    this.#countGone(1, bytes, [way.from])
+    this.#counted?.noteMoved(bytes, way)
   }
 
   /** A shard that was to move stays for now because of a drive. */
@@ -170,15 +173,19 @@ export class Mover {
   /** How it stands. */
   progress(): MoveProgress {
     const { shards, bytes, anew } = this.#counted ?? {}
-    const seconds = (this.#nowMs() - (this.#phase?.startedMs ?? 0)) / 1000
+    const remainingShards = shards && Math.max(0, shards - this.#moved.shards)
+    const remainingBytes = bytes && Math.max(0, bytes - this.#moved.bytes)
+    const waiting = this.#counted && this.#waitingOf(this.#counted)
+    const movingMs = this.#phase?.kind === 'moving' ? this.#nowMs() - this.#phase.startedMs : 0
+    const movableBytes = Math.max(0, (remainingBytes ?? 0) - (waiting?.bytes ?? 0))
     return {
       phase: this.#phase?.kind ?? (this.#isCountDue ? 'counting' : 'idle'),
       ...this.#totals,
-      remainingShards: shards && Math.max(0, shards - this.#moved.shards),
-      remainingBytes: bytes && Math.max(0, bytes - this.#moved.bytes),
+      remainingShards,
+      remainingBytes,
       remainingAnew: anew && Math.max(0, anew - this.#moved.anew),
-      bytesPerSecond:
-        this.#phase?.kind === 'moving' && seconds > 0 ? this.#moved.bytes / seconds : undefined,
+      waitingShards: waiting && Math.min(waiting.shards, remainingShards ?? 0),
+      ...foretellMoves(movingMs, { movedBytes: this.#moved.bytes, movableBytes }),
       leftBehind: this.#parts.leftBehind.size,
       leaving: idleDrives(this.#map).map(({ id: driveId }) => ({
         driveId,
@@ -186,6 +193,10 @@ export class Mover {
         leftBehind: this.#parts.leftBehind.countOn(driveId),
       })),
     }
+  }
+
+  #waitingOf(tally: MoveTally): ReturnType<MoveTally['movesOf']> {
+    return tally.movesOf((driveId) => this.#postponed.isAside(driveId))
   }
 
   /** Something happened since the last count, and the next one has not begun. */
@@ -269,7 +280,7 @@ export class Mover {
     this.#moved = { shards: 0, bytes: 0, anew: 0 }
     this.#movedFrom.clear()
     this.#phase = undefined
-    const waiting = tally.movesOf((driveId) => this.#postponed.isAside(driveId))
+    const waiting = this.#waitingOf(tally)
     for (const driveId of waiting.drives) this.#postponed.noteAside(driveId)
     if (shards > waiting.shards && !this.#isInVain) {
       this.#postponed.passBegins()

@@ -22,6 +22,7 @@ const DEAD: DriveDetails = {
 const MOVING: MoveStatus = {
   ...{ phase: 'moving', movedShards: 1, movedBytes: 1, reEncodedBlobs: 0 },
   ...{ remainingShards: 5000, remainingBytes: 2 ** 30, bytesPerSecond: 2 ** 20 },
+  leftMs: 17 * 60_000,
 }
 const CHECK: PassStatus = {
   ...{ kind: 'check', startedMs: 0, blobs: 1500, bytes: 2 ** 20, mendedShards: 1 },
@@ -48,6 +49,32 @@ t.test('a list of drives', async (t) => {
   const mending = showDrives({ drives: [ACTIVE, DEAD] }, [CHECK]).join('\n')
   t.match(mending, /^Mending {3}check \[######-{18}\] {2}25 %.*about 90 s to go$/m)
   t.notMatch(showDrives({ drives: [ACTIVE] }, [CHECK]).join('\n'), /Mending/)
+})
+
+t.test('what waits for drives that do not answer has no time', async (t) => {
+  const show = (change: Partial<MoveStatus>) =>
+    showDrives({ drives: [], moving: { ...MOVING, ...change } }).slice(1)
+  t.same(show({ waitingShards: 4000 }), [
+    'Moving    5,000 shards, 1.0 GiB left, 1.0 MiB/s, about 17 min to go',
+    '          4,000 of them waiting for drives that do not answer',
+  ])
+  const { leftMs: _, bytesPerSecond: __, ...idle } = { ...MOVING, phase: 'idle' as const }
+  t.same(showDrives({ drives: [], moving: { ...idle, waitingShards: 5000 } }).slice(1), [
+    'Moving    5,000 shards, 1.0 GiB left',
+    '          they wait for drives that do not answer',
+  ])
+  t.same(showDrives({ drives: [], moving: { ...idle, bytesPerSecond: 2 ** 20 } }).slice(1), [
+    'Moving    5,000 shards, 1.0 GiB left, 1.0 MiB/s',
+  ])
+  const progress = new DrainProgress()
+  const drain = (blobs: number, nowMs: number, moving: MoveStatus): string =>
+    progress.show({ ...DRAINING, blobs, metadataReplicas: 0 }, { moving, passes: [] }, nowMs)
+  drain(400, 0, MOVING)
+  t.match(drain(200, 10_000, MOVING), /10 s to go/)
+  t.equal(
+    drain(200, 20_000, { ...idle, waitingShards: 5000 }),
+    `drive 2 ${showBar(1, 2)}, 200 blobs left, waiting for drives that do not answer`,
+  )
 })
 
 t.test('a drive that is emptied, in one line', async (t) => {

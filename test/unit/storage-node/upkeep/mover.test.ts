@@ -17,7 +17,7 @@ import {
   reserveDriveId,
   undrainDrive,
 } from '../../../../src/placement/coordinator-changes.ts'
-import { healBlob } from '../../../../src/storage-node/upkeep/heal-blob.ts'
+import { type HealParts, healBlob } from '../../../../src/storage-node/upkeep/heal-blob.ts'
 import type { HealProgress } from '../../../../src/storage-node/upkeep/heal-progress.ts'
 import { Healer } from '../../../../src/storage-node/upkeep/healer.ts'
 import { LeftBehind } from '../../../../src/storage-node/upkeep/left-behind.ts'
@@ -164,7 +164,7 @@ t.test('what is left on a drive shrinks with every shard that leaves it', async 
     passEnded: () => {},
     move: async ({ partition, reference }) => {
       const request = { partition, reference, depth: 'shallow', hasRepairRow: false } as const
-      const countMoved = (bytes: number, from: number): void => mover.countMoved(bytes, from)
+      const countMoved: HealParts['countMoved'] = (bytes, way) => mover.countMoved(bytes, way)
       return await healBlob({ ...request, moves: true }, { ...parts, countMoved })
     },
   })
@@ -212,7 +212,7 @@ t.test('what comes while it is counted is counted next', async (t) => {
     writes: { underWay: () => ['?' as Uid], has: () => true },
     move: async ({ partition, reference }) => {
       const request = { partition, reference, depth: 'shallow', hasRepairRow: false } as const
-      const countMoved = (bytes: number, from: number): void => mover.countMoved(bytes, from)
+      const countMoved: HealParts['countMoved'] = (bytes, way) => mover.countMoved(bytes, way)
       return await healBlob({ ...request, moves: true }, { ...parts, countMoved })
     },
   })

@@ -106,6 +106,9 @@ t.test(
     t.equal(fixture.store.node.shardCount, shards, 'every shard stays where it is')
     t.match(opened.said, [{ driveId: 7, why: AWAY }])
     t.equal(opened.said.length, 1, 'not a line for each shard')
+    const { remainingShards, waitingShards, leftMs, bytesPerSecond } = healer.progress().moves
+    t.equal(waitingShards, remainingShards, 'all that is left waits')
+    t.same([leftMs, bytesPerSecond], [undefined, undefined], 'so nothing is foretold')
     aside.takeBack(7)
     await opened.until(isSettled)
     t.ok(healer.progress().moves.movedShards > 0)
@@ -124,7 +127,8 @@ t.test('what can move does, and a drive that goes away meanwhile is said once', 
   await opened.addDrive(7)
   await opened.addDrive(8)
   await opened.until((now) => isWaiting(now) && aside.has(7))
-  const { movedShards } = healer.progress().moves
+  const { movedShards, waitingShards, remainingShards } = healer.progress().moves
+  t.equal(waitingShards, remainingShards)
   t.ok((opened.begun.get(8) ?? 0) > 0)
   t.equal(opened.said.length, 1)
   t.match(opened.said, [{ driveId: 7, why: AWAY }])

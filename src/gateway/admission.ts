@@ -45,7 +45,7 @@ export interface AdmissionParts {
 
 /** Admits the requests of one gateway. */
 export class Admission {
-  readonly objects: ObjectStore
+  readonly #objects: ObjectStore
   readonly region: string
   readonly strict: boolean
   readonly #options: AdmissionOptions
@@ -54,7 +54,7 @@ export class Admission {
   readonly #keys = new SigningKeys()
 
   constructor(options: AdmissionOptions, { clock, objects }: AdmissionParts) {
-    this.objects = objects
+    this.#objects = objects
     this.region = options.region.name
     this.strict = options.strict
     this.#options = options
@@ -74,7 +74,16 @@ export class Admission {
     const { identity, payload } = authenticate(asked, this.authParts(passage))
     this.#permit(identity, { operation, query: recognised.query }, passage)
     refuseBodyHead(method, headers)
-    return new AdmittedCall({ passage, recognised, identity, payload, body: undefined }, this)
+    const admitted = { passage, recognised, identity, payload, body: undefined, objects: undefined }
+    return new AdmittedCall(admitted, this)
+  }
+
+  /** The store, as a request has it whose turn has come. */
+  storeFor(passage: Passage): ObjectStore {
+    const objects = this.#objects
+    if (objects.forRequest === undefined) return objects
+    const waitedMs = this.#clock.monotonicMs() - passage.startMs
+    return objects.forRequest({ waitedMs, hasLeft: () => passage.departed })
   }
 
   /** What authentication needs to know when this request came. */

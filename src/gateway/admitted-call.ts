@@ -16,13 +16,15 @@ export interface Admitted {
   payload: Payload
   /** Once somebody has asked for it. */
   body: RequestBody | undefined
+  /** Likewise. */
+  objects: ObjectStore | undefined
 }
 
 /** What is the same for every call of a gateway, and what is done for those that ask. */
 export interface CallParts {
-  objects: ObjectStore
   region: string
   strict: boolean
+  storeFor(passage: Passage): ObjectStore
   openBody(passage: Passage, recognised: Recognised, payload: Payload): RequestBody
   signerOf(
     passage: Passage,
@@ -57,7 +59,9 @@ export class AdmittedCall implements Call {
   }
 
   get objects(): ObjectStore {
-    return this.parts.objects
+    const { admitted, parts } = this
+    admitted.objects ??= parts.storeFor(admitted.passage)
+    return admitted.objects
   }
 
   get region(): string {

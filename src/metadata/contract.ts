@@ -16,6 +16,7 @@ import type {
   Upload,
   VersionName,
 } from './records.ts'
+import type { WaitingTime } from './waiting-time.ts'
 
 /** Partition of metadata: keys are spread over them by hash (storage.md 1). */
 export type MetaPartitionId = number
@@ -437,6 +438,11 @@ export interface ReachablePartition extends Queries {
    * known whether the command was done (its commandId may be sent again); its `lateEnd` tells, where it goes on.
    */
   commit<C extends Command>(command: C, sending?: Pick<Sending, 'isFirst'>): Promise<AnswerTo<C>>
+  /**
+   * The same partition, as a request asks it that waits no longer than that: MetadataUnavailable then. Absent where nobody has
+   * to be found who answers.
+   */
+  within?(time: WaitingTime): ReachablePartition
 }
 
 /** What is known of a command when it comes. */

@@ -4,7 +4,10 @@
 // it dropped. A write that comes in between is refused and, if the deletion is undone, sent again.
 // In a cluster others change the same buckets: whoever changed one last goes on, the others begin again (shared-buckets.ts).
 import { newUid } from '../kit/uid.ts'
+import type { ReachablePartition } from '../metadata/contract.ts'
 import type { BucketRef } from '../metadata/records.ts'
+import { MetadataUnavailable } from '../metadata/unavailable.ts'
+import { WaitingTime } from '../metadata/waiting-time.ts'
 import type { Bucket, BucketSettings, ClusterState } from '../placement/coordinator.ts'
 import { BucketGone, type ChangeBucketOutcome } from './object-store.ts'
 import { contended, SharedBuckets } from './shared-buckets.ts'
@@ -17,6 +20,9 @@ export function refOf({ id, revision, settings }: Bucket): BucketRef {
 
 /** New values of settings; undefined removes one. */
 export type SettingsChange = { [Name in keyof BucketSettings]: BucketSettings[Name] | undefined }
+
+/** Where a bucket can not be frozen everywhere, so much of the time of its deletion is for undoing that. */
+const THAW_MS = 10_000
 
 /** The registry, as the object store uses it. */
 export class Buckets {
@@ -54,14 +60,15 @@ export class Buckets {
   }
 
   /** What to ask again with after `refused` was: the same bucket after the change that is under way, if it is still there. */
-  async settled(refused: Bucket): Promise<Bucket | undefined> {
-    await this.#changes.get(refused.name)
+  async settled(refused: Bucket, time = this.#newTime()): Promise<Bucket | undefined> {
+    const running = this.#changes.get(refused.name)
+    if (running) await this.#waitFor(running, refused.name, time)
     await this.#parts.coordinator.refresh?.()
-    await this.#shared.othersEnded(refused)
+    await this.#shared.othersEnded(refused, time)
     const current = this.#shared.afterDeletion(this.#same(refused))
     if (current?.state !== 'live' || current.revision !== refused.revision) return current
     // A deletion was undone, but a crash or an overload kept that from a partition: it is still frozen.
-    await this.#inTurn(current.name, () => this.#tellAgain(refused))
+    await this.#inTurn(current.name, time, () => this.#tellAgain(refused, time))
     return this.#same(refused)
   }
 
@@ -95,16 +102,23 @@ export class Buckets {
   }
 
   /** A second deletion of a name answers as the first. */
-  delete(name: string): Promise<{ kind: 'deleted' | 'missing' | 'not-empty' }> {
-    return this.#inTurn(name, () => this.#deleteNow(name))
+  delete(
+    name: string,
+    time = this.#newTime(),
+  ): Promise<{ kind: 'deleted' | 'missing' | 'not-empty' }> {
+    return this.#inTurn(name, time, () => this.#deleteNow(name, time))
   }
 
   /**
    * Changes settings. Every partition knows the new revision before this resolves, and refuses older ones from then
    * on: no write that begins afterwards is decided by the old settings.
    */
-  change(bucket: Bucket, change: SettingsChange): Promise<ChangeBucketOutcome> {
-    return this.#inTurn(bucket.name, () => this.#changeNow(bucket, change))
+  change(
+    bucket: Bucket,
+    change: SettingsChange,
+    time = this.#newTime(),
+  ): Promise<ChangeBucketOutcome> {
+    return this.#inTurn(bucket.name, time, () => this.#changeNow(bucket, change, time))
   }
 
   /** Ends deletions that a crash left half done. */
@@ -115,11 +129,15 @@ export class Buckets {
   }
 
   /** One change of a name at a time. */
-  async #inTurn<Outcome>(name: string, work: () => Promise<Outcome>): Promise<Outcome> {
+  async #inTurn<Outcome>(
+    name: string,
+    time: WaitingTime,
+    work: () => Promise<Outcome>,
+  ): Promise<Outcome> {
     for (;;) {
       const running = this.#changes.get(name)
       if (!running) break
-      await running
+      await this.#waitFor(running, name, time)
     }
     const change = work().finally(() => this.#changes.delete(name))
     // A waiter only wants to know that it ended; the caller below gets the error.
@@ -130,17 +148,42 @@ export class Buckets {
     return await change
   }
 
+  #newTime(): WaitingTime {
+    return new WaitingTime(this.#parts.world.clock)
+  }
+
+  /** Waits for a change of a bucket. Nothing was begun where that takes too long: MetadataUnavailable. */
+  async #waitFor(running: Promise<unknown>, name: string, time: WaitingTime): Promise<void> {
+    const { clock } = this.#parts.world
+    const sinceMs = clock.monotonicMs()
+    const over = new AbortController()
+    const late = clock.sleep(time.leftMs, over.signal).then(
+      () => 'late' as const,
+      () => 'over' as const, // Aborted: the change ended.
+    )
+    const ended = await Promise.race([running.then(() => 'over' as const), late])
+    over.abort(NOT_NEEDED)
+    time.lose(sinceMs)
+    if (ended === 'over') return
+    const message = `bucket ${name} is being changed, which takes too long`
+    throw new MetadataUnavailable(message, { lateEnd: Promise.resolve() })
+  }
+
   #same({ name, id }: Bucket): Bucket | undefined {
     const current = this.find(name)
     return current?.id === id ? current : undefined
   }
 
-  async #tellAgain(bucket: Bucket): Promise<void> {
+  async #tellAgain(bucket: Bucket, time: WaitingTime): Promise<void> {
     const current = this.#same(bucket)
-    if (current?.state === 'live') await this.#setEverywhere(current, 'live')
+    if (current?.state === 'live') await this.#setEverywhere(current, 'live', time)
   }
 
-  async #changeNow(bucket: Bucket, change: SettingsChange): Promise<ChangeBucketOutcome> {
+  async #changeNow(
+    bucket: Bucket,
+    change: SettingsChange,
+    time: WaitingTime,
+  ): Promise<ChangeBucketOutcome> {
     let conflict: Extract<ChangeBucketOutcome, { kind: 'conflict' }> | undefined
     const state = await this.#parts.coordinator.decide((before) => {
       conflict = undefined
@@ -157,32 +200,39 @@ export class Buckets {
     if (changed?.id !== bucket.id || changed.state !== 'live') {
       throw new BucketGone(`bucket ${bucket.name} is gone`)
     }
-    await this.#setEverywhere(changed, 'live')
+    await this.#setEverywhere(changed, 'live', time)
     return { kind: 'changed', bucket: changed }
   }
 
-  async #deleteNow(name: string): Promise<{ kind: 'deleted' | 'missing' | 'not-empty' }> {
-    await this.#shared.othersEnded({ name })
+  async #deleteNow(
+    name: string,
+    time: WaitingTime,
+  ): Promise<{ kind: 'deleted' | 'missing' | 'not-empty' }> {
+    await this.#shared.othersEnded({ name }, time)
     const deleting = await this.#setState({ name }, 'deleting')
     if (!deleting) return { kind: 'missing' }
     if (!deleting.isEmpty) {
-      if (!(await this.#freeze(deleting))) {
-        await this.#thaw(deleting)
+      if (!(await this.#freeze(deleting, time))) {
+        await this.#thaw(deleting, time)
         return { kind: 'not-empty' }
       }
       await this.#shared.settleEmpty(deleting)
     }
-    await this.#dropEverywhere(deleting)
+    await this.#dropEverywhere(deleting, time)
     await this.#forget(deleting)
     return { kind: 'deleted' }
   }
 
   /** Whether it is empty. A deletion that can not go on is undone: the bucket must not stay refused. */
-  async #freeze(deleting: Bucket): Promise<boolean> {
+  async #freeze(deleting: Bucket, time: WaitingTime): Promise<boolean> {
+    const { clock } = this.#parts.world
+    const sinceMs = clock.monotonicMs()
+    const ms = Math.max(time.leftMs - THAW_MS, time.leftMs / 2)
     try {
-      return await this.#setEverywhere(deleting, 'frozen')
+      return await this.#setEverywhere(deleting, 'frozen', new WaitingTime(clock, { ms }))
     } catch (error) {
-      await this.#thaw(deleting).catch((trouble) => {
+      time.lose(sinceMs)
+      await this.#thaw(deleting, time).catch((trouble) => {
         const { log } = this.#parts
         log.error(
           { bucket: deleting.name, error: String(trouble) },
@@ -193,9 +243,9 @@ export class Buckets {
     }
   }
 
-  async #thaw(deleting: Bucket): Promise<void> {
+  async #thaw(deleting: Bucket, time: WaitingTime): Promise<void> {
     const live = await this.#setState(deleting, 'live')
-    if (live) await this.#setEverywhere(live, 'live')
+    if (live) await this.#setEverywhere(live, 'live', time)
   }
 
   /**
@@ -220,9 +270,13 @@ export class Buckets {
   }
 
   /** Tells every partition; true when the bucket is empty in all of them. */
-  async #setEverywhere(bucket: Bucket, state: 'live' | 'frozen'): Promise<boolean> {
+  async #setEverywhere(
+    bucket: Bucket,
+    state: 'live' | 'frozen',
+    time: WaitingTime,
+  ): Promise<boolean> {
     const answers = await Promise.all(
-      this.#parts.router.partitions.map((partition) =>
+      this.#partitions(time).map((partition) =>
         partition.commit({
           kind: 'set-bucket',
           commandId: newUid(this.#parts.world),
@@ -234,9 +288,9 @@ export class Buckets {
     return answers.every((answer) => answer.kind === 'done' && answer.empty)
   }
 
-  async #dropEverywhere(bucket: Bucket): Promise<void> {
+  async #dropEverywhere(bucket: Bucket, time: WaitingTime): Promise<void> {
     await Promise.all(
-      this.#parts.router.partitions.map((partition) =>
+      this.#partitions(time).map((partition) =>
         partition.commit({
           kind: 'drop-bucket',
           commandId: newUid(this.#parts.world),
@@ -244,6 +298,10 @@ export class Buckets {
         }),
       ),
     )
+  }
+
+  #partitions(time: WaitingTime): ReachablePartition[] {
+    return this.#parts.router.partitions.map((partition) => partition.within?.(time) ?? partition)
   }
 
   async #forget({ name, id }: Bucket): Promise<void> {
@@ -258,6 +316,9 @@ export class Buckets {
     return this.#parts.coordinator.state
   }
 }
+
+// Made once: an error would cost its stack.
+const NOT_NEEDED = 'not needed any more'
 
 function withChange(settings: BucketSettings | undefined, change: SettingsChange): BucketSettings {
   const merged = Object.entries({ ...settings, ...change })

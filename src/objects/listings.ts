@@ -67,7 +67,9 @@ function merge<Record>(
   const { bucket, prefix, delimiter, limit } = request
   const scans = metadata.partitions.map(
     (partition) => (from: ScanFrom) =>
-      metadata.ask(bucket, (ref) => scan(partition, { bucket: ref, prefix, delimiter, ...from })),
+      metadata.ask(partition, bucket, (asked, ref) =>
+        scan(asked, { bucket: ref, prefix, delimiter, ...from }),
+      ),
   )
   return mergeScans(scans, { ...startOf(request), afterId }, limit, idOf)
 }

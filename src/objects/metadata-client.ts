@@ -2,6 +2,7 @@
 import { newUid, type Uid } from '../kit/uid.ts'
 import type { AnswerTo, Command, ReachablePartition } from '../metadata/contract.ts'
 import type { BucketRef } from '../metadata/records.ts'
+import { WaitingTime } from '../metadata/waiting-time.ts'
 import type { Route } from '../placement/router.ts'
 import { type Buckets, refOf } from './buckets.ts'
 import { type Bucket, BucketGone } from './object-store.ts'
@@ -21,10 +22,13 @@ interface Envelope {
 export class MetadataClient {
   readonly #parts: StoreParts
   readonly #buckets: Buckets
+  readonly #time: WaitingTime | undefined
 
-  constructor(parts: StoreParts, buckets: Buckets) {
+  /** `time`: of the request that asks all of it; without it every call has its own. */
+  constructor(parts: StoreParts, buckets: Buckets, time?: WaitingTime) {
     this.#parts = parts
     this.#buckets = buckets
+    this.#time = time
   }
 
   get partitions(): readonly ReachablePartition[] {
@@ -34,6 +38,11 @@ export class MetadataClient {
   /** Where a key belongs. */
   route(bucket: Bucket, key: string): Route {
     return this.#parts.router.route(bucket.id, key)
+  }
+
+  /** A partition, as the request asks it. */
+  inTime(metadata: ReachablePartition, time = this.#time): ReachablePartition {
+    return time === undefined ? metadata : (metadata.within?.(time) ?? metadata)
   }
 
   /** Sends a command under one id; BucketGone when its bucket is really deleted. */
@@ -56,8 +65,8 @@ export class MetadataClient {
   ): Promise<AnswerTo<C>> {
     const commandId = newUid(this.#parts.world)
     let isFirst = true
-    return this.ask(bucket, async (ref) => {
-      const sent = metadata.commit(make({ commandId, bucket: ref }), { isFirst })
+    return this.ask(metadata, bucket, async (partition, ref) => {
+      const sent = partition.commit(make({ commandId, bucket: ref }), { isFirst })
       isFirst = false
       const answer = await sent
       return answer.kind === 'bucket-gone' ? 'bucket-gone' : answer
@@ -66,14 +75,17 @@ export class MetadataClient {
 
   /** Asks again with the newest revision while the registry still has the bucket. */
   async ask<Answer>(
+    metadata: ReachablePartition,
     bucket: Bucket,
-    question: (ref: BucketRef) => Promise<Answer | 'bucket-gone'>,
+    question: (partition: ReachablePartition, ref: BucketRef) => Promise<Answer | 'bucket-gone'>,
   ): Promise<Answer> {
+    const time = this.#time ?? new WaitingTime(this.#parts.world.clock)
+    const partition = this.inTime(metadata, time)
     let current: Bucket | undefined = bucket
     for (let attempt = 0; current && attempt < BUCKET_RETRIES; attempt += 1) {
-      const answer = await question(refOf(current))
+      const answer = await question(partition, refOf(current))
       if (answer !== 'bucket-gone') return answer
-      current = await this.#buckets.settled(current)
+      current = await this.#buckets.settled(current, time)
     }
     throw new BucketGone(`bucket ${bucket.name} is gone`)
   }

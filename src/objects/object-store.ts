@@ -278,8 +278,21 @@ export interface Rename {
 /** `another`: with this token another rename was done. */
 export type RenameRecall = 'unknown' | 'done' | 'another'
 
+/** What is known of a request when it is begun. */
+export interface RequestWaits {
+  /** For its turn, in milliseconds. */
+  waitedMs: number
+  /** Whether its client is gone: questions that nobody has answered yet need no answer then. */
+  hasLeft(): boolean
+}
+
 /** The store. */
 export interface ObjectStore {
+  /**
+   * The same store for one request: all that it asks of metadata that does not answer takes half a minute together. Absent
+   * where nothing is known of that.
+   */
+  forRequest?(request: RequestWaits): ObjectStore
   /** In order of name. */
   listBuckets(): Bucket[]
   findBucket(name: string): Bucket | undefined

@@ -15,6 +15,7 @@ import {
   type Part,
   type Upload,
 } from '../metadata/records.ts'
+import type { WaitingTime } from '../metadata/waiting-time.ts'
 import { annotate, copyAnnotations } from './annotations.ts'
 import { appendObject } from './append.ts'
 import { Buckets, refOf, type SettingsChange } from './buckets.ts'
@@ -47,15 +48,24 @@ import {
   type PutRequest,
   type Rename,
   type RenameRecall,
+  type RequestWaits,
   type StoredObject,
   type UploadListRequest,
   type VersionListRequest,
 } from './object-store.ts'
 import { RecentRenames } from './recent-renames.ts'
+import { timeOfRequest } from './request-time.ts'
 import { commitStored, discardStored, type StoredFacts, storeBody } from './store-body.ts'
 import type { StoreParts } from './store-parts.ts'
 import { storedObject } from './stored-object.ts'
 import { KeptCensus } from './upload-census.ts'
+
+/** What the store is for all requests. */
+interface Shared {
+  buckets: Buckets
+  census: KeptCensus
+  renames: RecentRenames
+}
 
 /** The object store of one process. */
 export class Objects implements ObjectStore {
@@ -64,14 +74,25 @@ export class Objects implements ObjectStore {
   readonly #metadata: MetadataClient
   readonly #census: KeptCensus
   readonly #renames: RecentRenames
+  /** Of the one request that this store is for. */
+  readonly #time: WaitingTime | undefined
 
-  constructor(parts: StoreParts) {
-    this.#parts = parts
-    this.#buckets = new Buckets(parts)
-    this.#metadata = new MetadataClient(parts, this.#buckets)
+  constructor(parts: StoreParts, shared?: Shared, time?: WaitingTime) {
     const { clock } = parts.world
-    this.#census = new KeptCensus({ clock, count: () => this.#countUploads() })
-    this.#renames = new RecentRenames(clock)
+    this.#parts = parts
+    this.#buckets = shared?.buckets ?? new Buckets(parts)
+    this.#metadata = new MetadataClient(parts, this.#buckets, time)
+    this.#census = shared?.census ?? new KeptCensus({ clock, count: () => this.#countUploads() })
+    this.#renames = shared?.renames ?? new RecentRenames(clock)
+    this.#time = time
+  }
+
+  forRequest(request: RequestWaits): Objects {
+    // Nobody has to be found who answers.
+    if (this.#metadata.partitions[0]?.within === undefined) return this
+    const time = timeOfRequest(request, this.#parts.world.clock)
+    const shared = { buckets: this.#buckets, census: this.#census, renames: this.#renames }
+    return new Objects(this.#parts, shared, time)
   }
 
   /** Ends what a crash left half done. */
@@ -104,16 +125,18 @@ export class Objects implements ObjectStore {
   }
 
   changeBucket(bucket: Bucket, change: SettingsChange): Promise<ChangeBucketOutcome> {
-    return this.#buckets.change(bucket, change)
+    return this.#buckets.change(bucket, change, this.#time)
   }
 
   deleteBucket(name: string): ReturnType<ObjectStore['deleteBucket']> {
-    return this.#buckets.delete(name)
+    return this.#buckets.delete(name, this.#time)
   }
 
   async find(bucket: Bucket, key: string, versionId?: string): Promise<FindOutcome> {
     const { metadata } = this.#metadata.route(bucket, key)
-    const found = await this.#metadata.ask(bucket, (ref) => metadata.getObject(ref, key, versionId))
+    const found = await this.#metadata.ask(metadata, bucket, (partition, ref) =>
+      partition.getObject(ref, key, versionId),
+    )
     if (!found) return { kind: 'missing' }
     if (isDeleteMarker(found)) return { kind: 'delete-marker', marker: found }
     return { kind: 'found', object: this.#open(bucket, key, found, metadata) }
@@ -137,7 +160,9 @@ export class Objects implements ObjectStore {
     metadata: ReachablePartition,
   ): StoredObject {
     const lookAgain = (versionId: string): Promise<AnyVersion | undefined> =>
-      this.#metadata.ask(bucket, (ref) => metadata.getObject(ref, key, versionId))
+      this.#metadata.ask(metadata, bucket, (partition, ref) =>
+        partition.getObject(ref, key, versionId),
+      )
     return storedObject(version, { metadata, lookAgain }, this.#parts)
   }
 
@@ -264,7 +289,7 @@ export class Objects implements ObjectStore {
 
   findUpload(bucket: Bucket, key: string, uploadId: Uid): Promise<Upload | undefined> {
     const { metadata } = this.#metadata.route(bucket, key)
-    return metadata.getUpload(refOf(bucket), key, uploadId)
+    return this.#metadata.inTime(metadata).getUpload(refOf(bucket), key, uploadId)
   }
 
   async putPart(request: Parameters<ObjectStore['putPart']>[0]): Promise<PutPartOutcome> {
@@ -342,7 +367,7 @@ export class Objects implements ObjectStore {
     limit: number,
   ): Promise<{ parts: Part[]; more: boolean }> {
     const { metadata } = this.#metadata.route(bucket, key)
-    return metadata.listParts(uploadId, after, limit)
+    return this.#metadata.inTime(metadata).listParts(uploadId, after, limit)
   }
 
   listUploads(request: UploadListRequest): Promise<ListPage<Upload>> {

@@ -2,6 +2,7 @@
 // In one process there are no others, and nothing here waits or decides.
 import type { Log } from '../kit/log.ts'
 import type { Clock } from '../kit/world.ts'
+import type { WaitingTime } from '../metadata/waiting-time.ts'
 import { type Bucket, CoordinatorUnavailable } from '../placement/coordinator.ts'
 import type { StoreParts } from './store-parts.ts'
 
@@ -23,7 +24,7 @@ export class SharedBuckets {
   }
 
   /** Resolves when nobody else deletes the bucket, or not any more in a while: for one who begins a change, or meets one. */
-  async othersEnded({ name }: Pick<Bucket, 'name'>): Promise<void> {
+  async othersEnded({ name }: Pick<Bucket, 'name'>, time?: WaitingTime): Promise<void> {
     if (!this.#isShared) return
     const begun = this.#find(name)
     if (begun?.state !== 'deleting' || begun.isEmpty) return
@@ -31,8 +32,12 @@ export class SharedBuckets {
     const unwatch = this.#parts.coordinator.watch(() => {
       if (this.#find(name)?.revision !== begun.revision) isOver.abort()
     })
+    const { clock } = this.#parts.world
+    const sinceMs = clock.monotonicMs()
+    const ms = Math.min(OTHERS_MS, time?.leftMs ?? OTHERS_MS)
     // It ends early when the deletion does.
-    await this.#parts.world.clock.sleep(OTHERS_MS, isOver.signal).catch(() => undefined)
+    await clock.sleep(ms, isOver.signal).catch(() => undefined)
+    time?.lose(sinceMs)
     unwatch()
   }
 

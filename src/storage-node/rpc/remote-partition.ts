@@ -13,6 +13,7 @@ import type {
 } from '../../metadata/contract.ts'
 import { type Ask, type QuestionName, queriesThrough } from '../../metadata/questions.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
+import { WAITING_MS, type WaitingTime } from '../../metadata/waiting-time.ts'
 import type { JudgedShard, ShardVerdict } from '../upkeep/judge-shards.ts'
 import { MessageType } from './messages.ts'
 import {
@@ -42,9 +43,9 @@ export interface PartitionWaits {
 
 const WAITS: PartitionWaits = {
   // After the last byte of a body (storage.md 12). A partition remembers commands for much longer.
-  commitMs: 30_000,
+  commitMs: WAITING_MS,
   questionMs: 15_000,
-  walkMs: 30_000,
+  walkMs: WAITING_MS,
   attemptMs: 5_000,
   walkAttemptMs: 15_000,
 }
@@ -91,14 +92,15 @@ export function remotePartitions(
   }
 }
 
-function partitionBehind(asker: PartitionAsker): ReachablePartition {
+function partitionBehind(asker: PartitionAsker, time?: WaitingTime): ReachablePartition {
   const ask = (name: QuestionName, asked: Parameters<Queries[QuestionName]>): Promise<unknown> =>
-    asker.ask(name, asked)
+    asker.ask(name, asked, time)
   return {
     // TypeScript does not see that a question is answered by its name.
     ...queriesThrough(ask as Ask),
     id: asker.id,
-    commit: (command) => asker.commit(command),
+    commit: (command) => asker.commit(command, time),
+    within: (bounds) => partitionBehind(asker, bounds),
   }
 }
 
@@ -129,6 +131,9 @@ interface Trouble {
 /** A request on its way, over all its attempts. */
 class Pursuit {
   readonly request: Request
+  readonly begunMs: number
+  /** Somebody was asked in vain, or nobody could be. */
+  hasWaited = false
   /** Until then earlier attempts may be done: their nodes begin nothing for them afterwards. */
   openUntilMs = Number.NEGATIVE_INFINITY
   /** When the last attempt began. */
@@ -138,8 +143,9 @@ class Pursuit {
   pauseMs = FIRST_PAUSE_MS
   trouble: unknown
 
-  constructor(request: Request) {
+  constructor(request: Request, begunMs: number) {
     this.request = request
+    this.begunMs = begunMs
   }
 }
 
@@ -162,15 +168,24 @@ class PartitionAsker {
     this.#guess.hear()
   }
 
-  async commit<C extends Command>(command: C): Promise<AnswerTo<C>> {
+  /** It is not given up because nobody waits any more: the bytes that it names would be left behind. */
+  async commit<C extends Command>(command: C, time?: WaitingTime): Promise<AnswerTo<C>> {
     const { commitMs, attemptMs } = this.#waits
-    const pursuit = new Pursuit({
+    const pursuit = this.#begin({
       lane: 'commit',
       type: MessageType.CommitCommand,
       body: encodeCommit(this.id, command),
       attemptMs,
-      endMs: this.#nowMs + commitMs,
+      endMs: this.#endOf(commitMs, time),
     })
+    try {
+      return await this.#pursueCommand(command, pursuit)
+    } finally {
+      if (pursuit.hasWaited) time?.lose(pursuit.begunMs)
+    }
+  }
+
+  async #pursueCommand<C extends Command>(command: C, pursuit: Pursuit): Promise<AnswerTo<C>> {
     for (;;) {
       const answer = this.#read(pursuit, await this.#pursue(pursuit), (bytes) =>
         readAnswer<C>(command.kind, bytes),
@@ -184,24 +199,29 @@ class PartitionAsker {
   async ask<Name extends QuestionName>(
     name: Name,
     asked: Parameters<Queries[Name]>,
+    time?: WaitingTime,
   ): Promise<Awaited<ReturnType<Queries[Name]>>> {
     const { questionMs, walkMs, attemptMs, walkAttemptMs } = this.#waits
     const isLong = isWalk(name)
-    const pursuit = new Pursuit({
+    const pursuit = this.#begin({
       // Walks of all partitions of a node go together: a page of a listing is one request to each node.
       lane: isLong ? 'walk' : 'ask',
       type: MessageType.AskQuestion,
       body: encodeQuestion(this.id, { name, asked }),
       attemptMs: isLong ? walkAttemptMs : attemptMs,
-      endMs: this.#nowMs + (isLong ? walkMs : questionMs),
+      endMs: this.#endOf(isLong ? walkMs : questionMs, time),
     })
-    const answer = await this.#pursue(pursuit)
-    return this.#read(pursuit, answer, (bytes) => readAnswered(name, bytes))
+    try {
+      const answer = await this.#pursue(pursuit, time)
+      return this.#read(pursuit, answer, (bytes) => readAnswered(name, bytes))
+    } finally {
+      if (pursuit.hasWaited) time?.lose(pursuit.begunMs)
+    }
   }
 
   async report(report: BlobReport): Promise<void> {
     const { questionMs, attemptMs } = this.#waits
-    const pursuit = new Pursuit({
+    const pursuit = this.#begin({
       lane: 'report',
       type: MessageType.ReportBlobs,
       body: encodeReport(this.id, report),
@@ -213,7 +233,7 @@ class PartitionAsker {
 
   async judge(shards: readonly JudgedShard[]): Promise<ShardVerdict[]> {
     const { walkMs, walkAttemptMs } = this.#waits
-    const pursuit = new Pursuit({
+    const pursuit = this.#begin({
       lane: 'judge',
       type: MessageType.JudgeShards,
       body: encodeJudge(this.id, shards),
@@ -228,9 +248,18 @@ class PartitionAsker {
     return this.#parts.world.clock.monotonicMs()
   }
 
+  #begin(request: Request): Pursuit {
+    return new Pursuit(request, this.#nowMs)
+  }
+
+  #endOf(ms: number, time: WaitingTime | undefined): number {
+    return Math.min(this.#nowMs + ms, time?.untilMs ?? Number.POSITIVE_INFINITY)
+  }
+
   /** The answer, from whoever leads. */
-  async #pursue(pursuit: Pursuit): Promise<Uint8Array> {
+  async #pursue(pursuit: Pursuit, time?: WaitingTime): Promise<Uint8Array> {
     while (this.#nowMs < pursuit.request.endMs && pursuit.failures < FAILURES_MAX) {
+      if (pursuit.hasWaited && time?.isForNobody) break
       const node = this.#guess.next()
       if (node !== undefined) {
         const outcome = await this.#attempt(node, pursuit)
@@ -238,8 +267,10 @@ class PartitionAsker {
           this.#guess.answered(node)
           return outcome.answer
         }
+        pursuit.hasWaited = true
         if (this.#noteAndGoOn(node, outcome, pursuit)) continue
       }
+      pursuit.hasWaited = true
       const leftMs = Math.max(0, pursuit.request.endMs - this.#nowMs)
       await this.#guess.pause(Math.min(pursuit.pauseMs, leftMs))
       pursuit.pauseMs = Math.min(2 * pursuit.pauseMs, PAUSE_MS_MAX)

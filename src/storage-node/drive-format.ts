@@ -112,18 +112,19 @@ function parseMarker(bytes: Uint8Array): DriveFound {
   const found = parseObject(Buffer.from(bytes).toString('utf8'))
   if (found === undefined) return { kind: 'broken', what: `${MARKER} is not JSON` }
   const { format, clusterId, driveId, uuid, createdMs, check } = found
-  if (typeof format === 'number' && format !== DRIVE_FORMAT) return { kind: 'wrong-format', format }
-  if (
-    format !== DRIVE_FORMAT ||
-    typeof clusterId !== 'string' ||
-    typeof driveId !== 'number' ||
-    typeof uuid !== 'string' ||
-    typeof createdMs !== 'number'
-  ) {
-    return { kind: 'broken', what: `${MARKER} lacks a field` }
-  }
-  const marker: DriveMarker = { format, clusterId, driveId, uuid, createdMs }
-  if (check !== markerCheck(marker)) return { kind: 'broken', what: `${MARKER} is damaged` }
+  const isWhole =
+    typeof format === 'number' &&
+    typeof clusterId === 'string' &&
+    typeof driveId === 'number' &&
+    typeof uuid === 'string' &&
+    typeof createdMs === 'number'
+  const marker = { format: DRIVE_FORMAT, clusterId, driveId, uuid, createdMs } as DriveMarker
+  const isOurs = isWhole && check === markerCheck(marker)
+  // Where all else is as we write it, it is the number that rotted: one drive less, and no store of another version.
+  if (typeof format === 'number' && format !== DRIVE_FORMAT && !isOurs)
+    return { kind: 'wrong-format', format }
+  if (!isWhole) return { kind: 'broken', what: `${MARKER} lacks a field` }
+  if (format !== DRIVE_FORMAT || !isOurs) return { kind: 'broken', what: `${MARKER} is damaged` }
   return { kind: 'formatted', marker }
 }
 

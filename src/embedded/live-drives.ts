@@ -3,6 +3,7 @@
 // that nothing of it writes to a directory that comes back or that another drive takes.
 
 import { beforeDeadline } from '../kit/before-deadline.ts'
+import { mebibytes } from '../kit/bytes.ts'
 import { ClosingStack } from '../kit/closing-stack.ts'
 import type { Log } from '../kit/log.ts'
 import { type Periodic, repeat } from '../kit/periodic.ts'
@@ -54,6 +55,11 @@ const SPACE_MS = 2_000
 
 /** For what was under way on a drive when it failed. */
 const CLOSE_MS = 15_000
+
+// Memory for shards on their way into segments: that of all drives together, and what one has at least, and at most.
+const BUFFER_BYTES = mebibytes(128)
+const BUFFER_BYTES_MIN = mebibytes(8)
+const BUFFER_BYTES_MAX = mebibytes(32)
 
 /** Opened drives by id. One that failed stays in the list until another takes its place or it leaves the store. */
 export class LiveDrives {
@@ -217,7 +223,10 @@ export class LiveDrives {
     const { world, log, space, tuning = {} } = this.#parts
     await removeDrafts(world, drive)
     const fileSystem = await space.add(drive)
-    return ShardStore.open(drive, { world, log, fileSystem, ...openLevelOf(tuning) }, tuning.shards)
+    const share = Math.max(BUFFER_BYTES_MIN, Math.floor(BUFFER_BYTES / this.#drives.size))
+    const bufferBytes = Math.min(BUFFER_BYTES_MAX, share)
+    const parts = { world, log, fileSystem, ...openLevelOf(tuning) }
+    return ShardStore.open(drive, parts, { bufferBytes, ...tuning.shards })
   }
 
   async #recordOut(drive: Drive, reason: string): Promise<void> {

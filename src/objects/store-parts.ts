@@ -40,7 +40,7 @@ export interface BlobParts {
   hedging: Hedging
   /** Gives the uids of all blobs that are written, and knows which of them have no row yet. */
   writes: WritesUnderWay
-  /** Permits of WRITE_BUDGET_UNIT bytes for shards that storage collects in memory before it writes them. */
+  /** Permits of WRITE_BUDGET_UNIT bytes for shards that storage collects in memory in any case before it writes them. */
   writeBudget: Semaphore
   /** When a blob is safe enough to be acknowledged. */
   writeRule: WriteRule

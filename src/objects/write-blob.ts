@@ -1,6 +1,6 @@
 // Bytes → stripes → shards on drives. Nothing here is visible: the commit that follows makes it so.
 import type { Codec, Stripe } from '../erasure/codec.ts'
-import { mebibytes } from '../kit/bytes.ts'
+import { kibibytes, mebibytes } from '../kit/bytes.ts'
 import { type ErasureCode, shardCount } from '../kit/erasure-code.ts'
 import { type Blob, MISSING_SLOT } from '../metadata/records.ts'
 import type { Placement } from '../placement/place.ts'
@@ -22,8 +22,11 @@ import { isOneCell, writeCopies } from './write-copies.ts'
 /** Up to here a blob is kept as copies: operations matter more than bytes (storage.md 4.1). */
 export const COPIES_UP_TO_BYTES = 128 * 1024
 
-/** Storage collects shards up to this length in memory and writes them at once. */
+/** Storage collects shards up to this length in memory and writes them at once, where it has memory for them. */
 const COLLECTED_SHARD_BYTES = mebibytes(1)
+
+/** Up to this length it collects them in any case. */
+const ALWAYS_COLLECTED_BYTES = kibibytes(128)
 
 /** Stores a body under its uid. Throws what the body throws, and then leaves nothing behind. */
 export function writeBlob(
@@ -184,9 +187,12 @@ function chooseCode(owner: BlobOwner, bytes: number, parts: StoreParts): Erasure
   return bytes <= COPIES_UP_TO_BYTES ? { ...wanted, dataCount: 1 } : wanted
 }
 
-/** Permits for the memory in which storage collects the shards of this blob; 0 when it streams them. */
+/**
+ * Permits for the memory in which storage collects the shards of this blob; 0 when it may stream them. They are held for as long as
+ * the client sends: some twenty slow ones that bring 4 MiB each would keep everybody else from writing.
+ */
 function collectedPermits(layout: BlobLayout, code: ErasureCode): number {
-  if (layout.shardBytes > COLLECTED_SHARD_BYTES) return 0
+  if (layout.shardBytes > ALWAYS_COLLECTED_BYTES) return 0
   return Math.ceil((layout.shardBytes * shardCount(code)) / WRITE_BUDGET_UNIT)
 }
 

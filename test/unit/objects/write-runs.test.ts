@@ -92,3 +92,33 @@ t.test('a body that breaks off in the middle of a run gives all stripes back', a
   t.equal(store.parts.codec.freeStripes, free)
   t.same(await store.objects.find(store.bucket, 'k'), { kind: 'missing' })
 })
+
+t.test('bodies that come slowly keep nobody else from writing', async (t) => {
+  const { store } = await storeOfRuns(mebibytes(64))
+  const { objects, bucket, parts } = store
+  const attributes = { headers: {}, userMetadata: {}, storageClass: 'STANDARD' }
+  const leave = new AbortController()
+  const gone = new Promise<never>((_, reject) => {
+    leave.signal.addEventListener('abort', () => reject(leave.signal.reason))
+  })
+  // biome-ignore lint/correctness/useYield: nothing of it ever comes.
+  async function* nothing(): AsyncGenerator<Uint8Array> {
+    await gone
+  }
+  // Shards of a mebibyte each, the longest that storage collects in memory where it has some.
+  const slow = Array.from({ length: 24 }, (_, index) =>
+    objects.put({
+      ...{ bucket, key: `slow ${index}`, attributes, conditions: {}, signal: leave.signal },
+      body: { ...bodyOf(Buffer.alloc(mebibytes(4))), chunks: nothing() },
+    }),
+  )
+  const ends = Promise.allSettled(slow)
+  for (const bytes of [1_000, 300_000, mebibytes(4)]) {
+    const body = seeded.bytes(bytes)
+    await stayAlive(put(store, 'quick', body))
+    t.ok((await get(store, 'quick')).equals(body), `${bytes} bytes`)
+  }
+  leave.abort(new Error('they leave'))
+  t.ok((await ends).every(({ status }) => status === 'rejected'))
+  t.equal(parts.writeBudget.free, 1024)
+})

@@ -17,7 +17,7 @@ export interface StreamWaits {
   stepMs: number
   /** For room on the way: a node that takes nothing for so long is given up. */
   stallMs: number
-  /** Between two cells: who writes them may wait for a client. The node ends a stream that is silent for longer. */
+  /** Before each cell: who writes them may wait for a client. The node ends a stream that is silent for longer. */
   silenceMs: number
 }
 
@@ -115,9 +115,11 @@ export class ShardStream {
   }
 
   async #run(beginning: Uint8Array): Promise<void> {
+    const { stepMs, silenceMs } = this.#waits
     const frames = this.#peer.stream({
       path: WRITE_SHARD_PATH,
-      deadlineMs: this.#peer.nowMs + this.#waits.stepMs,
+      // Who waits for the beginning gives up by himself; the first cell puts this off as every other does.
+      deadlineMs: this.#peer.nowMs + stepMs + silenceMs,
       begin: (exchange, session) => this.#begin(beginning, exchange, session),
       signal: this.#stop.signal,
     })

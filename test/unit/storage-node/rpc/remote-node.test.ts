@@ -249,6 +249,17 @@ t.test('a commit whose answer does not come: nobody knows', async (t) => {
   }
 })
 
+t.test('the first cell may be waited for as long as every other', async (t) => {
+  const { local, remote } = await openPair(t, { silenceMs: 10_000, stepMs: 300 })
+  const writer = await remote.beginShard(7, LARGE.description)
+  await new Promise((resolve) => setTimeout(resolve, 600))
+  t.same(local.ends, [])
+  for (let at = 0; at < LARGE.bytes.length; at += CELL_BYTES)
+    await writer.write(LARGE.bytes.subarray(at, at + CELL_BYTES))
+  await writer.commit()
+  t.same(local.ends, ['committed'])
+})
+
 t.test('a writer that is silent for too long is given up by the node', async (t) => {
   const { local, remote } = await openPair(t, { silenceMs: 50, stepMs: 200 })
   const aborted = new Promise<void>((resolve) => {

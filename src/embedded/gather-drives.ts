@@ -13,7 +13,7 @@ import {
 } from '../placement/coordinator-history.ts'
 import type { Drive } from '../storage-node/drive.ts'
 import { saysNoSpace } from '../storage-node/drive-errors.ts'
-import { type DriveMarker, inspectDrive } from '../storage-node/drive-format.ts'
+import { type DriveFound, type DriveMarker, inspectDrive } from '../storage-node/drive-format.ts'
 import { isJoining } from '../storage-node/joining.ts'
 import { type FoundDrive, nameDrive } from '../storage-node/start-plan.ts'
 
@@ -66,6 +66,7 @@ export async function gatherDrives(drives: Drive[], parts: GatherParts): Promise
     const decision = choose(opened)
     const found = copy ? [] : await findElsewhere(decision.state.map, drives, parts)
     if (found.length === 0) {
+      await sayWhyMissing(decision.state.map, drives, parts)
       await keepMembers(decision, drives, parts)
       return { decision, members: drives.filter(({ failure }) => failure === undefined) }
     }
@@ -186,6 +187,35 @@ async function findElsewhere(
     if (isIt) found.push({ path, marker })
   }
   return found
+}
+
+/** What is in the place of those that are missing: the start and the status say it. Nothing where nothing is known. */
+async function sayWhyMissing(
+  { drives }: ClusterMap,
+  known: readonly Drive[],
+  { world, absent }: GatherParts,
+): Promise<void> {
+  for (const { id, path } of drives) {
+    if (path === undefined || absent.has(id) || known.some((drive) => drive.id === id)) continue
+    const what = whatIsThere(await inspectDrive(world, path).catch((error) => error as Error))
+    if (what !== undefined) absent.set(id, { sentence: what, isFull: false })
+  }
+}
+
+function whatIsThere(found: DriveFound | Error): string | undefined {
+  if (found instanceof Error) return `its directory can not be read: ${deepestMessage(found)}`
+  switch (found.kind) {
+    case 'missing':
+      return undefined
+    case 'empty':
+      return 'its directory is empty'
+    case 'formatted':
+      return 'another drive is in its directory'
+    case 'wrong-format':
+      return `its directory was written in format ${found.format}, which is not read here`
+    default:
+      return `its directory can not be recognised: ${found.what}`
+  }
 }
 
 /** Closes drives that the map does not name, and says so. */

@@ -30,7 +30,7 @@ import {
   planStart,
 } from '../storage-node/start-plan.ts'
 import { weighDrives } from './drive-weight.ts'
-import { type Absent, deepestMessage, gatherDrives } from './gather-drives.ts'
+import { type Absent, deepestMessage, gatherDrives, type Reason } from './gather-drives.ts'
 import { makeDrive, randomHex } from './make-drive.ts'
 import { chooseReducedCode } from './reduced-code.ts'
 import { type RememberedDrive, recogniseDrive } from './remembered-drives.ts'
@@ -65,10 +65,10 @@ export async function startStore(config: ServeConfig, parts: StartParts): Promis
   const found = isNew ? await formatAll(config, inspected, parts) : plan.drives
   const { drives, absent } = await lockDrives(found, { ...parts, mayLack: !isNew })
   try {
+    if (plan.kind === 'open' && !isNew) sayUnused(plan.unused, parts.log)
     const coordinator = isNew
       ? await firstDecision(config, drives, parts)
       : await openCoordinator(config, drives, { ...parts, absent })
-    if (plan.kind === 'open' && !isNew) sayUnused(plan.unused, parts.log)
     // It fitted at the start, and no drive leaves that it needs.
     const reducedCode = (): ErasureCode =>
       chooseReducedCode(config, coordinator.state.map.code, Number.POSITIVE_INFINITY)
@@ -194,11 +194,17 @@ export async function lockDrive(
     if (error instanceof DriveLocked) throw new Exit(3, `${error.message}.`, { cause: error })
     if (!mayLack && saysNoSpace(error)) throw new Exit(1, NO_ROOM_TO_START, { cause: error })
     if (!mayLack) throw error
-    const reason = `it can not be opened: ${deepestMessage(error)}`
-    absent.set(marker.driveId, { sentence: reason, isFull: saysNoSpace(error) })
-    log.error({ path, reason }, `drive ${marker.driveId} is left out`)
+    const reason = whyUnopened(error)
+    absent.set(marker.driveId, reason)
+    log.error({ path, reason: reason.sentence }, `drive ${marker.driveId} is left out`)
     return undefined
   }
+}
+
+/** What is said of a drive that is there. */
+export function whyUnopened(error: unknown): Reason {
+  const sentence = `it can not be opened: ${deepestMessage(error)}`
+  return { sentence, isFull: saysNoSpace(error) }
 }
 
 /** How long a drive in use is waited for: the process that was killed a moment ago may still be on its way out. */
@@ -235,7 +241,7 @@ async function openCoordinator(
     lockDrive(found, { ...parts, mayLack: true })
   const { decision, members } = await gatherDrives(drives, { ...parts, lock })
   refuseMisfits(config, decision.state.map, { members, log: parts.log })
-  refuseTooFew(decision.state, members, isSomeFull(parts.absent))
+  refuseTooFew(decision.state, members, parts.absent)
   const coordinator = await FileCoordinator.open(decision, {
     ...{ ...parts, drives: members },
     absent: sentencesOf(parts.absent),
@@ -256,16 +262,16 @@ function isSomeFull(absent: Absent['absent']): boolean {
 
 /**
  * Throws Exit where more drives are missing than the code can do without: what is acknowledged could not be read.
- * `isSomeFull`: some only lack room, so there is something better to say than that they are missing.
+ * Where some only lack room there is something better to say than that they are missing.
  */
 export function refuseTooFew(
   state: ClusterState,
   drives: readonly FoundDrive[],
-  isSomeFull: boolean,
+  absent: Absent['absent'],
 ): void {
-  const check = checkDrives(state, drives)
+  const check = checkDrives(state, drives, sentencesOf(absent))
   if (check.kind === 'refuse')
-    throw isSomeFull ? new Exit(1, NO_ROOM_TO_START) : new Exit(4, check.sentence)
+    throw isSomeFull(absent) ? new Exit(1, NO_ROOM_TO_START) : new Exit(4, check.sentence)
 }
 
 /** The map names it. A drive that can not be written to keeps its file: it is judged later, and the next start settles it. */

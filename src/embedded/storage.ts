@@ -54,7 +54,7 @@ import { askedReducedCode } from './reduced-code.ts'
 import type { RememberedDrive } from './remembered-drives.ts'
 import { watchReturns } from './returning-drives.ts'
 import { hasRoomForRows, openSpaceWatch, refuseWhenFull, startSpaceWatch } from './space.ts'
-import { NO_ROOM_TO_START, refuseTooFew, startStore } from './start-store.ts'
+import { NO_ROOM_TO_START, refuseTooFew, startStore, whyUnopened } from './start-store.ts'
 import type { Tuning } from './tuning.ts'
 
 /** Outside of the storage. */
@@ -307,9 +307,9 @@ async function startHealer(
 
 /** Drives that were found and did not open count as those that were not found: nothing is on record about them yet. */
 function refuseUnopened({ state }: Coordinator, drives: readonly Drive[]): void {
-  const isSomeFull = drives.some(({ failure }) => saysNoSpace(failure))
   const working = drives.filter(({ failure }) => failure === undefined)
-  refuseTooFew(state, working, isSomeFull)
+  const failed = drives.filter((drive) => !working.includes(drive))
+  refuseTooFew(state, working, new Map(failed.map(({ id, failure }) => [id, whyUnopened(failure)])))
 }
 
 /** Serving the rest would answer 503 to every listing, and nobody would know why. */

@@ -45,8 +45,12 @@ export type DriveCheck =
   | { kind: 'enough'; missing: MapDrive[] }
   | { kind: 'refuse'; sentence: string }
 
-/** Holds the drives against the map of the store. */
-export function checkDrives(state: ClusterState, drives: readonly FoundDrive[]): DriveCheck {
+/** Holds the drives against the map of the store. `reasons`: why others are not among them, by their ids, where that is known. */
+export function checkDrives(
+  state: ClusterState,
+  drives: readonly FoundDrive[],
+  reasons: ReadonlyMap<number, string>,
+): DriveCheck {
   const { map } = state
   const stranger = drives.find(
     ({ marker }) =>
@@ -63,12 +67,18 @@ export function checkDrives(state: ClusterState, drives: readonly FoundDrive[]):
   )
   const allowed = map.code.parityCount
   if (missing.length <= allowed) return { kind: 'enough', missing }
+  const which = missing.map((drive) => describeMissing(drive, reasons.get(drive.id))).join('; ')
   return {
     kind: 'refuse',
     sentence:
-      `${missing.length} of ${map.drives.length} drives are missing (${missing.map(nameDrive).join(', ')}), ` +
-      `but a ${nameCode(map.code)} store can do without ${allowed} at most: give their directories as well.`,
+      `${missing.length} of ${map.drives.length} drives are missing (${which}), ` +
+      `but a ${nameCode(map.code)} store can do without ${allowed} at most: bring them back, or give the directories where they are now.`,
   }
+}
+
+function describeMissing(drive: MapDrive, reason: string | undefined): string {
+  const place = drive.path === undefined ? '' : `, last at ${drive.path}`
+  return `${nameDrive(drive)}${place}${reason === undefined ? '' : `: ${reason}`}`
 }
 
 /** Nothing names it any more: whether it is there does not matter. */

@@ -1,5 +1,5 @@
 // kintsugi serve as a process: what it prints, how it ends, what it makes of the directories it is given.
-import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
@@ -162,6 +162,18 @@ t.test('exit code 4: foreign drives and too many missing', async (t) => {
   const few = await refusal({ directories: directories.slice(0, 3) })
   t.equal(few.exitCode, 4)
   t.match(few.stderr, /3 of 6 drives are missing/)
+  await mkdir(directories[3]!)
+  await mkdir(directories[4]!)
+  await writeFile(join(directories[4]!, 'format.json'), '{')
+  const unused = await refusal({ directories })
+  t.equal(unused.exitCode, 4)
+  t.match(unused.stderr, /a\/drive4: its directory is empty; /)
+  t.match(
+    unused.stderr,
+    /a\/drive5: its directory can not be recognised: format.json is not JSON; /,
+  )
+  t.match(unused.stderr, /this directory is not used: it does not exist/, 'by the log')
+  for (const wrong of directories.slice(3, 5)) await rm(wrong, { recursive: true })
   for (const lost of directories.slice(3)) await rename(`${lost}-lost`, lost)
   await writeFile(join(directories[0]!, 'format.json'), '{"format": 99}')
   const newer = await refusal({ directories })

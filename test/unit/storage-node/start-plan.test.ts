@@ -78,23 +78,40 @@ t.test('what is not ours is refused with one sentence', async (t) => {
   t.match(planStart([formatted(1), copy]), { kind: 'refuse', sentence: /copies of the same drive/ })
 })
 
+/** Nothing is known of drives that are not here. */
+const none = new Map<number, string>()
+
 t.test('up to m drives may be missing', async (t) => {
   const state = stateOf(6)
   const drives = (ids: number[]) => ids.map((id) => ({ path: `/d${id}`, marker: marker(id) }))
-  t.match(checkDrives(state, drives([6, 5, 4, 3, 2, 1])), { kind: 'enough', missing: [] })
-  t.match(checkDrives(state, drives([1, 2, 3, 4])), {
+  t.match(checkDrives(state, drives([6, 5, 4, 3, 2, 1]), none), { kind: 'enough', missing: [] })
+  t.match(checkDrives(state, drives([1, 2, 3, 4]), none), {
     kind: 'enough',
     missing: [{ id: 5 }, { id: 6 }],
   })
-  t.match(checkDrives(state, drives([1, 2, 3])), {
+  t.match(checkDrives(state, drives([1, 2, 3]), none), {
     kind: 'refuse',
     sentence: /3 of 6 drives are missing/,
   })
 })
 
+t.test(
+  'of each drive that is missing it is said where it was last, and why it is not used',
+  async (t) => {
+    const state = stateOf(6)
+    const there = state.map.drives.map((drive) => ({ ...drive, path: `/d${drive.id}` }))
+    const known = { ...state, map: { ...state.map, drives: there } }
+    const one = [{ path: '/d1', marker: marker(1) }]
+    t.match(checkDrives(known, one, new Map([[2, 'its directory is empty']])), {
+      sentence:
+        /drive 2 \(uuid-2\), last at \/d2: its directory is empty; drive 3 \(uuid-3\), last at \/d3; /,
+    })
+  },
+)
+
 t.test('a drive that the map does not know is refused', async (t) => {
   const stranger = { path: '/s', marker: { ...marker(2), uuid: 'unknown' } }
-  t.match(checkDrives(stateOf(6), [stranger]), { kind: 'refuse', sentence: /does not know/ })
+  t.match(checkDrives(stateOf(6), [stranger], none), { kind: 'refuse', sentence: /does not know/ })
 })
 
 t.test('a code that needs more drives than given is named', async (t) => {

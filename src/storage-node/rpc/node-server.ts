@@ -58,7 +58,7 @@ export interface NodeServerParts {
 const LIMITS: ServerLimits = {
   connections: 4096,
   headersMs: 10_000,
-  exchangesOfNode: 256,
+  exchangesOfNode: 768,
   receivedBytes: mebibytes(128),
   answerBytes: mebibytes(128),
   payloadBytes: mebibytes(33),

@@ -19,8 +19,10 @@ import { NodeUnreachable } from './trouble.ts'
 
 /** Bounds of what is asked of one node. */
 export interface PeerLimits {
-  /** Of small requests of each kind, and of streams: one for all small requests but while exchanges follow each other. */
+  /** Of small requests of each kind: one for all of them but while exchanges follow each other. */
   connections: number
+  /** At once, each with a connection of its own for as long as a client sends: several for each large request that a gateway has under way. */
+  streams: number
   connectMs: number
   /** Streams that wait for a connection. */
   waitingStreams: number
@@ -53,6 +55,7 @@ export interface StreamRequest {
 
 const LIMITS: PeerLimits = {
   connections: 64,
+  streams: 512,
   connectMs: 3_000,
   waitingStreams: 256,
   requestBytes: mebibytes(64),
@@ -105,9 +108,9 @@ export class Peer {
     this.#options = options
     this.#limits = { ...LIMITS, ...options.limits }
     this.#world = world
-    this.#streams = this.#openPool()
-    const { connections, waitingStreams, payloadBytes } = this.#limits
-    this.#streamPlaces = new Semaphore(connections, { maxWaiting: waitingStreams })
+    const { streams, waitingStreams, payloadBytes } = this.#limits
+    this.#streams = this.#openPool(streams)
+    this.#streamPlaces = new Semaphore(streams, { maxWaiting: waitingStreams })
     const { identity, to, versions } = options
     this.#sessions = new ClientSessions(
       { identity, to, versions, payloadBytesMax: payloadBytes },
@@ -175,7 +178,7 @@ export class Peer {
   }
 
   #openKind(): KindOfLanes {
-    const pool = this.#openPool()
+    const pool = this.#openPool(this.#limits.connections)
     const channel = new Channel({
       clock: this.#world.clock,
       sessions: this.#sessions,
@@ -188,9 +191,9 @@ export class Peer {
     return { pool, channel }
   }
 
-  #openPool(): Pool {
+  #openPool(connections: number): Pool {
     const { tls, origin } = this.#options
-    const { connections, connectMs } = this.#limits
+    const { connectMs } = this.#limits
     return new Pool(origin, {
       connections,
       pipelining: 1,

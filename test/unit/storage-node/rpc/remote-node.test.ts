@@ -260,6 +260,21 @@ t.test('the first cell may be waited for as long as every other', async (t) => {
   t.same(local.ends, ['committed'])
 })
 
+t.test(
+  'clients that send slowly keep no others from writing through the same gateway',
+  async (t) => {
+    const { local, remote } = await openPair(t, { stepMs: 5_000 })
+    const { description } = LARGE
+    const slow = await Promise.all(
+      Array.from({ length: 200 }, () => remote.beginShard(1, description)),
+    )
+    t.equal(local.begun, 200, 'each is under way there')
+    await (await writeCells(drive(remote), LARGE)).commit()
+    t.same(local.ends, ['committed'])
+    await Promise.all(slow.map((writer) => writer.abort()))
+  },
+)
+
 t.test('a writer that is silent for too long is given up by the node', async (t) => {
   const { local, remote } = await openPair(t, { silenceMs: 50, stepMs: 200 })
   const aborted = new Promise<void>((resolve) => {

@@ -4,10 +4,11 @@ import { shardSeed } from '../digest/cell-checksum.ts'
 import { assert } from '../kit/assert.ts'
 import { DriveUnavailable, isFull } from '../kit/drive-unavailable.ts'
 import { removeIfThere, unlessMissing } from '../kit/files.ts'
-import { type DiskFile, isMissing, type World } from '../kit/world.ts'
+import type { DiskFile, World } from '../kit/world.ts'
 import { blockPadding, canWriteBlocks, inBlocks, refusesBlocks } from './block-file.ts'
 import type { ShardDescription, ShardId, ShardReader, ShardWriter } from './contract.ts'
 import type { Drive } from './drive.ts'
+import { saysDirectoryIsLost } from './drive-errors.ts'
 import { type HeldShard, OpenShards, type ShardFileOpened } from './open-shards.ts'
 import type { CellReads, CellSource, ReadAt } from './segment/cell-reads.ts'
 import {
@@ -207,12 +208,12 @@ export class BigFiles {
     this.#durable.add(name)
   }
 
-  /** A directory of ours that is gone has taken shards with it: the drive has failed. */
+  /** A directory of ours that is gone has taken shards with it, and one that takes no files gets none: the drive has failed. */
   async #orFail<T>(operation: Promise<T>): Promise<T> {
     try {
       return await operation
     } catch (error) {
-      if (!isMissing(error)) throw error
+      if (!saysDirectoryIsLost(error)) throw error
       this.#parts.drive.fail(error)
       throw new DriveUnavailable(this.#parts.drive.id, 'failed', { cause: error })
     }

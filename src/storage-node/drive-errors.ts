@@ -1,5 +1,6 @@
 // What an error of a disk says: that the drive is bad or gone, that it has no room, or that the call was wrong.
 import { isFull } from '../kit/drive-unavailable.ts'
+import { isMissing } from '../kit/world.ts'
 
 /** A drive that failed because another directory or none is where it was: it may come back as it is. */
 export class DriveGone extends Error {
@@ -30,6 +31,14 @@ export function saysDeviceIsBad(error: unknown): boolean {
 /** Whether a read or write met a bad sector. A sync that says so is another matter: what it lost is lost. */
 export function isMediumError(error: unknown): boolean {
   return codeOf(error) === 'EIO'
+}
+
+// Where a directory of ours became somebody else's, or may not be changed any more.
+const DENIED = new Set(['EACCES', 'EPERM'])
+
+/** Whether a directory that a drive makes its files in is gone, or takes none any more: nothing can be written there. */
+export function saysDirectoryIsLost(error: unknown): boolean {
+  return isMissing(error) || DENIED.has(codeOf(error))
 }
 
 /** Whether a call of the system had no room. */

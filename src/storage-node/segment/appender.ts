@@ -3,9 +3,10 @@
 import { assert } from '../../kit/assert.ts'
 import { mebibytes } from '../../kit/bytes.ts'
 import { DriveUnavailable, isFull } from '../../kit/drive-unavailable.ts'
-import { type DiskFile, isMissing } from '../../kit/world.ts'
+import type { DiskFile } from '../../kit/world.ts'
 import type { ShardId } from '../contract.ts'
 import type { Drive } from '../drive.ts'
+import { saysDirectoryIsLost } from '../drive-errors.ts'
 import { type RecordLayout, type RecordPlace, stampHeader } from './record-format.ts'
 import type { SegmentFiles } from './segment-files.ts'
 
@@ -216,8 +217,8 @@ export class Appender {
     try {
       return await this.#files.create(number)
     } catch (error) {
-      if (!isMissing(error)) throw error
-      // Its directory is gone: shards that we answer for are gone too.
+      if (!saysDirectoryIsLost(error)) throw error
+      // Shards that we answer for are gone with their directory, or it takes no more of them.
       this.#drive.fail(error)
       throw new DriveUnavailable(this.#drive.id, 'failed', { cause: error })
     }

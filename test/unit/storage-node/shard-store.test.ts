@@ -283,6 +283,24 @@ t.test('an error of the disk fails the drive for good', async (t) => {
   }
 })
 
+t.test(
+  'a directory that takes no files any more fails the drive: the others go on without it',
+  async (t) => {
+    const failed = { name: 'DriveUnavailable', trouble: 'failed' }
+    for (const code of ['EACCES', 'EPERM'] as const) {
+      for (const kind of ['create', 'rename'] as const) {
+        const fixture = await ShardFixture.open()
+        fixture.machine.disk.fault = (operation) => (operation.kind === kind ? code : undefined)
+        await t.rejects(fixture.put(new Seeded(4), 1, 4000), failed, `${code} of a large one`)
+        t.ok(fixture.drive.failure)
+      }
+      const fixture = await ShardFixture.open()
+      fixture.machine.disk.fault = ({ kind }) => (kind === 'create' ? code : undefined)
+      await t.rejects(fixture.put(new Seeded(4), 1, 10), failed, `${code} of a segment`)
+    }
+  },
+)
+
 t.test('what a drive can not read is damage of that shard alone', async (t) => {
   for (const shardBytes of [1500, 6000]) {
     const fixture = await ShardFixture.open()

@@ -9,11 +9,15 @@ const LINGER_BYTES = 4 * 1024 * 1024
 /** A body of which so little can still come is read to its end for the sake of the connection. */
 const SMALL_BODY_BYTES = 64 * 1024
 
-/** Whether the connection can carry another request: nothing of the body is left, or only a little. */
+/**
+ * Whether the connection can carry another request: nothing of the body is left, or only a little. None whose client waited for 100 Continue and
+ * gets something else, not even where the body is empty: botocore hears no answer to the next request on such a connection.
+ */
 export function isWorthKeeping(exchange: Exchange): boolean {
+  if (exchange.awaitsContinue) return false
   if (exchange.isWhole) return true
   const { 'content-length': length } = exchange.sentHeaders
-  return !exchange.awaitsContinue && length !== undefined && Number(length) <= SMALL_BODY_BYTES
+  return length !== undefined && Number(length) <= SMALL_BODY_BYTES
 }
 
 /** Ends a reply whose bytes are all written, after taking some of the body, for a limited time. */

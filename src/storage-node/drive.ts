@@ -9,6 +9,7 @@ import {
   isOfTheCall,
   lacksRoom,
   saysDeviceIsBad,
+  saysDirectoryIsLost,
   saysNoMemory,
   saysNoSpace,
 } from './drive-errors.ts'
@@ -317,7 +318,11 @@ export class Drive {
   }
 
   async #checkMarker(): Promise<void> {
-    const gone = await this.#held.findGone()
+    const gone = await this.#held.findGone().catch((error) => {
+      // Its directory may not be looked into any more: nothing can be written there.
+      if (saysDirectoryIsLost(error)) this.#failAndThrow(error)
+      throw error
+    })
     if (gone !== undefined) this.#failAndThrow(gone)
   }
 

@@ -211,6 +211,22 @@ t.test('a refusal comes before 100 Continue, an accepted body after it', async (
   t.equal(toldBy(answer).body, 'hello')
 })
 
+t.test('a refusal before 100 Continue ends the connection, also of an empty body', async (t) => {
+  const fixture = await startGateway(t)
+  const ask = async (headers: Record<string, string>) => {
+    const outgoing = sendHttp({
+      ...{ host: '127.0.0.1', port: fixture.port, method: 'PUT', path: '/bkt/k', agent: false },
+      headers: { ...headers, 'content-length': '0' },
+    })
+    outgoing.end()
+    return await answerOf(outgoing)
+  }
+  const closed = await ask({ host: fixture.host, expect: '100-continue' })
+  t.match(closed, { status: 403, headers: { connection: 'close' } })
+  const kept = await ask({ host: fixture.host, connection: 'keep-alive' })
+  t.match(kept, { status: 403, headers: { connection: 'keep-alive' } })
+})
+
 t.test('a refused large body gets its answer although it is never read', async (t) => {
   const fixture = await startGateway(t)
   const socket = connect(fixture.port, '127.0.0.1')

@@ -280,6 +280,25 @@ t.test('a file, a directory or a whole drive that is gone or replaced', async (t
   }
 })
 
+t.test('a directory that may not be looked into any more fails its drive', async (t) => {
+  for (const code of ['EACCES', 'EPERM', 'EAGAIN']) {
+    const root = `${t.testdir()}/${code}`
+    mkdirSync(root)
+    await formatDrive(world, root, marker)
+    let isDenied = false
+    const stat: typeof world.disk.stat = async (path) => {
+      if (isDenied) throw Object.assign(new Error(code), { code })
+      return await world.disk.stat(path)
+    }
+    const drive = await Drive.open({ disk: { ...world.disk, stat } }, root, marker)
+    await drive.checkPresence()
+    isDenied = true
+    await t.rejects(drive.checkPresence(), code === 'EAGAIN' ? { code } : DriveUnavailable)
+    t.equal(drive.failure !== undefined, code !== 'EAGAIN', code)
+    await drive.close()
+  }
+})
+
 t.test('what is written through is refused when its file went away before', async (t) => {
   const acts: Record<string, (path: string) => void> = {
     'the drive is removed': (path) => rmSync(path, { recursive: true }),

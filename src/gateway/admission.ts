@@ -80,10 +80,7 @@ export class Admission {
 
   /** The store, as a request has it whose turn has come. */
   storeFor(passage: Passage): ObjectStore {
-    const objects = this.#objects
-    if (objects.forRequest === undefined) return objects
-    const waitedMs = this.#clock.monotonicMs() - passage.startMs
-    return objects.forRequest({ waitedMs, hasLeft: () => passage.departed })
+    return this.#objects.forRequest?.(passage) ?? this.#objects
   }
 
   /** What authentication needs to know when this request came. */

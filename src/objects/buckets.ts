@@ -3,6 +3,7 @@
 // Deleting freezes the bucket in every metadata partition first; only when all of them answer "empty" is
 // it dropped. A write that comes in between is refused and, if the deletion is undone, sent again.
 // In a cluster others change the same buckets: whoever changed one last goes on, the others begin again (shared-buckets.ts).
+import { beforeDeadline } from '../kit/before-deadline.ts'
 import { newUid } from '../kit/uid.ts'
 import type { ReachablePartition } from '../metadata/contract.ts'
 import type { BucketRef } from '../metadata/records.ts'
@@ -154,17 +155,11 @@ export class Buckets {
 
   /** Waits for a change of a bucket. Nothing was begun where that takes too long: MetadataUnavailable. */
   async #waitFor(running: Promise<unknown>, name: string, time: WaitingTime): Promise<void> {
-    const { clock } = this.#parts.world
-    const sinceMs = clock.monotonicMs()
-    const over = new AbortController()
-    const late = clock.sleep(time.leftMs, over.signal).then(
-      () => 'late' as const,
-      () => 'over' as const, // Aborted: the change ended.
-    )
-    const ended = await Promise.race([running.then(() => 'over' as const), late])
-    over.abort(NOT_NEEDED)
+    const { world } = this.#parts
+    const sinceMs = world.clock.monotonicMs()
+    const hasEnded = await beforeDeadline(running, time.leftMs, world)
     time.lose(sinceMs)
-    if (ended === 'over') return
+    if (hasEnded) return
     const message = `bucket ${name} is being changed, which takes too long`
     throw new MetadataUnavailable(message, { lateEnd: Promise.resolve() })
   }
@@ -316,9 +311,6 @@ export class Buckets {
     return this.#parts.coordinator.state
   }
 }
-
-// Made once: an error would cost its stack.
-const NOT_NEEDED = 'not needed any more'
 
 function withChange(settings: BucketSettings | undefined, change: SettingsChange): BucketSettings {
   const merged = Object.entries({ ...settings, ...change })

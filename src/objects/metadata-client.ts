@@ -79,12 +79,15 @@ export class MetadataClient {
     bucket: Bucket,
     question: (partition: ReachablePartition, ref: BucketRef) => Promise<Answer | 'bucket-gone'>,
   ): Promise<Answer> {
-    const time = this.#time ?? new WaitingTime(this.#parts.world.clock)
+    let time = this.#time
+    // Where nobody has to be found who answers, hardly any question has to be asked again: it needs no time of its own.
+    if (metadata.within !== undefined) time ??= new WaitingTime(this.#parts.world.clock)
     const partition = this.inTime(metadata, time)
     let current: Bucket | undefined = bucket
     for (let attempt = 0; current && attempt < BUCKET_RETRIES; attempt += 1) {
       const answer = await question(partition, refOf(current))
       if (answer !== 'bucket-gone') return answer
+      time ??= new WaitingTime(this.#parts.world.clock)
       current = await this.#buckets.settled(current, time)
     }
     throw new BucketGone(`bucket ${bucket.name} is gone`)

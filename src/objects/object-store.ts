@@ -278,12 +278,12 @@ export interface Rename {
 /** `another`: with this token another rename was done. */
 export type RenameRecall = 'unknown' | 'done' | 'another'
 
-/** What is known of a request when it is begun. */
+/** What is known of a request: looked at while it is served. */
 export interface RequestWaits {
-  /** For its turn, in milliseconds. */
-  waitedMs: number
-  /** Whether its client is gone: questions that nobody has answered yet need no answer then. */
-  hasLeft(): boolean
+  /** When it came, by the monotonic clock: it may have waited for its turn. */
+  readonly startMs: number
+  /** Its client is gone: questions that nobody has answered yet need no answer then. */
+  readonly departed: boolean
 }
 
 /** The store. */

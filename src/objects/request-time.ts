@@ -8,9 +8,10 @@ const TURN_MS_MAX = 10_000
 
 /** The time of a request whose turn has come. */
 export function timeOfRequest(
-  { waitedMs, hasLeft }: RequestWaits,
+  request: RequestWaits,
   clock: Pick<Clock, 'monotonicMs'>,
 ): WaitingTime {
+  const waitedMs = clock.monotonicMs() - request.startMs
   const ms = WAITING_MS - Math.min(waitedMs, TURN_MS_MAX)
-  return new WaitingTime(clock, { ms, isForNobody: hasLeft })
+  return new WaitingTime(clock, { ms, isForNobody: () => request.departed })
 }

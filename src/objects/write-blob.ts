@@ -25,7 +25,7 @@ export const COPIES_UP_TO_BYTES = 128 * 1024
 /** Storage collects shards up to this length in memory and writes them at once, where it has memory for them. */
 const COLLECTED_SHARD_BYTES = mebibytes(1)
 
-/** Up to this length it collects them in any case. */
+/** Up to this length it collects them in any case (ALWAYS_BUFFERED_BYTES of shard-store.ts). */
 const ALWAYS_COLLECTED_BYTES = kibibytes(128)
 
 /** Stores a body under its uid. Throws what the body throws, and then leaves nothing behind. */

@@ -57,7 +57,7 @@ export interface ShardStoreParts {
 const SEGMENT_SHARD_BYTES = mebibytes(1)
 const BUFFER_BYTES = mebibytes(32)
 const LISTED_AT_ONCE = 512
-// Copies of small objects: too many and too small for files of their own.
+// Copies of small objects: too many and too small for files of their own. Who writes them bounds how many come (write-blob.ts).
 const ALWAYS_BUFFERED_BYTES = kibibytes(128)
 
 interface Opened {

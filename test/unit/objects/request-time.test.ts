@@ -115,7 +115,10 @@ function put(objects: ObjectStore, { bucket }: Pick<Gateway, 'bucket'>, key = 'k
   return objects.put({ bucket, key, attributes, conditions: {}, body, signal })
 }
 
-const HERE = { waitedMs: 0, hasLeft: () => false }
+/** A request that came so long ago. */
+function came({ time }: Pick<Gateway, 'time'>, waitedMs = 0, departed = false) {
+  return { startMs: time.nowMs - waitedMs, departed }
+}
 
 function list(objects: ObjectStore, { bucket }: Pick<Gateway, 'bucket'>) {
   return objects.list({ bucket, prefix: '', delimiter: '', after: '', limit: 10 })
@@ -148,7 +151,7 @@ for (const [name, wantedMs, ask] of asked) {
 t.test('waits of one request that follow each other have one time together', async (t) => {
   const gateway = await openGateway()
   const { nodes, time, bucket, timed, hang, refuse } = gateway
-  const objects = gateway.objects.forRequest(HERE)
+  const objects = gateway.objects.forRequest(came(gateway))
   nodes.fault = (sent, deliver) => {
     if (sent.request.type === MessageType.CommitCommand) return hang(sent)
     return time.nowMs < 12_000 ? refuse() : deliver()
@@ -167,7 +170,7 @@ t.test('waits of one request that follow each other have one time together', asy
 t.test('what comes back within 15 s is waited for', async (t) => {
   const gateway = await openGateway()
   const { nodes, time, bucket, timed, refuse } = gateway
-  const objects = gateway.objects.forRequest(HERE)
+  const objects = gateway.objects.forRequest(came(gateway))
   nodes.fault = (_sent, deliver) => (time.nowMs < 14_000 ? refuse() : deliver())
   const { answer } = await timed(async () => {
     await objects.find(bucket, 'other')
@@ -179,7 +182,7 @@ t.test('what comes back within 15 s is waited for', async (t) => {
 t.test('who is answered may ask as often as it takes', async (t) => {
   const gateway = await openGateway()
   const { nodes, time, bucket, timed } = gateway
-  const objects = gateway.objects.forRequest(HERE)
+  const objects = gateway.objects.forRequest(came(gateway))
   nodes.fault = async (_sent, deliver) => {
     await time.sleep(4_000)
     return await deliver()
@@ -195,7 +198,7 @@ t.test('who has waited for its turn waits less for metadata', async (t) => {
   const gateway = await openGateway()
   const { nodes, timed, hang } = gateway
   nodes.fault = hang
-  const objects = gateway.objects.forRequest({ ...HERE, waitedMs: 29_000 })
+  const objects = gateway.objects.forRequest(came(gateway, 29_000))
   const { ms } = await timed(() => put(objects, gateway))
   t.equal(ms, 15_000)
 })
@@ -204,7 +207,7 @@ t.test('a question ends when its client is gone; a command is not given up', asy
   const gateway = await openGateway()
   const { nodes, time, bucket, timed, hang } = gateway
   nodes.fault = hang
-  const objects = gateway.objects.forRequest({ waitedMs: 0, hasLeft: () => true })
+  const objects = gateway.objects.forRequest(came(gateway, 0, true))
   const asked = await timed(() => objects.find(bucket, 'k'))
   t.ok(asked.error instanceof MetadataUnavailable)
   t.ok(asked.ms < 6_000, 'after the attempt that was under way')
@@ -217,7 +220,7 @@ t.test('a question ends when its client is gone; a command is not given up', asy
 t.test('a write of which nobody knows whether it was done loses nothing', async (t) => {
   const gateway = await openGateway()
   const { nodes, bucket, partitions, node, time, writes, timed } = gateway
-  const objects = gateway.objects.forRequest(HERE)
+  const objects = gateway.objects.forRequest(came(gateway))
   nodes.fault = async (sent, deliver) => {
     // It is done, and no answer of that comes.
     const { request } = sent

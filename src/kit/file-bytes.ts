@@ -3,7 +3,7 @@
 import { fdatasync, type promises as files, readv, writev } from 'node:fs'
 
 /** Linux takes at most as many buffers in one call (IOV_MAX). */
-const BUFFERS_MAX = 1024
+export const BUFFERS_MAX = 1024
 
 type Done = (error: NodeJS.ErrnoException | null, bytes?: number) => void
 
@@ -104,7 +104,8 @@ function withBytes(buffers: readonly Uint8Array[]): readonly Uint8Array[] {
     : buffers.filter(({ length }) => length > 0)
 }
 
-function dropBytes(buffers: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+/** What is left of `buffers` behind their first `count` bytes. */
+export function dropBytes(buffers: readonly Uint8Array[], count: number): readonly Uint8Array[] {
   let left = count
   let index = 0
   while (index < buffers.length && left >= buffers[index]!.length) {

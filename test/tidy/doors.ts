@@ -41,6 +41,7 @@ const BANNED_MODULES: readonly Ban[] = [
       WORLD,
       ...['src/kit/file-bytes.ts', 'src/kit/look-now.ts', 'src/kit/cores.ts'],
       'src/kit/gathered-lines.ts',
+      'src/kit/threaded-socket.ts',
     ],
   },
   { pattern: /^(node:)?timers(\/promises)?$/, instead: 'world.clock', door: [WORLD] },

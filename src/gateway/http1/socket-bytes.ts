@@ -1,9 +1,10 @@
 // Where the bytes of a socket are read to. Node reads into new memory each time and makes a stream of it, which costs more
 // than the read. Here all connections read into one room, from which heads are taken at once, and a long body into memory that is lent.
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { kibibytes } from '../../kit/bytes.ts'
 import { LentMemory, type LentSlot, lendOwn } from '../../kit/lent-bytes.ts'
+import { ThreadedSocket } from '../../kit/threaded-socket.ts'
 
 /** Bytes that were read. */
 export interface Origin {
@@ -55,7 +56,7 @@ export interface ReadOptions {
 export function readSocket(
   accepted: Socket,
   takerOf: (socket: Socket) => BytesTaker,
-  { asStream = false, OwnSocket = Socket }: ReadOptions = {},
+  { asStream = false, OwnSocket = ThreadedSocket }: ReadOptions = {},
 ): void {
   const handle = asStream ? undefined : handleOf(accepted)
   if (handle === undefined) {

@@ -22,6 +22,11 @@ export function uidBytes(uid: Uid): Buffer {
   return Buffer.from(uid, 'hex')
 }
 
+/** Puts the 16 bytes of a uid at byte `at`. */
+export function writeUid(target: Buffer, uid: Uid, at: number): void {
+  target.write(uid, at, UID_BYTES, 'hex')
+}
+
 /** The uid that 16 bytes spell. */
 export function uidFromBytes(bytes: Uint8Array): Uid {
   return asBuffer(bytes.subarray(0, UID_BYTES)).toString('hex') as Uid

@@ -2,7 +2,7 @@
 // Every value carries a checksum over its key and itself: LevelDB gives rotten rows back without a word.
 import { xxh64 } from '../../digest/xxh64.ts'
 import { asBuffer } from '../../kit/bytes.ts'
-import { uidBytes, uidFromBytes } from '../../kit/uid.ts'
+import { uidFromBytes, writeUid } from '../../kit/uid.ts'
 import type { ShardId } from '../contract.ts'
 import type { RecordPlace } from '../segment/record-format.ts'
 
@@ -31,14 +31,20 @@ export type IndexEntry =
   /** A record that was deleted or replaced by another one of the same shard. */
   | { kind: 'dead'; place: RecordPlace }
 
-/** The row of an entry as bytes. */
+/** The row of an entry as bytes: key, value and checksum lie one behind the other, as the checksum goes over them. */
 export function encodeEntry(entry: IndexEntry): { key: Uint8Array; value: Uint8Array } {
-  const key = keyOf(entry)
-  const body = bodyOf(entry)
-  const value = Buffer.alloc(body.length + CHECK_BYTES)
-  value.set(body, 0)
-  value.writeBigUInt64LE(check(key, body), body.length)
-  return { key, value }
+  const { keyBytes, bodyBytes } = SHAPES[entry.kind]
+  const end = keyBytes + bodyBytes
+  const row = Buffer.allocUnsafe(end + CHECK_BYTES)
+  if (entry.kind === 'shard') {
+    writeShardKey(row, entry.id)
+    writeRow(row, entry.row, keyBytes)
+  } else if (entry.kind === 'sealed') {
+    writeSealedKey(row, entry.segment)
+    row.writeUInt32LE(entry.records, keyBytes)
+  } else writeDeadKey(row, entry.place)
+  row.writeBigUInt64LE(xxh64(row.subarray(0, end), SEED), end)
+  return { key: row.subarray(0, keyBytes), value: row.subarray(keyBytes) }
 }
 
 /** The entry that a row spells; throws IndexCorrupt. */
@@ -59,69 +65,76 @@ export function decodeEntry(key: Uint8Array, value: Uint8Array): IndexEntry {
 
 /** The key of a shard: sorts by uid, that is by time. */
 export function shardKey(id: ShardId): Uint8Array {
-  const key = Buffer.alloc(SHARD_KEY_BYTES)
-  key.writeUInt8(KeyKind.Shard, 0)
-  key.set(uidBytes(id.uid), 1)
-  key.writeUInt16BE(id.part, 17)
-  key.writeUInt8(id.slot, 19)
+  const key = Buffer.allocUnsafe(SHAPES.shard.keyBytes)
+  writeShardKey(key, id)
   return key
 }
 
 /** The key that says that a segment is sealed. */
 export function sealedKey(segment: number): Uint8Array {
-  const key = Buffer.alloc(SEALED_KEY_BYTES)
-  key.writeUInt8(KeyKind.Sealed, 0)
-  key.writeUInt32BE(segment, 1)
+  const key = Buffer.allocUnsafe(SHAPES.sealed.keyBytes)
+  writeSealedKey(key, segment)
   return key
 }
 
 /** The key of a dead note. */
 export function deadKey(place: RecordPlace): Uint8Array {
-  const key = Buffer.alloc(DEAD_KEY_BYTES)
-  key.writeUInt8(KeyKind.Dead, 0)
-  key.writeUInt32BE(place.segment, 1)
-  key.writeUInt32BE(place.offset, 5)
+  const key = Buffer.allocUnsafe(SHAPES.dead.keyBytes)
+  writeDeadKey(key, place)
   return key
 }
 
 const CHECK_BYTES = 8
-const SHARD_KEY_BYTES = 20
-const SEALED_KEY_BYTES = 5
-const DEAD_KEY_BYTES = 9
-const ROW_BYTES = 20
+/** Bytes of a key, and of a value without its checksum. */
+const SHAPES = {
+  shard: { keyBytes: 20, bodyBytes: 20 },
+  sealed: { keyBytes: 5, bodyBytes: 4 },
+  dead: { keyBytes: 9, bodyBytes: 0 },
+} as const
 const SEED = 0x5348_4152_4453_4442n
 
 function isShape(kind: number | undefined, keyBytes: number, bodyBytes: number): boolean {
+  const shape = shapeOf(kind)
+  return shape !== undefined && keyBytes === shape.keyBytes && bodyBytes === shape.bodyBytes
+}
+
+function shapeOf(kind: number | undefined): (typeof SHAPES)[keyof typeof SHAPES] | undefined {
   switch (kind) {
     case KeyKind.Shard:
-      return keyBytes === SHARD_KEY_BYTES && bodyBytes === ROW_BYTES
+      return SHAPES.shard
     case KeyKind.Sealed:
-      return keyBytes === SEALED_KEY_BYTES && bodyBytes === 4
+      return SHAPES.sealed
     case KeyKind.Dead:
-      return keyBytes === DEAD_KEY_BYTES && bodyBytes === 0
+      return SHAPES.dead
     default:
-      return false
+      return undefined
   }
 }
 
-function keyOf(entry: IndexEntry): Uint8Array {
-  if (entry.kind === 'shard') return shardKey(entry.id)
-  return entry.kind === 'sealed' ? sealedKey(entry.segment) : deadKey(entry.place)
+function writeShardKey(key: Buffer, { uid, part, slot }: ShardId): void {
+  key.writeUInt8(KeyKind.Shard, 0)
+  writeUid(key, uid, 1)
+  key.writeUInt16BE(part, 17)
+  key.writeUInt8(slot, 19)
 }
 
-function bodyOf(entry: IndexEntry): Uint8Array {
-  if (entry.kind === 'dead') return Buffer.alloc(0)
-  if (entry.kind === 'sealed') {
-    const body = Buffer.alloc(4)
-    body.writeUInt32LE(entry.records, 0)
-    return body
-  }
-  const { segment, offset, headerBytes, cellBytes, shardBytes } = entry.row
-  const body = Buffer.alloc(ROW_BYTES)
-  for (const [index, value] of [segment, offset, headerBytes, cellBytes, shardBytes].entries()) {
-    body.writeUInt32LE(value, index * 4)
-  }
-  return body
+function writeSealedKey(key: Buffer, segment: number): void {
+  key.writeUInt8(KeyKind.Sealed, 0)
+  key.writeUInt32BE(segment, 1)
+}
+
+function writeDeadKey(key: Buffer, { segment, offset }: RecordPlace): void {
+  key.writeUInt8(KeyKind.Dead, 0)
+  key.writeUInt32BE(segment, 1)
+  key.writeUInt32BE(offset, 5)
+}
+
+function writeRow(target: Buffer, row: ShardRow, at: number): void {
+  target.writeUInt32LE(row.segment, at)
+  target.writeUInt32LE(row.offset, at + 4)
+  target.writeUInt32LE(row.headerBytes, at + 8)
+  target.writeUInt32LE(row.cellBytes, at + 12)
+  target.writeUInt32LE(row.shardBytes, at + 16)
 }
 
 function decodeId(key: Buffer): ShardId {

@@ -43,6 +43,7 @@ export class KnownPlaces {
   /** Called before a change is begun and after it is made or failed: what is read meanwhile may be either, and is not kept. */
   forget(ids: readonly ShardId[]): void {
     this.#generation += 1
+    if (this.#places.size === 0) return
     for (const id of ids) this.#places.delete(nameOf(id))
   }
 }

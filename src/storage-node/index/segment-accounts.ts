@@ -24,8 +24,10 @@ export interface SegmentAccount {
   readers: number
   /** A live record could not be moved: compaction leaves the segment alone. */
   stuck: boolean
-  /** Shards that were appended since it was opened; emptied when it is sealed. */
-  appended: ShardId[]
+  /** The appender of this process began it, and it is not sealed yet. */
+  awaitsSeal: boolean
+  /** Shards whose rows may not be durable yet: written once more before it is sealed. */
+  unsynced: ShardId[]
 }
 
 /** All segments of a drive by number. */
@@ -53,7 +55,8 @@ export function newAccount(
     retiredAtMs: 0,
     readers: 0,
     stuck: false,
-    appended: [],
+    awaitsSeal: state === 'open',
+    unsynced: [],
   }
 }
 

@@ -40,6 +40,8 @@ const CHUNK_ROWS = 2048
 // From so many on rows that are to come are written, and from so many on records wait for that.
 const COMING_ROWS = 256
 const COMING_ROWS_MAX = 4096
+// So many rows are worth a sync of their own: what is durable by it is not written again when its segment is sealed.
+const SYNCED_ROWS = 64
 
 /** Rows and accounts of one drive. */
 export class ShardLedger {
@@ -127,13 +129,13 @@ export class ShardLedger {
     if (options.sync || !records.every((record, at) => this.#mayCome(record, names[at]!))) {
       await this.#change(async (index) => {
         await this.#enter(index, records, options)
-        for (const record of records) this.#noteAppended(record)
+        for (const record of records) this.#noteBytes(record)
       })
       return
     }
     for (const [at, record] of records.entries()) {
       this.#coming.add(record, names[at])
-      this.#noteAppended(record)
+      this.#noteBytes(record)
     }
     // Who waits for it hears of its failure: the next ones, until it succeeds.
     if (this.#coming.count >= COMING_ROWS && !this.#isWriting) {
@@ -172,7 +174,7 @@ export class ShardLedger {
     }
     this.#isWriting = true
     try {
-      await this.#enter(index, records, { sync: false })
+      await this.#enter(index, records, { sync: records.length >= SYNCED_ROWS })
       this.#coming.forget(records)
       this.#mustWrite = false
     } catch (error) {
@@ -192,6 +194,8 @@ export class ShardLedger {
     const changes = new RowChanges()
     for (const [at, record] of records.entries()) changes.enter(record, rows[at])
     await this.#apply(index, changes, options)
+    if (options.sync) return
+    for (const { id, place } of records) this.accounts.get(place.segment)?.unsynced.push(id)
   }
 
   /** The rows that records may take the place of. */
@@ -264,14 +268,16 @@ export class ShardLedger {
     const account = this.accounts.get(segment)
     assert(account !== undefined, 'a segment that is sealed was begun')
     account.state = 'ended'
+    await this.writeComing()
     // A synced write does not make earlier ones durable when LevelDB changed its log between them,
-    // so all rows are written again, each with a sync of its own (storage.md 7.3).
-    while (account.appended.length > 0) {
-      const ids = account.appended.slice(0, CHUNK_ROWS)
+    // so rows that had no sync of their own are written again, with one (storage.md 7.3).
+    while (account.unsynced.length > 0) {
+      const ids = account.unsynced.slice(0, CHUNK_ROWS)
       await this.#change((index) => rewriteRows(index, segment, ids))
-      account.appended.splice(0, ids.length)
+      account.unsynced.splice(0, ids.length)
     }
     await this.#change((index) => markSealed(index, account))
+    account.awaitsSeal = false
   }
 
   /** Forgets a segment whose file is gone for good. */
@@ -299,10 +305,9 @@ export class ShardLedger {
     applyEvents(this.accounts, events)
   }
 
-  #noteAppended({ id, place, layout }: AppendedRecord): void {
+  #noteBytes({ place, layout }: AppendedRecord): void {
     const account = this.accounts.get(place.segment)
     assert(account !== undefined, 'records are appended to a segment that was begun')
-    account.appended.push(id)
     account.bytes = Math.max(account.bytes, place.offset + layout.recordBytes)
   }
 
@@ -338,7 +343,7 @@ export class ShardLedger {
     const { files, secret, log, drive } = this.#parts
     for (const account of accounts.sort((left, right) => left.number - right.number)) {
       // What the appender told us of is durable. What an earlier process left may end in a torn group.
-      const tailTrusted = account.state === 'open' || account.appended.length > 0
+      const tailTrusted = account.awaitsSeal
       const onRecord = (id: ShardId): void => this.#newShards.noteOld(id)
       const parts = { index, files, secret, accounts: this.accounts, onRecord }
       const { records, torn } = await reindexSegment(account, parts, { tailTrusted })

@@ -5,7 +5,7 @@ import { xxh64 } from '../../digest/xxh64.ts'
 import { assert } from '../../kit/assert.ts'
 import { asBuffer, roundUp, writeCount } from '../../kit/bytes.ts'
 import { CELL_BYTES, type MatrixId } from '../../kit/erasure-code.ts'
-import { uidBytes, uidFromBytes } from '../../kit/uid.ts'
+import { uidFromBytes, writeUid } from '../../kit/uid.ts'
 import type { CopiesDescription, ShardDescription, ShardId } from '../contract.ts'
 
 /** Records begin at multiples of this, so that recovery finds the next one after a damaged one. */
@@ -117,7 +117,7 @@ export function encodeHeader(
   bytes.writeUInt32LE(layout.headerBytes, 8)
   bytes.writeUInt32LE(key.length, 12)
   bytes.writeUInt32LE(description.metadata.length, 16)
-  bytes.set(uidBytes(id.uid), 20)
+  writeUid(bytes, id.uid, 20)
   bytes.writeUInt16LE(id.part, 36)
   if ('slot' in id) bytes.writeUInt8(id.slot, SLOT_AT)
   bytes.writeUInt8(code.dataCount, 39)

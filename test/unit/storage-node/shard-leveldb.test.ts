@@ -5,16 +5,27 @@ import { silentLog } from '../../../src/kit/log.ts'
 import { realWorld } from '../../../src/kit/world.ts'
 import { Drive } from '../../../src/storage-node/drive.ts'
 import { formatDrive } from '../../../src/storage-node/drive-format.ts'
+import { type OpenLevel, openLevelDb } from '../../../src/storage-node/drive-lock.ts'
+import { KeyKind } from '../../../src/storage-node/index/index-rows.ts'
 import { ShardStore } from '../../../src/storage-node/shard-store.ts'
-import { judgeShard, putShard, sampleShard } from '../../contracts/shard-samples.ts'
+import {
+  judgeShard,
+  putShard,
+  type SampleShard,
+  sampleShard,
+} from '../../contracts/shard-samples.ts'
 import { Seeded } from '../../support/seeded.ts'
 import { MARKER, SMALL } from './shard-fixture.ts'
 
 const world = realWorld()
 
-async function withStore<T>(path: string, use: (store: ShardStore) => Promise<T>): Promise<T> {
+async function withStore<T>(
+  path: string,
+  use: (store: ShardStore) => Promise<T>,
+  { openLevel = openLevelDb, options = SMALL } = {},
+): Promise<T> {
   const drive = await Drive.open(world, path, MARKER)
-  const store = await ShardStore.open(drive, { world, log: silentLog }, SMALL)
+  const store = await ShardStore.open(drive, { world, log: silentLog, openLevel }, options)
   try {
     return await use(store)
   } finally {
@@ -79,4 +90,81 @@ t.test('a table that LevelDB would end the process over is not given to it', asy
     writeFileSync(`${index}/${name}`, bytes)
     t.same(await judge(), whole, `a flip ${bytes.length - at} bytes before the end of ${name}`)
   }
+})
+
+/** What batches say of shards and of segments that are sealed. */
+class HeardBatches {
+  /** How often the row of each shard was written. */
+  readonly written = new Map<string, number>()
+  /** Of every segment that was sealed: how many of its rows had no sync by then. */
+  readonly sealed: number[] = []
+  readonly #segments = new Map<string, number>()
+  readonly #synced = new Set<string>()
+
+  readonly openLevel: OpenLevel = async (path, sizes) => {
+    const level = await openLevelDb(path, sizes)
+    const batch = level.batch.bind(level) as (...given: unknown[]) => unknown
+    const heard = (...given: Parameters<HeardBatches['hear']>): unknown => {
+      this.hear(...given)
+      return batch(...given)
+    }
+    return Object.assign(level, { batch: heard }) as typeof level
+  }
+
+  hear(
+    operations: readonly { type: string; key: Uint8Array; value?: Uint8Array }[],
+    options?: { sync?: boolean },
+  ): void {
+    for (const { type, key, value } of operations) {
+      if (type !== 'put') continue
+      const name = Buffer.from(key).toString('hex')
+      if (key[0] === KeyKind.Sealed) this.#noteSealed(Buffer.from(key).readUInt32BE(1))
+      if (key[0] !== KeyKind.Shard) continue
+      const segment = Buffer.from(value!).readUInt32LE(0)
+      this.written.set(name, (this.written.get(name) ?? 0) + 1)
+      this.#segments.set(name, segment)
+      if (options?.sync === true) this.#synced.add(name)
+    }
+  }
+
+  #noteSealed(segment: number): void {
+    const its = [...this.#segments.keys()].filter((name) => this.#segments.get(name) === segment)
+    this.sealed.push(its.filter((name) => !this.#synced.has(name)).length)
+  }
+}
+
+/** Writes shards, so many at a time, and hears what is written of them. */
+async function hearOf(path: string, shards: readonly SampleShard[], atOnce: number) {
+  await formatDrive(world, path, MARKER)
+  const heard = new HeardBatches()
+  const write = async (store: ShardStore): Promise<void> => {
+    for (let from = 0; from < shards.length; from += atOnce) {
+      const some = shards.slice(from, from + atOnce)
+      await Promise.all(some.map((shard) => putShard(store, shard)))
+      await store.compactOnce()
+    }
+  }
+  const { openLevel } = heard
+  await withStore(path, write, { openLevel, options: { ...SMALL, segmentBytes: 128 * 1024 } })
+  return heard
+}
+
+t.test('a segment is sealed when each of its rows had a sync', async (t) => {
+  const seeded = new Seeded(13)
+  const shards = Array.from({ length: 450 }, () => sampleShard(seeded, 600, 512))
+  const many = await hearOf(t.testdir(), shards, shards.length)
+  t.ok(many.sealed.length >= 2, `${many.sealed.length} were sealed`)
+  t.ok(many.sealed.every((unsynced) => unsynced === 0))
+  t.equal(many.written.size, shards.length)
+  t.ok(
+    [...many.written.values()].every((times) => times === 1),
+    'what is written with many others has one, and is written once',
+  )
+  const few = await hearOf(t.testdir(), shards, 20)
+  t.ok(few.sealed.length >= 2)
+  t.ok(few.sealed.every((unsynced) => unsynced === 0))
+  t.ok(
+    [...few.written.values()].some((times) => times === 2),
+    'what is written with few is written again',
+  )
 })

@@ -36,13 +36,20 @@ export async function rewriteRows(
   await index.write(changes, { sync: true })
 }
 
-/** Removes what is noted of a segment. */
-export async function dropSegment(index: ShardIndex, segment: number): Promise<void> {
+/** Removes what is noted of a segment; with `keepNumber` all but that there was one of its number. */
+export async function dropSegment(
+  index: ShardIndex,
+  segment: number,
+  { keepNumber }: { keepNumber: boolean },
+): Promise<void> {
   const notes: IndexChange[] = []
   for (const offset of await index.deadOffsets(segment)) {
     notes.push({ removeDead: { segment, offset } })
   }
-  await writeInChunks(index, [...notes, { remove: { kind: 'sealed', segment } }])
+  const last: IndexChange = keepNumber
+    ? { put: { kind: 'sealed', segment, records: 0 } }
+    : { remove: { kind: 'sealed', segment } }
+  await writeInChunks(index, [...notes, last])
 }
 
 /** Writes changes, synced, some at a time. */

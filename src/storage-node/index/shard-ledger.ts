@@ -7,7 +7,7 @@ import type { AppendedRecord } from '../segment/appender.ts'
 import type { SegmentFiles } from '../segment/segment-files.ts'
 import { ComingRows } from './coming-rows.ts'
 import { GatheredRemovals, RemovalGroup } from './gathered-removals.ts'
-import type { ShardRow } from './index-rows.ts'
+import type { IndexEntry, ShardRow } from './index-rows.ts'
 import { KeptIndex, type KeptIndexParts } from './kept-index.ts'
 import type { KnownPlace } from './known-places.ts'
 import {
@@ -84,7 +84,10 @@ export class ShardLedger {
     return ledger
   }
 
-  /** The number of a segment that no file and no row knows. */
+  /**
+   * The number of a segment that there never was: a power loss may bring rows of one back that is gone, and they would name records
+   * of another. So the highest number is kept when its segment goes.
+   */
   get nextSegment(): number {
     return Math.max(this.#highest, ...this.accounts.keys()) + 1
   }
@@ -282,7 +285,9 @@ export class ShardLedger {
 
   /** Forgets a segment whose file is gone for good. */
   async drop(segment: number): Promise<void> {
-    await this.#change((index) => dropSegment(index, segment))
+    const keepNumber = segment + 1 === this.nextSegment
+    await this.#change((index) => dropSegment(index, segment, { keepNumber }))
+    this.#highest = Math.max(this.#highest, segment)
     this.accounts.delete(segment)
   }
 
@@ -360,18 +365,23 @@ export class ShardLedger {
     index: ShardIndex,
   ): Promise<{ stray: IndexChange[]; sealed: Map<number, number> }> {
     this.#resetAccounts()
-    const stray: IndexChange[] = []
+    const strays: IndexEntry[] = []
     const sealed = new Map<number, number>()
     for await (const entry of index.entries()) {
       const segment = segmentOf(entry)
       this.#highest = Math.max(this.#highest, segment)
       if (entry.kind === 'shard') this.#newShards.noteOld(entry.id)
       const account = this.accounts.get(segment)
-      if (account === undefined) stray.push(removalOf(entry))
+      if (account === undefined) strays.push(entry)
       else if (entry.kind === 'sealed') sealed.set(segment, entry.records)
       else countEntry(account, entry)
     }
+    const stray = strays.filter((entry) => !this.#keepsNumber(entry)).map(removalOf)
     return { stray, sealed }
+  }
+
+  #keepsNumber(entry: IndexEntry): boolean {
+    return entry.kind === 'sealed' && entry.segment + 1 === this.nextSegment
   }
 
   #resetAccounts(): void {

@@ -48,6 +48,25 @@ t.test('the space of deleted shards comes back', async (t) => {
   t.same(fixture.segments(), [], 'an empty drive has no segments but the open one')
 })
 
+t.test("the number of a segment that is gone is never another's", async (t) => {
+  const seeded = new Seeded(3)
+  let fixture = await ShardFixture.open()
+  const numbers = new Set<string>()
+  for (let round = 0; round < 4; round += 1) {
+    const shards = await fixture.put(seeded, 2, 300)
+    for (const path of fixture.segments()) {
+      t.notOk(numbers.has(path), `${path} is new`)
+      numbers.add(path)
+    }
+    for (const shard of shards) await fixture.store.deleteShard(shard.description.id)
+    await compactAll(fixture)
+    t.same(fixture.segments(), [])
+    if (round % 2 === 0) await fixture.reopen()
+    else fixture = await fixture.crashed()
+  }
+  t.equal(numbers.size, 4)
+})
+
 t.test('what can not be read is left where it is, and the rest is copied', async (t) => {
   const fixture = await ShardFixture.open()
   const shards = await fixture.put(new Seeded(1), 16, 900)

@@ -47,14 +47,15 @@ export class ThreadedSocket extends Socket {
     const descriptor = descriptorOf(this)
     if (descriptor === undefined || writesUnderWay >= WRITES_MAX || buffers.length > BUFFERS_MAX)
       return false
-    this.#isLent = true
-    writesUnderWay += 1
     writev(descriptor, buffers, (error, count) => {
       writesUnderWay -= 1
       this.#isLent = false
       this.#goOn(buffers, { error, count }, done)
       this.#whenGivenBack?.()
     })
+    // Behind it: had it thrown, nobody would give back.
+    this.#isLent = true
+    writesUnderWay += 1
     return true
   }
 

@@ -50,13 +50,24 @@ export class ThreadedSocket extends Socket {
     writev(descriptor, buffers, (error, count) => {
       writesUnderWay -= 1
       this.#isLent = false
-      this.#goOn(buffers, { error, count }, done)
-      this.#whenGivenBack?.()
+      try {
+        this.#goOn(buffers, { error, count }, done)
+      } finally {
+        this.#giveBack()
+      }
     })
     // Behind it: had it thrown, nobody would give back.
     this.#isLent = true
     writesUnderWay += 1
     return true
+  }
+
+  /** Not while the next write is on its way: that may have begun meanwhile. */
+  #giveBack(): void {
+    if (this.#isLent) return
+    const whenGivenBack = this.#whenGivenBack
+    this.#whenGivenBack = undefined
+    whenGivenBack?.()
   }
 
   /** The system takes what it has room for, and nothing (EAGAIN) where it has none. The rest goes the usual way, which waits for room. */

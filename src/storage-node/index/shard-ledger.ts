@@ -92,6 +92,12 @@ export class ShardLedger {
     return Math.max(this.#highest, ...this.accounts.keys()) + 1
   }
 
+  /** A file that nothing was written to is removed at the next start, and so tells nobody of its number. */
+  #highestWritten(): number {
+    const written = [...this.accounts.values()].filter(({ bytes }) => bytes > 0)
+    return Math.max(this.#highest, ...written.map(({ number }) => number))
+  }
+
   /** Where a shard lies; undefined when it is in no segment. */
   async lookup(id: ShardId): Promise<ShardRow | undefined> {
     const coming = this.#coming.find(id)
@@ -285,7 +291,7 @@ export class ShardLedger {
 
   /** Forgets a segment whose file is gone for good. */
   async drop(segment: number): Promise<void> {
-    const keepNumber = segment + 1 === this.nextSegment
+    const keepNumber = segment >= this.#highestWritten()
     await this.#change((index) => dropSegment(index, segment, { keepNumber }))
     this.#highest = Math.max(this.#highest, segment)
     this.accounts.delete(segment)

@@ -168,6 +168,29 @@ t.test('closed behind what a thread writes', async (t) => {
   t.same(order, ['destroyed', 'written', 'closed'])
 })
 
+t.test('closed behind the next one as well, that began when the one before was done', async (t) => {
+  const order: string[] = []
+  const closed = new Promise<void>((resolve) => {
+    void serve(t, (socket) => {
+      socket.write(Buffer.alloc(kibibytes(256)), () => {
+        order.push('first')
+        socket.destroy()
+      })
+      socket.write(Buffer.alloc(mebibytes(8)), () => order.push('second'))
+      socket.once('close', () => {
+        order.push('closed')
+        resolve()
+      })
+    }).then((port) =>
+      connect(port, '127.0.0.1')
+        .on('error', () => {})
+        .resume(),
+    )
+  })
+  await closed
+  t.same(order, ['first', 'second', 'closed'])
+})
+
 t.test('a client that is gone is an error of the write', async (t) => {
   let failure: NodeJS.ErrnoException | null | undefined
   const done = new Promise<void>((resolve) => {

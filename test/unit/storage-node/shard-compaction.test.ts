@@ -67,6 +67,31 @@ t.test("the number of a segment that is gone is never another's", async (t) => {
   t.equal(numbers.size, 4)
 })
 
+t.test('nor when the file of the next one was empty as it went', async (t) => {
+  const seeded = new Seeded(3)
+  const fixture = await ShardFixture.open()
+  const [shard] = await fixture.put(seeded, 1, 2000)
+  const [gone] = fixture.segments()
+  await fixture.store.deleteShard(shard!.description.id)
+  // It can not be written to any more, and for the next one there is no room.
+  const { disk } = fixture.machine
+  disk.fault = ({ kind, path }) => {
+    if (kind !== 'write' || !path.includes('/seg/')) return undefined
+    return path === gone ? 'EIO' : 'ENOSPC'
+  }
+  await t.rejects(fixture.put(seeded, 1, 300), { name: 'DriveUnavailable', trouble: 'full' })
+  const [, empty] = fixture.segments()
+  t.equal((await disk.stat(empty!))!.bytes, 0)
+  disk.fault = () => undefined
+  await compactAll(fixture)
+  t.same(fixture.segments(), [empty])
+  // Closed in good order it would note that there is the second.
+  const after = await fixture.crashed()
+  t.same(after.segments(), [])
+  await after.put(seeded, 1, 300)
+  t.same(after.segments(), [empty])
+})
+
 t.test('what can not be read is left where it is, and the rest is copied', async (t) => {
   const fixture = await ShardFixture.open()
   const shards = await fixture.put(new Seeded(1), 16, 900)

@@ -24,7 +24,8 @@ export async function openWorker(
   // Whoever can not ask the store serves nobody: the first process starts another one, if it is there.
   const memory = new LinkMemory()
   const blobCache = openWorkerCache(count, registry)
-  const linked = { onEnd: () => process.exit(1), memory, blobCache }
+  const { clock } = world
+  const linked = { onEnd: () => process.exit(1), memory, blobCache, clock }
   const store = await linkStore(openLink(memory), linked)
   const served = await serveS3({ ...config, port }, store, {
     ...{ world, log, registry, opened },

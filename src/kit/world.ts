@@ -222,7 +222,7 @@ const OPEN_FLAGS = {
 
 // So many turns of the event loop: without work they are over in microseconds, and under load they bring what comes from
 // sockets and other drives. A turn can be long where large bodies are encoded, so it is never much more than the time of a sync.
-const GATHER_TURNS = 4
+const GATHER_TURNS = 16
 const GATHER_MS = 4
 
 function gather(): Promise<void> {

@@ -1,6 +1,12 @@
 // What a worker may ask of the store: the operations of ObjectStore, and those of objects that it found, by name.
 import type { AdminApi } from '../gateway/admin-api.ts'
-import type { Body, Bucket, ObjectStore, ObjectVersion } from '../objects/object-store.ts'
+import type {
+  Body,
+  BodyDigests,
+  Bucket,
+  ObjectStore,
+  ObjectVersion,
+} from '../objects/object-store.ts'
 
 /** Operations whose arguments and answers are plain values. */
 export const PLAIN_CALLS = [
@@ -41,9 +47,11 @@ export interface BodyRequest {
   request: Record<string, unknown>
   annotationsOf?: ObjectRef
   bytes: Body['bytes']
+  /** Of a body that comes with the call. */
+  digests?: BodyDigests
 }
 
-/** Bodies up to here are sent with their call; larger ones when the store asks for them. */
+/** Bodies up to here are sent with their call, when they are whole; larger ones when the store asks for them. */
 export const EAGER_BYTES = 64 * 1024
 
 /** A call. */

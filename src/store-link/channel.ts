@@ -1,10 +1,12 @@
 // One end of the link between the process that has the store and a worker: frames go out and come in.
 import type { Duplex } from 'node:stream'
-import { deserialize, serialize } from 'node:v8'
 import { kibibytes } from '../kit/bytes.ts'
 import { giveBack } from '../kit/lent-bytes.ts'
+import type { Clock } from '../kit/world.ts'
 import { FrameKind, FrameSplitter, frameHead } from './frames.ts'
 import type { LinkMemory } from './link-memory.ts'
+import { Outbox } from './outbox.ts'
+import { readValue, writeValue } from './values.ts'
 
 /** Hears what comes. */
 export interface ChannelListener {
@@ -18,20 +20,28 @@ export interface ChannelListener {
 const SLICE_BYTES = kibibytes(256)
 
 const NOTHING = Buffer.alloc(0)
+/** Of the length of a value before bytes. */
+const LENGTH_BYTES = 4
 
-/** The value in a frame. */
-export function readValue(payload: Buffer): unknown {
-  return payload.length === 0 ? undefined : deserialize(payload)
+/** The value and the bytes in a frame of sendWithBytes(). */
+export function readValueAndBytes(payload: Buffer): { value: unknown; bytes: Buffer } {
+  const begin = LENGTH_BYTES + payload.readUInt32LE(0)
+  return { value: readValue(payload.subarray(LENGTH_BYTES, begin)), bytes: payload.subarray(begin) }
 }
 
 /** One end. */
 export class Channel {
   readonly #stream: Duplex
-  #isCorked = false
+  readonly #outbox: Outbox
 
   /** `memory`: what the stream reads into, where it does not give what it read as data. */
-  constructor(stream: Duplex, listener: ChannelListener, memory?: LinkMemory) {
+  constructor(
+    stream: Duplex,
+    listener: ChannelListener,
+    { clock, memory }: { clock: Clock; memory?: LinkMemory },
+  ) {
     this.#stream = stream
+    this.#outbox = new Outbox(stream, clock)
     const splitter = new FrameSplitter(listener)
     if (memory === undefined) stream.on('data', (bytes: Buffer) => splitter.take(bytes))
     else memory.readBy((bytes, lender) => splitter.take(bytes, lender))
@@ -53,10 +63,18 @@ export class Channel {
 
   /** Sends a frame with a value. */
   send(kind: number, id: number, value?: unknown): void {
-    const payload = value === undefined ? NOTHING : serialize(value)
-    this.#cork()
-    this.#stream.write(frameHead(kind, id, payload.length))
-    if (payload.length > 0) this.#stream.write(payload)
+    const payload = value === undefined ? NOTHING : writeValue(value)
+    this.#outbox.push(frameHead(kind, id, payload.length))
+    if (payload.length > 0) this.#outbox.push(payload)
+  }
+
+  /** Sends a frame with a value and bytes that nobody changes any more; they are given back. */
+  sendWithBytes(kind: number, id: number, value: unknown, bytes: Uint8Array): void {
+    const payload = writeValue(value)
+    this.#outbox.push(frameHead(kind, id, LENGTH_BYTES + payload.length + bytes.length))
+    this.#outbox.push(lengthOf(payload))
+    this.#outbox.push(payload)
+    this.#outbox.push(bytes, () => giveBack(bytes))
   }
 
   /** Sends bytes, slice by slice, as many at once as `mayPass` says; resolves when they are on their way and may be used again. */
@@ -71,10 +89,9 @@ export class Channel {
       const slice = bytes.subarray(at, at + passing)
       at += passing
       await new Promise<void>((resolve) => {
-        this.#cork()
-        this.#stream.write(frameHead(FrameKind.Bytes, id, slice.length))
+        this.#outbox.push(frameHead(FrameKind.Bytes, id, slice.length))
         // Rejected or not: who waits hears of the end of the channel elsewhere.
-        this.#stream.write(slice, () => resolve())
+        this.#outbox.push(slice, () => resolve())
       })
     }
   }
@@ -94,11 +111,10 @@ export class Channel {
       const passing = typeof taken === 'number' ? taken : await taken
       const slice = passing === bytes.length ? bytes : bytes.subarray(at, at + passing)
       at += passing
-      this.#cork()
-      this.#stream.write(frameHead(FrameKind.Bytes, id, slice.length))
+      this.#outbox.push(frameHead(FrameKind.Bytes, id, slice.length))
       // The kernel takes them in their order.
-      if (at < bytes.length) this.#stream.write(slice)
-      else this.#stream.write(slice, (error) => !error && giveBack(bytes))
+      if (at < bytes.length) this.#outbox.push(slice)
+      else this.#outbox.push(slice, (error) => !error && giveBack(bytes))
     }
   }
 
@@ -106,15 +122,10 @@ export class Channel {
   close(): void {
     this.#stream.destroy()
   }
+}
 
-  /** What is said in one go goes out in one call of the system. */
-  #cork(): void {
-    if (this.#isCorked) return
-    this.#isCorked = true
-    this.#stream.cork()
-    process.nextTick(() => {
-      this.#isCorked = false
-      this.#stream.uncork()
-    })
-  }
+function lengthOf(bytes: Uint8Array): Uint8Array {
+  const length = Buffer.allocUnsafe(LENGTH_BYTES)
+  length.writeUInt32LE(bytes.length, 0)
+  return length
 }

@@ -3,7 +3,7 @@
 import { assert } from '../kit/assert.ts'
 import { kibibytes, mebibytes } from '../kit/bytes.ts'
 
-/** What a frame is. Bytes come as they arrive; all others are whole, and hold a value. */
+/** What a frame is. Bytes come as they arrive; all others are whole, and hold a value, and one of them bytes behind it. */
 export const FrameKind = {
   /** Worker: a Call. */
   Call: 1,
@@ -33,6 +33,8 @@ export const FrameKind = {
   Forget: 13,
   /** Worker: it keeps nothing of those that it was told first. */
   Forgotten: 14,
+  /** Worker: a Call, and all of its body, of which it has the digests. */
+  CallWithBody: 15,
 } as const
 
 /** Bytes before the payload. */

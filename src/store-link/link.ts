@@ -1,14 +1,16 @@
 // A worker's end of the link: calls go out, answers come back, and bytes pass both ways.
 import type { Duplex } from 'node:stream'
 import { giveBack } from '../kit/lent-bytes.ts'
+import type { Clock } from '../kit/world.ts'
 import type { Body, Bucket, StoredObject } from '../objects/object-store.ts'
-import { type BodyCall, type BodyRequest, EAGER_BYTES, type Welcome } from './calls.ts'
-import { Channel, type ChannelListener, readValue } from './channel.ts'
+import { type BodyCall, type BodyRequest, type Call, EAGER_BYTES, type Welcome } from './calls.ts'
+import { Channel, type ChannelListener } from './channel.ts'
 import { Credit, Inflow, WINDOW_BYTES } from './flow.ts'
 import { FrameKind } from './frames.ts'
 import type { LinkMemory } from './link-memory.ts'
 import { refOfObject } from './linked-object.ts'
 import { hearError, type ToldError } from './told-error.ts'
+import { readValue } from './values.ts'
 
 type Take = (answer: unknown) => unknown
 
@@ -46,6 +48,7 @@ export class Link {
       onForget(names: readonly string[]): void
       onEnd(): void
       memory?: LinkMemory
+      clock: Clock
     },
   ) {
     const listener: ChannelListener = {
@@ -65,7 +68,7 @@ export class Link {
         heard.onEnd()
       },
     }
-    this.#channel = new Channel(stream, listener, heard.memory)
+    this.#channel = new Channel(stream, listener, heard)
     this.#channel.send(FrameKind.Hello, 0)
   }
 
@@ -85,16 +88,22 @@ export class Link {
   }
 
   /** Asks something that takes a body. Rejects with what was wrong with the body, if something was. */
-  async askWithBody(
-    name: BodyCall,
-    { body, signal, annotationsOf, ...request }: BodyArguments,
-  ): Promise<unknown> {
-    const asked: BodyRequest = {
-      ...{ request, bytes: body.bytes },
-      ...(annotationsOf ? { annotationsOf: refOfObject(annotationsOf) } : {}),
-    }
-    const credit = new Credit(body.bytes <= EAGER_BYTES ? WINDOW_BYTES : 0)
-    const { call, answer } = this.#call(name, [asked], signal, { credit })
+  askWithBody(name: BodyCall, asked: BodyArguments): Promise<unknown> {
+    return asked.body.bytes <= EAGER_BYTES
+      ? this.#askWithWhole(name, asked)
+      : this.#askWithStream(name, asked)
+  }
+
+  /** Whoever goes away when all of it is there wanted it done: as in one process, where a short body asks for no signal. */
+  async #askWithWhole(name: BodyCall, asked: BodyArguments): Promise<unknown> {
+    const bytes = await collect(asked.body)
+    const request = { ...bodyRequest(asked), digests: asked.body.finish() }
+    return await this.#call(name, [request], undefined, { bytes }).answer
+  }
+
+  async #askWithStream(name: BodyCall, asked: BodyArguments): Promise<unknown> {
+    const credit = new Credit(0)
+    const { call, answer } = this.#call(name, [bodyRequest(asked)], asked.signal, { credit })
     let trouble: unknown
     const isSettled = { now: false }
     const settle = (): void => {
@@ -103,7 +112,7 @@ export class Link {
     }
     // What it rejects with is heard below.
     answer.then(settle, settle)
-    this.#sendBody(call.id, body, credit).catch((error) => {
+    this.#sendBody(call.id, asked.body, credit).catch((error) => {
       if (isSettled.now) return
       trouble = error
       this.#channel.send(FrameKind.BodyBroken, call.id)
@@ -143,7 +152,7 @@ export class Link {
     name: string,
     args: readonly unknown[],
     signal?: AbortSignal,
-    more: Pick<UnderWay, 'inflow' | 'credit' | 'take'> = {},
+    { bytes, ...more }: Pick<UnderWay, 'inflow' | 'credit' | 'take'> & { bytes?: Uint8Array } = {},
   ): { call: UnderWay; answer: Promise<unknown> } {
     this.#calls = (this.#calls + 1) % 2 ** 32
     const id = this.#calls
@@ -155,7 +164,9 @@ export class Link {
     else if (signal?.aborted) call.reject(signal.reason as Error)
     else {
       this.#underWay.set(id, call)
-      this.#channel.send(FrameKind.Call, id, { name, args })
+      const asked: Call = { name, args: withoutLast(args) }
+      if (bytes === undefined) this.#channel.send(FrameKind.Call, id, asked)
+      else this.#channel.sendWithBytes(FrameKind.CallWithBody, id, asked, bytes)
       if (signal) this.#abortWith(signal, id, answer)
     }
     return { call, answer }
@@ -170,7 +181,7 @@ export class Link {
   }
 
   async #sendBody(id: number, body: Body, credit: Credit): Promise<void> {
-    // A large body is not begun before the store wants it: it may refuse it as it is.
+    // It is not begun before the store wants it: it may refuse it as it is.
     await credit.take(0)
     for await (const chunk of body.chunks) {
       await this.#channel.sendBytes(id, chunk, (bytes) => credit.take(bytes))
@@ -211,6 +222,38 @@ export class Link {
     this.#underWay.clear()
   }
 }
+
+/** Body and signal stay here, and a signal that is yet to be made is not made for it. */
+function bodyRequest({ annotationsOf, body, ...request }: BodyArguments): BodyRequest {
+  delete (request as Partial<BodyArguments>).signal
+  return {
+    ...{ request, bytes: body.bytes },
+    ...(annotationsOf ? { annotationsOf: refOfObject(annotationsOf) } : {}),
+  }
+}
+
+/** What is not there, at the end, need not be said. */
+function withoutLast(args: readonly unknown[]): readonly unknown[] {
+  return args.at(-1) === undefined ? args.slice(0, -1) : args
+}
+
+/** All bytes of a short body, one behind the other. */
+async function collect({ bytes, chunks }: Body): Promise<Uint8Array> {
+  let whole: Uint8Array = NOTHING
+  let count = 0
+  for await (const chunk of chunks) {
+    if (chunk.length === bytes) whole = chunk
+    else {
+      if (count === 0) whole = Buffer.allocUnsafeSlow(bytes)
+      whole.set(chunk, count)
+      giveBack(chunk)
+    }
+    count += chunk.length
+  }
+  return whole
+}
+
+const NOTHING = new Uint8Array()
 
 const NOT_ASKED = new Error('the store does not ask for the rest of a body')
 

@@ -1,6 +1,7 @@
 // The store as a worker has it: what it may not answer by what it keeps is asked of the process that has the drives, over the link.
 import type { Duplex } from 'node:stream'
 import type { AdminApi } from '../gateway/admin-api.ts'
+import type { Clock } from '../kit/world.ts'
 import type { BlobCache } from '../objects/blob-cache.ts'
 import type { FindOutcome, ObjectStore } from '../objects/object-store.ts'
 import {
@@ -30,17 +31,18 @@ export interface LinkOptions {
   memory?: LinkMemory
   /** Bytes that are read again and again. */
   blobCache: BlobCache
+  clock: Clock
 }
 
 /** Resolves once the store has said who may ask it. */
 export function linkStore(
   stream: Duplex,
-  { onEnd, memory, blobCache }: LinkOptions,
+  { onEnd, memory, blobCache, clock }: LinkOptions,
 ): Promise<LinkedStore> {
   return new Promise((resolve, reject) => {
     const kept = new ObjectsAtHand()
     const link = new Link(stream, {
-      ...(memory ? { memory } : {}),
+      ...(memory ? { memory, clock } : { clock }),
       onWelcome: (credentials) => {
         const objects = objectsOver({ link, blobCache, kept })
         resolve({ objects, admin: adminOver(link), credentials })

@@ -2,12 +2,14 @@
 import type { Duplex } from 'node:stream'
 import type { AdminApi } from '../gateway/admin-api.ts'
 import type { Log } from '../kit/log.ts'
+import type { World } from '../kit/world.ts'
 import type {
   Body,
   BodyDigests,
   Bucket,
   CustomerKey,
   StoredObject,
+  Waiter,
 } from '../objects/object-store.ts'
 import type { Objects } from '../objects/objects.ts'
 import type { BucketNews } from './bucket-news.ts'
@@ -18,16 +20,16 @@ import {
   BUCKET_CALLS,
   type Call,
   DRIVE_CALLS,
-  EAGER_BYTES,
   type ObjectRef,
   PLAIN_CALLS,
   type Welcome,
 } from './calls.ts'
-import { Channel, readValue } from './channel.ts'
+import { Channel, type ChannelListener, readValueAndBytes } from './channel.ts'
 import { Credit, Inflow, WINDOW_BYTES, type Windows } from './flow.ts'
 import { FrameKind } from './frames.ts'
 import type { ObjectNews } from './object-news.ts'
 import { tellError } from './told-error.ts'
+import { readValue } from './values.ts'
 
 export interface ServedParts {
   objects: Objects
@@ -40,19 +42,43 @@ export interface ServedParts {
   /** Of the bodies that all workers send. */
   windows: Windows
   log: Log
+  world: Pick<World, 'clock'>
 }
 
-/** A call under way. */
-interface UnderWay {
-  id: number
-  abort: AbortController
+/** A call under way. Its signal is made when somebody asks for it, which short bodies do not. */
+class UnderWay implements Waiter {
+  readonly id: number
   /** Of the body that comes. */
   inflow?: Inflow
   /** What that has of the windows. */
   windowBytes?: number
   digests?: BodyDigests
+  /** The body, where it came with the call. */
+  readonly whole: Uint8Array | undefined
   /** For bytes that are read. */
   credit?: Credit
+  #abort: AbortController | undefined
+  #reason: Error | undefined
+
+  constructor(id: number, whole: Uint8Array | undefined) {
+    this.id = id
+    this.whole = whole
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      if (this.#reason !== undefined) this.#abort.abort(this.#reason)
+    }
+    return this.#abort.signal
+  }
+
+  giveUp(reason: Error): void {
+    this.#reason ??= reason
+    this.#abort?.abort(reason)
+    this.inflow?.fail(reason)
+    this.credit?.end(reason)
+  }
 }
 
 type Run = (call: UnderWay, args: readonly unknown[]) => Promise<unknown>
@@ -67,11 +93,12 @@ export class LinkServer {
   constructor(stream: Duplex, parts: ServedParts) {
     this.#parts = parts
     this.#calls = this.#tableOfCalls()
-    this.#channel = new Channel(stream, {
+    const listener: ChannelListener = {
       onFrame: (kind, id, payload) => this.#take(kind, id, payload),
       onBytes: (id, bytes) => this.#underWay.get(id)?.inflow?.push(bytes),
       onEnd: () => this.#end(),
-    })
+    }
+    this.#channel = new Channel(stream, listener, parts.world)
   }
 
   /** Before it says so a worker reads nothing: nobody's change of a bucket waits for one that is still being started. */
@@ -94,6 +121,11 @@ export class LinkServer {
       if (!this.#answerAtHand(id, call)) void this.#run(id, call)
       return
     }
+    if (kind === FrameKind.CallWithBody) {
+      const { value, bytes } = readValueAndBytes(payload)
+      void this.#run(id, value as Call, bytes)
+      return
+    }
     if (kind === FrameKind.Forgotten) {
       this.#parts.objectNews.heard(this.#channel)
       return
@@ -107,7 +139,7 @@ export class LinkServer {
     if (call === undefined) return
     switch (kind) {
       case FrameKind.Abort:
-        this.#giveUp(call, new AskerGone())
+        call.giveUp(new AskerGone())
         return
       case FrameKind.BodyEnd:
         call.digests = readValue(payload) as BodyDigests
@@ -121,16 +153,10 @@ export class LinkServer {
     }
   }
 
-  #giveUp({ abort, inflow, credit }: UnderWay, reason: Error): void {
-    abort.abort(reason)
-    inflow?.fail(reason)
-    credit?.end(reason)
-  }
-
   #end(): void {
     this.#parts.news.leave(this.#channel)
     this.#parts.objectNews.leave(this.#channel)
-    for (const call of this.#underWay.values()) this.#giveUp(call, new AskerGone())
+    for (const call of this.#underWay.values()) call.giveUp(new AskerGone())
   }
 
   /** A latest version that is known here, and that the worker keeps: nothing may come between the two. */
@@ -148,8 +174,8 @@ export class LinkServer {
   }
 
   /** Never rejects. */
-  async #run(id: number, asked: Call): Promise<void> {
-    const call: UnderWay = { id, abort: new AbortController() }
+  async #run(id: number, asked: Call, whole?: Uint8Array): Promise<void> {
+    const call = new UnderWay(id, whole)
     this.#underWay.set(id, call)
     const { kind, value } = await this.#outcomeOf(call, asked)
     if (call.windowBytes !== undefined) this.#parts.windows.close(call.windowBytes)
@@ -196,7 +222,7 @@ export class LinkServer {
     }
     for (const name of ADMIN_CALLS) {
       const operation = (admin[name] as (...args: unknown[]) => unknown).bind(admin)
-      calls.set(`admin ${name}`, async ({ abort }, args) => operation(...args, abort.signal))
+      calls.set(`admin ${name}`, async ({ signal }, args) => operation(...args, signal))
     }
     for (const name of DRIVE_CALLS) {
       const operation = (admin.drives[name] as (...args: unknown[]) => Promise<unknown>).bind(
@@ -204,9 +230,9 @@ export class LinkServer {
       )
       calls.set(`drives ${name}`, (_call, args) => operation(...args))
     }
-    calls.set('deleteMany', ({ abort }, args) => {
+    calls.set('deleteMany', ({ signal }, args) => {
       const [bucket, keys, options] = args as Parameters<Objects['deleteMany']>
-      return objects.deleteMany(bucket, keys, options, abort.signal)
+      return objects.deleteMany(bucket, keys, options, signal)
     })
     calls.set('find', async (_call, args) => {
       const found = await objects.find(...(args as Parameters<Objects['find']>))
@@ -235,12 +261,12 @@ export class LinkServer {
     )
     add('read', (object, [range, customerKey], call) => {
       const key = customerKey as CustomerKey | undefined
-      return this.#sendAll(call, object.read(range!, call.abort, key))
+      return this.#sendAll(call, object.read(range!, call, key))
     })
     add('readAnnotation', async (object, [name], call) => {
       const found = await object.findAnnotation(name!)
       if (found === undefined) throw new Error(`annotation ${name} is gone`)
-      return await this.#sendAll(call, found.read(call.abort.signal))
+      return await this.#sendAll(call, found.read(call.signal))
     })
     return calls
   }
@@ -249,29 +275,35 @@ export class LinkServer {
     return this.#parts.objects.reopen(bucket, key, version)
   }
 
-  #requestOf(call: UnderWay, { request, annotationsOf, bytes }: BodyRequest): unknown {
+  #requestOf(call: UnderWay, asked: BodyRequest): unknown {
+    const { request, annotationsOf } = asked
+    return {
+      ...request,
+      ...(annotationsOf ? { annotationsOf: this.#objectOf(annotationsOf) } : {}),
+      body: this.#bodyOf(call, asked),
+      get signal() {
+        return call.signal
+      },
+    }
+  }
+
+  #bodyOf(call: UnderWay, { bytes, digests }: BodyRequest): Body {
+    const { whole } = call
+    if (whole !== undefined && digests !== undefined)
+      return { bytes, chunks: only(whole), finish: () => digests }
     const inflow = new Inflow(this.#windowFor(call, bytes), (more) =>
       this.#channel.send(FrameKind.More, call.id, more),
     )
     call.inflow = inflow
-    const body: Body = {
-      bytes,
-      chunks: inflow,
-      finish: () => {
-        // The chunks end with them.
-        if (call.digests === undefined) throw new BodyBroken()
-        return call.digests
-      },
+    const finish = (): BodyDigests => {
+      // The chunks end with them.
+      if (call.digests === undefined) throw new BodyBroken()
+      return call.digests
     }
-    return {
-      ...request,
-      ...(annotationsOf ? { annotationsOf: this.#objectOf(annotationsOf) } : {}),
-      ...{ body, signal: call.abort.signal },
-    }
+    return { bytes, chunks: inflow, finish }
   }
 
   #windowFor(call: UnderWay, bytes: number): { windowBytes: number; credit: number } {
-    if (bytes <= EAGER_BYTES) return { windowBytes: WINDOW_BYTES, credit: WINDOW_BYTES }
     call.windowBytes = this.#parts.windows.open(bytes)
     return { windowBytes: call.windowBytes, credit: 0 }
   }
@@ -284,6 +316,10 @@ export class LinkServer {
     }
     return undefined
   }
+}
+
+async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  if (bytes.length > 0) yield bytes
 }
 
 /** Nobody waits for it: the client or the worker has gone. */

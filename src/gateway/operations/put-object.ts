@@ -46,7 +46,8 @@ class Put implements PutRequest {
   readonly key: string
   readonly attributes: PutRequest['attributes']
   readonly conditions: WriteConditions
-  readonly encryption?: EncryptionRequest
+  // Declared: one that is not there shall not be said to be undefined.
+  declare readonly encryption?: EncryptionRequest
   readonly body: PutRequest['body']
   readonly #call: Call
 

@@ -57,7 +57,7 @@ async function link(t: Test, opened: News): Promise<Linked> {
   const ended = new Promise<void>((resolve) => {
     end = resolve
   })
-  const linked = await linkStore(near, { onEnd: end, blobCache: new BlobCache() })
+  const linked = await linkStore(near, { ...world, onEnd: end, blobCache: new BlobCache() })
   return { store: opened.store, linked, socket: near, ended }
 }
 
@@ -77,7 +77,7 @@ function serveLink(far: Socket, { store, news, objectNews }: News): void {
     Object.assign(admin.drives, { [name]: async () => name })
   new LinkServer(far, {
     ...{ objects: store.objects, admin, credentials, news, objectNews, windows, log: silentLog },
-    kill: () => far.emit('killed'),
+    ...{ world, kill: () => far.emit('killed') },
   })
 }
 
@@ -303,7 +303,7 @@ t.test('a worker that is still being started is not waited for', async (t) => {
   serveLink(far, opened)
   await linked.objects.createBucket('early', 'us-east-1')
   t.notOk(isCutOff)
-  const late = await linkStore(near, { onEnd: () => {}, blobCache: new BlobCache() })
+  const late = await linkStore(near, { ...world, onEnd: () => {}, blobCache: new BlobCache() })
   t.ok(late.objects.findBucket('early'), 'it knows what was so when it came')
   await linked.objects.createBucket('later', 'us-east-1')
   t.ok(late.objects.findBucket('later'), 'and what became so')
@@ -326,7 +326,7 @@ t.test('a worker that does not hear is cut off', async (t) => {
   const onEnd = (): void => {
     isEnded = true
   }
-  await linkStore(near, { onEnd, blobCache: new BlobCache() })
+  await linkStore(near, { ...world, onEnd, blobCache: new BlobCache() })
   let isKilled = false
   far.once('killed', () => {
     isKilled = true

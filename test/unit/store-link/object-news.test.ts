@@ -81,9 +81,12 @@ async function openWorkers(
   const caches = ends.map(() => new BlobCache())
   const linked = await Promise.all(
     ends.map(([near, far], at) => {
-      new LinkServer(far, { ...parts, admin, credentials, kill: () => killed.push(at) })
+      const kill = (): void => {
+        killed.push(at)
+      }
+      new LinkServer(far, { ...parts, admin, credentials, kill, world: realWorld() })
       t.teardown(() => near.destroy())
-      return linkStore(near, { onEnd: () => {}, blobCache: caches[at]! })
+      return linkStore(near, { ...realWorld(), onEnd: () => {}, blobCache: caches[at]! })
     }),
   )
   const objects = linked.map((one) => one.objects)

@@ -118,6 +118,39 @@ t.test('objects of every size are written, found, read and deleted', async (t) =
   t.equal((await objects.find(bucket, 'k1')).kind, 'missing')
 })
 
+t.test(
+  'a short body comes with its call, in however many chunks it was, and no signal is made',
+  async (t) => {
+    const { linked } = await link(t, await openNews(t))
+    const { objects } = linked
+    const bucket = objects.findBucket('bucket')!
+    class Put {
+      readonly bucket = bucket
+      readonly attributes = ATTRIBUTES
+      readonly conditions = {}
+      readonly key: string
+      readonly body: Body
+      constructor(key: string, body: Body) {
+        this.key = key
+        this.body = body
+      }
+      get signal(): AbortSignal {
+        throw new Error('somebody asked for a signal')
+      }
+    }
+    for (const bytes of [1, 2, 5_000, 16_384, 65_536]) {
+      const body = Buffer.from(random.bytes(bytes))
+      for (const chunkBytes of [1, 1 + random.below(bytes), bytes]) {
+        const key = `${bytes}/${chunkBytes}`
+        await objects.put(new Put(key, bodyOf(body, chunkBytes)))
+        const object = found(await objects.find(bucket, key))
+        const range = { first: 0, last: bytes - 1 }
+        t.ok((await collect(object.read(range, { signal: NEVER }))).equals(body), key)
+      }
+    }
+  },
+)
+
 t.test('encrypted with a key of the client; a copy brings annotations along', async (t) => {
   const { linked } = await link(t, await openNews(t))
   const { objects } = linked

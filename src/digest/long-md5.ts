@@ -1,6 +1,7 @@
 // MD5 of long bodies: with others under way by lanes, else by OpenSSL, which is the faster one for a single stream.
 import { createHash } from 'node:crypto'
 import { kibibytes } from '../kit/bytes.ts'
+import { realWorld } from '../kit/world.ts'
 import { Md5Lanes } from './md5-lanes.ts'
 
 /** Clients that begin together have all begun by then. */
@@ -20,7 +21,7 @@ const abandoned = new FinalizationRegistry(() => {
 /** Makes the lanes, where they compute what OpenSSL computes; without them all goes through OpenSSL. */
 export function prepareLongMd5(): void {
   try {
-    const made = new Md5Lanes()
+    const made = new Md5Lanes(realWorld().clock)
     if (agrees(made)) lanes = made
   } catch {
     // No SIMD here.

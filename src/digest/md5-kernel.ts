@@ -1,5 +1,5 @@
 // MD5 of several streams at once (RFC 1321). The steps of one stream wait for each other, so a processor has room for those of
-// others beside them: two in plain registers, four in the 32-bit lanes of a vector, eight in those of two vectors.
+// others beside them: two or three in plain registers, four in the 32-bit lanes of a vector, eight in those of two vectors.
 import { type Code, encodeModule, instruction } from '../kit/wasm-module.ts'
 import { type WasmMemory, webAssembly } from '../kit/webassembly.ts'
 
@@ -80,13 +80,25 @@ const vectors: Arithmetic = {
   ],
 }
 
-/** Kernels for 1, 2, 4 and 8 lanes, with controls at `control` of this memory; throws WebAssembly.CompileError where SIMD is missing. */
-export function compileMd5(memory: WasmMemory, control: number): readonly Md5Kernel[] {
+/** By how many lanes they have. */
+export interface Md5Kernels {
+  1: Md5Kernel
+  2: Md5Kernel
+  3: Md5Kernel
+  4: Md5Kernel
+  8: Md5Kernel
+}
+
+/** With controls at `control` of this memory. Throws WebAssembly.CompileError where SIMD is missing. */
+export function compileMd5(memory: WasmMemory, control: number): Md5Kernels {
   const constants = new Uint32Array(memory.buffer, control + CONSTANTS, 64 * vectors.streams)
   for (let step = 0; step < 64; step += 1) constants.fill(sineOf(step), 4 * step, 4 * step + 4)
-  return [plain, vectors].flatMap((arithmetic) =>
-    [1, 2].map((registers) => compileKernel(memory, arithmetic, registers)),
-  )
+  const compile = (arithmetic: Arithmetic, registers: number): Md5Kernel =>
+    compileKernel(memory, arithmetic, registers)
+  return {
+    ...{ 1: compile(plain, 1), 2: compile(plain, 2), 3: compile(plain, 3) },
+    ...{ 4: compile(vectors, 1), 8: compile(vectors, 2) },
+  }
 }
 
 function compileKernel(memory: WasmMemory, arithmetic: Arithmetic, registers: number): Md5Kernel {

@@ -2,7 +2,9 @@
 // enough, or has ended, it takes along what others have collected by then. Eight are five times as fast as one by one.
 import { assert } from '../kit/assert.ts'
 import { kibibytes } from '../kit/bytes.ts'
+import { FasterWay } from '../kit/faster-way.ts'
 import { type WasmMemory, webAssembly } from '../kit/webassembly.ts'
+import type { Clock } from '../kit/world.ts'
 import {
   CONTROL_BYTES,
   compileMd5,
@@ -10,10 +12,13 @@ import {
   MD5_BLOCK_BYTES,
   MD5_STATES,
   type Md5Kernel,
+  type Md5Kernels,
 } from './md5-kernel.ts'
 
 /** Bytes that a stream collects. */
 const COLLECTED_BYTES = kibibytes(128)
+/** When all streams have so much of it nobody waits for more. */
+const ENOUGH_BYTES = COLLECTED_BYTES / 2
 /** Behind them: the padding of the last block. */
 const PLACE_BYTES = COLLECTED_BYTES + 2 * MD5_BLOCK_BYTES
 /** Less than that is no room. */
@@ -21,6 +26,8 @@ const ROOM_BLOCKS_LEAST = COLLECTED_BYTES / MD5_BLOCK_BYTES / 4
 /** With fewer that have so much it pays to go on with fewer and fewer, to the end of what the first one has. */
 const ROOM_LANES_LEAST = 4
 const MAX_PLACES = 32
+/** Too short to find out which way is faster. */
+const MEASURED_BLOCKS_LEAST = 256
 const CONTROL = 0
 const FIRST_PLACE = 2048
 const PAGE_BYTES = 65_536
@@ -45,14 +52,18 @@ export class Md5Lanes {
   readonly #bytes: Uint8Array
   readonly #pointers: Uint32Array
   readonly #states: Uint32Array
-  /** For few lanes and for more, in this order. */
-  readonly #kernels: readonly Md5Kernel[]
+  readonly #kernels: Md5Kernels
+  readonly #clock: Pick<Clock, 'monotonicMs'>
+  /** For three lanes and for four: in plain registers, or in those of vectors. Which is faster differs from processor to processor. */
+  readonly #ofThree = new FasterWay()
+  readonly #ofFour = new FasterWay()
   readonly #free: number[]
   readonly #active = new Set<Place>()
   readonly #abandoned = new FinalizationRegistry<Place>((place) => this.#letGo(place))
 
   /** Throws WebAssembly.CompileError where SIMD is missing. */
-  constructor() {
+  constructor(clock: Pick<Clock, 'monotonicMs'>) {
+    this.#clock = clock
     const pages = Math.ceil((FIRST_PLACE + MAX_PLACES * PLACE_BYTES) / PAGE_BYTES)
     this.#memory = new webAssembly.Memory({ initial: pages, maximum: pages })
     this.#bytes = new Uint8Array(this.#memory.buffer)
@@ -86,6 +97,7 @@ export class Md5Lanes {
       from += part.length
       if (place.filled === COLLECTED_BYTES) this.#makeRoom(place)
     }
+    if (place.filled >= ENOUGH_BYTES && this.#haveAllEnough()) this.#digestCommon()
   }
 
   #end(place: Place, totalBytes: number): Uint8Array {
@@ -111,6 +123,19 @@ export class Md5Lanes {
     return [place, ...others.slice(0, LANES - 1)].map((lane) => ({ place: lane, done: 0 }))
   }
 
+  #haveAllEnough(): boolean {
+    if (this.#active.size > LANES) return false
+    for (const { filled } of this.#active) if (filled < ENOUGH_BYTES) return false
+    return true
+  }
+
+  /** Nobody has to come first, and little is left that would have to be moved. */
+  #digestCommon(): void {
+    const lanes = [...this.#active].map((place) => ({ place, done: 0 }))
+    this.#runLanes(lanes, Math.min(...lanes.map(leftOf)))
+    for (const lane of lanes) this.#forget(lane)
+  }
+
   /** Digests of a full stream what it has in common with those that have much; else all of it. */
   #makeRoom(place: Place): void {
     const lanes = this.#lanesWith(place)
@@ -133,7 +158,38 @@ export class Md5Lanes {
   }
 
   #runLanes(busy: readonly Lane[], blocks: number): void {
-    const { lanes, run, stateAt } = this.#kernels.find((kernel) => kernel.lanes >= busy.length)!
+    const count = busy.length
+    if (count === 3) this.#runFaster(this.#ofThree, busy, blocks)
+    else if (count === 4) this.#runFaster(this.#ofFour, busy, blocks)
+    else this.#run(this.#kernels[count <= 1 ? 1 : count === 2 ? 2 : 8], busy, blocks)
+  }
+
+  #runFaster(ways: FasterWay, busy: readonly Lane[], blocks: number): void {
+    // Of a few blocks nobody could tell what they cost.
+    if (blocks < MEASURED_BLOCKS_LEAST) {
+      this.#run(this.#kernels[4], busy, blocks)
+      return
+    }
+    const way = ways.choose()
+    const beginMs = this.#clock.monotonicMs()
+    if (way === 0) this.#run(this.#kernels[4], busy, blocks)
+    else if (busy.length === 3) this.#run(this.#kernels[3], busy, blocks)
+    else this.#runByThrees(busy, blocks)
+    ways.note(way, (this.#clock.monotonicMs() - beginMs) / blocks)
+  }
+
+  /** Four lanes by turns in which one of them rests: a processor has no registers for a fourth one. */
+  #runByThrees(busy: readonly Lane[], blocks: number): void {
+    const third = Math.floor(blocks / 3)
+    for (const resting of busy) {
+      const others = busy.filter((lane) => lane !== resting)
+      this.#run(this.#kernels[3], others, third)
+    }
+    const left = blocks - 3 * third
+    if (left > 0) this.#run(this.#kernels[4], busy, left)
+  }
+
+  #run({ lanes, run, stateAt }: Md5Kernel, busy: readonly Lane[], blocks: number): void {
     for (let lane = 0; lane < lanes; lane += 1) {
       // A lane without a stream does what the first one does, for nobody.
       const { place, done } = busy[lane] ?? busy[0]!

@@ -6,6 +6,7 @@ import { RestartBudget, TOO_OFTEN } from '../guard/restart-budget.ts'
 import { beforeDeadline } from '../kit/before-deadline.ts'
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
+import { shareHeap } from './heap-shares.ts'
 import {
   type Answers,
   type FromWorker,
@@ -93,6 +94,7 @@ export class WorkerProcesses {
     const link = parts.onLink === undefined ? [] : (['pipe'] as const)
     cluster.setupPrimary({
       args: process.argv.slice(2),
+      execArgv: shareHeap(process.execArgv, options.count),
       serialization: 'advanced',
       stdio: ['inherit', 'inherit', 'inherit', 'ipc', ...link],
     })

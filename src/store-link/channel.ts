@@ -74,7 +74,7 @@ export class Channel {
     this.#outbox.push(frameHead(kind, id, LENGTH_BYTES + payload.length + bytes.length))
     this.#outbox.push(lengthOf(payload))
     this.#outbox.push(payload)
-    this.#outbox.push(bytes, () => giveBack(bytes))
+    this.#outbox.push(bytes, (error) => !error && giveBack(bytes))
   }
 
   /** Sends bytes, slice by slice, as many at once as `mayPass` says; resolves when they are on their way and may be used again. */

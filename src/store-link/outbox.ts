@@ -9,7 +9,7 @@ const LONG_BYTES = kibibytes(16)
 
 interface Outgoing {
   bytes: Uint8Array
-  /** The kernel has them, or they were copied: with an error where the stream is gone. */
+  /** The kernel has them and all that came before: with an error where the stream is gone. */
   onSent: ((error?: Error | null) => void) | undefined
 }
 
@@ -47,7 +47,9 @@ export class Outbox {
 
   #sendTogether(short: readonly Outgoing[]): void {
     if (short.length === 0) return
-    this.#stream.write(Buffer.concat(short.map(({ bytes }) => bytes)))
-    for (const { onSent } of short) onSent?.()
+    // Not when they are copied: who gives memory back behind its last part may have parts of it on their way before.
+    this.#stream.write(Buffer.concat(short.map(({ bytes }) => bytes)), (error) => {
+      for (const { onSent } of short) onSent?.(error)
+    })
   }
 }

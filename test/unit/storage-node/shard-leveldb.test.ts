@@ -96,6 +96,8 @@ t.test('a table that LevelDB would end the process over is not given to it', asy
 class HeardBatches {
   /** How often the row of each shard was written. */
   readonly written = new Map<string, number>()
+  /** Rows that were written although they had a sync. */
+  inVain = 0
   /** Of every segment that was sealed: how many of its rows had no sync by then. */
   readonly sealed: number[] = []
   readonly #segments = new Map<string, number>()
@@ -122,6 +124,7 @@ class HeardBatches {
       if (key[0] !== KeyKind.Shard) continue
       const segment = Buffer.from(value!).readUInt32LE(0)
       this.written.set(name, (this.written.get(name) ?? 0) + 1)
+      if (this.#synced.has(name)) this.inVain += 1
       this.#segments.set(name, segment)
       if (options?.sync === true) this.#synced.add(name)
     }
@@ -156,13 +159,14 @@ t.test('a segment is sealed when each of its rows had a sync', async (t) => {
   t.ok(many.sealed.length >= 2, `${many.sealed.length} were sealed`)
   t.ok(many.sealed.every((unsynced) => unsynced === 0))
   t.equal(many.written.size, shards.length)
-  t.ok(
-    [...many.written.values()].every((times) => times === 1),
-    'what is written with many others has one, and is written once',
-  )
+  // How many come together is a matter of turns: those that do have a sync, and are written once.
+  t.equal(many.inVain, 0)
+  const once = [...many.written.values()].filter((times) => times === 1).length
+  t.ok(once >= shards.length / 2, `what is written with many others is written once: ${once}`)
   const few = await hearOf(t.testdir(), shards, 20)
   t.ok(few.sealed.length >= 2)
   t.ok(few.sealed.every((unsynced) => unsynced === 0))
+  t.equal(few.inVain, 0)
   t.ok(
     [...few.written.values()].some((times) => times === 2),
     'what is written with few is written again',

@@ -131,9 +131,7 @@ export class Md5Lanes {
 
   /** Nobody has to come first, and little is left that would have to be moved. */
   #digestCommon(): void {
-    const lanes = [...this.#active].map((place) => ({ place, done: 0 }))
-    this.#runLanes(lanes, Math.min(...lanes.map(leftOf)))
-    for (const lane of lanes) this.#forget(lane)
+    this.#digestTogether([...this.#active].map((place) => ({ place, done: 0 })))
   }
 
   /** Digests of a full stream what it has in common with those that have much; else all of it. */
@@ -144,8 +142,13 @@ export class Md5Lanes {
       this.#digestAll(lanes)
       return
     }
-    this.#runLanes(much, Math.min(...much.map(leftOf)))
-    for (const lane of much) this.#forget(lane)
+    this.#digestTogether(much)
+  }
+
+  /** Digests as much of each as all of them have. */
+  #digestTogether(lanes: readonly Lane[]): void {
+    this.#runLanes(lanes, Math.min(...lanes.map(leftOf)))
+    for (const lane of lanes) this.#forget(lane)
   }
 
   /** Digests all blocks of the first lane, and as much of the others as fits beside them. */

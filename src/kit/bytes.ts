@@ -69,3 +69,8 @@ export function showBytes(bytes: number): string {
   }
   return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`
 }
+
+/** Bytes that are there, for who takes them as they come; of no bytes no chunk. */
+export async function* oneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  if (bytes.length > 0) yield bytes
+}

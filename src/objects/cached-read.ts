@@ -1,5 +1,6 @@
 // Bytes of a blob from memory where they are kept, else from its shards. For clients only: who repairs or verifies asks the drives.
 import { assert } from '../kit/assert.ts'
+import { oneChunk } from '../kit/bytes.ts'
 import { giveBack } from '../kit/lent-bytes.ts'
 import type { Blob } from '../metadata/records.ts'
 import type { BlobCache, CachedAs } from './blob-cache.ts'
@@ -38,15 +39,11 @@ export function readThrough(
   read: Read,
 ): AsyncIterable<Uint8Array> {
   const cached = findCached(blob, range, blobCache)
-  if (cached !== undefined) return only(cached)
+  if (cached !== undefined) return oneChunk(cached)
   return blobCache.isWanted(blob) ? readAndKeep(blobCache, { blob, range }, read) : read(range)
 }
 
 type Read = (range: ByteRange) => AsyncIterable<Uint8Array>
-
-async function* only(chunk: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield chunk
-}
 
 /** All of the blob is read, whatever is asked for: so it is there for every other range. */
 async function* readAndKeep(

@@ -237,7 +237,7 @@ function withoutLast(args: readonly unknown[]): readonly unknown[] {
   return args.at(-1) === undefined ? args.slice(0, -1) : args
 }
 
-/** All bytes of a short body, one behind the other. */
+/** All bytes of a short body, one behind the other; no more than came, so that the store sees where that is less than was said. */
 async function collect({ bytes, chunks }: Body): Promise<Uint8Array> {
   let whole: Uint8Array = NOTHING
   let count = 0
@@ -250,7 +250,7 @@ async function collect({ bytes, chunks }: Body): Promise<Uint8Array> {
     }
     count += chunk.length
   }
-  return whole
+  return count === bytes ? whole : whole.subarray(0, count)
 }
 
 const NOTHING = new Uint8Array()

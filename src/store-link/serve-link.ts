@@ -1,6 +1,7 @@
 // The end of the link at the process that has the store: what a worker asks becomes calls of the store.
 import type { Duplex } from 'node:stream'
 import type { AdminApi } from '../gateway/admin-api.ts'
+import { oneChunk } from '../kit/bytes.ts'
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import type {
@@ -290,7 +291,7 @@ export class LinkServer {
   #bodyOf(call: UnderWay, { bytes, digests }: BodyRequest): Body {
     const { whole } = call
     if (whole !== undefined && digests !== undefined)
-      return { bytes, chunks: only(whole), finish: () => digests }
+      return { bytes, chunks: oneChunk(whole), finish: () => digests }
     const inflow = new Inflow(this.#windowFor(call, bytes), (more) =>
       this.#channel.send(FrameKind.More, call.id, more),
     )
@@ -316,10 +317,6 @@ export class LinkServer {
     }
     return undefined
   }
-}
-
-async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  if (bytes.length > 0) yield bytes
 }
 
 /** Nobody waits for it: the client or the worker has gone. */

@@ -1,4 +1,4 @@
-// Values on the link. Most are what JSON can say, and that is written and read in a third of the time; all others, as keys of
+// Values on the link. Most are what JSON can say, and that is written and read in half of the time; all others, as keys of
 // clients and fields that are undefined, go as V8 clones values.
 import { deserialize, serialize } from 'node:v8'
 
@@ -32,7 +32,11 @@ function isJson(value: unknown): boolean {
 }
 
 function isJsonObject(value: object): boolean {
-  if (Array.isArray(value)) return value.every(isJson)
+  if (Array.isArray(value)) {
+    // What is missing in an array is undefined here, and every() would pass over it.
+    for (const one of value) if (!isJson(one)) return false
+    return true
+  }
   const prototype = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) return false
   for (const name in value) if (!isJson(value[name as keyof typeof value])) return false

@@ -212,6 +212,21 @@ t.test('a body that is not what was claimed leaves nothing, and says why', async
   t.equal((await store.objects.find(store.bucket, 'k')).kind, 'missing')
 })
 
+t.test('a body that is shorter than it says is no object, whoever failed to notice', async (t) => {
+  const { linked, store } = await link(t, await openNews(t))
+  const bucket = linked.objects.findBucket('bucket')!
+  for (const [bytes, there] of [
+    [5_000, 4_999],
+    [5_000, 0],
+    [1_000_000, 999_999],
+  ] as const) {
+    const body: Body = { ...bodyOf(random.bytes(there), 1_700), bytes }
+    const asked = { bucket, key: 'k', attributes: ATTRIBUTES, conditions: {}, signal: NEVER }
+    await t.rejects(linked.objects.put({ ...asked, body }), `${there} of ${bytes}`)
+  }
+  t.equal((await store.objects.find(store.bucket, 'k')).kind, 'missing')
+})
+
 async function* breakingOff(bytes: number, error: Error): AsyncGenerator<Uint8Array> {
   yield random.bytes(bytes)
   throw error

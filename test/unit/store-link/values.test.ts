@@ -24,6 +24,9 @@ t.test('as they went', async (t) => {
     t.same(Object.getOwnPropertyNames(found ?? 0), Object.getOwnPropertyNames(sample ?? 0))
   }
   t.ok(Object.is(passed(-0), -0))
+  const sparse: unknown[] = [1]
+  sparse[2] = 3
+  t.notOk(1 in (passed(sparse) as unknown[]))
   t.throws(() => writeValue({ f: () => {} }), /could not be cloned/)
   t.throws(() => writeValue([Symbol('s')]), /could not be cloned/)
 })

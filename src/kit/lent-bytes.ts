@@ -107,6 +107,30 @@ export function lendPart(bytes: Uint8Array, from: number, to: number): Uint8Arra
   return part
 }
 
+/**
+ * All of the chunks one behind the other: `bytes` of them, or fewer where fewer came. One chunk that is all of it stays what it is,
+ * and lent if it was.
+ */
+export async function collect(
+  chunks: AsyncIterable<Uint8Array>,
+  bytes: number,
+): Promise<Uint8Array> {
+  let whole: Uint8Array = NOTHING
+  let count = 0
+  for await (const chunk of chunks) {
+    if (chunk.length === bytes) whole = chunk
+    else {
+      if (count === 0) whole = Buffer.allocUnsafeSlow(bytes)
+      whole.set(chunk, count)
+      giveBack(chunk)
+    }
+    count += chunk.length
+  }
+  return count === bytes ? whole : whole.subarray(0, count)
+}
+
+const NOTHING = new Uint8Array()
+
 /** Nobody looks at these bytes any more. Without effect for bytes that are not lent, or were given back. */
 export function giveBack(bytes: Uint8Array): void {
   const slot = loans.get(bytes)

@@ -32,6 +32,8 @@ const ENTRY_BYTES = 400
 interface Kept {
   bytes: Uint8Array
   checksum: bigint
+  /** Since the hand passed over it. */
+  isUsed: boolean
 }
 
 /** Reads of blobs that are short enough to be kept: from memory, and from drives. */
@@ -41,16 +43,16 @@ export interface BlobCacheCounts {
 }
 
 /**
- * Bytes by blob, in two halves: when the young one is full it becomes the old one, and what of that nobody asked for meanwhile is
- * dropped. So a hit costs one look into a map; to keep the order of last use would cost two changes of it.
+ * Bytes by blob. Where room is needed a hand goes round over them, as that of a clock, and drops those that nobody asked for since
+ * it passed over them (F. J. Corbato, "A paging experiment with the Multics system", 1968). So a hit costs one look into a map; to
+ * keep the order of last use would cost two changes of it.
  */
 export class BlobCache {
   readonly counts: BlobCacheCounts = { hits: 0, misses: 0 }
   readonly #limits: BlobCacheLimits
-  #young = new Map<string, Kept>()
-  #old = new Map<string, Kept>()
-  #youngBytes = 0
-  #oldBytes = 0
+  readonly #kept = new Map<string, Kept>()
+  #hand = this.#kept.entries()
+  #bytes = 0
   #seen = new Set<string>()
   #seenBefore = new Set<string>()
 
@@ -60,7 +62,7 @@ export class BlobCache {
 
   /** Memory that is taken now. */
   get bytes(): number {
-    return this.#youngBytes + this.#oldBytes
+    return this.#bytes
   }
 
   /**
@@ -70,13 +72,14 @@ export class BlobCache {
   find(blob: CachedAs): Uint8Array | undefined {
     if (!this.#fits(blob)) return undefined
     const name = nameOf(blob)
-    const kept = this.#young.get(name) ?? this.#age(name)
+    const kept = this.#kept.get(name)
     if (kept === undefined) return undefined
     if (kept.bytes.length !== blob.bytes || xxh64(kept.bytes) !== kept.checksum) {
       this.#drop(name)
       return undefined
     }
     this.counts.hits += 1
+    kept.isUsed = true
     return kept.bytes
   }
 
@@ -99,40 +102,35 @@ export class BlobCache {
 
   /** Keeps all bytes of a blob, which were verified and are nobody's to change. */
   keep(blob: CachedAs, bytes: Uint8Array): void {
-    if (this.#fits(blob)) this.#put(nameOf(blob), { bytes, checksum: xxh64(bytes) })
+    if (this.#fits(blob)) this.#put(nameOf(blob), { bytes, checksum: xxh64(bytes), isUsed: false })
   }
 
   #fits({ bytes }: CachedAs): boolean {
     return bytes <= this.#limits.maxBlobBytes
   }
 
-  /** What is asked for again is young again. */
-  #age(name: string): Kept | undefined {
-    const kept = this.#old.get(name)
-    if (kept === undefined) return undefined
-    this.#old.delete(name)
-    this.#oldBytes -= costOf(kept)
-    this.#put(name, kept)
-    return kept
+  #put(name: string, kept: Kept): void {
+    this.#drop(name)
+    this.#makeRoom(costOf(kept))
+    this.#kept.set(name, kept)
+    this.#bytes += costOf(kept)
+  }
+
+  /** The hand passes over each at most twice. */
+  #makeRoom(bytes: number): void {
+    while (this.#bytes + bytes > this.#limits.maxBytes && this.#kept.size > 0) {
+      const next = this.#hand.next()
+      if (next.done) this.#hand = this.#kept.entries()
+      else if (next.value[1].isUsed) next.value[1].isUsed = false
+      else this.#drop(next.value[0])
+    }
   }
 
   #drop(name: string): void {
-    const kept = this.#young.get(name)
+    const kept = this.#kept.get(name)
     if (kept === undefined) return
-    this.#young.delete(name)
-    this.#youngBytes -= costOf(kept)
-  }
-
-  #put(name: string, kept: Kept): void {
-    this.#drop(name)
-    if (this.#youngBytes + costOf(kept) > this.#limits.maxBytes / 2) {
-      this.#old = this.#young
-      this.#oldBytes = this.#youngBytes
-      this.#young = new Map()
-      this.#youngBytes = 0
-    }
-    this.#young.set(name, kept)
-    this.#youngBytes += costOf(kept)
+    this.#kept.delete(name)
+    this.#bytes -= costOf(kept)
   }
 }
 

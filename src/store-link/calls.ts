@@ -51,7 +51,10 @@ export interface BodyRequest {
   digests?: BodyDigests
 }
 
-/** Bodies up to here are sent with their call, when they are whole; larger ones when the store asks for them. */
+/**
+ * Bodies up to here are sent with their call, when they are whole, and larger ones when the store asks for them; likewise what is
+ * read is the answer as it is, and what is longer comes by and by.
+ */
 export const EAGER_BYTES = 64 * 1024
 
 /** A call. */

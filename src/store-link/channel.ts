@@ -74,7 +74,13 @@ export class Channel {
     this.#outbox.push(frameHead(kind, id, LENGTH_BYTES + payload.length + bytes.length))
     this.#outbox.push(lengthOf(payload))
     this.#outbox.push(payload)
-    this.#outbox.push(bytes, (error) => !error && giveBack(bytes))
+    this.#pushLast(bytes)
+  }
+
+  /** Sends a frame of bytes that nobody changes any more; they are given back. */
+  sendWhole(kind: number, id: number, bytes: Uint8Array): void {
+    this.#outbox.push(frameHead(kind, id, bytes.length))
+    this.#pushLast(bytes)
   }
 
   /** Sends bytes, slice by slice, as many at once as `mayPass` says; resolves when they are on their way and may be used again. */
@@ -116,6 +122,10 @@ export class Channel {
       if (at < bytes.length) this.#outbox.push(slice)
       else this.#outbox.push(slice, (error) => !error && giveBack(bytes))
     }
+  }
+
+  #pushLast(bytes: Uint8Array): void {
+    this.#outbox.push(bytes, (error) => !error && giveBack(bytes))
   }
 
   /** Breaks it off. */

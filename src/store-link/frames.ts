@@ -1,9 +1,9 @@
 // Frames between the process that has the store and its workers: length, kind, number of the call, payload.
 // Both ends are the same program on the same machine, so nothing here is a format of its own.
 import { assert } from '../kit/assert.ts'
-import { kibibytes, mebibytes } from '../kit/bytes.ts'
+import { asBuffer, kibibytes, mebibytes } from '../kit/bytes.ts'
 
-/** What a frame is. Bytes come as they arrive; all others are whole, and hold a value, and one of them bytes behind it. */
+/** What a frame is. Bytes come as they arrive; all others are whole, and hold a value but where bytes are named. */
 export const FrameKind = {
   /** Worker: a Call. */
   Call: 1,
@@ -35,6 +35,10 @@ export const FrameKind = {
   Forgotten: 14,
   /** Worker: a Call, and all of its body, of which it has the digests. */
   CallWithBody: 15,
+  /** Store: the call gave these bytes. */
+  DoneBytes: 16,
+  /** Store: what the call gave, and bytes that belong to it. */
+  DoneWithBytes: 17,
 } as const
 
 /** Bytes before the payload. */
@@ -136,10 +140,19 @@ export class FrameSplitter {
       this.#neededBytes = HEAD_BYTES + payloadBytes
       return at
     }
-    const payload = chunk.subarray(begin, begin + payloadBytes)
-    // What is read of it may hold views of it.
-    this.#listener.onFrame(kind, id, this.#lender === undefined ? payload : Buffer.from(payload))
-    return begin + payloadBytes
+    const end = begin + payloadBytes
+    const isBytes = kind === FrameKind.DoneBytes
+    this.#listener.onFrame(
+      kind,
+      id,
+      isBytes ? asBuffer(this.#cut(chunk, begin, end)) : this.#own(chunk.subarray(begin, end)),
+    )
+    return end
+  }
+
+  /** What is read of it may hold views of it. */
+  #own(payload: Buffer): Buffer {
+    return this.#lender === undefined ? payload : Buffer.from(payload)
   }
 
   #cut(chunk: Buffer, from: number, to: number): Uint8Array {

@@ -1,10 +1,11 @@
 // A worker's end of the link: calls go out, answers come back, and bytes pass both ways.
 import type { Duplex } from 'node:stream'
-import { giveBack } from '../kit/lent-bytes.ts'
+import { assert } from '../kit/assert.ts'
+import { collect, giveBack } from '../kit/lent-bytes.ts'
 import type { Clock } from '../kit/world.ts'
 import type { Body, Bucket, StoredObject } from '../objects/object-store.ts'
 import { type BodyCall, type BodyRequest, type Call, EAGER_BYTES, type Welcome } from './calls.ts'
-import { Channel, type ChannelListener } from './channel.ts'
+import { Channel, type ChannelListener, readValueAndBytes } from './channel.ts'
 import { Credit, Inflow, WINDOW_BYTES } from './flow.ts'
 import { FrameKind } from './frames.ts'
 import type { LinkMemory } from './link-memory.ts'
@@ -12,7 +13,7 @@ import { refOfObject } from './linked-object.ts'
 import { hearError, type ToldError } from './told-error.ts'
 import { readValue } from './values.ts'
 
-type Take = (answer: unknown) => unknown
+type Take = (answer: unknown, bytes?: Uint8Array) => unknown
 
 /** A call under way. */
 interface UnderWay {
@@ -96,7 +97,8 @@ export class Link {
 
   /** Whoever goes away when all of it is there wanted it done: as in one process, where a short body asks for no signal. */
   async #askWithWhole(name: BodyCall, asked: BodyArguments): Promise<unknown> {
-    const bytes = await collect(asked.body)
+    // No more than came: so the store sees where that is less than was said.
+    const bytes = await collect(asked.body.chunks, asked.body.bytes)
     const request = { ...bodyRequest(asked), digests: asked.body.finish() }
     return await this.#call(name, [request], undefined, { bytes }).answer
   }
@@ -122,6 +124,17 @@ export class Link {
     } catch (error) {
       throw trouble ?? error
     }
+  }
+
+  /** Few bytes, which come whole: as many as are asked for. They may be lent. */
+  async *readShort(
+    name: string,
+    args: readonly unknown[],
+    bytes: number,
+  ): AsyncGenerator<Uint8Array> {
+    const whole = (await this.ask(name, args)) as Uint8Array
+    assert(whole.length === bytes, 'what is read has the length of its range')
+    yield whole
   }
 
   /** Bytes as they come. */
@@ -206,6 +219,16 @@ export class Link {
         this.#underWay.delete(id)
         call.resolve(call.take ? call.take(readValue(payload)) : readValue(payload))
         return
+      case FrameKind.DoneBytes:
+        this.#underWay.delete(id)
+        call.resolve(payload)
+        return
+      case FrameKind.DoneWithBytes: {
+        this.#underWay.delete(id)
+        const { value, bytes } = readValueAndBytes(payload)
+        call.resolve(call.take ? call.take(value, bytes) : value)
+        return
+      }
       case FrameKind.Failed:
         this.#underWay.delete(id)
         call.reject(hearError(readValue(payload) as ToldError))
@@ -236,24 +259,6 @@ function bodyRequest({ annotationsOf, body, ...request }: BodyArguments): BodyRe
 function withoutLast(args: readonly unknown[]): readonly unknown[] {
   return args.at(-1) === undefined ? args.slice(0, -1) : args
 }
-
-/** All bytes of a short body, one behind the other; no more than came, so that the store sees where that is less than was said. */
-async function collect({ bytes, chunks }: Body): Promise<Uint8Array> {
-  let whole: Uint8Array = NOTHING
-  let count = 0
-  for await (const chunk of chunks) {
-    if (chunk.length === bytes) whole = chunk
-    else {
-      if (count === 0) whole = Buffer.allocUnsafeSlow(bytes)
-      whole.set(chunk, count)
-      giveBack(chunk)
-    }
-    count += chunk.length
-  }
-  return count === bytes ? whole : whole.subarray(0, count)
-}
-
-const NOTHING = new Uint8Array()
 
 const NOT_ASKED = new Error('the store does not ask for the rest of a body')
 

@@ -12,12 +12,13 @@ import type {
   Waiter,
 } from '../objects/object-store.ts'
 import { describeAgain, plainBlobOf } from '../objects/stored-object.ts'
-import type { ObjectRef } from './calls.ts'
+import { EAGER_BYTES, type ObjectRef } from './calls.ts'
 
 /** Whom it asks. */
 export interface AskedLink {
   ask(name: string, args: readonly unknown[]): Promise<unknown>
   read(name: string, args: readonly unknown[], signal: AbortSignal): AsyncIterable<Uint8Array>
+  readShort(name: string, args: readonly unknown[], bytes: number): AsyncIterable<Uint8Array>
 }
 
 /** Where the rest is. */
@@ -83,8 +84,13 @@ class LinkedObject implements StoredObject {
 
   read(range: ByteRange, waiter: Waiter, customerKey?: CustomerKey): AsyncIterable<Uint8Array> {
     const { link, blobCache } = this.#parts
-    const read = (part: ByteRange): AsyncIterable<Uint8Array> =>
-      link.read('object read', [this.ref, part, customerKey], waiter.signal)
+    const read = (part: ByteRange): AsyncIterable<Uint8Array> => {
+      const args = [this.ref, part, customerKey]
+      const bytes = part.last - part.first + 1
+      return bytes <= EAGER_BYTES
+        ? link.readShort('object readShort', args, bytes)
+        : link.read('object read', args, waiter.signal)
+    }
     const blob = plainBlobOf(this.version)
     return blob ? readThrough(blobCache, { blob, range }, read) : read(range)
   }

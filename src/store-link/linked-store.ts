@@ -4,6 +4,7 @@ import type { AdminApi } from '../gateway/admin-api.ts'
 import type { Clock } from '../kit/world.ts'
 import type { BlobCache } from '../objects/blob-cache.ts'
 import type { FindOutcome, ObjectStore } from '../objects/object-store.ts'
+import { plainBlobOf } from '../objects/stored-object.ts'
 import {
   ADMIN_CALLS,
   type BodyCall,
@@ -83,8 +84,8 @@ function objectsOver(parts: WorkerParts): ObjectStore {
     find: async (bucket, key, versionId) => {
       const object = versionId === undefined ? kept.find(bucket, key) : undefined
       if (object !== undefined) return { kind: 'found', object }
-      const found = await link.askInOrder('find', [bucket, key, versionId], (found) =>
-        foundOver(parts, found as FoundRow, { bucket, key }),
+      const found = await link.askInOrder('find', [bucket, key, versionId], (found, bytes) =>
+        foundOver(parts, { found: found as FoundRow, bytes }, { bucket, key }),
       )
       return found as FindOutcome
     },
@@ -117,7 +118,7 @@ function objectsOver(parts: WorkerParts): ObjectStore {
   }
 }
 
-/** What find() gave, before it is an object again. */
+/** What find() gave, and the bytes of what is read again and again, before it is an object again. */
 type FoundRow =
   | Exclude<FindOutcome, { kind: 'found' }>
   /** `kept`: it is the latest until the store says something else. */
@@ -125,12 +126,15 @@ type FoundRow =
 
 function foundOver(
   { link, blobCache, kept }: WorkerParts,
-  found: FoundRow,
+  { found, bytes }: { found: FoundRow; bytes: Uint8Array | undefined },
   { bucket, key }: Pick<ObjectRef, 'bucket' | 'key'>,
 ): FindOutcome {
   if (!('version' in found)) return found
   const object = linkedObject({ bucket, key, version: found.version }, { link, blobCache })
   if (found.kind === 'kept') kept.keep(bucket, key, object)
+  const blob = bytes && plainBlobOf(found.version)
+  // A copy: what came lies in memory of more.
+  if (blob !== undefined) blobCache.keep(blob, new Uint8Array(bytes!))
   return { kind: 'found', object }
 }
 

@@ -3,7 +3,7 @@
 // by what somebody was told is over (docs/decisions/0037-what-workers-keep.md).
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
-import type { Bucket, ObjectStore, ObjectVersion } from '../objects/object-store.ts'
+import type { Bucket, ObjectStore, StoredObject } from '../objects/object-store.ts'
 import { type Call, HEAR_MS, nameObject, objectsOfCall } from './calls.ts'
 import type { Channel } from './channel.ts'
 import { FrameKind } from './frames.ts'
@@ -78,20 +78,20 @@ export class ObjectNews {
   }
 
   /**
-   * The latest version of an object, where the worker may keep it: it is to be sent in this very tick, behind what was sent
+   * The latest version of a key, where the worker may keep it: it is to be sent in this very tick, behind what was sent
    * before. Undefined where that is not known without waiting, or somebody has not heard yet of a change.
    */
-  keep(channel: Channel, bucket: Bucket, key: string): ObjectVersion | undefined {
+  keep(channel: Channel, bucket: Bucket, key: string): StoredObject | undefined {
     const keeper = this.#keepers.get(channel)
     const name = nameObject(bucket.id, key)
     if (keeper === undefined || this.#unheard.has(name)) return undefined
-    const version = this.#parts.objects.findAtHand?.(bucket, key)?.version
-    if (version === undefined) return undefined
+    const object = this.#parts.objects.findAtHand?.(bucket, key)
+    if (object === undefined) return undefined
     if (!keeper.kept.has(name) && keeper.kept.size >= this.#keptMax) {
       this.#forget([...keeper.kept].slice(0, Math.ceil(this.#keptMax * FORGOTTEN_PART)))
     }
     keeper.kept.add(name)
-    return version
+    return object
   }
 
   /** The worker has forgotten what it was told first of all that it had not. */

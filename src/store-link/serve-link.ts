@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream'
 import type { AdminApi } from '../gateway/admin-api.ts'
 import { oneChunk } from '../kit/bytes.ts'
+import { collect } from '../kit/lent-bytes.ts'
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
 import type {
@@ -21,6 +22,7 @@ import {
   BUCKET_CALLS,
   type Call,
   DRIVE_CALLS,
+  EAGER_BYTES,
   type ObjectRef,
   PLAIN_CALLS,
   type Welcome,
@@ -165,9 +167,13 @@ export class LinkServer {
     if (name !== 'find' || args[2] !== undefined) return false
     const [bucket, key] = args as [Bucket, string]
     try {
-      const version = this.#parts.objectNews.keep(this.#channel, bucket, key)
-      if (version === undefined) return false
-      this.#channel.send(FrameKind.Done, id, { kind: 'kept', version })
+      const object = this.#parts.objectNews.keep(this.#channel, bucket, key)
+      if (object === undefined) return false
+      const { version } = object
+      const bytes = shortAtHand(object)
+      const kept = { kind: 'kept', version }
+      if (bytes === undefined) this.#channel.send(FrameKind.Done, id, kept)
+      else this.#channel.sendWithBytes(FrameKind.DoneWithBytes, id, kept, bytes)
       return true
     } catch {
       return false // A row that can not be read: who asks for it in earnest hears why.
@@ -185,7 +191,8 @@ export class LinkServer {
     if (hearing !== undefined) await hearing
     this.#underWay.delete(id)
     try {
-      this.#channel.send(kind, id, value)
+      if (value instanceof Uint8Array) this.#channel.sendWhole(FrameKind.DoneBytes, id, value)
+      else this.#channel.send(kind, id, value)
     } catch (error) {
       this.#channel.send(FrameKind.Failed, id, tellError(error))
     }
@@ -264,6 +271,12 @@ export class LinkServer {
       const key = customerKey as CustomerKey | undefined
       return this.#sendAll(call, object.read(range!, call, key))
     })
+    add('readShort', async (object, [range, customerKey], call) => {
+      const key = customerKey as CustomerKey | undefined
+      const { first, last } = range!
+      const atHand = object.readAtHand?.(range!)
+      return atHand ?? collect(object.read(range!, call, key), last - first + 1)
+    })
     add('readAnnotation', async (object, [name], call) => {
       const found = await object.findAnnotation(name!)
       if (found === undefined) throw new Error(`annotation ${name} is gone`)
@@ -317,6 +330,13 @@ export class LinkServer {
     }
     return undefined
   }
+}
+
+/** All bytes of a short object that is read again and again: by clients of one worker as by those of another. */
+function shortAtHand(object: StoredObject): Uint8Array | undefined {
+  const { bytes } = object.version
+  const isShort = bytes > 0 && bytes <= EAGER_BYTES
+  return isShort ? object.readAtHand?.({ first: 0, last: bytes - 1 }) : undefined
 }
 
 /** Nobody waits for it: the client or the worker has gone. */

@@ -82,6 +82,45 @@ t.test('memory is bounded, and what is in use stays', async (t) => {
   t.equal(cache.find(blobOf(1)), undefined, 'what nobody asked for again is gone')
 })
 
+t.test('what there is room for stays, in whatever order it is read', (t) => {
+  const count = 35
+  const cache = new BlobCache({ maxBytes: count * 1_400 })
+  const blobs = Array.from({ length: count }, (_, number) => blobOf(number))
+  for (const blob of blobs) cache.keep(blob, bytesOf(blob))
+  for (let round = 0; round < 1000; round += 1) {
+    const blob = blobs[(round * 17) % count]!
+    if (!bytesOf(blob).equals(cache.find(blob) ?? Buffer.alloc(0))) t.fail(`round ${round}`)
+    if (round % 50 === 0) cache.keep(blob, bytesOf(blob))
+  }
+  t.equal(cache.bytes, count * 1_400)
+  t.end()
+})
+
+t.test(
+  'of what is used there is room for one less when another comes, and for a longer one of several',
+  (t) => {
+    const count = 20
+    const cache = new BlobCache({ maxBytes: count * 1_400 })
+    const here = (): number =>
+      Array.from({ length: count }, (_, number) => blobOf(number)).filter((blob) =>
+        cache.find(blob),
+      ).length
+    for (let number = 0; number < count; number += 1)
+      cache.keep(blobOf(number), bytesOf(blobOf(number)))
+    t.equal(here(), count)
+    const other = blobOf(count)
+    cache.keep(other, bytesOf(other))
+    t.strictSame(cache.find(other), bytesOf(other))
+    t.equal(here(), count - 1)
+    const long = blobOf(count + 1, 0, 10 * 1_400 - 400)
+    cache.keep(long, bytesOf(long))
+    t.strictSame(cache.find(long), bytesOf(long))
+    t.equal(here() + (cache.find(other) ? 1 : 0), count - 10)
+    t.equal(cache.bytes, count * 1_400)
+    t.end()
+  },
+)
+
 t.test('what is kept twice counts once', async (t) => {
   const cache = new BlobCache({ maxBytes: 20_000 })
   const blob = blobOf(1)

@@ -36,8 +36,13 @@ async function openAgain(bed: Bed, id: number): Promise<Drive> {
   const found = await inspectDrive(world, path)
   if (found.kind !== 'formatted') throw new Error(found.kind)
   const drive = await Drive.open(world, path, found.marker)
-  await bed.coordinator.addDrive(drive)
-  await bed.host.addDrive(drive)
+  try {
+    await bed.coordinator.addDrive(drive)
+    await bed.host.addDrive(drive)
+  } catch (error) {
+    await drive.close()
+    throw error
+  }
   bed.drives.set(id, drive)
   return drive
 }

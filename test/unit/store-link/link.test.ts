@@ -151,6 +151,35 @@ t.test(
   },
 )
 
+t.test(
+  'of a short object and of a long one every range is what it is, whole or by and by',
+  async (t) => {
+    const { linked, store } = await link(t, await openNews(t))
+    const { objects } = linked
+    const bucket = objects.findBucket('bucket')!
+    const body = Buffer.from(random.bytes(300_000))
+    const request = { bucket, key: 'k', attributes: ATTRIBUTES, conditions: {}, signal: NEVER }
+    await objects.put({ ...request, body: bodyOf(body) })
+    const object = found(await objects.find(bucket, 'k'))
+    for (const [first, bytes] of [
+      [0, 1],
+      [299_999, 1],
+      [131_000, 65_536],
+      [131_000, 65_537],
+      [0, 300_000],
+    ] as const) {
+      const range = { first, last: first + bytes - 1 }
+      const read = await collect(object.read(range, { signal: NEVER }))
+      t.ok(read.equals(body.subarray(first, first + bytes)), `${bytes} from ${first}`)
+    }
+    for (let id = 1; id <= 6; id += 1) store.node.failed.add(id)
+    for (const last of [9, 299_999])
+      await t.rejects(collect(object.read({ first: 0, last }, { signal: NEVER })), {
+        code: 'SHARDS_AWAY',
+      })
+  },
+)
+
 t.test('encrypted with a key of the client; a copy brings annotations along', async (t) => {
   const { linked } = await link(t, await openNews(t))
   const { objects } = linked

@@ -181,6 +181,30 @@ t.test(
   },
 )
 
+t.test(
+  'what the clients of one worker read again and again comes to another one as it is found',
+  async (t) => {
+    const { objects, bucket, caches } = await openWorkers(t)
+    const [one, other] = objects as [ObjectStore, ObjectStore]
+    for (const key of ['often', 'once']) await put(one, bucket, key, 7)
+    const rounds = ['often', 'often', 'often', 'once']
+    for (const key of rounds) {
+      const object = await find(one, bucket, key)
+      await collect(object.read(ALL, { signal: NEVER }))
+    }
+    // The first worker kept it at its second read, and so did the store: who asks that is told the bytes as well.
+    for (const key of ['often', 'once']) {
+      const object = await find(other, bucket, key)
+      const atHand = object.readAtHand!(ALL)
+      t.equal(atHand && Buffer.from(atHand).toString(), key === 'often' ? '0000000007' : undefined)
+    }
+    t.same(caches[1]!.counts, { hits: 1, misses: 0 })
+    await put(one, bucket, 'often', 8)
+    const object = await find(other, bucket, 'often')
+    t.equal((await collect(object.read(ALL, { signal: NEVER }))).toString(), '0000000008')
+  },
+)
+
 t.test('who keeps many forgets the oldest', async (t) => {
   const { objects, bucket } = await openWorkers(t, { keptMax: 32 })
   const [one, other] = objects as [ObjectStore, ObjectStore]

@@ -6,7 +6,7 @@ import { RestartBudget, TOO_OFTEN } from '../guard/restart-budget.ts'
 import { beforeDeadline } from '../kit/before-deadline.ts'
 import type { Log } from '../kit/log.ts'
 import type { World } from '../kit/world.ts'
-import { shareHeap } from './heap-shares.ts'
+import { oneArena, shareHeap } from './memory-shares.ts'
 import {
   type Answers,
   type FromWorker,
@@ -204,7 +204,7 @@ export class WorkerProcesses {
     if (this.#running.size === 0 && this.#endpoint !== undefined)
       this.#port = portOf(this.#endpoint)
     const start: WorkerStart = { index, count, port: this.#port }
-    const worker = cluster.fork({ [variable]: JSON.stringify(start) })
+    const worker = cluster.fork({ ...oneArena(process.env), [variable]: JSON.stringify(start) })
     const { pid } = worker.process
     const ended = new Promise<WorkerEnd>((resolve) => {
       worker.once('exit', (code, signal) =>

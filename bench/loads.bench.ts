@@ -80,7 +80,8 @@ function rowOf(store: string, result: LoadResult, cost: Cost): LoadRow {
     perSecond: round(unit === 'bytes' ? perSecond / 1e6 : perSecond),
     unit: unit === 'bytes' ? 'MB' : unit,
     ...{ p50Ms: round(result.p50Ms), p99Ms: round(result.p99Ms) },
-    cpuMsPerRequest: round((cpuSeconds * 1000) / requests),
+    // Some loads take a fiftieth of one: two digits could not tell what they cost beside each other.
+    cpuMsPerRequest: round((cpuSeconds * 1000) / requests, 4),
     ...(unit === 'bytes' ? { cpuSecondsPerGigabyte: round((cpuSeconds * 1e9) / amount) } : {}),
     ...(unit === 'keys' ? { cpuMicrosecondsPerKey: round((cpuSeconds * 1e6) / amount) } : {}),
     peakMebibytes: Math.round(peakMebibytes),
@@ -95,7 +96,7 @@ function describeRow(row: LoadRow): string {
       ? `${row.cpuSecondsPerGigabyte.toFixed(2)} s of CPU per GB`
       : row.cpuMicrosecondsPerKey !== undefined
         ? `${row.cpuMicrosecondsPerKey.toFixed(1)} us of CPU per key`
-        : `${row.cpuMsPerRequest.toFixed(2)} s of CPU per 1,000 requests`
+        : `${row.cpuMsPerRequest.toFixed(3)} s of CPU per 1,000 requests`
   const tail = `p99 ${row.p99Ms.toFixed(0)} ms, ${row.peakMebibytes} MiB, ${row.errors} errors`
   const who = row.clients === undefined ? '' : ` by ${row.clients}`
   return `load ${row.store.padEnd(9)} ${`${row.load}${who}`.padEnd(12)} ${rate}, ${cost}, ${tail}`

@@ -27,9 +27,9 @@ export function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }
 
-/** To two digits. */
-export function round(value: number): number {
-  return Math.round(value * 100) / 100
+/** To so many digits. */
+export function round(value: number, digits = 2): number {
+  return Math.round(value * 10 ** digits) / 10 ** digits
 }
 
 export function printLine(line: string): void {

@@ -118,13 +118,14 @@ export async function collect(
   let whole: Uint8Array = NOTHING
   let count = 0
   for await (const chunk of chunks) {
+    const end = count + chunk.length
     if (chunk.length === bytes) whole = chunk
     else {
       if (count === 0) whole = Buffer.allocUnsafeSlow(bytes)
       whole.set(chunk, count)
-      giveBack(chunk)
+      giveBack(chunk) // It may have no length any more.
     }
-    count += chunk.length
+    count = end
   }
   return count === bytes ? whole : whole.subarray(0, count)
 }

@@ -1,6 +1,13 @@
 // Memory that is lent goes to the next reader only when nobody looks at it any more.
 import t from 'tap'
-import { giveBack, LentMemory, lendOwn, lendPart, lendParts } from '../../../src/kit/lent-bytes.ts'
+import {
+  collect,
+  giveBack,
+  LentMemory,
+  lendOwn,
+  lendPart,
+  lendParts,
+} from '../../../src/kit/lent-bytes.ts'
 
 t.test('a slot is lent again once all of its views are back', async (t) => {
   const memory = new LentMemory({ slotBytes: 16, maxSpare: 4 })
@@ -54,6 +61,28 @@ t.test('a buffer of its own is freed when it is given back', async (t) => {
   giveBack(lent)
   t.equal(bytes.buffer.byteLength, 0)
 })
+
+t.test(
+  'chunks are collected into one, whether or not they are gone when they were given back',
+  async (t) => {
+    const all = Buffer.from(Array.from({ length: 60_000 }, (_, at) => at % 251))
+    async function* cut(chunkBytes: number, end = all.length): AsyncGenerator<Uint8Array> {
+      for (let at = 0; at < end; at += chunkBytes)
+        yield lendOwn(Uint8Array.from(all.subarray(at, Math.min(end, at + chunkBytes))))
+    }
+    for (const chunkBytes of [100, 16_384, 20_000, 59_999, 60_000])
+      t.ok(all.equals(await collect(cut(chunkBytes), all.length)), `${chunkBytes}`)
+    const fewer = await collect(cut(20_000, 39_999), all.length)
+    t.ok(all.subarray(0, 39_999).equals(fewer), 'no more than came')
+    t.equal((await collect(cut(1, 0), all.length)).length, 0)
+    await t.rejects(collect(cut(20_000), 59_999), RangeError)
+    const whole = lendOwn(Uint8Array.from(all))
+    async function* one(): AsyncGenerator<Uint8Array> {
+      yield whole
+    }
+    t.equal(await collect(one(), all.length), whole, 'one chunk is not copied')
+  },
+)
 
 t.test('what is a part of a buffer, or small, is not freed', async (t) => {
   const bytes = new Uint8Array(65_536)

@@ -4,6 +4,7 @@ import { LocalKeys } from '../../../src/encryption/local-keys.ts'
 import { Codec } from '../../../src/erasure/codec.ts'
 import { DriveUnavailable } from '../../../src/kit/drive-unavailable.ts'
 import { CELL_BYTES, shardCount } from '../../../src/kit/erasure-code.ts'
+import { lendOwn } from '../../../src/kit/lent-bytes.ts'
 import { silentLog } from '../../../src/kit/log.ts'
 import { Semaphore } from '../../../src/kit/semaphore.ts'
 import { realWorld } from '../../../src/kit/world.ts'
@@ -279,7 +280,8 @@ export async function openMemoryStore(
 /** A body of these bytes in chunks of `chunkBytes`. */
 export function bodyOf(bytes: Uint8Array, chunkBytes = 70_000): Body {
   async function* chunks(): AsyncGenerator<Uint8Array> {
-    for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes)
+    for (let at = 0; at < bytes.length; at += chunkBytes)
+      yield lendOwn(Uint8Array.from(bytes.subarray(at, at + chunkBytes)))
   }
   const finish = (): { md5: string } => {
     const digest = newDigest('MD5')

@@ -140,7 +140,7 @@ t.test(
     }
     for (const bytes of [1, 2, 5_000, 16_384, 65_536]) {
       const body = Buffer.from(random.bytes(bytes))
-      for (const chunkBytes of [1, 1 + random.below(bytes), bytes]) {
+      for (const chunkBytes of [1, 17_000, 1 + random.below(bytes), bytes]) {
         const key = `${bytes}/${chunkBytes}`
         await objects.put(new Put(key, bodyOf(body, chunkBytes)))
         const object = found(await objects.find(bucket, key))

@@ -1,6 +1,6 @@
 // A store: parts built from config and world, started, closed in reverse order.
 // Embedded: gateway, objects, metadata, placement and storage over local directories.
-import { type ServeConfig, WORKER_VARIABLE } from './config.ts'
+import { processEnvironment, type ServeConfig, WORKER_VARIABLE } from './config.ts'
 import { prepareDigests } from './digest/digest.ts'
 import { startDigestThreads, usualDigestThreads } from './digest/digest-passing.ts'
 import { type AdminParts, openAdmin } from './embedded/admin.ts'
@@ -79,7 +79,10 @@ async function openParts(
   const served = { objects, credentials: storage.credentials, admin }
   if (config.processes > 1) {
     const { coordinator, changes } = storage
-    const options = { count: config.processes - 1, port: config.port, variable: WORKER_VARIABLE }
+    const options = {
+      ...{ count: config.processes - 1, port: config.port },
+      ...{ variable: WORKER_VARIABLE, environment: processEnvironment() },
+    }
     workers = await serveByWorkers(options, { ...parts, ...served, coordinator, changes })
   }
   const gateway = workers ?? (await serveS3(config, served, { ...parts, opened }))

@@ -1,5 +1,5 @@
 // A gateway of several processes: this one serves no S3, it keeps the workers that do, and speaks for them on the admin port.
-import { WORKER_VARIABLE } from '../config.ts'
+import { processEnvironment, WORKER_VARIABLE } from '../config.ts'
 import type { GatewayConfig } from '../config-cluster.ts'
 import { Exit, type ExitCode } from '../exit.ts'
 import type { Log } from '../kit/log.ts'
@@ -20,7 +20,7 @@ export async function gatewayByWorkers(
   const summed = new SummedMetrics(registry)
   const { processes: count, port } = config
   const workers = new WorkerProcesses(
-    { count, port, variable: WORKER_VARIABLE },
+    { count, port, variable: WORKER_VARIABLE, environment: processEnvironment() },
     { world, log, onEnd: (pid) => summed.retire(pid) },
   )
   listWorkerMetrics(workers, registry)

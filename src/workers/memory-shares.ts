@@ -25,6 +25,8 @@ export function shareHeap(flags: readonly string[], workers: number): string[] {
  * Variables for glibc in a worker, where its parent has `environment`: all of its threads take memory from one arena, for each of
  * several keeps for itself what was freed in it, and few of them allocate at the same time.
  */
-export function oneArena(environment: NodeJS.ProcessEnv): Record<string, string> {
+export function oneArena(
+  environment: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
   return { MALLOC_ARENA_MAX: environment.MALLOC_ARENA_MAX ?? '1' }
 }

@@ -22,6 +22,8 @@ export interface WorkersOptions {
   port: number
   /** The variable of the environment in which a worker finds its WorkerStart. */
   variable: string
+  /** Of this process: it is theirs as well. */
+  environment: Readonly<Record<string, string | undefined>>
 }
 
 export interface WorkersParts {
@@ -199,12 +201,12 @@ export class WorkerProcesses {
   }
 
   #fork(index: number, onServing: (serving: Serving) => void): Running {
-    const { count, variable } = this.#options
+    const { count, variable, environment } = this.#options
     // Nobody holds the port any more that they were given in place of 0: it is asked for by its number.
     if (this.#running.size === 0 && this.#endpoint !== undefined)
       this.#port = portOf(this.#endpoint)
     const start: WorkerStart = { index, count, port: this.#port }
-    const worker = cluster.fork({ ...oneArena(process.env), [variable]: JSON.stringify(start) })
+    const worker = cluster.fork({ ...oneArena(environment), [variable]: JSON.stringify(start) })
     const { pid } = worker.process
     const ended = new Promise<WorkerEnd>((resolve) => {
       worker.once('exit', (code, signal) =>

@@ -31,7 +31,7 @@ async function keepOne(t: Test): Promise<Kept> {
   const sleep = (ms: number, signal?: AbortSignal) =>
     clock.sleep(ms === 500 || ms === 1_000 ? 1 : ms, signal)
   const workers = new WorkerProcesses(
-    { count: 1, port: 0, variable: 'WORKER_OF_TEST' },
+    { count: 1, port: 0, variable: 'WORKER_OF_TEST', environment: {} },
     { world: { clock: { ...clock, sleep } }, log: log as unknown as typeof silentLog },
   )
   cluster.setupPrimary({ exec: join(directory, 'worker.cjs') })

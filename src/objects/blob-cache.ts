@@ -30,8 +30,11 @@ const ENTRY_BYTES = 400
 
 /** Bytes, and what tells when memory has changed them. */
 interface Kept {
+  name: string
   bytes: Uint8Array
   checksum: bigint
+  /** On the face of the clock. */
+  place: number
   /** Since the hand passed over it. */
   isUsed: boolean
 }
@@ -51,7 +54,9 @@ export class BlobCache {
   readonly counts: BlobCacheCounts = { hits: 0, misses: 0 }
   readonly #limits: BlobCacheLimits
   readonly #kept = new Map<string, Kept>()
-  #hand = this.#kept.entries()
+  /** The same: an iterator of the map that is held would hold all that the map ever had. */
+  readonly #face: Kept[] = []
+  #hand = 0
   #bytes = 0
   #seen = new Set<string>()
   #seenBefore = new Set<string>()
@@ -102,27 +107,30 @@ export class BlobCache {
 
   /** Keeps all bytes of a blob, which were verified and are nobody's to change. */
   keep(blob: CachedAs, bytes: Uint8Array): void {
-    if (this.#fits(blob)) this.#put(nameOf(blob), { bytes, checksum: xxh64(bytes), isUsed: false })
+    if (!this.#fits(blob)) return
+    const name = nameOf(blob)
+    this.#drop(name)
+    this.#makeRoom(costOf({ bytes }))
+    const place = this.#face.length
+    const kept = { name, bytes, checksum: xxh64(bytes), place, isUsed: false }
+    this.#kept.set(name, kept)
+    this.#face.push(kept)
+    this.#bytes += costOf(kept)
   }
 
   #fits({ bytes }: CachedAs): boolean {
     return bytes <= this.#limits.maxBlobBytes
   }
 
-  #put(name: string, kept: Kept): void {
-    this.#drop(name)
-    this.#makeRoom(costOf(kept))
-    this.#kept.set(name, kept)
-    this.#bytes += costOf(kept)
-  }
-
-  /** The hand passes over each at most twice. */
+  /** The hand goes round twice at most. */
   #makeRoom(bytes: number): void {
-    while (this.#bytes + bytes > this.#limits.maxBytes && this.#kept.size > 0) {
-      const next = this.#hand.next()
-      if (next.done) this.#hand = this.#kept.entries()
-      else if (next.value[1].isUsed) next.value[1].isUsed = false
-      else this.#drop(next.value[0])
+    while (this.#bytes + bytes > this.#limits.maxBytes && this.#face.length > 0) {
+      if (this.#hand >= this.#face.length) this.#hand = 0
+      const kept = this.#face[this.#hand]!
+      // What takes the place of one that goes came last of all, and has a round before it.
+      this.#hand += 1
+      if (kept.isUsed) kept.isUsed = false
+      else this.#drop(kept.name)
     }
   }
 
@@ -131,10 +139,14 @@ export class BlobCache {
     if (kept === undefined) return
     this.#kept.delete(name)
     this.#bytes -= costOf(kept)
+    const last = this.#face.pop()!
+    if (last === kept) return
+    last.place = kept.place
+    this.#face[kept.place] = last
   }
 }
 
-function costOf({ bytes }: Kept): number {
+function costOf({ bytes }: Pick<Kept, 'bytes'>): number {
   return ENTRY_BYTES + bytes.length
 }
 

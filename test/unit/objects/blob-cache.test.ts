@@ -1,6 +1,9 @@
 // Small blobs in memory: within their bound, those that are used stay, and a walk over everything drives nothing out.
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { prepareDigests } from '../../../src/digest/prepare.ts'
+import { kibibytes, mebibytes } from '../../../src/kit/bytes.ts'
 import { Registry } from '../../../src/kit/metrics.ts'
 import type { Uid } from '../../../src/kit/uid.ts'
 import { BlobCache, type CachedAs } from '../../../src/objects/blob-cache.ts'
@@ -120,6 +123,29 @@ t.test(
     t.end()
   },
 )
+
+t.test('what was dropped, or is kept anew, is not held any more', (t) => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  const heldBytes = (): number => {
+    gc()
+    gc() // What the one before found is freed by another thread, which is waited for.
+    return process.memoryUsage().arrayBuffers
+  }
+  const before = heldBytes()
+  const bytes = kibibytes(64)
+  const roomy = new BlobCache()
+  const narrow = new BlobCache({ maxBytes: mebibytes(1) })
+  for (let round = 0; round < 2_000; round += 1) {
+    roomy.keep(blobOf(round % 4, 0, bytes), Buffer.alloc(bytes, round))
+    narrow.keep(blobOf(round, 0, bytes), Buffer.alloc(bytes, round))
+    if (round % 3 === 0) narrow.find(blobOf(round, 0, bytes))
+  }
+  const held = heldBytes() - before
+  t.ok(held < mebibytes(8), `${held} bytes of 250 MiB that were kept`)
+  t.ok(roomy.bytes + narrow.bytes > mebibytes(1))
+  t.end()
+})
 
 t.test('what is kept twice counts once', async (t) => {
   const cache = new BlobCache({ maxBytes: 20_000 })

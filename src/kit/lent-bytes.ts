@@ -108,8 +108,8 @@ export function lendPart(bytes: Uint8Array, from: number, to: number): Uint8Arra
 }
 
 /**
- * All of the chunks one behind the other: `bytes` of them, or fewer where fewer came. One chunk that is all of it stays what it is,
- * and lent if it was.
+ * All of the chunks one behind the other: `bytes` of them, or fewer where fewer came; rejects where more come. One chunk that is
+ * all of it stays what it is, and lent if it was.
  */
 export async function collect(
   chunks: AsyncIterable<Uint8Array>,
@@ -119,7 +119,7 @@ export async function collect(
   let count = 0
   for await (const chunk of chunks) {
     const end = count + chunk.length
-    if (chunk.length === bytes) whole = chunk
+    if (count === 0 && chunk.length === bytes) whole = chunk
     else {
       if (count === 0) whole = Buffer.allocUnsafeSlow(bytes)
       whole.set(chunk, count)

@@ -118,12 +118,13 @@ function objectsOver(parts: WorkerParts): ObjectStore {
   }
 }
 
-/** What find() gave, and the bytes of what is read again and again, before it is an object again. */
+/** What find() gave, before it is an object again. */
 type FoundRow =
   | Exclude<FindOutcome, { kind: 'found' }>
   /** `kept`: it is the latest until the store says something else. */
   | { kind: 'found' | 'kept'; version: ObjectRef['version'] }
 
+/** `bytes`: all of the object, where it is read again and again. */
 function foundOver(
   { link, blobCache, kept }: WorkerParts,
   { found, bytes }: { found: FoundRow; bytes: Uint8Array | undefined },
@@ -132,9 +133,9 @@ function foundOver(
   if (!('version' in found)) return found
   const object = linkedObject({ bucket, key, version: found.version }, { link, blobCache })
   if (found.kind === 'kept') kept.keep(bucket, key, object)
-  const blob = bytes && plainBlobOf(found.version)
+  const blob = plainBlobOf(found.version)
   // A copy: what came lies in memory of more.
-  if (blob !== undefined) blobCache.keep(blob, new Uint8Array(bytes!))
+  if (blob !== undefined && bytes !== undefined) blobCache.keep(blob, new Uint8Array(bytes))
   return { kind: 'found', object }
 }
 

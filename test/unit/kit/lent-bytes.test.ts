@@ -76,6 +76,11 @@ t.test(
     t.ok(all.subarray(0, 39_999).equals(fewer), 'no more than came')
     t.equal((await collect(cut(1, 0), all.length)).length, 0)
     await t.rejects(collect(cut(20_000), 59_999), RangeError)
+    await t.rejects(
+      collect(cut(30_000), 30_000),
+      RangeError,
+      'nor one that would be all, behind another',
+    )
     const whole = lendOwn(Uint8Array.from(all))
     async function* one(): AsyncGenerator<Uint8Array> {
       yield whole

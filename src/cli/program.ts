@@ -3,7 +3,7 @@ import { Command, type CommanderError, Option } from 'commander'
 import { SERVE_OPTIONS } from '../config.ts'
 import { LOAD_NAMES } from '../load/loads.ts'
 import { VERSION } from '../version.ts'
-import { bench } from './bench.ts'
+import type { BenchOptions } from './bench.ts'
 import { clusterCommand, gatewayCommand, nodeCommand } from './cluster-commands.ts'
 import { leaveFrom, namedOptions, optionOf, QUIET } from './command-line.ts'
 import { addDrive, drainDrive, listDrives, removeDrive, replaceDrive, weighDrive } from './drive.ts'
@@ -12,7 +12,7 @@ import { inspect } from './inspect.ts'
 import { drain, removeNode } from './leave.ts'
 import { showMapOf } from './map.ts'
 import { newKey } from './new-key.ts'
-import { recoverCommand } from './recover.ts'
+import type { RecoverOptions } from './recover.ts'
 import { releaseOrphansCommand } from './release-orphans.ts'
 import { serveGuarded } from './serve-guarded.ts'
 import { status } from './status.ts'
@@ -113,7 +113,11 @@ function recoverCommandLine(): Command {
     .option('--json', 'answer for programs')
     .exitOverride((error) => leaveFrom('recover', error))
     .configureOutput(QUIET)
-    .action(recoverCommand)
+    .action(async (directories: string[], options: RecoverOptions) => {
+      // Only now, as the bench below: whoever serves comes by here too, and has no use for what they load.
+      const { recoverCommand } = await import('./recover.ts')
+      await recoverCommand(directories, options)
+    })
 }
 
 function releaseOrphansCommandLine(): Command {
@@ -142,7 +146,10 @@ function benchCommand(): Command {
     .exitOverride((error) => leaveFrom('bench', error))
     .configureOutput(QUIET)
     .addHelpText('after', CREDENTIALS_HELP)
-    .action(bench)
+    .action(async (urls: string[], options: BenchOptions) => {
+      const { bench } = await import('./bench.ts')
+      await bench(urls, options)
+    })
 }
 
 function driveCommand(): Command {

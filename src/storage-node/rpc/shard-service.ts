@@ -235,10 +235,13 @@ export class ShardService implements NodeService {
 
 async function readBeginning({ frames }: StreamContext): Promise<BeginRequest> {
   const first = await frames.next()
-  if (first.done || first.value.kind !== FrameKind.Begin) throw new BadMessage('nothing is begun')
-  const request = decodeBegin(first.value.payload)
-  first.value.done()
-  return request
+  if (first.done) throw new BadMessage('nothing is begun')
+  try {
+    if (first.value.kind !== FrameKind.Begin) throw new BadMessage('nothing is begun')
+    return decodeBegin(first.value.payload)
+  } finally {
+    first.value.done()
+  }
 }
 
 /** Writes all cells that come. Returns once the end has come behind the commit: with other metadata, if it brought some. */
@@ -251,17 +254,21 @@ async function writeCells(
   let leftBytes = shardBytes
   let commit: Uint8Array | undefined
   for await (const frame of context.frames) {
-    const fields = new FieldReader(frame.payload)
-    context.extendDeadline(fields.u64())
-    const bytes = fields.rest()
-    if (commit !== undefined) throw new BadMessage('something follows the commit')
-    if (frame.kind === FrameKind.Commit && leftBytes === 0) commit = Uint8Array.from(bytes)
-    else if (frame.kind === FrameKind.Data && bytes.length === Math.min(cellBytes, leftBytes)) {
-      await writer.write(bytes)
-      leftBytes -= bytes.length
-      giveBack(frame.payload)
-    } else throw new BadMessage('this is neither the next cell nor the commit')
-    frame.done()
+    try {
+      const fields = new FieldReader(frame.payload)
+      context.extendDeadline(fields.u64())
+      const bytes = fields.rest()
+      if (commit !== undefined) throw new BadMessage('something follows the commit')
+      if (frame.kind === FrameKind.Commit && leftBytes === 0) commit = Uint8Array.from(bytes)
+      else if (frame.kind === FrameKind.Data && bytes.length === Math.min(cellBytes, leftBytes)) {
+        await writer.write(bytes)
+        leftBytes -= bytes.length
+        giveBack(frame.payload)
+      } else throw new BadMessage('this is neither the next cell nor the commit')
+    } finally {
+      // What failed counts no longer than what was written: all exchanges of the node share that room.
+      frame.done()
+    }
   }
   if (commit === undefined) throw new BadMessage('the commit did not come')
   if (commit.length === 0) return undefined

@@ -90,6 +90,8 @@ export class SegmentFiles {
   release(number: number): void {
     const entry = this.#open.get(number)
     if (entry !== undefined) entry.users -= 1
+    // Nobody may read from this drive for long, and each segment would leave a handle.
+    void this.#evict().catch(() => undefined) // What hangs on the disk is not waited for.
   }
 
   /** Reads from segment `number`; 'gone' when there is no such file. Short only at the end of the file. */

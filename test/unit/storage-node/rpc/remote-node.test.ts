@@ -13,6 +13,7 @@ import type {
   ShardWriter,
   StorageNode,
 } from '../../../../src/storage-node/contract.ts'
+import type { NodeServerOptions } from '../../../../src/storage-node/rpc/node-server.ts'
 import { OpenReaders } from '../../../../src/storage-node/rpc/open-readers.ts'
 import { RemoteNode, type RemoteNodeOptions } from '../../../../src/storage-node/rpc/remote-node.ts'
 import { putShard, sampleShard, writeCells } from '../../../contracts/shard-samples.ts'
@@ -82,9 +83,10 @@ class ScriptedNode implements StorageNode {
 async function openPair(
   t: Test,
   options: RemoteNodeOptions = {},
+  served: Partial<NodeServerOptions> = {},
 ): Promise<{ local: ScriptedNode; remote: RemoteNode; cut: () => void }> {
   const local = new ScriptedNode()
-  const { port } = await serveShards(t, local)
+  const { port } = await serveShards(t, local, served)
   const sockets = new Set<Socket>()
   const way = createServer((from) => {
     const to = connect(port, '127.0.0.1')
@@ -236,6 +238,20 @@ t.test('a stream that is given up is thrown away there', async (t) => {
   await aborted
   t.same(local.ends, ['aborted'])
   await t.rejects(writer.write(LARGE.bytes.subarray(0, CELL_BYTES)), { name: 'AssertionFailed' })
+})
+
+t.test('cells that fail leave the memory of the node to others', async (t) => {
+  const receivedBytes = 4 * CELL_BYTES
+  const { local, remote } = await openPair(t, { stepMs: 3000 }, { limits: { receivedBytes } })
+  local.fails = { write: new DriveUnavailable(7, 'failed') }
+  for (let count = 0; count < 8; count += 1)
+    await t.rejects(putShard(drive(remote), LARGE), {
+      code: 'DRIVE_UNAVAILABLE',
+      trouble: 'failed',
+    })
+  local.fails = {}
+  await putShard(drive(remote), LARGE)
+  t.equal(local.ends.at(-1), 'committed')
 })
 
 t.test('a commit whose answer does not come: nobody knows', async (t) => {

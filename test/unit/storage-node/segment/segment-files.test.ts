@@ -56,6 +56,17 @@ t.test('a segment is open once, for writes that are synced', async (t) => {
   t.equal(open.size, 0)
 })
 
+t.test('a drive that nobody reads has few segments open as well', async (t) => {
+  const { files, open } = await openFiles(t)
+  for (let number = 1; number <= 100; number += 1) {
+    await files.create(number)
+    files.release(number)
+  }
+  t.ok(open.size < 40, `${open.size} are open`)
+  await files.close()
+  t.equal(open.size, 0)
+})
+
 t.test('a segment of another drive that lies there by now is not written over', async (t) => {
   const { files, drive, machine, open } = await openFiles(t, (disk) => ({
     openThrough: async (path) => {

@@ -23,6 +23,7 @@ export interface ServedStore {
   admin?: AdminApi | ClusterApi
 }
 
+/** What S3 is served with. */
 export interface ServeParts {
   world: World
   log: Log

@@ -1,4 +1,4 @@
-// The style guide, executable: arrows, cycles, doors, dead files, words, pages, packages.
+// The style guide, executable: arrows, cycles, doors, dead files, words, comments, pages, packages.
 // Each check is first shown a small sample that it must refuse, then the repository.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,6 +13,7 @@ import {
 } from '../src/config-cluster.ts'
 import { checkArrows } from './tidy/arrows.ts'
 import { checkCycles } from './tidy/cycles.ts'
+import { checkDocComments } from './tidy/doc-comments.ts'
 import { checkDoors, type Exception } from './tidy/doors.ts'
 import { listLong } from './tidy/lengths.ts'
 import { checkOptions } from './tidy/options.ts'
@@ -205,6 +206,20 @@ t.test('packages', async (t) => {
   )
   isTidy(t, checkPackages(files, manifest))
   isTidy(t, checkReasons(readFileSync(join(root, 'docs/dependencies.md'), 'utf8'), manifest))
+})
+
+t.test('doc comments', async (t) => {
+  const refused = [
+    'export function a() {}',
+    '// what it does\nexport const a = 1',
+    '/** the file */\n\nexport interface A {}',
+    '/** of b */\nconst b = 1\nexport class A {}',
+  ]
+  for (const text of refused)
+    t.equal(checkDocComments(sample({ 'src/a.ts': text })).length, 1, `refuses ${text}`)
+  const taken = ['/** What it does. */\nexport function a() {}', 'const a = 1\nexport { a }']
+  for (const text of taken) t.same(checkDocComments(sample({ 'src/a.ts': text })), [])
+  isTidy(t, checkDocComments(files))
 })
 
 t.test('lengths are printed', async (t) => {

@@ -5,6 +5,7 @@ import { type Periodic, repeat } from '../kit/periodic.ts'
 import type { World } from '../kit/world.ts'
 import { COMMAND_AGE_MS_MAX } from '../metadata/commands/decide.ts'
 
+/** Whose clocks are compared with that of this process; `log` is told when it is wrong, and when it is right again. */
 export interface ClockWatchParts {
   world: Pick<World, 'clock'>
   log: Log

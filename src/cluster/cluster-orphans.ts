@@ -32,6 +32,7 @@ export interface OrphanSweepParts {
   transport: PartitionTransport
 }
 
+/** What the sweep of one node is made of: its own drives, and the ways to all partitions, wherever they are led. */
 export interface ClusterSweepParts extends OrphanSweepParts {
   world: World
   log: Log

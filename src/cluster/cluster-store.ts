@@ -22,6 +22,7 @@ import { DamageLog } from '../storage-node/upkeep/damage-log.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
 import type { NodeCare } from './node-care.ts'
 
+/** What the store of a gateway is made of. Whoever opened these closes them: the store does not. */
 export interface ClusterStoreParts {
   world: World
   log: Log

@@ -33,6 +33,7 @@ export interface Survivor {
   end: LogPosition
 }
 
+/** The nodes that are asked how replicas stand. `nodeOf`: undefined for a drive that no node has. */
 export interface LookParts {
   recovery: Pick<RemoteRecovery, 'standings' | 'fence'>
   nodeOf: (driveId: number) => string | undefined

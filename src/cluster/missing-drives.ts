@@ -25,6 +25,7 @@ export interface SeenDrives {
   missing: readonly MissingDrive[]
 }
 
+/** The map, which says which drives there are, and the way to the nodes that have them. */
 export interface LookAtDrivesParts {
   coordinator: Pick<Coordinator, 'state'>
   recovery: Pick<RemoteRecovery, 'drives'>

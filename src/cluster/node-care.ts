@@ -13,6 +13,7 @@ import { PatientNode } from '../storage-node/drive-care/patient-node.ts'
 import type { NodePulse } from './node-pulse.ts'
 import { WatchedNode } from './watched-node.ts'
 
+/** What says which nodes are away, and the map that says which drives they have. */
 export interface NodeCareParts {
   world: Pick<World, 'clock'>
   log: Log

@@ -37,6 +37,7 @@ export interface DriveHome {
   zone?: string | undefined
 }
 
+/** What a node takes its drives in with. The coordinator knows the drives, and gives numbers to new ones. */
 export interface NodeDriveParts {
   coordinator: Coordinator
   world: World

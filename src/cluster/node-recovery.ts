@@ -6,6 +6,7 @@ import { type RecoveringHost, RecoveryService } from '../storage-node/recovery/r
 import type { NodeStorage } from './node-storage.ts'
 import { shardPages } from './shard-pages.ts'
 
+/** What of a node a recovery may read, and the host that takes the replicas that it makes. */
 export interface NodeRecoveryParts {
   world: World
   coordinator: Pick<Coordinator, 'state'>

@@ -4,6 +4,7 @@ import type { EtcdMirror } from '../placement/etcd/mirror.ts'
 import type { NodeRegistry } from '../placement/etcd/node-registry.ts'
 import type { NodePeers } from '../storage-node/rpc/peers.ts'
 
+/** The registry that is followed, and the peers that are told. An address that is no URL is logged once, and not told. */
 export interface OriginsParts {
   nodes: Pick<NodeRegistry, 'list'>
   mirror: Pick<EtcdMirror, 'onChange'>

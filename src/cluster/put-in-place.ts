@@ -18,6 +18,7 @@ import type { RowsPage } from '../storage-node/replicated/contract.ts'
 import { nodesOfDrives } from './drive-nodes.ts'
 import { type LostPartition, lookAtPartition } from './lost-partitions.ts'
 
+/** Where new replicas are put, and the record that is changed for them. `random` draws their names. */
 export interface PutInPlaceParts {
   world: Pick<World, 'clock' | 'random'>
   log: Log

@@ -41,6 +41,7 @@ export interface ClusterRecoverRequest {
   withoutMissing: readonly number[]
 }
 
+/** What a recovery runs on, as openForRecovery() gives it: etcd, and the nodes by `recovery`. */
 export interface ClusterRecoverParts extends PutInPlaceParts, SourceParts {
   records: Pick<PartitionRecords, 'get' | 'change'>
   world: PutInPlaceParts['world']

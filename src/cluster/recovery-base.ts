@@ -47,6 +47,7 @@ export interface Base extends Planned {
   known: number
 }
 
+/** The nodes that rows are read from; by `clock` those are waited for that may be restarting (read-with-patience.ts). */
 export interface SourceParts {
   world: Pick<World, 'clock'>
   log: Log

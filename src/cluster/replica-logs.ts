@@ -40,6 +40,7 @@ export interface FoundEntries {
   replay: Replay
 }
 
+/** The nodes that logs are read from; by `clock` those are waited for that may be restarting (read-with-patience.ts). */
 export interface ReplicaLogsParts {
   world: Pick<World, 'clock'>
   log: Log

@@ -15,6 +15,7 @@ import { readAgreed } from '../placement/etcd/state-keys.ts'
 
 export type { RestoreOutcome }
 
+/** The etcd that is restored, and the disk with the state directories. `random` draws the id of the new head. */
 export interface RestoreParts {
   etcd: EtcdClient
   world: Pick<World, 'disk' | 'random'>

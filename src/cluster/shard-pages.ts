@@ -7,6 +7,7 @@ import type { ShardDescription, ShardId } from '../storage-node/contract.ts'
 import type { WholeShard } from '../storage-node/recovery/recovery-messages.ts'
 import type { ShardStore } from '../storage-node/shard-store.ts'
 
+/** The stores that are read, by drive; `map` tells of which partition a shard is. `signal` ends the reading. */
 export interface ShardPagesParts {
   stores: ReadonlyMap<number, Pick<ShardStore, 'list' | 'openShard'>>
   map: ClusterMap

@@ -37,6 +37,7 @@ export interface StewardParts {
 /** The partition whose primary does the chores. */
 export const STEWARD_PARTITION = 0
 
+/** How long a silent node is waited for, as docs/guides/cluster.md says, and how often all are looked at. */
 export const USUAL_STEWARD: StewardOptions = { outDelayMs: 15 * 60_000, everyMs: 5_000 }
 
 /** Who takes longer is not heard. */

@@ -22,6 +22,7 @@ interface TokenValue {
   usedBy?: string
 }
 
+/** The etcd that keeps the tokens. `random` draws their ids, `clock` dates them and paces tries. */
 export interface TokenParts {
   etcd: EtcdClient
   world: Pick<World, 'clock' | 'random'>

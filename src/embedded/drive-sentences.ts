@@ -46,6 +46,7 @@ export function sayCode(before: ErasureCode, after: ErasureCode): string {
   return ` New objects are of code ${nameCode(after)}, and all others are written again with it.`
 }
 
+/** Of a drive that was asked to leave and is to stay after all. */
 export function staying(driveId: number): DriveOutcome {
   return done(driveId, `drive ${driveId} stays, and gets its share of the data again.`)
 }

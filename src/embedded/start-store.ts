@@ -182,6 +182,10 @@ async function lockDrives(
   return { drives, absent }
 }
 
+/**
+ * Opens a drive and locks it, once it is free. Undefined where it can not be opened and `mayLack` is true: that is logged, and
+ * noted in `absent`. Throws Exit 3 for one that stays in use; where it must not lack, Exit 1 for want of room or the error.
+ */
 export async function lockDrive(
   { path, marker }: FoundDrive,
   { world, log, tuning, mayLack, absent }: StartParts & { mayLack: boolean } & Absent,

@@ -6,6 +6,7 @@ import { inverse, multiply, powerOfTwo } from './galois.ts'
 
 /** Widest code. The matrix is MDS up to k = 21; wider codes would only make larger kernels. */
 export const MAX_DATA_COUNT = 16
+/** Most parity shards of a code: parityMatrix() has no more rows. */
 export const MAX_PARITY_COUNT = 4
 
 /** Rows of coefficients in GF(2^8). */

@@ -27,6 +27,7 @@ export interface AdmissionLimits {
   formBytesPerSecondMin: number
 }
 
+/** Under which names and regions requests come, who may sign them, and how they are bounded. */
 export interface AdmissionOptions {
   /** Hosts under which buckets are sub-domains. */
   domains: readonly string[]
@@ -38,6 +39,7 @@ export interface AdmissionOptions {
   limits: AdmissionLimits
 }
 
+/** What tells the time of a silent body, and the store that an admitted call is given. */
 export interface AdmissionParts {
   clock: Clock
   objects: ObjectStore

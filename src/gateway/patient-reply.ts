@@ -17,6 +17,7 @@ export const PATIENT_OPERATIONS: ReadonlySet<OperationName> = new Set<OperationN
 const SPACE_EVERY_MS = 5_000
 const DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
+/** Whose time and patience it is, and who makes a document of a late error. */
 export interface PatientParts {
   clock: Clock
   /** The error as a document; also where it is logged. */

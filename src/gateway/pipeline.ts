@@ -31,10 +31,12 @@ export interface PipelineLimits extends AdmissionLimits {
   waitMs: number
 }
 
+/** What admission is told, with the bounds of running and waiting beside its own. */
 export interface PipelineOptions extends AdmissionOptions {
   limits: PipelineLimits
 }
 
+/** What requests are served with, and where it is counted and logged. */
 export interface PipelineParts {
   world: Pick<World, 'clock' | 'random'>
   log: Log

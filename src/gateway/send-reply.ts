@@ -8,6 +8,7 @@ import type { Exchange } from './exchange.ts'
 import { isWorthKeeping, linger } from './linger.ts'
 import type { Passage } from './passage.ts'
 
+/** What goes with every reply, whether its connection goes on, and who hears that it was sent. */
 export interface SendOptions {
   /** x-amz-id-2 of every reply. */
   hostId: string

@@ -44,6 +44,7 @@ const LIMITS: GatewayLimits = {
 /** AWS takes 8 KiB; presigned URLs with session tokens and long metadata shall not fail for a few bytes. */
 const HEADER_BYTES_MAX = kibibytes(64)
 
+/** How a gateway is set up. A limit that is named is that of this process; others are its share of the usual ones. */
 export interface GatewayOptions {
   /** Hosts under which buckets are sub-domains: `photos.localhost` with domain `localhost`. */
   domains: readonly string[]
@@ -61,6 +62,7 @@ export interface GatewayOptions {
   tls?: TlsKeys | undefined
 }
 
+/** What the gateway is made of. Without `registry` nothing is counted. */
 export interface GatewayParts {
   world: Pick<World, 'clock' | 'random'>
   log: Log

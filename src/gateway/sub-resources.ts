@@ -2,6 +2,7 @@
 // A request whose parameters are in none of these tables is refused: it must never become its neighbour.
 import type { OperationName } from './operation-names.ts'
 
+/** The methods that these tables know; OPTIONS of a bucket or object is recognised apart from them. */
 export type Method = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
 
 /** What a method does to a resource: by sub-resource, '' when there is none. */

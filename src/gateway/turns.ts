@@ -7,6 +7,7 @@ import { Overloaded } from '../kit/semaphore.ts'
 /** What moves more bytes than this is large. */
 const LARGE_BYTES = mebibytes(1)
 
+/** `large`: more than 1 MiB comes in or goes out, or it is not known how much comes in. */
 export type Size = 'small' | 'large'
 
 /** How many run and wait. */

@@ -2,6 +2,7 @@
 
 /** Numbers on disk, never reused. 1: centred Vandermonde over 0x11d in bitsliced 128-byte blocks (docs/formats/codec.md). */
 export const MatrixId = { CentredVandermonde: 1 } as const
+/** The number of a matrix. */
 export type MatrixId = (typeof MatrixId)[keyof typeof MatrixId]
 
 /** k data shards and m parity shards: any k of the k + m give the bytes back. k = 1 makes copies. */

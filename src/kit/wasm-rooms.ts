@@ -2,6 +2,7 @@
 import { LentMemory } from './lent-bytes.ts'
 import { type WasmMemory, webAssembly } from './webassembly.ts'
 
+/** The page of the WebAssembly specification: every memory is a whole number of them. */
 export const WASM_PAGE_BYTES = 65_536
 
 /** Slots of one size, some of them in each memory. */

@@ -4,6 +4,7 @@ import { kibibytes, mebibytes } from '../kit/bytes.ts'
 /** What a rate is of. */
 export type Unit = 'requests' | 'bytes' | 'keys'
 
+/** What `kintsugi bench --loads` calls a load. */
 export type LoadName =
   | 'put-4k'
   | 'get-4k'
@@ -70,6 +71,7 @@ export const LOADS: { readonly [Name in LoadName]: Load } = {
   },
 }
 
+/** In the order in which they run. */
 export const LOAD_NAMES = Object.keys(LOADS) as LoadName[]
 
 /** Loads by their names, separated by commas; all of them without any. Returns the first word that is none. */

@@ -77,6 +77,7 @@ export interface KeyDeletion {
   conditions: WriteConditions
 }
 
+/** A change asked of one partition, decided in the order of its log; under one `commandId` once, however often sent. */
 export type Command =
   | (KeyCommand & {
       kind: 'put-object'
@@ -240,6 +241,7 @@ export type KeyRefused =
   /** What would have to go is held by retention or legal hold. */
   | { kind: 'locked' }
 
+/** Why an upload was not completed, beside what any write may be refused for. ETags have no quotes. */
 export type CompleteRefused =
   | { kind: 'no-upload' }
   | { kind: 'invalid-part'; number: number; etag: string }
@@ -291,6 +293,7 @@ export interface Answers {
   'replace-blob': { kind: 'done' } | { kind: 'elsewhere' }
   'forget-garbage': { kind: 'done' }
 }
+/** What commands of this type are answered. */
 export type AnswerTo<C extends Command> = Answers[C['kind']]
 
 /** One ordered page of a scan asks from strictly after `after` (bytes of UTF-8 order). */
@@ -306,6 +309,7 @@ export interface ObjectScan {
   limit: number
 }
 
+/** One line of a page: a key with what is listed of it, or a common prefix that stands for all keys below it. */
 export type ScanEntry<Record> =
   | { kind: 'entry'; key: string; record: Record }
   | { kind: 'prefix'; prefix: string }

@@ -87,6 +87,7 @@ const PART_NUMBER_MAX = 0xffff
 /** A search in the order of commands makes these wait: so many rows take about a tenth of a second. */
 const SEARCH_ROWS_MAX = 20_000
 
+/** Which partition it is, how much may be under way in it, and who is asked or told of its commands. */
 export interface PartitionOptions {
   id: MetaPartitionId
   garbage?: GarbagePolicy

@@ -65,7 +65,9 @@ export const CHECKSUM_ALGORITHMS = [
   'XXHASH3',
   'XXHASH128',
 ] as const
+/** A checksum as S3 names it. */
 export type ChecksumAlgorithm = (typeof CHECKSUM_ALGORITHMS)[number]
+/** FULL_OBJECT: of all bytes. COMPOSITE: of the checksums of the parts, one after the other. */
 export type ChecksumType = 'FULL_OBJECT' | 'COMPOSITE'
 
 /** `value` is base64 of the big-endian digest; COMPOSITE ends in `-N`, the number of parts. */

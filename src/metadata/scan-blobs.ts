@@ -10,6 +10,7 @@ import { RowWalk, type WalkedRow } from './scan-walk.ts'
 /** Rows that one page looks at, when few of them name blobs. */
 const ROWS_PER_PAGE_MAX = 1024
 
+/** Some blobs that rows name, perhaps none. Where there is `more` the next page begins behind `after`. */
 export interface BlobPage {
   references: BlobReference[]
   /** The last row that was looked at. */

@@ -5,6 +5,7 @@ import type { Clock } from '../kit/world.ts'
 /** All waits of a request together. A partition that goes to another node is back within 5 s, and so is who leads it. */
 export const WAITING_MS = 25_000
 
+/** How long a request may wait, and what tells that its client is gone. */
 export interface WaitingTimeOptions {
   /** WAITING_MS unless said otherwise. */
   ms?: number

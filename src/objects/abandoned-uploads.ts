@@ -11,6 +11,7 @@ import type { Objects } from './objects.ts'
 /** Uploads and parts asked for at once: a bound on memory. */
 const PAGE = 1000
 
+/** Where uploads are found and aborted, what time it is, and who is told. */
 export interface AbandonedParts {
   objects: Pick<Objects, 'listBuckets' | 'listUploads' | 'listParts' | 'abortIdleUpload'>
   clock: Pick<Clock, 'now'>

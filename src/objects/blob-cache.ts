@@ -9,6 +9,7 @@ import type { Blob } from '../metadata/records.ts'
 /** What names the bytes of a blob for ever, and how many they are. */
 export type CachedAs = Pick<Blob, 'uid' | 'part' | 'bytes'>
 
+/** Bounds of what is kept and of what is remembered. */
 export interface BlobCacheLimits {
   /** Memory for everything that is kept. */
   maxBytes: number

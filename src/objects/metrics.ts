@@ -11,6 +11,7 @@ import type { ObjectStore, UploadCensus } from './object-store.ts'
 /** Every partition is asked: not more often than this, however often a scrape comes. */
 const CENSUS_EVERY_MS = 60_000
 
+/** Who counts uploads and where it is shown. `log` is told when they could not be counted. */
 export interface ObjectMetricsParts {
   objects: Pick<ObjectStore, 'countUploads'>
   registry: Registry

@@ -175,6 +175,7 @@ export interface PartExtent {
   checksum?: Checksum
 }
 
+/** An object to be written whole, whatever is under the key; a copy is one too. */
 export interface PutRequest extends Waiter {
   bucket: Bucket
   key: string
@@ -213,7 +214,9 @@ export interface AppendRequest {
   signal: AbortSignal
 }
 
+/** The version that was written, or why none was. */
 export type PutOutcome = AnswerTo<Extract<Command, { kind: 'put-object' }>>
+/** The version as it has grown, or why it has not. */
 export type AppendOutcome =
   | PutOutcome
   /** The object is not `offset` bytes long. */
@@ -222,10 +225,15 @@ export type AppendOutcome =
   | { kind: 'too-many-parts' }
   /** Somebody else wrote the object meanwhile. */
   | { kind: 'changed' }
+/** The annotation as it is kept. `too-many`: the version has 1,000 others. `no-version`: it went meanwhile. */
 export type AnnotateOutcome = AnswerTo<Extract<Command, { kind: 'put-annotation' }>>
+/** The version with its change, or why it is as it was; `no-version` and `delete-marker` say what is under that name. */
 export type EditOutcome = AnswerTo<Extract<Command, { kind: 'edit-version' }>>
+/** `done` also where nothing changed: then neither `removed` nor `made` is said. */
 export type DeleteOutcome = AnswerTo<Extract<Command, { kind: 'delete-object' }>>
+/** The part as it is kept; `no-upload` where the upload is over or was never begun. */
 export type PutPartOutcome = AnswerTo<Extract<Command, { kind: 'put-part' }>>
+/** The version that the parts have become, the same for the same list again; or what is wrong with list or claims. */
 export type CompleteOutcome = AnswerTo<Extract<Command, { kind: 'complete-upload' }>>
 
 /** One page of a listing, in UTF-8 byte order. */
@@ -245,11 +253,13 @@ export interface ListPage<Record> {
   last: string | undefined
 }
 
+/** One page of uploads, by key and then by age. */
 export interface UploadListRequest extends ListRequest {
   /** Uploads of the key `after` with greater ids are listed too, when this is not empty. */
   afterUploadId: string
 }
 
+/** One page of versions and delete markers, by key and then newest first. */
 export interface VersionListRequest extends ListRequest {
   /** An id or `null`: versions of the key `after` that are older than it are listed too, when this is not empty. */
   afterVersionId: string
@@ -263,6 +273,7 @@ export interface DeleteOptions {
   bypass?: true
 }
 
+/** The bucket with its settings as they are now; after a `conflict` they are as they were. */
 export type ChangeBucketOutcome =
   | { kind: 'changed'; bucket: Bucket }
   /** Object Lock needs versions, and versions of a locked bucket can not be suspended. */

@@ -4,6 +4,7 @@ import type { Clock } from '../kit/world.ts'
 /** How a step stands once nobody waits for it any more. */
 export type StepOutcome = { kind: 'done' } | { kind: 'failed'; error: unknown } | { kind: 'late' }
 
+/** When steps are enough, and how long the late ones are waited for then. */
 export interface Waiting {
   clock: Pick<Clock, 'sleep'>
   /** By their indexes: whether these steps are enough. */

@@ -7,6 +7,7 @@ import { quorumOf } from '../placement/quorum.ts'
 import type { DriveId } from '../storage-node/contract.ts'
 import type { WriteRule } from './write-rule.ts'
 
+/** What tells the time, the places of a partition, and the nodes of drives. */
 export interface WriteQuorumParts {
   clock: Pick<Clock, 'sleep' | 'monotonicMs'>
   coordinator: Pick<Coordinator, 'state'>

@@ -31,6 +31,7 @@ import {
   readAgreed,
 } from './etcd/state-keys.ts'
 
+/** Where the cluster is in etcd, where it is remembered, and how long decisions may take. */
 export interface EtcdCoordinatorOptions extends MirrorOptions {
   /** How long a decision may take that others are in the way of, or whose outcome is open; 10 s when left out. */
   decideMs?: number

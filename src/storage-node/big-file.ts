@@ -30,6 +30,7 @@ import {
 import { readFrame } from './segment/record-frame.ts'
 import { SharedSyncs } from './shared-syncs.ts'
 
+/** What large shards are written and read with. `secret`: recordSecret() of the cluster. */
 export interface BigFileParts {
   drive: Drive
   world: Pick<World, 'disk' | 'clock'>

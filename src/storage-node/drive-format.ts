@@ -29,6 +29,7 @@ export const DRIVE_FORMAT = 4
 
 /** The marker file, and its draft. */
 export const MARKER = 'format.json'
+/** The marker is written and synced under this name first; what a crash leaves of it makes no drive. */
 export const MARKER_DRAFT = 'format.json.tmp'
 
 /** Files beside the directories, made when they are first needed. */

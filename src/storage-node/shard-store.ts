@@ -46,6 +46,7 @@ export interface ShardStoreOptions extends Partial<UpkeepOptions> {
   bufferBytes?: number
 }
 
+/** What shards are kept with; `openLevel` is openLevelDb() when left out. */
 export interface ShardStoreParts {
   world: World
   log: Log

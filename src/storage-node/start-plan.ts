@@ -18,6 +18,7 @@ export interface FoundDrive {
   marker: DriveMarker
 }
 
+/** What a start is to do with the directories that it was given. */
 export type StartPlan =
   | { kind: 'create'; paths: string[] }
   /** `unused`: directories that are no drives of this store, with the reason. */

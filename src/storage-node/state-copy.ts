@@ -14,6 +14,7 @@ import type { FilesLook } from './upkeep/file-scrub.ts'
 /** Its name on every drive. */
 export const STATE_COPY_FILE = LATER_FILES.stateCopy
 
+/** Whose state is copied, and onto which drives. */
 export interface StateCopyParts {
   world: Pick<World, 'disk'>
   log: Log

@@ -8,6 +8,7 @@ import { HEAR_MS } from './calls.ts'
 import type { Channel } from './channel.ts'
 import { FrameKind } from './frames.ts'
 
+/** Where buckets are known and changed; by `clock` a worker is late that does not say that it has heard (HEAR_MS). */
 export interface BucketNewsParts {
   objects: Pick<Objects, 'listBuckets'>
   coordinator: Pick<Coordinator, 'state' | 'watch'>

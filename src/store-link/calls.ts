@@ -16,6 +16,7 @@ export const PLAIN_CALLS = [
   ...(['recallRename', 'noteRename'] as const),
 ] satisfies readonly (keyof ObjectStore)[]
 
+/** The name of one of these. */
 export type PlainCall = (typeof PLAIN_CALLS)[number]
 
 /** After these every worker knows the buckets before anybody hears that it is done. */
@@ -25,12 +26,14 @@ export const BUCKET_CALLS: ReadonlySet<string> = new Set([
 
 /** Operations that take a body. */
 export const BODY_CALLS = ['put', 'append', 'annotate', 'putPart'] as const
+/** The name of one of these. */
 export type BodyCall = (typeof BODY_CALLS)[number]
 
 /** What the root may ask. */
 export const ADMIN_CALLS = [
   ...(['status', 'healing', 'beginHeal', 'releaseOrphans', 'inspect'] as const),
 ] satisfies readonly (keyof AdminApi)[]
+/** What the root may ask of drives: each is sent by its name behind `drives `. */
 export const DRIVE_CALLS = [
   ...(['list', 'add', 'replace', 'drain', 'weigh', 'remove'] as const),
 ] satisfies readonly (keyof AdminApi['drives'])[]

@@ -25,6 +25,7 @@ export interface LinkedStore {
   credentials: Welcome['credentials']
 }
 
+/** What a worker keeps and reads with, and who hears that the link has ended. */
 export interface LinkOptions {
   /** The store does not answer any more. */
   onEnd(): void

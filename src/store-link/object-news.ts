@@ -17,6 +17,7 @@ const KEPT_MAX = 8_192
 /** Where there are more so many of them are forgotten together: each time is a frame, and an answer. */
 const FORGOTTEN_PART = 1 / 16
 
+/** Where objects are at hand, and who tells of their changes; `clock` paces the looks at workers that did not hear yet. */
 export interface ObjectNewsParts {
   objects: Pick<ObjectStore, 'findAtHand'>
   changes: {

@@ -34,6 +34,7 @@ import type { ObjectNews } from './object-news.ts'
 import { tellError } from './told-error.ts'
 import { readValue } from './values.ts'
 
+/** What a worker may ask for. News and windows are the same for all workers; kill() is for this one. */
 export interface ServedParts {
   objects: Objects
   admin: AdminApi

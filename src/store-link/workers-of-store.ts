@@ -18,6 +18,7 @@ import { Windows } from './flow.ts'
 import { ObjectNews, type ObjectNewsParts } from './object-news.ts'
 import { LinkServer } from './serve-link.ts'
 
+/** The store that workers ask, with its administration, its credentials, and who tells of its changes. */
 export interface StoreWorkersParts {
   world: World
   log: Log

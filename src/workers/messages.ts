@@ -17,6 +17,7 @@ export interface Answers {
   readiness: WorkerReadiness
 }
 
+/** What a worker may be asked. */
 export type QuestionName = keyof Answers
 
 /** What a worker is told in its environment. */

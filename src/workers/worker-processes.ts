@@ -16,6 +16,7 @@ import {
   type WorkerStart,
 } from './messages.ts'
 
+/** How many workers there are, on which port, and how each of them learns what it is. */
 export interface WorkersOptions {
   count: number
   /** 0 takes a free one, which all of them then have. */
@@ -26,6 +27,7 @@ export interface WorkersOptions {
   environment: Readonly<Record<string, string | undefined>>
 }
 
+/** Who hears of workers. With `onLink` each has a pipe to this process, as the descriptor LINK_FD. */
 export interface WorkersParts {
   world: Pick<World, 'clock'>
   log: Log

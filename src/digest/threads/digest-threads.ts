@@ -29,6 +29,7 @@ export class DigestThreadLost extends Error {
   readonly code = 'DIGEST_THREAD_LOST'
 }
 
+/** How many threads, one at least. By `clock` a silent one is given up, and one that ended rests before it is started again. */
 export interface DigestThreadsOptions {
   count: number
   clock: Clock

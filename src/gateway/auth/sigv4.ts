@@ -2,6 +2,7 @@
 // signatures over the chunks of a streamed body. Pure; the examples of the AWS documentation are its tests.
 import { createHmac, hash } from 'node:crypto'
 
+/** How headers, queries, forms and the string to sign name it; chunks and trailers are signed under names of their own. */
 export const ALGORITHM = 'AWS4-HMAC-SHA256'
 
 /** SHA-256 of nothing. */

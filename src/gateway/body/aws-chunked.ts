@@ -18,6 +18,7 @@ export interface ChunkVerifier {
   verifyTrailers(trailers: string, signature: string | undefined): void
 }
 
+/** What is known of a body before its first byte. */
 export interface AwsChunkedOptions {
   /** Length after decoding, as the client announced it. */
   bytes: number

@@ -23,6 +23,7 @@ const memory = processBound({
 /** What was kept goes on bit by bit: digests of all of it at once would hold everybody else up. */
 const YIELDED_BYTES = kibibytes(256)
 
+/** What the request, its fields and its policy say of the file before its first byte. */
 export interface FormFileOptions {
   /** Of the whole request; undefined when the client did not say. */
   requestBytes: number | undefined

@@ -4,6 +4,7 @@ import type { Clock } from '../../kit/world.ts'
 import type { BodyReader, Exchange } from '../exchange.ts'
 import { S3Error } from '../s3-error.ts'
 
+/** How long a client may keep others waiting, and who is told of its bytes. */
 export interface IncomingOptions {
   clock: Pick<Clock, 'monotonicMs'>
   /** Of all bodies together: a client from which nothing comes for so long is given up. */

@@ -18,6 +18,7 @@ export type ConditionName =
   | 'If-Modified-Since'
   | 'If-Unmodified-Since'
 
+/** Whether a version may be read, or what forbids it. `not-modified` is 304, for the source of a copy 412 (pitfall 63). */
 export type ConditionVerdict =
   | { kind: 'passed' }
   | { kind: 'not-modified'; condition: ConditionName }

@@ -6,6 +6,7 @@ import { S3Error } from '../s3-error.ts'
 
 /** What the names begin with, for the object of the request and for the source of a copy. */
 export const CUSTOMER_KEY = 'x-amz-server-side-encryption-customer'
+/** The same for the source of a copy, which may have another key than its target. */
 export const SOURCE_CUSTOMER_KEY = 'x-amz-copy-source-server-side-encryption-customer'
 
 const ENCRYPTION = 'x-amz-server-side-encryption'

@@ -10,6 +10,7 @@ export interface ListParameters {
   encoding: 'url' | undefined
 }
 
+/** Prefix and delimiter are empty where they were not sent. Throws InvalidArgument for an `encoding-type` other than `url`. */
 export function parseListParameters(query: Query): ListParameters {
   const encoding = query['encoding-type']
   if (encoding !== undefined && encoding !== 'url')

@@ -26,6 +26,7 @@ export function parseUploadId(query: Query): Uid {
   return uploadId
 }
 
+/** 404 with the id as it was sent: never begun here, aborted, or completed already. */
 export function noSuchUpload(uploadId: string): S3Error {
   return new S3Error('NoSuchUpload', { UploadId: uploadId })
 }

@@ -2,8 +2,11 @@
 // Nothing is mended: no folding, no bare CR or LF, no space before the colon. What one server mends another cuts apart.
 import { badSyntax } from './bad-message.ts'
 
+/** Carriage return: the first byte of the two that end a line. */
 export const CR = 13
+/** Line feed: the second one. */
 export const LF = 10
+/** Stands between the words of a request line, and around values, which it is no part of there. */
 export const SPACE = 32
 const TAB = 9
 const COLON = 58

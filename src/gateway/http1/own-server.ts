@@ -18,6 +18,7 @@ const LOOK_EVERY_MS_MIN = 10
 /** How long it is looked, twice, for what clients had sent when the server was told to close. */
 const READ_ON_MS = 25
 
+/** What tells the time of deadlines and of `Date`, and how bytes come off the sockets. */
 export interface OwnServerParts {
   clock: Clock
   /** Reads sockets as streams, as where Node has nothing better. */

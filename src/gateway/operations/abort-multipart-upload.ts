@@ -7,6 +7,7 @@ import { noContent } from '../reply.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { refusal } from './steps/refuse.ts'
 
+/** Answers 204; throws NoSuchUpload, also for one that is over, and PreconditionFailed where it began in another second. */
 export async function abortMultipartUpload(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   const uploadId = parseUploadId(call.query)

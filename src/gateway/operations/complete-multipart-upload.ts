@@ -23,6 +23,10 @@ const BODY_BYTES_MAX = 4 * 1024 * 1024
 /** What the client says of the whole object. */
 type Claimed = Parameters<Call['objects']['completeUpload']>[0]['claimed']
 
+/**
+ * Answers location, ETag and checksum of the object. Throws NoSuchUpload, also for another list than the one that completed it,
+ * InvalidPart, InvalidPartOrder, EntityTooSmall, and BadDigest for a checksum of the whole that is wrong.
+ */
 export async function completeMultipartUpload(call: Call): Promise<Reply> {
   const { key, headers, objects } = call
   const bucket = await findBucket(call)

@@ -19,6 +19,7 @@ import { findSource, parseSource } from './steps/read-source.ts'
 import { refusal, refuseEarly } from './steps/refuse.ts'
 import { PUT_BYTES_MAX } from './steps/refuse-size.ts'
 
+/** Answers ETag and checksum of the copy; throws InvalidRequest for a source over 5 GiB, or for itself with nothing changed. */
 export async function copyObject(call: Call): Promise<Reply> {
   const { key, headers, objects, signal } = call
   const bucket = await findBucket(call)

@@ -3,6 +3,7 @@
 import type { Call, Reply } from '../call.ts'
 import { S3Error } from '../s3-error.ts'
 
+/** Allows nothing: throws BadRequest without Origin, else AccessForbidden. Only a strict store tells of a missing bucket. */
 export async function corsPreflight(call: Call): Promise<Reply> {
   const { headers } = call
   if (headers.origin === undefined)

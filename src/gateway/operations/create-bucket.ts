@@ -11,6 +11,10 @@ import { readLocationConstraint } from '../xml/requests/create-bucket.ts'
 const BODY_BYTES_MAX = 64 * 1024
 const LOCK_ENABLED = 'x-amz-bucket-object-lock-enabled'
 
+/**
+ * Answers 200 with its path and ARN. Throws BucketAlreadyOwnedByYou where it is there, but in us-east-1 only if region or lock
+ * would differ, and InvalidLocationConstraint for what is no name of a region.
+ */
 export async function createBucket(call: Call): Promise<Reply> {
   refuseHeaders(call.headers)
   const settings = parseSettings(call.headers)

@@ -10,6 +10,7 @@ import { createdUploadDocument } from '../xml/documents/multipart.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { describeNewUpload } from './steps/new-object.ts'
 
+/** Answers the upload id; throws InvalidRequest for checksum headers that do not fit, NotImplemented for conditions. */
 export async function createMultipartUpload(call: Call): Promise<Reply> {
   const { key, headers, objects } = call
   const bucket = await findBucket(call)

@@ -5,6 +5,7 @@ import type { Call, Reply } from '../call.ts'
 import { noContent } from '../reply.ts'
 import { findBucket } from './steps/find-bucket.ts'
 
+/** Answers 204, also where none was set. What is stored stays encrypted as it is. */
 export async function deleteBucketEncryption(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   if (bucket.settings?.encryption) {

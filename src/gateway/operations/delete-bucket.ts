@@ -6,6 +6,7 @@ import { noContent } from '../reply.ts'
 import { S3Error } from '../s3-error.ts'
 import { findBucket, noSuchBucket } from './steps/find-bucket.ts'
 
+/** Answers 204; throws BucketNotEmpty, in other words where versions may be left. Uploads under way do not count, as on AWS. */
 export async function deleteBucket(call: Call): Promise<Reply> {
   const { settings } = await findBucket(call)
   const { kind } = await call.objects.deleteBucket(call.bucket)

@@ -8,6 +8,7 @@ import { findBucket } from './steps/find-bucket.ts'
 import { findObject } from './steps/find-object.ts'
 import { refusal } from './steps/refuse.ts'
 
+/** Answers 204; throws NoSuchKey without the object, PreconditionFailed if it has another ETag, AccessDenied under a lock. */
 export async function deleteObjectAnnotation(call: Call): Promise<Reply> {
   const { key, headers, query, objects } = call
   const bucket = await findBucket(call)

@@ -5,6 +5,7 @@ import { versionField } from '../reply.ts'
 import { editVersion } from './steps/edit-version.ts'
 import { findBucket } from './steps/find-bucket.ts'
 
+/** Answers 204, also without tags; throws NoSuchKey, NoSuchVersion, and MethodNotAllowed for a delete marker. */
 export async function deleteObjectTagging(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   const version = await editVersion(call, bucket, { what: 'tags', tags: [] })

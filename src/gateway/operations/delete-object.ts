@@ -8,6 +8,10 @@ import { parseDeleteConditions } from '../headers/write-conditions.ts'
 import { deleteVersion } from './steps/delete-version.ts'
 import { findBucket } from './steps/find-bucket.ts'
 
+/**
+ * Answers 204, with x-amz-delete-marker where one was made or removed. Throws PreconditionFailed for an object that is another,
+ * AccessDenied for a version under a lock; a condition on a key that is not there is an error of a strict store only.
+ */
 export async function deleteObject(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   refuseMfa(call.headers)

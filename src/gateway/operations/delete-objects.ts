@@ -18,6 +18,7 @@ import { findBucket } from './steps/find-bucket.ts'
 
 const BODY_BYTES_MAX = 2 * 1024 * 1024
 
+/** Answers 200 whatever is refused of single keys; throws InvalidRequest without a digest of the body, and MalformedXML. */
 export async function deleteObjects(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   refuseMfa(call.headers)

@@ -5,6 +5,7 @@ import { xmlReply } from '../reply.ts'
 import { bucketLocationDocument } from '../xml/documents/bucket-location.ts'
 import { findBucket } from './steps/find-bucket.ts'
 
+/** Answers the region that CreateBucket kept, which need not be that of the store. */
 export async function getBucketLocation(call: Call): Promise<Reply> {
   return xmlReply(bucketLocationDocument((await findBucket(call)).region))
 }

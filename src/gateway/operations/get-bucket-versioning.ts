@@ -5,6 +5,7 @@ import { xmlReply } from '../reply.ts'
 import { versioningDocument } from '../xml/documents/versioning.ts'
 import { findBucket } from './steps/find-bucket.ts'
 
+/** Answers `Enabled` or `Suspended`. MfaDelete is never there. */
 export async function getBucketVersioning(call: Call): Promise<Reply> {
   return xmlReply(versioningDocument((await findBucket(call)).settings?.versioning))
 }

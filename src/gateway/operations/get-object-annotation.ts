@@ -10,6 +10,7 @@ import { S3Error } from '../s3-error.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { findObject } from './steps/find-object.ts'
 
+/** Streams the text as application/octet-stream; throws NoSuchAnnotation, or NoSuchKey where the object is missing. */
 export async function getObjectAnnotation(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   const name = parseAnnotationName(call.query)

@@ -20,6 +20,7 @@ import { findBucket } from './steps/find-bucket.ts'
 import { findObject } from './steps/find-object.ts'
 import { preconditionFailed } from './steps/refuse.ts'
 
+/** Answers 200 or 304; throws InvalidRequest without x-amz-object-attributes, InvalidArgument for an unknown name in it. */
 export async function getObjectAttributes(call: Call): Promise<Reply> {
   const { headers } = call
   refuseHeaders(headers)

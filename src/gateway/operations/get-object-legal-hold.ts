@@ -8,6 +8,7 @@ import { legalHoldDocument } from '../xml/documents/object-lock.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { findObject } from './steps/find-object.ts'
 
+/** `OFF` once it was lifted; throws NoSuchObjectLockConfiguration if it was never set, InvalidRequest where no lock can be. */
 export async function getObjectLegalHold(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   const { version } = await findObject(call, bucket)

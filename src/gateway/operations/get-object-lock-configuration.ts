@@ -6,6 +6,7 @@ import { S3Error } from '../s3-error.ts'
 import { lockConfigurationDocument } from '../xml/documents/object-lock.ts'
 import { findBucket } from './steps/find-bucket.ts'
 
+/** Throws ObjectLockConfigurationNotFoundError for a bucket whose versions can not be locked. */
 export async function getObjectLockConfiguration(call: Call): Promise<Reply> {
   const { name, settings } = await findBucket(call)
   if (!settings?.objectLock)

@@ -8,6 +8,7 @@ import { retentionDocument } from '../xml/documents/object-lock.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { findObject } from './steps/find-object.ts'
 
+/** Also one that is over; throws NoSuchObjectLockConfiguration where there is none, InvalidRequest where no lock can be. */
 export async function getObjectRetention(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   const { version } = await findObject(call, bucket)

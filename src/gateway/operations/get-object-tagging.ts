@@ -6,6 +6,7 @@ import { taggingDocument } from '../xml/documents/tagging.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { findVersion, markerNotAllowed } from './steps/find-object.ts'
 
+/** Answers 200 also without tags; throws NoSuchKey, NoSuchVersion, and MethodNotAllowed for any delete marker. */
 export async function getObjectTagging(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   const { key, query } = call

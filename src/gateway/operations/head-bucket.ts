@@ -4,6 +4,7 @@ import type { Call, Reply } from '../call.ts'
 import { bucketArn } from '../reply.ts'
 import { findBucket } from './steps/find-bucket.ts'
 
+/** Answers 200 with region and ARN in the headers; throws NoSuchBucket, of which a HEAD shows the status alone. */
 export async function headBucket(call: Call): Promise<Reply> {
   const { name, region } = await findBucket(call)
   return {

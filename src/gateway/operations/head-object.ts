@@ -3,6 +3,7 @@
 import type { Call, Reply } from '../call.ts'
 import { planRead, type ReadPlan } from './steps/plan-read.ts'
 
+/** Status and headers of GET, of ranges and parts too, but no checksum that has to be made from the bytes of a range. */
 export function headObject(call: Call): Reply | Promise<Reply> {
   const plan = planRead(call)
   return plan instanceof Promise ? plan.then(describe) : describe(plan)

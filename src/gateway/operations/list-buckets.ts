@@ -8,6 +8,7 @@ import { listBucketsDocument } from '../xml/documents/list-buckets.ts'
 
 const BUCKETS_MAX = 10_000
 
+/** All of them without `max-buckets`. Throws InvalidArgument where that is not 1 to 10,000, and for a token that is none. */
 export async function listBuckets({ objects, query }: Call): Promise<Reply> {
   const { prefix } = query
   const token = query['continuation-token']

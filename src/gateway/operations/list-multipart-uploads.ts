@@ -10,6 +10,7 @@ import { findBucket } from './steps/find-bucket.ts'
 
 const UPLOAD_ID_MARKER = 'upload-id-marker'
 
+/** Answers at most 1,000 uploads and prefixes; throws InvalidArgument for an `upload-id-marker` that is no upload id. */
 export async function listMultipartUploads(call: Call): Promise<Reply> {
   const { query } = call
   const bucket = await findBucket(call)

@@ -9,6 +9,7 @@ import { listAnnotationsDocument } from '../xml/documents/annotations.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { findObject } from './steps/find-object.ts'
 
+/** Answers at most 1,000; throws NoSuchKey, InvalidPrefix for one over 512 bytes, InvalidArgument for a token that is none. */
 export async function listObjectAnnotations(call: Call): Promise<Reply> {
   const { key, query } = call
   const bucket = await findBucket(call)

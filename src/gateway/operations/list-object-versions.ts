@@ -10,6 +10,7 @@ import { findBucket } from './steps/find-bucket.ts'
 
 const VERSION_ID_MARKER = 'version-id-marker'
 
+/** Answers at most 1,000; throws InvalidArgument for a `version-id-marker` that is no id, or comes without `key-marker`. */
 export async function listObjectVersions(call: Call): Promise<Reply> {
   const { query } = call
   const bucket = await findBucket(call)

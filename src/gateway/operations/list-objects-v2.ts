@@ -8,6 +8,7 @@ import { listObjectsV2Document } from '../xml/documents/list-objects.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { listPage } from './steps/list-page.ts'
 
+/** Answers at most 1,000 keys and prefixes together; throws InvalidArgument for a token that is none of this store. */
 export async function listObjectsV2(call: Call): Promise<Reply> {
   const { query } = call
   const bucket = await findBucket(call)

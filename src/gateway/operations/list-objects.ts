@@ -7,6 +7,7 @@ import { listObjectsDocument } from '../xml/documents/list-objects.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { listPage } from './steps/list-page.ts'
 
+/** Answers at most 1,000 keys and prefixes together, NextMarker only where there is a delimiter. */
 export async function listObjects(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   const { prefix, delimiter, encoding } = parseListParameters(call.query)

@@ -8,6 +8,7 @@ import { listPartsDocument } from '../xml/documents/list-parts.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { findUpload } from './steps/find-upload.ts'
 
+/** Answers at most 1,000, by number; throws NoSuchUpload, also for one that is over. */
 export async function listParts(call: Call): Promise<Reply> {
   const { key, query, objects } = call
   const bucket = await findBucket(call)

@@ -26,6 +26,10 @@ import { PUT_BYTES_MAX } from './steps/refuse-size.ts'
 // Whoever sends them slowly keeps other forms out, and nothing else.
 const unsigned = processBound({ permits: 64, permitsMin: 4, maxWaiting: 0 })
 
+/**
+ * Answers as the form says: 204, 200, 201 with a document, or 303 to where the browser goes next. Throws AccessDenied for what
+ * the policy does not allow, InvalidPolicyDocument, MalformedPOSTRequest, and EntityTooLarge or EntityTooSmall for the file.
+ */
 export async function postObject(call: Call): Promise<Reply> {
   const boundary = parseBoundary(call.headers['content-type'] ?? '')
   const { bytes, chunks } = call.body.raw()

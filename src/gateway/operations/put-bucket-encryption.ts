@@ -7,6 +7,7 @@ import { findBucket } from './steps/find-bucket.ts'
 
 const BODY_BYTES_MAX = 64 * 1024
 
+/** Answers 200; throws MalformedXML, and NotImplemented for methods that are not here. What is stored stays as it is. */
 export async function putBucketEncryption(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   const encryption = readBucketEncryption(await call.body.text(BODY_BYTES_MAX))

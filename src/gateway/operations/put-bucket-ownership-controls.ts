@@ -6,6 +6,7 @@ import { findBucket } from './steps/find-bucket.ts'
 
 const BODY_BYTES_MAX = 64 * 1024
 
+/** Answers 200 to BucketOwnerEnforced and changes nothing; throws NotImplemented for the two that need ACLs. */
 export async function putBucketOwnershipControls(call: Call): Promise<Reply> {
   await findBucket(call)
   readOwnershipControls(await call.body.text(BODY_BYTES_MAX))

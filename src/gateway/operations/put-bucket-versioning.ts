@@ -8,6 +8,7 @@ import { findBucket } from './steps/find-bucket.ts'
 
 const BODY_BYTES_MAX = 64 * 1024
 
+/** Answers 200; throws InvalidBucketState where Object Lock needs versions, NotImplemented for MfaDelete. */
 export async function putBucketVersioning(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   refuseMfa(call.headers)

@@ -19,6 +19,10 @@ import { refusal } from './steps/refuse.ts'
 
 const TEXT_BYTES_MAX = 1024 * 1024
 
+/**
+ * Answers name and ETag. Throws EntityTooLarge over 1 MiB, UnsupportedMediaType for what is no UTF-8, AnnotationLimitExceeded
+ * for one more than 1,000, and ConditionalRequestConflict where the version went meanwhile.
+ */
 export async function putObjectAnnotation(call: Call): Promise<Reply> {
   const { key, headers, query, body, objects, signal } = call
   const bucket = await findBucket(call)

@@ -9,6 +9,7 @@ import { findBucket } from './steps/find-bucket.ts'
 
 const BODY_BYTES_MAX = 64 * 1024
 
+/** Answers 200; throws InvalidRequest where the bucket has no Object Lock, MethodNotAllowed for a delete marker. */
 export async function putObjectLegalHold(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   const on = readLegalHold(await call.body.text(BODY_BYTES_MAX))

@@ -7,6 +7,7 @@ import { findBucket } from './steps/find-bucket.ts'
 
 const BODY_BYTES_MAX = 64 * 1024
 
+/** Answers 200; throws InvalidBucketState unless versioning is enabled, InvalidRetentionPeriod for a time that is none. */
 export async function putObjectLockConfiguration(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   const objectLock = readLockConfiguration(await call.body.text(BODY_BYTES_MAX), call.strict)

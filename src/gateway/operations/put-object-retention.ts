@@ -9,6 +9,7 @@ import { findBucket } from './steps/find-bucket.ts'
 
 const BODY_BYTES_MAX = 64 * 1024
 
+/** Answers 200; throws AccessDenied where a lock would get weaker, InvalidArgument for a date that is over already. */
 export async function putObjectRetention(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   const asked = readRetention(await call.body.text(BODY_BYTES_MAX))

@@ -9,6 +9,7 @@ import { findBucket } from './steps/find-bucket.ts'
 
 const BODY_BYTES_MAX = 128 * 1024
 
+/** Answers 200; throws BadRequest for more than ten, InvalidTag for what can be none, MethodNotAllowed for a delete marker. */
 export async function putObjectTagging(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   const tags = readTagging(await call.body.text(BODY_BYTES_MAX))

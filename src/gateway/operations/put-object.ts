@@ -23,6 +23,10 @@ import { refusal, refuseEarly } from './steps/refuse.ts'
 import { refuseAttributes } from './steps/refuse-attributes.ts'
 import { refuseTooLarge } from './steps/refuse-size.ts'
 
+/**
+ * Answers 200 with ETag and checksum, after an append with x-amz-object-size too. Throws PreconditionFailed before the body is
+ * read or with the commit, EntityTooLarge over 5 GiB, InvalidWriteOffset for an append that is not at the end.
+ */
 export async function putObject(call: Call): Promise<Reply> {
   const { headers, body, objects } = call
   const bucket = await findBucket(call)

@@ -28,6 +28,10 @@ import { refusal, refuseEarly } from './steps/refuse.ts'
 import { refuseAttributes } from './steps/refuse-attributes.ts'
 import { PUT_BYTES_MAX } from './steps/refuse-size.ts'
 
+/**
+ * Answers 200, also when a token comes again. Throws IdempotencyParameterMismatch where it came with another rename, and
+ * ConditionalRequestConflict where the source was changed meanwhile: both names stay then.
+ */
 export async function renameObject(call: Call): Promise<Reply> {
   const { key, headers, objects } = call
   const bucket = await findBucket(call)

@@ -18,6 +18,7 @@ import { refusal } from './steps/refuse.ts'
 import { refuseTooLarge } from './steps/refuse-size.ts'
 import { refusePartAttributes } from './steps/refuse-upload-attributes.ts'
 
+/** Answers ETag and checksum; throws NoSuchUpload, InvalidArgument for a range that ends behind the source, EntityTooLarge. */
 export async function uploadPartCopy(call: Call): Promise<Reply> {
   const { key, headers, objects, signal } = call
   const bucket = await findBucket(call)

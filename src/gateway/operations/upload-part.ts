@@ -16,6 +16,7 @@ import { refusal } from './steps/refuse.ts'
 import { refuseTooLarge } from './steps/refuse-size.ts'
 import { refusePartAttributes } from './steps/refuse-upload-attributes.ts'
 
+/** Answers 200 with ETag and checksum; throws NoSuchUpload, and InvalidRequest for another checksum algorithm than its own. */
 export async function uploadPart(call: Call): Promise<Reply> {
   const { key, headers, body, objects, signal } = call
   const bucket = await findBucket(call)

@@ -8,6 +8,7 @@ import { wholeSecond } from './conditions.ts'
 import { type Rule, refuse } from './decision.ts'
 import { forgetParts, readParts } from './upload-parts.ts'
 
+/** `no-upload` also for one that began, or got a part, at `idleSinceMs` or later. Its parts become garbage. */
 export const abortUpload: Rule<'abort-upload'> = {
   async decide(command, context) {
     const { bucket, key, uploadId, ifInitiated, idleSinceMs } = command

@@ -12,6 +12,7 @@ import { isLocked } from './locks.ts'
 import { timeMs } from './log-time.ts'
 import { findToEdit, replaceVersion } from './version-to-edit.ts'
 
+/** `locked` only where it would replace an annotation of a locked version; `too-many` only for one of a new name. */
 export const putAnnotation: Rule<'put-annotation'> = {
   async decide(command, context) {
     const found = await findToEdit(command, context.view)
@@ -47,6 +48,7 @@ export const putAnnotation: Rule<'put-annotation'> = {
   }),
 }
 
+/** One that is not there is `done`, with nothing changed, even of a locked version. */
 export const deleteAnnotation: Rule<'delete-annotation'> = {
   async decide(command, context) {
     const found = await findToEdit(command, context.view)

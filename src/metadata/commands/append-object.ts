@@ -18,6 +18,7 @@ import { versionAt } from './version-at.ts'
 type AppendObject = CommandOf<'append-object'>
 type Manifest = Required<ObjectVersion>['manifest']
 
+/** `changed` where the current version is not the one that the sender saw, or the bucket keeps versions. */
 export const appendObject: Rule<'append-object'> = {
   async decide(command, context) {
     const { bucket, key } = command

@@ -34,6 +34,7 @@ interface Found {
   state: KeyState
 }
 
+/** Without repeat(): the row of the completed upload answers all requests that come again, under whatever command id. */
 export const completeUpload: Rule<'complete-upload'> = {
   async decide(command, context) {
     assert(command.parts.length > 0, 'a list of no parts was refused before')

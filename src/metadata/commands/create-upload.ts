@@ -7,6 +7,7 @@ import { refusesCommands } from './bucket-gate.ts'
 import { type CommandOf, type Rule, refuse } from './decision.ts'
 import { timeMs } from './log-time.ts'
 
+/** The sender drew the id of the upload, so sent again the command begins the same one; only its time is that of the log. */
 export const createUpload: Rule<'create-upload'> = {
   async decide(command, context) {
     const { bucket, key } = command

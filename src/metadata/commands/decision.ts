@@ -47,6 +47,7 @@ export type Decision<Answer> =
   | { kind: 'answer'; batch: RowBatch; answer: Answer }
   | { kind: 'more'; batch: RowBatch }
 
+/** The commands of one kind. */
 export type CommandOf<Kind extends Command['kind']> = Extract<Command, { kind: Kind }>
 
 /** The meaning of one kind of command. */

@@ -5,6 +5,7 @@ import { decideDeletion } from './deletion.ts'
 import { readKey } from './key-state.ts'
 import { markerAt } from './version-at.ts'
 
+/** Answers what was removed, or the delete marker that was put on top. Where nothing changes there is no answer row. */
 export const deleteObject: Rule<'delete-object'> = {
   async decide(command, context) {
     const state = await readKey(command, context.view)

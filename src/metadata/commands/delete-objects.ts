@@ -21,6 +21,7 @@ const ROWS_BYTES_MAX = 256 * 1024
 
 const DONE = Promise.resolve()
 
+/** Answers the outcomes of the first keys, one at least: as many as fit into an entry and a turn. */
 export const deleteObjects: Rule<'delete-objects'> = {
   async decide(command, context) {
     const { bucket, keys } = command

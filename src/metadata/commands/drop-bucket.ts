@@ -15,6 +15,7 @@ import { forgetParts, readParts } from './upload-parts.ts'
 const PARTS_PER_STEP = 1000
 const UPLOADS_PER_STEP = 200
 
+/** Takes an entry (`more`) for some uploads at a time. Asserts that the bucket is frozen and empty, or dropped already. */
 export const dropBucket: Rule<'drop-bucket'> = {
   async decide({ bucket }, context) {
     const known = await readBucket(context.view, bucket)

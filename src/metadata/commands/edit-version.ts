@@ -6,6 +6,7 @@ import { type Rule, refuse } from './decision.ts'
 import { mayRetain } from './locks.ts'
 import { findToEdit, replaceVersion } from './version-to-edit.ts'
 
+/** `locked` where a retention would be weakened that the sender may not weaken. */
 export const editVersion: Rule<'edit-version'> = {
   async decide(command, context) {
     const found = await findToEdit(command, context.view)

@@ -2,6 +2,7 @@
 import { garbageKey } from '../rows/keys.ts'
 import type { Rule } from './decision.ts'
 
+/** Removes the rows without a look at them: done again it changes nothing, so it writes no answer row. */
 export const forgetGarbage: Rule<'forget-garbage'> = {
   async decide({ items }) {
     const batch = items.map(({ dueMs, uid }) => ({ key: garbageKey(dueMs, uid), value: undefined }))

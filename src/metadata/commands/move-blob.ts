@@ -8,6 +8,7 @@ import { forgetOwed, oweShards, repairKeyOf } from './become-garbage.ts'
 import { type Rule, refuse, type View } from './decision.ts'
 import { isInUse } from './manifest-end.ts'
 
+/** `elsewhere` where the row says neither `from` nor `drives`: a command that comes again is `done`. */
 export const moveBlob: Rule<'move-blob'> = {
   async decide(command, { view }) {
     const { rowKey } = command

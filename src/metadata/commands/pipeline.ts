@@ -17,6 +17,7 @@ import { PendingRows } from './pending-rows.ts'
 import { firstSweep, type SweepPosition, sweepExpired } from './sweep.ts'
 import { Tally } from './tally.ts'
 
+/** How much of a partition may be under way, and who is asked or told of its commands. */
 export interface PipelineOptions {
   garbage: GarbagePolicy
   /** Throws for a command that is not to be done now: in its turn, when it is known that it was not done before. */
@@ -31,6 +32,7 @@ export interface PipelineOptions {
   onAppended?: (batch: RowBatch) => void
 }
 
+/** The log whose rows are decided upon, and the wall clock that decisions go by. */
 export interface PipelineParts {
   log: PartitionLog
   clock: Pick<Clock, 'now'>

@@ -8,6 +8,7 @@ import { readKey } from './key-state.ts'
 import { putOnTop } from './put-on-top.ts'
 import { versionAt } from './version-at.ts'
 
+/** Conditions hold of the version that is current in the order of the log, not of the one that the sender saw. */
 export const putObject: Rule<'put-object'> = {
   async decide(command, context) {
     const { bucket, key, conditions } = command

@@ -8,6 +8,7 @@ import { refusesCommands } from './bucket-gate.ts'
 import { type CommandOf, type Rule, refuse } from './decision.ts'
 import { timeMs } from './log-time.ts'
 
+/** `no-upload` where it was completed or aborted meanwhile: the blob of the part is named by nothing then. */
 export const putPart: Rule<'put-part'> = {
   async decide(command, context) {
     const { bucket, key, uploadId } = command

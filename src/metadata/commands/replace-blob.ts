@@ -7,6 +7,7 @@ import { type Rule, refuse } from './decision.ts'
 import { isInUse } from './manifest-end.ts'
 import { readWhereabouts } from './move-blob.ts'
 
+/** `elsewhere` where the row names neither blob; `done`, with nothing changed, where it names the new one already. */
 export const replaceBlob: Rule<'replace-blob'> = {
   async decide(command, context) {
     const { rowKey, bucketId, uid, blob } = command

@@ -6,6 +6,7 @@ import { readBucket } from './bucket-gate.ts'
 import { type Rule, refuse } from './decision.ts'
 import { isBucketEmpty } from './empty-bucket.ts'
 
+/** `bucket-gone` for a revision below the known one and for a dropped bucket; freezing that one again is `done`. */
 export const setBucket: Rule<'set-bucket'> = {
   async decide({ bucket, state }, { view }) {
     const known = await readBucket(view, bucket)

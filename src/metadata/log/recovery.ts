@@ -21,6 +21,7 @@ export type ReplicaPlan<Id> =
   /** It can not be made whole from logs: it leaves the set and is copied anew from a whole one. */
   | { kind: 'replace'; id: Id }
 
+/** What holds of a log, and what becomes of every replica of which something is left. */
 export type RecoveryPlan<Id> =
   | {
       kind: 'recovered'

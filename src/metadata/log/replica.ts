@@ -10,6 +10,7 @@ export interface ReplicaState {
   last: LogPosition
 }
 
+/** What a replica says of an entry. `state`: what it is once it has the entry; the caller keeps it. */
 export type AppendAnswer =
   | { kind: 'accepted'; state: ReplicaState }
   /** Someone newer is the primary. */
@@ -27,6 +28,7 @@ export function acceptAppend(state: ReplicaState, entry: EntryHead): AppendAnswe
   return { kind: 'accepted', state: { promisedEpoch: entry.epoch, last } }
 }
 
+/** What a replica says when it is to promise an epoch. `promisedEpoch`: the newer one that it promised before. */
 export type FenceAnswer =
   | { kind: 'fenced'; state: ReplicaState }
   | { kind: 'refused'; promisedEpoch: number }

@@ -20,6 +20,7 @@ export interface MembershipView {
   hasLearned: (id: ReplicaId) => boolean
 }
 
+/** What a primary does next so that its replicas are where they are wanted. `decide`: what to ask of the coordinator. */
 export type MembershipStep =
   | { kind: 'none' }
   /** Bring this one up to date; it does not count. */

@@ -45,7 +45,9 @@ export type PeerMessage =
   | { kind: 'doubt'; epoch: number }
   | { kind: 'doubted'; epoch: number; misses: boolean; last: LogPosition }
 
+/** All that replicas of one partition say to each other; who gets one decides by its epoch whether it counts. */
 export type Message = PrimaryMessage | ReplicaAnswer | PeerMessage
+/** What kind of message it is; on the wire each has a number (docs/formats/replication.md). */
 export type MessageKind = Message['kind']
 
 /** A message with its way. Who is not `to` throws it away: a replica that was made anew is somebody else. */

@@ -46,6 +46,7 @@ export const KeyKind = {
   Judged: 17,
   Recovered: 18,
 } as const
+/** The number of a kind of rows. */
 export type KeyKind = (typeof KeyKind)[keyof typeof KeyKind]
 
 /** Length of a kind and a due time. */

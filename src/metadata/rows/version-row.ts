@@ -14,6 +14,7 @@ export interface PackedMarker {
   d: true
 }
 
+/** An object or a delete marker with short names, as it lies in a row. */
 export type PackedAnyVersion = PackedVersion | PackedMarker
 
 /** The bytes of the row of `version`. */

@@ -24,6 +24,7 @@ export interface KeyRange {
   rangeEnd?: string
 }
 
+/** Which keys etcd is asked for; without `revision` as they are now. */
 export interface RangeRequest extends KeyRange {
   /** So many keys at most, in order. */
   limit?: number
@@ -33,6 +34,7 @@ export interface RangeRequest extends KeyRange {
   minModRevision?: number
 }
 
+/** What etcd answers, in order of keys. `revision` is that of etcd by now, also where an older one was asked for. */
 export interface RangeAnswer extends EtcdHeader {
   keys: KeyValue[]
   /** There are more behind the limit. */
@@ -47,6 +49,7 @@ export interface Compare {
   modRevision: number
 }
 
+/** One change of a Txn. A key that is put without a lease has none from then on; one to delete need not be there. */
 export type Change =
   | { kind: 'put'; key: string; value: Uint8Array; lease?: string }
   | { kind: 'delete'; key: string }
@@ -57,11 +60,13 @@ export interface Txn {
   changes: readonly Change[]
 }
 
+/** What became of a Txn. `revision`: that of its changes, where they were made. */
 export interface TxnAnswer extends EtcdHeader {
   /** False: a comparison did not hold, and nothing was changed. */
   succeeded: boolean
 }
 
+/** A change that etcd tells of. `modRevision`: that of the change, of a deletion as well. */
 export type WatchEvent =
   | { kind: 'put'; keyValue: KeyValue }
   | { kind: 'delete'; key: string; modRevision: number }
@@ -117,6 +122,7 @@ export function endOfPrefix(prefix: string): string {
   return prefix.slice(0, -1) + String.fromCharCode(last + 1)
 }
 
+/** The body of a call of `kv/range`. */
 export function encodeRange(request: RangeRequest): object {
   const { limit, revision, minModRevision } = request
   return {
@@ -127,6 +133,7 @@ export function encodeRange(request: RangeRequest): object {
   }
 }
 
+/** The body of a call of `kv/txn`. Where a comparison fails it asks for nothing else to be done. */
 export function encodeTxn({ compare, changes }: Txn): object {
   return {
     compare: compare.map(({ key, modRevision }) => ({
@@ -139,16 +146,19 @@ export function encodeTxn({ compare, changes }: Txn): object {
   }
 }
 
+/** The body of a call of `watch`, for all changes from the revision `fromRevision` on, its own among them. */
 export function encodeWatch(request: KeyRange & { fromRevision: number }): object {
   return {
     create_request: { ...encodeSpan(request), start_revision: `${request.fromRevision}` },
   }
 }
 
+/** The header of any answer. Never throws: without one the cluster has the empty id, and the revision is 0. */
 export function decodeHeader({ header }: Pick<WireAnswer, 'header'>): EtcdHeader {
   return { clusterId: header?.cluster_id ?? '', revision: Number(header?.revision ?? 0) }
 }
 
+/** What `kv/range` answered. Nothing is checked: what was left out is empty, 0 or false, as in protobuf. */
 export function decodeRange(answer: WireAnswer): RangeAnswer {
   return {
     ...decodeHeader(answer),
@@ -158,6 +168,7 @@ export function decodeRange(answer: WireAnswer): RangeAnswer {
   }
 }
 
+/** The events in one line of a watch, if any. An event without a type is a put, which is 0 in protobuf. */
 export function decodeEvents(events: NonNullable<WireWatchLine['result']>['events']): WatchEvent[] {
   return (events ?? []).map(({ type, kv }) => {
     const keyValue = decodeKeyValue(kv ?? {})

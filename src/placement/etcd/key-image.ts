@@ -12,6 +12,7 @@ export interface KeyImage {
   keys: ReadonlyMap<string, ImageValue>
 }
 
+/** A value of etcd, and the revision of its last change. */
 export type ImageValue = Pick<KeyValue, 'value' | 'modRevision'>
 
 // Buckets have 64 KiB at most and the map less than 1 MiB: a page stays below 10 MiB.

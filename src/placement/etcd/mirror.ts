@@ -26,6 +26,7 @@ export interface MirrorOptions {
   rereadMs?: number
 }
 
+/** The etcd that is read and watched, and the disk on which it is remembered. `random`: the jitter of what is tried again. */
 export interface MirrorParts {
   world: Pick<World, 'clock' | 'disk' | 'random'>
   etcd: EtcdClient
@@ -46,6 +47,7 @@ export interface Commit {
   besides?: readonly Change[]
 }
 
+/** Where a cluster is in etcd when nobody says otherwise (`--etcd-prefix`). */
 export const DEFAULT_PREFIX = '/kintsugi/'
 
 /** The keys that every process has in its image, behind the prefix. */

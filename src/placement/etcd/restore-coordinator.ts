@@ -36,6 +36,7 @@ export interface Evidence {
   promisedEpochs?: Readonly<Record<number, number>>
 }
 
+/** Where the cluster is in etcd (DEFAULT_PREFIX when left out), and whether what etcd has of it counts. */
 export interface RestoreOptions {
   prefix?: string
   /** What was decided in the restored etcd since, by those who did not know better, is given up. */

@@ -98,10 +98,12 @@ export function changedKeys(
   return changes
 }
 
+/** A value as etcd has it. Fields keep their order, so that equal records that were made alike are equal as bytes. */
 export function toJson(value: unknown): Uint8Array {
   return Buffer.from(JSON.stringify(value))
 }
 
+/** What toJson() was given. Throws SyntaxError where it is no JSON; what it says is not checked. */
 export function fromJson(bytes: Uint8Array): unknown {
   return JSON.parse(Buffer.from(bytes).toString('utf8'))
 }

@@ -22,6 +22,7 @@ import {
 import { CHUNK_BYTES } from './dump-format.ts'
 import type { DumpPlan } from './dump-plan.ts'
 
+/** What is dumped and kept, and on which drives. The state of `coordinator` goes into every dump. */
 export interface DumpParts {
   world: World
   log: Log

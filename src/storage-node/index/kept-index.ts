@@ -14,6 +14,7 @@ import { IndexCorrupt } from './index-rows.ts'
 import type { KnownPlace } from './known-places.ts'
 import { ShardIndex } from './shard-index.ts'
 
+/** What the index of a drive is opened with; `room` tells whether one that a full disk stopped may be opened again. */
 export interface KeptIndexParts {
   drive: Drive
   world: Pick<World, 'disk' | 'clock'>

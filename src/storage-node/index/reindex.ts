@@ -14,6 +14,7 @@ import {
 } from './segment-accounts.ts'
 import type { ShardIndex } from './shard-index.ts'
 
+/** Where records are read, and where their rows and counts go. `secret`: recordSecret() of the cluster. */
 export interface ReindexParts {
   index: ShardIndex
   files: SegmentFiles

@@ -31,6 +31,7 @@ import {
 import type { IndexChange, ShardIndex } from './shard-index.ts'
 import { nameOf } from './shard-name.ts'
 
+/** What the index is opened with, and the segments that it can be made again from. `secret`: recordSecret() of the cluster. */
 export interface LedgerParts extends KeptIndexParts {
   files: SegmentFiles
   secret: bigint

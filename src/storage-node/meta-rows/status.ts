@@ -18,10 +18,13 @@ export interface MarkedReplica {
   previous: LogPosition
 }
 
+/** What one marker says of all replicas on its drive. */
 export type Marker = MarkedReplica[]
 
 // Partition 0xffff is no partition: rows of the drive itself.
+/** Where the marker is. */
 export const MARKER_KEY = Buffer.from('ffff02', 'hex')
+/** Where all statuses are, as LevelDB takes a range. */
 export const STATUS_RANGE = {
   gte: Buffer.from('ffff01', 'hex'),
   lt: Buffer.from('ffff02', 'hex'),

@@ -22,6 +22,7 @@ import type { HostedPartition, Member } from './partition.ts'
 import { RowsRenewal } from './rows-renewal.ts'
 import type { Recovered } from './start.ts'
 
+/** How often and how much (HostLimits), and how many replicas every partition is to have. */
 export interface KeeperOptions {
   limits: { markerBytes: number; markerMs: number; lateMs: number; inspectMs: number }
   replicaCount: number
@@ -29,6 +30,7 @@ export interface KeeperOptions {
   unchecked: ReadonlySet<number>
 }
 
+/** What the keeper looks after, and with what. Drives come and go in `hosts`, by their ids, while it does. */
 export interface KeeperParts {
   world: World
   log: Log

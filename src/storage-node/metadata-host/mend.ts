@@ -14,6 +14,7 @@ import { CheckedCursor } from './cursor.ts'
 import type { HostDrive } from './drive.ts'
 import type { HostedPartition, Member } from './partition.ts'
 
+/** What replicas are made with. `doubts` hears of rows that can not be copied, `avoid` of drives that could not take any. */
 export interface MendParts {
   world: Pick<World, 'clock' | 'random'>
   log: Log

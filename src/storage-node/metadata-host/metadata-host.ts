@@ -52,6 +52,7 @@ export interface HostLimits extends DriveLogOptions {
   inspectMs: number
 }
 
+/** What a host runs on; `openLevel` is openRowsLevel() when left out. */
 export interface MetadataHostParts {
   world: World
   openLevel?: OpenLevel

@@ -48,6 +48,7 @@ interface Pending {
   reject: (error: unknown) => void
 }
 
+/** By which clock a replica is late, and who looks after a member that has trouble with its rows. */
 export interface PartitionParts {
   clock: Pick<Clock, 'monotonicMs' | 'sleep'>
   /** Rows of a member could not be changed or read. */

@@ -29,6 +29,7 @@ export function recordSource(replica: Replica, { host, records }: StartDrive): R
   }
 }
 
+/** A replica of partition `id` to be made whole. `chain`: entries up to the tip, as far back as any replica needs them. */
 export interface Mending {
   id: number
   replica: Replica

@@ -18,6 +18,7 @@ import { HostDrive } from './drive.ts'
 import { gatherEvidence, type StartDrive, type StartRows } from './evidence.ts'
 import { mendReplica, recordSource } from './replay.ts'
 
+/** What drives are opened with; `log` hears of what is rotten, lost or mended. */
 export interface StartParts {
   world: World
   log: Log

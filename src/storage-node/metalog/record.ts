@@ -15,6 +15,7 @@ export const RecordKind = {
   /** The end of a file: all before it was durable. */
   Seal: 3,
 } as const
+/** The number of what a record holds. */
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind]
 
 /** An entry, or what else one replica keeps. */

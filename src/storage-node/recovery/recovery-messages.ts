@@ -46,6 +46,7 @@ export interface LogRequest {
   after: number
 }
 
+/** Some rows of a new replica of the partition; undefined behind the last of them. */
 export interface InstallPage {
   partition: number
   page: RowsPage | undefined
@@ -172,6 +173,7 @@ export function encodeStandings(standings: readonly ReplicaStanding[]): Buffer {
   return fields.end()
 }
 
+/** What a node answers to `standings` and `fence`. Throws BadMessage, also for a standing that this version does not know. */
 export function decodeStandings(bytes: Uint8Array): ReplicaStanding[] {
   return whole(bytes, (fields) =>
     many(fields, REPLICAS_MAX, (): ReplicaStanding => {
@@ -190,6 +192,7 @@ export function encodeIds(ids: readonly number[]): Buffer {
   return fields.end()
 }
 
+/** What a node answers to `drives`. Throws BadMessage. */
 export function decodeIds(bytes: Uint8Array): number[] {
   return whole(bytes, (fields) => many(fields, DRIVES_MAX, () => fields.u32()))
 }
@@ -201,6 +204,7 @@ export function encodeTimes(timesMs: readonly number[]): Buffer {
   return fields.end()
 }
 
+/** What a node answers to `dumps`, in milliseconds since 1970. Throws BadMessage. */
 export function decodeTimes(bytes: Uint8Array): number[] {
   return whole(bytes, (fields) => many(fields, DUMPS_MAX, () => fields.u64()))
 }
@@ -215,6 +219,7 @@ export function encodeLogPage(page: LeftLogPage | undefined): Buffer {
   return fields.end()
 }
 
+/** What a node answers to `log-page`; undefined is the end. Batches are the memory of `bytes`. Throws BadMessage. */
 export function decodeLogPage(bytes: Uint8Array): LeftLogPage | undefined {
   return whole(bytes, (fields) => {
     if (fields.u8() === 0) return undefined
@@ -240,6 +245,7 @@ export function encodeShards(shards: readonly WholeShard[] | undefined): Buffer 
   return fields.end()
 }
 
+/** What a node answers to `shards-page`; undefined is the end, an empty page is not. Throws BadMessage. */
 export function decodeShards(bytes: Uint8Array): WholeShard[] | undefined {
   return whole(bytes, (fields) => {
     if (fields.u8() === 0) return undefined

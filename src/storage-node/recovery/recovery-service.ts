@@ -37,6 +37,7 @@ export interface RecoveringHost {
   discard(id: ReplicaId): Promise<void>
 }
 
+/** What of this node is read, and the host that takes the rows of new replicas. */
 export interface RecoveryServiceParts {
   world: Pick<World, 'clock' | 'disk'>
   host: RecoveringHost

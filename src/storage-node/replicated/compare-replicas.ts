@@ -19,6 +19,7 @@ export interface RowsTransport {
   renew(replica: ReplicaId, partition: number, source: ReplicaId): Promise<RenewalState>
 }
 
+/** The replicas here, and the way to those of other nodes. `random` draws the number of each digest. */
 export interface CompareParts {
   world: Pick<World, 'clock' | 'random'>
   log: Log

@@ -38,6 +38,7 @@ export interface ReplicaLimits extends DriveLogOptions {
   retireTicks: number
 }
 
+/** What a drive and its replicas are opened with, and who hears that opening it anew may help. */
 export interface DriveReplicasParts extends OpenDriveParts {
   world: World
   /** What replicas need beside their drive. */

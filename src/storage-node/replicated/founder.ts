@@ -10,6 +10,7 @@ import type { PartitionRecords } from '../../placement/etcd/partition-records.ts
 import type { ReplicaTransport } from './contract.ts'
 import type { ReplicaHost } from './replica-host.ts'
 
+/** The records that are looked at and changed, and who says whether replicas live, here and on other nodes. */
 export interface FounderParts {
   world: Pick<World, 'clock'>
   log: Log

@@ -26,11 +26,13 @@ interface Confirming {
   ticks: number
 }
 
+/** Which reign it is: `epoch` is that of the log, which grows with every reign. */
 export interface HostedReignOptions {
   partition: number
   epoch: number
 }
 
+/** The protocol that it asks, and the rows of its replica; `rows` can be read until the signal aborts. */
 export interface HostedReignParts {
   core: Pick<PartitionReplica, 'proposeAll' | 'read' | 'want' | 'handOver'>
   rows: (ended: AbortSignal) => RowReader

@@ -37,6 +37,7 @@ export interface HostedReplicaOptions {
   limits: Limits
 }
 
+/** What a replica lives by, and who hears of it. `below` draws a whole number from 0 up to its argument, which it never is. */
 export interface HostedReplicaParts {
   drive: ReplicaDrive
   clock: World['clock']

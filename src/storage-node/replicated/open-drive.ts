@@ -17,6 +17,7 @@ import { findMarked, ReplicaDrive } from './replica-drive.ts'
 import type { Remains } from './replica-history.ts'
 import type { ReplicaState } from './replica-state.ts'
 
+/** What the metadata of a drive is opened with; `log` hears of what is rotten or lost. */
 export interface OpenDriveParts {
   world: Pick<World, 'disk' | 'random'>
   log: Log

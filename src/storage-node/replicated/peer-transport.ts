@@ -21,6 +21,7 @@ import {
 import type { RenewalState } from './row-jobs.ts'
 import type { DigestState } from './rows-digest.ts'
 
+/** The other nodes, and which of them has a drive. `random` draws the number of each copy. */
 export interface PeerTransportParts {
   world: Pick<World, 'clock' | 'random'>
   log: Log

@@ -40,6 +40,7 @@ export interface ReplicaHostOptions {
   limits?: Partial<ReplicaLimits>
 }
 
+/** What a host runs on; `openLevel` is openRowsLevel() when left out. */
 export interface ReplicaHostParts {
   world: World
   log: Log

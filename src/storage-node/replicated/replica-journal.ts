@@ -21,6 +21,7 @@ interface Writing {
   onLost?: (reason: unknown) => void
 }
 
+/** The log that is written to; by `clock` it is tried again while the drive has no room. */
 export interface JournalParts {
   log: Pick<DriveLog, 'append'>
   clock: World['clock']

@@ -6,6 +6,7 @@ import type { ReplicaId } from '../../metadata/replication/decision.ts'
 import { parseReplicaId } from '../../metadata/replication/replica-id.ts'
 import type { Decisions, Reigning, ReplicasOfNode } from './contract.ts'
 
+/** What says where replicas are and where they are wanted, and the host that makes what is missing. */
 export interface ReplicaKeeperParts {
   world: Pick<World, 'clock'>
   log: Log

@@ -80,6 +80,7 @@ export function encodeMessages(messages: readonly Uint8Array[]): Buffer {
   return fields.end()
 }
 
+/** What a host answers to `messages`, in the memory of `bytes`: none for no bytes. Throws BadMessage. */
 export function decodeMessages(bytes: Uint8Array): Uint8Array[] {
   if (bytes.length === 0) return []
   const fields = new FieldReader(bytes)
@@ -93,6 +94,7 @@ export function encodeReplica(replica: ReplicaId): Buffer {
   return new FieldWriter().text(replica).end()
 }
 
+/** What a host answers to `prepare`. Throws BadMessage, also for what can not be the name of a replica. */
 export function decodeReplica(bytes: Uint8Array): ReplicaId {
   const fields = new FieldReader(bytes)
   const replica = readReplica(fields)
@@ -105,6 +107,7 @@ export function encodeFlag(flag: boolean): Buffer {
   return new FieldWriter().u8(flag ? 1 : 0).end()
 }
 
+/** What a host answers to `lives`: 1 is yes, every other byte no. Throws BadMessage unless it is one byte. */
 export function decodeFlag(bytes: Uint8Array): boolean {
   const fields = new FieldReader(bytes)
   const flag = fields.u8() === 1
@@ -121,6 +124,7 @@ export function encodePage(page: RowsPage | undefined): Buffer {
   return fields.end()
 }
 
+/** What a host answers to `page`; undefined is the end. Rows are the memory of `bytes`. Throws BadMessage. */
 export function decodePage(bytes: Uint8Array): RowsPage | undefined {
   const fields = new FieldReader(bytes)
   const page = fields.u8() === 1 ? readPage(fields) : undefined
@@ -135,6 +139,7 @@ export function encodeDigest(state: DigestState): Buffer {
   return fields.end()
 }
 
+/** What a host answers to `digest`. Throws BadMessage, also for a state that this version does not know. */
 export function decodeDigest(bytes: Uint8Array): DigestState {
   const fields = new FieldReader(bytes)
   const kind = DIGEST_KINDS[fields.u8()]
@@ -152,6 +157,7 @@ export function encodeRenewal(state: RenewalState): Buffer {
   return new FieldWriter().u8(RENEWAL_STATES.indexOf(state)).end()
 }
 
+/** What a host answers to `renew`. Throws BadMessage, also for a state that this version does not know. */
 export function decodeRenewal(bytes: Uint8Array): RenewalState {
   const fields = new FieldReader(bytes)
   const state = RENEWAL_STATES[fields.u8()]

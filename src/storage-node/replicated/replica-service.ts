@@ -17,6 +17,7 @@ import {
 } from './replica-messages.ts'
 import { type RowJobParts, RowJobs } from './row-jobs.ts'
 
+/** The replicas here, and what waits to be sent to whoever asks: it goes along with the answer. */
 export interface ReplicaServiceParts {
   host: Pick<ReplicasOfNode, 'receive' | 'serveRows' | 'prepare' | 'lives'> & RowJobParts['host']
   world: Pick<World, 'clock'>

@@ -8,6 +8,7 @@ import type { DigestJob, DigestState } from './rows-digest.ts'
 /** How rows that are made anew stand. */
 export type RenewalState = 'running' | 'done' | 'failed'
 
+/** The host that works; by `clock` it is known that nobody asks after something any more. */
 export interface RowJobParts {
   host: Pick<ReplicaHost, 'startDigest' | 'renewRows'>
   world: Pick<World, 'clock'>

@@ -12,6 +12,7 @@ export class SessionForgotten extends Error {}
 /** Carries an exchange out: sends its body, gives what comes back. Throws SessionForgotten, or whatever broke. */
 export type CarryOut = (exchange: MessageExchange) => AsyncIterable<Uint8Array>
 
+/** What a channel goes over: sessions to begin exchanges in, and connections to carry them out. */
 export interface ChannelParts {
   clock: Clock
   sessions: Pick<ClientSessions, 'get' | 'drop'>

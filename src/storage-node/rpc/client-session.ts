@@ -33,6 +33,7 @@ export interface BegunExchange {
   reader: FrameReader
 }
 
+/** Who asks whom. `versions`: other ones than those of this program, for tests. */
 export interface ClientSessionOptions {
   identity: NodeIdentity
   /** The node that is asked. */

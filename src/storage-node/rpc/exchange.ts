@@ -15,6 +15,7 @@ import {
 import type { ExchangeKeys } from './session-format.ts'
 import { NodeRefused } from './trouble.ts'
 
+/** The request and response of HTTP that the exchange is, the keys of its frames, and the room for those that come. */
 export interface ExchangeParts {
   request: IncomingMessage
   response: ServerResponse

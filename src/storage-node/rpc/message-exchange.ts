@@ -20,6 +20,7 @@ export interface ExchangeEvents {
   onIdle(exchange: MessageExchange): void
 }
 
+/** What an exchange begins with. No request is sent in it that has longer than `deadlineMs`. */
 export interface MessageExchangeOptions {
   clock: Clock
   session: ClientSession

@@ -40,6 +40,7 @@ export interface NodeTls {
   ca: string
 }
 
+/** Who this node is to others, and what they may ask of it at once. */
 export interface NodeServerOptions {
   identity: NodeIdentity
   limits?: Partial<ServerLimits>
@@ -49,6 +50,7 @@ export interface NodeServerOptions {
   versions?: Versions
 }
 
+/** Who answers what is asked. `random` draws the ids and nonces of sessions. */
 export interface NodeServerParts {
   world: Pick<World, 'clock' | 'random'>
   log: Log

@@ -33,6 +33,7 @@ export interface PeerLimits {
   payloadBytes: number
 }
 
+/** Which node is asked, where it is, and who asks. */
 export interface PeerOptions {
   identity: NodeIdentity
   /** The node's id: one that answers at its address and is another gets nothing, and is believed nothing. */

@@ -50,12 +50,14 @@ export const versionId: Shape<string> = (found, unknownFields) => {
   return id
 }
 
+/** A bucket as a command or query names it. */
 export const bucketRef = record<BucketRef>({
   id: count,
   revision: count,
   versioning: choice(['unversioned', 'enabled', 'suspended']),
 })
 
+/** Where the bytes of a blob are. Whether it has as many drives as its code has shards is not looked at. */
 export const blob = record<Blob>({
   uid,
   origin: optional(uid),
@@ -71,14 +73,17 @@ export const blob = record<Blob>({
   drives: list(countUpTo(0xffff)),
 })
 
+/** Whether `value` can be one of that algorithm is not looked at. */
 export const checksum = record<Checksum>({
   algorithm: choice(CHECKSUM_ALGORITHMS),
   type: choice(['FULL_OBJECT', 'COMPOSITE']),
   value: text,
 })
 
+/** Of any length: the gateway looked at that. */
 export const tag = record<Tag>({ key: text, value: text })
 
+/** `untilMs`: milliseconds since 1970. */
 export const retention = record<Retention>({
   mode: choice(['GOVERNANCE', 'COMPLIANCE']),
   untilMs: number,
@@ -134,6 +139,7 @@ export const versionFields = {
   encryption: optional(encryption),
 }
 
+/** A version with what the log gave it, its id, time and edits. */
 export const objectVersion = record<ObjectVersion>({
   ...versionName,
   ...versionFields,
@@ -156,12 +162,14 @@ export const listedObject = record<ListedObject>({
   ),
 })
 
+/** A delete marker. `deleteMarker` tells it from an object. */
 export const deleteMarker = record<DeleteMarker>({
   ...versionName,
   deleteMarker: yes,
   modifiedMs: number,
 })
 
+/** With a field `deleteMarker` it is a marker, or refused; without one an object. */
 export const anyVersion: Shape<AnyVersion> = (found, unknownFields) => {
   const isMarker = hasField(found, 'deleteMarker')
   return isMarker ? deleteMarker(found, unknownFields) : objectVersion(found, unknownFields)
@@ -176,6 +184,7 @@ export const annotationFields = {
   blob: optional(blob),
 }
 
+/** An annotation with the time that the log gave it. */
 export const annotation = record<Annotation>({ ...annotationFields, modifiedMs: number })
 
 /** What of an upload does not come from the log. */
@@ -187,6 +196,7 @@ export const uploadFields = {
   encryption: optional(encryption),
 }
 
+/** An upload with the time at which it began, by the log. */
 export const upload = record<Upload>({ ...uploadFields, initiatedMs: number })
 
 /** What of a part comes neither from the log nor from its place. */
@@ -197,4 +207,5 @@ export const partFields = {
   blob: optional(blob),
 }
 
+/** A part with its number, and the time that the log gave it. */
 export const part = record<Part>({ ...partFields, number: partNumber, modifiedMs: number })

@@ -33,6 +33,7 @@ import {
 import { ShardStream, type StreamWaits } from './shard-stream.ts'
 import { NodeUnreachable } from './trouble.ts'
 
+/** How long a stream waits for the other node (StreamWaits), and which shards are no streams. */
 export interface RemoteNodeOptions extends Partial<StreamWaits> {
   /** Shards up to here are sent in one message, with others; larger ones are streams. */
   messageShardBytes?: number

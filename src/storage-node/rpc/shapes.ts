@@ -28,11 +28,13 @@ export function optional<Value>(shape: Shape<Value>): Optional<Value> {
   return { optional: shape }
 }
 
+/** A text, which may be empty. */
 export const text: Shape<string> = (found) => {
   if (typeof found !== 'string') throw new BadMessage('a text is none')
   return found
 }
 
+/** True or false, and no number for them. */
 export const flag: Shape<boolean> = (found) => {
   if (typeof found !== 'boolean') throw new BadMessage('a flag is none')
   return found
@@ -59,11 +61,13 @@ export function countUpTo(max: number): Shape<number> {
   }
 }
 
+/** Bytes, copied: those that came may be lent. */
 export const bytes: Shape<Uint8Array> = (found) => {
   if (!(found instanceof Uint8Array)) throw new BadMessage('bytes are none')
   return Buffer.from(found)
 }
 
+/** A uid as text. */
 export const uid: Shape<Uid> = (found, unknownFields) => {
   const parsed = parseUid(text(found, unknownFields))
   if (parsed === undefined) throw new BadMessage('a uid is none')
@@ -104,6 +108,7 @@ export function orText<Value, const Text extends string>(
   return (found, unknownFields) => (found === other ? other : shape(found, unknownFields))
 }
 
+/** A list of any length; every one in it is of that shape. */
 export function list<Value>(shape: Shape<Value>): Shape<Value[]> {
   return (found, unknownFields) => {
     if (!Array.isArray(found)) throw new BadMessage('a list is none')

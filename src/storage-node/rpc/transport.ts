@@ -11,6 +11,7 @@ export interface MessageTransport {
   send(to: string, bytes: Uint8Array, options: SendOptions): Promise<Uint8Array>
 }
 
+/** How long a message is of use, and what it may have to wait for. */
 export interface SendOptions {
   /** On the monotonic clock of this process. The other node begins nothing for it afterwards. */
   deadlineMs: number

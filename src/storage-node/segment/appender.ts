@@ -35,6 +35,7 @@ export interface AppenderEvents {
   onEnded(segment: number, bytes: number): void
 }
 
+/** `firstSegment`: the number of the next one to begin. `secret`: recordSecret() of the cluster. */
 export interface AppenderOptions {
   firstSegment: number
   segmentBytes: number

@@ -8,6 +8,7 @@ import { type LiveRecordParts, liveRecordsOf } from './live-records.ts'
 import { findRecordDamage, parseHeader } from './record-format.ts'
 import type { ScannedRecord } from './segment-scan.ts'
 
+/** What knows and reads live records, and the appender that writes their copies. */
 export interface CompactParts extends LiveRecordParts {
   appender: Appender
   log: Log

@@ -5,6 +5,7 @@ import type { ShardLedger } from '../index/shard-ledger.ts'
 import type { SegmentFiles } from './segment-files.ts'
 import { type ScannedRecord, scanRecords } from './segment-scan.ts'
 
+/** What knows which records are live, and the files that have them. `secret`: recordSecret() of the cluster. */
 export interface LiveRecordParts {
   ledger: ShardLedger
   files: SegmentFiles

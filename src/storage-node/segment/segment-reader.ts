@@ -7,6 +7,7 @@ import { layoutRecord } from './record-format.ts'
 import { readFrame } from './record-frame.ts'
 import type { SegmentFiles } from './segment-files.ts'
 
+/** What shards are read with. `accounts` count the readers of a segment; `lookup` says where a shard is that was moved. */
 export interface SegmentReaderParts {
   files: SegmentFiles
   cells: CellReads

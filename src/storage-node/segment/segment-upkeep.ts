@@ -17,6 +17,7 @@ import {
 } from './compact.ts'
 import type { SegmentFiles } from './segment-files.ts'
 
+/** When the file of a segment is removed that has no live records. */
 export interface UpkeepOptions {
   /** A file without live records is kept so long for readers, who may have looked up a shard but not opened it. */
   graceMs: number
@@ -24,6 +25,7 @@ export interface UpkeepOptions {
   maxGraceMs: number
 }
 
+/** What upkeep acts upon, all of one drive. `secret`: recordSecret() of the cluster. */
 export interface UpkeepParts {
   drive: Drive
   world: World

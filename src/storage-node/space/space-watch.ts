@@ -15,6 +15,7 @@ export interface SpaceParts {
   log: Log
 }
 
+/** How much room is set aside as ballast. */
 export interface SpaceOptions {
   /** Ballast is no longer: 64 MiB unless told otherwise, and 0 for none. */
   ballastBytes?: number

@@ -5,6 +5,7 @@ import type { Blob } from '../../metadata/records.ts'
 import type { ShardDescription, ShardReader, StorageNode } from '../contract.ts'
 import { type BlobCheck, belongsTo } from './check-blob.ts'
 
+/** The node whose shards are read, and who counts the bytes. */
 export interface SourceParts {
   node: StorageNode
   countRead(bytes: number): void

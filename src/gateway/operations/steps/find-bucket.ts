@@ -28,6 +28,7 @@ export function findSourceBucket(call: Call, name: string): Promise<Bucket> {
   return findBucketNamed(call, name, 'x-amz-source-expected-bucket-owner')
 }
 
+/** 404 with the name that was asked for. */
 export function noSuchBucket(name: string): S3Error {
   return new S3Error('NoSuchBucket', { BucketName: name })
 }

@@ -3,6 +3,7 @@ import type { Bucket, Uid, Upload } from '../../../objects/object-store.ts'
 import type { Call } from '../../call.ts'
 import { noSuchUpload } from '../../headers/part-number.ts'
 
+/** Throws NoSuchUpload where the key has none of this id under way. */
 export async function findUpload(
   { objects, key }: Call,
   bucket: Bucket,

@@ -2,6 +2,7 @@
 import type { ListedObject, ListPage, ListRequest } from '../../../objects/object-store.ts'
 import type { Call } from '../../call.ts'
 
+/** Asks the store, unless `limit` is 0. */
 export async function listPage(
   { objects }: Call,
   request: ListRequest,

@@ -10,6 +10,7 @@ import { refusal } from './refuse.ts'
 /** Every part but the last. */
 const PART_BYTES_MIN = 5 * 1024 * 1024
 
+/** The error for a Complete that failed. `parts`: as the client listed them, to name the one whose checksum is wrong. */
 export function completeRefusal(
   outcome: CompleteRefused | Refused,
   call: Call,

@@ -27,6 +27,7 @@ export function refusal(outcome: Refused, call: Pick<Call, 'bucket' | 'key'>): S
   }
 }
 
+/** 412. `condition`: the name of the header that does not hold, which the document shows. */
 export function preconditionFailed(condition: string): S3Error {
   return new S3Error('PreconditionFailed', { Condition: condition })
 }

@@ -2,6 +2,7 @@
 import { OWNER, ownerElement } from '../owner.ts'
 import { container, document, element } from '../write.ts'
 
+/** Root AccessControlPolicy: one grant, FULL_CONTROL for the owner. */
 export function ownerOnlyAclDocument(): string {
   const grantee =
     '<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">' +

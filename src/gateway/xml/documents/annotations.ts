@@ -2,6 +2,7 @@
 import type { Annotation } from '../../../objects/object-store.ts'
 import { container, document, element, optionalElement, xmlTime } from '../write.ts'
 
+/** Root PutObjectAnnotationResult: key and name as they were sent. */
 export function putAnnotationDocument(key: string, name: string): string {
   const content = element('Key', key) + element('AnnotationName', name)
   return document('PutObjectAnnotationResult', content)
@@ -18,6 +19,7 @@ export interface AnnotationPage {
   annotations: readonly Annotation[]
 }
 
+/** Root ListObjectAnnotationsResult; Annotations is there when it is empty, a prefix or token only when there is one. */
 export function listAnnotationsDocument(page: AnnotationPage): string {
   const { annotations, prefix, token, nextToken } = page
   const content = [

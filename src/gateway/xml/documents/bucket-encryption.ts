@@ -2,6 +2,7 @@
 import type { BucketEncryption } from '../../../objects/object-store.ts'
 import { container, document, element, optionalElement } from '../write.ts'
 
+/** Root ServerSideEncryptionConfiguration with one Rule; BucketKeyEnabled is always said, `false` where nobody set it. */
 export function bucketEncryptionDocument({
   kind,
   keyId,

@@ -11,6 +11,7 @@ export interface BucketListing {
   continuationToken: string | undefined
 }
 
+/** Root ListAllMyBucketsResult; Buckets is there when it is empty, a token or prefix only when there is one. */
 export function listBucketsDocument(listing: BucketListing): string {
   return document(
     'ListAllMyBucketsResult',

@@ -15,11 +15,13 @@ interface Listing {
   isTruncated: boolean
 }
 
+/** One page of V1. `nextMarker` is undefined where the page is the last, or has no delimiter. */
 export interface ListingV1 extends Listing {
   marker: string
   nextMarker: string | undefined
 }
 
+/** One page of V2; what the client did not send is undefined, and so is the next token of the last page. */
 export interface ListingV2 extends Listing {
   withOwner: boolean
   startAfter: string | undefined
@@ -27,6 +29,7 @@ export interface ListingV2 extends Listing {
   nextContinuationToken: string | undefined
 }
 
+/** Root ListBucketResult; all Contents, each with its owner, stand before all prefixes. Prefix is never percent-encoded. */
 export function listObjectsDocument(listing: ListingV1): string {
   const { encoding } = listing
   const nextMarker =
@@ -43,6 +46,7 @@ export function listObjectsDocument(listing: ListingV1): string {
   )
 }
 
+/** Root ListBucketResult, in the same order; KeyCount counts prefixes too, and Prefix is encoded as every other name. */
 export function listObjectsV2Document(listing: ListingV2): string {
   const { encoding, startAfter } = listing
   return document(

@@ -15,6 +15,7 @@ export interface PartListing {
   more: boolean
 }
 
+/** Root ListPartsResult; the next marker is always there, 0 on a page of nothing. Its key is never percent-encoded. */
 export function listPartsDocument(listing: PartListing): string {
   const { upload, parts, more } = listing
   return document(

@@ -20,6 +20,7 @@ export interface UploadListing {
   entries: ScanEntry<Upload>[]
 }
 
+/** Root ListMultipartUploadsResult; uploads and prefixes in one order, the next markers always there, if empty. */
 export function listUploadsDocument(listing: UploadListing): string {
   const { encoding, delimiter, next } = listing
   return document(

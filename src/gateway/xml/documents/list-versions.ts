@@ -11,6 +11,7 @@ import { ownerElement } from '../owner.ts'
 import { container, document, element, optionalElement, xmlTime } from '../write.ts'
 import { checksumNameElements, commonPrefixElement } from './list-objects.ts'
 
+/** One page of versions, delete markers and prefixes. A marker that the client did not send is empty. */
 export interface VersionListing {
   bucket: string
   prefix: string
@@ -24,6 +25,7 @@ export interface VersionListing {
   entries: ScanEntry<ListedVersion>[]
 }
 
+/** Root ListVersionsResult; all kinds of entries in one order, the next markers only where there is more. */
 export function listVersionsDocument(listing: VersionListing): string {
   const { encoding, delimiter, next } = listing
   return document(

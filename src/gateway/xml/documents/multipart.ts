@@ -3,6 +3,7 @@ import type { ObjectVersion, Uid } from '../../../objects/object-store.ts'
 import { checksumElements } from '../checksum-elements.ts'
 import { document, element } from '../write.ts'
 
+/** Root InitiateMultipartUploadResult. */
 export function createdUploadDocument(bucket: string, key: string, uploadId: Uid): string {
   return document(
     'InitiateMultipartUploadResult',
@@ -18,6 +19,7 @@ export interface CompletedUpload {
   version: ObjectVersion
 }
 
+/** Root CompleteMultipartUploadResult; the checksum with its type. */
 export function completedUploadDocument(completed: CompletedUpload): string {
   return document(
     'CompleteMultipartUploadResult',

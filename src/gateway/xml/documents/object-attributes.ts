@@ -11,6 +11,7 @@ export const ATTRIBUTE_NAMES = [
   'StorageClass',
   'ObjectSize',
 ] as const
+/** A name as x-amz-object-attributes has it. */
 export type AttributeName = (typeof ATTRIBUTE_NAMES)[number]
 
 /** The parts of an object. */
@@ -29,6 +30,7 @@ export interface PartsPage {
   more: boolean
 }
 
+/** Root GetObjectAttributesResponse, in the order of ATTRIBUTE_NAMES; the ETag without quotes, no empty elements. */
 export function attributesDocument(
   version: ObjectVersion,
   wanted: ReadonlySet<AttributeName>,

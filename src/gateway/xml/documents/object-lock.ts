@@ -2,6 +2,7 @@
 import type { BucketLock, Retention } from '../../../objects/object-store.ts'
 import { container, document, element, optionalElement, xmlTime } from '../write.ts'
 
+/** Root ObjectLockConfiguration; a Rule only where there is a default retention, in days or in years as it was set. */
 export function lockConfigurationDocument({ defaultRetention }: BucketLock): string {
   const enabled = element('ObjectLockEnabled', 'Enabled')
   return document(
@@ -10,10 +11,12 @@ export function lockConfigurationDocument({ defaultRetention }: BucketLock): str
   )
 }
 
+/** Root Retention: mode and date. */
 export function retentionDocument({ mode, untilMs }: Retention): string {
   return document('Retention', element('Mode', mode) + element('RetainUntilDate', xmlTime(untilMs)))
 }
 
+/** Root LegalHold: `ON` or `OFF`. */
 export function legalHoldDocument(on: boolean): string {
   return document('LegalHold', element('Status', on ? 'ON' : 'OFF'))
 }

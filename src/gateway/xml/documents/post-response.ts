@@ -8,6 +8,7 @@ export interface Posted {
   etag: string
 }
 
+/** Root PostResponse; `location` is the URL of the object, its key percent-encoded already. */
 export function postResponseDocument(posted: Posted & { location: string }): string {
   const { location, bucket, key, etag } = posted
   const content =

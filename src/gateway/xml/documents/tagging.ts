@@ -2,6 +2,7 @@
 import type { Tag } from '../../../objects/object-store.ts'
 import { container, document, element } from '../write.ts'
 
+/** Root Tagging; the tags in order of key. */
 export function taggingDocument(tags: readonly Tag[]): string {
   // In whatever order they were set: clients compare lists.
   const sorted = tags.toSorted((a, b) => (a.key < b.key ? -1 : 1))

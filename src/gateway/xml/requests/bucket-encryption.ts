@@ -9,6 +9,7 @@ const RULE_ELEMENTS = [
   'BlockedEncryptionTypes',
 ]
 
+/** Throws MalformedXML unless it has one rule, NotImplemented for DSSE and FSx, InvalidArgument for a key id without KMS. */
 export function readBucketEncryption(text: string): BucketEncryption {
   const root = readXml(text, 'ServerSideEncryptionConfiguration')
   refuseOthers(root, ['Rule'])

@@ -11,6 +11,7 @@ export interface KeyToDelete {
   size: string | undefined
 }
 
+/** What is to be deleted; `quiet`: the answer names failures only. */
 export interface DeleteRequest {
   keys: KeyToDelete[]
   quiet: boolean
@@ -24,6 +25,7 @@ const MARKS_MAX = 200_000
 /** Any other element is no condition that could be passed over: a `versionId` would delete the current version. */
 const KEY_ELEMENTS = ['Key', 'VersionId', 'ETag', 'LastModifiedTime', 'Size']
 
+/** Root Delete. Throws MalformedXML for no key, for more than 1,000, for an empty one, and for elements that are not known. */
 export function readDeleteRequest(text: string): DeleteRequest {
   const root = readXml(text, 'Delete', MARKS_MAX)
   refuseOthers(root, ['Object', 'Quiet'])

@@ -52,7 +52,7 @@ function nameOperation(verb: string, headers: Headers, address: Address): Operat
   const method = parseMethod(verb, level)
   checkCopySource(method, level, headers)
   refuseUnheard(method, level, headers, address)
-  const subResource = findSubResource(method, level, address)
+  const subResource = findSubResource(method, address)
   const operation = VERBS[level][method]?.[subResource]
   if (operation === undefined) return refuse(method, level, subResource, headers)
   checkVersion(operation, address.query)
@@ -116,10 +116,10 @@ function refuseUnheard(
 }
 
 /** The sub-resource that the query names, '' when it names none. */
-function findSubResource(method: Method, level: Level, { pairs, query }: Address): string {
+function findSubResource(method: Method, { pairs, query }: Address): string {
   if (pairs.length === 0) return ''
   const names = new Set(pairs.map(([name]) => name).filter((name) => SUB_RESOURCES.has(name)))
-  for (const name of Object.keys(query)) checkParameter(name, method, level, query[name] ?? '')
+  for (const name of Object.keys(query)) checkParameter(name, method, query[name] ?? '')
   if (names.size > 1) {
     const message = `Conflicting query string parameters: ${[...names].sort().join(', ')}`
     throw new S3Error('InvalidArgument', {}, { message })
@@ -128,14 +128,18 @@ function findSubResource(method: Method, level: Level, { pairs, query }: Address
   return name
 }
 
-function checkParameter(name: string, method: Method, level: Level, value: string): void {
+/** MinIO streams what happens in a bucket to who asks so: a listing would be no answer. */
+const EVENTS = 'events'
+
+function checkParameter(name: string, method: Method, value: string): void {
   const lower = name.toLowerCase()
   // Headers in the query are written in any case; `versionid` would be a version that is asked for and not heard.
   const known = SUB_RESOURCES.has(name) || PARAMETERS.has(name)
   const isHeader = lower.startsWith('x-') || lower === 'content-md5' || lower === 'content-type'
   if (known || isHeader) return
-  // `GET /bucket/key?v=3` only means to get past a cache; everything else unknown could mean anything.
-  const harmless = level === 'object' && (method === 'GET' || method === 'HEAD') && value !== ''
+  // A read changes nothing: `?v=3` means to get past a cache, `metadata=true` is what other stores tell more for. AWS answers as
+  // if they were not there. A name without a value could be a sub-resource, and what writes could ask for anything.
+  const harmless = (method === 'GET' || method === 'HEAD') && value !== '' && name !== EVENTS
   if (harmless) return
   const message = `The query parameter ${name} implies functionality that is not implemented.`
   throw new S3Error('NotImplemented', { AdditionalMessage: name }, { message })

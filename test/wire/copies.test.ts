@@ -106,6 +106,19 @@ async function ontoItself(t: Test, wire: Wire): Promise<void> {
   t.equal((await ask(wire, { path: SOURCE })).text, 'hello', 'it outlives its copies onto itself')
   const range = await copy(wire, { 'x-amz-copy-source-range': 'bytes=0-1' })
   wantError(t, range, 501, 'NotImplemented', { Header: 'x-amz-copy-source-range' })
+  const part = await copy(wire, { range: 'bytes=0-1' })
+  const Message = 'RANGE is not supported in Copy!'
+  const elements = { Message, ArgumentName: 'Range', ArgumentValue: 'bytes=0-1' }
+  wantError(t, part, 400, 'InvalidArgument', elements)
+  const headers = { 'x-amz-copy-source': SOURCE }
+  const withBody = await ask(wire, {
+    method: 'PUT',
+    path: `${SOURCE}-body`,
+    headers,
+    body: 'hello',
+  })
+  wantError(t, withBody, 400, 'InvalidRequest')
+  t.equal((await ask(wire, { path: `${SOURCE}-body` })).status, 404)
   for (const what of ['metadata', 'tagging']) {
     const merge = await copy(wire, { [`x-amz-${what}-directive`]: 'MERGE' })
     wantError(t, merge, 400, 'InvalidArgument', { ArgumentValue: 'MERGE' }, what)

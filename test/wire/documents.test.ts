@@ -167,10 +167,13 @@ async function createBuckets(t: Test, wire: Wire): Promise<void> {
   t.equal(head.headers['x-amz-bucket-region'], 'eu-west-1')
   const here = await ask(wire, { path: `/${BUCKET}`, query: { location: '' } })
   t.equal(elementOf(here, 'LocationConstraint'), '', 'us-east-1 has no name (13)')
-  t.equal((await ask(wire, { method: 'PUT', path: '/far-away' })).status, 200, 'again (12)')
-  const same = await ask(wire, { method: 'PUT', path: '/far-away', body: location('eu-west-1') })
+  t.equal((await ask(wire, { method: 'PUT', path: `/${BUCKET}` })).status, 200, 'again (12)')
+  const same = await ask(wire, { method: 'PUT', path: `/${BUCKET}`, body: location('us-east-1') })
   t.equal(same.status, 200, 'again, where it is')
+  const again = await ask(wire, { method: 'PUT', path: '/far-away' })
+  wantError(t, again, 409, 'BucketAlreadyOwnedByYou', { BucketName: 'far-away' }, 'elsewhere')
   for (const [path, region] of [
+    ['/far-away', 'eu-west-1'],
     ['/far-away', 'eu-west-2'],
     [`/${BUCKET}`, 'eu-west-1'],
   ] as const) {

@@ -83,8 +83,8 @@ async function decoded(t: Test, wire: Wire): Promise<void> {
         headers: { 'x-amz-decoded-content-length': '5x' },
         body: framed(['hello']),
       },
-      code: 'InvalidArgument',
-      elements: { ArgumentName: 'x-amz-decoded-content-length', ArgumentValue: '5x' },
+      status: 411,
+      code: 'MissingContentLength',
     },
   ])
 }
@@ -147,6 +147,14 @@ async function refuseTrailers(t: Test, wire: Wire): Promise<void> {
       ask: {
         ...withTrailer('crc32', ''),
         body: framed(['hello'], `x-amz-checksum-sha1:${RIGHT.sha1}\r\n`),
+      },
+      code: 'MalformedTrailerError',
+    },
+    {
+      name: 'one more than announced',
+      ask: {
+        ...withTrailer('crc32', ''),
+        body: framed(['hello'], `x-amz-checksum-crc32:${RIGHT.crc32}\r\nbonus:x\r\n`),
       },
       code: 'MalformedTrailerError',
     },

@@ -90,6 +90,8 @@ async function versionTwo(t: Test, wire: Wire): Promise<void> {
     'Marker',
   ]
   for (const name of absent) t.notMatch(all.text, new RegExp(`<${name}>`), name)
+  const asked = await listV2(wire, { metadata: 'true' })
+  t.same(elementsOf(asked, 'Key'), KEYS, 'what minio-go asks for besides')
   const first = await listV2(wire, { 'max-keys': '3', 'start-after': 'A' })
   t.equal(elementOf(first, 'StartAfter'), 'A')
   t.ok(elementOf(first, 'NextContinuationToken'), 'only when something is left')

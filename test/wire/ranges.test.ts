@@ -210,8 +210,10 @@ async function parts(t: Test, wire: Wire): Promise<void> {
     const missing = await ask(`${PATH}-none`, partNumber)
     wantError(t, missing, 400, 'InvalidArgument', {}, `${partNumber} of nothing`)
   }
-  const ranged = await ask(PATH, '1', { range: 'bytes=0-1' })
-  wantError(t, ranged, 400, 'InvalidRequest', {}, 'Range and partNumber')
+  for (const partNumber of ['1', '0']) {
+    const ranged = await ask(PATH, partNumber, { range: 'bytes=0-1' })
+    wantError(t, ranged, 400, 'InvalidRequest', {}, 'Range and partNumber')
+  }
   const path = `${PATH}-parts`
   await uploadAll(wire, path, [Buffer.alloc(PART_BYTES_MIN, 'a'), 'hello'])
   const [first, second] = [await ask(path, '1'), await ask(path, '2')]
@@ -243,6 +245,8 @@ async function copied(t: Test, wire: Wire): Promise<void> {
     uploadPart(upload, 1, '', { 'x-amz-copy-source': PATH, 'x-amz-copy-source-range': range })
   for (const range of ['bytes=0-5', 'bytes=3-1', 'bytes=0-', 'bytes=-2', '0-1', 'bytes=0-1,2-3'])
     wantError(t, await copy(range), 400, 'InvalidArgument', { ArgumentValue: range }, range)
+  const headers = { 'x-amz-copy-source': PATH }
+  wantError(t, await uploadPart(upload, 1, 'a body', headers), 400, 'InvalidRequest')
   const part = await copy('bytes=1-3')
   t.equal(elementOf(part, 'ETag'), (await put(wire, `${PATH}-ell`, 'ell')).headers.etag)
 }
@@ -275,6 +279,9 @@ async function overrides(t: Test, wire: Wire): Promise<void> {
   const split = { 'response-content-type': 'a\r\nset-cookie: b' }
   const refused = await both(t, wire, { path: PATH, query: split })
   wantError(t, refused, 400, 'InvalidArgument', {}, 'no line breaks')
+  const unknown = await both(t, wire, { path: PATH, query: { 'response-etag': 'x' } })
+  const elements = { ArgumentName: 'response-etag', ArgumentValue: 'x' }
+  wantError(t, unknown, 400, 'InvalidArgument', elements, 'of no other header')
   const missing = await both(t, wire, { path: `/${BUCKET}/missing`, query })
   t.equal(missing.headers['content-type'], 'application/xml', 'errors are not overridden')
   const put = await ask(wire, { method: 'PUT', path: `${PATH}-put`, query, body: 'hello' })

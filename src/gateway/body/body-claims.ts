@@ -72,7 +72,7 @@ export function storedEncoding(contentEncoding: string | undefined): string | un
   const names = listOf(contentEncoding)
   const kept = names.filter((name) => name.toLowerCase() !== 'aws-chunked')
   if (kept.length === names.length) return contentEncoding
-  return kept.length === 0 ? undefined : kept.join(',')
+  return kept.length === 0 ? undefined : kept.join(', ')
 }
 
 function listOf(text: string | undefined): string[] {
@@ -84,8 +84,10 @@ function listOf(text: string | undefined): string[] {
 
 function decodedLength(headers: Headers): number {
   const length = headers['x-amz-decoded-content-length']
-  if (length === undefined) throw new S3Error('MissingContentLength')
-  return parseLength('x-amz-decoded-content-length', length)
+  // One that is no number is none.
+  const bytes = length !== undefined && /^\d{1,16}$/.test(length) ? Number(length) : Number.NaN
+  if (!Number.isSafeInteger(bytes)) throw new S3Error('MissingContentLength')
+  return bytes
 }
 
 function parseLength(name: string, text: string): number {

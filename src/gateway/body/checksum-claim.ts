@@ -5,6 +5,7 @@ import {
   algorithmOf,
   checkChecksumValue,
   isChecksumName,
+  knownAlgorithm,
   severalChecksums,
 } from '../headers/checksum-value.ts'
 import { S3Error } from '../s3-error.ts'
@@ -42,10 +43,10 @@ function claimsInTrailers(headers: Headers): ChecksumClaim[] {
     .map((name) => name.trim())
     .filter((name) => name !== '')
     .map((header) => {
-      if (!isChecksumName(header)) {
+      const algorithm = knownAlgorithm(header)
+      if (algorithm === undefined)
         throw invalid('The value specified in the x-amz-trailer header is not supported')
-      }
-      return { algorithm: algorithmOf(header), header, value: undefined }
+      return { algorithm, header, value: undefined }
     })
 }
 

@@ -77,7 +77,7 @@ export class BodyChecksums {
     throw new S3Error(
       'BadDigest',
       {
-        ExpectedDigest: asBuffer(wanted).toString('base64'),
+        ExpectedDigest: asBuffer(wanted).toString('hex'),
         CalculatedDigest: actual.toString('base64'),
       },
       { message: 'The Content-MD5 you specified did not match what we received.' },

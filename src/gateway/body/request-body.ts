@@ -187,7 +187,7 @@ function findTrailer(
 ): string | undefined {
   const announced = checksum !== undefined && checksum.value === undefined ? checksum : undefined
   const names = [...(decoder?.trailers.keys() ?? [])]
-  const unasked = names.some((name) => name.startsWith('x-amz-') && name !== announced?.header)
+  const unasked = names.some((name) => name !== announced?.header)
   const value = announced && decoder?.trailers.get(announced.header)
   if (unasked || (announced !== undefined && value === undefined)) {
     throw new S3Error('MalformedTrailerError')

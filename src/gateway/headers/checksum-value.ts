@@ -30,12 +30,17 @@ export function isChecksumName(name: string): boolean {
   return name.startsWith(PREFIX) && !ABOUT_CHECKSUMS.includes(name)
 }
 
-/** The algorithm of a header that carries a checksum; one that nobody knows is NotImplemented. */
+/** The algorithm of a header that carries a checksum. Throws InvalidRequest for one that nobody knows. */
 export function algorithmOf(header: string): ChecksumAlgorithm {
-  const name = header.slice(PREFIX.length).toUpperCase()
-  const algorithm = CHECKSUM_ALGORITHMS.find((known) => known === name)
-  if (algorithm === undefined) throw new S3Error('NotImplemented', { Header: header })
-  return algorithm
+  const algorithm = knownAlgorithm(header)
+  if (algorithm !== undefined) return algorithm
+  const message = 'The algorithm type you specified in x-amz-checksum- header is invalid.'
+  throw new S3Error('InvalidRequest', {}, { message })
+}
+
+/** The same of a header or a trailer that may be anything: undefined where it carries no checksum that is known. */
+export function knownAlgorithm(name: string): ChecksumAlgorithm | undefined {
+  return CHECKSUM_ALGORITHMS.find((known) => checksumHeader(known) === name)
 }
 
 /** Throws InvalidRequest unless `value` is base64 of a digest of the right length. */

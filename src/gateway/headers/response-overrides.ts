@@ -1,6 +1,7 @@
 // response-content-type and its kind: a signed GET or HEAD may choose headers of its answer (pitfalls 25, 78).
 import type { Identity, Query } from '../call.ts'
 import { S3Error } from '../s3-error.ts'
+import { invalidArgument } from './list-parameters.ts'
 
 const PREFIX = 'response-'
 const NONE: Readonly<Record<string, string>> = {}
@@ -20,6 +21,7 @@ export function parseResponseOverrides(
   identity: Identity,
 ): Readonly<Record<string, string>> {
   if (!hasOverrides(query)) return NONE
+  refuseOthers(query)
   const asked = Object.keys(OVERRIDES).filter((parameter) => query[parameter])
   if (asked.length > 0 && identity.kind === 'anonymous')
     throw new S3Error(
@@ -35,6 +37,14 @@ export function parseResponseOverrides(
 function hasOverrides(query: Query): boolean {
   for (const name in query) if (name.startsWith(PREFIX)) return true
   return false
+}
+
+// A client that asks for another header would take what it gets for what it wanted.
+function refuseOthers(query: Query): void {
+  const name = Object.keys(query).find((name) => name.startsWith(PREFIX) && !OVERRIDES[name])
+  if (name === undefined) return
+  const message = `${name} is not in the set of overridable response headers. Please refer to the S3 API documentation for a complete list of overridable response headers.`
+  throw invalidArgument(name, query[name] ?? '', message)
 }
 
 // Also keeps line breaks out of the head of the answer.

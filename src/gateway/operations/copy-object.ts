@@ -15,7 +15,7 @@ import { copyObjectDocument } from '../xml/documents/copy-result.ts'
 import { copiedBody } from './steps/copied-body.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { describeNewObject, type NewObject } from './steps/new-object.ts'
-import { findSource, parseSource } from './steps/read-source.ts'
+import { findSource, parseSource, refuseBody } from './steps/read-source.ts'
 import { refusal, refuseEarly } from './steps/refuse.ts'
 import { PUT_BYTES_MAX } from './steps/refuse-size.ts'
 
@@ -25,6 +25,7 @@ export async function copyObject(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   refuseHeaders(headers)
   refuseRange(headers)
+  refuseBody(headers)
   const source = parseSource(call)
   const directives = parseDirectives(headers)
   if (directives.metadata === 'COPY') refuseNoChange(call, source, bucket)
@@ -85,9 +86,10 @@ function parseDirective(headers: Headers, what: 'metadata' | 'tagging'): Directi
 }
 
 // Only copies of parts have one: the whole object would be taken for the range that was asked for.
-function refuseRange(headers: Headers): void {
-  const name = 'x-amz-copy-source-range'
-  if (headers[name] !== undefined) throw new S3Error('NotImplemented', { Header: name })
+function refuseRange({ range, 'x-amz-copy-source-range': ofSource }: Headers): void {
+  if (ofSource !== undefined)
+    throw new S3Error('NotImplemented', { Header: 'x-amz-copy-source-range' })
+  if (range !== undefined) throw invalidArgument('Range', range, 'RANGE is not supported in Copy!')
 }
 
 // A copy onto itself has to change something (pitfall 98). Where a bucket has a default of its own, that is the

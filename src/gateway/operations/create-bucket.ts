@@ -9,6 +9,7 @@ import { S3Error } from '../s3-error.ts'
 import { readLocationConstraint } from '../xml/requests/create-bucket.ts'
 
 const BODY_BYTES_MAX = 64 * 1024
+const FORGIVING_REGION = 'us-east-1'
 const LOCK_ENABLED = 'x-amz-bucket-object-lock-enabled'
 
 /**
@@ -43,9 +44,9 @@ interface Asked {
 
 // In us-east-1, and only there, creating one's own bucket again is no error (pitfall 12), unless it were to become another.
 function refuseAgain(call: Call, bucket: Bucket, { settings, region }: Asked): void {
-  const isThere = region === undefined || region === bucket.region
+  const isThere = bucket.region === FORGIVING_REGION && (region ?? call.region) === bucket.region
   const asSettled = !settings?.objectLock || bucket.settings?.objectLock !== undefined
-  if (call.region === 'us-east-1' && isThere && asSettled) return
+  if (isThere && asSettled) return
   throw new S3Error('BucketAlreadyOwnedByYou', { BucketName: call.bucket })
 }
 

@@ -4,7 +4,7 @@ import type { StoredObject } from '../../objects/object-store.ts'
 import type { Call, Headers, Reply } from '../call.ts'
 import { judgeRead, parseReadConditions } from '../headers/conditions.ts'
 import { httpDate } from '../headers/dates.ts'
-import { invalidArgument, parseCount, parseInteger } from '../headers/list-parameters.ts'
+import { invalidArgument } from '../headers/list-parameters.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
 import { describeUnmodified, versionField, xmlReply } from '../reply.ts'
 import { S3Error } from '../s3-error.ts'
@@ -19,6 +19,8 @@ import { customerKeyFor } from './steps/customer-key.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { findObject } from './steps/find-object.ts'
 import { preconditionFailed } from './steps/refuse.ts'
+
+const PARTS_MAX = 1000
 
 /** Answers 200 or 304; throws InvalidRequest without x-amz-object-attributes, InvalidArgument for an unknown name in it. */
 export async function getObjectAttributes(call: Call): Promise<Reply> {
@@ -59,16 +61,17 @@ function parseName(name: string): AttributeName {
   throw invalidArgument('x-amz-object-attributes', name, 'Invalid attribute name specified.')
 }
 
-/** Which parts are asked for: `max-parts` and `part-number-marker` are headers here. */
+/** Which parts are asked for: `max-parts` and `part-number-marker` are headers here, and no error where they are no numbers. */
 function parsePage(headers: Headers): Pick<PartsPage, 'maxParts' | 'marker'> {
-  const asked = {
-    'max-parts': headers['x-amz-max-parts'],
-    'part-number-marker': headers['x-amz-part-number-marker'],
-  }
+  const limit = numberOr(PARTS_MAX, headers['x-amz-max-parts'])
   return {
-    maxParts: parseCount(asked, 'max-parts'),
-    marker: parseInteger(asked, 'part-number-marker') ?? 0,
+    maxParts: Math.min(limit, PARTS_MAX),
+    marker: numberOr(0, headers['x-amz-part-number-marker']),
   }
+}
+
+function numberOr(otherwise: number, text: string | undefined): number {
+  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : otherwise
 }
 
 /** Nothing when the object was not uploaded in parts; only those of COMPOSITE checksums are listed, as on AWS. */

@@ -10,7 +10,9 @@ const BODY_BYTES_MAX = 64 * 1024
 /** Answers 200; throws InvalidBucketState unless versioning is enabled, InvalidRetentionPeriod for a time that is none. */
 export async function putObjectLockConfiguration(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
-  const objectLock = readLockConfiguration(await call.body.text(BODY_BYTES_MAX), call.strict)
+  const text = await call.body.text(BODY_BYTES_MAX)
+  if (text === '') throw new S3Error('MissingRequestBodyError')
+  const objectLock = readLockConfiguration(text, call.strict)
   const outcome = await call.objects.changeBucket(bucket, { objectLock })
   if (outcome.kind === 'changed') return { status: 200 }
   throw new S3Error(

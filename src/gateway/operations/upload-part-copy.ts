@@ -13,7 +13,7 @@ import { copiedBody } from './steps/copied-body.ts'
 import { partKeyFor } from './steps/customer-key.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { findUpload } from './steps/find-upload.ts'
-import { findSource, parseSource } from './steps/read-source.ts'
+import { findSource, parseSource, refuseBody } from './steps/read-source.ts'
 import { refusal } from './steps/refuse.ts'
 import { refuseTooLarge } from './steps/refuse-size.ts'
 import { refusePartAttributes } from './steps/refuse-upload-attributes.ts'
@@ -26,6 +26,7 @@ export async function uploadPartCopy(call: Call): Promise<Reply> {
   const number = parsePartNumber(call.query)
   const uploadId = parseUploadId(call.query)
   refuseHeaders(headers)
+  refuseBody(headers)
   refuseConditions(headers)
   const upload = await findUpload(call, bucket, uploadId)
   refusePartAttributes(headers, upload)

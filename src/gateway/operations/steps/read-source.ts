@@ -5,7 +5,7 @@ import type {
   ObjectVersion,
   StoredObject,
 } from '../../../objects/object-store.ts'
-import type { Call } from '../../call.ts'
+import type { Call, Headers } from '../../call.ts'
 import { judgeRead, parseCopySourceConditions } from '../../headers/conditions.ts'
 import { type CopySource, parseCopySource } from '../../headers/copy-source.ts'
 import { versionField } from '../../reply.ts'
@@ -27,6 +27,15 @@ export interface FoundSource {
 /** Where the call copies from. */
 export function parseSource({ headers }: Call): CopySource {
   return parseCopySource(headers['x-amz-copy-source'] ?? '')
+}
+
+/** Throws InvalidRequest where bytes come with a copy: they would be dropped without a word. */
+export function refuseBody(headers: Headers): void {
+  const length = headers['x-amz-decoded-content-length'] ?? headers['content-length'] ?? '0'
+  if (Number(length) === 0) return
+  const message =
+    'The request included a body. Requests of this type must not include a non-empty body.'
+  throw new S3Error('InvalidRequest', {}, { message })
 }
 
 /** The source object. Conditions on it that fail are 412, never 304 (pitfall 63). */

@@ -111,8 +111,10 @@ function coversAll(range: ByteRange, version: ObjectVersion): boolean {
 /** Throws when the call asks for what is no part of any object, or for a range of a part. */
 export function refusePart({ headers, query }: Call): void {
   if (query.partNumber === undefined) return
-  parsePartNumber(query)
-  if (headers.range === undefined) return
+  if (headers.range === undefined) {
+    parsePartNumber(query)
+    return
+  }
   throw new S3Error(
     'InvalidRequest',
     {},

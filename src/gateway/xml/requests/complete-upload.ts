@@ -1,5 +1,6 @@
 // The body of CompleteMultipartUpload: the parts that make the object (pitfall 107, clients.md 2.4 trap 3).
 import { CHECKSUM_ALGORITHMS, type ListedPart } from '../../../objects/object-store.ts'
+import { decodeBase64 } from '../../headers/checksum-value.ts'
 import { S3Error } from '../../s3-error.ts'
 import { childrenOf, malformed, readXml, refuseOthers, textOf, type XmlElement } from '../read.ts'
 
@@ -52,9 +53,17 @@ function readNumber(part: XmlElement): number {
 }
 
 function readChecksum(part: XmlElement): ListedPart['checksum'] {
-  for (const algorithm of CHECKSUM_ALGORITHMS) {
+  const given = CHECKSUM_ALGORITHMS.flatMap((algorithm) => {
     const value = textOf(part, `Checksum${algorithm}`)?.trim()
-    if (value) return { algorithm, value }
-  }
-  return undefined
+    return value ? [{ algorithm, value }] : []
+  })
+  const [checksum] = given
+  if (given.length <= 1 && (checksum === undefined || decodeBase64(checksum.value) !== undefined))
+    return checksum
+  // Of two the second would be passed over.
+  throw new S3Error(
+    'InvalidArgument',
+    { ArgumentName: 'Checksum' },
+    { message: 'Invalid Base64 or multiple checksums present in request' },
+  )
 }

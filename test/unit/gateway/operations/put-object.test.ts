@@ -156,7 +156,7 @@ t.test(
       'PreconditionFailed',
       'PreconditionFailed',
       'InvalidArgument',
-      'InvalidArgument',
+      'NoSuchVersion',
       'KeyTooLongError',
     ]
     t.same(texts(text, 'Code'), codes)

@@ -86,6 +86,12 @@ t.test('Complete without parts, or with nonsense (pitfalls 106, 107)', async (t)
   const good = '<PartNumber>1</PartNumber><ETag>a</ETag>'
   for (const other of ['<Checksumcrc32>AAAAAA==</Checksumcrc32>', '<IfMatch>a</IfMatch>', '<x/>'])
     t.throws(complete(`<Part>${good}${other}</Part>`), malformed, `not heard: ${other}`)
+  const crc = '<ChecksumCRC32>AAAAAA==</ChecksumCRC32>'
+  for (const checksums of [`${crc}<ChecksumSHA1>AAAA</ChecksumSHA1>`, crc.replace('==', '=?')])
+    t.throws(complete(`<Part>${good}${checksums}</Part>`), {
+      code: 'InvalidArgument',
+      message: 'Invalid Base64 or multiple checksums present in request',
+    })
   const told = '<LastModified>2026-11-20T12:00:00.000Z</LastModified><Size>5</Size>'
   t.equal(complete(`<Part>${good}${told}</Part>`)().length, 1, 'as ListParts told it')
   t.throws(complete(`<Part>${good}</Part><IfMatch>a</IfMatch>`), malformed)

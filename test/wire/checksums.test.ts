@@ -342,6 +342,10 @@ async function claims(t: Test, wire: Wire): Promise<void> {
   wantError(t, await complete(mangled), 400, 'InvalidRequest', {}, 'no value')
   const inPart = await complete({}, checksumOf('SHA512', 'other'))
   wantError(t, inPart, 400, 'InvalidPart', { PartNumber: '1' }, 'another value of a part')
+  const sha1 = `<ChecksumSHA1>${checksumOf('SHA1', SECOND)}</ChecksumSHA1>`
+  const strange = await completeUpload(upload, [{ number: 1, etag, more: sha1 }])
+  const unknown = 'The sha1 you specified for part 1 did not match what we received.'
+  wantError(t, strange, 400, 'BadDigest', { Message: unknown }, 'of another algorithm')
   const right = compositeOf('SHA512', [SECOND])
   const done = await complete({
     'x-amz-checksum-sha512': right,

@@ -65,12 +65,22 @@ function claimRefusal(
       return invalidRequest(describeMismatch(wanted, actual || 'null'))
     case 'part-checksum': {
       const part = parts.find(({ checksum }) => checksum?.value === wanted)
+      if (actual === '' && part?.checksum) return otherAlgorithm(part.checksum, part.number)
       const which = part ? { PartNumber: String(part.number), ETag: part.etag } : {}
       return new S3Error('InvalidPart', { UploadId: query.uploadId ?? '', ...which })
     }
     default:
       return unreachable(claim)
   }
+}
+
+/** Of the part nothing is known by that algorithm: AWS says the same as of a value that is wrong. */
+function otherAlgorithm(
+  { algorithm }: NonNullable<ListedPart['checksum']>,
+  number: number,
+): S3Error {
+  const message = `The ${algorithm.toLowerCase()} you specified for part ${number} did not match what we received.`
+  return new S3Error('BadDigest', {}, { message })
 }
 
 // The claim may be of the type or, without saying so, of another algorithm.

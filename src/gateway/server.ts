@@ -54,7 +54,7 @@ export interface GatewayOptions {
   /** AWS's own answers only, where the store is otherwise more generous (docs/operations.md). */
   strict: boolean
   limits?: Partial<GatewayLimits> | undefined
-  /** Processes that serve the port, this one among them: they have the limits together. */
+  /** Processes that serve the port, this one among them: they share the limits that `limits` does not name. */
   processes?: number | undefined
   /** Who reads and writes HTTP: the gateway's own rooms on bare sockets, or Node. */
   http?: 'own' | 'node' | undefined

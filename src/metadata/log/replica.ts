@@ -1,5 +1,5 @@
 // What a replica accepts. No I/O: state and message in, answer and next state out.
-// Embedded, the primary and its replicas share a process and only appends happen; clusters add Fence messages.
+// Of one process, where the primary and its replicas are together and only appends happen; those of a cluster are replication/.
 import type { LogPosition } from './contract.ts'
 import { type EntryHead, follows } from './entry.ts'
 
@@ -26,15 +26,4 @@ export function acceptAppend(state: ReplicaState, entry: EntryHead): AppendAnswe
   if (!follows(entry, state.last)) return { kind: 'gap', last: state.last }
   const last = { epoch: entry.epoch, sequence: entry.sequence }
   return { kind: 'accepted', state: { promisedEpoch: entry.epoch, last } }
-}
-
-/** What a replica says when it is to promise an epoch. `promisedEpoch`: the newer one that it promised before. */
-export type FenceAnswer =
-  | { kind: 'fenced'; state: ReplicaState }
-  | { kind: 'refused'; promisedEpoch: number }
-
-/** From here on appends of epochs below `epoch` are refused. */
-export function fence(state: ReplicaState, epoch: number): FenceAnswer {
-  if (epoch < state.promisedEpoch) return { kind: 'refused', promisedEpoch: state.promisedEpoch }
-  return { kind: 'fenced', state: { ...state, promisedEpoch: epoch } }
 }

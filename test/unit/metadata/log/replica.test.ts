@@ -1,6 +1,6 @@
 // What a replica accepts and refuses.
 import t from 'tap'
-import { acceptAppend, fence } from '../../../../src/metadata/log/replica.ts'
+import { acceptAppend } from '../../../../src/metadata/log/replica.ts'
 
 const state = { promisedEpoch: 4, last: { epoch: 3, sequence: 7 } }
 
@@ -13,9 +13,4 @@ t.test('appends', async (t) => {
   t.same(acceptAppend(state, { ...next, epoch: 3 }), { kind: 'stale', promisedEpoch: 4 })
   t.same(acceptAppend(state, { ...next, sequence: 9 }), { kind: 'gap', last: state.last })
   t.same(acceptAppend(state, { ...next, prevEpoch: 2 }), { kind: 'gap', last: state.last })
-})
-
-t.test('fences', async (t) => {
-  t.same(fence(state, 5), { kind: 'fenced', state: { ...state, promisedEpoch: 5 } })
-  t.same(fence(state, 3), { kind: 'refused', promisedEpoch: 4 })
 })

@@ -22,8 +22,7 @@ function hasDocComment(statement: ts.Statement): boolean {
   const text = statement.getSourceFile().text
   const ranges = ts.getLeadingCommentRanges(text, statement.getFullStart()) ?? []
   const last = ranges.at(-1)
-  if (last === undefined || !text.startsWith('/**', last.pos)) return false
-  return text.slice(last.end, statement.getStart()).trim() === '' && !isApart(text, last.end)
+  return last !== undefined && text.startsWith('/**', last.pos) && !isApart(text, last.end)
 }
 
 function isApart(text: string, end: number): boolean {

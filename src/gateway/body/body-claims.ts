@@ -52,7 +52,13 @@ export function shapeOfBody(method: string, headers: Headers, payload: Payload):
 /** Content-Length; undefined when there is none. */
 export function lengthOf(headers: Headers): number | undefined {
   const length = headers['content-length']
-  return length === undefined ? undefined : parseLength('content-length', length)
+  if (length === undefined) return undefined
+  const bytes = parseLength(length)
+  if (bytes !== undefined) return bytes
+  throw new S3Error('InvalidArgument', {
+    ArgumentName: 'content-length',
+    ArgumentValue: length,
+  })
 }
 
 /** Framed is what says STREAMING-…, with or without Content-Encoding, and what says aws-chunked with a length. */
@@ -84,16 +90,16 @@ function listOf(text: string | undefined): string[] {
 
 function decodedLength(headers: Headers): number {
   const length = headers['x-amz-decoded-content-length']
+  const bytes = length === undefined ? undefined : parseLength(length)
   // One that is no number is none.
-  const bytes = length !== undefined && /^\d{1,16}$/.test(length) ? Number(length) : Number.NaN
-  if (!Number.isSafeInteger(bytes)) throw new S3Error('MissingContentLength')
+  if (bytes === undefined) throw new S3Error('MissingContentLength')
   return bytes
 }
 
-function parseLength(name: string, text: string): number {
+/** undefined for what is no number of bytes. */
+function parseLength(text: string): number | undefined {
   const length = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
-  if (Number.isSafeInteger(length)) return length
-  throw new S3Error('InvalidArgument', { ArgumentName: name, ArgumentValue: text })
+  return Number.isSafeInteger(length) ? length : undefined
 }
 
 /** What the client claims of the bytes. Throws InvalidDigest or InvalidRequest. */

@@ -25,6 +25,10 @@ export function checksumHeader(algorithm: ChecksumAlgorithm): string {
   return PREFIX + algorithm.toLowerCase()
 }
 
+const ALGORITHMS: ReadonlyMap<string, ChecksumAlgorithm> = new Map(
+  CHECKSUM_ALGORITHMS.map((algorithm) => [checksumHeader(algorithm), algorithm]),
+)
+
 /** Whether a header or trailer of this name carries a checksum. */
 export function isChecksumName(name: string): boolean {
   return name.startsWith(PREFIX) && !ABOUT_CHECKSUMS.includes(name)
@@ -40,7 +44,7 @@ export function algorithmOf(header: string): ChecksumAlgorithm {
 
 /** The same of a header or a trailer that may be anything: undefined where it carries no checksum that is known. */
 export function knownAlgorithm(name: string): ChecksumAlgorithm | undefined {
-  return CHECKSUM_ALGORITHMS.find((known) => checksumHeader(known) === name)
+  return ALGORITHMS.get(name)
 }
 
 /** Throws InvalidRequest unless `value` is base64 of a digest of the right length. */

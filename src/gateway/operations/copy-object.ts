@@ -19,7 +19,10 @@ import { findSource, parseSource, refuseBody } from './steps/read-source.ts'
 import { refusal, refuseEarly } from './steps/refuse.ts'
 import { PUT_BYTES_MAX } from './steps/refuse-size.ts'
 
-/** Answers ETag and checksum of the copy; throws InvalidRequest for a source over 5 GiB, or for itself with nothing changed. */
+/**
+ * Answers ETag and checksum of the copy. Throws InvalidRequest for a source over 5 GiB, for itself with nothing changed, and for
+ * a body, InvalidArgument for a Range.
+ */
 export async function copyObject(call: Call): Promise<Reply> {
   const { key, headers, objects, signal } = call
   const bucket = await findBucket(call)

@@ -8,7 +8,6 @@ import type { Call, Headers, Reply } from '../call.ts'
 import { isChecksumName } from '../headers/checksum-value.ts'
 import { refuseMfa } from '../headers/mfa.ts'
 import { refuseBypass } from '../headers/object-lock.ts'
-import { parseVersionId } from '../headers/version-id.ts'
 import { conditionsOfKey, refuseConditions } from '../headers/write-conditions.ts'
 import { xmlReply } from '../reply.ts'
 import { S3Error } from '../s3-error.ts'
@@ -78,18 +77,17 @@ function ask(item: KeyToDelete): Asked | ErrorOfKey {
   try {
     // A marker under what no address can name would stay for ever, and with a NUL in it no parser reads the listing.
     checkKey(key)
-    refuseVersionId(versionId)
     const asked = { key, versionId, conditions: conditionsOfKey(item) }
-    return { kind: 'asked', ...asked, deletion: deletionOf(asked) }
+    return { kind: 'asked', ...asked, deletion: deletionOfKey(asked) }
   } catch (error) {
     return errorOfKey(item, error)
   }
 }
 
 /** What is no id is called one of a version that there is not; only here. */
-function refuseVersionId(versionId: string | undefined): void {
+function deletionOfKey(asked: DeleteAsked): KeyDeletion {
   try {
-    parseVersionId(versionId)
+    return deletionOf(asked)
   } catch (cause) {
     throw new S3Error('NoSuchVersion', {}, { cause })
   }

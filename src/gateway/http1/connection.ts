@@ -11,6 +11,7 @@ import { CR, LF } from './field-lines.ts'
 import { HeldBytes } from './held-bytes.ts'
 import { type ExchangeConnection, OwnExchange } from './own-exchange.ts'
 import { findHeadEnd, type RequestHead, readHead } from './request-head.ts'
+import type { ShortReplies } from './short-replies.ts'
 import type { BytesTaker, Origin } from './socket-bytes.ts'
 import type { LateBeginner, TurnShare } from './turn-share.ts'
 
@@ -21,6 +22,7 @@ export interface ConnectionHost {
   /** No further request is waited for. */
   readonly isClosing: boolean
   readonly turnShare: TurnShare
+  readonly shortReplies: ShortReplies
   monotonicMs(): number
   /** `Date: …` of now. */
   dateLine(): string
@@ -47,7 +49,7 @@ export class Connection implements BytesTaker, ExchangeConnection, LateBeginner 
   /** There was a request already. */
   #wasUsed = false
   #isConsuming = false
-  /** A request came, and begins in another turn. */
+  /** A request came, and begins when a turn ends. */
   #isLate = false
   #isPaused = false
   /** The client sends nothing more. */
@@ -90,8 +92,10 @@ export class Connection implements BytesTaker, ExchangeConnection, LateBeginner 
       return
     }
     const { turnShare } = this.host
-    if (this.#exchange === undefined && !turnShare.tryBegin(end - start)) {
+    if (this.#exchange === undefined && turnShare.mayWait(end - start)) {
       this.#isLate = true
+      // An end that is heard before the request begins is seen to then.
+      if (this.#isSecure) this.socket.allowHalfOpen = true
       this.#held.add(bytes, start, end)
       turnShare.beginLater(this, end - start)
       this.regulate()

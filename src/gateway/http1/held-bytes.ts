@@ -66,7 +66,7 @@ export class HeldBytes implements Origin {
     this.#slot = undefined
     // What grows from little doubles, so that it is not copied again and again.
     if (this.length > 0 || bytes < LENT_BYTES_LEAST || bytes > lentMemory.slotBytes)
-      return Buffer.allocUnsafeSlow(Math.max(BYTES_LEAST, 2 * bytes))
+      return Buffer.allocUnsafe(Math.max(BYTES_LEAST, this.length > 0 ? 2 * bytes : bytes))
     this.#slot = lentMemory.take()
     return this.#slot.bytes as Buffer
   }

@@ -5,12 +5,17 @@ import type { Headers } from '../call.ts'
 import type { BodyReader, Exchange, ExchangeWatcher, Peers } from '../exchange.ts'
 import { composeReplyHead, type ReplyHead } from './reply-head.ts'
 import type { RequestHead } from './request-head.ts'
+import type { ShortReplies } from './short-replies.ts'
 
 /** What an exchange needs of its connection. */
 export interface ExchangeConnection {
   readonly socket: Socket
   readonly peers: Peers
-  readonly host: { readonly options: { readonly keepAliveMs: number }; dateLine(): string }
+  readonly host: {
+    readonly options: { readonly keepAliveMs: number }
+    readonly shortReplies: ShortReplies
+    dateLine(): string
+  }
   /** Somebody takes the body now. */
   bodyIsWanted(): void
   /** Reads on, or does not: what comes shall have somebody who takes it soon. */
@@ -44,6 +49,8 @@ export class OwnExchange implements Exchange {
   isSent = false
   #head: ReplyHead | undefined = undefined
   #isHeadWritten = false
+  /** What was written of it may not be with its socket yet. */
+  #isShortHeld = false
   #bodyBytes = 0
   #unwritten = 0
   readonly #connection: ExchangeConnection
@@ -150,7 +157,7 @@ export class OwnExchange implements Exchange {
     const head = this.#openHead()
     if (this.#isHeadWritten || this.isClosed) return
     this.#isHeadWritten = true
-    this.#send(head.text)
+    this.#sendShort(head.text)
   }
 
   write(bytes: Uint8Array | string, onWritten?: Written): void {
@@ -237,25 +244,37 @@ export class OwnExchange implements Exchange {
     const joined = Buffer.allocUnsafe(text.length + bytes.length)
     joined.write(text, 0, 'latin1')
     joined.set(bytes, text.length)
-    this.#send(joined, onWritten)
+    this.#sendShort(joined, onWritten)
+  }
+
+  /** What is mostly the whole of a reply. */
+  #sendShort(bytes: Uint8Array | string, onWritten?: Written): void {
+    this.#unwritten += 1
+    this.#isShortHeld = true
+    const { socket, host } = this.#connection
+    host.shortReplies.add(socket, bytes, this.#written(onWritten))
   }
 
   #send(bytes: Uint8Array | string, onWritten?: Written): void {
     this.#unwritten += 1
-    const { socket } = this.#connection
-    const done: Written =
-      onWritten === undefined
-        ? this.#onWritten
-        : (error) => {
-            onWritten(error)
-            this.#onWritten(error)
-          }
+    const { socket, host } = this.#connection
+    if (this.#isShortHeld) host.shortReplies.writeAll()
+    const done = this.#written(onWritten)
     if (typeof bytes === 'string') socket.write(bytes, 'latin1', done)
     else socket.write(bytes, done)
   }
 
+  #written(onWritten: Written | undefined): Written {
+    if (onWritten === undefined) return this.#onWritten
+    return (error) => {
+      onWritten(error)
+      this.#onWritten(error)
+    }
+  }
+
   readonly #onWritten: Written = (error) => {
     this.#unwritten -= 1
+    this.#isShortHeld = false
     if (error === undefined || error === null) {
       if (this.isEnded && this.#unwritten === 0) this.#finish()
     }

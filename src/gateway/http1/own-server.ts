@@ -8,6 +8,7 @@ import { BACKLOG, type HttpHandlers, type HttpServer, type HttpServerOptions } f
 import { Handshakes } from '../handshakes.ts'
 import { httpDate } from '../headers/dates.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
+import { ShortReplies } from './short-replies.ts'
 import { readSocket } from './socket-bytes.ts'
 import { TurnShare } from './turn-share.ts'
 
@@ -38,6 +39,7 @@ class OwnServer implements HttpServer, ConnectionHost {
   readonly options: HttpServerOptions
   readonly handlers: HttpHandlers
   readonly turnShare: TurnShare
+  readonly shortReplies: ShortReplies
   isClosing = false
   #isReadingOn = false
   readonly #clock: Clock
@@ -53,7 +55,8 @@ class OwnServer implements HttpServer, ConnectionHost {
     this.options = options
     this.handlers = handlers
     this.#clock = parts.clock
-    this.turnShare = new TurnShare(parts.clock)
+    this.shortReplies = new ShortReplies(parts.clock)
+    this.turnShare = new TurnShare(parts.clock, this.shortReplies)
     this.#readsStreams = parts.readsStreams ?? false
     this.#server = this.#open()
     this.#server.maxConnections = options.connections

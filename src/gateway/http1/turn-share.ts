@@ -1,40 +1,44 @@
-// How many requests begin in one turn of the event loop. In each turn libuv (since 1.45) accepts one connection, and hands on what
-// its threads have done. Where hundreds of clients keep their connections and all ask at once, a turn that began all of it would
-// be long: who connects then would wait for one such turn for each who connected before, and who waits for a drive for several.
+// Which requests begin when a turn of the event loop ends, and how many. None begins where it is read: all that a turn brings is read
+// first, for the code of the one is soon far from a core that runs the other (decision 0042). And in each turn libuv (since 1.45)
+// accepts one connection, and hands on what its threads have done. Where hundreds of clients keep their connections and all ask at
+// once, a turn that began all of it would be long: who connects then would wait for one such turn for each who connected before, and
+// who waits for a drive for several.
 import { mebibytes } from '../../kit/bytes.ts'
 import { afterTurn, type Clock } from '../../kit/world.ts'
 
 /** As many as are asked by most, so that they notice nothing; a few milliseconds of work. */
 const BEGUN_IN_TURN = 32
 
-/** Behind a turn that accepted somebody: there may be many more who wait for that, each for a turn of his own. */
+/** In a turn that accepted somebody: there may be many more who wait for that, each for a turn of his own. */
 const BEGUN_BETWEEN_ACCEPTS = 4
 
-/** Of all that waits for another turn. What comes when that is full begins at once: gates further in refuse what is too much. */
+/** Of all that waits for the end of a turn. What comes when that is full begins at once: gates further in refuse what is too much. */
 const HELD_BYTES_MAX = mebibytes(16)
 
-/** Until so many began nobody looks when the turn ends: that costs something, too. */
-const BEGUN_UNSEEN = 16
-
-/** Somebody whose request may not begin yet. */
+/** Somebody whose request waits to begin. */
 export interface LateBeginner {
   /** It may now. */
   beginLater(): void
 }
 
+/** Where the replies of those who begin go. */
+export interface TurnReplies {
+  /** Does the work, and sends the replies that came about in it. */
+  writeBehind(work: () => void): void
+}
+
 /** The share of all connections of a server in each turn. */
 export class TurnShare {
   readonly #clock: Clock
+  readonly #replies: TurnReplies
   readonly #waiting: { who: LateBeginner; bytes: number }[] = []
   #heldBytes = 0
-  /** In this turn; where few come, in several. */
-  #begun = 0
-  #most = BEGUN_IN_TURN
   #hasAccepted = false
   #seesEnd = false
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, replies: TurnReplies) {
     this.#clock = clock
+    this.#replies = replies
   }
 
   /** A connection was accepted in this turn. */
@@ -43,15 +47,12 @@ export class TurnShare {
     this.#seeEnd()
   }
 
-  /** Whether one more request may begin in this turn, of which so many bytes would have to be held otherwise. */
-  tryBegin(bytes: number): boolean {
-    if (this.#begun >= this.#most && this.#heldBytes + bytes <= HELD_BYTES_MAX) return false
-    this.#begun += 1
-    if (this.#begun >= BEGUN_UNSEEN) this.#seeEnd()
-    return true
+  /** Whether there is room for a request of which so many bytes are held until it begins. */
+  mayWait(bytes: number): boolean {
+    return this.#heldBytes + bytes <= HELD_BYTES_MAX
   }
 
-  /** Calls back in one of the next turns, in order. `bytes`: what is held of it until then. */
+  /** Calls back at the end of this turn or one of the next, in order. `bytes`: what is held of it until then. */
   beginLater(who: LateBeginner, bytes: number): void {
     this.#waiting.push({ who, bytes })
     this.#heldBytes += bytes
@@ -61,18 +62,18 @@ export class TurnShare {
   #seeEnd(): void {
     if (this.#seesEnd) return
     this.#seesEnd = true
-    afterTurn(this.#clock, () => this.#endTurn())
+    afterTurn(this.#clock, this.#endTurn)
   }
 
-  /** Those who wait come before all that the next turn brings. */
-  #endTurn(): void {
+  readonly #endTurn = (): void => {
     this.#seesEnd = false
-    this.#most = this.#hasAccepted ? BEGUN_BETWEEN_ACCEPTS : BEGUN_IN_TURN
+    const most = this.#hasAccepted ? BEGUN_BETWEEN_ACCEPTS : BEGUN_IN_TURN
     this.#hasAccepted = false
-    const next = this.#waiting.splice(0, this.#most)
-    this.#begun = next.length
-    if (this.#begun > 0 || this.#most < BEGUN_IN_TURN) this.#seeEnd()
+    const next = this.#waiting.splice(0, most)
     for (const { bytes } of next) this.#heldBytes -= bytes
-    for (const { who } of next) who.beginLater()
+    if (this.#waiting.length > 0) this.#seeEnd()
+    this.#replies.writeBehind(() => {
+      for (const { who } of next) who.beginLater()
+    })
   }
 }

@@ -1,5 +1,4 @@
 // Servers that tell what they understood: the gateway's own and Node's, behind the same interface.
-import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type { Test } from 'tap'
 import type {
@@ -92,9 +91,10 @@ export function openClient(port: number): { socket: Socket; all: Promise<string>
   socket.on('data', (bytes) => {
     text += bytes.toString('latin1')
   })
-  socket.on('error', () => {}) // A reset after the answer is a server's way to close.
+  socket.on('error', () => {}) // A reset is a server's way to close: after the answer, or in place of one.
   socket.on('end', () => socket.end())
-  const all = once(socket, 'close').then(() => text)
+  // Not by once(), which rejects when there was an error.
+  const all = new Promise<string>((resolve) => socket.on('close', () => resolve(text)))
   return { socket, all, text: () => text }
 }
 

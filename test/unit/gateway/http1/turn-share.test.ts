@@ -1,4 +1,4 @@
-// A turn of the event loop begins only so many requests, in the order in which they came, whoever sends the most.
+// The end of a turn of the event loop begins only so many requests, in the order in which they came, whoever sends the most.
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import t from 'tap'
@@ -19,78 +19,68 @@ function turnsByHand() {
   return { clock, looks: () => works.length, end }
 }
 
-t.test('so many begin in a turn, and the others in order in the next ones', async (t) => {
-  const { clock, looks, end } = turnsByHand()
-  const share = new TurnShare(clock)
+/** The share of turns that end by hand, who began in it, and what was said of it to where replies go. */
+function shareByHand() {
+  const turns = turnsByHand()
   const begun: number[] = []
-  const come = (number: number): void => {
-    if (share.tryBegin(100)) begun.push(number)
-    else share.beginLater({ beginLater: () => begun.push(number) }, 100)
-  }
-  for (let number = 0; number < 10; number += 1) come(number)
-  t.equal(looks(), 0, 'where few come nobody looks')
-  for (let number = 10; number < 80; number += 1) come(number)
-  t.equal(begun.length, BEGUN_IN_TURN)
+  const sent: number[] = []
+  const share = new TurnShare(turns.clock, {
+    writeBehind: (work) => {
+      work()
+      sent.push(begun.length)
+    },
+  })
+  const come = (number: number, bytes = 100): void =>
+    share.beginLater({ beginLater: () => void begun.push(number) }, bytes)
+  return { ...turns, share, begun, sent, come }
+}
+
+t.test('none begins before the turn ends; then so many, and the others in order', async (t) => {
+  const { looks, end, begun, sent, come } = shareByHand()
+  for (let number = 0; number < 80; number += 1) come(number)
+  t.equal(begun.length, 0)
   t.equal(looks(), 1)
   end()
-  t.equal(begun.length, 2 * BEGUN_IN_TURN)
+  t.equal(begun.length, BEGUN_IN_TURN)
   come(80)
-  t.equal(begun.length, 2 * BEGUN_IN_TURN, 'who waited has had this turn')
   end()
-  t.equal(begun.length, 81)
-  t.same(begun, [...begun.keys()], 'in the order in which they came')
-  come(81)
-  t.equal(begun.length, 82)
+  t.equal(begun.length, 2 * BEGUN_IN_TURN)
   end()
+  t.same(begun, [...Array(81).keys()], 'in the order in which they came')
+  t.same(sent, [32, 64, 81], 'the replies of a turn go together')
+  t.equal(looks(), 0, 'where nobody waits nobody looks')
+})
+
+t.test('in a turn that accepted somebody a few begin, for there may be more', async (t) => {
+  const { looks, end, share, begun, come } = shareByHand()
+  share.noteAccepted()
+  t.equal(looks(), 1)
+  for (let number = 0; number < 50; number += 1) come(number)
+  end()
+  t.equal(begun.length, 4)
+  share.noteAccepted()
+  end()
+  t.equal(begun.length, 8)
+  end()
+  t.equal(begun.length, 8 + BEGUN_IN_TURN, 'nobody was accepted in this one')
+  end()
+  t.same(begun, [...Array(50).keys()])
   t.equal(looks(), 0)
+})
+
+t.test('what waits is bounded', async (t) => {
+  const { end, share, come } = shareByHand()
+  const bytes = 64 * 1024
+  let waiting = 0
+  for (; share.mayWait(bytes); waiting += 1) come(waiting, bytes)
+  t.equal(waiting, 256, '16 MiB')
+  t.notOk(share.mayWait(1))
+  end()
+  t.ok(share.mayWait(32 * bytes), 'there is room for those that began')
+  t.notOk(share.mayWait(33 * bytes))
 })
 
 const CLIENTS = 200
-
-t.test('behind a turn that accepted somebody a few begin, for there may be more', async (t) => {
-  const { clock, looks, end } = turnsByHand()
-  const share = new TurnShare(clock)
-  const begun = (): number => {
-    let count = 0
-    while (share.tryBegin(100)) count += 1
-    return count
-  }
-  share.noteAccepted()
-  t.equal(looks(), 1)
-  t.equal(begun(), BEGUN_IN_TURN)
-  share.noteAccepted()
-  end()
-  t.equal(begun(), 4)
-  const late: number[] = []
-  for (let number = 0; number < 6; number += 1)
-    share.beginLater({ beginLater: () => late.push(number) }, 100)
-  share.noteAccepted()
-  end()
-  t.same(late, [0, 1, 2, 3])
-  t.equal(begun(), 0)
-  end()
-  t.same(late, [0, 1, 2, 3, 4, 5])
-  t.equal(begun(), BEGUN_IN_TURN - 2, 'nobody was accepted in the last one')
-  end()
-  end()
-  t.equal(looks(), 0)
-})
-
-t.test('what waits is bounded: beyond that it begins at once', async (t) => {
-  const { clock, end } = turnsByHand()
-  const share = new TurnShare(clock)
-  const bytes = 64 * 1024
-  while (share.tryBegin(bytes));
-  let waiting = 0
-  for (; !share.tryBegin(bytes); waiting += 1) share.beginLater({ beginLater: () => {} }, bytes)
-  t.equal(waiting, 256, '16 MiB')
-  t.ok(share.tryBegin(bytes))
-  t.notOk(share.tryBegin(0))
-  end()
-  t.notOk(share.tryBegin(bytes), 'there is room for 32 again')
-  for (let turn = 0; turn < 9; turn += 1) end()
-  t.ok(share.tryBegin(bytes))
-})
 
 t.test('of hundreds who ask at once every one is answered, some a little later', async (t) => {
   let turn = 0

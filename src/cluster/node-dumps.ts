@@ -11,6 +11,7 @@ import { MetadataUnavailable } from '../metadata/unavailable.ts'
 import { metaPartitionIds } from '../placement/cluster-map.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import { type DumpNodes, dumpNodes } from '../placement/dump-nodes.ts'
+import { compareMoments, type DumpMoment } from '../storage-node/dump/dump-order.ts'
 import { type DumpPlan, inOrder } from '../storage-node/dump/dump-plan.ts'
 import { listDumpMetrics, MetadataDumps } from '../storage-node/dump/metadata-dumps.ts'
 import type { RemoteRecovery } from '../storage-node/recovery/remote-recovery.ts'
@@ -32,7 +33,7 @@ export interface NodeDumpParts {
   transport: Pick<ReplicaTransport, 'copyRows'>
   drives: Pick<LiveDrives, 'list'>
   /** The other nodes. */
-  recovery: Pick<RemoteRecovery, 'dumps'>
+  recovery: Pick<RemoteRecovery, 'dumps' | 'readDump'>
 }
 
 /** Dumps are days old: who looks more often finds nothing. */
@@ -78,14 +79,31 @@ export function planOfNode(parts: Omit<NodeDumpParts, 'registry' | 'drives'>): D
       return inOrder(partition, roomy, replicas).slice(0, copiesOfEach)
     },
     rows: (partition, signal) => rowsOfLeader(partition, signal, parts),
-    haveNewer: async (partition, takenMs) => {
+    haveNewer: async (partition, than) => {
       const others = nodesOf(partition).nodes.filter((node) => node !== nodeId)
-      const asked = others.map((node) => recovery.dumps(node, partition))
+      const asked = others.map((node) => hasNewer(node, partition, than, recovery))
       const answers = await Promise.allSettled(asked)
-      const taken = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
-      return taken.some((theirsMs) => theirsMs > takenMs)
+      return answers.some((answer) => answer.status === 'fulfilled' && answer.value)
     },
   }
+}
+
+/** By the log: the clock of a node may have been wrong when it took its dumps. */
+async function hasNewer(
+  node: string,
+  partition: number,
+  than: DumpMoment,
+  recovery: NodeDumpParts['recovery'],
+): Promise<boolean> {
+  for (const takenMs of await recovery.dumps(node, partition)) {
+    // The first page tells the position. One that is damaged is none.
+    const pages = recovery.readDump(node, partition, takenMs)[Symbol.asyncIterator]()
+    const first = await pages.next().catch(() => undefined)
+    await pages.return?.(undefined)
+    if (first === undefined || first.done) continue
+    if (compareMoments({ position: first.value.position, takenMs }, than) > 0) return true
+  }
+  return false
 }
 
 /** A replica that leads has every row that counts; one that does not may be far behind, or suspected. */

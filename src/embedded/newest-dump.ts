@@ -5,6 +5,7 @@ import type { Row } from '../metadata/commands/decision.ts'
 import type { LogPosition, RowBatch } from '../metadata/log/contract.ts'
 import { RowTable } from '../metadata/rebuild/row-table.ts'
 import { DumpDamaged, type FoundDump, readDump } from '../storage-node/dump/dump-files.ts'
+import { placeDumps } from '../storage-node/dump/dump-order.ts'
 import type { MetadataHost } from '../storage-node/metadata-host/metadata-host.ts'
 
 /** Rows as of the dump and of `replayed` entries of logs behind it. */
@@ -20,8 +21,8 @@ export async function readNewest(
   partition: number,
   { world, log, host }: { world: World; log: Log; host: Pick<MetadataHost, 'readOn'> },
 ): Promise<NewestDump | undefined> {
-  for (const dump of dumps) {
-    if (dump.partition !== partition) continue
+  const ofPartition = dumps.filter((dump) => dump.partition === partition)
+  for (const dump of await placeDumps(ofPartition, world)) {
     try {
       const { rows, position } = await readRows(dump, world)
       const replayed = position ? await replayLogs(rows, host.readOn(partition, position)) : 0

@@ -24,7 +24,7 @@ import { takeDump } from './take-dump.ts'
 /** A blob that was there so long before the dump and that no row of it names was garbage then. */
 const SURELY_GARBAGE_MS = 24 * 60 * 60 * 1000
 
-/** So far the clock of a writer may be ahead of that of a recovery. */
+/** So far the clock of a writer, or of who took the dump, may be ahead of that of a recovery. */
 const AHEAD_MS_MAX = 10 * 60 * 1000
 
 /** Makes the rows, in order of key. */
@@ -66,7 +66,8 @@ async function takeBlobs(draft: Draft): Promise<void> {
 /** Those that no row of the dump names and that may be part of something. */
 function sortOut(draft: Draft): { objects: FoundBlob[]; uploads: Map<Uid, FoundBlob[]> } {
   const { report, used } = draft
-  const { dump, buckets } = draft.remains
+  const { buckets } = draft.remains
+  const garbageMs = surelyGarbageMs(draft.remains)
   const uploads = new Map<Uid, FoundBlob[]>()
   const objects: FoundBlob[] = []
   for (const found of draft.found()) {
@@ -75,7 +76,7 @@ function sortOut(draft: Draft): { objects: FoundBlob[]; uploads: Map<Uid, FoundB
       report.strangers += 1
       continue
     }
-    if (dump && uidTimeMs(originOf(found.blob)) < dump.takenMs - SURELY_GARBAGE_MS) continue
+    if (uidTimeMs(originOf(found.blob)) < garbageMs) continue
     const { role } = labelOf(found)
     if (role.kind === 'part') {
       const together = uploads.get(role.uploadId)
@@ -86,6 +87,15 @@ function sortOut(draft: Draft): { objects: FoundBlob[]; uploads: Map<Uid, FoundB
     else report.unplaced.push(noteOf(found))
   }
   return { objects, uploads }
+}
+
+/**
+ * What is older and in no row of the dump was garbage. Nothing, when the clock was ahead that the dump has its time from: what was
+ * written behind it may have any time.
+ */
+function surelyGarbageMs({ dump, nowMs }: Remains): number {
+  if (dump === undefined || dump.takenMs > nowMs + AHEAD_MS_MAX) return Number.NEGATIVE_INFINITY
+  return dump.takenMs - SURELY_GARBAGE_MS
 }
 
 async function placeObject(draft: Draft, found: FoundBlob): Promise<void> {

@@ -8,6 +8,7 @@ import {
   CHUNK_HEADER_BYTES,
   chunkLength,
   type DumpChunk,
+  type DumpHead,
   decodeChunk,
   dumpName,
   encodeChunk,
@@ -44,7 +45,10 @@ function pathOf(drive: DumpDrive, { partition, takenMs }: Omit<FoundDump, 'copie
   return `${dumpDirectory(drive)}/${dumpName(partition, takenMs)}`
 }
 
-/** All dumps on these drives, the newest first. A drive that gives no answer has none. */
+/**
+ * All dumps on these drives, the latest times first: which is the newest dump-order.ts tells. A drive that gives no answer has
+ * none.
+ */
 export async function findDumps(
   drives: readonly DumpDrive[],
   { disk }: Pick<World, 'disk'>,
@@ -163,6 +167,28 @@ export class DumpWriter {
 
 /** How it is with one copy of a dump. `unread`: what kept it from being read says nothing of what is in it. */
 export type CopyLook = { kind: 'whole' } | { kind: 'damaged' } | { kind: 'unread'; error: unknown }
+
+/** What one copy of a dump says of itself. */
+export type HeadLook = { kind: 'head'; head: DumpHead } | Exclude<CopyLook, { kind: 'whole' }>
+
+/** Reads the head of one copy. */
+export async function lookAtHead(
+  drive: DumpDrive,
+  dump: Omit<FoundDump, 'copies'>,
+  { disk }: Pick<World, 'disk'>,
+): Promise<HeadLook> {
+  try {
+    const file = await drive.run(() => disk.open(pathOf(drive, dump), 'read'))
+    try {
+      const { chunk } = (await readChunkOf({ drive, file }, 0, 0)) ?? {}
+      return chunk?.kind === 'head' ? { kind: 'head', head: chunk.head } : { kind: 'damaged' }
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    return { kind: 'unread', error }
+  }
+}
 
 /** Reads one copy to its end. What `pace` throws ends it. */
 export async function lookAtCopy(

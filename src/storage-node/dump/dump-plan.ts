@@ -3,6 +3,7 @@ import type { Coordinator } from '../../placement/coordinator.ts'
 import type { MetadataHost } from '../metadata-host/metadata-host.ts'
 import type { RowsPage } from '../replicated/contract.ts'
 import type { DumpDrive } from './dump-files.ts'
+import type { DumpMoment } from './dump-order.ts'
 
 /** Asked anew for every dump: partitions and drives come and go. */
 export interface DumpPlan {
@@ -13,7 +14,7 @@ export interface DumpPlan {
   /** All rows of a partition as of one position: at least one page, in order of keys. Throws when they can not be had now. */
   rows(partition: number, signal: AbortSignal): AsyncIterable<RowsPage>
   /** Whether one of those that are to dump a partition that is not dumped here any more has a newer dump of it. Who does not answer has none. */
-  haveNewer(partition: number, takenMs: number): Promise<boolean>
+  haveNewer(partition: number, than: DumpMoment): Promise<boolean>
 }
 
 /** Rows read at once, so that a page stays small. */

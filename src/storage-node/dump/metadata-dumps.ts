@@ -8,6 +8,7 @@ import { Turns } from '../../kit/turns.ts'
 import { unlessAborted } from '../../kit/unless-aborted.ts'
 import type { World } from '../../kit/world.ts'
 import type { RowBatch } from '../../metadata/log/contract.ts'
+import { BEGINNING } from '../../metadata/log/entry.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
 import type { FilesLook } from '../upkeep/file-scrub.ts'
 import { Pacer } from '../upkeep/pacer.ts'
@@ -20,7 +21,9 @@ import {
   removeCopy,
 } from './dump-files.ts'
 import { CHUNK_BYTES } from './dump-format.ts'
+import { type PlacedDump, placeDumps } from './dump-order.ts'
 import type { DumpPlan } from './dump-plan.ts'
+import { DumpTimes } from './dump-times.ts'
 
 /** What is dumped and kept, and on which drives. The state of `coordinator` goes into every dump. */
 export interface DumpParts {
@@ -38,8 +41,6 @@ const KEPT = 2
 const LEFT_FACTOR = 2
 /** Rest as a multiple of work: dumps are not urgent. */
 const TRANQUILITY = 4
-/** A young store changes much: until it is `everyMs` old it is dumped so many times as often. */
-const YOUNG_FACTOR = 7
 /** A drive with less than this share of its room left gets no dump. */
 const FREE_SHARE = 0.1
 
@@ -47,25 +48,22 @@ const FREE_SHARE = 0.1
 export class MetadataDumps {
   readonly #everyMs: number
   readonly #parts: DumpParts
-  /** When the newest dump of each partition was taken, as far as it was taken or found. */
-  readonly #newestMs = new Map<number, number>()
-  readonly #bornMs: number
-  #isKnown = false
+  readonly #times: DumpTimes
   readonly #turns = new Turns()
 
   /** `everyMs`: a dump is not older. `bornMs`: when the store was made. */
   constructor(options: { everyMs: number; bornMs: number }, parts: DumpParts) {
     this.#everyMs = options.everyMs
-    this.#bornMs = options.bornMs
+    this.#times = new DumpTimes(options, parts.world.clock)
     this.#parts = parts
   }
 
   /** Takes the dumps that are due, one after the other. Trouble with one does not keep the others from theirs. */
   async takeDue(signal: AbortSignal): Promise<void> {
-    if (!this.#isKnown) await this.#lookForDumps()
+    await this.#lookForDumps()
     const partitions = new Set(this.#parts.plan.partitions())
     for (const partition of partitions) {
-      if (!this.#isDue(partition)) continue
+      if (!this.#times.isDue(partition)) continue
       try {
         await this.take(partition, signal)
       } catch (error) {
@@ -76,14 +74,14 @@ export class MetadataDumps {
     await this.#removeLeft(partitions, signal)
   }
 
-  /** Takes a dump of one partition now and removes those that it makes needless. One at a time. */
-  take(partition: number, signal: AbortSignal): Promise<void> {
+  /** Takes a dump of one partition now and removes those that it makes needless; when it was taken. One at a time. */
+  take(partition: number, signal: AbortSignal): Promise<number> {
     return this.#turns.run(() => this.#take(partition, signal))
   }
 
-  async #take(partition: number, signal: AbortSignal): Promise<void> {
-    const { world, coordinator } = this.#parts
-    const takenMs = Math.floor(world.clock.now())
+  async #take(partition: number, signal: AbortSignal): Promise<number> {
+    const { world, coordinator, log } = this.#parts
+    const takenMs = await this.#newName(partition)
     const writer = await DumpWriter.open(await this.#chooseDrives(partition), partition, world)
     try {
       const { state } = coordinator
@@ -93,16 +91,33 @@ export class MetadataDumps {
       await writer.abort()
       throw error
     }
-    this.#newestMs.set(partition, takenMs)
-    await this.#removeOld(partition)
+    this.#times.took(partition)
+    try {
+      await this.#removeOld({ partition, takenMs })
+    } catch (error) {
+      log.warn({ partition, error: String(error) }, 'old dumps could not be removed')
+    }
+    await this.#lookForDumps()
+    return takenMs
   }
 
-  /** How old the oldest of the newest dumps is; undefined as long as some partition has none. */
+  /** As the clock has it, unless a dump was taken then, which a clock that was set back can bring about. */
+  async #newName(partition: number): Promise<number> {
+    const found = await findDumps(this.#live(), this.#parts.world)
+    const names = new Set(
+      found.flatMap((dump) => (dump.partition === partition ? dump.takenMs : [])),
+    )
+    let takenMs = Math.floor(this.#parts.world.clock.now())
+    while (names.has(takenMs)) takenMs += 1
+    return takenMs
+  }
+
+  /** How old the oldest of the newest dumps is; undefined as long as some partition has none, or none whose time has come. */
   ageMs(): number | undefined {
-    const taken = [...this.#parts.plan.partitions()].map((id) => this.#newestMs.get(id))
-    const known = taken.filter((takenMs) => takenMs !== undefined)
-    if (taken.length === 0 || known.length < taken.length) return undefined
-    return this.#parts.world.clock.now() - Math.min(...known)
+    const ages = [...this.#parts.plan.partitions()].map((id) => this.#times.ageMs(id))
+    const known = ages.filter((ageMs) => ageMs !== undefined)
+    if (ages.length === 0 || known.length < ages.length) return undefined
+    return Math.max(...known)
   }
 
   /**
@@ -127,23 +142,41 @@ export class MetadataDumps {
     look.damaged = damaged.length
     const wanted = new Set(plan.partitions())
     for (const partition of new Set(damaged.map(({ dump }) => dump.partition))) {
-      if (!wanted.has(partition) || !(await this.#takeAgain(partition))) continue
+      if (!wanted.has(partition) || !(await this.#takeAgain(partition, pace))) continue
       for (const { drive, dump } of damaged)
         if (dump.partition === partition) await removeCopy(drive, dump, world)
     }
     return look
   }
 
-  /** Whether it is taken: one that can not be had now is due again at the next look. */
-  async #takeAgain(partition: number): Promise<boolean> {
-    this.#newestMs.delete(partition)
+  /** Whether it is taken, and is there: one that can not be had now is due again at the next look. */
+  async #takeAgain(partition: number, pace: () => Promise<void>): Promise<boolean> {
+    const { log } = this.#parts
+    this.#times.wantAnew(partition)
+    let takenMs: number
     try {
-      await this.take(partition, new AbortController().signal)
-      return true
+      takenMs = await this.take(partition, new AbortController().signal)
     } catch (error) {
-      this.#parts.log.warn({ partition, error: String(error) }, 'a dump could not be taken')
+      log.warn({ partition, error: String(error) }, 'a dump could not be taken')
       return false
     }
+    if (await this.#isWhole({ partition, takenMs }, pace)) return true
+    log.warn({ partition, takenMs }, 'a dump that was just taken can not be read')
+    this.#times.wantAnew(partition)
+    return false
+  }
+
+  async #isWhole(
+    { partition, takenMs }: Omit<FoundDump, 'copies'>,
+    pace: () => Promise<void>,
+  ): Promise<boolean> {
+    const { world } = this.#parts
+    for (const { copies, ...dump } of await findDumps(this.#live(), world)) {
+      if (dump.partition !== partition || dump.takenMs !== takenMs) continue
+      for (const drive of copies)
+        if ((await lookAtCopy(drive, dump, world, pace)).kind === 'whole') return true
+    }
+    return false
   }
 
   async #write(
@@ -186,20 +219,8 @@ export class MetadataDumps {
     await writer.write({ kind: 'end', rowCount })
   }
 
-  #isDue(partition: number): boolean {
-    const nowMs = this.#parts.world.clock.now()
-    const newestMs = this.#newestMs.get(partition)
-    // The first one soon, yet not of a store that was made just now and holds nothing.
-    if (newestMs === undefined) return nowMs - this.#bornMs >= this.#everyMs / YOUNG_FACTOR / 24
-    const isYoung = newestMs - this.#bornMs < this.#everyMs
-    return nowMs - newestMs >= (isYoung ? this.#everyMs / YOUNG_FACTOR : this.#everyMs)
-  }
-
   async #lookForDumps(): Promise<void> {
-    for (const { partition, takenMs } of await findDumps(this.#live(), this.#parts.world)) {
-      this.#newestMs.set(partition, Math.max(takenMs, this.#newestMs.get(partition) ?? 0))
-    }
-    this.#isKnown = true
+    this.#times.see(await findDumps(this.#live(), this.#parts.world))
   }
 
   async #chooseDrives(partition: number): Promise<readonly DumpDrive[]> {
@@ -219,12 +240,20 @@ export class MetadataDumps {
     }
   }
 
-  async #removeOld(partition: number): Promise<void> {
+  /** Those that `newest`, which was just taken, makes needless. */
+  async #removeOld(newest: Omit<FoundDump, 'copies'>): Promise<void> {
     const { world } = this.#parts
     const found = await findDumps(this.#live(), world)
-    const old = found.filter((dump) => dump.partition === partition).slice(KEPT)
-    for (const { copies, ...dump } of old)
+    const placed = await placeDumps(
+      found.filter(({ partition }) => partition === newest.partition),
+      world,
+    )
+    // One whose head can not be read now counts for nothing, and stays.
+    const old = placed.filter(({ place }) => place.kind !== 'unread').slice(KEPT)
+    for (const { copies, place: _, ...dump } of old) {
+      if (dump.takenMs === newest.takenMs) continue
       for (const drive of copies) await removeCopy(drive, dump, world)
+    }
   }
 
   /**
@@ -232,20 +261,31 @@ export class MetadataDumps {
    * the last.
    */
   async #removeLeft(wanted: ReadonlySet<number>, signal: AbortSignal): Promise<void> {
-    const { world, log, plan } = this.#parts
-    const beforeMs = world.clock.now() - LEFT_FACTOR * this.#everyMs
-    for (const { copies, ...dump } of await findDumps(this.#live(), world)) {
+    const { world, log } = this.#parts
+    const nowMs = world.clock.now()
+    for (const dump of await findDumps(this.#live(), world)) {
       const { partition, takenMs } = dump
-      if (wanted.has(partition) || takenMs > beforeMs) continue
+      const isYoung = takenMs <= nowMs && takenMs > nowMs - LEFT_FACTOR * this.#everyMs
+      if (wanted.has(partition) || isYoung) continue
       try {
-        if (!(await unlessAborted(plan.haveNewer(partition, takenMs), signal))) continue
-        if (!(await this.#lives(partition, signal))) continue
-        for (const drive of copies) await removeCopy(drive, dump, world)
+        if (!(await this.#isNeedless(dump, signal))) continue
+        for (const drive of dump.copies) await removeCopy(drive, dump, world)
       } catch (error) {
         signal.throwIfAborted()
         log.info({ partition, error: String(error) }, 'an old dump is kept for now')
       }
     }
+  }
+
+  async #isNeedless(dump: FoundDump, signal: AbortSignal): Promise<boolean> {
+    const { world, plan } = this.#parts
+    const { partition, takenMs } = dump
+    const [{ place }] = (await placeDumps([dump], world)) as [PlacedDump]
+    if (place.kind === 'unread') return false
+    const position = place.kind === 'known' ? place.position : BEGINNING
+    if (!(await unlessAborted(plan.haveNewer(partition, { position, takenMs }), signal)))
+      return false
+    return await this.#lives(partition, signal)
   }
 
   async #lives(partition: number, signal: AbortSignal): Promise<boolean> {
@@ -262,7 +302,7 @@ export class MetadataDumps {
 export function listDumpMetrics(dumps: Pick<MetadataDumps, 'ageMs'>, registry: Registry): void {
   const name = 'kintsugi_metadata_dump_age_seconds'
   const help =
-    'Age of the oldest of the newest dumps of metadata partitions; -1: some partition has none'
+    'Age of the oldest of the newest dumps of metadata partitions; -1: some partition has none, or none whose time has come'
   const value = (): number => {
     const ageMs = dumps.ageMs()
     return ageMs === undefined ? -1 : ageMs / 1000

@@ -1,6 +1,6 @@
 // Dumps of metadata in a cluster: on which nodes they lie, what they hold, and when those go that a node has no use for.
 import t from 'tap'
-import { planOfNode } from '../../../src/cluster/node-dumps.ts'
+import { type NodeDumpParts, planOfNode } from '../../../src/cluster/node-dumps.ts'
 import { prepareDigests } from '../../../src/digest/prepare.ts'
 import { silentLog } from '../../../src/kit/log.ts'
 import { parseReplicaId } from '../../../src/metadata/replication/replica-id.ts'
@@ -8,7 +8,7 @@ import type { MapDrive } from '../../../src/placement/cluster-map.ts'
 import type { ClusterState } from '../../../src/placement/coordinator.ts'
 import { dumpNodes } from '../../../src/placement/dump-nodes.ts'
 import { emptyClusterMap } from '../../../src/placement/first-map.ts'
-import { findDumps, readDump } from '../../../src/storage-node/dump/dump-files.ts'
+import { type FoundDump, findDumps, readDump } from '../../../src/storage-node/dump/dump-files.ts'
 import { MetadataDumps } from '../../../src/storage-node/dump/metadata-dumps.ts'
 import type { ReplicaTransport } from '../../../src/storage-node/replicated/contract.ts'
 import { put, ReplicaCluster } from '../storage-node/replicated/replica-cluster.ts'
@@ -54,6 +54,8 @@ type Rows = Map<string, string>
 interface DumpingNode {
   dumps: MetadataDumps
   found(): Promise<{ partition: number; rows: Rows }[]>
+  /** How far the clock of the node is ahead. */
+  ahead: { ms: number }
 }
 
 const EVERY_MS = 100_000
@@ -74,24 +76,38 @@ async function openCluster(
   const bornMs = clock.now() - 10 * EVERY_MS
   const found = async (id: number): ReturnType<typeof findDumps> =>
     await findDumps([cluster.node(id).life!.drive], cluster.node(id).machine.world)
-  const recovery = {
-    dumps: async (node: string, partition: number): Promise<number[]> => {
-      const id = Number(node.slice(1))
-      if (cluster.cut.has(id)) throw new Error('it does not answer')
-      const theirs = await found(id)
-      return theirs.flatMap((dump) => (dump.partition === partition ? dump.takenMs : []))
+  const ask = async (node: string, partition: number): Promise<FoundDump[]> => {
+    const id = Number(node.slice(1))
+    if (cluster.cut.has(id)) throw new Error('it does not answer')
+    return (await found(id)).filter((dump) => dump.partition === partition)
+  }
+  const recovery: NodeDumpParts['recovery'] = {
+    dumps: async (node, partition) => (await ask(node, partition)).map(({ takenMs }) => takenMs),
+    async *readDump(node, partition, takenMs) {
+      const dump = (await ask(node, partition)).find((one) => one.takenMs === takenMs)
+      for await (const chunk of readDump(dump!, cluster.node(Number(node.slice(1))).machine.world))
+        if (chunk.kind === 'head') yield { position: chunk.head.position, rows: [] }
     },
   }
   const nodes = Array.from({ length: nodeCount }, (_, index): DumpingNode => {
     const { machine, life } = cluster.node(index + 1)
-    const world = { ...machine.world, clock }
+    const ahead = { ms: 0 }
+    const world = {
+      ...machine.world,
+      clock: {
+        now: () => clock.now() + ahead.ms,
+        monotonicMs: () => clock.monotonicMs(),
+        sleep: (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal),
+      },
+    }
     const shared = { coordinator: { state }, decisions, transport, recovery }
     const parts = { world, log: silentLog, ...shared }
     const plan = planOfNode({ ...parts, nodeId: `n${index + 1}`, host: life!.host })
     const only = { ...plan, partitions: () => [...plan.partitions()].filter((id) => id === P) }
     const drives = () => [life!.drive]
     const dumps = new MetadataDumps({ everyMs: EVERY_MS, bornMs }, { ...parts, plan: only, drives })
-    return { dumps, found: async () => await readAll(await findDumps(drives(), world), world) }
+    const foundHere = async () => await readAll(await findDumps(drives(), world), world)
+    return { dumps, found: foundHere, ahead }
   })
   return { cluster, state, nodes }
 }
@@ -163,5 +179,29 @@ t.test('without a leader no dump is taken, and none is lost', async (t) => {
   cluster.cut.clear()
   await cluster.wait(fifth!.dumps.takeDue(signal))
   t.equal((await fifth!.found()).length, 0, 'others have newer ones')
+  await cluster.close()
+})
+
+t.test('which dump is the newer one is told by the log, not by clocks of nodes', async (t) => {
+  const { cluster, state, nodes } = await openCluster(5)
+  const [, , , fourth, fifth] = nodes
+  await cluster.wait(cluster.reignOf(P)!.log.append(put('a', '1')))
+  // Its clock is a year ahead, then set right.
+  fourth!.ahead.ms = 365 * 24 * 3_600_000
+  await cluster.wait(fourth!.dumps.takeDue(signal))
+  fourth!.ahead.ms = 0
+  await cluster.wait(cluster.reignOf(P)!.log.append(put('b', '2')))
+  await cluster.wait(fifth!.dumps.takeDue(signal))
+  state.map.drives[4] = { ...state.map.drives[4]!, state: 'draining' }
+  await cluster.step((3 * EVERY_MS) / 500)
+  await cluster.wait(fifth!.dumps.takeDue(signal))
+  t.equal((await fifth!.found()).length, 1, 'the other one has a later time, and fewer rows')
+  await cluster.wait(fourth!.dumps.takeDue(signal))
+  t.equal((await fourth!.found()).length, 2, 'and is not taken for new by its own node')
+  await cluster.wait(cluster.reignOf(P)!.log.append(put('c', '3')))
+  await cluster.step((1.5 * EVERY_MS) / 500)
+  await cluster.wait(fourth!.dumps.takeDue(signal))
+  await cluster.wait(fifth!.dumps.takeDue(signal))
+  t.equal((await fifth!.found()).length, 0)
   await cluster.close()
 })

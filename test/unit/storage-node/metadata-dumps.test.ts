@@ -22,7 +22,7 @@ async function open(test: Test) {
   const real = testWorld()
   const world = {
     ...real,
-    clock: { ...real.clock, now: () => time.nowMs },
+    clock: { ...real.clock, now: () => time.nowMs, monotonicMs: () => time.nowMs },
     disk: { ...real.disk },
   }
   const warned: object[] = []

@@ -97,6 +97,11 @@ export class DumpWriter {
     return this.#lanes
   }
 
+  /** Written to each drive so far. */
+  get bytes(): number {
+    return this.#at
+  }
+
   /** Begins a file on each of these drives that takes one. */
   static async open(
     drives: readonly DumpDrive[],
@@ -125,6 +130,13 @@ export class DumpWriter {
     await this.#onEach(({ drive, file }) => drive.run(() => file.write([bytes], this.#at)))
     this.#at += bytes.length
     this.#index += 1
+  }
+
+  /** Goes on with these drives alone. Throws when none of them is left. */
+  async keepOn(drives: readonly DumpDrive[]): Promise<void> {
+    await this.#onEach(async ({ drive }) => {
+      if (!drives.includes(drive)) throw new Error('no drive has room for a dump')
+    })
   }
 
   /** Makes the copies durable under the name of the dump; how many there are. */

@@ -40,6 +40,22 @@ export async function placeDumps(
   })
 }
 
+/**
+ * Those that are not needed any more: of dumps of one partition, the latest first, `kept` later ones have as many copies, or `wanted`
+ * of them. So one copy never takes the place of several. One whose head can not be read now counts for nothing, and stays.
+ */
+export function needlessOf(
+  placed: readonly PlacedDump[],
+  { kept, wanted }: { kept: number; wanted: number },
+): PlacedDump[] {
+  const known = placed.filter(({ place }) => place.kind !== 'unread')
+  const countOf = ({ copies }: PlacedDump): number => Math.min(copies.length, wanted)
+  return known.filter((dump, index) => {
+    const later = known.slice(0, index).filter(({ place }) => place.kind === 'known')
+    return later.filter((other) => countOf(other) >= countOf(dump)).length >= kept
+  })
+}
+
 async function placeOf(
   { copies, ...dump }: FoundDump,
   world: Pick<World, 'disk'>,

@@ -2,6 +2,7 @@
 // `kintsugi recover` begins with it: what stands only in rows (empty objects, tags, locks, delete markers, names of buckets)
 // is nowhere else. Which partitions, and on which drives: dump-plan.ts.
 
+import { mebibytes } from '../../kit/bytes.ts'
 import type { Log } from '../../kit/log.ts'
 import { computedGauge, type Registry } from '../../kit/metrics.ts'
 import { Turns } from '../../kit/turns.ts'
@@ -21,8 +22,9 @@ import {
   removeCopy,
 } from './dump-files.ts'
 import { CHUNK_BYTES } from './dump-format.ts'
-import { type PlacedDump, placeDumps } from './dump-order.ts'
+import { needlessOf, type PlacedDump, placeDumps } from './dump-order.ts'
 import type { DumpPlan } from './dump-plan.ts'
+import { DumpRoom } from './dump-room.ts'
 import { DumpTimes } from './dump-times.ts'
 
 /** What is dumped and kept, and on which drives. The state of `coordinator` goes into every dump. */
@@ -41,20 +43,22 @@ const KEPT = 2
 const LEFT_FACTOR = 2
 /** Rest as a multiple of work: dumps are not urgent. */
 const TRANQUILITY = 4
-/** A drive with less than this share of its room left gets no dump. */
-const FREE_SHARE = 0.1
+/** After so many bytes it is looked whether there still is room. */
+const LOOK_BYTES = mebibytes(64)
 
 /** The dumps of a store. */
 export class MetadataDumps {
   readonly #everyMs: number
   readonly #parts: DumpParts
   readonly #times: DumpTimes
+  readonly #room: DumpRoom
   readonly #turns = new Turns()
 
   /** `everyMs`: a dump is not older. `bornMs`: when the store was made. */
   constructor(options: { everyMs: number; bornMs: number }, parts: DumpParts) {
     this.#everyMs = options.everyMs
     this.#times = new DumpTimes(options, parts.world.clock)
+    this.#room = new DumpRoom(parts.world)
     this.#parts = parts
   }
 
@@ -88,9 +92,11 @@ export class MetadataDumps {
       await this.#write(writer, { partition, takenMs, state }, signal)
       await writer.publish({ partition, takenMs })
     } catch (error) {
+      this.#room.note(partition, writer.bytes, 'broken-off')
       await writer.abort()
       throw error
     }
+    this.#room.note(partition, writer.bytes, 'whole')
     this.#times.took(partition)
     try {
       await this.#removeOld({ partition, takenMs })
@@ -195,6 +201,7 @@ export class MetadataDumps {
     let rowCount = 0
     let rows: RowBatch[number][] = []
     let bytes = 0
+    let lookedBytes = 0
     const flush = async (): Promise<void> => {
       if (rows.length > 0) await writer.write({ kind: 'rows', rows })
       rows = []
@@ -212,6 +219,11 @@ export class MetadataDumps {
         bytes += row.key.length + row.value.length
         if (bytes >= CHUNK_BYTES) await flush()
       }
+      if (writer.bytes - lookedBytes >= LOOK_BYTES) {
+        await this.#room.look(this.#live())
+        await writer.keepOn(this.#room.withRoom(0))
+        lookedBytes = writer.bytes
+      }
       await pacer.rest(signal)
     }
     if (!isBegun) throw new Error('not one page of rows came')
@@ -224,33 +236,21 @@ export class MetadataDumps {
   }
 
   async #chooseDrives(partition: number): Promise<readonly DumpDrive[]> {
-    const roomy: DumpDrive[] = []
-    for (const drive of this.#live()) if (await this.#hasRoom(drive)) roomy.push(drive)
-    return this.#parts.plan.drivesFor(partition, roomy)
-  }
-
-  async #hasRoom(drive: DumpDrive): Promise<boolean> {
-    try {
-      const { freeBytes, totalBytes } = await drive.run(() =>
-        this.#parts.world.disk.space(drive.path),
-      )
-      return freeBytes >= totalBytes * FREE_SHARE
-    } catch {
-      return false // It failed, which is said elsewhere.
-    }
+    await this.#room.look(this.#live())
+    return this.#parts.plan.drivesFor(partition, this.#room.roomyFor(partition))
   }
 
   /** Those that `newest`, which was just taken, makes needless. */
   async #removeOld(newest: Omit<FoundDump, 'copies'>): Promise<void> {
-    const { world } = this.#parts
+    const { world, plan } = this.#parts
     const found = await findDumps(this.#live(), world)
     const placed = await placeDumps(
       found.filter(({ partition }) => partition === newest.partition),
       world,
     )
-    // One whose head can not be read now counts for nothing, and stays.
-    const old = placed.filter(({ place }) => place.kind !== 'unread').slice(KEPT)
-    for (const { copies, place: _, ...dump } of old) {
+    // As many as there were to be if all drives had room.
+    const wanted = plan.drivesFor(newest.partition, this.#live()).length
+    for (const { copies, ...dump } of needlessOf(placed, { kept: KEPT, wanted })) {
       if (dump.takenMs === newest.takenMs) continue
       for (const drive of copies) await removeCopy(drive, dump, world)
     }

@@ -12,7 +12,7 @@ import { metaPartitionIds } from '../placement/cluster-map.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
 import { type DumpNodes, dumpNodes } from '../placement/dump-nodes.ts'
 import { compareMoments, type DumpMoment } from '../storage-node/dump/dump-order.ts'
-import { type DumpPlan, inOrder } from '../storage-node/dump/dump-plan.ts'
+import { type DumpPlan, inOrder, stayingOf } from '../storage-node/dump/dump-plan.ts'
 import { listDumpMetrics, MetadataDumps } from '../storage-node/dump/metadata-dumps.ts'
 import type { RemoteRecovery } from '../storage-node/recovery/remote-recovery.ts'
 import type {
@@ -76,8 +76,10 @@ export function planOfNode(parts: Omit<NodeDumpParts, 'registry' | 'drives'>): D
       const { nodes, copiesOfEach } = nodesOf(partition)
       if (!nodes.includes(nodeId)) return []
       const replicas = new Set(replicasOf(partition))
-      return inOrder(partition, roomy, replicas).slice(0, copiesOfEach)
+      const { map } = coordinator.state
+      return inOrder(partition, roomy, { map, replicas }).slice(0, copiesOfEach)
     },
+    staying: (drives) => stayingOf(drives, coordinator.state.map),
     rows: (partition, signal) => rowsOfLeader(partition, signal, parts),
     haveNewer: async (partition, than) => {
       const others = nodesOf(partition).nodes.filter((node) => node !== nodeId)

@@ -18,7 +18,7 @@ export function dumpNodes(
   replicas: readonly number[],
 ): DumpNodes {
   const holders = new Set(drives.filter(({ id }) => replicas.includes(id)).map(nodeOf))
-  const names = new Set(drives.filter(isUsable).map(nodeOf))
+  const names = new Set(drives.filter(keepsDumps).map(nodeOf))
   const liked = [...names]
     .map((node) => ({ node, isHolder: holders.has(node), like: like(node, partition, seed) }))
     .sort((left, right) => Number(left.isHolder) - Number(right.isHolder) || right.like - left.like)
@@ -31,6 +31,7 @@ function like(node: string, partition: number, seed: string): number {
   return score({ uuid: `dump/node ${node}`, weight: 1 }, partition, seed)
 }
 
-function isUsable({ state, isLeaving }: MapDrive): boolean {
+/** Whether what is put on a drive now is there for long: it works, and is not being emptied. */
+export function keepsDumps({ state, isLeaving }: MapDrive): boolean {
   return state === 'active' && !isLeaving
 }

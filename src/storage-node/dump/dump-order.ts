@@ -40,16 +40,23 @@ export async function placeDumps(
   })
 }
 
+/** How many later dumps, of how many copies, make others needless. `copiesOf`: those of a dump that count. */
+export interface NeedlessOptions {
+  kept: number
+  wanted: number
+  copiesOf(dump: FoundDump): number
+}
+
 /**
  * Those that are not needed any more: of dumps of one partition, the latest first, `kept` later ones have as many copies, or `wanted`
  * of them. So one copy never takes the place of several. One whose head can not be read now counts for nothing, and stays.
  */
 export function needlessOf(
   placed: readonly PlacedDump[],
-  { kept, wanted }: { kept: number; wanted: number },
+  { kept, wanted, copiesOf }: NeedlessOptions,
 ): PlacedDump[] {
   const known = placed.filter(({ place }) => place.kind !== 'unread')
-  const countOf = ({ copies }: PlacedDump): number => Math.min(copies.length, wanted)
+  const countOf = (dump: PlacedDump): number => Math.min(copiesOf(dump), wanted)
   return known.filter((dump, index) => {
     const later = known.slice(0, index).filter(({ place }) => place.kind === 'known')
     return later.filter((other) => countOf(other) >= countOf(dump)).length >= kept

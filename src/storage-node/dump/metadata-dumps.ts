@@ -25,7 +25,7 @@ import { CHUNK_BYTES } from './dump-format.ts'
 import { needlessOf, type PlacedDump, placeDumps } from './dump-order.ts'
 import type { DumpPlan } from './dump-plan.ts'
 import { DumpRoom } from './dump-room.ts'
-import { DumpTimes } from './dump-times.ts'
+import { type DumpOutlook, DumpTimes } from './dump-times.ts'
 
 /** What is dumped and kept, and on which drives. The state of `coordinator` goes into every dump. */
 export interface DumpParts {
@@ -67,7 +67,7 @@ export class MetadataDumps {
     await this.#lookForDumps()
     const partitions = new Set(this.#parts.plan.partitions())
     for (const partition of partitions) {
-      if (!this.#times.isDue(partition)) continue
+      if (!this.#times.isDue(partition, this.#outlookOf(partition))) continue
       try {
         await this.take(partition, signal)
       } catch (error) {
@@ -86,7 +86,9 @@ export class MetadataDumps {
   async #take(partition: number, signal: AbortSignal): Promise<number> {
     const { world, coordinator, log } = this.#parts
     const takenMs = await this.#newName(partition)
-    const writer = await DumpWriter.open(await this.#chooseDrives(partition), partition, world)
+    await this.#room.look(this.#live())
+    const drives = this.#drivesFor(partition)
+    const writer = await DumpWriter.open(drives, partition, world)
     try {
       const { state } = coordinator
       await this.#write(writer, { partition, takenMs, state }, signal)
@@ -97,7 +99,7 @@ export class MetadataDumps {
       throw error
     }
     this.#room.note(partition, writer.bytes, 'whole')
-    this.#times.took(partition)
+    this.#times.took(partition, namesOf(drives))
     try {
       await this.#removeOld({ partition, takenMs })
     } catch (error) {
@@ -118,9 +120,14 @@ export class MetadataDumps {
     return takenMs
   }
 
-  /** How old the oldest of the newest dumps is; undefined as long as some partition has none, or none whose time has come. */
+  /**
+   * How old the oldest of the newest dumps is, of those with as many copies as there can be; undefined as long as some partition has
+   * none, or none whose time has come.
+   */
   ageMs(): number | undefined {
-    const ages = [...this.#parts.plan.partitions()].map((id) => this.#times.ageMs(id))
+    const ages = [...this.#parts.plan.partitions()].map((id) =>
+      this.#times.ageMs(id, this.#outlookOf(id)),
+    )
     const known = ages.filter((ageMs) => ageMs !== undefined)
     if (ages.length === 0 || known.length < ages.length) return undefined
     return Math.max(...known)
@@ -232,12 +239,27 @@ export class MetadataDumps {
   }
 
   async #lookForDumps(): Promise<void> {
+    await this.#room.look(this.#live())
     this.#times.see(await findDumps(this.#live(), this.#parts.world))
   }
 
-  async #chooseDrives(partition: number): Promise<readonly DumpDrive[]> {
-    await this.#room.look(this.#live())
-    return this.#parts.plan.drivesFor(partition, this.#room.roomyFor(partition))
+  /** Where a dump would lie now. */
+  #drivesFor(partition: number): readonly DumpDrive[] {
+    const live = this.#live()
+    const roomy = this.#room.roomyFor(partition).filter((drive) => live.includes(drive))
+    return this.#parts.plan.drivesFor(partition, roomy)
+  }
+
+  #outlookOf(partition: number): DumpOutlook {
+    const drives = this.#drivesFor(partition)
+    const wanted = Math.max(1, this.#parts.plan.staying(drives).length)
+    return { isEnough: (dump) => this.#copiesOf(dump) >= wanted, places: namesOf(drives) }
+  }
+
+  /** On drives that work and stay. */
+  #copiesOf({ copies }: Pick<FoundDump, 'copies'>): number {
+    const live = this.#live()
+    return this.#parts.plan.staying(copies.filter((drive) => live.includes(drive))).length
   }
 
   /** Those that `newest`, which was just taken, makes needless. */
@@ -249,8 +271,9 @@ export class MetadataDumps {
       world,
     )
     // As many as there were to be if all drives had room.
-    const wanted = plan.drivesFor(newest.partition, this.#live()).length
-    for (const { copies, ...dump } of needlessOf(placed, { kept: KEPT, wanted })) {
+    const wanted = plan.staying(plan.drivesFor(newest.partition, this.#live())).length
+    const copiesOf = (dump: FoundDump): number => this.#copiesOf(dump)
+    for (const { copies, ...dump } of needlessOf(placed, { kept: KEPT, wanted, copiesOf })) {
       if (dump.takenMs === newest.takenMs) continue
       for (const drive of copies) await removeCopy(drive, dump, world)
     }
@@ -298,11 +321,15 @@ export class MetadataDumps {
   }
 }
 
+function namesOf(drives: readonly DumpDrive[]): string {
+  return drives.map(({ id }) => id).join()
+}
+
 /** Puts the age of the dumps on the registry. */
 export function listDumpMetrics(dumps: Pick<MetadataDumps, 'ageMs'>, registry: Registry): void {
   const name = 'kintsugi_metadata_dump_age_seconds'
   const help =
-    'Age of the oldest of the newest dumps of metadata partitions; -1: some partition has none, or none whose time has come'
+    'Age of the oldest of the newest dumps of metadata partitions; -1: some partition has none on drives that stay, or none whose time has come'
   const value = (): number => {
     const ageMs = dumps.ageMs()
     return ageMs === undefined ? -1 : ageMs / 1000

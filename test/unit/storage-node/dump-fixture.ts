@@ -42,6 +42,7 @@ export class DumpBed {
   plan: DumpPlan = {
     partitions: () => [0],
     drivesFor: (_, roomy) => roomy.slice(0, 3),
+    staying: (drives) => drives,
     rows: () => this.#rows(),
     haveNewer: async () => false,
   }
@@ -88,6 +89,7 @@ export class DumpBed {
     const plan: DumpPlan = {
       partitions: () => this.plan.partitions(),
       drivesFor: (partition, roomy) => this.plan.drivesFor(partition, roomy),
+      staying: (drives) => this.plan.staying(drives),
       rows: (partition, signal) => this.plan.rows(partition, signal),
       haveNewer: (partition, than) => this.plan.haveNewer(partition, than),
     }

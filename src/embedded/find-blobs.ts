@@ -10,22 +10,15 @@ import type { ShardDescription } from '../storage-node/contract.ts'
 import type { WholeShard } from '../storage-node/recovery/recovery-messages.ts'
 import type { ShardStore } from '../storage-node/shard-store.ts'
 
-/** All shards of a metadata partition of which header and tail are whole. */
+/** All shards of a metadata partition, on one drive, of which header and tail are whole. */
 export async function* wholeShards(
   partition: number,
-  {
-    stores,
-    map,
-    signal,
-  }: { stores: ReadonlyMap<number, ShardStore>; map: ClusterMap; signal?: AbortSignal },
+  { driveId, store, map }: { driveId: number; store: ShardStore; map: ClusterMap },
 ): AsyncGenerator<WholeShard> {
-  for (const [driveId, store] of stores) {
-    for await (const description of store.scan()) {
-      signal?.throwIfAborted()
-      // Not the partition of its header: where the seed was lost, keys have another one now.
-      if (metaPartitionOfKey(map, description) !== partition) continue
-      if (await isWhole(store, description)) yield { driveId, description }
-    }
+  for await (const description of store.scan()) {
+    // Not the partition of its header: where the seed was lost, keys have another one now.
+    if (metaPartitionOfKey(map, description) !== partition) continue
+    if (await isWhole(store, description)) yield { driveId, description }
   }
 }
 

@@ -13,14 +13,13 @@ import type { ClusterState, Coordinator, Replica } from '../placement/coordinato
 import { replaceReplicas } from '../placement/coordinator-changes.ts'
 import { chooseReplicas } from '../placement/coordinator-replicas.ts'
 import type { Drive } from '../storage-node/drive.ts'
-import { inspectDrive } from '../storage-node/drive-format.ts'
 import { findDumps } from '../storage-node/dump/dump-files.ts'
 import { MetadataHost } from '../storage-node/metadata-host/metadata-host.ts'
-import { ShardStore } from '../storage-node/shard-store.ts'
 import { gatherBlobs, wholeShards } from './find-blobs.ts'
 import { readNewest } from './newest-dump.ts'
+import { ReadShards } from './read-shards.ts'
 import { type RemadeCoordinator, remakeCoordinator } from './remake-coordinator.ts'
-import { startStore } from './start-store.ts'
+import { inspectOne, startStore } from './start-store.ts'
 
 /** What is to be done. */
 export interface RecoverRequest {
@@ -59,7 +58,7 @@ interface RecoverParts {
 
 interface Opened extends RecoverParts {
   drives: readonly Drive[]
-  stores: ReadonlyMap<number, ShardStore>
+  shards: ReadShards
   host: MetadataHost
   state: ClusterState
 }
@@ -111,7 +110,7 @@ async function recoverPartitions(
 /** A start makes a store of empty directories: not here. */
 async function refuseNothing(directories: readonly string[], world: World): Promise<void> {
   if (directories.length === 0) throw new Exit(2, 'the directories of all drives are to be given.')
-  for (const path of directories) if ((await inspectDrive(world, path)).kind === 'formatted') return
+  for (const path of directories) if ((await inspectOne(path, world)).kind === 'formatted') return
   throw new Exit(4, `${directories.join(', ')}: none of these directories is a kintsugi drive.`)
 }
 
@@ -126,13 +125,9 @@ async function withMetadata(
   const { world, log, drives, coordinator } = parts
   const opened = new ClosingStack()
   return await opened.guard(async () => {
-    const stores = new Map<number, ShardStore>()
-    for (const drive of drives) {
-      const store = await ShardStore.open(drive, { world, log })
-      opened.defer(() => store.close())
-      stores.set(drive.id, store)
-    }
+    const shards = await ReadShards.open(drives, { world, log }, opened)
     const { state } = coordinator
+    shards.refuseTooFew(state)
     const replicaCount = state.map.code.parityCount + 1
     const byId = new Map(drives.map((drive) => [drive.id, drive]))
     const host = await MetadataHost.open(
@@ -140,7 +135,7 @@ async function withMetadata(
       { world },
     )
     opened.defer(() => host.close())
-    const outcome = await work({ world, log, drives, stores, host, state: coordinator.state })
+    const outcome = await work({ world, log, drives, shards, host, state: coordinator.state })
     await opened.close()
     return outcome
   })
@@ -151,7 +146,7 @@ async function recoverAll(
   opened: Opened,
   made: Map<number, readonly Replica[]>,
 ): Promise<RecoverOutcome> {
-  const { host, state, stores, world, drives } = opened
+  const { host, state, shards, world, drives } = opened
   refuseAbsent(host)
   const dumps = await findDumps(drives, world)
   const partitions: RecoveredPartition[] = []
@@ -162,16 +157,22 @@ async function recoverAll(
       partitions.push({ partition, ...dumped })
       continue
     }
+    const blobs = await gatherBlobs(
+      shards.all((store, driveId) => wholeShards(partition, { driveId, store, map: state.map })),
+    )
+    shards.refuseTooFew(state)
     const { rows, report } = await rebuildRows({
       ...(found ? { dump: found } : {}),
-      blobs: await gatherBlobs(wholeShards(partition, { stores, map: state.map })),
+      blobs,
       buckets: bucketsOf(state),
       nowMs: world.clock.now(),
     })
     partitions.push({ partition, ...dumped, report })
     if (mode !== 'recover') continue
     const { map, metaPartitions } = state
-    const replicas = chooseReplicas(map, partition, map.code.parityCount + 1, world.random)
+    // A start puts a drive aside whose shards do not open.
+    const usable = { ...map, drives: map.drives.filter(({ id }) => shards.has(id)) }
+    const replicas = chooseReplicas(usable, partition, map.code.parityCount + 1, world.random)
     const position = { epoch: metaPartitions[partition]!.epoch + 1, sequence: 1 }
     const batches = Array.from({ length: Math.ceil(rows.length / BATCH_ROWS) }, (_, at) =>
       rows.slice(at * BATCH_ROWS, (at + 1) * BATCH_ROWS),

@@ -27,10 +27,12 @@ import {
 import type { DumpHead } from '../storage-node/dump/dump-format.ts'
 import { isJoining } from '../storage-node/joining.ts'
 import { type FoundReplica, findReplicas } from '../storage-node/metadata-host/find-replicas.ts'
-import { ShardStore } from '../storage-node/shard-store.ts'
 import { type FoundDrive, isDispensable, nameDrive } from '../storage-node/start-plan.ts'
 import { readStateCopy } from '../storage-node/state-copy.ts'
 import { weighDrives } from './drive-weight.ts'
+import { deepestMessage } from './gather-drives.ts'
+import { ReadShards } from './read-shards.ts'
+import { inspectOne } from './start-store.ts'
 
 /** What is asked for. */
 export interface RemakeRequest {
@@ -103,14 +105,20 @@ async function findMembers(
 ): Promise<FoundDrive[] | undefined> {
   const found: FoundDrive[] = []
   let broken: string | undefined
+  let unread: string | undefined
   for (const path of new Set(directories.map((directory) => resolve(directory)))) {
-    const one = await inspectDrive(world, path)
+    const one = await inspectOne(path, world)
     if (one.kind === 'broken') broken = `${path} can not be recognised (${one.what})`
     if (one.kind !== 'formatted') continue
-    if ((await readHistory(world, path)).decisions.length > 0) return undefined
+    const history = await readHistory(world, path).catch((error: unknown) => {
+      unread = `the decisions on ${path} can not be read (${deepestMessage(error)})`
+    })
+    if (history === undefined) continue
+    if (history.decisions.length > 0) return undefined
     // One that was not added to the end has nothing, and is added anew.
     if (!(await isJoining(path, world))) found.push({ path, marker: one.marker })
   }
+  if (unread !== undefined) throw new Exit(4, `${unread}, ${GIVE_UP_BY_HAND}`)
   const clusters = new Set(found.map(({ marker }) => marker.clusterId))
   const ids = new Set(found.map(({ marker }) => marker.driveId))
   // Drives of several stores, copies, a store that was never made to the end: a start says what is wrong.
@@ -122,6 +130,9 @@ async function findMembers(
     `${broken}, and may have a decision: put its format.json right first. If it is gone for good, add --without-missing.`,
   )
 }
+
+const GIVE_UP_BY_HAND =
+  'and may be the last: make them readable first. If that drive is gone for good, take its directory away and add --without-missing.'
 
 /** Whether the drives are those of a store that was never made to the end: a start makes it then. */
 async function holdNothing(found: readonly FoundDrive[], world: World): Promise<boolean> {
@@ -146,11 +157,11 @@ async function remakeOn(
   parts: RemakeParts,
 ): Promise<RemadeCoordinator> {
   const { world } = parts
-  const source = await findSource(drives, parts)
+  const source = await findSource(drives, request, parts)
   const missing = source ? await missingDrives(source.state, drives, request, parts) : []
-  const replicas = (await Promise.all(drives.map((drive) => findReplicas(drive, parts)))).flat()
+  const replicas = (await Promise.all(drives.map((drive) => replicasOn(drive, parts)))).flat()
   if (source === undefined && replicas.length > 0) throw new Exit(4, noSeed(replicas))
-  const scanned = await scanShards(drives, parts)
+  const { scanned, refuseTooFew } = await scanShards(drives, parts)
   const paths = drives.map(({ path }) => path)
   const weights = await weighDrives(paths, world)
   const here = drives.map(
@@ -171,20 +182,35 @@ async function remakeOn(
     },
     world.random,
   )
+  refuseTooFew(remade.state)
   if (request.write) await write(remade.state, drives, world)
   return describe(remade, { source, missing, drives })
 }
 
-/** The newest state of all copies and dumps. */
+/** The newest state of all copies and dumps. Throws Exit where the only copy may be one that can not be read. */
 async function findSource(
   drives: readonly Drive[],
+  { withoutMissing }: RemakeRequest,
   { world, log }: RemakeParts,
 ): Promise<Source | undefined> {
   const found: Source[] = []
+  const unread: string[] = []
   for (const drive of drives) {
-    const state = await readStateCopy(drive, world)
-    if (state) found.push({ kind: 'copy', state })
+    try {
+      const state = await readCopyOn(drive, world)
+      if (state) found.push({ kind: 'copy', state })
+    } catch (error) {
+      const { path } = drive
+      const reason = deepestMessage(error)
+      log.warn({ path, reason }, 'the copy of the state of the store on a drive can not be read')
+      unread.push(path)
+    }
   }
+  if (found.length === 0 && unread.length > 0 && !withoutMissing)
+    throw new Exit(
+      4,
+      `no copy of the state of the store is left but that on ${unread.join(', ')}, which can not be read: make it readable first. To go on without it, add --without-missing.`,
+    )
   for (const dump of await findDumps(drives, world)) {
     const head = await readHead(dump, { world, log })
     if (head) found.push({ kind: 'dump', state: head.state, takenMs: head.takenMs })
@@ -194,6 +220,26 @@ async function findSource(
     .filter(({ state }) => state.clusterId === clusterId)
     .sort((left, right) => right.state.epoch - left.state.epoch)
   return newest
+}
+
+/** A bad sector in this one file must not keep everything else on the drive from being read. */
+async function readCopyOn(drive: Drive, world: World): Promise<ClusterState | undefined> {
+  const apart = drive.apart()
+  try {
+    return await readStateCopy(apart, world)
+  } finally {
+    await apart.close()
+  }
+}
+
+/** The log of a drive may have the last word, so none is passed over. */
+async function replicasOn(drive: Drive, parts: RemakeParts): Promise<FoundReplica[]> {
+  try {
+    return await findReplicas(drive, parts)
+  } catch (error) {
+    const why = `the replicas of metadata on ${drive.path} can not be read (${deepestMessage(error)})`
+    throw new Exit(4, `${why}, ${GIVE_UP_BY_HAND}`, { cause: error })
+  }
 }
 
 async function readHead(
@@ -240,27 +286,34 @@ function noSeed(replicas: readonly FoundReplica[]): string {
   return `rows of ${partitions.length} metadata partitions are here, but neither a decision nor a copy nor a dump: without the seed of the map no key is found in them. Change nothing on the drives, and look for a copy of coordinator/, coordinator.copy or dump/ of any drive.`
 }
 
-/** What all shards say of buckets, codes and epochs. */
-async function scanShards(drives: readonly Drive[], parts: RemakeParts): Promise<Scanned> {
+/** What all shards say of buckets, codes and epochs; `refuseTooFew` as of ReadShards, for the state that is made of it. */
+async function scanShards(
+  drives: readonly Drive[],
+  parts: RemakeParts,
+): Promise<{ scanned: Scanned; refuseTooFew: (state: ClusterState) => void }> {
+  const opened = new ClosingStack()
+  return await opened.guard(async () => {
+    const shards = await ReadShards.open(drives, parts, opened)
+    const scanned = await gatherTraces(shards)
+    await opened.close()
+    return { scanned, refuseTooFew: (state) => shards.refuseTooFew(state) }
+  })
+}
+
+async function gatherTraces(shards: ReadShards): Promise<Scanned> {
   const buckets = new Map<BucketId, BucketTrace & { last: string }>()
   const codes = new Map<string, { code: ErasureCode; shards: number }>()
   let epoch = 0
-  for (const drive of drives) {
-    const store = await ShardStore.open(drive, parts)
-    try {
-      for await (const { id, bucketId, code, mapEpoch, metadata } of store.scan()) {
-        epoch = Math.max(epoch, mapEpoch)
-        const label = decodeLabel(metadata)
-        if (label?.attributes?.storageClass !== 'REDUCED_REDUNDANCY') {
-          const count = codes.get(nameCode(code)) ?? { code, shards: 0 }
-          codes.set(nameCode(code), { ...count, shards: count.shards + 1 })
-        }
-        const versioned = label?.role.kind === 'object' ? label.role.versioned : undefined
-        note(buckets, { bucketId, uid: id.uid, versioned })
-      }
-    } finally {
-      await store.close()
+  for await (const description of shards.all((store) => store.scan())) {
+    const { id, bucketId, code, mapEpoch, metadata } = description
+    epoch = Math.max(epoch, mapEpoch)
+    const label = decodeLabel(metadata)
+    if (label?.attributes?.storageClass !== 'REDUCED_REDUNDANCY') {
+      const count = codes.get(nameCode(code)) ?? { code, shards: 0 }
+      codes.set(nameCode(code), { ...count, shards: count.shards + 1 })
     }
+    const versioned = label?.role.kind === 'object' ? label.role.versioned : undefined
+    note(buckets, { bucketId, uid: id.uid, versioned })
   }
   return { buckets, codes: [...codes.values()], epoch }
 }

@@ -34,6 +34,7 @@ export class Drive {
   readonly #world: Pick<World, 'disk'>
   readonly #lock: { close(): Promise<void> }
   readonly #held: HeldMarker
+  readonly #isApart: boolean
   readonly #permits: Semaphore
   readonly #limits: DriveLimits
   /** Whether a look at a file that is open on it waits for nothing, not even where the disk hangs. */
@@ -56,6 +57,7 @@ export class Drive {
     held: HeldMarker
     limits: DriveLimits
     looksNow: boolean
+    isApart?: boolean
   }) {
     this.id = parts.marker.driveId
     this.path = parts.path
@@ -63,6 +65,7 @@ export class Drive {
     this.#world = parts.world
     this.#lock = parts.lock
     this.#held = parts.held
+    this.#isApart = parts.isApart ?? false
     this.#limits = parts.limits
     this.#looksNow = parts.looksNow
     this.#permits = new Semaphore(parts.limits.parallel, { maxWaiting: parts.limits.waiting })
@@ -85,6 +88,18 @@ export class Drive {
       await held.close()
       throw error
     }
+  }
+
+  /**
+   * The same drive for one use alone: what fails that use leaves the drive to its other uses. The lock is the drive's, which
+   * is closed after it.
+   */
+  apart(): Drive {
+    return new Drive({
+      ...{ world: this.#world, path: this.path, marker: this.marker, limits: this.#limits },
+      ...{ lock: this.#lock, held: this.#held, looksNow: this.#looksNow },
+      isApart: true,
+    })
   }
 
   /** Number of the file system that it lies on: drives with the same one share a disk. */
@@ -299,6 +314,7 @@ export class Drive {
       )
     }
     this.#stop()
+    if (this.#isApart) return
     try {
       await this.#held.close()
     } finally {

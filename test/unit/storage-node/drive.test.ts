@@ -489,3 +489,27 @@ t.test('closing waits for what is under way and refuses the rest', async (t) => 
   await slow
   await closing
 })
+
+t.test('what fails one use of a drive leaves it to the others', async (t) => {
+  const drive = await openedDrive(t)
+  const apart = drive.apart()
+  const failing = apart.run(async () => {
+    throw Object.assign(new Error('i/o error'), { code: 'EIO' })
+  })
+  await t.rejects(failing, failed)
+  await t.rejects(
+    apart.run(async () => 1),
+    failed,
+  )
+  t.equal(drive.failure, undefined)
+  t.equal(await drive.run(async () => 1), 1)
+  await apart.close()
+  await drive.checkPresence()
+  const again = drive.apart()
+  await again.close()
+  await t.rejects(
+    again.run(async () => 1),
+    failed,
+  )
+  await t.rejects(Drive.open(world, drive.path, marker), { name: 'DriveLocked' })
+})

@@ -194,15 +194,24 @@ async function* shardsOfAll(
   { nodes, open }: SeenDrives,
   parts: ClusterRecoverParts,
 ): AsyncGenerator<WholeShard> {
-  for (const node of nodes)
-    for await (const shards of parts.recovery.shards(node, partition)) yield* shards
-  const now = await lookAtDrives(parts)
-  const left = now.missing.filter(({ driveId }) => open.has(driveId))
-  if (left.length > 0)
-    throw new Exit(
-      4,
-      `partition ${partition} is left as it is, for drives went away while they were read:\n${sayMissing(left).join('\n')}`,
-    )
+  const refuseLeft = async (): Promise<void> => {
+    const now = await lookAtDrives(parts)
+    const left = now.missing.filter(({ driveId }) => open.has(driveId))
+    if (left.length > 0)
+      throw new Exit(
+        4,
+        `partition ${partition} is left as it is, for drives went away while they were read:\n${sayMissing(left).join('\n')}`,
+      )
+  }
+  try {
+    for (const node of nodes)
+      for await (const shards of parts.recovery.shards(node, partition)) yield* shards
+  } catch (error) {
+    // A drive that failed under the reading is the reason, and can be given up; the node says only that it failed.
+    await refuseLeft()
+    throw error
+  }
+  await refuseLeft()
 }
 
 function describeBase({

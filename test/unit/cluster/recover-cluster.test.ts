@@ -79,6 +79,8 @@ async function recover(parts: {
   without?: number[]
   /** Drives that are not open on their nodes, by how often those were asked. */
   closed?: (times: number) => number[]
+  /** Called before shards are read. */
+  readShards?: () => void
   /** Nodes that do not answer. */
   away?: string[]
   install?: () => Promise<void>
@@ -162,7 +164,10 @@ async function recover(parts: {
       const pages = parts.readLog?.(Number(node.slice(1)), passedMs) ?? []
       yield* pages.length > 0 ? pages : [{ isWhole: true, entries: [] }]
     },
-    shards: async function* () {},
+    shards: async function* () {
+      parts.readShards?.()
+      yield []
+    },
     install: async (
       _node: string,
       { replica }: { replica: ReplicaId },
@@ -575,4 +580,17 @@ t.test('one whose rows are not trusted has its log, and none of its rows is take
   }
   const found = await recover({ ...twoLeft(log), look, dump: 22 })
   t.match(found, { way: 'rebuild', rows: { a: 'new' }, replay: { replayed: 1, end: 23 } })
+})
+
+t.test('a drive fails while its shards are read', async (t) => {
+  let reads = 0
+  const readShards = (): void => {
+    reads += 1
+    throw new NodeFailed('it could not be read')
+  }
+  const { error, installed } = await recover({ readShards, closed: () => (reads > 0 ? [2] : []) })
+  t.match(error, { exitCode: 4, message: /went away while they were read:\n.*drive 2/ })
+  t.same(installed, [], 'nothing is made without it')
+  const other = await recover({ readShards })
+  t.match(other.error, { name: 'NodeFailed' }, 'where all are there it is another trouble')
 })

@@ -17,11 +17,17 @@ const world = realWorld()
 
 function driveAt(path: string, trouble?: Error) {
   mkdirSync(path)
-  const run = async <T>(operation: () => Promise<T>): Promise<T> => {
-    if (trouble) throw trouble
-    return operation()
+  const drive = {
+    ...{ path, trouble, failure: undefined as unknown },
+    /** Operations that it was asked for. */
+    asked: 0,
+    run: async <T>(operation: () => Promise<T>): Promise<T> => {
+      drive.asked += 1
+      if (drive.trouble) throw drive.trouble
+      return operation()
+    },
   }
-  return { path, run, failure: undefined as unknown }
+  return drive
 }
 
 function open(t: Test) {
@@ -65,4 +71,33 @@ t.test('a drive that takes none does not keep the others from theirs', async (t)
   t.same(await copies.scrub(), { files: 3, damaged: 0 })
   t.same(await readStateCopy(drives[2]!, world), coordinator.state)
   t.equal(await readStateCopy(drives[1]!, world), undefined, 'what failed is left alone')
+})
+
+t.test('a drive that refused its copy is asked again, and the others are left alone', async (t) => {
+  const { drives, coordinator, copies } = open(t)
+  const [good, sick] = [drives[0]!, drives[1]!]
+  sick.trouble = new Error('no room')
+  await copies.keepUp()
+  const asked = good.asked
+  for (let look = 0; look < 64; look += 1) await copies.keepUp()
+  t.equal(sick.asked, 6, 'more and more rarely')
+  const isTold = sick.asked
+  coordinator.state = { ...coordinator.state, epoch: 2 }
+  await copies.keepUp()
+  t.equal(sick.asked, isTold + 1, 'a new state at once')
+  sick.trouble = undefined
+  for (let look = 0; look < 70; look += 1) await copies.keepUp()
+  t.match(await readStateCopy(sick, world), { epoch: 2 })
+  t.equal(good.asked, 2 * asked, 'once for each state')
+  const done = sick.asked
+  for (let look = 0; look < 70; look += 1) await copies.keepUp()
+  t.equal(sick.asked, done)
+})
+
+t.test('a drive that comes back gets its copy without a change of the state', async (t) => {
+  const { root, drives, coordinator, copies } = open(t)
+  await copies.keepUp()
+  drives[2] = driveAt(join(root, 'back'))
+  await copies.keepUp()
+  t.same(await readStateCopy(drives[2]!, world), coordinator.state)
 })

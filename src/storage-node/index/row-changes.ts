@@ -41,6 +41,11 @@ export class RowChanges {
     this.#entered.set(name, row)
   }
 
+  /** The row that a shard has by now; `indexed` as of enter(). */
+  current(id: ShardId, indexed: ShardRow | undefined): ShardRow | undefined {
+    return this.#entered.get(nameOf(id)) ?? indexed
+  }
+
   /** Forgets the shard of `row`. */
   remove(id: ShardId, row: ShardRow): void {
     this.changes.push({ remove: { kind: 'shard', id } })

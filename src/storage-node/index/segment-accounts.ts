@@ -24,6 +24,11 @@ export interface SegmentAccount {
   readers: number
   /** A live record could not be moved: compaction leaves the segment alone. */
   stuck: boolean
+  /**
+   * Records may be in it that have no row, where the drive could not read when it was scanned. It is not sealed, so the next start
+   * looks again, and it keeps its file.
+   */
+  isPartly: boolean
   /** The appender of this process began it, and it is not sealed yet. */
   awaitsSeal: boolean
   /** Shards whose rows may not be durable yet: written once more before it is sealed. */
@@ -55,6 +60,7 @@ export function newAccount(
     retiredAtMs: 0,
     readers: 0,
     stuck: false,
+    isPartly: false,
     awaitsSeal: state === 'open',
     unsynced: [],
   }

@@ -20,7 +20,7 @@ import {
   writeInChunks,
 } from './ledger-rows.ts'
 import { NewShards } from './new-shards.ts'
-import { reindexSegment } from './reindex.ts'
+import { limitHoles, reindexSegment } from './reindex.ts'
 import { type PlacedRecord, RowChanges } from './row-changes.ts'
 import {
   applyEvents,
@@ -286,8 +286,11 @@ export class ShardLedger {
       await this.#change((index) => rewriteRows(index, segment, ids))
       account.unsynced.splice(0, ids.length)
     }
-    await this.#change((index) => markSealed(index, account))
-    account.awaitsSeal = false
+    await this.#change(async (index) => {
+      // The index may have been made again meanwhile, of what could be read.
+      if (!account.isPartly) await markSealed(index, account)
+    })
+    account.awaitsSeal = account.isPartly
   }
 
   /** Forgets a segment whose file is gone for good. */
@@ -353,18 +356,21 @@ export class ShardLedger {
   /** Scans segments in order, so that the later of two records with one name wins. */
   async #reindex(index: ShardIndex, accounts: SegmentAccount[]): Promise<void> {
     const { files, secret, log, drive } = this.#parts
+    const onHole = limitHoles(drive)
     for (const account of accounts.sort((left, right) => left.number - right.number)) {
       // What the appender told us of is durable. What an earlier process left may end in a torn group.
       const tailTrusted = account.awaitsSeal
       const onRecord = (id: ShardId): void => this.#newShards.noteOld(id)
-      const parts = { index, files, secret, accounts: this.accounts, onRecord }
-      const { records, torn } = await reindexSegment(account, parts, { tailTrusted })
+      const parts = { index, files, secret, accounts: this.accounts, onRecord, onHole }
+      const { records, torn, isPartly } = await reindexSegment(account, parts, { tailTrusted })
       const about = { drive: drive.id, segment: account.number, records, torn }
       log.debug(about, 'a segment was scanned')
       // Never taken for empty: what we can not read may yet be someone's only copy.
       account.stuck = records === 0 && account.bytes > 0
       if (account.stuck) log.warn(about, 'nothing in a segment is recognised: it is left alone')
-      if (!tailTrusted) await markSealed(index, account)
+      account.isPartly = isPartly
+      if (isPartly) log.warn(about, 'a segment can not be read as a whole: it is left alone')
+      else if (!tailTrusted) await markSealed(index, account)
     }
   }
 

@@ -4,7 +4,7 @@ import { removeIfThere } from '../../kit/files.ts'
 import { type DiskFile, isMissing, type World } from '../../kit/world.ts'
 import type { Drive } from '../drive.ts'
 import { openThrough } from '../open-through.ts'
-import type { ScanSource } from './segment-scan.ts'
+import { type Attempt, Salvage } from './salvage.ts'
 
 /** An open file that is in use by `users` reads; `doomed` files close with their last user. */
 interface OpenFile {
@@ -16,8 +16,6 @@ interface OpenFile {
 }
 
 const MAX_OPEN = 32
-// What a disk can not read is lost, a sector at a time.
-const SECTOR_BYTES = 4096
 
 /** The segment files of one drive. */
 export class SegmentFiles {
@@ -95,11 +93,6 @@ export class SegmentFiles {
   }
 
   /** Reads from segment `number`; 'gone' when there is no such file. Short only at the end of the file. */
-  read(number: number, target: Uint8Array, position: number): Promise<number | 'gone'> {
-    return this.#read(number, (file) => this.#drive.run(() => file.read([target], position)))
-  }
-
-  /** The same, where the drive need not fail for what it can not read. */
   attempt(
     number: number,
     target: Uint8Array,
@@ -123,36 +116,10 @@ export class SegmentFiles {
     }
   }
 
-  /** The first `bytes` bytes of segment `number`, to be scanned; nothing when the file is gone. */
-  source(number: number, bytes: number): ScanSource {
-    const read = async (target: Uint8Array, position: number): Promise<number> => {
-      const count = await this.read(number, target, position)
-      return count === 'gone' ? 0 : count
-    }
-    return { segment: number, bytes, read }
-  }
-
-  /** The same, with zeros for what the drive can not read: for those who leave alone what they do not find. */
-  salvage(number: number, bytes: number): ScanSource {
-    const read = async (target: Uint8Array, position: number): Promise<number> => {
-      const count = await this.attempt(number, target, position)
-      if (count === 'medium-error') return await this.#salvage(number, target, position)
-      return count === 'gone' ? 0 : count
-    }
-    return { segment: number, bytes, read }
-  }
-
-  async #salvage(number: number, target: Uint8Array, position: number): Promise<number> {
-    let at = 0
-    while (at < target.length) {
-      const sector = target.subarray(at, at + SECTOR_BYTES - ((position + at) % SECTOR_BYTES))
-      const count = await this.attempt(number, sector, position + at)
-      if (count === 'gone') return 0
-      if (count === 'medium-error') sector.fill(0)
-      else if (count < sector.length) return at + count
-      at += sector.length
-    }
-    return at
+  /** The first `bytes` bytes of segment `number`, to be scanned, as far as the drive can read them. `onHole` as of SalvageParts. */
+  salvage(number: number, bytes: number, onHole?: () => void): Salvage {
+    const attempt: Attempt = (target, position) => this.attempt(number, target, position)
+    return new Salvage({ segment: number, bytes, attempt, onHole })
   }
 
   /** Removes the file of a segment, durably. Reads under way still end well. */

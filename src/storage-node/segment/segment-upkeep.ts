@@ -182,7 +182,9 @@ export class SegmentUpkeep {
     const { ledger, log, drive } = this.#parts
     try {
       for (;;) {
-        const ended = [...ledger.accounts.values()].find((account) => account.state === 'ended')
+        const ended = [...ledger.accounts.values()].find(
+          ({ state, isPartly }) => state === 'ended' && !isPartly,
+        )
         if (ended === undefined) return
         await ledger.seal(ended.number)
       }

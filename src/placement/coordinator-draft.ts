@@ -41,6 +41,6 @@ export async function writeDecision(
   }
   await world.disk.rename(path, target)
   // Nobody else writes to the drive before this has ended, so what has the name is what came too late.
-  if (isWanted()) await world.disk.syncDirectory(directory)
-  else await removeIfThere(world, target)
+  if (!isWanted()) await removeIfThere(world, target)
+  await world.disk.syncDirectory(directory)
 }

@@ -293,31 +293,38 @@ export class FileCoordinator implements Coordinator {
     found.damaged += look.rotten.length + (look.lacksLast ? 1 : 0)
   }
 
-  /** Decisions that do not hold after all, and what writers left that nobody waited for. */
+  /** Decisions that do not hold after all, and what writers left that nobody waited for. Gone after a power cut too. */
   async #removeStrays(drive: CoordinatorDrive): Promise<void> {
+    const directory = coordinatorPath(drive.path)
     try {
-      await this.#removeDecisions(drive, (known) => known > this.state.epoch)
+      const strays = await this.#removeDecisions(drive, (known) => known > this.state.epoch)
       await this.#removeFiles(drive, isDecisionDraft)
+      // A start takes over the highest decision that it finds.
+      if (strays > 0)
+        await this.#beforeDeadline(drive, () => this.#world.disk.syncDirectory(directory))
     } catch (error) {
       if (this.#drives.has(drive.id)) drive.fail(error)
     }
   }
 
-  async #removeDecisions(
-    drive: CoordinatorDrive,
-    isOld: (epoch: number) => boolean,
-  ): Promise<void> {
-    await this.#removeFiles(drive, (name) => {
+  #removeDecisions(drive: CoordinatorDrive, isOld: (epoch: number) => boolean): Promise<number> {
+    return this.#removeFiles(drive, (name) => {
       const epoch = epochOfFileName(name)
       return epoch !== undefined && isOld(epoch)
     })
   }
 
-  async #removeFiles(drive: CoordinatorDrive, isOld: (name: string) => boolean): Promise<void> {
+  /** Gives how many there were. */
+  async #removeFiles(drive: CoordinatorDrive, isOld: (name: string) => boolean): Promise<number> {
     const directory = coordinatorPath(drive.path)
-    await this.#beforeDeadline(drive, async (isWanted) => {
-      for (const name of await this.#world.disk.list(directory))
-        if (isWanted() && isOld(name)) await this.#world.disk.remove(`${directory}/${name}`)
+    return await this.#beforeDeadline(drive, async (isWanted) => {
+      let removed = 0
+      for (const name of await this.#world.disk.list(directory)) {
+        if (!isWanted() || !isOld(name)) continue
+        await this.#world.disk.remove(`${directory}/${name}`)
+        removed += 1
+      }
+      return removed
     })
   }
 

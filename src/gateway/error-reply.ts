@@ -66,6 +66,7 @@ const WHY_UNDECIDED: Record<NonNullable<CoordinatorUnavailable['why']>, string |
     'Nothing was changed: etcd was restored from a backup. See kintsugi cluster restore-coordinator.',
   refused: 'Nothing was changed: etcd refuses, or its state can not be read.',
   contended: undefined,
+  full: undefined,
 }
 
 /** Too much is asked: the client shall come again, and less often (pitfall 58). */

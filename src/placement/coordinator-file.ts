@@ -15,6 +15,7 @@ import {
 import { markOut } from './coordinator-changes.ts'
 import { isDecisionDraft, writeDecision } from './coordinator-draft.ts'
 import { type Decision, encodeDecision, epochOfFileName } from './coordinator-format.ts'
+import { heldByThoseWhoLeft, isWorthKeeping } from './coordinator-held.ts'
 import { chooseState, coordinatorPath, type History, readHistory } from './coordinator-history.ts'
 import { lookAtDecisions } from './coordinator-scrub.ts'
 
@@ -34,11 +35,6 @@ export class DriveForked extends Error {
 }
 
 const KEPT_FILES = 16
-const KEPT_ANCESTORS = 64
-// Decisions around the last one that a drive held for sure, so that its history is known when it comes back.
-const KEPT_AROUND_HELD = 16
-// Drives that left while they were out, whose directories may come to light at a later start.
-const KEPT_WHO_LEFT = 32
 // A drive that takes longer to remember a decision hangs: everyone else waits for it. Drives that share a busy disk
 // are slow together for seconds: failing them for that would lose them all at once.
 const WRITE_DEADLINE_MS = 30_000
@@ -182,15 +178,31 @@ export class FileCoordinator implements Coordinator {
 
   async #decide(change: Change): Promise<ClusterState> {
     const before = this.#decision
+    try {
+      await this.#remember(change(before.state) ?? before.state)
+    } finally {
+      // Where only what had to follow failed, the decision before it holds.
+      if (this.#decision !== before) for (const listener of this.#listeners) listener(this.state)
+    }
+    return this.state
+  }
+
+  /** Writes a decision, and those by which drives are out that failed at it. */
+  async #remember(wanted: Omit<ClusterState, 'epoch'>): Promise<void> {
+    const before = this.#decision
     // Each round but the last loses a drive, so there are no more rounds than drives.
-    let next = this.#withoutDead(change(before.state) ?? before.state)
+    let next = this.#withoutDead(wanted)
     while (next !== this.#decision.state) {
       const { decision, bytes } = this.#draft(next)
+      const asked = this.#liveDrives()
       const { failed, full } = await this.#writeEverywhere(decision, bytes)
       if (full !== undefined) {
         // Others may have it already: it must not come to light at the next start.
         for (const drive of this.#liveDrives()) await this.#removeStrays(drive)
-        throw new CoordinatorUnavailable('a drive is full', { cause: full })
+        const live = this.#liveDrives()
+        const isUndone = this.#decision === before && asked.every((drive) => live.includes(drive))
+        const why = isUndone ? { why: 'full' as const } : {}
+        throw new CoordinatorUnavailable('a drive is full', { cause: full, ...why })
       }
       if (this.#liveDrives().length === 0) {
         throw new CoordinatorUnavailable('no drive is left', { cause: failed[0]?.cause })
@@ -198,8 +210,6 @@ export class FileCoordinator implements Coordinator {
       this.#decision = decision
       next = this.#withoutDead(decision.state)
     }
-    if (this.#decision !== before) for (const listener of this.#listeners) listener(this.state)
-    return this.state
   }
 
   /** Marks every drive out that the map thinks active and that is not here or failed. */
@@ -407,20 +417,6 @@ function bytesOf({ hash, ...draft }: Decision): Uint8Array {
   const { decision, bytes } = encodeDecision(draft)
   assert(decision.hash === hash, 'a decision that was read is written again unchanged')
   return bytes
-}
-
-/** What drives held for sure that were out when they left the map: the last of them. */
-function heldByThoseWhoLeft(
-  held: Readonly<Record<string, number>>,
-  { map }: Pick<ClusterState, 'map'>,
-): Record<string, number> {
-  const left = Object.entries(held).filter(([id]) => !map.drives.some((drive) => drive.id === +id))
-  return Object.fromEntries(left.sort(([, one], [, other]) => other - one).slice(0, KEPT_WHO_LEFT))
-}
-
-function isWorthKeeping(known: number, epoch: number, held: readonly number[]): boolean {
-  if (known >= epoch - KEPT_ANCESTORS) return true
-  return held.some((last) => known >= last - KEPT_AROUND_HELD && known <= last + 1)
 }
 
 /** Rejects when the signal is aborted. */

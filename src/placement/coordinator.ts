@@ -63,9 +63,10 @@ export interface OrphanHold {
 /**
  * Why etcd decides nothing. `away`: nothing was changed. `open`: it went away meanwhile, and what was asked for may have
  * been decided or may be still. `restored`: it is older than what was known here. `refused`: it says so, or its state can
- * not be read. `contended`: others were quicker all the time.
+ * not be read. `contended`: others were quicker all the time. `full`: embedded, a drive has no room, and none has anything
+ * of what was asked for.
  */
-export type Undecided = 'away' | 'open' | 'restored' | 'refused' | 'contended'
+export type Undecided = 'away' | 'open' | 'restored' | 'refused' | 'contended' | 'full'
 
 /** Thrown by decide() when nothing can be decided now, or when nobody knows whether it was. */
 export class CoordinatorUnavailable extends Error {

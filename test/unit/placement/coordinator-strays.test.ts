@@ -88,3 +88,44 @@ t.test('a decision that a full drive refused does not come back after a power cu
     decision: { state: { nextDriveId: 4 } },
   })
 })
+
+t.test('who asked hears whether a drive may have what was refused', async (t) => {
+  const { drives, coordinator, fill } = await makeStore()
+  fill(3)
+  const whyNot = () =>
+    coordinator.decide(renumber).then(
+      () => 'made',
+      (error) => error.why,
+    )
+  t.equal(await whyNot(), 'full', 'no drive has it')
+  const { run } = drives[1]!
+  drives[1]!.run = async (operation) => {
+    const value = await run(operation)
+    drives[1]!.isBroken = true
+    return value
+  }
+  t.equal(await whyNot(), undefined, 'one that failed may have it')
+})
+
+t.test(
+  'a decision holds although the next one, without a drive that failed, does not',
+  async (t) => {
+    const { machine, drives, coordinator, fill } = await makeStore()
+    const heard: number[] = []
+    coordinator.watch((state) => heard.push(state.nextDriveId))
+    drives[0]!.run = async () => {
+      // What is written to the others now is behind it; what comes after it finds the third one full.
+      await new Promise(setImmediate)
+      while (!machine.disk.files('/drive3').includes('/drive3/coordinator/000000000002'))
+        await new Promise(setImmediate)
+      fill(3)
+      throw Object.assign(new Error('broken'), { code: 'EIO' })
+    }
+    await t.rejects(coordinator.decide(renumber), {
+      code: 'COORDINATOR_UNAVAILABLE',
+      why: undefined,
+    })
+    t.equal(coordinator.state.nextDriveId, 9)
+    t.same(heard, [9])
+  },
+)

@@ -219,6 +219,19 @@ export function addReplica(partitionId: number, replica: Replica): Change {
   }
 }
 
+/**
+ * From this decision on the replica surely does not count, unless it is the last one. Decided also where it does not count
+ * as far as is known: a decision by which it does may be on drives that failed since.
+ */
+export function withoutReplica(partitionId: number, { incarnation }: Replica): Change {
+  return (state) => {
+    const partition = state.metaPartitions[partitionId]
+    const inSync = partition?.inSync.filter((replica) => replica.incarnation !== incarnation) ?? []
+    if (partition === undefined || inSync.length === 0) return undefined
+    return editPartition(state, partitionId, { epoch: partition.epoch + 1, inSync })
+  }
+}
+
 /** Removes the replicas of a partition from drives that are to be emptied, once there are `least` on others. */
 export function releaseReplicas(partitionId: number, least: number): Change {
   return (state) => {

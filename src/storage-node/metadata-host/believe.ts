@@ -1,5 +1,5 @@
 // Which of several replicas is right when they disagree, and which are not to be believed any more.
-import type { Member } from './partition.ts'
+import type { Member } from './member.ts'
 
 /** What someone who reads replicas tells and asks the host. */
 export interface Doubts {

@@ -10,7 +10,8 @@ import {
   type StoredRow,
 } from '../meta-rows/meta-rows.ts'
 import { type Answer, believe, type Doubts } from './believe.ts'
-import type { HostedPartition, Member } from './partition.ts'
+import type { Member } from './member.ts'
+import type { HostedPartition } from './partition.ts'
 
 interface Row {
   key: Uint8Array

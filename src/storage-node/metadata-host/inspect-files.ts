@@ -7,8 +7,9 @@ import { type LevelLook, lookAtLevel } from '../meta-rows/level-files.ts'
 import { checkTables, tablesIn } from '../meta-rows/tables.ts'
 import type { FilesLook } from '../upkeep/file-scrub.ts'
 import type { HostDrive } from './drive.ts'
+import type { Member } from './member.ts'
 import { membersOn, readNoMore } from './members-of-drive.ts'
-import type { HostedPartition, Member } from './partition.ts'
+import type { HostedPartition } from './partition.ts'
 
 /** What a look at files needs. */
 export interface LookParts {

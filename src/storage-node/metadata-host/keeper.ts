@@ -3,8 +3,8 @@
 import type { Log } from '../../kit/log.ts'
 import { Rests } from '../../kit/rests.ts'
 import type { World } from '../../kit/world.ts'
-import type { Change, Coordinator } from '../../placement/coordinator.ts'
-import { dropReplicasOn, markOut } from '../../placement/coordinator-changes.ts'
+import type { Change, Coordinator, Replica } from '../../placement/coordinator.ts'
+import { dropReplicasOn, markOut, withoutReplica } from '../../placement/coordinator-changes.ts'
 import { leavingReplicas } from '../../placement/coordinator-replicas.ts'
 import { saysNoSpace } from '../drive-errors.ts'
 import type { OpenLevel } from '../drive-lock.ts'
@@ -16,9 +16,10 @@ import type { HostDrive } from './drive.ts'
 import type { StartDrive } from './evidence.ts'
 import { inspectPartition } from './inspect.ts'
 import { checkTablesOf, inspectFiles, type LookParts } from './inspect-files.ts'
+import type { Member } from './member.ts'
 import { membersOn, removeLearners } from './members-of-drive.ts'
 import { ReplicaMender } from './mend.ts'
-import type { HostedPartition, Member } from './partition.ts'
+import type { HostedPartition } from './partition.ts'
 import { RowsRenewal } from './rows-renewal.ts'
 import type { Recovered } from './start.ts'
 
@@ -60,6 +61,8 @@ export class MetadataKeeper implements Doubts {
   readonly #renewal: RowsRenewal
   readonly #failed = new Map<number, Promise<void>>()
   readonly #avoided = new Map<number, number>()
+  /** Members that were late while they were joining. */
+  readonly #countedOut = new WeakSet<Member>()
   readonly #loops: Promise<void>[] = []
 
   constructor(options: KeeperOptions, parts: KeeperParts) {
@@ -75,6 +78,7 @@ export class MetadataKeeper implements Doubts {
     this.#mender = new ReplicaMender(options.replicaCount, {
       ...parts,
       doubts: this,
+      decide: (change) => this.#decide(change),
       isAvoided: (driveId) => this.#isAvoided(driveId),
       avoid: (driveId) => this.#avoid(driveId),
     })
@@ -114,6 +118,13 @@ export class MetadataKeeper implements Doubts {
   driveAside(driveId: number): void {
     removeLearners(this.#parts.partitions, driveId)
     void this.#mender.request()
+  }
+
+  /** A replica counts that a partition does not have: nothing may be acknowledged as if it had it. */
+  dropMissing(partition: number, replica: Replica): void {
+    const where = { partition, drive: replica.driveId }
+    this.#parts.log.error(where, 'a replica counts that is not there: it is dropped')
+    void this.#decide(withoutReplica(partition, replica)).then(() => this.#mender.request())
   }
 
   /** Takes a replica out of use whose rows are not what they were. Asked often, acts once. */
@@ -196,18 +207,18 @@ export class MetadataKeeper implements Doubts {
     void this.#mender.request()
   }
 
-  /** A decision that fails is tried again until it is made or there is nothing left to decide about. */
-  async #decide(change: Change): Promise<void> {
+  /** A decision that fails is tried again until it is made or there is nothing left to decide about: then false. */
+  async #decide(change: Change): Promise<boolean> {
     for (;;) {
       try {
         await this.#parts.coordinator.decide(change)
-        return
+        return true
       } catch (error) {
         this.#parts.log.error({ error }, 'a decision about metadata could not be made')
         const someLive = [...this.#parts.hosts.values()].some(
           ({ drive }) => drive.failure === undefined,
         )
-        if (!someLive || !(await this.#rests.rest(DECIDE_AGAIN_MS))) return
+        if (!someLive || !(await this.#rests.rest(DECIDE_AGAIN_MS))) return false
       }
     }
   }
@@ -284,13 +295,26 @@ export class MetadataKeeper implements Doubts {
   #dropLaggards(partition: HostedPartition): void {
     for (const member of partition.laggards(this.#options.limits.lateMs)) {
       const { driveId } = member
-      if (member.role === 'learner') partition.remove(member)
+      if (member.role === 'learner') partition.removeLearner(member)
+      else if (member.role === 'joining') this.#countOut(partition, member)
       else if (!this.#isAvoided(driveId) && this.#canSpare(driveId)) {
         this.#avoid(driveId)
         this.#parts.log.warn({ drive: driveId, partition: partition.id }, 'a replica is late')
         void this.#decide(dropReplicasOn(driveId)).then(() => this.#mender.request())
       }
     }
+  }
+
+  /** The set is not smaller without it than it was. Decided behind the question whether it counts. */
+  #countOut(partition: HostedPartition, member: Member): void {
+    const { id } = partition
+    if (this.#countedOut.has(member)) return
+    this.#countedOut.add(member)
+    this.#parts.log.warn({ drive: member.driveId, partition: id }, 'a new replica is late')
+    // One that left meanwhile surely does not count.
+    const countOut: Change = (state) =>
+      partition.members.includes(member) ? withoutReplica(id, member)(state) : undefined
+    void this.#decide(countOut).then(() => this.#mender.request())
   }
 
   /** Rows do not grow on a full drive: where enough others have room its replicas are made there. */
@@ -301,7 +325,7 @@ export class MetadataKeeper implements Doubts {
     if (roomy.length < this.#options.replicaCount) return
     for (const { drive } of live) {
       const isHome = membersOn(this.#parts.partitions, drive.id).some(
-        ({ role }) => role === 'voter',
+        ({ role }) => role !== 'learner',
       )
       if (hasRoom(drive.id) || !isHome || !this.#canSpare(drive.id)) continue
       this.#parts.log.warn({ drive: drive.id }, 'a drive is full: its metadata moves to others')

@@ -1,5 +1,6 @@
 // What metadata partitions have on one drive.
-import type { HostedPartition, Member } from './partition.ts'
+import type { Member } from './member.ts'
+import type { HostedPartition } from './partition.ts'
 
 type Partitions = ReadonlyMap<number, HostedPartition>
 
@@ -10,13 +11,18 @@ export function membersOn(partitions: Partitions, driveId: number): Member[] {
     .filter((member) => member.driveId === driveId)
 }
 
-/** Copies that are under way to a drive are given up. */
+/** Copies that are under way to a drive are given up. Those that may count already leave by a decision. */
 export function removeLearners(partitions: Partitions, driveId: number): void {
   for (const partition of partitions.values()) {
     for (const member of partition.members) {
-      if (member.driveId === driveId && member.role === 'learner') partition.remove(member)
+      if (member.driveId === driveId) partition.removeLearner(member)
     }
   }
+}
+
+/** Whether a replica on a drive may come to count, or not, at any moment. */
+export function isJoiningOn(partitions: Partitions, driveId: number): boolean {
+  return membersOn(partitions, driveId).some(({ role }) => role === 'joining')
 }
 
 /** Whether a drive holds what can be read nowhere else. */

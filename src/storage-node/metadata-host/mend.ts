@@ -2,8 +2,13 @@
 // copies rows in slices while the partition goes on, then lets the coordinator count the new replica.
 import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'
-import type { Coordinator, Replica } from '../../placement/coordinator.ts'
-import { addReplica, releaseReplicas } from '../../placement/coordinator-changes.ts'
+import {
+  type Change,
+  type Coordinator,
+  CoordinatorUnavailable,
+  type Replica,
+} from '../../placement/coordinator.ts'
+import { addReplica, releaseReplicas, withoutReplica } from '../../placement/coordinator-changes.ts'
 import {
   chooseReplacement,
   leavingReplicas,
@@ -12,7 +17,8 @@ import {
 import type { Doubts } from './believe.ts'
 import { CheckedCursor } from './cursor.ts'
 import type { HostDrive } from './drive.ts'
-import type { HostedPartition, Member } from './partition.ts'
+import type { Member } from './member.ts'
+import type { HostedPartition } from './partition.ts'
 
 /** What replicas are made with. `doubts` hears of rows that can not be copied, `avoid` of drives that could not take any. */
 export interface MendParts {
@@ -25,6 +31,8 @@ export interface MendParts {
   /** A drive that is not to be used now. */
   isAvoided(driveId: number): boolean
   avoid(driveId: number): void
+  /** Makes a decision, however long it takes. False when there is nothing left to decide about. */
+  decide(change: Change): Promise<boolean>
 }
 
 /** Rows that are copied while nothing else of the partition is applied: a few milliseconds. */
@@ -136,11 +144,28 @@ export class ReplicaMender {
       if (!(await partition.requireLearner(member))) throw new Error('the new replica fell behind')
       // From this marker on the rows are known to be whole up to where the copy began, and the log has the rest.
       await host.checkpoint({ force: true })
-      await this.#parts.coordinator.decide(addReplica(partition.id, replica))
+      await this.#join(partition, member, replica)
     } finally {
-      // Still a learner: it did not get that far, or the coordinator would not have it.
-      if (member.role === 'learner') partition.remove(member)
+      // One that did not get so far that it may count.
+      partition.removeLearner(member)
     }
+  }
+
+  /** From the question on the coordinator may count it: it stays until it is known that it does not. */
+  async #join(partition: HostedPartition, member: Member, replica: Replica): Promise<void> {
+    if (!partition.beginJoining(member)) throw new Error('the new replica failed')
+    let refusal: unknown = new Error('its drive left meanwhile')
+    let isSure = true
+    try {
+      await this.#parts.coordinator.decide(addReplica(partition.id, replica))
+    } catch (error) {
+      refusal = error
+      isSure = wasUndone(error) || (await this.#parts.decide(withoutReplica(partition.id, replica)))
+    }
+    const { inSync } = this.#parts.coordinator.state.metaPartitions[partition.id]!
+    if (inSync.some(({ incarnation }) => incarnation === replica.incarnation)) return
+    if (isSure) partition.endJoining(member)
+    throw refusal
   }
 
   /** Nobody else touches rows of the partition there, from the first look until the learner is there. */
@@ -185,4 +210,9 @@ export class ReplicaMender {
       done.abort()
     }
   }
+}
+
+/** Otherwise a drive may have the decision, and the next start takes it over. */
+function wasUndone(error: unknown): boolean {
+  return error instanceof CoordinatorUnavailable && error.why === 'full'
 }

@@ -292,6 +292,7 @@ async function serve(
         clock: world.clock,
         onBadRows: (member, cause) => keeper.onBadRows(member, cause),
         resumeRows: ({ driveId }) => keeper.resumeRows(driveId),
+        onMissing: (replica) => keeper.dropMissing(id, replica),
       },
     )
     if (recovered.lost.has(id)) {

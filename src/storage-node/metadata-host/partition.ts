@@ -8,7 +8,7 @@ import type { Clock } from '../../kit/world.ts'
 import type { LogPosition, RowBatch } from '../../metadata/log/contract.ts'
 import { type EntryHead, encodeBatch } from '../../metadata/log/entry.ts'
 import { Primary } from '../../metadata/log/primary.ts'
-import { acceptAppend, type ReplicaState } from '../../metadata/log/replica.ts'
+import { acceptAppend } from '../../metadata/log/replica.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
 import type { MetaPartitionState, Replica } from '../../placement/coordinator.ts'
 import { saysNoSpace } from '../drive-errors.ts'
@@ -16,37 +16,9 @@ import { sealRows } from '../meta-rows/meta-rows.ts'
 import type { ReplicaStatus } from '../meta-rows/status.ts'
 import { Departure } from './departure.ts'
 import type { HostDrive, RowsToApply } from './drive.ts'
+import { isReader, isReplica, type Member } from './member.ts'
+import { APPLY_ENTRIES, committedEntries, type Pending } from './pending.ts'
 import { RowCache } from './row-cache.ts'
-
-/** A replica of this partition on a drive of this process. */
-export interface Member {
-  readonly driveId: number
-  readonly incarnation: string
-  readonly host: HostDrive
-  /** A learner gets everything but is not in the in-sync set yet. */
-  role: 'voter' | 'learner'
-  /** What its log was given. */
-  sent: ReplicaState
-  /** Its log holds everything up to this sequence. */
-  durable: number
-  /** False once its rows could not be changed or read: they may lack something. */
-  readable: boolean
-  /** True while its rows are opened again: nobody reads them, and what is applied waits. */
-  paused: boolean
-  readonly departure: Departure
-}
-
-interface Pending {
-  head: EntryHead
-  batch: RowBatch
-  bytes: Uint8Array
-  /** When the first replica had it. */
-  firstDurableMs: number | undefined
-  /** Called once it is committed: nobody but readers waits for its rows. */
-  onDurable: (() => void) | undefined
-  resolve: (position: LogPosition) => void
-  reject: (error: unknown) => void
-}
 
 /** By which clock a replica is late, and who looks after a member that has trouble with its rows. */
 export interface PartitionParts {
@@ -55,13 +27,12 @@ export interface PartitionParts {
   onBadRows(member: Member, cause: unknown): void
   /** There was no room for a change. True once the rows are what they were before it and can be changed again. */
   resumeRows(member: Member): Promise<boolean>
+  /** The coordinator counts a replica that the partition does not have: until a decision drops it nothing is committed. */
+  onMissing(replica: Replica): void
 }
 
 // The partition above bounds its own commands far below this.
 const PENDING_MAX = 8_192
-// How much is applied at once: LevelDB takes it as one batch.
-const APPLY_ENTRIES = 256
-const APPLY_BYTES = 4 * 1024 * 1024
 // Rows for which nobody waits are applied so often, those of all partitions at the same times: a drive takes them as one batch.
 const APPLY_EVERY_MS = 25
 const RETRY_WHEN_FULL_MS = 500
@@ -74,6 +45,8 @@ export class HostedPartition {
   readonly cache = new RowCache()
   readonly #parts: PartitionParts
   readonly #members = new Map<number, Member>()
+  /** Drives of replicas that count and are not here. */
+  #missing: ReadonlySet<number> = new Set()
   readonly #pending: Pending[] = []
   readonly #tasks: (() => Promise<void>)[] = []
   #primary: Primary<number>
@@ -174,18 +147,14 @@ export class HostedPartition {
   /** Takes over what the coordinator decided: who left is waited for no more. */
   adopt({ epoch, inSync }: MetaPartitionState): void {
     if (this.#stopped !== undefined) return
+    this.#waitForMissing(inSync)
     for (const member of this.members) {
-      const stays = inSync.some((replica) => isReplica(replica, member))
-      if (stays) member.role = 'voter'
-      else if (member.role === 'voter') this.remove(member)
+      const counts = inSync.some((replica) => isReplica(replica, member))
+      if (counts) member.role = 'voter'
+      else if (member.role === 'voter') this.#remove(member)
     }
-    this.#primary.adopt(epoch, new Set(this.#members.keys()))
-    const lives = this.members.some(
-      ({ role, host }) => role === 'voter' && host.drive.failure === undefined,
-    )
-    if (lives) this.#wake()
-    else
-      this.stop(new MetadataUnavailable(`metadata partition ${this.id} has lost its last replica`))
+    this.#primary.adopt(epoch, this.#waitedFor())
+    this.#goOnOrStop()
   }
 
   /** A learner: from now on it gets every entry and every change. Called while exclusive. */
@@ -208,14 +177,28 @@ export class HostedPartition {
     return this.#isMember(member)
   }
 
-  /** Forgets a member; its place in the in-sync set is not touched. */
-  remove(member: Member): void {
-    if (!this.#isMember(member)) return
-    this.#members.delete(member.driveId)
-    this.#primary.adopt(this.#primary.epoch, new Set(this.#members.keys()))
-    member.host.detach(this.id)
-    member.departure.leave()
-    this.#wake()
+  /**
+   * The coordinator is about to be asked to count the learner, which is required by now. False when it left, or its rows
+   * may lack something: then it is not to be asked.
+   */
+  beginJoining(member: Member): boolean {
+    assert(member.role === 'learner', 'a replica joins once')
+    if (this.#stopped !== undefined || !this.#isMember(member) || !member.readable) return false
+    assert(this.#primary.voters.includes(member.driveId), 'nothing is committed without it')
+    member.role = 'joining'
+    return true
+  }
+
+  /** The coordinator surely does not count the one that was joining. */
+  endJoining(member: Member): void {
+    if (member.role !== 'joining') return
+    this.#remove(member)
+    this.#goOnOrStop()
+  }
+
+  /** A copy is given up. One that may count already stays. */
+  removeLearner(member: Member): void {
+    if (member.role === 'learner') this.#remove(member)
   }
 
   /** Members that everyone waits for although another was done `lateMs` ago. */
@@ -241,6 +224,45 @@ export class HostedPartition {
   async settled(): Promise<void> {
     this.hurry()
     await this.#working
+  }
+
+  /** Forgets a member; its place in the in-sync set is not touched. */
+  #remove(member: Member): void {
+    if (!this.#isMember(member)) return
+    this.#members.delete(member.driveId)
+    this.#primary.adopt(this.#primary.epoch, this.#waitedFor())
+    member.host.detach(this.id)
+    member.departure.leave()
+    this.#wake()
+  }
+
+  /** What is committed without an in-sync replica is lost where that one alone is left: such a set is not acted upon. */
+  #waitForMissing(inSync: readonly Replica[]): void {
+    const isHere = (replica: Replica): boolean =>
+      this.members.some((member) => member.role !== 'learner' && isReplica(replica, member))
+    const missing = inSync.filter((replica) => !isHere(replica))
+    const before = this.#missing
+    this.#missing = new Set(missing.map(({ driveId }) => driveId))
+    for (const replica of missing.filter(({ driveId }) => !before.has(driveId))) {
+      const other = this.#members.get(replica.driveId)
+      if (other !== undefined) this.#remove(other)
+      if (!this.#primary.voters.includes(replica.driveId))
+        this.#primary.addVoter(replica.driveId, this.#primary.committed)
+      this.#parts.onMissing(replica)
+    }
+  }
+
+  #waitedFor(): Set<number> {
+    return new Set([...this.#members.keys(), ...this.#missing])
+  }
+
+  #goOnOrStop(): void {
+    const lives = this.members.some(
+      ({ role, host }) => role !== 'learner' && host.drive.failure === undefined,
+    )
+    if (lives) this.#wake()
+    else
+      this.stop(new MetadataUnavailable(`metadata partition ${this.id} has lost its last replica`))
   }
 
   #isMember(member: Member): boolean {
@@ -290,7 +312,7 @@ export class HostedPartition {
   #appendFailed(member: Member, { sequence, prevEpoch }: EntryHead, error: unknown): void {
     if (!isFull(error) || !this.#isMember(member)) return
     if (member.role === 'learner') {
-      this.remove(member)
+      this.#remove(member)
       return
     }
     if (sequence !== member.durable + 1) return
@@ -315,7 +337,8 @@ export class HostedPartition {
     let hasWaited = false
     for (;;) {
       const task = this.#tasks.shift()
-      const ready = task === undefined ? this.#committedEntries() : []
+      const ready =
+        task === undefined ? committedEntries(this.#pending, this.#primary.committed) : []
       if (task !== undefined) await task()
       else if (ready.length === 0) break
       else if (!hasWaited && this.#canWait(ready)) {
@@ -352,18 +375,6 @@ export class HostedPartition {
       this.#endWaiting = resolve
       clock.sleep(APPLY_EVERY_MS - (clock.monotonicMs() % APPLY_EVERY_MS)).then(resolve, resolve)
     })
-  }
-
-  #committedEntries(): Pending[] {
-    let bytes = 0
-    let count = 0
-    for (const { head, bytes: batch } of this.#pending) {
-      if (head.sequence > this.#primary.committed || count === APPLY_ENTRIES) break
-      if (count > 0 && bytes + batch.length > APPLY_BYTES) break
-      bytes += batch.length
-      count += 1
-    }
-    return this.#pending.slice(0, count)
   }
 
   async #apply(ready: readonly Pending[]): Promise<void> {
@@ -415,12 +426,4 @@ export class HostedPartition {
       return false
     }
   }
-}
-
-function isReader({ role, readable, paused, host }: Member): boolean {
-  return role === 'voter' && readable && !paused && host.drive.failure === undefined
-}
-
-function isReplica(replica: Replica, member: Member): boolean {
-  return replica.driveId === member.driveId && replica.incarnation === member.incarnation
 }

@@ -7,7 +7,8 @@ import { MetadataUnavailable } from '../../metadata/unavailable.ts'
 import type { RowRead } from '../meta-rows/meta-rows.ts'
 import { type Answer, believe, type Doubts } from './believe.ts'
 import { CheckedCursor } from './cursor.ts'
-import type { HostedPartition, Member } from './partition.ts'
+import type { Member } from './member.ts'
+import type { HostedPartition } from './partition.ts'
 
 /** Rows of one partition, checked by two replicas where there are two. */
 export class HostedRows implements RowReader {

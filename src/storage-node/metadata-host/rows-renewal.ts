@@ -10,7 +10,13 @@ import { saysNoSpace } from '../drive-errors.ts'
 import type { OpenLevel } from '../drive-lock.ts'
 import { reopenRows, replaceRows } from '../meta-rows/open.ts'
 import type { HostDrive } from './drive.ts'
-import { isOnlyCopy, membersOn, readNoMore, removeLearners } from './members-of-drive.ts'
+import {
+  isJoiningOn,
+  isOnlyCopy,
+  membersOn,
+  readNoMore,
+  removeLearners,
+} from './members-of-drive.ts'
 import type { HostedPartition } from './partition.ts'
 
 /** What renewing needs of the keeper. */
@@ -21,8 +27,8 @@ export interface RenewalParts {
   partitions: ReadonlyMap<number, HostedPartition>
   openLevel: OpenLevel
   rests: Rests
-  /** Makes a decision, however long it takes. */
-  decide(change: Change): Promise<void>
+  /** Makes a decision, however long it takes. False when there is nothing left to decide about. */
+  decide(change: Change): Promise<boolean>
   /** Rows were made anew, or could not be. */
   onRenewed(): void
 }
@@ -32,6 +38,7 @@ const ROOM_BYTES = mebibytes(8)
 /** What opening a LevelDB again may take. */
 const ROOM_INODES = 8
 const ROOM_AGAIN_MS = 1_000
+const JOINING_AGAIN_MS = 100
 /** For how long the only copy stays as it is before it is looked at again. */
 const ONLY_COPY_MS = 60_000
 
@@ -129,6 +136,11 @@ export class RowsRenewal {
     readNoMore(partitions, driveId)
     await this.#parts.decide(dropReplicasOn(driveId))
     removeLearners(partitions, driveId)
+    // One that the coordinator was asked to count comes to count, and goes, behind that.
+    while (isJoiningOn(partitions, driveId)) {
+      if (!(await rests.rest(JOINING_AGAIN_MS))) return
+      await this.#parts.decide(dropReplicasOn(driveId))
+    }
     if (membersOn(partitions, driveId).length > 0) return // The others failed meanwhile.
     await host.rows.close()
     host.replaceRows(await replaceRows({ world, drive: host.drive, openLevel }))

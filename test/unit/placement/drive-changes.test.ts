@@ -7,6 +7,7 @@ import type { MapDrive } from '../../../src/placement/cluster-map.ts'
 import type { Change, ClusterState } from '../../../src/placement/coordinator.ts'
 import {
   addDrive,
+  addReplica,
   changeCode,
   drainDrive,
   dropReplicasOn,
@@ -21,6 +22,7 @@ import {
   setWeight,
   undrainDrive,
   vacate,
+  withoutReplica,
 } from '../../../src/placement/coordinator-changes.ts'
 import {
   refuseDrain,
@@ -263,6 +265,17 @@ t.test('which blobs are written anew: those with more shards than places', async
   )
   t.equal(shardsOfWidest(map), 6)
   t.equal(shardsOfWidest(stateOf(7).map), 7)
+})
+
+t.test('a replica surely does not count any more', async (t) => {
+  const replica = { driveId: 6, incarnation: 'new' }
+  const state = after(stateOf(7), addReplica(0, replica))
+  const without = after(state, withoutReplica(0, replica))
+  t.match(without.metaPartitions[0], { epoch: 3, inSync: [{}, {}, {}] })
+  t.equal(without.metaPartitions[0]!.inSync.length, 3)
+  t.match(after(without, withoutReplica(0, replica)).metaPartitions[0], { epoch: 4 })
+  const alone = { ...state, metaPartitions: [{ epoch: 1, inSync: [replica] }] }
+  t.equal(withoutReplica(0, replica)(alone), undefined, 'the last one stays')
 })
 
 t.test('replicas that were made anew: orphans are held from the same decision on', async (t) => {

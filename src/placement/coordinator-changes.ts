@@ -206,11 +206,12 @@ export function dropReplicasOn(driveId: number): Change {
   }
 }
 
-/** Adds a replica that has caught up with a partition. */
+/** Adds a replica that has caught up with a partition: on no drive that went out, is to be emptied or left meanwhile. */
 export function addReplica(partitionId: number, replica: Replica): Change {
   return (state) => {
     const partition = state.metaPartitions[partitionId]
     if (partition === undefined) return undefined
+    if (findDrive(state, replica.driveId)?.state !== 'active') return undefined
     if (partition.inSync.some(({ driveId }) => driveId === replica.driveId)) return undefined
     return editPartition(state, partitionId, {
       epoch: partition.epoch + 1,

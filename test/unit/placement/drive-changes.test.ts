@@ -267,6 +267,19 @@ t.test('which blobs are written anew: those with more shards than places', async
   t.equal(shardsOfWidest(stateOf(7).map), 7)
 })
 
+t.test('a replica comes to count only on a drive that is active', async (t) => {
+  const state = stateOf(7)
+  const replica = { driveId: 6, incarnation: 'new' }
+  const added = after(state, addReplica(0, replica)).metaPartitions[0]
+  t.match(added, { epoch: 2, inSync: [{}, {}, {}, replica] })
+  t.equal(addReplica(0, { ...replica, driveId: 3 })(state), undefined, 'one for each drive')
+  const changed = [after(state, markOut(6, 'gone')), after(state, drainDrive(6))]
+  for (const now of changed) t.equal(addReplica(0, replica)(now), undefined)
+  const removed = after(state, drainDrive(6), vacate(6), removeDrive(6))
+  t.notOk(removed.map.drives.some(({ id }) => id === 6))
+  t.equal(addReplica(0, replica)(removed), undefined)
+})
+
 t.test('a replica surely does not count any more', async (t) => {
   const replica = { driveId: 6, incarnation: 'new' }
   const state = after(stateOf(7), addReplica(0, replica))

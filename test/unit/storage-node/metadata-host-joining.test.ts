@@ -6,7 +6,7 @@ import {
   type ClusterState,
   CoordinatorUnavailable,
 } from '../../../src/placement/coordinator.ts'
-import { dropReplicasOn } from '../../../src/placement/coordinator-changes.ts'
+import { dropReplicasOn, markOut } from '../../../src/placement/coordinator-changes.ts'
 import type { Drive } from '../../../src/storage-node/drive.ts'
 import { type Bed, drivePath, killAndReopen, makeBed, SMALL } from './metadata-testbed.ts'
 
@@ -96,6 +96,23 @@ t.test('nothing is acknowledged without a replica that may count by now', async 
   while (setOf(bed).length < 2) await bed.host.mend()
   await put(bed, 'last')
   await survives(t, bed, keep, ['first', 'second', 'more0', 'more4', 'last'])
+})
+
+t.test('a drive that goes out meanwhile gets no replica', async (t) => {
+  let decideOut: (driveId: number) => Promise<unknown> = async () => {}
+  let outId = 0
+  const { bed, decide } = await makeLacking(t, async (ask, driveId) => {
+    outId = driveId
+    await decideOut(driveId)
+    return await ask()
+  })
+  decideOut = (driveId) => decide(markOut(driveId, 'it hangs'))
+  await bed.host.mend()
+  t.notOk(drivesOf(bed).includes(outId))
+  t.equal(setOf(bed).length, 2, 'another one has it')
+  await put(bed, 'second')
+  t.ok(await rowOf(bed, 'second'))
+  await bed.close()
 })
 
 t.test(

@@ -5,6 +5,10 @@ export class Departure {
   readonly #waiting = new Set<() => void>()
   #left = false
 
+  get hasLeft(): boolean {
+    return this.#left
+  }
+
   /** Everyone who waits goes on. */
   leave(): void {
     this.#left = true

@@ -38,6 +38,8 @@ export interface MendParts {
 /** Rows that are copied while nothing else of the partition is applied: a few milliseconds. */
 const SLICE_ROWS = 256
 const SLICE_DEADLINE_MS = 5_000
+// Old rows go on being removed behind it: the next try finds fewer of them.
+const CLEAR_DEADLINE_MS = 60_000
 
 /** Makes replicas, one at a time. */
 export class ReplicaMender {
@@ -139,11 +141,11 @@ export class ReplicaMender {
     const host = this.#parts.hosts.get(replica.driveId)!
     const member = await this.#addLearner(partition, replica)
     try {
-      await this.#copyRows(partition, member)
-      await host.rows.flush()
+      await whileItStays(member, this.#copyRows(partition, member))
+      await whileItStays(member, host.rows.flush())
       if (!(await partition.requireLearner(member))) throw new Error('the new replica fell behind')
       // From this marker on the rows are known to be whole up to where the copy began, and the log has the rest.
-      await host.checkpoint({ force: true })
+      await whileItStays(member, host.checkpoint({ force: true }))
       await this.#join(partition, member, replica)
     } finally {
       // One that did not get so far that it may count.
@@ -173,7 +175,7 @@ export class ReplicaMender {
     const host = this.#parts.hosts.get(replica.driveId)!
     const letGo = host.hold(partition.id)
     try {
-      await host.clear(partition.id)
+      await this.#beforeDeadline(host.clear(partition.id), CLEAR_DEADLINE_MS)
       return await partition.exclusive(async () => partition.addLearner(replica, host))
     } finally {
       letGo()
@@ -186,21 +188,24 @@ export class ReplicaMender {
     for (;;) {
       const copied = await partition.exclusive(async () => {
         const rows = await cursor.nextSettled(SLICE_ROWS)
-        if (rows.length > 0) await this.#beforeDeadline(member.host.copyIn(partition.id, rows))
+        // Another may be copied there by now.
+        if (member.departure.hasLeft) throw new Error('the new replica failed')
+        if (rows.length > 0)
+          await this.#beforeDeadline(member.host.copyIn(partition.id, rows), SLICE_DEADLINE_MS)
         return rows.length
       })
       if (this.#stopping) throw new Error('stopping')
-      if (!partition.members.includes(member)) throw new Error('the new replica failed')
+      if (member.departure.hasLeft) throw new Error('the new replica failed')
       if (copied < SLICE_ROWS) return
     }
   }
 
-  /** The partition stands still while a slice is copied: a drive that hangs must not keep it. */
-  async #beforeDeadline(work: Promise<void>): Promise<void> {
+  /** A drive that hangs must not keep a partition that stands still while a slice is copied, nor the partitions after it. */
+  async #beforeDeadline(work: Promise<void>, deadlineMs: number): Promise<void> {
     const done = new AbortController()
-    const late = this.#parts.world.clock.sleep(SLICE_DEADLINE_MS, done.signal).then(
+    const late = this.#parts.world.clock.sleep(deadlineMs, done.signal).then(
       () => {
-        throw new Error('a slice of rows took too long')
+        throw new Error('rows of a drive took too long')
       },
       () => {}, // In time.
     )
@@ -210,6 +215,12 @@ export class ReplicaMender {
       done.abort()
     }
   }
+}
+
+/** One that left is waited for no more: its drive may hang, and others are to be copied. */
+async function whileItStays({ departure }: Member, work: Promise<void>): Promise<void> {
+  await departure.until(work)
+  if (departure.hasLeft) throw new Error('the new replica left')
 }
 
 /** Otherwise a drive may have the decision, and the next start takes it over. */

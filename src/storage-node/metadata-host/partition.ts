@@ -36,6 +36,8 @@ const PENDING_MAX = 8_192
 // Rows for which nobody waits are applied so often, those of all partitions at the same times: a drive takes them as one batch.
 const APPLY_EVERY_MS = 25
 const RETRY_WHEN_FULL_MS = 500
+// A learner has what it lacks on its way. Where nothing new is appended nobody else finds it late.
+const CATCH_UP_MS = 5_000
 // LevelDB makes writers wait while it compacts: that is no reason yet to copy everything elsewhere.
 const APPLY_LATENESS = 5
 
@@ -48,7 +50,7 @@ export class HostedPartition {
   /** Drives of replicas that count and are not here. */
   #missing: ReadonlySet<number> = new Set()
   readonly #pending: Pending[] = []
-  readonly #tasks: (() => Promise<void>)[] = []
+  readonly #tasks: { run(): Promise<void>; refuse(cause: unknown): void }[] = []
   #primary: Primary<number>
   #applied: LogPosition
   #working: Promise<void> = Promise.resolve()
@@ -138,7 +140,7 @@ export class HostedPartition {
         reject(this.#stopped)
         return
       }
-      this.#tasks.push(() => task().then(resolve, reject))
+      this.#tasks.push({ run: () => task().then(resolve, reject), refuse: reject })
       this.#endWaiting()
       this.#wake()
     })
@@ -165,14 +167,20 @@ export class HostedPartition {
     return member
   }
 
-  /** From now on nothing is committed without the learner; resolves when it holds all that was appended. */
+  /**
+   * From now on nothing is committed without the learner; resolves when it holds all that was appended. False when it left
+   * or does not get there.
+   */
   async requireLearner(member: Member): Promise<boolean> {
     assert(member.role === 'learner', 'only a learner becomes required')
     if (!this.#isMember(member)) return false
     this.#primary.addVoter(member.driveId, member.durable)
+    const { clock } = this.#parts
     const target = this.#primary.last.sequence
+    const untilMs = clock.monotonicMs() + CATCH_UP_MS
     while (member.durable < target && this.#isMember(member)) {
-      await this.#parts.clock.sleep(10)
+      if (clock.monotonicMs() >= untilMs) return false
+      await clock.sleep(10)
     }
     return this.#isMember(member)
   }
@@ -218,6 +226,9 @@ export class HostedPartition {
     this.#stopped = cause
     this.#endWaiting()
     for (const { reject } of this.#pending.splice(0)) reject(cause)
+    for (const { refuse } of this.#tasks.splice(0)) refuse(cause)
+    // Nobody is late any more where nothing is appended: whoever makes copies must not wait for a drive that hangs.
+    for (const member of this.members) this.removeLearner(member)
   }
 
   /** Waits for what is being applied. */
@@ -339,7 +350,7 @@ export class HostedPartition {
       const task = this.#tasks.shift()
       const ready =
         task === undefined ? committedEntries(this.#pending, this.#primary.committed) : []
-      if (task !== undefined) await task()
+      if (task !== undefined) await task.run()
       else if (ready.length === 0) break
       else if (!hasWaited && this.#canWait(ready)) {
         hasWaited = true

@@ -1,6 +1,7 @@
 // Who is waited for when entries of a hosted partition are committed, while replicas come to count and leave.
 import t from 'tap'
 import { DriveUnavailable } from '../../../src/kit/drive-unavailable.ts'
+import { MetadataUnavailable } from '../../../src/metadata/unavailable.ts'
 import type { Replica } from '../../../src/placement/coordinator.ts'
 import type { HostDrive } from '../../../src/storage-node/metadata-host/drive.ts'
 import {
@@ -176,4 +177,38 @@ t.test('a learner that counts before it was joining is none that is there', asyn
   partition.adopt({ epoch: 2, inSync: [replica(1), replica(2)] })
   t.same(missing, [replica(2)])
   t.notOk(partition.members.includes(learner))
+})
+
+t.test('a learner whose drive hangs is not waited for: when nothing is appended', async (t) => {
+  const { partition, hosts } = makePartition({ timePasses: true })
+  hosts[1]!.append = () => new Promise(() => {})
+  const host = hosts[1] as unknown as HostDrive
+  hosts[0]!.append = () => new Promise(() => {})
+  void watchAppend(partition)
+  const member = await partition.exclusive(async () => partition.addLearner(replica(2), host))
+  t.equal(await partition.requireLearner(member), false)
+})
+
+t.test('a learner whose drive hangs is not waited for: when the partition stops', async (t) => {
+  const { partition, hosts } = makePartition()
+  hosts[1]!.append = () => new Promise(() => {})
+  const host = hosts[1] as unknown as HostDrive
+  const member = await partition.exclusive(async () => partition.addLearner(replica(2), host))
+  const appended = watchAppend(partition)
+  const required = partition.requireLearner(member)
+  await turns()
+  partition.stop(new MetadataUnavailable('it lost its last replica'))
+  t.equal(await required, false)
+  t.ok(member.departure.hasLeft)
+  await t.rejects(appended.done)
+})
+
+t.test('what waits for a partition to stand still is refused when it stops', async (t) => {
+  const { partition } = makePartition()
+  const first = partition.exclusive(() => new Promise<void>(() => {}))
+  void first
+  const second = partition.exclusive(async () => {})
+  await turns()
+  partition.stop(new MetadataUnavailable('it lost its last replica'))
+  await t.rejects(second, { code: 'METADATA_UNAVAILABLE' })
 })

@@ -25,7 +25,7 @@ import { HostedPartition } from './partition.ts'
 import { readOn } from './read-on.ts'
 import { HostedRows } from './reader.ts'
 import { type RowSnapshot, takeSnapshot } from './snapshot.ts'
-import { openStartLog, type Recovered, recoverPartitions } from './start.ts'
+import { loseWhatLeft, openStartLog, type Recovered, recoverPartitions } from './start.ts'
 import { openAllRows } from './start-rows.ts'
 
 /** What a host serves and with what. */
@@ -108,6 +108,7 @@ export class MetadataHost {
     try {
       const recovered = await recoverPartitions(coordinator.state, startDrives, options.log)
       await coordinator.decide(startPartitions(recovered.sets))
+      loseWhatLeft(coordinator.state, recovered, { hosts, log: options.log })
       return new MetadataHost(
         await serve(options, limits, { ...parts, startDrives, hosts, recovered }),
       )

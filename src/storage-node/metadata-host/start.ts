@@ -112,6 +112,25 @@ export async function recoverPartitions(
   return recovered
 }
 
+/**
+ * Where all that was recovered left the set meanwhile, as their drives failed, the set is of replicas that are not whole:
+ * nothing of them is served.
+ */
+export function loseWhatLeft(
+  { metaPartitions }: Pick<ClusterState, 'metaPartitions'>,
+  recovered: Recovered,
+  { hosts, log }: { hosts: ReadonlyMap<number, Pick<HostDrive, 'holdBack'>>; log: Log },
+): void {
+  for (const [id, set] of recovered.sets) {
+    const isWhole = ({ incarnation }: Replica): boolean =>
+      set.some((replica) => replica.incarnation === incarnation)
+    if (metaPartitions[id]!.inSync.every(isWhole)) continue
+    log.error({ partition: id }, 'what was recovered of a metadata partition failed meanwhile')
+    recovered.lost.add(id)
+    for (const host of hosts.values()) host.holdBack(id)
+  }
+}
+
 function refuseWithoutRoom({ sets }: Recovered, failures: ReadonlyMap<number, unknown>): void {
   const cause = [...failures.values()].find(saysNoSpace)
   if (cause === undefined) return

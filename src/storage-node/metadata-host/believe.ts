@@ -5,7 +5,7 @@ import type { Member } from './member.ts'
 export interface Doubts {
   /** Something in the rows of a member is not what it was. */
   onBadRows(member: Member, cause: unknown): void
-  /** Looks for damage in the tables of a member; the trouble found, or undefined. */
+  /** Looks for damage in the tables of a member; the trouble found, or undefined. Throws Overloaded where too much waits for its drive. */
   checkTables(member: Member): Promise<string | undefined>
 }
 

@@ -1,6 +1,7 @@
 // An ordered walk over the rows of a partition, on two replicas at once where there are two.
 import { asBuffer } from '../../kit/bytes.ts'
 import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
+import { Overloaded } from '../../kit/semaphore.ts'
 import type { RowCursor } from '../../metadata/log/contract.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
 import {
@@ -46,8 +47,7 @@ export class CheckedCursor implements RowCursor {
 
   async next(count: number): Promise<Row[]> {
     this.#walks ??= await this.#partition.exclusive(async () => this.#openWalks(2))
-    const pages = await Promise.all(this.#walks.map((walk) => this.#read(walk, count)))
-    const rows = agreedRows(pages)
+    const rows = agreedRows(await this.#readAll(this.#walks, count))
     const opened = rows && this.#openRows(rows)
     if (opened !== undefined) return this.#advance(opened)
     await this.close()
@@ -77,11 +77,23 @@ export class CheckedCursor implements RowCursor {
       .map((member) => ({ member, cursor: member.host.rows.cursor(id, range) }))
   }
 
+  async #readAll(walks: readonly Walk[], count: number): Promise<Page[]> {
+    try {
+      return await Promise.all(walks.map((walk) => this.#read(walk, count)))
+    } catch (error) {
+      // Some have read on, and what they gave is lost: who asks again begins behind what was given.
+      await this.close()
+      throw error
+    }
+  }
+
+  /** Throws Overloaded where too much waits for a drive: that says nothing of its rows. */
   async #read({ member, cursor }: Walk, count: number): Promise<Page> {
     try {
       const rows = await member.departure.until(cursor.next(count))
       return rows === undefined ? { trouble: 'it left the set', byDrive: true } : { rows }
     } catch (error) {
+      if (error instanceof Overloaded) throw error
       const byDrive = error instanceof DriveUnavailable || !member.readable || member.paused
       return { trouble: error instanceof Error ? error.message : String(error), byDrive }
     }
@@ -111,6 +123,12 @@ export class CheckedCursor implements RowCursor {
 
   async #settlePage(count: number): Promise<StoredRow[] | undefined> {
     const walks = this.#openWalks(Number.POSITIVE_INFINITY)
+    const answers = await this.#answers(walks, count).finally(() => closeAll(walks))
+    return await believe(answers, { isSame: sameRows, hasMore }, this.#doubts)
+  }
+
+  /** Of those that can read. Who can not is reported, but for what its drive does. */
+  async #answers(walks: readonly Walk[], count: number): Promise<Answer<StoredRow[]>[]> {
     const answers: Answer<StoredRow[]>[] = []
     for (const walk of walks) {
       const page = await this.#read(walk, count)
@@ -121,8 +139,7 @@ export class CheckedCursor implements RowCursor {
         this.#doubts.onBadRows(walk.member, new Error(what))
       }
     }
-    await closeAll(walks)
-    return await believe(answers, { isSame: sameRows, hasMore }, this.#doubts)
+    return answers
   }
 
   /** The values of the rows, or undefined when one of them is rotten. */

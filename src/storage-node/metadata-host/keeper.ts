@@ -2,6 +2,7 @@
 // has them made anew, writes markers, and compares replicas in the background.
 import type { Log } from '../../kit/log.ts'
 import { Rests } from '../../kit/rests.ts'
+import { Overloaded } from '../../kit/semaphore.ts'
 import type { World } from '../../kit/world.ts'
 import type { Change, Coordinator, Replica } from '../../placement/coordinator.ts'
 import { dropReplicasOn, markOut, withoutReplica } from '../../placement/coordinator-changes.ts'
@@ -144,6 +145,8 @@ export class MetadataKeeper implements Doubts {
     try {
       return await checkTablesOf(host, this.#looking)
     } catch (error) {
+      // Nobody looked.
+      if (error instanceof Overloaded) throw error
       return error instanceof Error ? error.message : String(error)
     }
   }

@@ -38,6 +38,8 @@ const APPLY_EVERY_MS = 25
 const RETRY_WHEN_FULL_MS = 500
 // A learner has what it lacks on its way. Where nothing new is appended nobody else finds it late.
 const CATCH_UP_MS = 5_000
+// Thousands wait for the drive already.
+const RETRY_WHEN_BUSY_MS = 100
 // LevelDB makes writers wait while it compacts: that is no reason yet to copy everything elsewhere.
 const APPLY_LATENESS = 5
 
@@ -416,7 +418,7 @@ export class HostedPartition {
     const status = { incarnation: member.incarnation, applied }
     try {
       while (!(await this.#applyOnce(member, status, changes))) {
-        if (!this.#isMember(member)) return
+        if (!this.#isMember(member) || this.#stopped !== undefined) return
       }
     } catch (error) {
       member.readable = false
@@ -427,13 +429,15 @@ export class HostedPartition {
     }
   }
 
-  /** False when there was no room and it is worth trying again: what is applied is applied whole or not at all. */
+  /** False when there was no room, or too much to do, and it is worth trying again: what is applied is applied whole or not at all. */
   async #applyOnce(member: Member, status: ReplicaStatus, changes: RowsToApply): Promise<boolean> {
     try {
       await member.host.apply(this.id, status, changes)
       return true
     } catch (error) {
-      if (!saysNoSpace(error) || !(await this.#parts.resumeRows(member))) throw error
+      // The rows are as they were. Who does not come to it while others do is late, and leaves.
+      if (error instanceof Overloaded) await this.#parts.clock.sleep(RETRY_WHEN_BUSY_MS)
+      else if (!saysNoSpace(error) || !(await this.#parts.resumeRows(member))) throw error
       return false
     }
   }

@@ -27,6 +27,7 @@ import { RowsQueue } from './rows-queue.ts'
 import { readRows } from './serve-rows.ts'
 import type { Suspects, Suspicion } from './suspects.ts'
 import { UnwantedReign } from './unwanted-reign.ts'
+import { whenRoom } from './when-room.ts'
 
 /** Who a replica is and what it begins with. */
 export interface HostedReplicaOptions {
@@ -354,7 +355,7 @@ export class HostedReplica {
     const applied = positionOf(entries.at(-1)!)
     const batches = entries.map(({ batch }) => decodeBatch(batch))
     const bytes = entries.reduce((sum, { batch }) => sum + batch.length, 0)
-    await this.drive.apply(this.#slot, { applied, batches, bytes })
+    await this.#whenRoom(() => this.drive.apply(this.#slot, { applied, batches, bytes }))
     this.#renewals.applied(entries)
     this.#reign?.applied(entries)
   }
@@ -433,7 +434,11 @@ export class HostedReplica {
   #putInPlace(copy: number, position: LogPosition): void {
     const before = this.#slot
     this.#moveTo(this.#copies.take(copy), position)
-    this.drive.freeSlot(before).catch((error) => this.end(error))
+    this.#whenRoom(() => this.drive.freeSlot(before)).catch((error) => this.end(error))
+  }
+
+  #whenRoom(work: () => Promise<void>): Promise<void> {
+    return whenRoom(work, { clock: this.#parts.clock, ended: this.ended })
   }
 
   /** Called between two changes of the rows: what comes after it finds rows that nobody suspects. */

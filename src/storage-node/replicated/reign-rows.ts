@@ -1,5 +1,6 @@
 // Rows of a partition as its primary has them: read from its own drive, each with its checksum.
 import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
+import { Overloaded } from '../../kit/semaphore.ts'
 import type { RowCursor, RowRange, RowReader } from '../../metadata/log/contract.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
 import { openStoredRow, type StoredCursor, type StoredRow } from '../meta-rows/meta-rows.ts'
@@ -83,8 +84,11 @@ async function whileReigning<T>(owner: RowsOwner, read: () => Promise<T>): Promi
     if (!owner.ended.aborted) return found
   } catch (cause) {
     if (owner.ended.aborted) throw ended(owner)
-    if (!(cause instanceof DriveUnavailable)) throw badRow(owner, String(cause))
-    throw new MetadataUnavailable(`the drive of partition ${owner.partition} fails`, { cause })
+    // Nothing was read, which says nothing of the rows. Not Overloaded for who asked: a command may have been done in part.
+    const isBusy = cause instanceof Overloaded
+    if (!isBusy && !(cause instanceof DriveUnavailable)) throw badRow(owner, String(cause))
+    const why = isBusy ? 'has too much to do' : 'fails'
+    throw new MetadataUnavailable(`the drive of partition ${owner.partition} ${why}`, { cause })
   }
   throw ended(owner)
 }

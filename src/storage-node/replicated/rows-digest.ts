@@ -2,6 +2,7 @@
 // one of them lost something that no checksum shows.
 import { xxh64 } from '../../digest/xxh64.ts'
 import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
+import { Overloaded } from '../../kit/semaphore.ts'
 import { openStoredRow, type StoredCursor } from '../meta-rows/meta-rows.ts'
 import type { ReplicaDrive } from './replica-drive.ts'
 
@@ -60,10 +61,10 @@ export class DigestJob {
       .then((found) => {
         this.#state = found === undefined ? { kind: 'rotten' } : { kind: 'digest', epoch, ...found }
       })
-      // LevelDB could not read on. Or the drive is closed or fails, or nobody waits: then nothing is known of the rows.
+      // LevelDB could not read on. Or the drive is closed, fails or has too much to do, or nobody waits: nothing is known of the rows then.
       .catch((error) => {
-        const isBrokenOff = source.ended.aborted || error instanceof DriveUnavailable
-        this.#state = { kind: isBrokenOff ? 'waiting' : 'rotten' }
+        const isNotRead = error instanceof DriveUnavailable || error instanceof Overloaded
+        this.#state = { kind: source.ended.aborted || isNotRead ? 'waiting' : 'rotten' }
       })
   }
 }

@@ -258,7 +258,8 @@ export class ReplicaLog {
       this.#sendDurable(from, { kind: 'trimmed', epoch, base })
       return
     }
-    assert(this.#matches(after), 'what is committed is the same in every log')
+    // The question is late: since then this reign chose another log than this one was, and replaced its end.
+    if (!this.#matches(after)) return
     const { messageEntries: count, messageBytes: bytes } = this.#parts.limits
     const entries = this.tail.after(after.sequence, { entries: count, bytes })
     this.#sendDurable(from, { kind: 'fetched', epoch, after, entries })

@@ -280,3 +280,21 @@ t.test('during a change a majority of neither set takes nothing over', async (t)
     'a majority of the set before',
   )
 })
+
+t.test('a late question of a reign is not answered from a log that it replaced', async (t) => {
+  const old = [1, 2].map((sequence) => {
+    return { epoch: 5, sequence, prevEpoch: sequence === 1 ? 0 : 5, committed: 0, batch }
+  })
+  const replica = open(b, { ...NEW_REPLICA, promised: 5, entries: old })
+  const fetch = { kind: 'fetch', epoch: 6, after: { epoch: 5, sequence: 1 } } as const
+  replica.receive(a, fetch)
+  t.match(sentBy(settle(replica)), [{ kind: 'fetched', entries: [{ sequence: 2 }] }])
+  const entry = { epoch: 6, sequence: 1, prevEpoch: 0, committed: 0, batch }
+  const append = { kind: 'append', epoch: 6, previous: BEGINNING, entries: [entry] } as const
+  replica.receive(a, { ...append, committed: 1, steady: true })
+  settle(replica)
+  replica.receive(a, fetch)
+  t.same(settle(replica), [])
+  replica.receive(a, { ...fetch, after: BEGINNING })
+  t.match(sentBy(settle(replica)), [{ kind: 'fetched', entries: [entry] }], 'it goes on')
+})

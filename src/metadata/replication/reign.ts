@@ -66,7 +66,8 @@ export class Reign {
   /** The same epoch was activated: fewer count from now on. */
   adopt(decision: Decision): void {
     this.#decision = decision
-    this.#tend()
+    // Before the log is chosen nobody is asked to match what may yet be replaced.
+    if (this.#first !== undefined) this.#tend()
   }
 
   /** Orders a batch. */

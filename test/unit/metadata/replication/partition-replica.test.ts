@@ -298,3 +298,26 @@ t.test('a late question of a reign is not answered from a log that it replaced',
   replica.receive(a, { ...fetch, after: BEGINNING })
   t.match(sentBy(settle(replica)), [{ kind: 'fetched', entries: [entry] }], 'it goes on')
 })
+
+t.test(
+  'nobody is sent entries before the log is chosen, also when a change is activated',
+  async (t) => {
+    const joint: Decision = { epoch: 5, primary: a, replicas: [a, b, c], previous: [a, b] }
+    const entry = { epoch: 3, sequence: 1, prevEpoch: 0, committed: 0, batch }
+    const primary = open(a, { ...NEW_REPLICA, promised: 3, entries: [entry], decision: joint })
+    settle(primary)
+    primary.observe({ ...joint, previous: undefined })
+    primary.tick()
+    t.same(
+      sentBy(settle(primary)).filter(({ kind }) => kind === 'append'),
+      [],
+    )
+    const epoch = primary.reign!
+    const last = { epoch: 4, sequence: 1 }
+    primary.receive(b, { kind: 'fenced', epoch, last })
+    const other = { ...entry, epoch: 4 }
+    primary.receive(b, { kind: 'fetched', epoch, after: BEGINNING, entries: [other] })
+    primary.receive(c, { kind: 'fenced', epoch, last: BEGINNING })
+    t.match(sentBy(settle(primary), c).at(-1), { kind: 'append', previous: last })
+  },
+)

@@ -19,7 +19,7 @@ export type Effect =
   | { kind: 'send'; to: ReplicaId; message: Message }
   /** Writes become durable in the order of their numbers; each is reported by `durable(number)`. */
   | { kind: 'write'; number: number; changes: readonly DiskChange[] }
-  /** Apply to the rows: committed, durable here, in order, each once in a life of the process. */
+  /** Apply to the rows: committed, durable here, in order, each once in a life of the process. Then rowsReached(). */
   | { kind: 'apply'; entries: readonly LogEntry[] }
   /** Rows show everything that was acknowledged before this read was asked. */
   | { kind: 'read-ready'; read: number }
@@ -81,8 +81,10 @@ export interface Limits {
   /** Without a sign of the primary for so long, it is doubted; up to `jitterTicks` more, at random. */
   suspectTicks: number
   jitterTicks: number
-  /** A drive or a majority that takes longer makes a primary unsteady. */
+  /** A log or a majority that takes longer makes a primary unsteady. */
   lateTicks: number
+  /** So do rows that take nothing of what waits for them in such a time: LevelDB makes writers wait while it compacts. */
+  rowsLateTicks: number
   /** A compare-and-swap without an outcome is tried again. */
   decideTicks: number
 }
@@ -104,5 +106,6 @@ export const USUAL_LIMITS: Limits = {
   suspectTicks: 6,
   jitterTicks: 2,
   lateTicks: 6,
+  rowsLateTicks: 20,
   decideTicks: 4,
 }

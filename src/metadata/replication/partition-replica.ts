@@ -15,7 +15,7 @@ import {
 import type { DurableState, Effect, Limits } from './effects.ts'
 import type { Message, PeerMessage, PrimaryMessage, ReplicaAnswer } from './message.ts'
 import { PrimaryWatch } from './primary-watch.ts'
-import { type NotTaken, Reign } from './reign.ts'
+import { type NotTaken, Reign, type ReignTick } from './reign.ts'
 import { ReplicaLog } from './replica-log.ts'
 
 /** Who a replica is and what it begins with. */
@@ -45,6 +45,7 @@ export class PartitionReplica {
   #ownMessages: Message[] = []
   #waitTicks = 0
   #seenWrites = 0
+  #seenInRows = 0
 
   constructor({ self, limits, state }: PartitionReplicaOptions, parts: PartitionReplicaParts) {
     this.self = self
@@ -187,6 +188,11 @@ export class PartitionReplica {
     this.#settle()
   }
 
+  /** Rows hold everything up to this sequence, of what they were given to apply. */
+  rowsReached(sequence: number): void {
+    this.#log.rowsReached(sequence)
+  }
+
   /** Rows are durable up to this applied sequence: older entries may go, but for what is retained for others. */
   rowsDurable(sequence: number): void {
     this.#log.rowsDurable(sequence)
@@ -197,15 +203,19 @@ export class PartitionReplica {
    * life only in ticks that are beats.
    */
   tick(isBeat = true): void {
-    const isLate = this.#log.isWriting && this.#log.durableWrites === this.#seenWrites
-    this.#seenWrites = this.#log.durableWrites
+    const { isWriting, durableWrites, applied, inRows } = this.#log
+    const isLate = isWriting && durableWrites === this.#seenWrites
+    // However much waits: who takes some of it comes to the end.
+    const areRowsLate = inRows < applied && inRows === this.#seenInRows
+    this.#seenWrites = durableWrites
+    this.#seenInRows = inRows
     if (this.#waitTicks > 0) this.#waitTicks -= 1
     if (this.#reign === undefined) this.#watchPrimary()
-    else this.#rule(this.#reign, { isLate, isBeat })
+    else this.#rule(this.#reign, { isLate, areRowsLate, isBeat })
     this.#settle()
   }
 
-  #rule(reign: Reign, tick: { isLate: boolean; isBeat: boolean }): void {
+  #rule(reign: Reign, tick: ReignTick): void {
     reign.tick(tick)
     if (this.#waitTicks > 0) return
     const step = reign.changeTowards(this.#wanted)

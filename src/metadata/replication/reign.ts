@@ -25,6 +25,16 @@ export type NotTaken =
   /** Too much waits. */
   | { kind: 'busy' }
 
+/** How it went since the last tick. */
+export interface ReignTick {
+  /** A write of the own log did not end. */
+  isLate: boolean
+  /** The own rows took nothing of what waits for them. */
+  areRowsLate: boolean
+  /** Those who have everything hear of us, too. */
+  isBeat: boolean
+}
+
 /** The primary of one epoch. */
 export class Reign {
   readonly epoch: number
@@ -41,6 +51,7 @@ export class Reign {
   #pending: { sequence: number; bytes: number }[] = []
   #pendingBytes = 0
   #lateTicks = 0
+  #rowsLateTicks = 0
 
   constructor(decision: Decision, parts: ReignParts) {
     this.epoch = parts.epoch
@@ -57,10 +68,11 @@ export class Reign {
 
   /** Whether it did hear of majorities lately, and its own drive keeps up. */
   get isSteady(): boolean {
-    const { lateTicks } = this.#parts.limits
+    const { lateTicks, rowsLateTicks } = this.#parts.limits
     const isNear = (id: ReplicaId): boolean =>
       id === this.#parts.self || (this.#followers.get(id)?.silentTicks ?? 0) < lateTicks
-    return this.#lateTicks < lateTicks && hasMajorities(this.#decision, isNear)
+    if (this.#lateTicks >= lateTicks || this.#rowsLateTicks >= rowsLateTicks) return false
+    return hasMajorities(this.#decision, isNear)
   }
 
   /** The same epoch was activated: fewer count from now on. */
@@ -94,9 +106,10 @@ export class Reign {
     if (answer.kind === 'confirmed') this.#reads.confirm(from, answer.round, this.#decision)
   }
 
-  /** Time passes. `isLate`: a write of the own drive did not end meanwhile. `isBeat`: those who have everything hear of us, too. */
-  tick({ isLate, isBeat }: { isLate: boolean; isBeat: boolean }): void {
+  /** Time passes. */
+  tick({ isLate, areRowsLate, isBeat }: ReignTick): void {
     this.#lateTicks = isLate ? this.#lateTicks + 1 : 0
+    this.#rowsLateTicks = areRowsLate ? this.#rowsLateTicks + 1 : 0
     if (!this.#recovery.isDone) this.#recovery.tick()
     const { tail } = this.#parts.log
     for (const [id, follower] of this.#followers) {

@@ -21,6 +21,8 @@ export class ReplicaLog {
   #promisedTo: ReplicaId | undefined
   #committed: number
   #applied: number
+  /** Rows hold everything up to here. */
+  #inRows: number
   /** The log as it is now is durable up to this sequence. */
   #durable: number
   /** How far the log will be durable once a write is. */
@@ -39,6 +41,7 @@ export class ReplicaLog {
     this.#promised = state.promised
     this.#promisedTo = state.promisedTo
     this.#applied = state.base.sequence
+    this.#inRows = state.base.sequence
     this.#durable = this.tail.last.sequence
     this.#committed = state.entries.reduce(
       (highest, { committed }) => Math.max(highest, committed),
@@ -59,6 +62,11 @@ export class ReplicaLog {
   /** Everything up to this sequence was handed to the rows. */
   get applied(): number {
     return this.#applied
+  }
+
+  /** Rows hold everything up to this sequence, and maybe more. */
+  get inRows(): number {
+    return this.#inRows
   }
 
   /** Where the log is surely the same as that of every later primary. */
@@ -158,14 +166,22 @@ export class ReplicaLog {
     this.tail.rebase(position)
     this.#committed = position.sequence
     this.#applied = position.sequence
+    this.rowsReached(position.sequence)
     if (!keepsTail) this.#clip(position.sequence)
     this.#rowsWrite = this.#write([{ kind: 'rows', copy, position, keepsTail }])
     this.#marks.push({ write: this.#rowsWrite, sequence: position.sequence })
   }
 
+  /** Rows hold everything up to `sequence`. */
+  rowsReached(sequence: number): void {
+    assert(sequence <= this.#applied, 'rows hold only what was applied')
+    // Those that were copied may be further than what was under way.
+    this.#inRows = Math.max(this.#inRows, sequence)
+  }
+
   /** Rows are durable up to `sequence`, which was applied: a restart will not need the log before. */
   rowsDurable(sequence: number): void {
-    assert(sequence <= this.#applied, 'rows hold only what was applied')
+    this.rowsReached(sequence)
     const { retainEntries: entries, retainBytes: bytes } = this.#parts.limits
     this.tail.forget(sequence, { entries, bytes })
   }

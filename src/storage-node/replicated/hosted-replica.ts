@@ -357,6 +357,7 @@ export class HostedReplica {
     const bytes = entries.reduce((sum, { batch }) => sum + batch.length, 0)
     await this.#whenRoom(() => this.drive.apply(this.#slot, { applied, batches, bytes }))
     this.#renewals.applied(entries)
+    this.#do(() => this.#core.rowsReached(applied.sequence))
     this.#reign?.applied(entries)
   }
 

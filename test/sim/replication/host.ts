@@ -375,6 +375,7 @@ export class Host {
       this.#proposed.delete(entry.sequence)
       proposed?.answer(proposed.epoch === entry.epoch ? { kind: 'done' } : { kind: 'not-done' })
     }
+    this.#core?.rowsReached(this.#applied.sequence)
   }
 
   /** The other node sends its rows as they are when it is asked; they may be on their way for long. */

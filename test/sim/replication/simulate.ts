@@ -190,6 +190,7 @@ function limitsFor(random: Seeded): Limits {
     suspectTicks: 3 + random.below(4),
     jitterTicks: 3,
     lateTicks: 4,
+    rowsLateTicks: 8,
     decideTicks: 3,
   }
 }

@@ -321,3 +321,32 @@ t.test(
     t.match(sentBy(settle(primary), c).at(-1), { kind: 'append', previous: last })
   },
 )
+
+t.test(
+  'rows that take nothing make a primary unsteady, and rows that are far behind do not',
+  async (t) => {
+    const primary = serving()
+    const isSteady = (): boolean => {
+      // It is about the rows: everybody else does well.
+      const { last } = primary.log.tail
+      primary.tick()
+      const said = sentBy(settle(primary), b).flatMap((one) => (one.kind === 'append' ? [one] : []))
+      primary.receive(b, { kind: 'appended', epoch: first, matched: last.sequence })
+      settle(primary)
+      return said.at(-1)!.steady
+    }
+    const { rowsLateTicks } = USUAL_LIMITS
+    for (let count = 0; count < 2 * rowsLateTicks; count += 1) primary.propose(batch)
+    settle(primary)
+    for (let reached = 2; reached < 2 * rowsLateTicks; reached += 1) {
+      t.ok(isSteady(), `rows are at ${reached}`)
+      primary.rowsReached(reached)
+    }
+    const ticks = Array.from({ length: rowsLateTicks + 2 }, isSteady)
+    t.same([ticks.at(0), ticks.at(-3), ticks.at(-1)], [true, true, false])
+    primary.rowsReached(primary.log.applied)
+    t.same([isSteady(), isSteady()], [true, true], 'once they have everything')
+    for (let more = 0; more < 2 * rowsLateTicks; more += 1) isSteady()
+    t.ok(isSteady(), 'nothing waits for them')
+  },
+)

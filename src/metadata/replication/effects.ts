@@ -67,6 +67,9 @@ export interface Limits {
   /** Proposed and not committed. */
   pendingEntries: number
   pendingBytes: number
+  /** Committed, and not in the rows yet: a replica with more takes nothing new from a primary. */
+  unappliedEntries: number
+  unappliedBytes: number
   /** Kept in memory for those who lack them, when rows have them already. */
   retainEntries: number
   retainBytes: number
@@ -97,6 +100,8 @@ export const USUAL_LIMITS: Limits = {
   windowBytes: mebibytes(4),
   pendingEntries: 4096,
   pendingBytes: mebibytes(16),
+  unappliedEntries: 65_536,
+  unappliedBytes: mebibytes(16),
   retainEntries: 16_384,
   retainBytes: mebibytes(4),
   readsMax: 4096,

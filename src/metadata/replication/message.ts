@@ -272,8 +272,13 @@ function entryOf(fields: Fields): LogEntry {
     sequence: fields.number(),
     prevEpoch: fields.number(),
     committed: fields.number(),
-    batch: fields.bytes(),
+    batch: ownBytes(fields.bytes()),
   }
   fields.end()
   return entry
+}
+
+/** An entry is kept for long: one that is a small part of what came with it does not keep all of that. */
+function ownBytes(bytes: Uint8Array): Uint8Array {
+  return 2 * bytes.length < bytes.buffer.byteLength ? Buffer.from(bytes) : bytes
 }

@@ -52,7 +52,7 @@ export class PartitionReplica {
     this.#limits = limits
     this.#decision = state.decision
     this.#watch = new PrimaryWatch(limits, parts.below)
-    this.#log = new ReplicaLog(state, { limits, emit: (effect) => this.#emit(effect) })
+    this.#log = new ReplicaLog(state, { self, limits, emit: (effect) => this.#emit(effect) })
     this.#log.start()
     this.#reignIfDecided()
     this.#settle()

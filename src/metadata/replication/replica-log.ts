@@ -9,6 +9,7 @@ import { LogTail } from './log-tail.ts'
 import type { PrimaryMessage } from './message.ts'
 
 interface ReplicaLogParts {
+  self: ReplicaId
   limits: Limits
   emit: Emit
 }
@@ -23,6 +24,8 @@ export class ReplicaLog {
   #applied: number
   /** Rows hold everything up to here. */
   #inRows: number
+  /** Of what was handed to the rows, and is not in them yet. */
+  #unappliedBytes = 0
   /** The log as it is now is durable up to this sequence. */
   #durable: number
   /** How far the log will be durable once a write is. */
@@ -105,10 +108,11 @@ export class ReplicaLog {
       return false
     }
     const changes = this.#promise(epoch, from)
-    if (message.kind === 'append') changes.push(...this.#take(message))
+    const taken = this.#isFullFor(from) ? this.#withoutNew(message) : message
+    if (taken.kind === 'append') changes.push(...this.#take(taken))
     const write = this.#write(changes)
     if (changes.some(({ kind }) => kind === 'promise')) this.#promiseWrite = write
-    this.#answer(from, message)
+    this.#answer(from, taken)
     this.#apply()
     return true
   }
@@ -166,7 +170,8 @@ export class ReplicaLog {
     this.tail.rebase(position)
     this.#committed = position.sequence
     this.#applied = position.sequence
-    this.rowsReached(position.sequence)
+    this.#inRows = position.sequence
+    this.#unappliedBytes = 0
     if (!keepsTail) this.#clip(position.sequence)
     this.#rowsWrite = this.#write([{ kind: 'rows', copy, position, keepsTail }])
     this.#marks.push({ write: this.#rowsWrite, sequence: position.sequence })
@@ -175,8 +180,10 @@ export class ReplicaLog {
   /** Rows hold everything up to `sequence`. */
   rowsReached(sequence: number): void {
     assert(sequence <= this.#applied, 'rows hold only what was applied')
-    // Those that were copied may be further than what was under way.
-    this.#inRows = Math.max(this.#inRows, sequence)
+    // Those that were copied are further than what was under way.
+    if (sequence <= this.#inRows) return
+    this.#unappliedBytes -= bytesOf(this.tail.between(this.#inRows, sequence))
+    this.#inRows = sequence
   }
 
   /** Rows are durable up to `sequence`, which was applied: a restart will not need the log before. */
@@ -200,6 +207,24 @@ export class ReplicaLog {
     this.#promised = epoch
     this.#promisedTo = to
     return [{ kind: 'promise', epoch, to }]
+  }
+
+  /**
+   * Whether so much waits for the rows that nothing new is taken: it is committed, and goes without another word of the primary. What is not committed does not
+   * count, for maybe nothing is before this replica takes more. What a primary gives itself is taken: that is bounded by what it proposes.
+   */
+  #isFullFor(from: ReplicaId): boolean {
+    const { unappliedEntries, unappliedBytes } = this.#parts.limits
+    const entries = this.#applied - this.#inRows
+    if (from === this.#parts.self) return false
+    return entries >= unappliedEntries || this.#unappliedBytes >= unappliedBytes
+  }
+
+  /** What is committed by now is heard all the same. */
+  #withoutNew(message: PrimaryMessage): PrimaryMessage {
+    if (message.kind !== 'append') return message
+    const first = message.entries.findIndex((entry) => !this.#matches(entry))
+    return first === -1 ? message : { ...message, entries: message.entries.slice(0, first) }
   }
 
   /** Puts entries into the log where they fit; what it already has stays, what differs goes. */
@@ -260,7 +285,9 @@ export class ReplicaLog {
 
   #answerAppend(from: ReplicaId, message: PrimaryMessage & { kind: 'append' }): void {
     const { epoch, previous, entries } = message
-    if (!this.#matches(previous)) {
+    // Whoever is told that gets no more than one message for each answer that does not come: the network carries little in vain.
+    const isRefused = entries.length === 0 && this.#isFullFor(from)
+    if (isRefused || !this.#matches(previous)) {
       this.#sendBehind(from, epoch)
       return
     }
@@ -316,8 +343,13 @@ export class ReplicaLog {
     if (to <= this.#applied) return
     const entries = this.tail.between(this.#applied, to)
     this.#applied = to
+    this.#unappliedBytes += bytesOf(entries)
     this.#parts.emit({ kind: 'apply', entries })
   }
+}
+
+function bytesOf(entries: readonly LogEntry[]): number {
+  return entries.reduce((sum, { batch }) => sum + batch.length, 0)
 }
 
 /** Whether a replica that is in no set any more may be deleted: `decision` is not older than what it took part in. */

@@ -181,6 +181,8 @@ function limitsFor(random: Seeded): Limits {
     windowBytes: 100,
     pendingEntries: 2 + random.below(14),
     pendingBytes: 200,
+    unappliedEntries: 1,
+    unappliedBytes: 1,
     retainEntries: random.below(20),
     retainBytes: 100,
     readsMax: 2 + random.below(10),

@@ -69,3 +69,18 @@ t.test('what is no message of this version is refused', async (t) => {
     t.throws(() => decodeMessage(encode(fields)), { code: 'BAD_MESSAGE' }, name)
   }
 })
+
+t.test('a short batch does not keep the message with which it came', async (t) => {
+  const large = { epoch: 1, sequence: 1, prevEpoch: 0, committed: 0, batch: Buffer.alloc(90_000) }
+  const small = { ...large, sequence: 2, prevEpoch: 1, batch: Buffer.from('small') }
+  const previous = { epoch: 0, sequence: 0 }
+  const append = { kind: 'append', epoch: 1, previous, committed: 0, steady: true } as const
+  const [from, to] = ['1-a', '2-b'] as ReplicaId[]
+  const message = { ...append, entries: [large, small] }
+  const bytes = Uint8Array.from(encodeMessage({ partition: 0, from: from!, to: to!, message }))
+  const decoded = decodeMessage(bytes).message
+  const batches = decoded.kind === 'append' ? decoded.entries.map(({ batch }) => batch) : []
+  t.equal(batches[0]!.buffer, bytes.buffer, 'what is most of it is not copied')
+  t.not(batches[1]!.buffer, bytes.buffer)
+  t.same(batches[1], small.batch)
+})

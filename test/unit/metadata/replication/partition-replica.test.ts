@@ -350,3 +350,50 @@ t.test(
     t.ok(isSteady(), 'nothing waits for them')
   },
 )
+
+t.test(
+  'a replica takes nothing new while its rows are far behind, and hears what is committed',
+  async (t) => {
+    const entries = [1, 2, 3, 4, 5, 6].map((sequence) => {
+      return { epoch: first, sequence, prevEpoch: sequence === 1 ? 0 : first, committed: 0, batch }
+    })
+    const limits = { ...USUAL_LIMITS, unappliedBytes: 2 }
+    const replica = new PartitionReplica(
+      { self: b, limits, state: NEW_REPLICA },
+      { below: () => 0 },
+    )
+    /** Entries from after one sequence up to another; what it says, and which it hands to its rows. */
+    const append = (after: number, to: number, committed: number) => {
+      const previous = entries[after - 1] ?? BEGINNING
+      const { epoch, sequence } = previous
+      const some = { previous: { epoch, sequence }, entries: entries.slice(after, to) }
+      replica.receive(a, { kind: 'append', epoch: first, ...some, committed, steady: true })
+      const effects = settle(replica)
+      const applied = effects.flatMap((effect) => (effect.kind === 'apply' ? effect.entries : []))
+      const last = replica.log.tail.last.sequence
+      return { said: sentBy(effects), applied: applied.map((entry) => entry.sequence), last }
+    }
+    const behind = (sequence: number) => [
+      { kind: 'behind', epoch: first, committed: { epoch: first, sequence } },
+    ]
+    const appended = (matched: number) => [{ kind: 'appended', epoch: first, matched }]
+    t.same(append(0, 4, 0), { said: appended(4), applied: [], last: 4 }, 'nothing is committed')
+    t.same(append(4, 4, 2), { said: appended(4), applied: [1, 2], last: 4 })
+    t.same(append(4, 5, 3), { said: behind(3), applied: [3], last: 4 }, 'it is full')
+    t.same(append(2, 6, 4), { said: appended(4), applied: [4], last: 4 }, 'what it has counts')
+    t.same(append(4, 4, 4), { said: behind(4), applied: [], last: 4 })
+    replica.rowsReached(2)
+    t.same(append(4, 6, 4), { said: behind(4), applied: [], last: 4 })
+    replica.rowsReached(3)
+    t.same(append(4, 6, 4), { said: appended(6), applied: [], last: 6 }, 'there is room again')
+  },
+)
+
+t.test('a primary whose rows are behind takes what it proposes itself', async (t) => {
+  const limits = { ...USUAL_LIMITS, unappliedEntries: 1 }
+  const options = { self: a, limits, state: NEW_REPLICA }
+  const primary = new PartitionReplica(options, { below: () => 0 })
+  primary.observe({ ...decision, replicas: [a] })
+  settle(primary)
+  t.match([primary.propose(batch), primary.propose(batch)], [{ sequence: 2 }, { sequence: 3 }])
+})

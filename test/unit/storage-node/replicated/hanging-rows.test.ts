@@ -50,3 +50,25 @@ t.test('a primary whose rows hang lets another one lead', async (t) => {
   t.equal(new Set(applied).size, 1, `${applied}`)
   await cluster.close()
 })
+
+t.test('what waits for the rows of a replica is bounded, and it comes to the others', async (t) => {
+  const { cluster, lead } = await served()
+  const other = [1, 2, 3].find((id) => id !== lead)!
+  const goOn = hangRows(t, other)
+  const { replica } = cluster.host(other).replicas()[0]!
+  const endOf = (): number => {
+    const standing = cluster.host(other).standing(replica, P)
+    return standing.kind === 'lives' ? standing.end.sequence : Number.NaN
+  }
+  const ends: number[] = []
+  for (let more = 1; more <= 60; more += 1) {
+    await cluster.wait(cluster.reignOf(P)!.log.append(put(`k${more}`, 'x'.repeat(1000))))
+    ends.push(endOf())
+  }
+  t.ok(ends.at(-1)! < 30, `${ends}`)
+  goOn()
+  const appliedOn = (id: number): number => cluster.host(id).replicas()[0]!.applied
+  await cluster.until('it has everything', () => appliedOn(other) === appliedOn(lead))
+  t.same(cluster.complaints, [])
+  await cluster.close()
+})

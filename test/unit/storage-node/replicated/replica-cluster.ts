@@ -29,7 +29,7 @@ const LIMITS = {
   fileBytes: 64 * 1024,
   retainBytes: 0,
   markerTicks: 5,
-  protocol: { ...USUAL_LIMITS, retainEntries: 8, retainBytes: 4096 },
+  protocol: { ...USUAL_LIMITS, unappliedBytes: 16_384, retainEntries: 8, retainBytes: 4096 },
 }
 
 /** A clock that goes on by steps. */

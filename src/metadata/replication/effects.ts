@@ -73,6 +73,9 @@ export interface Limits {
   /** Kept in memory for those who lack them, when rows have them already. */
   retainEntries: number
   retainBytes: number
+  /** As much more is kept while somebody lacks it who is heard: rows are copied there, which takes its time, or it is slow. */
+  lackedEntries: number
+  lackedBytes: number
   /** Reads that wait for a round. */
   readsMax: number
   /** Answers that wait for the drive. */
@@ -104,6 +107,9 @@ export const USUAL_LIMITS: Limits = {
   unappliedBytes: mebibytes(16),
   retainEntries: 16_384,
   retainBytes: mebibytes(4),
+  // What rows that are made anew remember as well (RowsRenewal).
+  lackedEntries: 131_072,
+  lackedBytes: mebibytes(32),
   readsMax: 4096,
   answersMax: 1024,
   learnedEntries: 256,

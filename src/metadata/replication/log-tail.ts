@@ -9,6 +9,12 @@ export interface Portion {
   bytes: number
 }
 
+/** What somebody lacks: what comes after a sequence, and no more than so much of it is kept. */
+export interface Lacked {
+  after: number
+  portion: Portion
+}
+
 /** Entries after `base`, without a gap. */
 export class LogTail {
   #base: LogPosition
@@ -73,13 +79,16 @@ export class LogTail {
     this.#bytes += entry.batch.length
   }
 
-  /** Forgets entries up to `sequence`, but keeps the last ones up to `portion` for those who lack them. */
-  forget(sequence: number, portion: Portion): void {
+  /** Forgets entries up to `sequence`, but keeps the last ones up to `portion` for those who lack them, and more of what is surely `lacked`. */
+  forget(sequence: number, portion: Portion, lacked?: Lacked): void {
     let count = 0
     let bytes = this.#bytes
     const most = sequence - this.#base.sequence
+    const isWithin = ({ entries, bytes: some }: Portion): boolean =>
+      this.#entries.length - count <= entries && bytes <= some
     while (count < most) {
-      if (this.#entries.length - count <= portion.entries && bytes <= portion.bytes) break
+      const isLacked = lacked !== undefined && this.#base.sequence + count >= lacked.after
+      if (isWithin(portion) || (isLacked && isWithin(lacked.portion))) break
       bytes -= this.#entries[count]!.batch.length
       count += 1
     }

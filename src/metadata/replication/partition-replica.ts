@@ -195,7 +195,7 @@ export class PartitionReplica {
 
   /** Rows are durable up to this applied sequence: older entries may go, but for what is retained for others. */
   rowsDurable(sequence: number): void {
-    this.#log.rowsDurable(sequence)
+    this.#log.rowsDurable(sequence, this.#reign?.lackedAfter)
   }
 
   /**

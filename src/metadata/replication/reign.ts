@@ -75,6 +75,12 @@ export class Reign {
     return hasMajorities(this.#decision, isNear)
   }
 
+  /** What comes after this sequence somebody lacks who is heard; undefined where nobody is. Who is silent may be gone for long. */
+  get lackedAfter(): number | undefined {
+    const heard = [...this.#followers.values()].filter((follower) => this.#isHeard(follower))
+    return heard.length === 0 ? undefined : Math.min(...heard.map(({ matched }) => matched))
+  }
+
   /** The same epoch was activated: fewer count from now on. */
   adopt(decision: Decision): void {
     this.#decision = decision
@@ -167,9 +173,13 @@ export class Reign {
   #hasLearned(id: ReplicaId): boolean {
     const follower = this.#followers.get(id)
     if (follower === undefined || follower.matched === 0) return false
-    const { learnedEntries, lateTicks } = this.#parts.limits
+    const { learnedEntries } = this.#parts.limits
     const lacks = this.#parts.log.tail.last.sequence - follower.matched
-    return lacks <= learnedEntries && follower.silentTicks < lateTicks
+    return lacks <= learnedEntries && this.#isHeard(follower)
+  }
+
+  #isHeard({ silentTicks }: Follower): boolean {
+    return silentTicks < this.#parts.limits.lateTicks
   }
 
   /** An entry of the own epoch first: only through it is anything older committed. */

@@ -186,11 +186,13 @@ export class ReplicaLog {
     this.#inRows = sequence
   }
 
-  /** Rows are durable up to `sequence`, which was applied: a restart will not need the log before. */
-  rowsDurable(sequence: number): void {
+  /** Rows are durable up to `sequence`, which was applied: a restart will not need the log before. What comes after `lackedAfter` others lack. */
+  rowsDurable(sequence: number, lackedAfter: number | undefined): void {
     this.rowsReached(sequence)
-    const { retainEntries: entries, retainBytes: bytes } = this.#parts.limits
-    this.tail.forget(sequence, { entries, bytes })
+    const { retainEntries, retainBytes, lackedEntries, lackedBytes } = this.#parts.limits
+    const portion = { entries: lackedEntries, bytes: lackedBytes }
+    const lacked = lackedAfter === undefined ? undefined : { after: lackedAfter, portion }
+    this.tail.forget(sequence, { entries: retainEntries, bytes: retainBytes }, lacked)
   }
 
   /**

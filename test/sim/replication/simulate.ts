@@ -185,6 +185,8 @@ function limitsFor(random: Seeded): Limits {
     unappliedBytes: 1,
     retainEntries: random.below(20),
     retainBytes: 100,
+    lackedEntries: 8,
+    lackedBytes: 80,
     readsMax: 2 + random.below(10),
     answersMax: 5 + random.below(20),
     learnedEntries: random.below(3),

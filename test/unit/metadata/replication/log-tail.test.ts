@@ -90,3 +90,18 @@ t.test('a replica is probed, then sent a window, then waited for', async (t) => 
   for (let tick = 0; tick < limits.resendTicks; tick += 1) follower.tick(10)
   t.same(follower.take(tail), { kind: 'install', base: { epoch: 1, sequence: 9 } })
 })
+
+t.test('what is lacked is kept up to a limit of its own', async (t) => {
+  const few = { entries: 2, bytes: 1e6 }
+  const forgotten = (...[after, entries, bytes]: [number, number, number]): number => {
+    const tail = tailOf(20, 10)
+    tail.forget(18, few, { after, portion: { entries, bytes } })
+    return tail.base.sequence
+  }
+  t.equal(forgotten(12, 100, 1e6), 12)
+  t.equal(forgotten(0, 100, 1e6), 0)
+  t.equal(forgotten(20, 100, 1e6), 18, 'nothing is lacked')
+  t.equal(forgotten(12, 5, 1e6), 15, 'too many')
+  t.equal(forgotten(12, 100, 45), 16, 'too much')
+  t.equal(forgotten(12, 1, 1e6), 18, 'less than is kept for everybody')
+})

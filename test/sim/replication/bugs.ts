@@ -199,4 +199,14 @@ export const REPLICATION_BUGS: readonly Bug[] = [
       },
     ],
   },
+  {
+    name: 'a replica says that it has what it refused for its rows',
+    edits: [
+      {
+        file: 'metadata/replication/replica-log.js',
+        text: 'this.#answer(from, taken);',
+        by: 'this.#answer(from, message);',
+      },
+    ],
+  },
 ]

@@ -211,6 +211,8 @@ export class Host {
     this.#parts.world.schedule.after(this.#period, () => this.#tick())
     if (!this.isUp || this.isPaused || this.#core === undefined) return
     this.#parts.world.guard(() => {
+      // It hears late what is in the rows: until then it may take no new entries.
+      if (oneIn(this.#random, 2)) this.#core?.rowsReached(this.#applied.sequence)
       this.#core?.tick()
       this.#carryOut()
       if (oneIn(this.#random, 8)) this.#checkpoint()
@@ -375,7 +377,6 @@ export class Host {
       this.#proposed.delete(entry.sequence)
       proposed?.answer(proposed.epoch === entry.epoch ? { kind: 'done' } : { kind: 'not-done' })
     }
-    this.#core?.rowsReached(this.#applied.sequence)
   }
 
   /** The other node sends its rows as they are when it is asked; they may be on their way for long. */

@@ -8,6 +8,7 @@ import { type Periodic, repeat } from '../kit/periodic.ts'
 import { steadyClock } from '../kit/steady-clock.ts'
 import { newUid, type Uid } from '../kit/uid.ts'
 import type { World } from '../kit/world.ts'
+import { GARBAGE_DELAY_MS_MAX } from '../metadata/commands/become-garbage.ts'
 import type { MetaPartitionId } from '../metadata/contract.ts'
 import { metaPartitionIds } from '../placement/cluster-map.ts'
 import type { Coordinator } from '../placement/coordinator.ts'
@@ -19,6 +20,7 @@ import type { BlobReport, NodeUpkeepStatus } from '../storage-node/rpc/upkeep-me
 import { BlobLatch } from '../storage-node/upkeep/blob-latch.ts'
 import { collectGarbage } from '../storage-node/upkeep/collect-garbage.ts'
 import { forgetExpired } from '../storage-node/upkeep/forget-expired.ts'
+import { GarbageAhead } from '../storage-node/upkeep/garbage-ahead.ts'
 import { Healer, type HealerOptions } from '../storage-node/upkeep/healer.ts'
 import {
   type JudgedShard,
@@ -146,8 +148,10 @@ export class RunningUpkeep {
       for (const id of changed) led.set(id, findLed(id))
       if (changed.some((id) => led.get(id) !== undefined)) healer.partitionsChanged()
     }
+    // No row says for how long the slowest reader of it was to be waited for, so each is waited for as long as any.
+    const ahead = new GarbageAhead(GARBAGE_DELAY_MS_MAX)
     const collect = eachOf(partitions, (partition, signal) =>
-      collectGarbage({ ...shared, partitions: [partition] }, signal),
+      collectGarbage({ ...shared, partitions: [partition], ahead }, signal),
     )
     const forget = eachOf(partitions, (partition, signal) => forgetExpired([partition], signal))
     const clockAndLog = { clock: world.clock, log }

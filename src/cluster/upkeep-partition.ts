@@ -65,6 +65,10 @@ export class UpkeepPartition implements MetadataPartition {
     return (await this.#find()?.dueGarbage(...of)) ?? []
   }
 
+  async garbageAfter(...of: Parameters<Led['garbageAfter']>): ReturnType<Led['garbageAfter']> {
+    return (await this.#find()?.garbageAfter(...of)) ?? []
+  }
+
   async forgetExpired(): Promise<number> {
     return (await this.#find()?.forgetExpired()) ?? 0
   }

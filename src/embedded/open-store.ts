@@ -4,6 +4,7 @@ import type { ServeConfig } from '../config.ts'
 import type { ClosingStack } from '../kit/closing-stack.ts'
 import { type Periodic, repeat } from '../kit/periodic.ts'
 import type { Uid } from '../kit/uid.ts'
+import { GARBAGE_DELAY_MS_MAX } from '../metadata/commands/become-garbage.ts'
 import { abortRegularly } from '../objects/abandoned-uploads.ts'
 import { Objects } from '../objects/objects.ts'
 import { openStoreParts } from '../objects/open-parts.ts'
@@ -12,6 +13,7 @@ import type { StoreParts } from '../objects/store-parts.ts'
 import { everyDrive } from '../objects/write-rule.ts'
 import { collectGarbage } from '../storage-node/upkeep/collect-garbage.ts'
 import { forgetExpired } from '../storage-node/upkeep/forget-expired.ts'
+import { GarbageAhead } from '../storage-node/upkeep/garbage-ahead.ts'
 import type { OrphanSweep } from '../storage-node/upkeep/orphan-sweep.ts'
 import { startOrphanSweep } from './orphans.ts'
 import { type EmbeddedParts, type EmbeddedStorage, openEmbeddedStorage } from './storage.ts'
@@ -90,6 +92,8 @@ function startCollector(
     partitions: storage.router.partitions,
     isPinned: (uid: Uid) => pins.isPinned(uid),
     latch: storage.latch,
+    // Readers of an earlier process are gone, whatever its grace was.
+    ahead: new GarbageAhead(Math.min(config.garbageGraceMs, GARBAGE_DELAY_MS_MAX)),
   }
   const everyMs = Math.min(COLLECT_EVERY_MS, Math.max(100, config.garbageGraceMs))
   return repeat('collect-garbage', everyMs, (signal) => collectGarbage(collectorParts, signal), {

@@ -21,5 +21,9 @@ export function confirmedPartition(
     commit: (command, sending) => partition.commit(command, sending),
     judgeBlobs: (...of) => partition.judgeBlobs(...of),
     forgetExpired: () => partition.forgetExpired(),
+    garbageAfter: async (...of) => {
+      await confirm()
+      return await partition.garbageAfter(...of)
+    },
   }
 }

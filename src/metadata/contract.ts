@@ -465,6 +465,12 @@ export type BlobVerdict =
   /** No row names it, but its writer may be about to commit it. */
   | { kind: 'young' }
 
+/** Where the row of garbage is among the others. */
+export interface GarbagePlace {
+  dueMs: number
+  uid: Uid
+}
+
 /** A partition that is led in this process: one order of commands, and rows that follow from it. */
 export interface MetadataPartition extends ReachablePartition {
   /** Has grown before a command is answered, and before it is durable. */
@@ -484,4 +490,6 @@ export interface MetadataPartition extends ReachablePartition {
    * Resolves, once it is durable, with the count of rows forgotten; throws as commit() does.
    */
   forgetExpired(): Promise<number>
+  /** Garbage after that place, whenever it is due, the earliest first: for what the wall clock says nothing true of. */
+  garbageAfter(after: GarbagePlace, limit: number): Promise<Garbage[]>
 }

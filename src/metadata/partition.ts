@@ -17,6 +17,7 @@ import type {
   BlobVerdict,
   Command,
   Garbage,
+  GarbagePlace,
   ListedVersion,
   MetadataPartition,
   MetaPartitionId,
@@ -32,7 +33,7 @@ import type {
 import { countUploads } from './count-uploads.ts'
 import { type BlobName, findBlob, findBlobsOfKey } from './find-blob.ts'
 import { KeptObjects } from './listing/kept-objects.ts'
-import type { RowBatch, RowReader } from './log/contract.ts'
+import type { RowBatch, RowRange, RowReader } from './log/contract.ts'
 import { lookUpVersion } from './look-up.ts'
 import {
   type Annotation,
@@ -331,7 +332,15 @@ class Partition implements MetadataPartition {
 
   async dueGarbage(nowMs: number, limit: number, after?: Garbage): Promise<Garbage[]> {
     const from = after ? keyAfter(garbageKey(after.dueMs, after.blob.uid)) : garbageFrom(0)
-    const range = { from, to: garbageFrom(Math.floor(nowMs) + 1) }
+    return await this.#readGarbage({ from, to: garbageFrom(Math.floor(nowMs) + 1) }, limit)
+  }
+
+  async garbageAfter({ dueMs, uid }: GarbagePlace, limit: number): Promise<Garbage[]> {
+    const { to } = rangeOfKind(KeyKind.Garbage)
+    return await this.#readGarbage({ from: keyAfter(garbageKey(dueMs, uid)), to }, limit)
+  }
+
+  async #readGarbage(range: RowRange, limit: number): Promise<Garbage[]> {
     const rows = await readRows(this.#rows, range, limit)
     return rows.map(({ key, value }) => decodeGarbageRow(value, dueOfGarbage(key)))
   }

@@ -15,6 +15,8 @@ reachPartitions((partition: MetadataPartition) => {
     ...partitions[0]!,
     tally: partition.tally,
     forgetExpired: () => partition.forgetExpired(),
+    garbageAfter: (...of: Parameters<MetadataPartition['garbageAfter']>) =>
+      partition.garbageAfter(...of),
     judgeBlobs: (...of: Parameters<MetadataPartition['judgeBlobs']>) => partition.judgeBlobs(...of),
   }
 })

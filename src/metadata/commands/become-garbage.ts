@@ -29,7 +29,7 @@ import { encodeRepairRow } from '../rows/repair-row.ts'
 import type { Context, Row, View } from './decision.ts'
 
 /** Nobody is waited for longer (storage.md 2, Deletes). */
-const GARBAGE_DELAY_MS_MAX = 24 * 60 * 60 * 1000
+export const GARBAGE_DELAY_MS_MAX = 24 * 60 * 60 * 1000
 
 /** As many chunks as the 10,000 parts of an object can fill, when each was appended. */
 export const MANIFEST_CHUNKS_MAX = 10_000

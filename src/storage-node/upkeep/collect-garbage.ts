@@ -1,5 +1,6 @@
 // Deletes the shards of blobs that nothing references any more: only what a garbage row names (positive
-// knowledge), only after its grace time, never while somebody reads it.
+// knowledge), only after its grace time, never while somebody reads it. The wall clock says when that is over; where it
+// can not be right, the monotonic one.
 import { isFull } from '../../kit/drive-unavailable.ts'
 import type { Log } from '../../kit/log.ts'
 import { newUid, type Uid } from '../../kit/uid.ts'
@@ -9,6 +10,7 @@ import { MISSING_SLOT } from '../../metadata/records.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
 import type { ShardsOnDrives } from '../contract.ts'
 import type { BlobLatch } from './blob-latch.ts'
+import type { GarbageAhead } from './garbage-ahead.ts'
 
 /** Rows taken in one step: a bound on memory and on the size of the batch that forgets them. */
 const BATCH = 500
@@ -27,6 +29,8 @@ export interface CollectorParts {
   isPinned(uid: Uid): boolean
   /** Held while the shards of a blob are deleted: nobody makes them again meanwhile. */
   latch: BlobLatch
+  /** What is due too late by the wall clock, from round to round. */
+  ahead: GarbageAhead
 }
 
 /** Collects everything that is due in every partition; returns how many blobs were deleted. */
@@ -39,6 +43,25 @@ export async function collectGarbage(parts: CollectorParts, signal: AbortSignal)
       collected += await collectBatch(due, partition, parts)
       last = due.length === BATCH ? due.at(-1) : undefined
     } while (last && !signal.aborted)
+    collected += await collectOutlived(partition, parts, signal)
+  }
+  return collected
+}
+
+/** What the wall clock alone would keep for as long as it was ahead. */
+async function collectOutlived(
+  partition: MetadataPartition,
+  parts: CollectorParts,
+  signal: AbortSignal,
+): Promise<number> {
+  let collected = 0
+  for await (const page of parts.ahead.outlived(partition, parts.world.clock)) {
+    collected += await collectBatch(page, partition, parts)
+    if (signal.aborted) break
+  }
+  if (collected > 0) {
+    const why = 'garbage that seemed to be due too late was collected: the clock was set'
+    parts.log.info({ partition: partition.id, blobs: collected }, why)
   }
   return collected
 }

@@ -294,6 +294,7 @@ t.test('what is not led here is not there to walk, and not missing either', asyn
   t.same(await partition.owedBlobs(10), [])
   t.throws(() => partition.ofReign(), { code: 'METADATA_UNAVAILABLE' })
   t.same(await partition.dueGarbage(NEVER_MS, 10), [])
+  t.same(await partition.garbageAfter({ dueMs: 0, uid: reference.blob.uid }, 10), [])
   t.equal(await partition.forgetExpired(), 0)
   const owed = { bucketId: 1, key: 'k', blob: reference.blob }
   await t.rejects(partition.findBlob(owed), { code: 'METADATA_UNAVAILABLE' })

@@ -60,6 +60,15 @@ for (const name of Object.keys(QUESTIONS) as QuestionName[]) {
   })
 }
 
+t.test('so is the garbage after a place', async (t) => {
+  const log = new ConfirmingLog()
+  const { partition } = await openFixture({}, log)
+  t.same(await partition.garbageAfter({ dueMs: 0, uid }, 10), [])
+  t.equal(log.confirmed, 1)
+  log.isDeposed = true
+  await t.rejects(partition.garbageAfter({ dueMs: 0, uid }, 10), MetadataUnavailable)
+})
+
 t.test('an entry of its own is enough for a command, a refusal has to be confirmed', async (t) => {
   const log = new ConfirmingLog()
   const { store } = await openFixture({}, log)

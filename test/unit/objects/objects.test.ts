@@ -12,6 +12,7 @@ import {
 import { TooFewDrives } from '../../../src/objects/shard-fan.ts'
 import { BlobLatch } from '../../../src/storage-node/upkeep/blob-latch.ts'
 import { collectGarbage } from '../../../src/storage-node/upkeep/collect-garbage.ts'
+import { GarbageAhead } from '../../../src/storage-node/upkeep/garbage-ahead.ts'
 import { Seeded } from '../../support/seeded.ts'
 import { bodyOf, collect, type MemoryStore, openMemoryStore } from './memory-store.ts'
 
@@ -258,6 +259,7 @@ t.test('overwritten and deleted bytes are collected, but not under a reader', as
     partitions: store.partitions,
     isPinned: store.parts.pins.isPinned.bind(store.parts.pins),
     latch: new BlobLatch(),
+    ahead: new GarbageAhead(0),
   }
   const { signal } = new AbortController()
   t.equal(await collectGarbage(collector, signal), 0, 'pinned')
@@ -284,6 +286,7 @@ t.test('blobs that are being read keep no other garbage waiting', async (t) => {
     ...store.parts,
     isPinned: pins.isPinned.bind(pins),
     latch: new BlobLatch(),
+    ahead: new GarbageAhead(0),
   }
   const { signal } = new AbortController()
   t.equal(await collectGarbage(collector, signal), 2)

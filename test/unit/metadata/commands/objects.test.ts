@@ -1,5 +1,6 @@
 // put-object and delete-object: conditions, what becomes garbage, what is owed.
 import t from 'tap'
+import type { Uid } from '../../../../src/kit/uid.ts'
 import { MISSING_SLOT } from '../../../../src/metadata/records.ts'
 import { KeyKind } from '../../../../src/metadata/rows/keys.ts'
 import { decodeRepairRow } from '../../../../src/metadata/rows/repair-row.ts'
@@ -98,6 +99,10 @@ t.test('what is replaced or deleted becomes garbage, due when its readers are do
   t.equal((await partition.dueGarbage(START_MS + 3500, 10)).length, 1)
   t.equal((await partition.dueGarbage(START_MS + 3499, 10)).length, 0)
   t.equal((await partition.dueGarbage(LONG_AGO_OR_NOT, 1)).length, 1)
+  const before = { dueMs: c!.dueMs - 1, uid: 'f'.repeat(32) as Uid }
+  t.strictSame(await partition.garbageAfter(before, 10), [c, a])
+  t.strictSame(await partition.garbageAfter(before, 1), [c])
+  t.strictSame(await partition.garbageAfter({ dueMs: c!.dueMs, uid: c!.blob.uid }, 10), [a])
 
   const items = [{ dueMs: c!.dueMs, uid: c!.blob.uid }]
   const forget = { kind: 'forget-garbage', commandId: store.uid(), items } as const

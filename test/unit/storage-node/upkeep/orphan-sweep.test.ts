@@ -15,6 +15,7 @@ import { partitionOfKey } from '../../../../src/placement/place.ts'
 import type { ShardDescription, ShardId } from '../../../../src/storage-node/contract.ts'
 import { BlobLatch } from '../../../../src/storage-node/upkeep/blob-latch.ts'
 import { collectGarbage } from '../../../../src/storage-node/upkeep/collect-garbage.ts'
+import { GarbageAhead } from '../../../../src/storage-node/upkeep/garbage-ahead.ts'
 import { localOrphanRule } from '../../../../src/storage-node/upkeep/orphan-rule.ts'
 import { OrphanSweep } from '../../../../src/storage-node/upkeep/orphan-sweep.ts'
 import { settleOrphans } from '../../../../src/storage-node/upkeep/settle-orphans.ts'
@@ -367,6 +368,7 @@ t.test('what was deleted while its drive was away goes when it is back', async (
       ...{ world: parts.world, log: silentLog, node, coordinator, partitions },
       isPinned: () => false,
       latch,
+      ahead: new GarbageAhead(0),
     },
     new AbortController().signal,
   )
@@ -388,6 +390,7 @@ t.test('under a load of every kind, swept all the time, nothing that is named go
     ...{ world: parts.world, log: silentLog, node, coordinator, partitions },
     isPinned: (uid: Uid) => parts.pins.isPinned(uid),
     latch,
+    ahead: new GarbageAhead(0),
   }
   const work = async (worker: number): Promise<void> => {
     for (let count = 0; count < 40; count += 1) {

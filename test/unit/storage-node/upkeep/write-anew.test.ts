@@ -15,6 +15,7 @@ import {
 } from '../../../../src/placement/coordinator-changes.ts'
 import type { Rewriter } from '../../../../src/storage-node/contract.ts'
 import { collectGarbage } from '../../../../src/storage-node/upkeep/collect-garbage.ts'
+import { GarbageAhead } from '../../../../src/storage-node/upkeep/garbage-ahead.ts'
 import type { HealProgress } from '../../../../src/storage-node/upkeep/heal-progress.ts'
 import { Healer } from '../../../../src/storage-node/upkeep/healer.ts'
 import { Seeded } from '../../../support/seeded.ts'
@@ -149,7 +150,13 @@ function reducedAttributes() {
 async function expectFitting(t: Test, fixture: UpkeepFixture): Promise<void> {
   const { store, latch } = fixture
   const isPinned = (): boolean => false
-  const parts = { ...store.parts, partitions: store.partitions, isPinned, latch }
+  const parts = {
+    ...store.parts,
+    partitions: store.partitions,
+    isPinned,
+    latch,
+    ahead: new GarbageAhead(0),
+  }
   await collectGarbage(parts, signal)
   const { map } = store.coordinator.state
   const staying = new Set(map.drives.filter(({ isLeaving }) => !isLeaving).map(({ id }) => id))

@@ -49,19 +49,21 @@ export class BlobHealer {
     return this.#unrepairable
   }
 
-  /** What a whole pass that began then did not find any more was deleted. */
-  forgetUnseen(sinceMs: number): void {
-    this.#unrepairable.forgetUnseen(sinceMs)
+  /** What a whole pass that began then did not find any more was deleted. `found`: how many blobs it could not mend. */
+  forgetUnseen(sinceMs: number, found: number): void {
+    this.#unrepairable.forgetUnseen(sinceMs, found)
     this.#rot.forgetUnseen(sinceMs)
   }
 
   /** Whatever goes wrong with one blob is entered and said; only being told to stop goes on. */
   async heal(walked: HealRequest): Promise<Healed | 'failed'> {
-    const { uid } = walked.reference.blob
-    // Two that mend one blob would take back each other's shards.
-    const letGo = this.#parts.latch.tryHold(uid)
-    if (letGo === undefined) return 'failed'
     const { blob } = walked.reference
+    // Two that mend one blob would take back each other's shards.
+    const letGo = this.#parts.latch.tryHold(blob.uid)
+    if (letGo === undefined) {
+      this.#keep(blob)
+      return 'failed'
+    }
     // A blob on either list is never taken off it by a mere look.
     const isListed = this.#unrepairable.lists(blob) || this.#rot.lists(blob)
     const depth = isListed ? 'deep' : walked.depth
@@ -79,6 +81,7 @@ export class BlobHealer {
       if (this.#parts.isStopping()) throw error
       const isOurs = !(error instanceof MetadataUnavailable)
       if (isOurs) this.#note(walked, { kind: 'error', error: String(error) })
+      else this.#keep(blob)
       return 'failed'
     } finally {
       letGo()
@@ -116,6 +119,12 @@ export class BlobHealer {
     const isNew = this.#unrepairable.note({ reference }, outcome, this.#nowMs())
     const { uid, part } = reference.blob
     if (isNew) this.#parts.log.error({ uid, part, ...outcome }, 'a blob can not be mended')
+  }
+
+  /** A pass that met it must not forget what is known of it. */
+  #keep(blob: Blob): void {
+    this.#unrepairable.keep(blob, this.#nowMs())
+    this.#rot.keep(blob, this.#nowMs())
   }
 
   #nowMs(): number {

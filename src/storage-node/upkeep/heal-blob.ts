@@ -54,7 +54,8 @@ export type Healed =
    * `isRotten`: some of them lie there and are damaged, which a mere look does not see.
    */
   | { kind: 'owing'; shards: number; waiting: boolean; unknown?: true; isRotten?: true }
-  | { kind: 'unrepairable'; good: number; needed: number }
+  /** `isRotten`: as above. */
+  | { kind: 'unrepairable'; good: number; needed: number; isRotten?: true }
   /** The row does not name the blob any more. */
   | { kind: 'gone' }
   /** No row named it before anything was done. */

@@ -264,7 +264,7 @@ export class Healer {
   }
 
   #passEnded({ startedMs, counts }: BlobWalk): void {
-    this.#blobs.forgetUnseen(startedMs)
+    this.#blobs.forgetUnseen(startedMs, counts.unrepairable)
     if (counts.mendedShards > 0) this.#mover.lookAgain()
   }
 

@@ -1,5 +1,5 @@
-// Blobs with shards that were read and found rotten, and that could not be made again: a mere look at them would find
-// every shard in its place. Until they are whole they are read whole each time.
+// Blobs with shards that were read and found rotten, and that could not be made again, whether or not anything else can be
+// done for them: a mere look would find every shard in its place. Until they are whole they are read whole each time.
 import type { Blob } from '../../metadata/records.ts'
 import type { Healed } from './heal-blob.ts'
 
@@ -28,9 +28,19 @@ export class KnownRot {
     const name = nameOf(blob)
     const { kind } = outcome
     if (kind === 'whole' || kind === 'mended' || kind === 'deleted') this.#seenMs.delete(name)
-    if (kind !== 'owing' || !outcome.isRotten) return
+    // What can not be said now changes nothing of what is known.
+    else this.keep(blob, nowMs)
+    const isRotten = (kind === 'owing' || kind === 'unrepairable') && outcome.isRotten
+    // Where something went wrong nobody knows what was read.
+    if (!isRotten && kind !== 'error') return
     if (this.#seenMs.size < this.#max || this.#seenMs.has(name)) this.#seenMs.set(name, nowMs)
     else this.#fullMs = nowMs
+  }
+
+  /** It was met, and nothing can be said of it now. */
+  keep(blob: Pick<Blob, 'uid' | 'part'>, nowMs: number): void {
+    const name = nameOf(blob)
+    if (this.#seenMs.has(name)) this.#seenMs.set(name, nowMs)
   }
 
   /** A whole pass that began at `startedMs` has ended: what it did not find rotten any more is deleted, or whole. */

@@ -30,8 +30,11 @@ export type Mended =
    * `damaged`: slots that were thought whole and are not.
    */
   | { kind: 'done'; mended: Map<number, DriveId>; failed: number; damaged: readonly number[] }
-  /** Of some stripe fewer cells are good than are needed, and no drive could change that. */
-  | { kind: 'unrepairable'; good: number; needed: number }
+  /**
+   * Of some stripe fewer cells are good than are needed, and no drive could change that. `isRotten`: shards lie there that
+   * are damaged.
+   */
+  | { kind: 'unrepairable'; good: number; needed: number; isRotten?: true }
   /** Fewer answer than are needed. `silent`: how many drives stopped answering just now. */
   | { kind: 'unknown'; silent: number }
 
@@ -91,7 +94,11 @@ function tooFew(
   const silent = sources.silent.size
   const mayHave = slots.some((health) => health === 'unreachable' || health === 'awaited')
   if (silent > 0 || mayHave) return { kind: 'unknown', silent }
-  return { kind: 'unrepairable', good, needed: code.dataCount }
+  const isRotten = slots.includes('corrupt') || sources.damaged.size > 0
+  return {
+    ...{ kind: 'unrepairable', good, needed: code.dataCount },
+    ...(isRotten ? { isRotten } : {}),
+  }
 }
 
 /** One blob while it is mended; without any home it is only read whether every stripe could be made. */

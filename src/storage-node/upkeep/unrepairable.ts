@@ -17,26 +17,41 @@ export interface UnrepairableBlob {
   seenMs: number
 }
 
-/** Entries kept: beyond them only the number grows. */
+/** Blobs of which more is kept than the name. */
 const LISTED_MAX = 1000
+
+/** A bound on memory: beyond it the last pass says how many there are. */
+const NAMED_MAX = 100_000
 
 /** The list. */
 export class UnrepairableList {
+  readonly #max: number
   readonly #blobs = new Map<string, UnrepairableBlob>()
-  /** Found after the list was full, since the last pass began. */
-  #unlisted = 0
+  /** All that are known, those of `#blobs` too, and when each was last looked at. */
+  readonly #seenMs = new Map<string, number>()
+  /** When there was last no room for the name of one. */
+  #fullMs: number | undefined
+  /** How many the last whole pass found. */
+  #lastPass = 0
 
+  /** `max`: how many names are kept. */
+  constructor(max = NAMED_MAX) {
+    this.#max = max
+  }
+
+  /** How many there are: each once, however often it is looked at. */
   get count(): number {
-    return this.#blobs.size + this.#unlisted
+    const named = this.#seenMs.size
+    return this.#fullMs === undefined ? named : Math.max(named, this.#lastPass)
   }
 
   get blobs(): readonly UnrepairableBlob[] {
     return [...this.#blobs.values()]
   }
 
-  /** Whether a blob is on it. */
-  lists({ uid, part }: Blob): boolean {
-    return this.#blobs.has(`${uid}.${part}`)
+  /** Whether it is one of `blobs`. */
+  lists(blob: Pick<Blob, 'uid' | 'part'>): boolean {
+    return this.#blobs.has(nameOf(blob))
   }
 
   /** Enters what a look at a blob gave; returns true when it is new on the list. */
@@ -47,25 +62,56 @@ export class UnrepairableList {
   ): boolean {
     const { blob, bucketId, key } = reference
     const { uid, part } = blob
-    const name = `${uid}.${part}`
-    const listed = this.#blobs.get(name)
-    const isNew = listed === undefined
-    // What was known stays known while drives are silent.
-    if (listed !== undefined && outcome.kind === 'owing' && outcome.unknown) listed.seenMs = seenMs
-    else if (outcome.kind !== 'unrepairable' && outcome.kind !== 'error') this.#blobs.delete(name)
-    if (outcome.kind !== 'unrepairable' && outcome.kind !== 'error') return false
-    if (isNew && this.#blobs.size === LISTED_MAX) {
-      this.#unlisted += 1
+    if (outcome.kind !== 'unrepairable' && outcome.kind !== 'error') {
+      // What was known stays known while drives are silent.
+      if (outcome.kind === 'owing' && outcome.unknown) this.keep(blob, seenMs)
+      else this.#forget(nameOf(blob))
+      return false
+    }
+    const name = nameOf(blob)
+    const isNew = !this.#seenMs.has(name)
+    if (isNew && this.#seenMs.size >= this.#max) {
+      this.#fullMs = seenMs
       return true
     }
-    const { kind: _kind, ...why } = outcome
-    this.#blobs.set(name, { uid, part, bucketId, key, ...why, seenMs })
+    this.#seenMs.set(name, seenMs)
+    if (this.#blobs.size < LISTED_MAX || this.#blobs.has(name)) {
+      this.#blobs.set(name, { uid, part, bucketId, key, ...whyOf(outcome), seenMs })
+    }
     return isNew
   }
 
-  /** A whole pass that began at `startedMs` has ended: what it did not meet any more is deleted. */
-  forgetUnseen(startedMs: number): void {
-    this.#unlisted = 0
-    for (const [name, { seenMs }] of this.#blobs) if (seenMs < startedMs) this.#blobs.delete(name)
+  /** It was met, and nothing can be said of it now. */
+  keep(blob: Pick<Blob, 'uid' | 'part'>, seenMs: number): void {
+    const name = nameOf(blob)
+    if (this.#seenMs.has(name)) this.#seenMs.set(name, seenMs)
+    const listed = this.#blobs.get(name)
+    if (listed !== undefined) listed.seenMs = seenMs
   }
+
+  /**
+   * A whole pass that began at `startedMs` has ended: what it did not meet any more is deleted. `found`: how many it could
+   * not mend. A check says as much as a scrub: what was found rotten is read by both.
+   */
+  forgetUnseen(startedMs: number, found: number): void {
+    this.#lastPass = found
+    if (this.#fullMs !== undefined && this.#fullMs < startedMs) this.#fullMs = undefined
+    for (const [name, seenMs] of this.#seenMs) if (seenMs < startedMs) this.#forget(name)
+  }
+
+  #forget(name: string): void {
+    this.#seenMs.delete(name)
+    this.#blobs.delete(name)
+  }
+}
+
+function nameOf({ uid, part }: Pick<Blob, 'uid' | 'part'>): string {
+  return `${uid}.${part}`
+}
+
+function whyOf(
+  outcome: Extract<Healed, { kind: 'unrepairable' }> | { kind: 'error'; error: string },
+): Pick<UnrepairableBlob, 'good' | 'needed' | 'error'> {
+  if (outcome.kind === 'error') return { error: outcome.error }
+  return { good: outcome.good, needed: outcome.needed }
 }

@@ -80,7 +80,10 @@ t.test('each stripe is made from whatever is good of it', async (t) => {
   t.same(fixture.shardsOf(blob), original)
 
   for (const slot of [0, 1, 2]) fixture.rot(blob, slot, 1)
-  t.same(await fixture.heal('k'), { kind: 'unrepairable', good: 3, needed: 4 })
+  const lost = { kind: 'unrepairable', good: 3, needed: 4, isRotten: true }
+  t.same(await fixture.heal('k'), lost, 'and a mere look would not see it')
+  fixture.lose(blob, 3)
+  t.same(await fixture.heal('k', 'shallow'), { ...lost, good: 2 }, 'found on the way')
 })
 
 t.test(
@@ -103,7 +106,7 @@ t.test(
     fixture.lose(blob, 5)
     t.same(await fixture.heal('k'), { ...owing, shards: 4 })
     fixture.rot(blob, 1, 2)
-    t.same(await fixture.heal('k'), { kind: 'unrepairable', good: 3, needed: 4 })
+    t.match(await fixture.heal('k'), { kind: 'unrepairable', good: 3, isRotten: true })
     t.same(fixture.counts.written, 0)
     const lost = blob.drives[4]!
     node.failed.add(lost)
@@ -261,7 +264,7 @@ t.test('a blob is not called lost while a drive that may have its shards is sile
   t.ok(list.note({ reference }, await fixture.heal('k'), 2), 'now every drive has answered')
   failed.add(blob.drives[1]!)
   list.note({ reference }, await fixture.heal('k'), 3)
-  list.forgetUnseen(3)
+  list.forgetUnseen(3, 0)
   t.equal(list.count, 1, 'what was known stays known')
   failed.clear()
 })

@@ -28,6 +28,26 @@ t.test('a blob is listed until it was found whole', async (t) => {
   t.notOk(rot.lists(blob))
 })
 
+t.test('what can not be mended, or gave an error, is read whole as well', async (t) => {
+  const rot = new KnownRot()
+  const [lost, missing, failed] = [newBlob(), newBlob(), newBlob()]
+  rot.note(lost, { kind: 'unrepairable', good: 3, needed: 4, isRotten: true }, 1)
+  rot.note(missing, { kind: 'unrepairable', good: 3, needed: 4 }, 1)
+  rot.note(failed, { kind: 'error' }, 1)
+  t.same([rot.lists(lost), rot.lists(missing), rot.lists(failed)], [true, false, true])
+})
+
+t.test('what was met and gave no answer is not forgotten by a whole pass', async (t) => {
+  const rot = new KnownRot()
+  const [silent, held, other] = [newBlob(), newBlob(), newBlob()]
+  for (const blob of [silent, held]) rot.note(blob, ROTTEN, 10)
+  rot.note(silent, { kind: 'owing', shards: 3, waiting: false, unknown: true }, 20)
+  rot.keep(held, 20)
+  rot.keep(other, 20)
+  rot.forgetUnseen(15)
+  t.same([rot.lists(silent), rot.lists(held), rot.lists(other)], [true, true, false])
+})
+
 t.test('what a whole pass did not meet any more is forgotten', async (t) => {
   const rot = new KnownRot()
   const [old, young] = [newBlob(), newBlob()]

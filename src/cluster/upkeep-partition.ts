@@ -51,13 +51,27 @@ export class UpkeepPartition implements MetadataPartition {
   }
 
   async owedBlobs(...of: Parameters<Led['owedBlobs']>): ReturnType<Led['owedBlobs']> {
+    return (await this.#orDoubt((led) => led.owedBlobs(...of))) ?? []
+  }
+
+  async owedAfter(...of: Parameters<Led['owedAfter']>): ReturnType<Led['owedAfter']> {
+    return (await this.#orDoubt((led) => led.owedAfter(...of))) ?? []
+  }
+
+  async countOwed(): Promise<number> {
+    return (await this.#orDoubt((led) => led.countOwed())) ?? 0
+  }
+
+  /** Undefined where there is no answer. */
+  async #orDoubt<Answer>(ask: (led: Led) => Promise<Answer>): Promise<Answer | undefined> {
+    const led = this.#find()
     try {
-      return (await this.#find()?.owedBlobs(...of)) ?? []
+      return led && (await ask(led))
     } catch (error) {
       if (!(error instanceof MetadataUnavailable)) throw error
       // The blobs of others are mended meanwhile; nobody may think that here nothing is owed.
       this.#tally.doubt()
-      return []
+      return undefined
     }
   }
 

@@ -21,6 +21,14 @@ export function confirmedPartition(
     commit: (command, sending) => partition.commit(command, sending),
     judgeBlobs: (...of) => partition.judgeBlobs(...of),
     forgetExpired: () => partition.forgetExpired(),
+    owedAfter: async (...of) => {
+      await confirm()
+      return await partition.owedAfter(...of)
+    },
+    countOwed: async () => {
+      await confirm()
+      return await partition.countOwed()
+    },
     garbageAfter: async (...of) => {
       await confirm()
       return await partition.garbageAfter(...of)

@@ -490,6 +490,10 @@ export interface MetadataPartition extends ReachablePartition {
    * Resolves, once it is durable, with the count of rows forgotten; throws as commit() does.
    */
   forgetExpired(): Promise<number>
+  /** Blobs with repair rows after that of `after`, in the order of owedBlobs(). */
+  owedAfter(after: OwedBlob, limit: number): Promise<OwedBlob[]>
+  /** How many repair rows there are, by a walk over all of them. */
+  countOwed(): Promise<number>
   /** Garbage after that place, whenever it is due, the earliest first: for what the wall clock says nothing true of. */
   garbageAfter(after: GarbagePlace, limit: number): Promise<Garbage[]>
 }

@@ -5,6 +5,7 @@ import { compareBytes, kibibytes } from '../kit/bytes.ts'
 import { Deadlines } from '../kit/deadlines.ts'
 import { type Uid, uidTimeMs } from '../kit/uid.ts'
 import type { Clock } from '../kit/world.ts'
+import { repairKeyOf } from './commands/become-garbage.ts'
 import { refusesQueries, refusesQuery } from './commands/bucket-gate.ts'
 import type { GarbagePolicy } from './commands/decision.ts'
 import { type CommandPipeline, openPipeline, type PipelineParts } from './commands/pipeline.ts'
@@ -73,7 +74,7 @@ import { decodeUploadRow } from './rows/upload-row.ts'
 import { scanObjects, scanUploads } from './scan.ts'
 import { type BlobPage, scanBlobs } from './scan-blobs.ts'
 import { scanVersions } from './scan-versions.ts'
-import { readRows } from './scan-walk.ts'
+import { countRows, readRows } from './scan-walk.ts'
 import { MetadataUnavailable } from './unavailable.ts'
 
 /** Bytes outlive their last reference by 15 minutes and what a slow reader needs (storage.md 2, Deletes). */
@@ -282,10 +283,26 @@ class Partition implements MetadataPartition {
     return await scanBlobs(this.#rows, after, limit)
   }
 
-  async owedBlobs(limit: number): Promise<OwedBlob[]> {
+  owedBlobs(limit: number): Promise<OwedBlob[]> {
+    return this.#readOwed(rangeOfKind(KeyKind.Repair), limit)
+  }
+
+  owedAfter({ blob }: OwedBlob, limit: number): Promise<OwedBlob[]> {
+    const rowKey = repairKeyOf(blob)
+    assert(rowKey !== undefined, 'a blob that is owed lacks shards')
+    const { to } = rangeOfKind(KeyKind.Repair)
+    return this.#readOwed({ from: keyAfter(rowKey), to }, limit)
+  }
+
+  async #readOwed(range: RowRange, limit: number): Promise<OwedBlob[]> {
     await this.#allSettled()
-    const rows = await readRows(this.#rows, rangeOfKind(KeyKind.Repair), limit)
+    const rows = await readRows(this.#rows, range, limit)
     return rows.map(({ value }) => decodeRepairRow(value))
+  }
+
+  async countOwed(): Promise<number> {
+    await this.#allSettled()
+    return await countRows(this.#rows, rangeOfKind(KeyKind.Repair))
   }
 
   async findBlob(owed: OwedBlob): Promise<BlobReference | undefined> {

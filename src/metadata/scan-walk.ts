@@ -87,3 +87,15 @@ export async function readRows(
   }
   return rows
 }
+
+/** How many rows a range has. */
+export async function countRows(reader: RowReader, range: RowRange): Promise<number> {
+  const walk = new RowWalk(reader, range, ROWS_PER_READ_MAX)
+  let count = 0
+  try {
+    while (await walk.next()) count += 1
+  } finally {
+    await walk.close()
+  }
+  return count
+}

@@ -15,6 +15,8 @@ reachPartitions((partition: MetadataPartition) => {
     ...partitions[0]!,
     tally: partition.tally,
     forgetExpired: () => partition.forgetExpired(),
+    owedAfter: (...of: Parameters<MetadataPartition['owedAfter']>) => partition.owedAfter(...of),
+    countOwed: () => partition.countOwed(),
     garbageAfter: (...of: Parameters<MetadataPartition['garbageAfter']>) =>
       partition.garbageAfter(...of),
     judgeBlobs: (...of: Parameters<MetadataPartition['judgeBlobs']>) => partition.judgeBlobs(...of),

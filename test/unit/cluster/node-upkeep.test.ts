@@ -292,11 +292,13 @@ t.test('what is not led here is not there to walk, and not missing either', asyn
     more: false,
   })
   t.same(await partition.owedBlobs(10), [])
+  const owed = { bucketId: 1, key: 'k', blob: reference.blob }
+  t.same(await partition.owedAfter(owed, 10), [])
+  t.equal(await partition.countOwed(), 0)
   t.throws(() => partition.ofReign(), { code: 'METADATA_UNAVAILABLE' })
   t.same(await partition.dueGarbage(NEVER_MS, 10), [])
   t.same(await partition.garbageAfter({ dueMs: 0, uid: reference.blob.uid }, 10), [])
   t.equal(await partition.forgetExpired(), 0)
-  const owed = { bucketId: 1, key: 'k', blob: reference.blob }
   await t.rejects(partition.findBlob(owed), { code: 'METADATA_UNAVAILABLE' })
   await t.rejects(partition.settle(), { code: 'METADATA_UNAVAILABLE' })
   await t.rejects(partition.countUploads(), { code: 'METADATA_UNAVAILABLE' })

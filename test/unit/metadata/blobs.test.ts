@@ -197,6 +197,10 @@ class Life {
       lacking.map(({ blob }) => blob),
     )
     deepStrictEqual(await partition.owedBlobs(2), owed.slice(0, 2))
+    deepStrictEqual(await partition.countOwed(), owed.length)
+    const middle = owed[owed.length >> 1]
+    const behind = owed.slice((owed.length >> 1) + 1)
+    if (middle) deepStrictEqual(await partition.owedAfter(middle, 1000), behind)
     for (const [index, one] of owed.entries()) {
       deepStrictEqual(await partition.findBlob(one), lacking[index])
     }

@@ -4,6 +4,7 @@ import t from 'tap'
 import type { Uid } from '../../../src/kit/uid.ts'
 import type { Queries } from '../../../src/metadata/contract.ts'
 import { askQuestion, type QuestionName } from '../../../src/metadata/questions.ts'
+import { MISSING_SLOT } from '../../../src/metadata/records.ts'
 import { KeyKind } from '../../../src/metadata/rows/keys.ts'
 import { MetadataUnavailable } from '../../../src/metadata/unavailable.ts'
 import { MemoryLog } from './memory-log.ts'
@@ -60,13 +61,19 @@ for (const name of Object.keys(QUESTIONS) as QuestionName[]) {
   })
 }
 
-t.test('so is the garbage after a place', async (t) => {
+t.test('so is what only its own process asks', async (t) => {
   const log = new ConfirmingLog()
   const { partition } = await openFixture({}, log)
-  t.same(await partition.garbageAfter({ dueMs: 0, uid }, 10), [])
-  t.equal(log.confirmed, 1)
+  const lacking = { ...blob, drives: [1, MISSING_SLOT] }
+  const asking: (() => Promise<unknown>)[] = [
+    () => partition.garbageAfter({ dueMs: 0, uid }, 10),
+    () => partition.owedAfter({ bucketId: 7, key: 'k', blob: lacking }, 10),
+    () => partition.countOwed(),
+  ]
+  for (const ask of asking) await ask()
+  t.equal(log.confirmed, asking.length)
   log.isDeposed = true
-  await t.rejects(partition.garbageAfter({ dueMs: 0, uid }, 10), MetadataUnavailable)
+  for (const ask of asking) await t.rejects(ask(), MetadataUnavailable)
 })
 
 t.test('an entry of its own is enough for a command, a refusal has to be confirmed', async (t) => {

@@ -37,7 +37,7 @@ interface Authorization {
   accessKeyId: string
   scope: Scope
   terminal: string
-  signedHeaders: readonly string[]
+  signedHeaders: ReadonlySet<string>
   signature: string
 }
 

@@ -78,7 +78,7 @@ export function canonicalRequest({ headers, ...parts }: SignedParts): string {
 /** The same of headers that lie somewhere by their names. */
 export function canonicalRequestOf(
   { method, path, query, payloadHash }: Omit<SignedParts, 'headers'>,
-  signedHeaders: readonly string[],
+  signedHeaders: Iterable<string>,
   valueNamed: (name: string) => string,
 ): string {
   let lines = ''

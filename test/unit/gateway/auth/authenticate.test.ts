@@ -407,6 +407,24 @@ t.test('each fault of a presigned URL has its error', async (t) => {
   })
 })
 
+t.test('a header that is said to be signed many times is written out once', async (t) => {
+  const names = `host${';x-long'.repeat(500)}`
+  const headers = { host: HOST, 'x-long': ' y'.repeat(15_000) }
+  const lines = `host:${HOST}\nx-long:${'y '.repeat(15_000).trim()}\n\nhost;x-long\n`
+  const url = presigned({ 'X-Amz-SignedHeaders': names })
+  const credential = `Credential=${ID}/20261121/us-east-1/s3/aws4_request`
+  const authorization = `AWS4-HMAC-SHA256 ${credential}, SignedHeaders=${names}, Signature=00`
+  const sent = { 'x-amz-date': formatBasicTime(NOW), 'x-amz-content-sha256': EMPTY_SHA256 }
+  t.throws(() => check({ url, headers }), {
+    code: 'SignatureDoesNotMatch',
+    elements: { CanonicalRequest: new RegExp(`\n${lines}`) },
+  })
+  t.throws(() => check({ headers: { host: HOST, ...sent, authorization } }), {
+    code: 'AccessDenied',
+    elements: { HeadersNotSigned: 'x-amz-date, x-amz-content-sha256' },
+  })
+})
+
 t.test('anonymous requests carry no identity and may do nothing', async (t) => {
   const { identity } = check(fromHost)
   t.same(identity, { kind: 'anonymous' })

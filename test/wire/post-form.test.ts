@@ -297,7 +297,8 @@ async function answers(t: Test, wire: Wire): Promise<void> {
     t.equal(answer.status, 303, name)
     t.equal(answer.headers.location, `http://example.com/done?a=1&${query}#top`)
   }
-  for (const target of ['nowhere', 'javascript:alert(1)']) {
+  const endless = `http://${'一'.repeat(4090)}/`
+  for (const target of ['nowhere', 'javascript:alert(1)', endless]) {
     const answer = await ask(wire, post(fieldsOf('r', 'hello', [['redirect', target]])))
     t.equal(answer.status, 204, `${target} is no place to go`)
   }

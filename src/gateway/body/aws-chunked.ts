@@ -169,8 +169,17 @@ export class AwsChunkedDecoder {
   }
 }
 
+/** Not trim(): it would take a byte 0xa0, which ends many a UTF-8 character, for a space. */
 function trimBlanks(text: string): string {
-  return text.replace(/^[ \t]+|[ \t]+$/g, '')
+  let start = 0
+  let end = text.length
+  while (start < end && isBlank(text[start])) start += 1
+  while (end > start && isBlank(text[end - 1])) end -= 1
+  return text.slice(start, end)
+}
+
+function isBlank(character: string | undefined): boolean {
+  return character === ' ' || character === '\t'
 }
 
 function malformedChunk(): S3Error {

@@ -5,25 +5,31 @@ import { decodeWords, encodeWords } from './encoded-words.ts'
 
 const PREFIX = 'x-amz-meta-'
 const BYTES_MAX = 2048
+/** Words of RFC 2047 are longer than what they say, but not so much; to decode each costs far more than to read it. */
+const SENT_LENGTH_MAX = 8 * BYTES_MAX
 const NONE: Readonly<Record<string, string>> = {}
 
 /** Names without their prefix, values without outer spaces. Words of RFC 2047 are decoded, as on AWS. */
 export function parseUserMetadata(headers: Headers): Record<string, string> {
   const entries: [name: string, value: string][] = []
   let bytes = 0
+  let sentLength = 0
   for (const [header, value] of Object.entries(headers)) {
     if (!header.startsWith(PREFIX) || value === undefined || header === PREFIX) continue
+    sentLength += value.length
+    if (sentLength > SENT_LENGTH_MAX) throw tooLarge(sentLength)
     const name = header.slice(PREFIX.length)
     const text = decodeWords(value.trim())
     entries.push([name, text])
     bytes += Buffer.byteLength(name) + Buffer.byteLength(text)
   }
-  if (bytes > BYTES_MAX)
-    throw new S3Error('MetadataTooLarge', {
-      Size: String(bytes),
-      MaxSizeAllowed: String(BYTES_MAX),
-    })
+  if (bytes > BYTES_MAX) throw tooLarge(bytes)
   return Object.fromEntries(entries)
+}
+
+function tooLarge(bytes: number): S3Error {
+  const elements = { Size: String(bytes), MaxSizeAllowed: String(BYTES_MAX) }
+  return new S3Error('MetadataTooLarge', elements)
 }
 
 /** The headers that show the metadata, and how many entries no header can show. */

@@ -143,10 +143,13 @@ function describePosted(
   }
 }
 
-/** Where the browser goes next; what is no address is passed over, as by AWS. */
+/** Browsers and what is between take hardly longer ones. The name of a host in other scripts takes the square of its length to read. */
+const REDIRECT_LENGTH_MAX = 4096
+
+/** Where the browser goes next; what is no address, or too long for one, is passed over, as by AWS. */
 function redirectTarget(fields: FormFields, { bucket, key, etag }: Posted): string | undefined {
   const target = fields.success_action_redirect ?? fields.redirect
-  if (!target || !URL.canParse(target)) return undefined
+  if (!target || target.length > REDIRECT_LENGTH_MAX || !URL.canParse(target)) return undefined
   const url = new URL(target)
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return undefined
   const names = { bucket, key, etag: quoteEtag(etag) }

@@ -50,8 +50,13 @@ function isTagText(text: string): boolean {
 }
 
 function repeatedKey(tags: readonly Tag[]): string | undefined {
-  const keys = tags.map(({ key }) => key)
-  return keys.find((key, index) => keys.indexOf(key) !== index)
+  // Of a header they may be thousands, which are not counted yet.
+  const keys = new Set<string>()
+  for (const { key } of tags) {
+    if (keys.has(key)) return key
+    keys.add(key)
+  }
+  return undefined
 }
 
 // `key` alone is a tag with an empty value.

@@ -54,6 +54,10 @@ t.test('ten tags at most', async (t) => {
     code: 'BadRequest',
     message: 'Object tags cannot be greater than 10',
   })
+  // Each compared with all before it, so many took seconds.
+  const hostile = Array.from({ length: 20_000 }, (_, index) => index.toString(36))
+  t.throws(() => parse(hostile.join('&')), { code: 'BadRequest' })
+  t.throws(() => parse([...hostile, hostile.at(-1)].join('&')), { code: 'InvalidArgument' })
 })
 
 t.test('lengths are counted in units of UTF-16', async (t) => {

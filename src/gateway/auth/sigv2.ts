@@ -71,8 +71,16 @@ function canonicalAmzHeaders(headers: SignedPartsV2['headers']): string {
   return Object.keys(headers)
     .filter((name) => name.startsWith('x-amz-'))
     .sort()
-    .map((name) => `${name}:${(headers[name] ?? '').trim()}\n`)
+    .map((name) => `${name}:${unfold(headers[name] ?? '')}\n`)
     .join('')
+}
+
+/** In one line, as AWS unfolds values: a parameter may hold line breaks, and would else read as the headers that sort behind it. */
+function unfold(value: string): string {
+  const isUsual = !value.includes('\n') && !value.includes('\r')
+  if (isUsual) return value.trim()
+  const lines = value.split(/[\r\n]/).map((line) => line.trim())
+  return lines.filter((line) => line !== '').join(' ')
 }
 
 function canonicalResource({ path, pairs }: SignedPartsV2): string {

@@ -33,6 +33,16 @@ t.test('amz headers and sub-resources are sorted in', async (t) => {
   t.equal(text, 'PUT\n\na/b\n1\nx-amz-meta-a:1\nx-amz-meta-b:2\n/bkt/k?acl&partNumber=1&uploadId=ü')
 })
 
+t.test('no value makes a line of its own', async (t) => {
+  const sign = (value: string) =>
+    stringToSignV2({
+      ...{ method: 'PUT', date: '1', path: '/bkt/k', pairs: [] },
+      headers: { 'x-amz-meta-a': value },
+    })
+  t.equal(sign('1\nx-amz-meta-b:2'), 'PUT\n\n\n1\nx-amz-meta-a:1 x-amz-meta-b:2\n/bkt/k')
+  t.equal(sign(' 1 \r\n\t2\r 3\n'), 'PUT\n\n\n1\nx-amz-meta-a:1 2 3\n/bkt/k', 'as AWS unfolds')
+})
+
 const EXPIRES = 1_795_267_534
 const NOW = (EXPIRES - 60) * 1000
 
@@ -91,6 +101,23 @@ t.test('each fault has its error', async (t) => {
   t.throws(() => check('GET', `${GET}&x-amz-security-token=T`), { code: 'InvalidToken' })
   const streaming = { 'x-amz-content-sha256': 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD' }
   t.throws(() => check('PUT', PUT, streaming), mismatch)
+})
+
+/** A URL signed with the parameters `signed`, which has those of `sent` in their place. */
+function forged(path: string, signed: Record<string, string>, sent: Record<string, string>) {
+  const pairs = Object.entries(signed)
+  const headers = Object.fromEntries(pairs.filter(([name]) => name.startsWith('x-amz-')))
+  const text = stringToSignV2({ method: 'PUT', headers, date: String(EXPIRES), path, pairs })
+  const signature = signV2('SECRET', text)
+  const claim = { AWSAccessKeyId: 'AK', Signature: signature, Expires: String(EXPIRES) }
+  return `${path}?${new URLSearchParams({ ...sent, ...claim })}`
+}
+
+t.test('a header that was signed can not be hidden in the value of another', async (t) => {
+  const signed = { 'x-amz-meta-a': '1', 'x-amz-object-lock-mode': 'COMPLIANCE' }
+  t.match(check('PUT', forged('/bkt/k', signed, signed)), ROOT)
+  const sent = { 'x-amz-meta-a': '1\nx-amz-object-lock-mode:COMPLIANCE' }
+  t.throws(() => check('PUT', forged('/bkt/k', signed, sent)), { code: 'SignatureDoesNotMatch' })
 })
 
 const DATE = 'Sat, 21 Nov 2026 13:25:34 GMT'

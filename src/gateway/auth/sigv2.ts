@@ -90,3 +90,15 @@ function canonicalResource({ path, pairs }: SignedPartsV2): string {
     .map(([name, value]) => (value === '' ? name : `${name}=${value}`))
   return signed.length === 0 ? path : `${path}?${signed.join('&')}`
 }
+
+/**
+ * Whether the resource can be read in two ways. Values are signed decoded: `&versionId=1` behind another one reads as the parameter
+ * that it would be alone.
+ */
+export function isAmbiguous(pairs: SignedPartsV2['pairs']): boolean {
+  return pairs.some(([name, value]) => {
+    if (!SIGNED_PARAMETERS.has(name)) return false
+    const [, ...others] = value.split('&')
+    return others.some((other) => SIGNED_PARAMETERS.has(other.split('=', 1)[0] ?? ''))
+  })
+}

@@ -5,7 +5,7 @@ import { SUB_RESOURCES } from '../sub-resources.ts'
 import type { AuthRequest } from './auth-request.ts'
 import { equalInConstantTime } from './constant-time.ts'
 import type { Credential } from './credentials.ts'
-import { SIGNED_PARAMETERS, signV2, stringToSignV2 } from './sigv2.ts'
+import { isAmbiguous, SIGNED_PARAMETERS, signV2, stringToSignV2 } from './sigv2.ts'
 import { canonicalPath } from './sigv4.ts'
 import { spellBytes } from './verify-v4.ts'
 
@@ -27,7 +27,8 @@ export function verifySignatureV2(
   const texts = stringsToSign(request, claim.date)
   const matches = (text: string): boolean =>
     equalInConstantTime(signV2(credential.secretAccessKey, text), claim.signature)
-  if (!texts.some(matches)) throw mismatchV2(claim, texts[0] ?? '')
+  if (isAmbiguous(request.address.pairs) || !texts.some(matches))
+    throw mismatchV2(claim, texts[0] ?? '')
 }
 
 /** SignatureDoesNotMatch with what a client needs to find its mistake (pitfall 22). */

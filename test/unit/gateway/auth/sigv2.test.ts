@@ -120,6 +120,20 @@ t.test('a header that was signed can not be hidden in the value of another', asy
   t.throws(() => check('PUT', forged('/bkt/k', signed, sent)), { code: 'SignatureDoesNotMatch' })
 })
 
+t.test('a sub-resource that was signed can not be hidden in the value of another', async (t) => {
+  const type = 'response-content-type'
+  const signed = { [type]: 'a/b', versionId: 'v1' }
+  t.match(check('PUT', forged('/bkt/k', signed, signed)), ROOT)
+  const refused = { code: 'SignatureDoesNotMatch' }
+  const sent = { [type]: 'a/b&versionId=v1' }
+  t.throws(() => check('PUT', forged('/bkt/k', signed, sent)), refused)
+  t.throws(() => check('PUT', forged('/bkt/k', sent, sent)), refused, 'nobody can tell them apart')
+  const flag = forged('/bkt/k', { [type]: 'a/b', uploads: '' }, { [type]: 'a/b&uploads' })
+  t.throws(() => check('PUT', flag), refused)
+  const harmless = { 'response-content-disposition': 'attachment; filename="a&b=c &versionIds"' }
+  t.match(check('PUT', forged('/bkt/k', harmless, harmless)), ROOT)
+})
+
 const DATE = 'Sat, 21 Nov 2026 13:25:34 GMT'
 const AT = Date.parse(DATE)
 

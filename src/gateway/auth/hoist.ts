@@ -3,6 +3,7 @@
 import type { Headers, Query } from '../call.ts'
 import { isChecksumName } from '../headers/checksum-value.ts'
 import { S3Error } from '../s3-error.ts'
+import { isCustomerKey } from './hidden-keys.ts'
 
 /** Parameters that are about the signature itself, in lower case. */
 const OF_THE_SIGNATURE: ReadonlySet<string> = new Set([
@@ -44,7 +45,7 @@ export function checkHeader(name: string, value: string): void {
   if (isToken && (name.startsWith('x-amz-meta-') || /^[\t\x20-\x7e\x80-\u{10ffff}]*$/u.test(value)))
     return
   // A key of a client is never repeated (pitfall 119).
-  const elements = name.endsWith('-customer-key')
+  const elements = isCustomerKey(name)
     ? { ArgumentName: name }
     : { ArgumentName: name, ArgumentValue: value }
   throw new S3Error('InvalidArgument', elements, { message: 'This can not be a header.' })

@@ -5,6 +5,7 @@ import { SUB_RESOURCES } from '../sub-resources.ts'
 import type { AuthRequest } from './auth-request.ts'
 import { equalInConstantTime } from './constant-time.ts'
 import type { Credential } from './credentials.ts'
+import { withoutKeys } from './hidden-keys.ts'
 import { isAmbiguous, SIGNED_PARAMETERS, signV2, stringToSignV2 } from './sigv2.ts'
 import { canonicalPath } from './sigv4.ts'
 import { spellBytes } from './verify-v4.ts'
@@ -28,17 +29,22 @@ export function verifySignatureV2(
   const matches = (text: string): boolean =>
     equalInConstantTime(signV2(credential.secretAccessKey, text), claim.signature)
   if (isAmbiguous(request.address.pairs) || !texts.some(matches))
-    throw mismatchV2(claim, texts[0] ?? '')
+    throw mismatchV2(claim, texts[0] ?? '', shownText(request, claim.date))
 }
 
-/** SignatureDoesNotMatch with what a client needs to find its mistake (pitfall 22). */
-export function mismatchV2(claim: Omit<ClaimV2, 'date'>, text: string): S3Error {
+/** SignatureDoesNotMatch with what a client needs to find its mistake (pitfall 22). `shown` is the text without keys of clients. */
+export function mismatchV2(claim: Omit<ClaimV2, 'date'>, text: string, shown = text): S3Error {
   return new S3Error('SignatureDoesNotMatch', {
     AWSAccessKeyId: claim.accessKeyId,
-    StringToSign: text,
+    StringToSign: shown,
     SignatureProvided: claim.signature,
-    StringToSignBytes: spellBytes(text, 'utf8'),
+    ...(shown === text ? { StringToSignBytes: spellBytes(text, 'utf8') } : {}),
   })
+}
+
+function shownText(request: AuthRequest, date: string): string | undefined {
+  const [text] = stringsToSign(withoutKeys(request), date)
+  return text
 }
 
 // Version 2 is older than many sub-resources and its clients do not sign them: whoever holds a presigned PUT could

@@ -6,6 +6,7 @@ import type { AuthParts, AuthRequest } from './auth-request.ts'
 import type { ChunkSeed } from './chunk-chain.ts'
 import { equalInConstantTime } from './constant-time.ts'
 import type { Credential } from './credentials.ts'
+import { withoutKeys } from './hidden-keys.ts'
 import {
   canonicalPath,
   canonicalQuery,
@@ -112,7 +113,7 @@ export function verifySignature(
     !matches(canonical) &&
     (strict === rawPath || !matches(canonicalOf(request, claim, rawPath)))
   ) {
-    throw describeMismatch(claim, canonical)
+    throw describeMismatch(claim, canonical, canonicalOf(withoutKeys(request), claim, strict))
   }
   return { identity: credential.identity, seed: { key, time, scope, signature } }
 }
@@ -127,15 +128,17 @@ function canonicalOf(request: AuthRequest, claim: ClaimV4, path: string): string
   return canonicalRequestOf(parts, signedHeaders, (name) => rawHeaders[name] ?? '')
 }
 
-function describeMismatch(claim: ClaimV4, canonical: string): S3Error {
+/** `shown` is the canonical request without keys of clients; the string to sign has only a hash of them. */
+function describeMismatch(claim: ClaimV4, canonical: string, shown: string): S3Error {
   const text = stringToSign(claim.time, claim.scope, canonical)
   return new S3Error('SignatureDoesNotMatch', {
     AWSAccessKeyId: claim.accessKeyId,
     StringToSign: text,
     SignatureProvided: claim.signature,
     StringToSignBytes: spellBytes(text),
-    CanonicalRequest: canonical,
-    CanonicalRequestBytes: spellBytes(canonical),
+    CanonicalRequest: shown,
+    // Of a text in which something was hidden nobody could compare the bytes.
+    ...(shown === canonical ? { CanonicalRequestBytes: spellBytes(canonical) } : {}),
   })
 }
 

@@ -17,6 +17,7 @@ import {
   stringToSign,
 } from '../../../../src/gateway/auth/sigv4.ts'
 import { formatBasicTime, formatIsoTime } from '../../../../src/gateway/auth/times.ts'
+import type { S3Error } from '../../../../src/gateway/s3-error.ts'
 
 const ID = 'AKIA/WITH/SLASHES'
 const SECRET = 'secret'
@@ -422,6 +423,37 @@ t.test('a header that is said to be signed many times is written out once', asyn
   t.throws(() => check({ headers: { host: HOST, ...sent, authorization } }), {
     code: 'AccessDenied',
     elements: { HeadersNotSigned: 'x-amz-date, x-amz-content-sha256' },
+  })
+})
+
+t.test('a refusal repeats no key of a client (pitfall 119)', async (t) => {
+  const name = 'x-amz-server-side-encryption-customer-key'
+  const bytes = /4b 45 59 4b 45 59/
+  const keys = { [name]: 'KEYKEY', [`x-amz-copy-source-${name.slice(6)}`]: 'KEYKEY' }
+  const right = signed({ headers: { ...keys, [`${name}-md5`]: 'MD5' } })
+  t.match(check(right), ROOT)
+  const inQuery = presigned({}, { 'X-Amz-Server-Side-Encryption-Customer-Key': 'KEYKEY' })
+  const requests = [
+    { ...right, method: 'PUT' },
+    { url: inQuery, ...fromHost },
+  ]
+  for (const request of requests) {
+    const { elements } = t.throws(() => check(request), {
+      code: 'SignatureDoesNotMatch',
+    }) as S3Error
+    t.notMatch(JSON.stringify(elements), /KEYKEY/)
+    t.notMatch(JSON.stringify(elements), bytes)
+    t.match(elements.CanonicalRequest, /customer-key[:=]\.\.\./i)
+    t.equal(elements.CanonicalRequestBytes, undefined)
+    t.ok(elements.StringToSignBytes, 'of a hash')
+  }
+  const { elements } = t.throws(() => check({ ...signed(), method: 'PUT' }), {
+    code: 'SignatureDoesNotMatch',
+  }) as S3Error
+  t.ok(elements.CanonicalRequestBytes, 'nothing was hidden')
+  t.throws(() => check({ ...signed({ headers: { [`${name}-md5`]: 'MD5' } }), method: 'PUT' }), {
+    code: 'SignatureDoesNotMatch',
+    elements: { CanonicalRequest: /customer-key-md5:MD5/ },
   })
 })
 

@@ -6,6 +6,7 @@ import { rootCredentials } from '../../../../src/gateway/auth/credentials.ts'
 import { hoistHeaders } from '../../../../src/gateway/auth/hoist.ts'
 import { SigningKeys } from '../../../../src/gateway/auth/signing-keys.ts'
 import { signV2, stringToSignV2 } from '../../../../src/gateway/auth/sigv2.ts'
+import type { S3Error } from '../../../../src/gateway/s3-error.ts'
 
 t.test("the documentation's presigned GET", async (t) => {
   const text = stringToSignV2({
@@ -132,6 +133,23 @@ t.test('a sub-resource that was signed can not be hidden in the value of another
   t.throws(() => check('PUT', flag), refused)
   const harmless = { 'response-content-disposition': 'attachment; filename="a&b=c &versionIds"' }
   t.match(check('PUT', forged('/bkt/k', harmless, harmless)), ROOT)
+})
+
+t.test('a refusal repeats no key of a client (pitfall 119)', async (t) => {
+  const name = 'x-amz-server-side-encryption-customer-key'
+  const { elements } = t.throws(() => check('PUT', PUT, { [name]: 'KEYKEY' }), {
+    code: 'SignatureDoesNotMatch',
+    elements: { StringToSign: new RegExp(`${name}:\\.\\.\\.\n`) },
+  }) as S3Error
+  t.equal(elements.StringToSignBytes, undefined)
+  const hoisted = t.throws(() => check('PUT', `${PUT}&${name}=KEYKEY`), {
+    code: 'SignatureDoesNotMatch',
+  }) as S3Error
+  t.notMatch(JSON.stringify(hoisted.elements), /KEYKEY/)
+  const other = t.throws(() => check('PUT', PUT, { [`${name}-md5`]: 'MD5' }), {
+    code: 'SignatureDoesNotMatch',
+  }) as S3Error
+  t.ok(other.elements.StringToSignBytes, 'nothing was hidden')
 })
 
 const DATE = 'Sat, 21 Nov 2026 13:25:34 GMT'

@@ -331,20 +331,33 @@ export class DriveLog {
     this.#mustLeave = false
     const spare = await this.#spare
     const room = bytes + (this.#seals ? SEAL_BYTES : 0)
-    const next = spare !== undefined && spare.bytes >= room ? spare : await this.#create(room)
+    const fits = spare !== undefined && spare.bytes >= room
+    const next = fits ? spare : await this.#create(room)
     try {
       await this.#seal()
     } catch (error) {
-      if (next !== spare) await this.#discard(next)
+      if (!fits) await this.#discard(next)
       throw error
     }
-    if (next === spare) this.#spare = undefined
-    this.#isSoiled = false
-    const { path, bytes: sealedBytes } = this.#current
-    await this.#current.close()
-    this.#sealed.push({ path, bytes: sealedBytes, highest: this.#highest })
+    const before = this.#turnTo(next)
+    try {
+      await before.close()
+    } finally {
+      if (spare !== undefined && !fits) await this.#discard(spare)
+    }
+  }
+
+  /** Gives the file before, which is sealed. A spare that is too small is not used any more: files are read by their numbers. */
+  #turnTo(next: LogFile): LogFile {
+    const before = this.#current
+    assert(next.number > before.number, 'files are written in the order of their numbers')
+    const { path, bytes } = before
+    this.#sealed.push({ path, bytes, highest: this.#highest })
     this.#highest = new Map()
     this.#current = next
+    this.#spare = undefined
+    this.#isSoiled = false
+    return before
   }
 
   /** A spare that can not be made now is tried again when it is needed. */

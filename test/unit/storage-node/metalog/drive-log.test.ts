@@ -107,6 +107,34 @@ t.test('a record that is larger than a file gets a file of its own', async (t) =
   )
 })
 
+t.test('files are written in the order of their numbers, whatever they are made for', async (t) => {
+  const machine = await newMachine()
+  const { log } = await open(machine)
+  const numbers = () =>
+    machine.disk.files('/drive/metalog').map((path) => Number(path.split('/').at(-1)!.slice(0, 8)))
+  await log.append(head(1), batch(1, 40_000))
+  await log.append(head(2), batch(2))
+  await log.append(head(3), batch(3, FILE_BYTES))
+  t.same(numbers(), [1, 3], 'the one that was made ahead is gone')
+  for (const sequence of [4, 5, 6]) await log.append(head(sequence), batch(sequence))
+  const after = await open(machine.crash(EVERYTHING, 2))
+  t.same(
+    after.found.map(({ sequence }) => sequence),
+    [1, 2, 3, 4, 5, 6],
+  )
+})
+
+t.test('the next file stays while the drive has no room for a longer one', async (t) => {
+  const machine = await newMachine({ capacityBytes: 3 * FILE_BYTES })
+  const { log } = await open(machine)
+  await log.append(head(1), batch(1, 40_000))
+  await log.append(head(2), batch(2))
+  await t.rejects(log.append(head(3), batch(3, 3 * FILE_BYTES)), /is full/)
+  await log.append(head(4), batch(4, 40_000))
+  t.equal(machine.disk.files('/drive/metalog').length, 2)
+  await log.close()
+})
+
 t.test('a full drive refuses, and takes more when it has room again', async (t) => {
   const machine = await newMachine({ capacityBytes: 4 * FILE_BYTES })
   const { log, drive } = await open(machine)

@@ -26,6 +26,7 @@ import {
 } from './open-drive.ts'
 import { pagesOf, readLeftLog } from './read-left-log.ts'
 import type { ReplicaDrive } from './replica-drive.ts'
+import { ReplicaJournal } from './replica-journal.ts'
 import { newReplicaState } from './replica-state.ts'
 
 /** Sizes and times. */
@@ -62,6 +63,8 @@ export class DriveReplicas {
   readonly #log: Log
   readonly #replicas = new Map<ReplicaId, HostedReplica>()
   readonly #damaged = new Map<ReplicaId, DamagedReplica>()
+  /** Damaged ones that are being deleted. */
+  readonly #releasing = new Set<ReplicaId>()
   readonly #endedIds = new Set<ReplicaId>()
   readonly #making = new Turns()
   readonly #marking = new Turns()
@@ -350,11 +353,23 @@ export class DriveReplicas {
 
   /** What is damaged is kept until the coordinator counts on others. */
   #releaseDamaged(): void {
-    for (const [id, { partition, incarnation }] of this.#damaged) {
-      const decision = this.#parts.replica.decisions.get(partition)
+    for (const [id, damaged] of this.#damaged) {
+      const decision = this.#parts.replica.decisions.get(damaged.partition)
       if (decision === undefined || votersOf(decision).includes(id)) continue
-      this.#damaged.delete(id)
-      void this.#host.release(incarnation).catch((error) => this.#said(error))
+      if (this.#releasing.has(id)) continue
+      this.#releasing.add(id)
+      // Where that fails the next start tries again.
+      void this.#release(id, damaged).catch((error) => this.#said(error))
     }
+  }
+
+  /** First its log says that it is gone: its rows, and then its slot, may be those of another one at the next start. */
+  async #release(id: ReplicaId, damaged: DamagedReplica): Promise<void> {
+    const onFailure = (): void => undefined // keepEnd() rejects.
+    const parts = { log: this.#host.log, clock: this.#parts.world.clock, onFailure }
+    await new ReplicaJournal(damaged, parts).keepEnd()
+    await this.#host.release(damaged.incarnation)
+    this.#damaged.delete(id)
+    this.#releasing.delete(id)
   }
 }

@@ -36,6 +36,8 @@ export interface FoundReplica {
 export interface DamagedReplica {
   partition: number
   incarnation: string
+  /** As it was written last. */
+  state: ReplicaState
   /** Up to which sequence something of it was seen once. */
   reached: number
 }
@@ -107,11 +109,10 @@ async function conclude(
   const begin: FoundReplica[] = []
   const damaged: DamagedReplica[] = []
   const heldBack = new Map<string, number>()
-  for (const replica of found.reading.replicas.values()) {
-    const { partition, incarnation, history } = replica
-    const { state } = history
-    if (state === undefined || state.isGone) continue
-    const remains = remainsOf(replica, state, found)
+  const examined = examine(found)
+  for (const one of examined) {
+    const { partition, incarnation, state } = one
+    const remains = isMixed(one, examined, found) ? MIXED : one.remains
     if (remains.kind === 'whole') {
       const { durable } = remains
       // Entries were written since the state was.
@@ -120,7 +121,7 @@ async function conclude(
     } else {
       heldBack.set(incarnation, state.rows.slot)
       const reached = reachedBy(incarnation, state.rows.slot, found)
-      damaged.push({ partition, incarnation, reached })
+      damaged.push({ partition, incarnation, state, reached })
       const where = { drive: drive.id, partition, incarnation, why: remains.why }
       log.error(where, 'a replica of metadata is damaged: it does not answer any more')
     }
@@ -131,6 +132,46 @@ async function conclude(
   await clearUnused(found, slots)
   await attachAll(host, begin, found)
   return { host, found: begin, damaged }
+}
+
+interface Examined {
+  partition: number
+  incarnation: string
+  state: ReplicaState
+  remains: Remains
+}
+
+const MIXED: Remains = { kind: 'rotten', why: 'its rows are mixed with those of another replica' }
+
+/** All that were made and are not deleted, each by itself. */
+function examine(found: FoundRows & { reading: LogReading }): Examined[] {
+  return [...found.reading.replicas.values()].flatMap((replica) => {
+    const { partition, incarnation, history } = replica
+    const { state } = history
+    if (state === undefined || state.isGone) return []
+    return [{ partition, incarnation, state, remains: remainsOf(replica, state, found) }]
+  })
+}
+
+/**
+ * Whether other rows may be among those of a replica: two had one slot. One that was damaged before and is not needed any more may have had it
+ * first, and then all that is there says whose it is now.
+ */
+function isMixed(
+  { incarnation, state }: Examined,
+  examined: readonly Examined[],
+  { marker, statuses }: FoundRows,
+): boolean {
+  const { slot } = state.rows
+  const others = examined.filter(
+    (other) => other.incarnation !== incarnation && other.state.rows.slot === slot,
+  )
+  if (others.length === 0) return false
+  const marked = marker.filter(({ partition }) => partition === slot)
+  const owners = [statuses.get(slot)?.incarnation ?? incarnation]
+  for (const one of marked) owners.push(one.incarnation)
+  const isOwn = owners.every((owner) => owner === incarnation)
+  return !isOwn || others.some(({ remains }) => remains.kind === 'whole')
 }
 
 /** Copies that were never put in place, and rows of replicas that are gone. */

@@ -96,11 +96,18 @@ export class ReplicaDrive {
     this.#heldBack.delete(incarnation)
   }
 
-  /** A replica that does not answer is not needed by anybody any more. */
+  /**
+   * A replica that does not answer is not needed by anybody any more, and its log says so. Until its rows are gone nobody else gets its slot.
+   */
   async release(incarnation: string): Promise<void> {
     const slot = this.#heldBack.get(incarnation)
+    // A start may find it beside another one that was given the slot since: those rows stay.
+    const isShared = [...this.#slots].some(([taken, of]) => {
+      return taken === slot && of.incarnation !== incarnation
+    })
+    this.#slotOf.delete(incarnation)
+    if (slot !== undefined && !isShared) await this.freeSlot(slot)
     this.detach(incarnation)
-    if (slot !== undefined) await this.freeSlot(slot)
   }
 
   /** Removes rows that nobody needs. */

@@ -5,12 +5,14 @@ import type { World } from '../../kit/world.ts'
 import { BEGINNING } from '../../metadata/log/entry.ts'
 import {
   type Decision,
+  isNewer,
   NOBODY,
   type ReplicaId,
   votersOf,
 } from '../../metadata/replication/decision.ts'
 import { type Limits, NEW_REPLICA } from '../../metadata/replication/effects.ts'
 import { replicaIdOf } from '../../metadata/replication/replica-id.ts'
+import { mayRetire } from '../../metadata/replication/replica-log.ts'
 import { noteClosed } from '../meta-rows/check.ts'
 import type { DriveLogOptions } from '../metalog/drive-log.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
@@ -355,8 +357,8 @@ export class DriveReplicas {
   #releaseDamaged(): void {
     for (const [id, damaged] of this.#damaged) {
       const decision = this.#parts.replica.decisions.get(damaged.partition)
-      if (decision === undefined || votersOf(decision).includes(id)) continue
-      if (this.#releasing.has(id)) continue
+      if (decision === undefined || this.#releasing.has(id)) continue
+      if (!isUnneeded(id, damaged, decision)) continue
       this.#releasing.add(id)
       // Where that fails the next start tries again.
       void this.#release(id, damaged).catch((error) => this.#said(error))
@@ -372,4 +374,15 @@ export class DriveReplicas {
     this.#damaged.delete(id)
     this.#releasing.delete(id)
   }
+}
+
+/** Not by an older decision than those that it took part in, or heard of: what is heard here may be old. */
+function isUnneeded(
+  id: ReplicaId,
+  { promised, state }: Pick<DamagedReplica, 'promised' | 'state'>,
+  decision: Decision,
+): boolean {
+  if (!mayRetire({ promised, id }, decision)) return false
+  const own = state.decision
+  return own === undefined || !votersOf(own).includes(id) || isNewer(decision, own)
 }

@@ -14,7 +14,7 @@ import { DriveLog, type DriveLogOptions } from '../metalog/drive-log.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 import { type LoggedReplica, type LogReading, readLog } from './read-log.ts'
 import { findMarked, ReplicaDrive } from './replica-drive.ts'
-import type { Remains } from './replica-history.ts'
+import type { Remains, ReplicaHistory } from './replica-history.ts'
 import type { ReplicaState } from './replica-state.ts'
 
 /** What the metadata of a drive is opened with; `log` hears of what is rotten or lost. */
@@ -36,8 +36,10 @@ export interface FoundReplica {
 export interface DamagedReplica {
   partition: number
   incarnation: string
-  /** As it was written last. */
+  /** As it was written last, of what is left. */
   state: ReplicaState
+  /** It may have promised this epoch, or any before it. */
+  promised: number
   /** Up to which sequence something of it was seen once. */
   reached: number
 }
@@ -121,7 +123,7 @@ async function conclude(
     } else {
       heldBack.set(incarnation, state.rows.slot)
       const reached = reachedBy(incarnation, state.rows.slot, found)
-      damaged.push({ partition, incarnation, state, reached })
+      damaged.push({ partition, incarnation, state, promised: promisedBy(one, found), reached })
       const where = { drive: drive.id, partition, incarnation, why: remains.why }
       log.error(where, 'a replica of metadata is damaged: it does not answer any more')
     }
@@ -138,6 +140,7 @@ interface Examined {
   partition: number
   incarnation: string
   state: ReplicaState
+  history: ReplicaHistory
   remains: Remains
 }
 
@@ -149,7 +152,7 @@ function examine(found: FoundRows & { reading: LogReading }): Examined[] {
     const { partition, incarnation, history } = replica
     const { state } = history
     if (state === undefined || state.isGone) return []
-    return [{ partition, incarnation, state, remains: remainsOf(replica, state, found) }]
+    return [{ partition, incarnation, state, history, remains: remainsOf(replica, state, found) }]
   })
 }
 
@@ -217,6 +220,19 @@ function reachedBy(incarnation: string, slot: number, { marker, statuses }: Foun
   const status = statuses.get(slot)
   const claimed = status?.incarnation === incarnation ? status.applied.sequence : 0
   return Math.max(claimed, findMarked(marker, slot, incarnation)?.current.sequence ?? 0)
+}
+
+/** What it promised may be lost: what it has of later epochs tells of it. */
+function promisedBy(
+  { incarnation, state, history }: Examined,
+  { marker, statuses }: FoundRows,
+): number {
+  const { slot, position } = state.rows
+  const status = statuses.get(slot)
+  const claimed = status?.incarnation === incarnation ? status.applied.epoch : 0
+  const marked = findMarked(marker, slot, incarnation)?.current.epoch ?? 0
+  const written = Math.max(state.last.epoch, position.epoch, history.last?.epoch ?? 0)
+  return Math.max(state.promised, written, claimed, marked)
 }
 
 /** LevelDB admits to have dropped something: as much as there is is applied again. */

@@ -41,6 +41,11 @@ export class ReplicaHistory {
     return first && { epoch: first.prevEpoch, sequence: first.sequence - 1 }
   }
 
+  /** The entry that was written last, as far as is known. */
+  get last(): LogPosition | undefined {
+    return this.#entries.at(-1)
+  }
+
   /** An entry was written: it takes the place of what was at its sequence and after it. */
   entry(entry: LogEntry): void {
     const kept =

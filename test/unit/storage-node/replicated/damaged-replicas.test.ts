@@ -1,5 +1,4 @@
 // Replicas that lost something: how long they are kept, and who gets the slots of their rows.
-import { setImmediate } from 'node:timers/promises'
 import { MemoryLevel } from 'memory-level'
 import t from 'tap'
 import { prepareDigests } from '../../../../src/digest/prepare.ts'
@@ -15,7 +14,7 @@ import {
 } from '../../../../src/storage-node/replicated/replica-state.ts'
 import { EVERYTHING } from '../../../crash/forgetful-machine.ts'
 import { recordsOf, written } from './log-records.ts'
-import type { ReplicaCluster } from './replica-cluster.ts'
+import { DecisionsInMemory, put, ReplicaCluster } from './replica-cluster.ts'
 
 await prepareDigests()
 
@@ -158,6 +157,42 @@ t.test('a damaged replica that nobody counts on any more is gone for ever', asyn
   t.same(cluster.host(2).standing(id, P), { kind: 'gone' })
   t.notMatch(cluster.complaints, [{ sentence: /is damaged/ }], 'its log says so')
   t.equal(cluster.host(2).replicas().length, 1)
-  await setImmediate()
+  await cluster.close()
+})
+
+t.test('a damaged replica is kept while only an older decision is known', async (t) => {
+  const cluster = await ReplicaCluster.make(3, 7)
+  await cluster.found(P, [1, 2])
+  await cluster.until('it is served', () => cluster.reignOf(P) !== undefined)
+  const old = cluster.decisions.get(P)!
+  const third = await cluster.wait(cluster.host(3).prepare(3, P))
+  cluster.reignOf(P)!.want([...old.replicas, third])
+  await cluster.until('the third counts', () => {
+    const { replicas, previous } = cluster.decisions.get(P)!
+    return replicas.includes(third) && previous === undefined && cluster.reignOf(P) !== undefined
+  })
+  for (let write = 0; write < 5; write += 1) {
+    await cluster.wait(cluster.reignOf(P)!.log.append(put(`k${write}`, `${write}`)))
+  }
+  await cluster.stop(3)
+  const { disk } = cluster.node(3).machine
+  const rotten = recordsOf(cluster, 3)
+    .filter(({ record }) => record.kind === RecordKind.ReplicatedEntry)
+    .at(-1)!
+  disk.flip(rotten.path, rotten.at + 70)
+  const now = cluster.decisions.get(P)!
+  const known = new DecisionsInMemory()
+  known.set(P, old)
+  // What the node heard last: the coordinator does not answer.
+  Object.assign(cluster, { decisions: known })
+  await cluster.start(3)
+  await cluster.step(4)
+  t.same(cluster.host(3).standing(third, P), { kind: 'damaged' })
+  known.set(P, now)
+  await cluster.step(4)
+  t.same(cluster.host(3).standing(third, P), { kind: 'damaged' })
+  known.set(P, { ...old, epoch: now.epoch + 1 })
+  await cluster.step(4)
+  t.same(cluster.host(3).standing(third, P), { kind: 'gone' })
   await cluster.close()
 })

@@ -1,5 +1,6 @@
 // What an error of a disk says: that the drive is bad or gone, that it has no room, or that the call was wrong.
 import { isFull } from '../kit/drive-unavailable.ts'
+import { Overloaded } from '../kit/semaphore.ts'
 import { isMissing } from '../kit/world.ts'
 
 /** A drive that failed because another directory or none is where it was: it may come back as it is. */
@@ -60,6 +61,15 @@ export function isOfTheCall(error: unknown): boolean {
 export function saysNoMemory(error: unknown): boolean {
   const code = codeOf(error)
   return code === 'ENOMEM' || code === 'EAGAIN'
+}
+
+// The process, or the whole system, has too many files open.
+const NO_HANDLES = new Set(['EMFILE', 'ENFILE'])
+
+/** Whether something was refused for want of room, memory, handles or a place in a queue: the drive is as good as before, and may do it later. */
+export function mayPass(error: unknown): boolean {
+  const lacks = isFull(error) || saysNoMemory(error) || NO_HANDLES.has(codeOf(error))
+  return lacks || error instanceof Overloaded
 }
 
 /** Whether there was no room for something: LevelDB says so only in the text of its errors. */

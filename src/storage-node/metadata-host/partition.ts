@@ -2,7 +2,6 @@
 // applies what is committed. Who its replicas are is the coordinator's to decide.
 
 import { assert } from '../../kit/assert.ts'
-import { isFull } from '../../kit/drive-unavailable.ts'
 import { Overloaded } from '../../kit/semaphore.ts'
 import type { Clock } from '../../kit/world.ts'
 import type { LogPosition, RowBatch } from '../../metadata/log/contract.ts'
@@ -11,7 +10,7 @@ import { Primary } from '../../metadata/log/primary.ts'
 import { acceptAppend } from '../../metadata/log/replica.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
 import type { MetaPartitionState, Replica } from '../../placement/coordinator.ts'
-import { saysNoSpace } from '../drive-errors.ts'
+import { mayPass, saysNoSpace } from '../drive-errors.ts'
 import { sealRows } from '../meta-rows/meta-rows.ts'
 import type { ReplicaStatus } from '../meta-rows/status.ts'
 import { Departure } from './departure.ts'
@@ -35,7 +34,7 @@ export interface PartitionParts {
 const PENDING_MAX = 8_192
 // Rows for which nobody waits are applied so often, those of all partitions at the same times: a drive takes them as one batch.
 const APPLY_EVERY_MS = 25
-const RETRY_WHEN_FULL_MS = 500
+const RETRY_WHEN_REFUSED_MS = 500
 // A learner has what it lacks on its way. Where nothing new is appended nobody else finds it late.
 const CATCH_UP_MS = 5_000
 // Thousands wait for the drive already.
@@ -321,9 +320,9 @@ export class HostedPartition {
     this.#wake()
   }
 
-  /** A full drive is asked again later; a failed one is the host's to deal with. */
+  /** A drive that is full or busy is asked again later; a failed one is the host's to deal with. */
   #appendFailed(member: Member, { sequence, prevEpoch }: EntryHead, error: unknown): void {
-    if (!isFull(error) || !this.#isMember(member)) return
+    if (!mayPass(error) || !this.#isMember(member)) return
     if (member.role === 'learner') {
       this.#remove(member)
       return
@@ -334,7 +333,7 @@ export class HostedPartition {
       if (this.#stopped !== undefined || !this.#isMember(member)) return
       for (const pending of this.#pending) this.#send(member, pending)
     }
-    this.#parts.clock.sleep(RETRY_WHEN_FULL_MS).then(retry, retry)
+    this.#parts.clock.sleep(RETRY_WHEN_REFUSED_MS).then(retry, retry)
   }
 
   #wake(): void {

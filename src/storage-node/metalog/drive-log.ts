@@ -6,6 +6,7 @@ import { mebibytes, roundUp } from '../../kit/bytes.ts'
 import { isFull } from '../../kit/drive-unavailable.ts'
 import { readIfThere, removeIfThere } from '../../kit/files.ts'
 import type { World } from '../../kit/world.ts'
+import { mayPass } from '../drive-errors.ts'
 import { retainedLogBytesOn } from '../space/sizes.ts'
 import { LogFile } from './log-file.ts'
 import {
@@ -77,7 +78,7 @@ export class DriveLog {
   #failure: unknown
   #isFull = false
   #mustLeave = false
-  /** A write of the current file failed for want of room: what lies behind its last record is not known. */
+  /** A write of the current file failed for want of something: what lies behind its last record is not known. */
   #isSoiled = false
   #reading: { path: string; bytes: Uint8Array } | undefined
 
@@ -283,10 +284,10 @@ export class DriveLog {
     return this.#isFull
   }
 
-  /** A full drive refuses what waits and goes on later; any other failure is the end of the drive. */
+  /** A drive that is full or busy refuses what waits and goes on later; any other failure is the end of the drive. */
   #refuse(error: unknown): void {
     this.#isFull = isFull(error)
-    if (!this.#isFull) {
+    if (!mayPass(error)) {
       this.#failure = error
       this.#drive.fail(error)
     }
@@ -365,7 +366,7 @@ export class DriveLog {
     try {
       return await this.#create(0)
     } catch (error) {
-      if (!isFull(error)) this.#drive.fail(error)
+      if (!mayPass(error)) this.#drive.fail(error)
       this.#spare = undefined
       return undefined
     }

@@ -1,12 +1,12 @@
 // Writes what a replica has to keep into the log of its drive, in its order.
 import { assert } from '../../kit/assert.ts'
-import { isFull } from '../../kit/drive-unavailable.ts'
 import type { World } from '../../kit/world.ts'
 import type { LogEntry } from '../../metadata/log/entry.ts'
 import { type Decision, votersOf } from '../../metadata/replication/decision.ts'
 import type { DiskChange } from '../../metadata/replication/effects.ts'
 import { positionOf } from '../../metadata/replication/log-tail.ts'
 import { parseReplicaId } from '../../metadata/replication/replica-id.ts'
+import { mayPass } from '../drive-errors.ts'
 import type { DriveLog } from '../metalog/drive-log.ts'
 import { type LogRecord, RecordKind } from '../metalog/record.ts'
 import { encodeReplicaState, type ReplicaState } from './replica-state.ts'
@@ -21,7 +21,7 @@ interface Writing {
   onLost?: (reason: unknown) => void
 }
 
-/** The log that is written to; by `clock` it is tried again while the drive has no room. */
+/** The log that is written to; by `clock` it is tried again while the drive is full or busy. */
 export interface JournalParts {
   log: Pick<DriveLog, 'append'>
   clock: World['clock']
@@ -29,11 +29,11 @@ export interface JournalParts {
   onFailure: (error: unknown) => void
 }
 
-const FULL_PAUSE_MS = 1_000
+const REFUSED_PAUSE_MS = 1_000
 
 /**
  * One replica's part of a drive's log. What waits is handed to the drive all at once, and nothing after it before it is durable: so
- * a drive without room delays writes, and never lets one overtake another.
+ * a drive that is full or busy delays writes, and never lets one overtake another.
  */
 export class ReplicaJournal {
   readonly #partition: number
@@ -190,9 +190,9 @@ export class ReplicaJournal {
     else await this.#writeAgain(rest, (ends[refused] as PromiseRejectedResult).reason)
   }
 
-  /** A drive without room has written nothing from the first refusal on; after any other failure nobody knows what it has. */
+  /** A drive that is full or busy counts nothing from the first refusal on; after any other failure nobody knows what it has. */
   async #writeAgain(writings: Writing[], reason: unknown): Promise<void> {
-    if (!isFull(reason)) {
+    if (!mayPass(reason)) {
       this.#lose(writings)
       this.close()
       this.#parts.onFailure(reason)
@@ -200,6 +200,6 @@ export class ReplicaJournal {
     }
     this.#waiting = [...writings, ...this.#waiting]
     // Closed meanwhile: nobody waits for it.
-    await this.#parts.clock.sleep(FULL_PAUSE_MS, this.#closing.signal).catch(() => undefined)
+    await this.#parts.clock.sleep(REFUSED_PAUSE_MS, this.#closing.signal).catch(() => undefined)
   }
 }

@@ -75,29 +75,32 @@ t.test('a drive that can not write any more is out, and nothing is lost', async 
   await bed.close()
 })
 
-t.test('full drives take no more until there is room, and fail nothing', async (t) => {
-  const trouble = troubledWorld()
-  const bed = await makeBed(t, LAYOUT, SMALL, trouble.world)
-  const model = new Model(3)
-  let isFull = true
-  trouble.before = async (_path, kind) => {
-    if (isFull && kind === 'create') throw Object.assign(new Error('full'), { code: 'ENOSPC' })
-  }
-  const value = Buffer.alloc(4000, 1)
-  let done = 0
-  const log = bed.host.partitionLog(0)
-  const appends = Array.from({ length: 60 }, async (_, index) => {
-    await log.append([{ key: Buffer.from(`big${index}`), value }])
-    done += 1
+// No room, and no handles.
+for (const code of ['ENOSPC', 'EMFILE']) {
+  t.test(`drives take no more while there is ${code}, and fail nothing`, async (t) => {
+    const trouble = troubledWorld()
+    const bed = await makeBed(t, LAYOUT, SMALL, trouble.world)
+    const model = new Model(3)
+    let isLacking = true
+    trouble.before = async (_path, kind) => {
+      if (isLacking && kind === 'create') throw Object.assign(new Error('lacking'), { code })
+    }
+    const value = Buffer.alloc(4000, 1)
+    let done = 0
+    const log = bed.host.partitionLog(0)
+    const appends = Array.from({ length: 60 }, async (_, index) => {
+      await log.append([{ key: Buffer.from(`big${index}`), value }])
+      done += 1
+    })
+    while (done < 5) await new Promise((resolve) => setTimeout(resolve, 10))
+    await new Promise((resolve) => setTimeout(resolve, 700))
+    t.ok(done < 60, `${done} of 60 fit`)
+    t.notOk([...bed.drives.values()].some(({ failure }) => failure !== undefined))
+    isLacking = false
+    await Promise.all(appends)
+    t.equal(done, 60)
+    t.same(await log.rows.get(Buffer.from('big59')), value)
+    t.same(await model.differences(bed), [])
+    await bed.close()
   })
-  while (done < 5) await new Promise((resolve) => setTimeout(resolve, 10))
-  await new Promise((resolve) => setTimeout(resolve, 700))
-  t.ok(done < 60, `${done} of 60 fit`)
-  t.notOk([...bed.drives.values()].some(({ failure }) => failure !== undefined))
-  isFull = false
-  await Promise.all(appends)
-  t.equal(done, 60)
-  t.same(await log.rows.get(Buffer.from('big59')), value)
-  t.same(await model.differences(bed), [])
-  await bed.close()
-})
+}

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { prepareDigests } from '../../../../src/digest/digest.ts'
 import type { OpenMode } from '../../../../src/kit/world.ts'
-import { Drive } from '../../../../src/storage-node/drive.ts'
+import { Drive, type DriveLimits } from '../../../../src/storage-node/drive.ts'
 import { formatDrive } from '../../../../src/storage-node/drive-format.ts'
 import { DriveLog } from '../../../../src/storage-node/metalog/drive-log.ts'
 import type { ForgetfulDisk, ForgetfulDiskOptions } from '../../../crash/forgetful-disk.ts'
@@ -22,9 +22,10 @@ async function newMachine(disk: ForgetfulDiskOptions = {}): Promise<ForgetfulMac
   return machine
 }
 
-async function open(machine: ForgetfulMachine) {
+async function open(machine: ForgetfulMachine, limits?: DriveLimits) {
   const { openLevel } = machine.levels
-  const drive = await Drive.open(machine.world, '/drive', marker, { openLevel })
+  const options = { openLevel, ...(limits && { limits }) }
+  const drive = await Drive.open(machine.world, '/drive', marker, options)
   return { drive, ...(await DriveLog.open({ world: machine.world, drive }, OPTIONS, () => true)) }
 }
 
@@ -157,6 +158,43 @@ t.test('a full drive refuses, and takes more when it has room again', async (t) 
   await log.trim(() => false, { retainBytes: 0 })
   await log.append(head(taken + 1), batch(taken, 10_000))
   t.notOk(log.isFull)
+})
+
+for (const code of ['EMFILE', 'ENFILE', 'ENOMEM']) {
+  t.test(`${code} refuses what needs another file, and fails nothing`, async (t) => {
+    const machine = await newMachine()
+    const { log, drive } = await open(machine)
+    machine.disk.fault = ({ kind }) => (kind === 'create' ? code : undefined)
+    await log.append(head(1), batch(1, 40_000))
+    await log.append(head(2), batch(2))
+    await t.rejects(log.append(head(3), batch(3, 40_000)), { code })
+    await log.append(head(3), batch(3))
+    t.equal(drive.failure, undefined)
+    t.notOk(log.isFull)
+    machine.disk.fault = () => undefined
+    await log.append(head(4), batch(4, 40_000))
+    const after = await open(machine.crash(NOTHING, 2))
+    t.same(
+      after.found.map(({ sequence }) => sequence),
+      [1, 2, 3, 4],
+    )
+  })
+}
+
+t.test('a drive for which too many wait refuses, and takes more later', async (t) => {
+  const machine = await newMachine()
+  const { log, drive } = await open(machine, { parallel: 2, waiting: 4 })
+  let goOn = (): void => {}
+  const slow = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  const busy = Array.from({ length: 6 }, () => drive.run(() => slow))
+  await t.rejects(log.append(head(1), batch(1)), { code: 'OVERLOADED' })
+  t.equal(drive.failure, undefined)
+  goOn()
+  await Promise.all(busy)
+  await log.append(head(1), batch(1))
+  await log.close()
 })
 
 t.test('a sync that fails is the end of the drive', async (t) => {

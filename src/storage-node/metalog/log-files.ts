@@ -2,7 +2,7 @@
 // Layout: docs/formats/metadata-log.md.
 import type { World } from '../../kit/world.ts'
 import type { MetaDrive } from './meta-drive.ts'
-import type { LogRecord } from './record.ts'
+import { type LogRecord, RecordKind } from './record.ts'
 import { type FileScan, parseLogFileName, type RecordPlace, scanFile } from './scan-file.ts'
 
 /** An intact record found at the start, and where its batch is. */
@@ -83,7 +83,10 @@ export async function readLogFiles(
   return { sealed, found, rotten, lastNumber }
 }
 
-/** Reads one file and gives its unused end back; undefined when it held nothing at all and is gone now. */
+/**
+ * Reads one file, makes what it has durable and gives its unused end back; undefined when it held nothing at all and is gone now. A process that
+ * was killed may have left records that were never synced: from now on they count.
+ */
 async function readFile(
   { disk }: Pick<World, 'disk'>,
   drive: MetaDrive,
@@ -91,21 +94,29 @@ async function readFile(
 ): Promise<(FileScan & { bytes: number }) | undefined> {
   const bytes = await drive.run(() => disk.readFile(path))
   const scan = scanFile(bytes, salt)
-  if (scan.rotten > 0) return { ...scan, bytes: bytes.length }
   const last = scan.places.at(-1)
-  if (last === undefined) {
+  if (last === undefined && scan.rotten === 0) {
     await drive.run(() => disk.remove(path))
     return undefined
   }
-  const used = last.at + last.bytes
-  if (used < bytes.length) await drive.run(() => truncate(disk, path, used))
+  // All before a seal was durable when that was written.
+  const isSynced = last?.record.kind === RecordKind.Seal
+  // Where something else stands than records it is left as it is.
+  const used = last === undefined || scan.rotten > 0 ? bytes.length : last.at + last.bytes
+  const keeps = used < bytes.length ? used : undefined
+  if (!isSynced || keeps !== undefined) await settle(disk, drive, { path, keeps, isSynced })
   return { ...scan, bytes: used }
 }
 
-async function truncate(disk: World['disk'], path: string, bytes: number): Promise<void> {
-  const file = await disk.open(path, 'write')
+async function settle(
+  disk: World['disk'],
+  drive: MetaDrive,
+  { path, keeps, isSynced }: { path: string; keeps: number | undefined; isSynced: boolean },
+): Promise<void> {
+  const file = await drive.run(() => disk.open(path, 'write'))
   try {
-    await file.truncate(bytes)
+    if (keeps !== undefined) await drive.run(() => file.truncate(keeps))
+    if (!isSynced) await drive.syncFile(file, path)
   } finally {
     await file.close()
   }

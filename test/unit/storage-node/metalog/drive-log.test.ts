@@ -4,7 +4,7 @@ import { prepareDigests } from '../../../../src/digest/digest.ts'
 import type { OpenMode } from '../../../../src/kit/world.ts'
 import { Drive, type DriveLimits } from '../../../../src/storage-node/drive.ts'
 import { formatDrive } from '../../../../src/storage-node/drive-format.ts'
-import { DriveLog } from '../../../../src/storage-node/metalog/drive-log.ts'
+import { DriveLog, type DriveLogOptions } from '../../../../src/storage-node/metalog/drive-log.ts'
 import type { ForgetfulDisk, ForgetfulDiskOptions } from '../../../crash/forgetful-disk.ts'
 import { EVERYTHING, ForgetfulMachine, NOTHING } from '../../../crash/forgetful-machine.ts'
 
@@ -22,11 +22,15 @@ async function newMachine(disk: ForgetfulDiskOptions = {}): Promise<ForgetfulMac
   return machine
 }
 
-async function open(machine: ForgetfulMachine, limits?: DriveLimits) {
-  const { openLevel } = machine.levels
-  const options = { openLevel, ...(limits && { limits }) }
-  const drive = await Drive.open(machine.world, '/drive', marker, options)
-  return { drive, ...(await DriveLog.open({ world: machine.world, drive }, OPTIONS, () => true)) }
+async function open(
+  machine: ForgetfulMachine,
+  { limits, options = OPTIONS }: { limits?: DriveLimits; options?: DriveLogOptions } = {},
+) {
+  const { world, levels } = machine
+  const { openLevel } = levels
+  const opening = { openLevel, ...(limits && { limits }) }
+  const drive = await Drive.open(world, '/drive', marker, opening)
+  return { drive, ...(await DriveLog.open({ world, drive }, options, () => true)) }
 }
 
 /** How many log files are open. */
@@ -183,7 +187,7 @@ for (const code of ['EMFILE', 'ENFILE', 'ENOMEM']) {
 
 t.test('a drive for which too many wait refuses, and takes more later', async (t) => {
   const machine = await newMachine()
-  const { log, drive } = await open(machine, { parallel: 2, waiting: 4 })
+  const { log, drive } = await open(machine, { limits: { parallel: 2, waiting: 4 } })
   let goOn = (): void => {}
   const slow = new Promise<void>((resolve) => {
     goOn = resolve
@@ -223,6 +227,43 @@ t.test('files without records go at the start, and unused ends are given back', 
   t.same(
     third.found.map(({ sequence }) => sequence),
     [1],
+  )
+})
+
+t.test('what a process had written that was killed is synced before it counts', async (t) => {
+  const machine = await newMachine()
+  const { log } = await open(machine)
+  await log.append(head(1), batch(1))
+  machine.disk.fault = ({ kind }) => (kind === 'sync' ? 'EIO' : undefined)
+  await t.rejects(log.append(head(2), batch(2)))
+  const next = machine.crash(EVERYTHING, 2)
+  const { found } = await open(next)
+  t.same(
+    found.map(({ sequence }) => sequence),
+    [1, 2],
+  )
+  t.match(
+    next.disk.trace.filter((line) => / sync .*metalog/.test(line)),
+    [/00000001/, /00000002/],
+  )
+  const failing = machine.crash(EVERYTHING, 3)
+  failing.disk.fault = ({ kind, path }) =>
+    kind === 'sync' && path.includes('00000001.') ? 'EIO' : undefined
+  await t.rejects(open(failing), { code: 'DRIVE_UNAVAILABLE' })
+})
+
+t.test('a file with a seal needs no sync at a start', async (t) => {
+  const machine = await newMachine()
+  const sealed = { ...OPTIONS, isSealed: true }
+  const first = await open(machine, { options: sealed })
+  await first.log.append(head(1), batch(1))
+  await first.log.close()
+  await first.drive.close()
+  const before = machine.disk.trace.length
+  await open(machine, { options: sealed })
+  t.match(
+    machine.disk.trace.slice(before).filter((line) => / sync .*metalog/.test(line)),
+    [/00000002/],
   )
 })
 

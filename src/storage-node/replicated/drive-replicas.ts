@@ -5,30 +5,23 @@ import type { World } from '../../kit/world.ts'
 import { BEGINNING } from '../../metadata/log/entry.ts'
 import {
   type Decision,
-  isNewer,
   NOBODY,
   type ReplicaId,
   votersOf,
 } from '../../metadata/replication/decision.ts'
 import { type Limits, NEW_REPLICA } from '../../metadata/replication/effects.ts'
 import { replicaIdOf } from '../../metadata/replication/replica-id.ts'
-import { mayRetire } from '../../metadata/replication/replica-log.ts'
 import { noteClosed } from '../meta-rows/check.ts'
 import type { DriveLogOptions } from '../metalog/drive-log.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 import type { FilesLook } from '../upkeep/file-scrub.ts'
 import type { LeftLogPage, RowsPage } from './contract.ts'
 import { copyRows } from './copy-rows.ts'
+import { DamagedReplicas } from './damaged-replicas.ts'
 import { HostedReplica, type HostedReplicaParts, observeDecided } from './hosted-replica.ts'
-import {
-  type DamagedReplica,
-  type OpenDriveParts,
-  type OpenedDrive,
-  openDrive,
-} from './open-drive.ts'
+import { type OpenDriveParts, type OpenedDrive, openDrive } from './open-drive.ts'
 import { pagesOf, readLeftLog } from './read-left-log.ts'
 import type { ReplicaDrive } from './replica-drive.ts'
-import { ReplicaJournal } from './replica-journal.ts'
 import { newReplicaState } from './replica-state.ts'
 
 /** Sizes and times. */
@@ -64,9 +57,9 @@ export class DriveReplicas {
   readonly #parts: DriveReplicasParts
   readonly #log: Log
   readonly #replicas = new Map<ReplicaId, HostedReplica>()
-  readonly #damaged = new Map<ReplicaId, DamagedReplica>()
-  /** Damaged ones that are being deleted. */
-  readonly #releasing = new Set<ReplicaId>()
+  readonly #damaged: DamagedReplicas
+  /** Those that are being made or deleted: nobody finds them among the others. */
+  readonly #passing = new Set<HostedReplica>()
   readonly #endedIds = new Set<ReplicaId>()
   readonly #making = new Turns()
   readonly #marking = new Turns()
@@ -82,9 +75,10 @@ export class DriveReplicas {
     this.#parts = parts
     this.#log = parts.log.child({ drive: this.drive.id })
     const driveId = this.drive.id
-    for (const damaged of opened.damaged) {
-      this.#damaged.set(replicaIdOf({ driveId, ...damaged }), damaged)
-    }
+    this.#damaged = new DamagedReplicas(opened.damaged, {
+      ...{ host: opened.host, clock: parts.world.clock },
+      onFailure: (error) => this.#said(error),
+    })
     for (const found of opened.found) this.#begin(replicaIdOf({ driveId, ...found }), found)
   }
 
@@ -114,7 +108,7 @@ export class DriveReplicas {
       yield* pagesOf(atHand, true)
       return
     }
-    const reached = this.#damaged.get(id)?.reached ?? 0
+    const reached = this.#damaged.reachedBy(id)
     yield* readLeftLog({ incarnation, after, reached }, this.#host.log)
   }
 
@@ -132,7 +126,7 @@ export class DriveReplicas {
         this.#retireIfUnneeded(replica, decision)
       }
     }
-    this.#releaseDamaged()
+    this.#damaged.release((partition) => this.#parts.replica.decisions.get(partition))
     this.#ticksSinceMarker += 1
     const { markerBytes, markerTicks } = this.#limits
     const isDue = this.#ticksSinceMarker >= markerTicks || this.#host.unmarkedBytes >= markerBytes
@@ -174,7 +168,7 @@ export class DriveReplicas {
 
   /** The replica of a partition that lives here, or a new one, once it is durable. */
   prepare(partition: number): Promise<ReplicaId> {
-    return this.#making.run(async () => {
+    return this.#inTurn(async () => {
       const here = this.#oneOf(partition)
       if (here !== undefined) return here.id
       const incarnation = Buffer.from(this.#parts.world.random.bytes(8)).toString('hex')
@@ -184,7 +178,7 @@ export class DriveReplicas {
 
   /** A replica under a name that the coordinator gave, unless it is here. Only for one that never lived. */
   found(partition: number, incarnation: string): Promise<ReplicaId> {
-    return this.#making.run(async () => {
+    return this.#inTurn(async () => {
       const id = replicaIdOf({ driveId: this.drive.id, incarnation })
       if (this.#replicas.has(id)) return id
       if (this.#damaged.has(id)) throw new Error(`replica ${id} is damaged`)
@@ -207,7 +201,7 @@ export class DriveReplicas {
     const signal = this.#closing.signal
     const copied = await copyRows(pages, incarnation, { drive: this.#host, clock, signal })
     const { slot, position } = copied
-    await this.#making.run(async () => {
+    await this.#inTurn(async () => {
       this.#host.attach(incarnation, slot, position)
       const promise = { promised: position.epoch, promisedTo: NOBODY }
       const begun = { ...promise, last: position, isUnnamed: true }
@@ -216,7 +210,7 @@ export class DriveReplicas {
       const id = replicaIdOf({ driveId: this.drive.id, incarnation })
       const found = { partition, state: { ...state, rows: { slot, position } }, durable }
       const replica = this.#newReplica(id, found)
-      await replica.keepState()
+      await this.#pass(replica, () => replica.keepState())
       this.#replicas.set(id, replica)
       this.#observe(replica)
     })
@@ -224,14 +218,14 @@ export class DriveReplicas {
 
   /** Deletes a replica that was installed and that no decision names. Throws when one does. */
   async discard(id: ReplicaId): Promise<void> {
-    await this.#making.run(async () => {
+    await this.#inTurn(async () => {
       const replica = this.#replicas.get(id)
       if (replica === undefined) return
       const decision = this.#parts.replica.decisions.get(replica.partition)
       const isNamed = decision !== undefined && votersOf(decision).includes(id)
       if (isNamed || !replica.isUnnamed) throw new Error(`replica ${id} is one that counts`)
       this.#replicas.delete(id)
-      await replica.retire()
+      await this.#pass(replica, () => replica.retire())
     })
   }
 
@@ -242,6 +236,8 @@ export class DriveReplicas {
     this.#closing.abort(new Error('the drive is closed'))
     const ending = [...this.#replicas.values()]
     for (const replica of ending) replica.end(new Error('the drive is closed'))
+    // A full drive would never take what they write.
+    for (const replica of this.#passing) replica.giveUp()
     const closed = this.#closeFiles(ending)
     if (this.drive.failure === undefined) await closed
   }
@@ -283,6 +279,25 @@ export class DriveReplicas {
     await Promise.all([...this.#replicas.values()].map((replica) => replica.keepState()))
   }
 
+  /** As a drive that is being closed waits for it: what did not begin by then does not begin any more. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#making.run(async () => {
+      this.#closing.signal.throwIfAborted()
+      return await work()
+    })
+  }
+
+  /** Writes what a replica begins or ends with. Given up when the drive is closed. */
+  async #pass(replica: HostedReplica, write: () => Promise<void>): Promise<void> {
+    this.#passing.add(replica)
+    try {
+      this.#closing.signal.throwIfAborted()
+      await write()
+    } finally {
+      this.#passing.delete(replica)
+    }
+  }
+
   /** The one that counts, or else any but those of recoveries that came to nothing: their rows are of no history that anybody has. */
   #oneOf(partition: number): HostedReplica | undefined {
     const here = [...this.#replicas.values()].filter((one) => one.partition === partition)
@@ -298,7 +313,7 @@ export class DriveReplicas {
     const state = newReplicaState(slot)
     const replica = this.#newReplica(id, { partition, state, durable: NEW_REPLICA })
     // Before anybody hears its name.
-    await replica.keepState()
+    await this.#pass(replica, () => replica.keepState())
     this.#replicas.set(id, replica)
     this.#observe(replica)
     return id
@@ -350,39 +365,7 @@ export class DriveReplicas {
     if (!replica.isRetired(decision, this.#limits.retireTicks)) return
     this.#replicas.delete(replica.id)
     this.#log.info({ replica: replica.id }, 'a replica of metadata is not needed any more')
-    void this.#making.run(() => replica.retire()).catch((error) => this.#said(error))
+    const retired = this.#inTurn(() => this.#pass(replica, () => replica.retire()))
+    void retired.catch((error) => this.#said(error))
   }
-
-  /** What is damaged is kept until the coordinator counts on others. */
-  #releaseDamaged(): void {
-    for (const [id, damaged] of this.#damaged) {
-      const decision = this.#parts.replica.decisions.get(damaged.partition)
-      if (decision === undefined || this.#releasing.has(id)) continue
-      if (!isUnneeded(id, damaged, decision)) continue
-      this.#releasing.add(id)
-      // Where that fails the next start tries again.
-      void this.#release(id, damaged).catch((error) => this.#said(error))
-    }
-  }
-
-  /** First its log says that it is gone: its rows, and then its slot, may be those of another one at the next start. */
-  async #release(id: ReplicaId, damaged: DamagedReplica): Promise<void> {
-    const onFailure = (): void => undefined // keepEnd() rejects.
-    const parts = { log: this.#host.log, clock: this.#parts.world.clock, onFailure }
-    await new ReplicaJournal(damaged, parts).keepEnd()
-    await this.#host.release(damaged.incarnation)
-    this.#damaged.delete(id)
-    this.#releasing.delete(id)
-  }
-}
-
-/** Not by an older decision than those that it took part in, or heard of: what is heard here may be old. */
-function isUnneeded(
-  id: ReplicaId,
-  { promised, state }: Pick<DamagedReplica, 'promised' | 'state'>,
-  decision: Decision,
-): boolean {
-  if (!mayRetire({ promised, id }, decision)) return false
-  const own = state.decision
-  return own === undefined || !votersOf(own).includes(id) || isNewer(decision, own)
 }

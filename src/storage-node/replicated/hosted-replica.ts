@@ -254,6 +254,11 @@ export class HostedReplica {
     await this.drive.freeSlot(this.#slot)
   }
 
+  /** Nothing is written of it any more, also where it is being deleted. */
+  giveUp(): void {
+    this.#journal.close()
+  }
+
   /** It does not answer any more; what it has stays as it is. */
   end(error: unknown): void {
     if (this.ended.aborted) return

@@ -6,11 +6,19 @@ import type { Bucket, ClusterState } from '../coordinator.ts'
 import type { EtcdClient } from './etcd-client.ts'
 import type { Change } from './etcd-wire.ts'
 import { leadsTo } from './history.ts'
-import { type ImageValue, type KeyImage, readWhole } from './key-image.ts'
+import { type KeyImage, readWhole } from './key-image.ts'
 import type { PartitionRecord } from './leadership.ts'
 import { DEFAULT_PREFIX, IMAGE } from './mirror.ts'
 import { NODE_KEYS } from './node-registry.ts'
 import { PARTITION_KEYS } from './partition-records.ts'
+import {
+  contradict,
+  newestRecords,
+  orderOf,
+  type RememberedRecords,
+  recordsIn,
+  type Witness,
+} from './remembered-records.ts'
 import {
   type Agreed,
   changedKeys,
@@ -39,7 +47,7 @@ export interface Evidence {
 /** Where the cluster is in etcd (DEFAULT_PREFIX when left out), and whether what etcd has of it counts. */
 export interface RestoreOptions {
   prefix?: string
-  /** What was decided in the restored etcd since, by those who did not know better, is given up. */
+  /** What was decided in the restored etcd since, by those who did not know better, is given up: decisions and records of partitions. */
   forsakeEtcd?: boolean
 }
 
@@ -57,6 +65,7 @@ interface Source {
   name: string
   image: KeyImage
   agreed: Agreed
+  records: RememberedRecords
 }
 
 // Ids that were given by decisions which nobody who was asked remembers are passed over.
@@ -76,51 +85,70 @@ export async function restoreCoordinator(
 ): Promise<RestoreOutcome> {
   const { etcd, world } = parts
   const present = await readWhole(etcd, `${prefix}${IMAGE}`)
-  const sources = sourcesOf(evidence, forsakeEtcd ? undefined : present)
-  const newest = newestOf(sources)
+  const before = headIn(present)
+  // Who ends what was cut short finds nothing else there any more.
+  const isForsaken = forsakeEtcd || before?.isForsaken === true
+  const sources = sourcesOf(evidence, isForsaken ? undefined : present)
+  const newest = sources[0]
   if (newest === undefined) return { kind: 'nothing' }
-  const there = clusterIdIn(present)
+  const there = before?.state.clusterId
   const remembered = newest.agreed.state.clusterId
   if (there !== undefined && there !== remembered)
     return { kind: 'other-cluster', present: there, remembered }
-  const sides = { newest: [] as string[], others: [] as string[] }
-  for (const { name, agreed } of sources) {
-    const isOn = await isOnTheWay(agreed.head, newest.agreed.head, { etcd, prefix })
-    sides[isOn ? 'newest' : 'others'].push(name)
-  }
+  const sides = await sidesOf(sources, { etcd, prefix })
   if (sides.others.length > 0) return { kind: 'forked', ...sides }
-  const generation = Math.max(generationIn(present), ...sources.map(generationOf)) + 1
+  const generation = Math.max(before?.generation ?? 0, ...sources.map(generationOf)) + 1
   const head: Head = {
     generation,
     epoch: generation * EPOCHS_OF_GENERATION,
     id: asBuffer(world.random.bytes(8)).toString('hex'),
     ancestors: [],
   }
-  const state = restoredState(newest.agreed.state, head, { evidence, sources })
-  const images = [...sources.map(({ image }) => image), present]
-  const records = newestRecords(images, attemptsIn(present))
+  const state = restoredState(newest.agreed.state, head, { evidence, sources, before })
+  const records = newestRecords([
+    ...sources.map((source) => source.records),
+    ...(isForsaken ? [] : [recordsIn(present, before?.attempts)]),
+  ])
   const wanted = [
     ...changedKeys(undefined, state, head),
     ...recordChanges(records, head),
     ...lostAddresses(newest.image, present),
   ]
-  await writeAnew({ prefix, present, wanted }, etcd)
+  await writeAnew({ prefix, present, wanted, isForsaken }, etcd)
   const doubts = doubtsOf(newest, records, evidence)
   return { kind: 'restored', epoch: head.epoch, from: newest.name, doubts }
 }
 
-/** A state that somebody was writing when he was cut short is none. */
+/** Newest first. A state that somebody was writing when he was cut short is none. */
 function sourcesOf(evidence: readonly Evidence[], present: KeyImage | undefined): Source[] {
   const images = evidence.flatMap(({ name, known }) => (known ? [{ name, image: known }] : []))
-  if (present && !isHalfWritten(present)) images.push({ name: ETCD, image: present })
-  return images.flatMap(({ name, image }) => {
+  if (present && !headIn(present)?.isBeingRestored) images.push({ name: ETCD, image: present })
+  const sources = images.flatMap(({ name, image }) => {
     const agreed = readAgreed(image)
-    return agreed ? [{ name, image, agreed }] : []
+    return agreed ? [{ name, image, agreed, records: recordsIn(image) }] : []
   })
+  return sources.sort((left, right) => right.agreed.head.epoch - left.agreed.head.epoch)
 }
 
-function newestOf(sources: readonly Source[]): Source | undefined {
-  return [...sources].sort((left, right) => right.agreed.head.epoch - left.agreed.head.epoch)[0]
+/** Who can have known what led up to the newest, and who knows what can not have. */
+async function sidesOf(
+  sources: readonly Source[],
+  parts: { etcd: EtcdClient; prefix: string },
+): Promise<{ newest: string[]; others: string[] }> {
+  const newest: Source[] = []
+  const others: Source[] = []
+  for (const source of sources) {
+    const isApart = newest.some((one) => contradict(witnessOf(one), witnessOf(source)))
+    const { head } = (newest[0] ?? source).agreed
+    const isOn = !isApart && (await isOnTheWay(source.agreed.head, head, parts))
+    ;(isOn ? newest : others).push(source)
+  }
+  const names = (side: readonly Source[]): string[] => side.map(({ name }) => name)
+  return { newest: names(newest), others: names(others) }
+}
+
+function witnessOf({ image, agreed, records }: Source): Witness {
+  return { image, records, head: agreed.head }
 }
 
 /** What is of an earlier generation was judged when that ended. */
@@ -139,12 +167,22 @@ async function isOnTheWay(
 function restoredState(
   state: ClusterState,
   { generation, epoch }: Head,
-  { evidence, sources }: { evidence: readonly Evidence[]; sources: readonly Source[] },
+  {
+    evidence,
+    sources,
+    before,
+  }: {
+    evidence: readonly Evidence[]
+    sources: readonly Source[]
+    before: PresentHead | undefined
+  },
 ): ClusterState {
   const above = (epochBefore: number): number => epochIn(generation, epochBefore)
-  const nextBucketId = Math.max(...sources.map(({ agreed }) => agreed.state.nextBucketId))
+  // What etcd gave out is in use, also where it is given up.
+  const counters = [...sources.map(({ agreed }) => agreed.state), ...(before ? [before.state] : [])]
+  const nextBucketId = Math.max(...counters.map((known) => known.nextBucketId))
   const nextDriveId = Math.max(
-    ...sources.map(({ agreed }) => agreed.state.nextDriveId),
+    ...counters.map((known) => known.nextDriveId),
     ...evidence.flatMap(({ driveIds = [] }) => driveIds.map((id) => id + 1)),
   )
   const raise = (bucket: Bucket): Bucket => {
@@ -171,43 +209,6 @@ function epochIn(generation: number, epochBefore: number): number {
   return generation * EPOCHS_OF_GENERATION + (epochBefore % EPOCHS_OF_GENERATION) + 1
 }
 
-/** By partition: the record of the highest epoch that anyone has. */
-function newestRecords(
-  images: readonly KeyImage[],
-  attempts: readonly string[],
-): Map<number, PartitionRecord> {
-  const newest = new Map<number, PartitionRecord>()
-  for (const { keys } of images) {
-    for (const [key, { value }] of keys) {
-      if (!key.startsWith(PARTITION_KEYS)) continue
-      const id = Number(key.slice(PARTITION_KEYS.length))
-      const record = asBefore(fromJson(value) as PartitionRecord, attempts)
-      const known = newest.get(id)
-      if (known === undefined || isNewer(record, known)) newest.set(id, record)
-    }
-  }
-  return newest
-}
-
-/** What an attempt that was cut short wrote stands for what it was made of: it may have known less than we do. */
-function asBefore(record: PartitionRecord, attempts: readonly string[]): PartitionRecord {
-  const { restoredFrom, ...rest } = record
-  if (restoredFrom === undefined || !attempts.includes(record.id)) return rest
-  return { ...rest, epoch: restoredFrom }
-}
-
-/** Epochs below the first generation are of it: in order with all others. */
-function orderOf(epoch: number): number {
-  return epoch < EPOCHS_OF_GENERATION ? epoch + EPOCHS_OF_GENERATION : epoch
-}
-
-/** Of the same epoch, the one that still asks for both sets: more than is needed does no harm. */
-function isNewer(record: PartitionRecord, known: PartitionRecord): boolean {
-  const [order, knownOrder] = [orderOf(record.epoch), orderOf(known.epoch)]
-  if (order !== knownOrder) return order > knownOrder
-  return record.previous !== undefined && known.previous === undefined
-}
-
 /** Nobody leads until he was elected in the new generation. */
 function recordChanges(records: ReadonlyMap<number, PartitionRecord>, head: Head): Change[] {
   return [...records].map(([partitionId, { primary: _primary, id: _id, ...record }]) => {
@@ -229,16 +230,24 @@ function lostAddresses({ keys }: KeyImage, present: KeyImage): Change[] {
     .map(([key, { value }]) => ({ kind: 'put', key, value }))
 }
 
+interface Anew {
+  prefix: string
+  present: KeyImage
+  wanted: readonly Change[]
+  isForsaken: boolean
+}
+
 /** The head first, so that nobody believes the rest; the head last, so that everybody does. */
 async function writeAnew(
-  { prefix, present, wanted }: { prefix: string; present: KeyImage; wanted: readonly Change[] },
+  { prefix, present, wanted, isForsaken }: Anew,
   etcd: EtcdClient,
 ): Promise<void> {
   const under = `${prefix}${IMAGE}`
   const [headChange, ...others] = wanted
   const whole = fromJson((headChange as { value: Uint8Array }).value) as object
-  const attempts = [...attemptsIn(present), (whole as Head).id]
-  const half = toJson({ ...whole, isBeingRestored: true, attempts })
+  const attempts = [...(headIn(present)?.attempts ?? []), (whole as Head).id]
+  const marks = { isBeingRestored: true, attempts, ...(isForsaken ? { isForsaken } : {}) }
+  const half = toJson({ ...whole, ...marks })
   let onRevision = present.keys.get(HEAD_KEY)?.modRevision ?? 0
   const write = async (changes: readonly Change[]): Promise<void> => {
     const { succeeded, revision } = await etcd.txn({
@@ -288,27 +297,18 @@ function doubtsOf(
   return doubts
 }
 
-function isHalfWritten({ keys }: { keys: ReadonlyMap<string, ImageValue> }): boolean {
-  const value = keys.get(HEAD_KEY)?.value
-  return value !== undefined && (fromJson(value) as Head).isBeingRestored === true
+/** The head as it is in etcd, also of a state that was written in part. */
+interface PresentHead extends Head {
+  state: Pick<ClusterState, 'clusterId' | 'nextBucketId' | 'nextDriveId'>
+  /** Ids of the attempts that wrote parts of the state, since the last that was believed. */
+  attempts?: string[]
+  /** One of them gave up what was there before. */
+  isForsaken?: true
 }
 
-/** Also of a state that was written in part. */
-function clusterIdIn({ keys }: KeyImage): string | undefined {
+function headIn({ keys }: KeyImage): PresentHead | undefined {
   const value = keys.get(HEAD_KEY)?.value
-  return value && (fromJson(value) as { state: Pick<ClusterState, 'clusterId'> }).state.clusterId
-}
-
-/** Ids of the attempts that wrote parts of the present state, since the last that was believed. */
-function attemptsIn({ keys }: KeyImage): string[] {
-  const value = keys.get(HEAD_KEY)?.value
-  return value ? ((fromJson(value) as { attempts?: string[] }).attempts ?? []) : []
-}
-
-/** Also of a state that was written in part. */
-function generationIn({ keys }: KeyImage): number {
-  const value = keys.get(HEAD_KEY)?.value
-  return value ? (fromJson(value) as Head).generation : 0
+  return value && (fromJson(value) as PresentHead)
 }
 
 function generationOf({ agreed }: Source): number {

@@ -9,7 +9,12 @@ import { prepareDigests } from '../../../src/digest/prepare.ts'
 import { silentLog } from '../../../src/kit/log.ts'
 import { EtcdCoordinator } from '../../../src/placement/coordinator-etcd.ts'
 import { EtcdClient } from '../../../src/placement/etcd/etcd-client.ts'
-import { firstRecord, takeLead } from '../../../src/placement/etcd/leadership.ts'
+import {
+  activate,
+  changeReplicas,
+  firstRecord,
+  takeLead,
+} from '../../../src/placement/etcd/leadership.ts'
 import { NodeRegistry } from '../../../src/placement/etcd/node-registry.ts'
 import { PartitionRecords } from '../../../src/placement/etcd/partition-records.ts'
 import { openEtcdInMemory } from '../../support/etcd-in-memory.ts'
@@ -21,7 +26,9 @@ const alive = setInterval(() => {}, 1_000)
 t.teardown(() => clearInterval(alive))
 
 const PREFIX = '/test/'
-const REPLICAS = [1, 2, 3].map((driveId) => ({ driveId, incarnation: `${driveId}`.repeat(16) }))
+const replicasOn = (driveIds: readonly number[]) =>
+  driveIds.map((driveId) => ({ driveId, incarnation: `${driveId}`.repeat(16) }))
+const REPLICAS = replicasOn([1, 2, 3])
 
 /** A cluster with a bucket, a node and a partition that is led, as a process with a state directory knows it. */
 async function makeCluster(t: Test) {
@@ -42,7 +49,13 @@ async function makeCluster(t: Test) {
   const nodes = new NodeRegistry(coordinator.mirror, { world, log: silentLog })
   const restore = (directories: readonly string[], forsakesEtcd = false) =>
     restoreFrom({ etcd: where, directories, forsakesEtcd }, { etcd, world })
-  return { ...memory, coordinator, records, nodes, directory, restore }
+  /** A process that never knew anything, and believes what etcd has. */
+  const openStranger = async () => {
+    const stranger = await EtcdCoordinator.open({ prefix: PREFIX }, { etcd, world, log: silentLog })
+    t.teardown(() => stranger.close())
+    return { coordinator: stranger, records: new PartitionRecords(stranger.mirror, world) }
+  }
+  return { ...memory, coordinator, records, nodes, directory, restore, openStranger }
 }
 
 t.test('of an etcd that was lost nodes, buckets and partitions are there again', async (t) => {
@@ -69,6 +82,66 @@ t.test('of an etcd that was lost nodes, buckets and partitions are there again',
   const led = await records.change(0, (found) => found && takeLead(found, REPLICAS[1]!))
   t.equal(led.kind, 'changed')
   t.notOk(records.get(0)?.restoredFrom, 'it was led again')
+})
+
+/** The set goes from drives 1, 2, 3 to 1, 4, 5; a backup has it as it was, and etcd goes on from that by elections alone. */
+async function makeFork(t: Test) {
+  const cluster = await makeCluster(t)
+  const { records } = cluster
+  await records.change(0, () => firstRecord(REPLICAS, 1))
+  await cluster.backUp()
+  for (const drives of [
+    [1, 2, 3, 4],
+    [1, 2, 4],
+    [1, 2, 4, 5],
+    [1, 4, 5],
+  ]) {
+    await records.change(0, (found) => found && changeReplicas(found, replicasOn(drives)))
+    await records.change(0, (found) => found && activate(found, found.epoch))
+  }
+  await cluster.restoreBackup()
+  const stranger = await cluster.openStranger()
+  for (const turn of [1, 2, 1, 2, 1, 2])
+    await stranger.records.change(0, (found) => found && takeLead(found, REPLICAS[turn]!))
+  return { ...cluster, stranger }
+}
+
+t.test('an etcd in which others were elected is a history of its own', async (t) => {
+  const { restore, directory, records, stranger } = await makeFork(t)
+  const before = stranger.records.get(0)
+  const forked = { kind: 'forked', newest: [directory], others: ['etcd'] }
+  t.same(await restore([directory]), forked)
+  await stranger.coordinator.refresh()
+  t.same(stranger.records.get(0), before, 'nothing was changed')
+  t.match(await restore([directory], true), { kind: 'restored', from: directory })
+  await stranger.coordinator.refresh()
+  const record = stranger.records.get(0)!
+  t.match(record, { replicas: replicasOn([1, 4, 5]), restoredFrom: records.get(0)!.epoch })
+  t.ok(record.epoch > before!.epoch, 'above all that etcd gave')
+})
+
+t.test('what was forsaken stays so when the restore was cut short', async (t) => {
+  const { restore, directory, etcd, stranger } = await makeFork(t)
+  etcd.awayAfterTxns = 1
+  await t.rejects(restore([directory], true), { code: 'ETCD_UNAVAILABLE' })
+  etcd.awayAfterTxns = undefined
+  etcd.mood = 'well'
+  t.match(await restore([directory]), { kind: 'restored', from: directory })
+  await stranger.coordinator.refresh()
+  t.match(stranger.records.get(0), { replicas: replicasOn([1, 4, 5]) })
+})
+
+t.test('numbers that a forsaken etcd gave are not given again', async (t) => {
+  const cluster = await makeCluster(t)
+  await cluster.backUp()
+  await cluster.coordinator.decide((state) => ({ ...state, nextBucketId: 7 }))
+  await cluster.restoreBackup()
+  const { coordinator } = await cluster.openStranger()
+  const given = { nextBucketId: 5_000_000, nextDriveId: 9_000 }
+  await coordinator.decide((state) => ({ ...state, ...given }))
+  await cluster.restore([cluster.directory], true)
+  const { nextBucketId, nextDriveId } = await coordinator.refresh()
+  t.ok(nextBucketId > given.nextBucketId && nextDriveId > given.nextDriveId)
 })
 
 t.test('directories that say nothing are refused', async (t) => {

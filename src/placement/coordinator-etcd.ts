@@ -33,7 +33,10 @@ import {
 
 /** Where the cluster is in etcd, where it is remembered, and how long decisions may take. */
 export interface EtcdCoordinatorOptions extends MirrorOptions {
-  /** How long a decision may take that others are in the way of, or whose outcome is open; 10 s when left out. */
+  /**
+   * How long a decision may take that others are in the way of, or whose outcome is open, from when it was asked for; 10 s when left out. An
+   * attempt that is under way then is waited for.
+   */
   decideMs?: number
 }
 
@@ -113,7 +116,16 @@ export class EtcdCoordinator implements Coordinator {
 
   /** Changes of this process queue up; those of others make it compute its change again. */
   decide(change: Change): Promise<ClusterState> {
-    return this.#turns.run(() => this.#decide(change))
+    const untilMs = this.#world.clock.monotonicMs() + this.#decideMs
+    const { silences } = this.mirror
+    return this.#turns.run(async () => {
+      this.mirror.refuseAfter(silences)
+      if (this.#isLate(untilMs)) {
+        const message = 'its turn did not come in time: etcd is slow'
+        throw new CoordinatorUnavailable(message, { why: 'contended' })
+      }
+      return await this.#decide(change, untilMs)
+    })
   }
 
   /** Those who ask while one reads share the next one. */
@@ -138,8 +150,7 @@ export class EtcdCoordinator implements Coordinator {
     this.#listeners.clear()
   }
 
-  async #decide(change: Change): Promise<ClusterState> {
-    const untilMs = this.#world.clock.monotonicMs() + this.#decideMs
+  async #decide(change: Change, untilMs: number): Promise<ClusterState> {
     // What was sent and may have been made.
     let open: Draft | undefined
     for (let tries = 0; ; tries += 1) {
@@ -152,13 +163,17 @@ export class EtcdCoordinator implements Coordinator {
         if ((await this.#commit(draft)) === 'made') return draft.agreed.state
       } catch (error) {
         if (!isWorthAnotherTry(error, open)) throw error
-        if (this.#world.clock.monotonicMs() >= untilMs) throw asOpen(error)
+        if (this.#isLate(untilMs)) throw asOpen(error)
       }
-      if (this.#world.clock.monotonicMs() >= untilMs) {
+      if (this.#isLate(untilMs)) {
         throw new CoordinatorUnavailable('others decide all the time', { why: 'contended' })
       }
       await this.#pause(tries)
     }
+  }
+
+  #isLate(untilMs: number): boolean {
+    return this.#world.clock.monotonicMs() >= untilMs
   }
 
   #draft(image: KeyImage, change: Change): Draft | undefined {

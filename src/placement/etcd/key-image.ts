@@ -2,7 +2,7 @@
 // parsed of them once is found again.
 
 import type { EtcdClient } from './etcd-client.ts'
-import { endOfPrefix, type KeyValue } from './etcd-wire.ts'
+import { type Change, endOfPrefix, type KeyValue } from './etcd-wire.ts'
 
 /** The keys of one moment, by their names behind the prefix. */
 export interface KeyImage {
@@ -71,4 +71,33 @@ function withNews(
     // A change of our own is known already.
     .filter(([name, { modRevision }]) => known.get(name)?.modRevision !== modRevision)
   return entries.length === 0 ? known : new Map([...known, ...entries])
+}
+
+/** Where nothing differs, the very same map: what is the same object is not looked at again. */
+export function keepIdentity(found: KeyImage, known: KeyImage | undefined): KeyImage {
+  if (known === undefined || found.keys === known.keys) return found
+  let isSame = found.keys.size === known.keys.size
+  const keys = new Map<string, ImageValue>()
+  for (const [name, value] of found.keys) {
+    const before = known.keys.get(name)
+    const isKnown =
+      before?.modRevision === value.modRevision && Buffer.compare(before.value, value.value) === 0
+    keys.set(name, isKnown ? before : value)
+    if (!isKnown) isSame = false
+  }
+  return { ...found, keys: isSame ? known.keys : keys }
+}
+
+/** As it is when these changes were made at a revision; nothing is said of others that were made before. */
+export function withChanges(
+  image: KeyImage,
+  changes: readonly Change[],
+  modRevision: number,
+): KeyImage {
+  const keys = new Map(image.keys)
+  for (const change of changes) {
+    if (change.kind === 'put') keys.set(change.key, { value: change.value, modRevision })
+    else keys.delete(change.key)
+  }
+  return { ...image, keys }
 }

@@ -12,7 +12,7 @@ import type { EtcdClient } from './etcd-client.ts'
 import { EtcdUnavailable } from './etcd-errors.ts'
 import { type Change, type Compare, endOfPrefix } from './etcd-wire.ts'
 import { type EtcdKnowledge, findAhead, findRestored, knowledgeOf } from './history.ts'
-import { type ImageValue, type KeyImage, readNews, readWhole } from './key-image.ts'
+import { type KeyImage, keepIdentity, readNews, readWhole, withChanges } from './key-image.ts'
 import { readKnownCopy, writeKnownCopy } from './known-copy.ts'
 import { readAgreed } from './state-keys.ts'
 
@@ -58,6 +58,9 @@ const REREAD_MS = 60_000
 // Of the disk and of etcd, when it is closed: an answer of etcd takes 2 s at most.
 const CLOSE_MS = 10_000
 
+// Who hears after so long that etcd does not answer was kept waiting by it; a refused connection is heard of at once.
+const SILENCE_MS = 1_000
+
 // After a watch broke. Its jitter keeps a thousand processes from coming back in the same moment.
 const RETRY_MS = 1_000
 
@@ -74,6 +77,7 @@ export class EtcdMirror {
   #image: KeyImage | undefined
   #standing: Standing
   readonly #turns = new Turns()
+  #silences = 0
   #watching = new AbortController()
   /** What others know and etcd did not have when it was asked, by their names. */
   readonly #heard = new Map<string, EtcdKnowledge>()
@@ -116,6 +120,20 @@ export class EtcdMirror {
     return knowledgeOf(this.image)
   }
 
+  /** How often etcd kept somebody waiting in vain. */
+  get silences(): number {
+    return this.#silences
+  }
+
+  /**
+   * Throws CoordinatorUnavailable when etcd kept somebody waiting in vain since there were so many silences: who stood in line meanwhile is
+   * told at once, and does not wait for it in his turn.
+   */
+  refuseAfter(silences: number): void {
+    if (this.#silences === silences) return
+    throw new CoordinatorUnavailable('etcd did not answer those before', { why: 'away' })
+  }
+
   /**
    * The process `from` knows this of etcd. Where it is more than what is known here etcd is read anew, and is not believed if it has less: it was
    * restored from a backup, and who was not there did not notice. Resolves when that is known, or etcd is away.
@@ -141,7 +159,7 @@ export class EtcdMirror {
    * believed: the image stays as it was.
    */
   refresh(options: { whole?: boolean } = {}): Promise<KeyImage> {
-    return this.#turns.run(async () => {
+    return this.#inTurn(async () => {
       this.#refuseClosed('away')
       return await this.#read(options.whole ?? false)
     })
@@ -152,7 +170,7 @@ export class EtcdMirror {
    * must find its own change by itself. Rejects with CoordinatorUnavailable; `open` says that nobody knows.
    */
   commit({ compare, changes, besides = [] }: Commit): Promise<'made' | 'lost'> {
-    return this.#turns.run(async () => {
+    return this.#inTurn(async () => {
       this.#refuseClosed('away')
       if (this.#standing.kind === 'restored') throw this.#notBelieved(this.#standing.why)
       const full = (name: string): string => `${this.prefix}${IMAGE}${name}`
@@ -180,6 +198,14 @@ export class EtcdMirror {
     const ended = Promise.all(this.#work).then(() => this.#turns.ended())
     await beforeDeadline(ended, CLOSE_MS, this.#parts.world)
     this.#listeners.clear()
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const silences = this.#silences
+    return this.#turns.run(async () => {
+      this.refuseAfter(silences)
+      return await work()
+    })
   }
 
   #refuseClosed(why: 'away' | 'open'): void {
@@ -299,13 +325,15 @@ export class EtcdMirror {
 
   /** What etcd does to `work` becomes a standing and an error of ours. */
   async #ask<T>(why: 'away' | 'open', work: () => Promise<T>): Promise<T> {
+    const { clock } = this.#parts.world
+    const begunMs = clock.monotonicMs()
     try {
       return await work()
     } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause)
       const isAway = cause instanceof EtcdUnavailable
-      if (isAway)
-        this.#stand({ kind: 'away', sinceMs: this.#parts.world.clock.now(), why: message })
+      if (isAway && clock.monotonicMs() - begunMs >= SILENCE_MS) this.#silences += 1
+      if (isAway) this.#stand({ kind: 'away', sinceMs: clock.now(), why: message })
       throw new CoordinatorUnavailable(message, { cause, why: isAway ? why : 'refused' })
     }
   }
@@ -338,28 +366,4 @@ export class EtcdMirror {
     // An aborted pause only means that it is time to stop.
     await clock.sleep(ms * (0.75 + jitter / 2), signal).catch(() => undefined)
   }
-}
-
-/** Where nothing differs, the very same map: what is the same object is not looked at again. */
-function keepIdentity(found: KeyImage, known: KeyImage | undefined): KeyImage {
-  if (known === undefined || found.keys === known.keys) return found
-  let isSame = found.keys.size === known.keys.size
-  const keys = new Map<string, ImageValue>()
-  for (const [name, value] of found.keys) {
-    const before = known.keys.get(name)
-    const isKnown =
-      before?.modRevision === value.modRevision && Buffer.compare(before.value, value.value) === 0
-    keys.set(name, isKnown ? before : value)
-    if (!isKnown) isSame = false
-  }
-  return { ...found, keys: isSame ? known.keys : keys }
-}
-
-function withChanges(image: KeyImage, changes: readonly Change[], modRevision: number): KeyImage {
-  const keys = new Map(image.keys)
-  for (const change of changes) {
-    if (change.kind === 'put') keys.set(change.key, { value: change.value, modRevision })
-    else keys.delete(change.key)
-  }
-  return { ...image, keys }
 }

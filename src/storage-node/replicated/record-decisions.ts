@@ -11,6 +11,8 @@ export class RecordDecisions implements Decisions {
   readonly #records: Pick<PartitionRecords, 'get' | 'watch' | 'change'>
   /** Of records that did not change since. */
   readonly #known = new Map<number, Decision | undefined>()
+  /** What is asked for and not answered, by partition and question. */
+  readonly #asking = new Map<string, Promise<void>>()
   readonly #stopWatching: () => void
 
   constructor(records: Pick<PartitionRecords, 'get' | 'watch' | 'change'>) {
@@ -39,16 +41,27 @@ export class RecordDecisions implements Decisions {
     })
   }
 
+  /** A replica asks again every few seconds, however long etcd takes: the same question is asked of etcd once at a time. */
   async decide(partition: number, from: Decision, to: Decision): Promise<void> {
+    const question = `${partition} ${describe(from)} ${describe(to)}`
+    let answer = this.#asking.get(question)
+    if (answer === undefined) {
+      answer = this.#decide(partition, from, to).finally(() => this.#asking.delete(question))
+      this.#asking.set(question, answer)
+    }
+    await answer
+  }
+
+  close(): void {
+    this.#stopWatching()
+  }
+
+  async #decide(partition: number, from: Decision, to: Decision): Promise<void> {
     await this.#records.change(partition, (found) => {
       const decided = found && decisionIn(found)
       return decided !== undefined && isSame(decided, from) ? recordOf(to) : undefined
     })
     this.#known.delete(partition)
-  }
-
-  close(): void {
-    this.#stopWatching()
   }
 }
 

@@ -53,6 +53,7 @@ import {
 } from '../placement/drive-edits.ts'
 import type { NodeRegistry } from '../placement/etcd/node-registry.ts'
 import type { PartitionRecords } from '../placement/etcd/partition-records.ts'
+import { awaitReturn, SILENT_REASON } from '../placement/silent-nodes.ts'
 import {
   decodeDriveEntered,
   type EnterDrive,
@@ -137,7 +138,7 @@ export class ClusterDrives implements DrivesApi {
     return await refusing('drive', async () => {
       if (isCancelled) {
         refuse(refuseUndrain(this.#map, driveId))
-        await this.#decide(undrainDrive(driveId), () => !this.#find(driveId)?.isLeaving)
+        await this.#decide(stay(driveId), () => !this.#find(driveId)?.isLeaving)
         return staying(driveId)
       }
       const already = alreadyLeaving(driveId, this.#find(driveId))
@@ -200,10 +201,12 @@ export class ClusterDrives implements DrivesApi {
   async #undrainNode(nodeId: string): Promise<NodeOutcome> {
     const leaving = this.#drivesOf(nodeId).filter(({ isLeaving }) => isLeaving)
     if (leaving.length === 0) throw new Refused(`node ${nodeId} is not being emptied.`)
-    await this.#decide(inOrder(leaving.map(({ id }) => undrainDrive(id))), () =>
+    await this.#decide(inOrder(leaving.map(({ id }) => stay(id))), () =>
       this.#drivesOf(nodeId).every(({ isLeaving }) => !isLeaving),
     )
-    const sentence = `node ${nodeId} stays, and gets its share of the data again.`
+    const isAwaited = this.#drivesOf(nodeId).some(({ reason }) => reason === SILENT_REASON)
+    const when = isAwaited ? ', once it answers' : ''
+    const sentence = `node ${nodeId} stays, and gets its share of the data again${when}.`
     return { kind: 'done', nodeId, sentence }
   }
 
@@ -296,6 +299,11 @@ export class ClusterDrives implements DrivesApi {
     if (!isSo())
       throw new Refused('the drives of the cluster changed meanwhile: look and try again.')
   }
+}
+
+/** Is not to be emptied any more. What was given up with its node is awaited again. */
+function stay(driveId: number): Change {
+  return inOrder([undrainDrive(driveId), awaitReturn(driveId, LOST_REASON)])
 }
 
 /** What `work` gives; a refusal in a sentence. */

@@ -49,6 +49,18 @@ export function followNodes(
 }
 
 /**
+ * A drive that is out for `reason` comes back as one does whose node was only silent: when the node answers, and with what
+ * the rows still name of it.
+ */
+export function awaitReturn(driveId: number, reason: string): Change {
+  return (state) => {
+    const drive = state.map.drives.find(({ id }) => id === driveId)
+    if (drive?.state !== 'out' || drive.reason !== reason) return undefined
+    return setReason(driveId, SILENT_REASON)(state)
+  }
+}
+
+/**
  * Drives that their node does not serve although it is there: out for these reasons, by drive id, until it serves them. Also
  * those that went out with the node: it answers again, and they are not back. Drives that moved to another node stay.
  */

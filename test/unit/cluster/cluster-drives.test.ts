@@ -22,10 +22,12 @@ import {
 } from '../../../src/placement/coordinator.ts'
 import {
   inOrder,
+  markOut,
   replaceDrive,
   reserveDriveId,
 } from '../../../src/placement/coordinator-changes.ts'
 import { closeDrive, vacateClosed } from '../../../src/placement/departure.ts'
+import { drivesToTakeBack, SILENT_REASON } from '../../../src/placement/silent-nodes.ts'
 import {
   type DrivesOfNode,
   decodeEnterDrive,
@@ -173,6 +175,34 @@ t.test('a node is emptied and removed; only one that is silent is lost', async (
   t.match(await api.nodes.remove(six), { kind: 'done' })
   t.same(forgotten, [six])
   t.equal(find(6), undefined)
+})
+
+t.test('a node that was given up by mistake comes back when it answers', async (t) => {
+  const { api, find, coordinator } = openCluster()
+  const request = { nodeId: idOf(6), isCancelled: false, reEncode: false, isLost: true }
+  t.match(await api.nodes.drain(request), { kind: 'done' })
+  await coordinator.decide(markOut(5, 'it hangs'))
+  t.same(
+    drivesToTakeBack(coordinator.state.map, () => true),
+    [],
+    'not by itself',
+  )
+  const cancelled = { ...request, isCancelled: true, isLost: false }
+  const sentence = /stays, and gets its share of the data again, once it answers/
+  t.match(await api.nodes.drain(cancelled), { kind: 'done', sentence })
+  t.match(find(6), { state: 'out', reason: SILENT_REASON, isLeaving: undefined })
+  t.same(
+    drivesToTakeBack(coordinator.state.map, () => true),
+    [6],
+  )
+
+  t.match(await api.nodes.drain(request), { kind: 'done' }, 'its drives are out already')
+  t.match(await api.drain({ driveId: 6, isCancelled: true, reEncode: false }), { kind: 'done' })
+  t.same(
+    drivesToTakeBack(coordinator.state.map, () => true),
+    [6],
+    'drive by drive as well',
+  )
 })
 
 t.test('what nodes say is shown, and what one does not say is not made up', async (t) => {

@@ -225,20 +225,25 @@ export class ReplicaLog {
   /** What is committed by now is heard all the same. */
   #withoutNew(message: PrimaryMessage): PrimaryMessage {
     if (message.kind !== 'append') return message
-    const first = message.entries.findIndex((entry) => !this.#matches(entry))
+    const first = this.#firstNew(message.entries)
     return first === -1 ? message : { ...message, entries: message.entries.slice(0, first) }
   }
 
   /** Puts entries into the log where they fit; what it already has stays, what differs goes. */
   #take({ previous, entries, committed }: PrimaryMessage & { kind: 'append' }): DiskChange[] {
     if (!this.#matches(previous)) return []
-    const first = entries.findIndex((entry) => !this.#matches(entry))
+    const first = this.#firstNew(entries)
     const fresh = first === -1 ? [] : entries.slice(first)
     if (fresh.length > 0) this.#replaceFrom(fresh)
     // Beyond what this message matched, the log may still hold what is not committed at all.
     const matched = previous.sequence + entries.length
     this.#committed = Math.max(this.#committed, Math.min(committed, matched))
     return fresh.length > 0 ? [{ kind: 'entries', entries: fresh }] : []
+  }
+
+  /** The place of the first entry that the log does not have; -1 where it has all of them. */
+  #firstNew(entries: readonly LogEntry[]): number {
+    return entries.findIndex((entry) => !this.#matches(entry))
   }
 
   #replaceFrom(entries: readonly LogEntry[]): void {

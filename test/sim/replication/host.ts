@@ -70,6 +70,7 @@ export class Host {
   #lastRead = 0
   #lastCopy = 0
   #missed: (() => void)[] = []
+  #ticks = 0
   #wanted: readonly ReplicaId[] = []
 
   constructor(number: number, parts: HostParts) {
@@ -212,7 +213,8 @@ export class Host {
     if (!this.isUp || this.isPaused || this.#core === undefined) return
     this.#parts.world.guard(() => {
       // It hears late what is in the rows: until then it may take no new entries.
-      if (oneIn(this.#random, 2)) this.#core?.rowsReached(this.#applied.sequence)
+      this.#ticks += 1
+      if (this.#ticks % 2 === 0) this.#core?.rowsReached(this.#applied.sequence)
       this.#core?.tick()
       this.#carryOut()
       if (oneIn(this.#random, 8)) this.#checkpoint()

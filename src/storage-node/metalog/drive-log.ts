@@ -180,7 +180,7 @@ export class DriveLog {
     const retainBytes = options.retainBytes ?? this.#options.retainBytes
     for (;;) {
       const [oldest, ...rest] = this.#sealed
-      if (oldest === undefined || [...oldest.highest.values()].some(isNeeded)) return
+      if (oldest === undefined || holdsAny([oldest], isNeeded)) return
       const behind = rest.reduce((sum, { bytes }) => sum + bytes, this.#current.bytes)
       if (behind < retainBytes) return
       await this.#drive.run(() => this.#world.disk.remove(oldest.path))
@@ -211,10 +211,18 @@ export class DriveLog {
     await this.#running
   }
 
-  /** Deletes those of these files that nobody needs. */
-  async dropFiles(paths: readonly string[], isNeeded: IsNeeded): Promise<void> {
+  /**
+   * Deletes those of these files that nobody needs. One stays while an older one has records of a replica that `isGone`: what says that it is
+   * may be in this one alone.
+   */
+  async dropFiles(
+    paths: readonly string[],
+    isNeeded: IsNeeded,
+    isGone: IsNeeded = () => false,
+  ): Promise<void> {
     for (const file of this.#sealed.filter(({ path }) => paths.includes(path))) {
-      if ([...file.highest.values()].some(isNeeded)) continue
+      const older = this.#sealed.slice(0, this.#sealed.indexOf(file))
+      if (holdsAny([file], isNeeded) || holdsAny(older, isGone)) continue
       await this.#drive.run(() => removeIfThere(this.#world, file.path))
       this.#sealed.splice(this.#sealed.indexOf(file), 1)
     }
@@ -379,6 +387,10 @@ export class DriveLog {
     const directory = logDirectoryOf(this.#drive)
     return LogFile.create({ directory, number, bytes }, { world: this.#world, drive: this.#drive })
   }
+}
+
+function holdsAny(files: readonly SealedFile[], isWanted: IsNeeded): boolean {
+  return files.some(({ highest }) => [...highest.values()].some(isWanted))
 }
 
 function isRotten(path: string, bytes: Uint8Array): boolean {

@@ -131,8 +131,9 @@ function highestOf(places: readonly RecordPlace[]): HighestRecords {
 /** Notes a record, if it is the highest of its replica so far. */
 export function noteHighest(
   highest: HighestRecords,
-  { partition, incarnation, sequence }: LogRecord,
+  { kind, partition, incarnation, sequence }: LogRecord,
 ): void {
+  if (kind === RecordKind.Seal) return // Of no replica.
   const known = highest.get(incarnation)
   if (known === undefined) highest.set(incarnation, { partition, incarnation, sequence })
   else if (known.sequence < sequence) known.sequence = sequence

@@ -163,7 +163,9 @@ export class ReplicaDrive {
   dropFiles(paths: readonly string[]): Promise<void> {
     return this.#checkpoints.run(async () => {
       await this.log.trim((record) => this.#needs(record), { retainBytes: 0 })
-      await this.log.dropFiles(paths, (record) => this.#needs(record))
+      const isGone = ({ incarnation }: { incarnation: string }): boolean =>
+        !this.#slotOf.has(incarnation) && !this.#heldBack.has(incarnation)
+      await this.log.dropFiles(paths, (record) => this.#needs(record), isGone)
     })
   }
 

@@ -140,6 +140,28 @@ t.test('the next file stays while the drive has no room for a longer one', async
   await log.close()
 })
 
+t.test(
+  'a file stays while an older one has a replica of which it may say that it is gone',
+  async (t) => {
+    const machine = await newMachine()
+    const { log } = await open(machine)
+    const gone = { ...head(1), incarnation: '00000000000000bb' }
+    const isKept = ({ incarnation }: { incarnation: string }) => incarnation === head(1).incarnation
+    const isGone = ({ incarnation }: { incarnation: string }) => incarnation === gone.incarnation
+    const files = () => machine.disk.files('/drive/metalog')
+    await Promise.all([log.append(head(1), batch(1)), log.append(gone, batch(1))])
+    await log.leaveFile(files())
+    await log.append(gone, batch(2))
+    await log.leaveFile(files())
+    const [older, rotten] = files()
+    await log.dropFiles([rotten!], isKept, isGone)
+    t.ok(files().includes(rotten!))
+    await log.dropFiles([older!], () => false)
+    await log.dropFiles([rotten!], isKept, isGone)
+    t.notOk(files().includes(rotten!), 'the older one is gone')
+  },
+)
+
 t.test('a full drive refuses, and takes more when it has room again', async (t) => {
   const machine = await newMachine({ capacityBytes: 4 * FILE_BYTES })
   const { log, drive } = await open(machine)

@@ -29,8 +29,11 @@ export function parseSource({ headers }: Call): CopySource {
   return parseCopySource(headers['x-amz-copy-source'] ?? '')
 }
 
-/** Throws InvalidRequest where bytes come with a copy: they would be dropped without a word. */
+/** Throws InvalidRequest where bytes come with a copy, or NotImplemented where they may: they would be dropped without a word. */
 export function refuseBody(headers: Headers): void {
+  // Chunks without a length: as with a PUT nobody knows yet whether there are any.
+  if (headers['transfer-encoding'] && headers['x-amz-decoded-content-length'] === undefined)
+    throw new S3Error('NotImplemented', { Header: 'Transfer-Encoding' })
   const length = headers['x-amz-decoded-content-length'] ?? headers['content-length'] ?? '0'
   if (Number(length) === 0) return
   const message =

@@ -53,6 +53,17 @@ t.test('another checksum is computed on request (pitfall 99)', async (t) => {
   t.same(texts(text, 'ChecksumCRC32'), ['NhCmhg=='])
 })
 
+t.test('a body that may come with a copy is refused, not dropped', async (t) => {
+  const { ask, store } = await withSource()
+  const chunked = { 'transfer-encoding': 'chunked' }
+  const refused = { code: 'NotImplemented', elements: { Header: 'Transfer-Encoding' } }
+  await t.rejects(ask('CopyObject', copy(chunked)), refused)
+  t.notOk(store.kept.has('photos/copy'))
+  await ask('CopyObject', copy({ ...chunked, 'x-amz-decoded-content-length': '0' }))
+  const bytes = { ...chunked, 'x-amz-decoded-content-length': '5' }
+  await t.rejects(ask('CopyObject', copy(bytes)), { code: 'InvalidRequest' })
+})
+
 t.test('an empty object is copied', async (t) => {
   const { ask, store } = await openGateway()
   await ask('PutObject', { key: 'empty' })

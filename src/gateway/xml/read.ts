@@ -13,7 +13,7 @@ export interface XmlElement {
 /** No document of S3 is deeper than 6. */
 const NESTED_TAGS_MAX = 16
 
-/** Tags and references of a document: parsing takes as long as there are many of them, and all others wait. */
+/** Tags, their attributes and references of a document: parsing takes as long as there are many of them, and all others wait. */
 const MARKS_MAX = 50_000
 
 /** No text of a document is so long. */
@@ -35,14 +35,14 @@ const parser = new XMLParser({
 
 /**
  * The root element of `text`, which must be called `rootName`, or one of them. Anything else is MalformedXML, and so is a document
- * of more than `marksMax` tags and references.
+ * of more than `marksMax` tags, spaces and equals signs in tags, and references.
  */
 export function readXml(
   text: string,
   rootName: string | readonly string[],
   marksMax = MARKS_MAX,
 ): XmlElement {
-  if (countMarks(text, marksMax) > marksMax) throw malformed()
+  refuseMarks(text, marksMax)
   const nodes = parse(text).filter((node) => !('#text' in node))
   const root = nodes.length === 1 ? toElement(nodes[0]!) : undefined
   if (root === undefined || ![rootName].flat().includes(root.name)) throw malformed()
@@ -108,15 +108,54 @@ const NAMED: Readonly<Record<string, string>> = {
   '&apos;': "'",
 }
 
-/** How often `<` and `&` stand in `text`, counted up to one more than `max`. */
-function countMarks(text: string, max: number): number {
+const DECLARATION = /^\ufeff?<\?xml[^<>?]{0,256}\?>/
+
+/** Throws for a document of too many marks, before it is parsed, and for instructions, which have attributes as well: nobody sends any. */
+function refuseMarks(text: string, max: number): void {
   let count = 0
-  for (const mark of ['<', '&']) {
-    for (let at = text.indexOf(mark); at >= 0 && count <= max; at = text.indexOf(mark, at + 1)) {
-      count += 1
-    }
+  for (let at = text.indexOf('&'); at >= 0 && count <= max; at = text.indexOf('&', at + 1)) {
+    count += 1
   }
-  return count
+  const { length: start } = DECLARATION.exec(text)?.[0] ?? ''
+  for (let at = text.indexOf('<', start); at >= 0 && count <= max; at = text.indexOf('<', at)) {
+    const { end, marks } = readMark(text, at)
+    count += marks
+    at = end
+  }
+  if (count > max) throw malformed()
+}
+
+/** The marks of what begins with `<`, and where it ends. What is no tag has one. */
+function readMark(text: string, start: number): { end: number; marks: number } {
+  if (text.startsWith('<?', start)) throw malformed()
+  if (text.startsWith('<!--', start)) return { end: endOf(text, '-->', start + 4), marks: 1 }
+  if (text.startsWith('<![CDATA[', start)) return { end: endOf(text, ']]>', start), marks: 1 }
+  return readTag(text, start)
+}
+
+function endOf(text: string, mark: string, from: number): number {
+  const at = text.indexOf(mark, from)
+  return at < 0 ? text.length : at + mark.length
+}
+
+/** An attribute is a run of spaces, an equals sign, or both, even between quotes: the parser knows other quotes in odd places. */
+function readTag(text: string, start: number): { end: number; marks: number } {
+  let marks = 1
+  let quote = ''
+  let isBlank = false
+  let at = start + 1
+  for (; at < text.length; at += 1) {
+    const character = text[at]!
+    if (character === '>' && quote === '') break
+    if (character === '"' || character === "'") {
+      if (quote === '') quote = character
+      else if (quote === character) quote = ''
+    }
+    const wasBlank = isBlank
+    isBlank = character <= ' '
+    if (character === '=' || (isBlank && !wasBlank)) marks += 1
+  }
+  return { end: at, marks }
 }
 
 function resolveReferences(text: string): string {

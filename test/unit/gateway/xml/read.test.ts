@@ -137,6 +137,27 @@ t.test('CreateBucketConfiguration', async (t) => {
   t.throws(() => readLocationConstraint('<Other/>'), malformed)
 })
 
+t.test('attributes count like tags', async (t) => {
+  const read = (root: string, inner = '') => readXml(`<R${root}>${inner}</R>`, 'R', 1_000)
+  const attributes = Array.from({ length: 500 }, (_, index) => ` a${index}="b"`)
+  t.equal(read(attributes.slice(0, 498).join('')).name, 'R')
+  t.throws(() => read(attributes.join('')), malformed)
+  t.throws(() => read(` a=">"${attributes.join('')}`), malformed, 'behind a quoted end')
+  t.throws(() => read('', `<a${attributes.join('')}/>`), malformed)
+  t.throws(() => read('', `<![CDATA[>]]><!-- > --><a${attributes.join('')}/>`), malformed)
+  t.throws(() => read(' a'.repeat(1_000_000)), malformed, 'without values')
+  t.throws(() => read(' a="b'.repeat(1_000_000)), malformed, 'between quotes of others')
+  t.throws(() => read('', '<?a b="c"?>'), malformed, 'in instructions, which nobody sends')
+  t.throws(() => readXml('<?a b="c"?><R/>', 'R'), malformed)
+  t.throws(() => readXml(`<?xml ${'a="b" '.repeat(1_000)}?><R/>`, 'R'), malformed)
+  const text = `${'k=v '.repeat(1_000)}<![CDATA[${'<?a b="c"?>'.repeat(1_000)}]]>`
+  t.equal(textOf(read('', `<Key>${text}</Key>`), 'Key')?.length, 4_000 + 11_000, 'text is none')
+  t.equal(read('', `<!--${' a="b"'.repeat(1_000)}--><a/>`).children.length, 1)
+  const grant =
+    '<Grant><Grantee xmlns:xsi="x" xsi:type="CanonicalUser"><ID>1</ID></Grantee></Grant>'
+  t.equal(read('', grant.repeat(80)).children.length, 80)
+})
+
 t.test('a document of nothing but tags is refused before it is parsed', async (t) => {
   const tags = '<a/>'.repeat(500_000)
   t.throws(

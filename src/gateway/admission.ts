@@ -23,7 +23,9 @@ import { type Recognised, recognise } from './recognise.ts'
 export interface AdmissionLimits {
   /** A body from which nothing comes for so long is given up. */
   bodyIdleMs: number
-  /** Likewise a form that comes more slowly: nobody knows yet who sends it, and its turn and memory are taken. */
+  /** Likewise one that comes more slowly: a byte now and then would hold a turn for as long as its sender likes. */
+  bodyBytesPerSecondMin: number
+  /** A form has to come faster: nobody knows yet who sends it, and its turn and memory are taken. */
   formBytesPerSecondMin: number
 }
 
@@ -93,14 +95,15 @@ export class Admission {
 
   /** The body of a call. */
   openBody(passage: Passage, { headers, operation }: Recognised, payload: Payload): RequestBody {
-    const { formBytesPerSecondMin } = this.#options.limits
+    const { bodyBytesPerSecondMin, formBytesPerSecondMin } = this.#options.limits
     const { exchange, method } = passage
     const head = { method, headers, operation, payload, strict: this.strict }
     return requestBody(head, () =>
       readIncoming(exchange, {
         clock: this.#clock,
         silence: this.#silence,
-        bytesPerSecondMin: operation === 'PostObject' ? formBytesPerSecondMin : undefined,
+        bytesPerSecondMin:
+          operation === 'PostObject' ? formBytesPerSecondMin : bodyBytesPerSecondMin,
         onStart: () => {
           if (exchange.awaitsContinue) exchange.sendContinue()
           exchange.awaitsContinue = false

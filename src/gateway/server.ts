@@ -38,6 +38,8 @@ const LIMITS: GatewayLimits = {
   waiting: 256,
   waitMs: 30_000,
   bodyIdleMs: 60_000,
+  // An uplink of 64 kbit/s on which ten parts are sent at once, as SDKs do, has 800 bytes a second for each.
+  bodyBytesPerSecondMin: 512,
   formBytesPerSecondMin: kibibytes(4),
 }
 

@@ -10,7 +10,7 @@ export interface IncomingOptions {
   /** Of all bodies together: a client from which nothing comes for so long is given up. */
   silence: Deadlines
   /** One that lets itself be waited for longer than at this speed, after one silence for the start, likewise. */
-  bytesPerSecondMin?: number | undefined
+  bytesPerSecondMin: number
   /** Called before the first byte is waited for: sends `100 Continue` when the client waits for it. */
   onStart(): void
   onBytes(count: number): void
@@ -41,10 +41,8 @@ export async function* readIncoming(
       if (bytes === undefined) break
       options.onBytes(bytes.length)
       received += bytes.length
-      if (bytesPerSecondMin !== undefined) {
-        const waitMsMax = silence.ms + (received * 1000) / bytesPerSecondMin
-        if (waitedMs > waitMsMax) refuseSilence()
-      }
+      const waitMsMax = silence.ms + (received * 1000) / bytesPerSecondMin
+      if (waitedMs > waitMsMax) refuseSilence()
       yield bytes
     }
   } catch (error) {

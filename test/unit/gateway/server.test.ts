@@ -324,6 +324,27 @@ t.test('a body that falls silent is given up', async (t) => {
   outgoing.destroy()
 })
 
+t.test('a body that trickles is given up, whatever is asked', async (t) => {
+  // Nobody sends so fast: after the time for the start whatever comes is late.
+  const limits = { bodyIdleMs: 500, bodyBytesPerSecondMin: 1e12 }
+  const fixture = await startGateway(t, { limits })
+  const headers = signHeaders(fixture.host, {
+    ...{ method: 'PUT', url: '/bkt/k' },
+    headers: { 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' },
+  })
+  const outgoing = sendHttp({
+    ...{ host: '127.0.0.1', port: fixture.port, method: 'PUT', path: '/bkt/k', agent: false },
+    headers: { ...headers, 'content-length': '100000' },
+  })
+  const drip = setInterval(() => outgoing.write('.'), 25)
+  t.teardown(() => clearInterval(drip))
+  const answer = await answerOf(outgoing)
+  t.equal(answer.status, 400)
+  t.equal(codeOf(answer), 'RequestTimeout')
+  clearInterval(drip)
+  outgoing.destroy()
+})
+
 t.test('pitfall 58: what is too much is told to slow down', async (t) => {
   let release = (): void => {}
   const held = new Promise<void>((resolve) => {

@@ -285,7 +285,7 @@ t.test('a client that goes behind its body is heard of, however the body was rea
       },
     }
     const chunks = readIncoming(exchange, {
-      ...{ clock: world.clock, silence: new Deadlines(60_000, world.clock) },
+      ...{ clock: world.clock, silence: new Deadlines(60_000, world.clock), bytesPerSecondMin: 1 },
       ...{ onStart: () => {}, onBytes: () => {} },
     })
     void (async () => {

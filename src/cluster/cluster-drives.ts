@@ -180,22 +180,33 @@ export class ClusterDrives implements DrivesApi {
       if (isLost && !this.#parts.care.nodesAway.includes(nodeId))
         throw new Refused(`node ${nodeId} answers, so it is not lost: kintsugi drain ${nodeId}.`)
       const own = this.#drivesOf(nodeId)
-      if (own.length > 0 && own.every(({ isLeaving }) => isLeaving))
+      const isEmptied = own.length > 0 && own.every(({ isLeaving }) => isLeaving)
+      if (isEmptied && !isLost)
         return { kind: 'done', nodeId, sentence: `node ${nodeId} is being emptied already.` }
-      const options = this.#drainOptions(reEncode)
-      const plan = planDrainNode(this.#map, nodeId, options)
-      if (plan.kind === 'refused') throw new Refused(plan.sentence)
-      const anew = sayCode(this.#map.code, plan.code)
-      // What is lost has to be made again, wherever there is room.
-      if (!isLost) await this.#refuseForRoom(`node ${nodeId}`, drainNode(nodeId, options))
-      const out = isLost ? own.map(({ id }) => markOut(id, LOST_REASON)) : []
-      await this.#decide(inOrder([...out, drainNode(nodeId, options)]), () =>
-        this.#drivesOf(nodeId).every(({ isLeaving }) => isLeaving),
+      const givenUp = isLost ? own.map(({ id }) => markOut(id, LOST_REASON)) : []
+      const anew = isEmptied ? '' : await this.#refuseDrainNode(request)
+      const left = isEmptied ? [] : [drainNode(nodeId, this.#drainOptions(reEncode))]
+      // One that was being emptied when it died is no less lost: nothing can be read from it.
+      await this.#decide(inOrder([...givenUp, ...left]), () =>
+        this.#drivesOf(nodeId).every(
+          ({ isLeaving, state }) => isLeaving && (!isLost || state === 'out'),
+        ),
       )
       const how = isLost ? 'is given up: what it had is made again' : 'is being emptied'
       const sentence = `node ${nodeId} ${how}: kintsugi drive list shows how far.${anew}`
       return { kind: 'done', nodeId, sentence }
     })
+  }
+
+  /** Throws Refused; gives what becomes of the code, in words. */
+  async #refuseDrainNode({ nodeId, reEncode, isLost }: DrainNode): Promise<string> {
+    const options = this.#drainOptions(reEncode)
+    const plan = planDrainNode(this.#map, nodeId, options)
+    if (plan.kind === 'refused') throw new Refused(plan.sentence)
+    const anew = sayCode(this.#map.code, plan.code)
+    // What is lost has to be made again, wherever there is room.
+    if (!isLost) await this.#refuseForRoom(`node ${nodeId}`, drainNode(nodeId, options))
+    return anew
   }
 
   async #undrainNode(nodeId: string): Promise<NodeOutcome> {

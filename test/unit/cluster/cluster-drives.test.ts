@@ -177,6 +177,19 @@ t.test('a node is emptied and removed; only one that is silent is lost', async (
   t.equal(find(6), undefined)
 })
 
+t.test('a node that dies while it is emptied can be given up', async (t) => {
+  const { api, find, world, coordinator } = openCluster()
+  const request = { nodeId: idOf(5), isCancelled: false, reEncode: false, isLost: false }
+  t.match(await api.nodes.drain(request), { kind: 'done' })
+  world.away.push(idOf(5))
+  const lost = { ...request, isLost: true }
+  t.match(await api.nodes.drain(lost), { kind: 'done', sentence: /is given up/ })
+  t.match(find(5), { state: 'out', reason: LOST_REASON, isLeaving: true })
+  const { epoch } = coordinator.state
+  t.match(await api.nodes.drain(lost), { kind: 'done' })
+  t.equal(coordinator.state.epoch, epoch, 'and once is enough')
+})
+
 t.test('a node that was given up by mistake comes back when it answers', async (t) => {
   const { api, find, coordinator } = openCluster()
   const request = { nodeId: idOf(6), isCancelled: false, reEncode: false, isLost: true }

@@ -68,14 +68,19 @@ interface Patient {
   health: DriveHealth
   condition: DriveCondition
   slowSinceMs: number | undefined
-  aside: { kind: AsideKind; sinceMs: number; goodProbes: number } | undefined
+  aside: { kind: AsideKind; reason: string; sinceMs: number; goodProbes: number } | undefined
   /** How often it was put aside. */
   relapses: number
   record: Promise<void> | undefined
+  /** When the last record came about, or did not; undefined while one is under way. */
+  recordEndedMs: number | undefined
   isReturning: boolean
   /** Since when a probe is under way; it may wait for others of the drive. */
   probeSinceMs: number | undefined
 }
+
+/** What could not be recorded, as while etcd is away, is recorded again so often. */
+const RECORD_AGAIN_MS = 10_000
 
 type AsideKind = 'hanging' | 'slow' | 'erroring'
 
@@ -101,7 +106,7 @@ export class DriveCare {
     this.#patients.set(drive.id, {
       ...{ drive, health, condition: 'healthy', relapses: 0, isReturning: false },
       ...{ slowSinceMs: undefined, aside: undefined, record: undefined },
-      probeSinceMs: undefined,
+      ...{ recordEndedMs: undefined, probeSinceMs: undefined },
     })
   }
 
@@ -129,7 +134,8 @@ export class DriveCare {
         ? 'hanging'
         : judgeDrive({ id: drive.id, health }, observed, nowMs, limits)
       if (patient.aside === undefined) this.#attend(patient, nowMs)
-      else if (patient.isReturning && patient.condition === 'hanging') this.#relapse(patient)
+      else if (!patient.isReturning) this.#recordAgain(patient, nowMs)
+      else if (patient.condition === 'hanging') this.#relapse(patient)
       this.#failIfDead(patient, nowMs)
       this.advice.note(drive.id, this.#isAvoided(patient))
     }
@@ -220,22 +226,35 @@ export class DriveCare {
 
   #putAside(patient: Patient, kind: AsideKind): void {
     const { drive } = patient
-    const { state } = this.#parts.coordinator
-    const leaving = [...this.#patients.values()].filter(({ aside }) => aside !== undefined)
-    const leavingIds = new Set(leaving.map((other) => other.drive.id))
-    if (!canDoWithout(state, drive.id, leavingIds)) return
+    if (!this.#canDoWithout(drive.id)) return
     const reason = this.#sayWhy(patient, kind)
-    patient.aside = { kind, sinceMs: this.#parts.clock.now(), goodProbes: 0 }
+    patient.aside = { kind, reason, sinceMs: this.#parts.clock.now(), goodProbes: 0 }
     patient.slowSinceMs = undefined
     patient.relapses += 1
-    patient.record = this.#record(drive, reason)
+    this.#record(patient, reason)
     if (kind === 'hanging') this.#parts.aside.put(drive.id, reason)
     this.#parts.log.error({ path: drive.path, reason }, `drive ${drive.id} is put aside`)
   }
 
+  #canDoWithout(driveId: number): boolean {
+    const leaving = [...this.#patients.values()].filter(({ aside }) => aside !== undefined)
+    const leavingIds = new Set(leaving.map(({ drive }) => drive.id))
+    return canDoWithout(this.#parts.coordinator.state, driveId, leavingIds)
+  }
+
   /** It hangs again while it is being taken back: decisions wait for it. */
   #relapse(patient: Patient): void {
-    patient.record = this.#record(patient.drive, this.#sayWhy(patient, 'hanging'))
+    this.#record(patient, this.#sayWhy(patient, 'hanging'))
+  }
+
+  /** While it is in service by the map, nobody makes again what was on it. */
+  #recordAgain(patient: Patient, nowMs: number): void {
+    const { drive, aside, recordEndedMs } = patient
+    if (aside === undefined || recordEndedMs === undefined) return
+    if (nowMs - recordEndedMs < RECORD_AGAIN_MS) return
+    const known = this.#parts.coordinator.state.map.drives.find(({ id }) => id === drive.id)
+    if (known === undefined || known.state === 'out' || !this.#canDoWithout(drive.id)) return
+    this.#record(patient, aside.reason)
   }
 
   #sayWhy({ health }: Patient, kind: AsideKind): string {
@@ -253,18 +272,23 @@ export class DriveCare {
     }
   }
 
-  /** A promise that is heard of by those who count on the record, and otherwise by the log. */
-  #record(drive: Drive, reason: string): Promise<void> {
-    const recorded = this.#parts.coordinator.putAside(drive.id, reason).then(() => {
-      this.#parts.leaveMetadata(drive.id)
-    })
-    recorded.catch((error) => {
-      this.#parts.log.error(
-        { driveId: drive.id, error: String(error) },
+  /** Leaves a promise that is heard of by those who count on the record, and otherwise by the log. */
+  #record(patient: Patient, reason: string): void {
+    const { coordinator, clock, log, leaveMetadata } = this.#parts
+    const { id: driveId } = patient.drive
+    const recorded = coordinator.putAside(driveId, reason).then(() => leaveMetadata(driveId))
+    patient.record = recorded
+    patient.recordEndedMs = undefined
+    const end = (): void => {
+      if (patient.record === recorded) patient.recordEndedMs = clock.now()
+    }
+    recorded.then(end, (error) => {
+      end()
+      log.error(
+        { driveId, error: String(error) },
         'that a drive is put aside could not be recorded: writes that need it are refused',
       )
     })
-    return recorded
   }
 
   #limitsFor({ drive }: Patient, peers: readonly Patient[]): CareLimits {
@@ -333,7 +357,7 @@ export class DriveCare {
       if (before.kind === 'hanging')
         aside.put(drive.id, 'it is not on record that it does well again')
       // Nor does any decision wait for it.
-      patient.record = this.#record(drive, this.#sayWhy(patient, before.kind))
+      this.#record(patient, before.reason)
       throw error
     }
     log.warn({ path: drive.path }, `drive ${drive.id} does well again and is back`)

@@ -181,6 +181,42 @@ t.test(
   },
 )
 
+t.test('that a drive is aside is recorded as soon as that can be', async (t) => {
+  const ward = new Ward()
+  await ward.pass(3_000)
+  ward.isUndecided = true
+  ward.hang(2)
+  await ward.pass(15_000, [], [2])
+  t.same([ward.out(), ward.aside.has(2)], [[], true])
+  await t.rejects(ward.care.recorded(2))
+  ward.isUndecided = false
+  await ward.pass(10_000, [], [2])
+  t.same([ward.out(), ward.left], [[2], [2]])
+  t.match(ward.state.map.drives[1]!.reason, /it hangs/)
+  await ward.care.recorded(2)
+  const { epoch } = ward.state
+  await ward.pass(20_000, [], [2])
+  t.equal(ward.state.epoch, epoch, 'what is on record is left alone')
+})
+
+t.test(
+  'what could not be recorded is not, where the code can not do without it by then',
+  async (t) => {
+    const ward = new Ward()
+    await ward.pass(3_000)
+    ward.isUndecided = true
+    ward.hang(2)
+    await ward.pass(3_000, [], [2])
+    ward.isUndecided = false
+    const others = ward.state.map.drives.map((drive) =>
+      drive.id > 4 ? { ...drive, state: 'out' as const } : drive,
+    )
+    ward.state = { ...ward.state, map: { ...ward.state.map, drives: others } }
+    await ward.pass(20_000, [], [2])
+    t.same(ward.out(), [5, 6])
+  },
+)
+
 t.test('a drive that does not answer for a minute has failed', async (t) => {
   const ward = new Ward()
   await ward.pass(3_000)

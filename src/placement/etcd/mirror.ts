@@ -33,7 +33,10 @@ export interface MirrorParts {
   log: Log
 }
 
-/** How this process stands with etcd. Only with `current` can anything be decided. */
+/**
+ * How this process stands with etcd. Only with `current` can anything be decided. `away`: it does not answer, or does not let itself be read,
+ * as when its user may not any more.
+ */
 export type Standing =
   | { kind: 'current' }
   | { kind: 'away'; sinceMs: number; why: string }
@@ -333,7 +336,9 @@ export class EtcdMirror {
       const message = cause instanceof Error ? cause.message : String(cause)
       const isAway = cause instanceof EtcdUnavailable
       if (isAway && clock.monotonicMs() - begunMs >= SILENCE_MS) this.#silences += 1
-      if (isAway) this.#stand({ kind: 'away', sinceMs: clock.now(), why: message })
+      // Who is refused what he reads hears no more of what is decided than who gets no answer.
+      if (isAway || why === 'away')
+        this.#stand({ kind: 'away', sinceMs: clock.now(), why: message })
       throw new CoordinatorUnavailable(message, { cause, why: isAway ? why : 'refused' })
     }
   }

@@ -158,8 +158,20 @@ t.test('what etcd refuses is said', async (t) => {
     clusterId: 'x'.repeat(2_000_000),
   }))
   await t.rejects(many, undecided('refused', /too large/))
+  t.equal(coordinator.standing.kind, 'current')
   t.equal(coordinator.state, before)
   t.equal(etcd.keyCount, 3)
+})
+
+t.test('an etcd that does not let itself be read is away, and says why', async (t) => {
+  const { etcd, start } = await clusterOf(t)
+  const { coordinator } = await start()
+  etcd.user = { name: 'root', password: 'secret' }
+  await t.rejects(coordinator.refresh(), undecided('refused', /user name is empty/))
+  t.match(coordinator.standing, { kind: 'away', why: /user name is empty/ })
+  etcd.user = undefined
+  await coordinator.refresh()
+  t.equal(coordinator.standing.kind, 'current')
 })
 
 t.test('a damaged copy is no memory, and says so', async (t) => {

@@ -1,7 +1,10 @@
 // From what is known of a cluster to what may be said of it: its health in one word, with reasons. Pure.
+import { sayFull } from '../embedded/store-health.ts'
 import type { HealingStatus } from '../gateway/admin-api.ts'
 import type { ClusterHealth, ClusterPartitionStatus } from '../gateway/cluster-api.ts'
 import { counted } from '../kit/counted.ts'
+import type { ClusterMap } from '../placement/cluster-map.ts'
+import type { Described } from './described-drives.ts'
 
 /** The worst that is true. `degraded`: sentences about what is not there. Nothing is healthy because nothing is known to be wrong. */
 export function judgeCluster(
@@ -62,6 +65,26 @@ export function sayPartitions(
     ...say(({ primary }) => primary === undefined, 'is led by nobody.', 'are led by nobody.'),
     ...say(isSilent, `is ${silent}`, `are ${silent}`),
     ...say((one) => one.replicas.length < replicas, `has ${fewer}`, `have ${fewer}`),
+  ]
+}
+
+/** What is wrong with drives that the map has in service, as far as their nodes say. */
+export function sayDrives({ drives }: Pick<ClusterMap, 'drives'>, described: Described): string[] {
+  const found = drives.flatMap(({ id, nodeId = '', state }) => {
+    const here = described.get(nodeId)?.drives.find(({ driveId }) => driveId === id)
+    return state === 'out' || here === undefined ? [] : [{ ...here, id }]
+  })
+  const failed = found.filter(({ failure }) => failure !== undefined)
+  const verb = failed.length === 1 ? 'is' : 'are'
+  const which = failed.map(({ id, failure }) => `drive ${id}: ${failure}`).join(', ')
+  const served = found.map(({ id, level }) => ({ id, ...(level ? { space: { level } } : {}) }))
+  return [
+    ...(failed.length === 0
+      ? []
+      : [
+          `${failed.length} of ${counted(drives.length, 'drive')} ${verb} not in service (${which}).`,
+        ]),
+    ...sayFull(served, drives.length),
   ]
 }
 

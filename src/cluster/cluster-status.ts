@@ -22,11 +22,11 @@ import type { NodePeers } from '../storage-node/rpc/peers.ts'
 import type { ClockWatch } from './clock-watch.ts'
 import { type ClusterDriveParts, ClusterDrives } from './cluster-drives.ts'
 import { beginClusterHeal, clusterHealing } from './cluster-healing.ts'
-import { judgeCluster, sayPartitions } from './cluster-health.ts'
+import { judgeCluster, sayDrives, sayPartitions } from './cluster-health.ts'
 import { readinessOfCluster } from './cluster-readiness.ts'
 import type { ClusterStore } from './cluster-store.ts'
 import type { CutOff } from './cut-off.ts'
-import { describeNodes, detailsOf, sumMoves } from './described-drives.ts'
+import { type Described, describeNodes, detailsOf, sumMoves } from './described-drives.ts'
 import { drivesThere } from './drive-nodes.ts'
 import { viewMap } from './map-view.ts'
 import type { NodeCare } from './node-care.ts'
@@ -57,11 +57,11 @@ export function openClusterApi(outside: ClusterStatusParts): ClusterApi {
   const inspecting = { storage, objects: store.objects, clock }
   return {
     clusterStatus: async () => {
-      const [healing, hints] = await Promise.all([healingNow(parts), hintsNow(parts)])
-      return clusterStatusOf({ healing, hints }, parts)
+      const [{ healing, described }, hints] = await Promise.all([lookNow(parts), hintsNow(parts)])
+      return clusterStatusOf({ healing, described, hints }, parts)
     },
     inspect: (request, signal) => inspectObject(request, inspecting, signal),
-    healing: () => healingNow(parts),
+    healing: async () => (await lookNow(parts)).healing,
     beginHeal: () => beginClusterHeal(parts),
     releaseOrphans: () => letOrphansGo(coordinator),
     map: async ({ withTable }) => {
@@ -85,12 +85,18 @@ async function letOrphansGo(
   return { heldSinceMs: orphanHold.sinceMs }
 }
 
-async function healingNow(
+/** What the nodes say now. */
+interface Look {
+  healing: HealingStatus
+  described: Described
+}
+
+async function lookNow(
   parts: Parameters<typeof clusterHealing>[0] & Parameters<typeof describeNodes>[0],
-): Promise<HealingStatus> {
+): Promise<Look> {
   const [healing, described] = await Promise.all([clusterHealing(parts), describeNodes(parts)])
   const moves = sumMoves(described, parts.coordinator.state)
-  return { ...healing, ...(moves === undefined ? {} : { moves }) }
+  return { healing: { ...healing, ...(moves === undefined ? {} : { moves }) }, described }
 }
 
 /** Whom etcd hears, where that is asked: of nodes that do not answer. */
@@ -107,7 +113,7 @@ async function hintsNow({
 type Hints = ReadonlySet<string> | undefined
 
 function clusterStatusOf(
-  { healing, hints }: { healing: HealingStatus; hints: Hints },
+  { healing, described, hints }: Look & { hints: Hints },
   parts: ClusterStatusParts,
 ): ClusterStatus {
   const { coordinator, care, store } = parts
@@ -116,6 +122,7 @@ function clusterStatusOf(
   const replicas = replicaCountFor(map)
   const degraded = [
     ...readinessOfCluster(parts).degraded,
+    ...sayDrives(map, described),
     ...sayPartitions(partitions, { replicas }),
   ]
   return {

@@ -30,7 +30,7 @@ export interface NodeDriveServiceParts {
   world: World
   log: Log
   coordinator: Coordinator
-  storage: Pick<NodeStorage, 'drives' | 'entering' | 'leftOut'>
+  storage: Pick<NodeStorage, 'drives' | 'entering' | 'leftOut' | 'space'>
   home: DriveHome
   peers: CopyParts['peers']
   /** How it stands with moving; undefined before the cluster has begun. */
@@ -125,10 +125,12 @@ export class NodeDriveService implements NodeService {
     failure,
   }: Pick<DescribedDrive, 'path'> & { id: number; failure?: unknown }): Promise<DescribedDrive> {
     if (failure !== undefined) return { driveId: id, path, failure: String(failure) }
-    const space = await this.#parts.storage.drives.spaceOf(id)
+    const { drives, space: watch } = this.#parts.storage
+    const space = await drives.spaceOf(id)
     if (space === undefined) return { driveId: id, path }
     const { freeBytes, totalBytes } = space
-    return { driveId: id, path, freeBytes, totalBytes }
+    const level = watch.spaces().get(id)?.level
+    return { driveId: id, path, freeBytes, totalBytes, ...(level === undefined ? {} : { level }) }
   }
 }
 

@@ -48,7 +48,7 @@ function degraded({ drives, metadata, healing }: HealthFacts): Finding[] {
     const lacking = counted(partitions - inSync, 'partition')
     reasons.push(`${lacking} of metadata have fewer than ${counted(replicas, 'replica')}.`)
   }
-  reasons.push(...fullDrives(drives))
+  reasons.push(...sayFull(drives, drives.length))
   const { waiting } = healing
   if (waiting > 0) {
     const tight = drives.filter(({ space }) => space && takesNoShards(space)).length
@@ -60,17 +60,21 @@ function degraded({ drives, metadata, healing }: HealthFacts): Finding[] {
   return reasons.map((reason) => ({ health: 'degraded', reason }))
 }
 
-/** Only what changes what the store does: a drive that is merely nearly full is still all there. */
-function fullDrives(drives: readonly DriveStatus[]): string[] {
+/**
+ * Of `count` drives, those that are full. Only what changes what the store does: a drive that is merely nearly full is still
+ * all there.
+ */
+export function sayFull(
+  drives: readonly { id: number; space?: Pick<SpaceStatus, 'level'> }[],
+  count: number,
+): string[] {
   const full = drives.filter(({ space }) => space && takesNoData(space))
   if (full.length === 0) return []
   const ids = full.map(({ id }) => id).join(', ')
-  return [
-    `${full.length} of ${counted(drives.length, 'drive')} are full and take no new data: ${ids}.`,
-  ]
+  return [`${full.length} of ${counted(count, 'drive')} are full and take no new data: ${ids}.`]
 }
 
-function takesNoData({ level }: SpaceStatus): boolean {
+function takesNoData({ level }: Pick<SpaceStatus, 'level'>): boolean {
   return level === 'read-only' || level === 'failsafe'
 }
 

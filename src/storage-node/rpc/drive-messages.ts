@@ -1,5 +1,6 @@
 // What a node is asked about its drives, and what it answers, as JSON. docs/formats/node-protocol.md.
 import type { DepartureCount } from '../../placement/departure.ts'
+import { SPACE_LEVELS, type SpaceLevel } from '../space/levels.ts'
 import {
   choice,
   count,
@@ -24,6 +25,8 @@ export interface DescribedDrive {
   /** Of its file system; absent when the drive does not answer. */
   freeBytes?: number
   totalBytes?: number
+  /** What that leaves it to do. */
+  level?: SpaceLevel
 }
 
 /** Of a drive of the cluster that is not active: what the partitions that the node leads have on it, as last counted. */
@@ -79,6 +82,7 @@ const describedDrive = record<DescribedDrive>({
   failure: optional(text),
   freeBytes: optional(number),
   totalBytes: optional(number),
+  level: optional(choice(SPACE_LEVELS)),
 })
 
 const leavingDrive = record<LeavingDrive>({

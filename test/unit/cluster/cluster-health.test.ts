@@ -1,8 +1,9 @@
 // What may be said of a cluster: never that it is healthy because nothing is known to be wrong.
 import t from 'tap'
 import { sumUpkeep } from '../../../src/cluster/cluster-healing.ts'
-import { judgeCluster, sayPartitions } from '../../../src/cluster/cluster-health.ts'
+import { judgeCluster, sayDrives, sayPartitions } from '../../../src/cluster/cluster-health.ts'
 import { NO_STATUS } from '../../../src/cluster/upkeep-status.ts'
+import type { DescribedDrive } from '../../../src/storage-node/rpc/drive-messages.ts'
 import type { NodeUpkeepStatus } from '../../../src/storage-node/rpc/upkeep-messages.ts'
 
 /** Two nodes that lead four partitions and read every byte. */
@@ -44,6 +45,40 @@ t.test('the worst that is true comes first', async (t) => {
   t.match(judge(ONE, { ...TWO, complete: false, waiting: 1 }), { health: 'degraded' })
   const lost = { ...TWO, complete: false, unrepairableCount: 1 }
   t.match(judge(ONE, lost, ['A node is away.']), { health: 'damaged' })
+})
+
+t.test('drives that failed or are full are told of as their nodes see them', async (t) => {
+  const drives = [1, 2, 3, 4, 5].map((id) => ({
+    ...{ id, uuid: `u${id}`, weight: 1, nodeId: id < 4 ? 'one' : 'two' },
+    state: id === 3 ? ('out' as const) : ('active' as const),
+  }))
+  const moves = { phase: 'idle', movedShards: 0, movedBytes: 0, anewBlobs: 0 } as const
+  const say = (one: Omit<DescribedDrive, 'path'>[]): string[] => {
+    const told = one.map((drive) => ({ ...drive, path: '/d' }))
+    const node = { epoch: 1, drives: told, leaving: [], counts: [], moves }
+    return sayDrives(
+      { drives },
+      new Map([
+        ['one', node],
+        ['two', undefined],
+      ]),
+    )
+  }
+  t.same(say([{ driveId: 1, level: 'no-moves' }, { driveId: 2 }]), [])
+  t.same(
+    say([
+      { driveId: 1, failure: 'EIO' },
+      { driveId: 3, failure: 'it is out' },
+    ]),
+    ['1 of 5 drives is not in service (drive 1: EIO).'],
+  )
+  t.same(
+    say([
+      { driveId: 1, level: 'read-only' },
+      { driveId: 2, level: 'failsafe' },
+    ]),
+    ['2 of 5 drives are full and take no new data: 1, 2.'],
+  )
 })
 
 t.test('metadata is there where a majority is, and who leads it answers', async (t) => {

@@ -106,6 +106,8 @@ t.test('a drive whose directory is not given is looked for where it was last', a
     second.drives.list().map(({ id }) => id),
     [1, 2],
   )
+  const { drives } = await second.service.describe()
+  t.ok(drives.every(({ level }) => level !== undefined) && drives.length === 2, 'how full it is')
   await second.stop()
   await rename(join(place, 'two'), join(place, 'pulled'))
   await (await start('one')).stop()

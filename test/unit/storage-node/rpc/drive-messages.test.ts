@@ -16,7 +16,7 @@ import { BadMessage } from '../../../../src/storage-node/rpc/trouble.ts'
 const DRIVES: DrivesOfNode = {
   epoch: 2 ** 40,
   drives: [
-    { driveId: 1, path: '/a', freeBytes: 5, totalBytes: 10 },
+    { driveId: 1, path: '/a', freeBytes: 5, totalBytes: 10, level: 'near-full' },
     { driveId: 2, path: '/b', failure: 'EIO' },
   ],
   leaving: [

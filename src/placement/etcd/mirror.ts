@@ -13,7 +13,8 @@ import { EtcdUnavailable } from './etcd-errors.ts'
 import { type Change, type Compare, endOfPrefix } from './etcd-wire.ts'
 import { type EtcdKnowledge, findAhead, findRestored, knowledgeOf } from './history.ts'
 import { type KeyImage, keepIdentity, readNews, readWhole, withChanges } from './key-image.ts'
-import { readKnownCopy, writeKnownCopy } from './known-copy.ts'
+import { readKnownCopy } from './known-copy.ts'
+import { Memory } from './memory.ts'
 import { readAgreed } from './state-keys.ts'
 
 /** Where the cluster is in etcd, and where this process remembers it. */
@@ -76,6 +77,7 @@ export class EtcdMirror {
   readonly #parts: MirrorParts
   readonly #listeners = new Set<(image: KeyImage) => void>()
   readonly #stopping = new AbortController()
+  readonly #memory: Memory | undefined
   readonly #work: Promise<void>[] = []
   #image: KeyImage | undefined
   #standing: Standing
@@ -91,6 +93,8 @@ export class EtcdMirror {
     this.etcd = parts.etcd
     this.prefix = options.prefix ?? DEFAULT_PREFIX
     assert(this.prefix.endsWith('/'), 'a prefix ends in a slash')
+    const { directory } = options
+    this.#memory = directory ? new Memory(directory, parts, this.#stopping.signal) : undefined
     this.#standing = { kind: 'away', sinceMs: parts.world.clock.now(), why: 'not asked yet' }
   }
 
@@ -198,7 +202,9 @@ export class EtcdMirror {
   async close(): Promise<void> {
     this.#stopping.abort()
     this.#watching.abort()
-    const ended = Promise.all(this.#work).then(() => this.#turns.ended())
+    const ended = Promise.all(this.#work)
+      .then(() => this.#turns.ended())
+      .then(() => this.#memory?.ended())
     await beforeDeadline(ended, CLOSE_MS, this.#parts.world)
     this.#listeners.clear()
   }
@@ -255,7 +261,7 @@ export class EtcdMirror {
     const before = this.#image
     this.#image = image
     if (image.keys === before?.keys) return
-    await this.#remember(image)
+    await this.#memory?.keep(image)
     for (const listener of this.#listeners) listener(image)
   }
 
@@ -267,18 +273,6 @@ export class EtcdMirror {
     if (copy.kind === 'found') this.#image = copy.image
     if (copy.kind === 'damaged')
       log.error({ path: copy.path }, 'the last known state can not be read: etcd is believed')
-  }
-
-  async #remember(image: KeyImage): Promise<void> {
-    const { directory } = this.#options
-    if (directory === undefined || this.#stopping.signal.aborted) return
-    const { world, log } = this.#parts
-    try {
-      await writeKnownCopy(world, directory, image)
-    } catch (error) {
-      // A full disk must not keep a process from following the map: it only forgets more when it ends.
-      log.error({ error: String(error) }, 'what etcd says can not be remembered on disk')
-    }
   }
 
   async #follow(): Promise<void> {
@@ -322,7 +316,7 @@ export class EtcdMirror {
       await this.refresh({ whole: true }).catch(() => undefined)
       if (this.#image?.keys !== before) this.#watching.abort()
       // What lies on the disk may have rotted meanwhile.
-      else await this.#turns.run(() => this.#remember(this.image))
+      else await this.#turns.run(async () => await this.#memory?.keep(this.image))
     }
   }
 

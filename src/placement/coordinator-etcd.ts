@@ -157,19 +157,38 @@ export class EtcdCoordinator implements Coordinator {
       try {
         const image = await this.mirror.refresh()
         if (open && (await this.#wasMade(open, image))) return open.agreed.state
-        const draft = stillPossible(open, image) ?? this.#draft(image, change)
+        // What can not be made any more was not.
+        open = stillPossible(open, image)
+        const draft = open ?? this.#draft(image, change)
         if (draft === undefined) return agreedIn(image).state
+        const outcome = await this.#commit(draft).catch((error) => {
+          if (isOpen(error)) open = draft
+          throw error
+        })
+        if (outcome === 'made') return draft.agreed.state
+        // Others were quicker, or an attempt whose answer was lost.
         open = draft
-        if ((await this.#commit(draft)) === 'made') return draft.agreed.state
       } catch (error) {
-        if (!isWorthAnotherTry(error, open)) throw error
+        // Everyone whose change was not sent hears at once that etcd is away.
+        if (open === undefined) throw error
+        if (!isAway(error)) return await this.#settle(open, error)
         if (this.#isLate(untilMs)) throw asOpen(error)
       }
-      if (this.#isLate(untilMs)) {
-        throw new CoordinatorUnavailable('others decide all the time', { why: 'contended' })
+      if (open !== undefined && this.#isLate(untilMs)) {
+        const error = new CoordinatorUnavailable('others decide all the time', { why: 'contended' })
+        return await this.#settle(open, error)
       }
       await this.#pause(tries)
     }
+  }
+
+  /** The last word on a draft that was sent: that it was made, or `error` where it can not be any more. Otherwise nobody knows. */
+  async #settle(draft: Draft, error: unknown): Promise<ClusterState> {
+    const image = await this.mirror.refresh().catch((cause) => {
+      throw asOpen(cause)
+    })
+    if (await this.#wasMade(draft, image)) return draft.agreed.state
+    throw stillPossible(draft, image) ? asOpen(error) : error
   }
 
   #isLate(untilMs: number): boolean {
@@ -235,10 +254,12 @@ function stillPossible(open: Draft | undefined, image: KeyImage): Draft | undefi
   return open?.onRevision === image.keys.get(HEAD_KEY)?.modRevision ? open : undefined
 }
 
-/** Only what may have been made already is worth waiting for: everyone else hears at once that etcd is away. */
-function isWorthAnotherTry(error: unknown, open: Draft | undefined): boolean {
-  if (!(error instanceof CoordinatorUnavailable) || open === undefined) return false
-  return error.why === 'away' || error.why === 'open'
+function isOpen(error: unknown): boolean {
+  return error instanceof CoordinatorUnavailable && error.why === 'open'
+}
+
+function isAway(error: unknown): boolean {
+  return isOpen(error) || (error instanceof CoordinatorUnavailable && error.why === 'away')
 }
 
 function asOpen(error: unknown): CoordinatorUnavailable {

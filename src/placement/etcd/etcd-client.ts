@@ -40,6 +40,9 @@ export interface Lease extends EtcdHeader {
 
 const TIMEOUT_MS = 2_000
 
+/** The path of what changes something that must not be changed twice. */
+const CHANGE = 'kv/txn'
+
 // Of a password, which etcd takes its time to compare.
 const AUTHENTICATE_MS = 10_000
 
@@ -73,9 +76,9 @@ export class EtcdClient {
     return decodeRange(await this.#call('kv/range', encodeRange(request)))
   }
 
-  /** EtcdUnavailable says that nobody knows the outcome. */
+  /** EtcdUnavailable says that nobody knows the outcome: also where one member gave no answer and another one refuses. */
   async txn(txn: Txn): Promise<TxnAnswer> {
-    const answer = await this.#call('kv/txn', encodeTxn(txn))
+    const answer = await this.#call(CHANGE, encodeTxn(txn))
     return { ...decodeHeader(answer), succeeded: answer.succeeded ?? false }
   }
 
@@ -191,11 +194,11 @@ export class EtcdClient {
       const answer = JSON.parse(text) as WireAnswer & { result?: WireAnswer }
       // What is a stream to gRPC has one answer here, in an envelope.
       return answer.result ?? answer
-    })
+    }, path === CHANGE)
   }
 
   /** The endpoint that answered last is asked first, and each once. */
-  async #atEach<T>(work: (endpoint: string) => Promise<T>): Promise<T> {
+  async #atEach<T>(work: (endpoint: string) => Promise<T>, isChange = false): Promise<T> {
     const { endpoints } = this.#options
     let cause: unknown
     for (let tried = 0; tried < endpoints.length; tried += 1) {
@@ -203,7 +206,8 @@ export class EtcdClient {
       try {
         return await work(endpoint)
       } catch (error) {
-        if (isFinal(error)) throw error
+        // What another one was asked for before may have been done, whatever this one says of it.
+        if (isFinal(error) && !(isChange && tried > 0)) throw error
         cause = error
         this.#next += 1
       }

@@ -189,7 +189,10 @@ export class EtcdMirror {
       this.#refuseClosed('open')
       // Another etcd than the one that was compared with: what it did is worth nothing.
       const { clusterId, revision } = this.image
-      if (answer.clusterId !== clusterId || answer.revision < revision) await this.#read(true)
+      if (answer.clusterId !== clusterId || answer.revision < revision)
+        await this.#read(true).catch((cause: Error) => {
+          throw new CoordinatorUnavailable(cause.message, { cause, why: 'open' })
+        })
       if (!answer.succeeded) return 'lost'
       // Others may have changed other keys before: the revision up to which all is known stays.
       this.#refuseClosed('open')

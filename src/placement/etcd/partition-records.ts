@@ -109,7 +109,8 @@ export class PartitionRecords {
         // The answer to an attempt before was lost.
         return found?.id === record.id ? { kind: 'changed', record } : { kind: 'lost', found }
       } catch (error) {
-        if (!isOpen(error)) throw error
+        // What was sent before may have been made, whatever is refused now.
+        if (!isOpen(error) && open === undefined) throw error
         open = error
       }
       await this.#world.clock.sleep(PAUSE_MS)

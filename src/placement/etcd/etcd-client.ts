@@ -63,7 +63,8 @@ const FAILED_PRECONDITION = 9
 export class EtcdClient {
   readonly #options: EtcdOptions
   readonly #http: World['http']
-  #next = 0
+  /** Of the endpoint that answered last. */
+  #index = 0
   #token: string | undefined
 
   constructor(options: EtcdOptions, { http }: { http: World['http'] }) {
@@ -200,16 +201,19 @@ export class EtcdClient {
   /** The endpoint that answered last is asked first, and each once. */
   async #atEach<T>(work: (endpoint: string) => Promise<T>, isChange = false): Promise<T> {
     const { endpoints } = this.#options
+    // Others may find another one meanwhile: each is asked once all the same.
+    const first = this.#index
     let cause: unknown
     for (let tried = 0; tried < endpoints.length; tried += 1) {
-      const endpoint = endpoints[this.#next % endpoints.length]!
+      const index = (first + tried) % endpoints.length
       try {
-        return await work(endpoint)
+        const answer = await work(endpoints[index]!)
+        this.#index = index
+        return answer
       } catch (error) {
         // What another one was asked for before may have been done, whatever this one says of it.
         if (isFinal(error) && !(isChange && tried > 0)) throw error
         cause = error
-        this.#next += 1
       }
     }
     throw new EtcdUnavailable(`etcd does not answer: ${sayWhy(cause)}`, { cause })

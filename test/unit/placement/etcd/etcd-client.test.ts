@@ -19,6 +19,24 @@ t.test('a lost answer leaves the outcome open, and the change may have been made
   t.equal((await client.range({ key: 'k' })).count, 1)
 })
 
+t.test('calls side by side each ask every member, and the one that answered first', async (t) => {
+  const { endpoint, world } = await openEtcdInMemory()
+  const asked: string[] = []
+  const send: typeof world.http.send = async (request) => {
+    asked.push(new URL(request.url).host)
+    return await world.http.send(request)
+  }
+  const endpoints = ['http://dead.test:2379', endpoint, 'http://gone.test:2379']
+  const client = new EtcdClient({ endpoints }, { http: { ...world.http, send } })
+  await Promise.all([1, 2, 3].map(() => client.range({ key: 'k' })))
+  t.same(asked.splice(0).sort(), [
+    ...Array(3).fill('dead.test:2379'),
+    ...Array(3).fill('etcd.test:2379'),
+  ])
+  await client.range({ key: 'k' })
+  t.same(asked, ['etcd.test:2379'])
+})
+
 t.test('a late answer is none', async (t) => {
   const { etcd, endpoint, world } = await openEtcdInMemory()
   const client = new EtcdClient({ endpoints: [endpoint], timeoutMs: 20 }, world)

@@ -42,6 +42,7 @@ import type { NodeTuning } from './node-tuning.ts'
 import { NodeUpkeep } from './node-upkeep.ts'
 import { followOrigins } from './origins.ts'
 import { refuseCopies } from './refuse-copies.ts'
+import { refuseTwin } from './refuse-twin.ts'
 import type { NodeUpkeepOptions } from './running-upkeep.ts'
 import { listUnserved } from './unserved-drives.ts'
 
@@ -108,6 +109,8 @@ export async function runNode(
   })
   opened.defer(() => hearsay.stop())
   await hearsay.look()
+  // Before the map is told of any drive.
+  await refuseTwin(nodeId, { nodes, openPeers: () => parts.openPeers(), clock: world.clock })
   const storage = await openNodeStorage(options.directories, { nodeId, zone }, parts, opened)
   const pulse = startPulse({ ...parts, peers }, opened)
   const shards = new ShardService(storage.node, { clock: world.clock, log })

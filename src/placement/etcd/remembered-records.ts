@@ -52,14 +52,29 @@ export function newestRecords(
  */
 export function contradict(one: Witness, other: Witness): boolean {
   if (one.head.generation !== other.head.generation) return false
-  let [isAhead, isBehind] = [false, false]
-  for (const [mine, theirs] of sharedEntries(one, other)) {
-    const order = compareEntries(mine, theirs)
+  const [mine, theirs]: [Entry[], Entry[]] = [[], []]
+  for (const [own, others] of sharedEntries(one, other)) {
+    const order = compareEntries(own, others)
     if (order === 'apart') return true
-    if (order === 'ahead' && tells(mine, one, other)) isAhead = true
-    if (order === 'behind' && tells(theirs, other, one)) isBehind = true
+    if (order === 'ahead') mine.push(own)
+    if (order === 'behind') theirs.push(others)
   }
-  return isAhead && isBehind
+  if (mine.length === 0 || theirs.length === 0) return false
+  return !wereBetween(mine, theirs, one, other) && !wereBetween(theirs, mine, other, one)
+}
+
+/** A change of its own a process knows before all that others did until then: the other may know these and not yet that one. */
+function wereBetween(
+  own: readonly Entry[],
+  others: readonly Entry[],
+  { image }: Witness,
+  { image: otherImage }: Witness,
+): boolean {
+  const least = Math.max(image.revision, otherImage.revision)
+  return (
+    own.every(({ modRevision }) => modRevision > least) &&
+    others.every(({ modRevision }) => modRevision > image.revision)
+  )
 }
 
 function* sharedEntries(one: Witness, other: Witness): Generator<[Entry, Entry]> {
@@ -88,11 +103,6 @@ function wentOn(earlier: Entry, later: Entry): boolean {
   const order = orderOf(later.value.epoch) - orderOf(earlier.value.epoch)
   if (order !== 0) return order > 0
   return earlier.value.previous !== undefined && later.value.previous === undefined
-}
-
-/** A change of its own a process knows before all that others did until then: the other image may be of the time between. */
-function tells({ modRevision }: Entry, { image }: Witness, { image: other }: Witness): boolean {
-  return modRevision <= Math.max(image.revision, other.revision)
 }
 
 /** What an attempt that was cut short wrote stands for what it was made of: it may have known less than we do. */

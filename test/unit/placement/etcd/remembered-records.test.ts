@@ -94,6 +94,7 @@ t.test('who knows his own change before those of others is of one history with t
   const early: Told = [FIRST, 5]
   t.notOk(areApart(witness(10, [[LED, 14], early]), other))
   t.ok(areApart(witness(20, [[LED, 14], early]), other), 'he would have seen them')
+  t.ok(areApart(witness(13, [[LED, 14], early]), other), 'one of them at least')
 })
 
 t.test('an earlier generation was judged when it ended', async (t) => {

@@ -36,6 +36,7 @@ function refusal(outcome: Exclude<RestoreOutcome, { kind: 'restored' }>, prefix:
 function describe({ epoch, from, doubts }: RestoreOutcome & { kind: 'restored' }): string {
   const lines = [
     `etcd has what ${from} remembers, as epoch ${epoch}. Nodes and gateways go on by themselves.`,
+    'Shards that no object names are kept from now on. When nothing is missed: kintsugi release-orphans.',
     ...doubts.map((doubt) => `Not known any more: ${doubt}.`),
   ]
   return `${lines.join('\n')}\n`

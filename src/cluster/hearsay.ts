@@ -43,7 +43,7 @@ export class Hearsay {
 
   /** Asks some nodes once. When it resolves, etcd is not believed if they know more than it has (the standing of the mirror). */
   async look(): Promise<void> {
-    await Promise.all(this.#draw().map((nodeId) => this.#ask(nodeId)))
+    await Promise.all(this.#draw().map((nodeId) => ask(nodeId, this.#parts)))
   }
 
   #draw(): string[] {
@@ -56,12 +56,21 @@ export class Hearsay {
     }
     return drawn
   }
+}
 
-  async #ask(nodeId: string): Promise<void> {
-    const { world, peers, mirror } = this.#parts
-    const deadlineMs = world.clock.monotonicMs() + DEADLINE_MS
-    // Who does not answer is another's business (node-pulse.ts).
-    const known = await askWhatItKnows(nodeId, { peers, deadlineMs }).catch(() => undefined)
-    if (known !== undefined) await mirror.hear(known, `node ${nodeId}`)
-  }
+/** Asks all nodes once, for a command that remembers nothing itself: as Hearsay.look() does. */
+export async function hearEveryone(
+  parts: Pick<HearsayParts, 'world' | 'nodes' | 'peers' | 'mirror'>,
+): Promise<void> {
+  await Promise.all(parts.nodes().map((nodeId) => ask(nodeId, parts)))
+}
+
+async function ask(
+  nodeId: string,
+  { world, peers, mirror }: Pick<HearsayParts, 'world' | 'peers' | 'mirror'>,
+): Promise<void> {
+  const deadlineMs = world.clock.monotonicMs() + DEADLINE_MS
+  // Who does not answer is another's business (node-pulse.ts).
+  const known = await askWhatItKnows(nodeId, { peers, deadlineMs }).catch(() => undefined)
+  if (known !== undefined) await mirror.hear(known, `node ${nodeId}`)
 }

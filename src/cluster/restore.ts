@@ -15,10 +15,10 @@ import { readAgreed } from '../placement/etcd/state-keys.ts'
 
 export type { RestoreOutcome }
 
-/** The etcd that is restored, and the disk with the state directories. `random` draws the id of the new head. */
+/** The etcd that is restored, and the disk with the state directories. `random` draws the id of the new head, and orphans are held from now on. */
 export interface RestoreParts {
   etcd: EtcdClient
-  world: Pick<World, 'disk' | 'random'>
+  world: Pick<World, 'clock' | 'disk' | 'random'>
 }
 
 /** Restores etcd from these directories. Throws Exit when one of them is of no use, or of another cluster. */

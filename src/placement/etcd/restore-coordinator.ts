@@ -81,7 +81,7 @@ const ETCD = 'etcd'
 export async function restoreCoordinator(
   evidence: readonly Evidence[],
   { prefix = DEFAULT_PREFIX, forsakeEtcd = false }: RestoreOptions,
-  parts: { etcd: EtcdClient; world: Pick<World, 'random'> },
+  parts: { etcd: EtcdClient; world: Pick<World, 'clock' | 'random'> },
 ): Promise<RestoreOutcome> {
   const { etcd, world } = parts
   const present = await readWhole(etcd, `${prefix}${IMAGE}`)
@@ -104,7 +104,8 @@ export async function restoreCoordinator(
     id: asBuffer(world.random.bytes(8)).toString('hex'),
     ancestors: [],
   }
-  const state = restoredState(newest.agreed.state, head, { evidence, sources, before })
+  const nowMs = world.clock.now()
+  const state = restoredState(newest.agreed.state, head, { evidence, sources, before, nowMs })
   const records = newestRecords([
     ...sources.map((source) => source.records),
     ...(isForsaken ? [] : [recordsIn(present, before?.attempts)]),
@@ -171,10 +172,12 @@ function restoredState(
     evidence,
     sources,
     before,
+    nowMs,
   }: {
     evidence: readonly Evidence[]
     sources: readonly Source[]
     before: PresentHead | undefined
+    nowMs: number
   },
 ): ClusterState {
   const above = (epochBefore: number): number => epochIn(generation, epochBefore)
@@ -194,6 +197,8 @@ function restoredState(
     epoch,
     nextBucketId: nextBucketId + SPARE_BUCKET_IDS,
     nextDriveId: nextDriveId + SPARE_DRIVE_IDS,
+    // Who held a partition last may not be known, or had rows made anew: a shard that no row names may be all that is left.
+    orphanHold: state.orphanHold ?? { sinceMs: nowMs },
     buckets: Object.fromEntries(
       Object.entries(state.buckets).map(([name, bucket]) => [name, raise(bucket)]),
     ),

@@ -1,6 +1,6 @@
 // Nodes that know more of etcd are asked: some of them at a time, and who does not answer is nobody's reason.
 import t from 'tap'
-import { Hearsay } from '../../../src/cluster/hearsay.ts'
+import { Hearsay, hearEveryone } from '../../../src/cluster/hearsay.ts'
 import { silentLog } from '../../../src/kit/log.ts'
 import { realWorld } from '../../../src/kit/world.ts'
 import type { EtcdKnowledge } from '../../../src/placement/etcd/history.ts'
@@ -64,4 +64,14 @@ t.test('of many nodes some are asked, others the next time', async (t) => {
   t.equal(new Set(asked).size, 8)
   for (let round = 0; round < 20; round += 1) await hearsay.look()
   t.ok(new Set(asked).size > 40, 'by chance')
+})
+
+t.test('a command asks every node once', async (t) => {
+  const names = Array.from({ length: 20 }, (_, at) => `n${at}`)
+  const { peers, asked } = openNodes({ n19: KNOWN })
+  const heard: unknown[] = []
+  const mirror = { hear: async (...said: unknown[]) => void heard.push(said) }
+  await hearEveryone({ world: realWorld(), nodes: () => names, peers, mirror })
+  t.same(asked.sort(), [...names].sort())
+  t.same(heard, [[KNOWN, 'node n19']])
 })

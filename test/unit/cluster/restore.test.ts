@@ -131,6 +131,17 @@ t.test('what was forsaken stays so when the restore was cut short', async (t) =>
   t.match(stranger.records.get(0), { replicas: replicasOn([1, 4, 5]) })
 })
 
+t.test('orphans are held from a restore on, as long as they were before', async (t) => {
+  const { coordinator, restore, directory, world } = await makeCluster(t)
+  const beforeMs = world.clock.now()
+  await restore([directory])
+  const { orphanHold } = await coordinator.refresh()
+  t.ok(orphanHold!.sinceMs >= beforeMs)
+  await coordinator.decide((state) => ({ ...state, orphanHold: { sinceMs: 5 } }))
+  await restore([directory])
+  t.same((await coordinator.refresh()).orphanHold, { sinceMs: 5 })
+})
+
 t.test('numbers that a forsaken etcd gave are not given again', async (t) => {
   const cluster = await makeCluster(t)
   await cluster.backUp()

@@ -6,7 +6,7 @@ import type { NodeRegistry } from '../placement/etcd/node-registry.ts'
 import type { NodePeers } from '../storage-node/rpc/peers.ts'
 
 /** Who has not answered by then is taken to be gone: it was this node, before it was started again. */
-const ANSWER_MS = 3_000
+const ANSWER_MS = 10_000
 
 /** Where nodes are, and how one is asked. */
 export interface TwinParts {

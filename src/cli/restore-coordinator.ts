@@ -8,7 +8,7 @@ import { realWorld, stayAlive } from '../kit/world.ts'
 import { orExit } from './etcd-exit.ts'
 import { type CommandWords, loadConfig } from './load-config.ts'
 
-/** Restores and says what nobody remembers. Throws Exit. */
+/** Restores, and says up to where all is known. Throws Exit. */
 export async function restoreCoordinatorCommand(words: CommandWords): Promise<void> {
   const world = realWorld()
   const config = await loadConfig(words, loadClusterRestoreConfig, world)
@@ -33,11 +33,11 @@ function refusal(outcome: Exclude<RestoreOutcome, { kind: 'restored' }>, prefix:
   )
 }
 
-function describe({ epoch, from, doubts }: RestoreOutcome & { kind: 'restored' }): string {
+function describe({ epoch, from, asOf }: RestoreOutcome & { kind: 'restored' }): string {
   const lines = [
     `etcd has what ${from} remembers, as epoch ${epoch}. Nodes and gateways go on by themselves.`,
     'Shards that no object names are kept from now on. When nothing is missed: kintsugi release-orphans.',
-    ...doubts.map((doubt) => `Not known any more: ${doubt}.`),
+    `Not known: what was decided after epoch ${asOf.epoch}, and which partitions of metadata changed after revision ${asOf.revision} of the etcd before. A node or gateway that was not named may remember more: then the drives that a partition moved to since count for nothing.`,
   ]
   return `${lines.join('\n')}\n`
 }

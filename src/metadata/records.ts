@@ -19,6 +19,9 @@ export interface BucketRef {
 /** In `Blob.drives`: this slot was not written, a repair row owes it. */
 export const MISSING_SLOT = 0xffff
 
+/** Rows name drives by 16 bits. */
+export const DRIVE_ID_MAX = MISSING_SLOT - 1
+
 /** The immutable bytes of one PUT or one part, erasure-coded under their uid. */
 export interface Blob {
   uid: Uid

@@ -1,5 +1,6 @@
 // Changes of the agreed state that follow from the life and death of drives. Pure: state in, state out.
 import { type ErasureCode, shardCount } from '../kit/erasure-code.ts'
+import { DRIVE_ID_MAX } from '../metadata/records.ts'
 import { hasTable, type MapDrive } from './cluster-map.ts'
 import type { Change, ClusterState, MetaPartitionState, Replica } from './coordinator.ts'
 import { leavingReplicas } from './coordinator-replicas.ts'
@@ -43,9 +44,12 @@ export function markActive(driveId: number): Change {
   }
 }
 
-/** The next drive id is taken: read it from the state before. It is never given again. */
+/** The next drive id is taken: read it from the state before. It is never given again. Throws when all were given. */
 export function reserveDriveId(): Change {
-  return (state) => ({ ...state, nextDriveId: state.nextDriveId + 1 })
+  return (state) => {
+    if (state.nextDriveId > DRIVE_ID_MAX) throw new Error('all ids of drives were given')
+    return { ...state, nextDriveId: state.nextDriveId + 1 }
+  }
 }
 
 /** A new drive, under an id that was reserved for it: it gets its share of the slots. */

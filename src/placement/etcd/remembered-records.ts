@@ -113,7 +113,7 @@ function asBefore(record: PartitionRecord, attempts: readonly string[]): Partiti
 }
 
 /** Epochs below the first generation are of it: in order with all others. */
-export function orderOf(epoch: number): number {
+function orderOf(epoch: number): number {
   return epoch < EPOCHS_OF_GENERATION ? epoch + EPOCHS_OF_GENERATION : epoch
 }
 

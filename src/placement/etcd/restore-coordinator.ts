@@ -2,6 +2,7 @@
 // restored from a backup, or lost. The generation grows, so every epoch from then on is above all that were ever given.
 import { asBuffer } from '../../kit/bytes.ts'
 import type { World } from '../../kit/world.ts'
+import { DRIVE_ID_MAX } from '../../metadata/records.ts'
 import type { Bucket, ClusterState } from '../coordinator.ts'
 import type { EtcdClient } from './etcd-client.ts'
 import type { Change } from './etcd-wire.ts'
@@ -14,13 +15,13 @@ import { PARTITION_KEYS } from './partition-records.ts'
 import {
   contradict,
   newestRecords,
-  orderOf,
   type RememberedRecords,
   recordsIn,
   type Witness,
 } from './remembered-records.ts'
 import {
   type Agreed,
+  BUCKET_KEYS,
   changedKeys,
   EPOCHS_OF_GENERATION,
   fromJson,
@@ -36,12 +37,6 @@ export interface Evidence {
   name: string
   /** Its copy (known-copy.ts). */
   known?: KeyImage
-  /** Ids of drives that it has. */
-  driveIds?: readonly number[]
-  /** By bucket id: the highest revision that its partitions heard of. */
-  bucketRevisions?: Readonly<Record<number, number>>
-  /** By partition: the highest epoch that its replicas promised. */
-  promisedEpochs?: Readonly<Record<number, number>>
 }
 
 /** Where the cluster is in etcd (DEFAULT_PREFIX when left out), and whether what etcd has of it counts. */
@@ -51,9 +46,17 @@ export interface RestoreOptions {
   forsakeEtcd?: boolean
 }
 
-/** `doubts`: what nobody who was asked remembers, in sentences. */
+/**
+ * `asOf`: the last decision that is known, and the highest revision of etcd up to which records of partitions are. What others did later is lost
+ * where nobody who was asked remembers it, and nothing tells whether there was any.
+ */
 export type RestoreOutcome =
-  | { kind: 'restored'; epoch: number; from: string; doubts: string[] }
+  | {
+      kind: 'restored'
+      epoch: number
+      from: string
+      asOf: { epoch: number; revision: number }
+    }
   /** Two histories, both of which may have been acted upon: who knows nothing but what led up to the newest, and the others. */
   | { kind: 'forked'; newest: string[]; others: string[] }
   /** Nobody knows a cluster. */
@@ -68,9 +71,11 @@ interface Source {
   records: RememberedRecords
 }
 
-// Ids that were given by decisions which nobody who was asked remembers are passed over.
-const SPARE_BUCKET_IDS = 1_000
-const SPARE_DRIVE_IDS = 16
+// How far numbers may have gone by decisions which nobody who was asked remembers. They must never be given twice: of those of buckets there
+// are plenty, and of drives more than a cluster gets in a while.
+const SPARE_BUCKET_IDS = 1_000_000
+const SPARE_DRIVE_IDS = 1_000
+const REVISION_GAP = 1_000_000
 
 // etcd takes 128 changes and 1.5 MiB at a time; buckets have 64 KiB at most.
 const CHANGES_AT_A_TIME = 16
@@ -105,7 +110,7 @@ export async function restoreCoordinator(
     ancestors: [],
   }
   const nowMs = world.clock.now()
-  const state = restoredState(newest.agreed.state, head, { evidence, sources, before, nowMs })
+  const state = restoredState(newest.agreed.state, head, { sources, present, nowMs })
   const records = newestRecords([
     ...sources.map((source) => source.records),
     ...(isForsaken ? [] : [recordsIn(present, before?.attempts)]),
@@ -116,8 +121,16 @@ export async function restoreCoordinator(
     ...lostAddresses(newest.image, present),
   ]
   await writeAnew({ prefix, present, wanted, isForsaken }, etcd)
-  const doubts = doubtsOf(newest, records, evidence)
-  return { kind: 'restored', epoch: head.epoch, from: newest.name, doubts }
+  return { kind: 'restored', epoch: head.epoch, from: newest.name, asOf: asOfSources(sources) }
+}
+
+/** By revision etcd itself tells nothing: hints and leases move it on. */
+function asOfSources(sources: readonly Source[]): { epoch: number; revision: number } {
+  const { generation, epoch } = sources[0]!.agreed.head
+  const newest = sources.filter((source) => generationOf(source) === generation)
+  const others = newest.filter(({ name }) => name !== ETCD)
+  const revisions = (others.length > 0 ? others : newest).map(({ image }) => image.revision)
+  return { epoch, revision: Math.max(...revisions) }
 }
 
 /** Newest first. A state that somebody was writing when he was cut short is none. */
@@ -168,35 +181,25 @@ async function isOnTheWay(
 function restoredState(
   state: ClusterState,
   { generation, epoch }: Head,
-  {
-    evidence,
-    sources,
-    before,
-    nowMs,
-  }: {
-    evidence: readonly Evidence[]
-    sources: readonly Source[]
-    before: PresentHead | undefined
-    nowMs: number
-  },
+  { sources, present, nowMs }: { sources: readonly Source[]; present: KeyImage; nowMs: number },
 ): ClusterState {
   const above = (epochBefore: number): number => epochIn(generation, epochBefore)
-  // What etcd gave out is in use, also where it is given up.
-  const counters = [...sources.map(({ agreed }) => agreed.state), ...(before ? [before.state] : [])]
-  const nextBucketId = Math.max(...counters.map((known) => known.nextBucketId))
-  const nextDriveId = Math.max(
-    ...counters.map((known) => known.nextDriveId),
-    ...evidence.flatMap(({ driveIds = [] }) => driveIds.map((id) => id + 1)),
-  )
+  const before = headIn(present)
+  // What etcd gave out is in use, also where it is given up. Of what is written in part nothing was given.
+  const beyond = (counter: 'nextBucketId' | 'nextDriveId', spare: number): number => {
+    const given = (before?.state[counter] ?? 0) + (before?.isBeingRestored ? 0 : spare)
+    return Math.max(given, ...sources.map(({ agreed }) => agreed.state[counter] + spare))
+  }
+  const revisions = highestRevisions(sources, present)
+  // Partitions may know of later changes, and refuse who knows less.
   const raise = (bucket: Bucket): Bucket => {
-    const known = Math.max(0, ...evidence.map((found) => found.bucketRevisions?.[bucket.id] ?? 0))
-    return known <= bucket.revision ? bucket : { ...bucket, revision: known + 1 }
+    return { ...bucket, revision: (revisions.get(bucket.id) ?? bucket.revision) + REVISION_GAP }
   }
   return {
     ...state,
     epoch,
-    nextBucketId: nextBucketId + SPARE_BUCKET_IDS,
-    nextDriveId: nextDriveId + SPARE_DRIVE_IDS,
+    nextBucketId: beyond('nextBucketId', SPARE_BUCKET_IDS),
+    nextDriveId: Math.min(beyond('nextDriveId', SPARE_DRIVE_IDS), DRIVE_ID_MAX + 1),
     // Who held a partition last may not be known, or had rows made anew: a shard that no row names may be all that is left.
     orphanHold: state.orphanHold ?? { sinceMs: nowMs },
     buckets: Object.fromEntries(
@@ -207,6 +210,18 @@ function restoredState(
       partition.epoch === 0 ? partition : { ...partition, epoch: above(partition.epoch) },
     ),
   }
+}
+
+/** By id of a bucket. */
+function highestRevisions(sources: readonly Source[], present: KeyImage): Map<number, number> {
+  const there = [...present.keys]
+    .filter(([key]) => key.startsWith(BUCKET_KEYS))
+    .map(([, { value }]) => fromJson(value) as Bucket)
+  const buckets = sources.flatMap(({ agreed }) => Object.values(agreed.state.buckets))
+  const highest = new Map<number, number>()
+  for (const { id, revision } of [...there, ...buckets])
+    highest.set(id, Math.max(revision, highest.get(id) ?? 0))
+  return highest
 }
 
 /** The first epoch of a partition in a generation: above all before, and in their order. */
@@ -274,32 +289,7 @@ async function writeAnew(
 
 /** Nodes say themselves where they are: what they said last stays. */
 function isOfState(key: string): boolean {
-  return key.startsWith('bucket/') || key.startsWith(PARTITION_KEYS)
-}
-
-function doubtsOf(
-  newest: Source,
-  records: ReadonlyMap<number, PartitionRecord>,
-  evidence: readonly Evidence[],
-): string[] {
-  const doubts: string[] = []
-  const drives = new Set(newest.agreed.state.map.drives.map(({ id }) => id))
-  const ids = new Set(Object.values(newest.agreed.state.buckets).map(({ id }) => id))
-  for (const { name, driveIds = [], bucketRevisions = {}, promisedEpochs = {} } of evidence) {
-    for (const id of driveIds)
-      if (!drives.has(id)) doubts.push(`${name} has drive ${id}, which the map does not know`)
-    for (const id of Object.keys(bucketRevisions))
-      if (!ids.has(Number(id)))
-        doubts.push(`${name} knows a bucket with id ${id}, whose name is lost`)
-    for (const [partition, epoch] of Object.entries(promisedEpochs)) {
-      const known = records.get(Number(partition))?.epoch ?? 0
-      if (orderOf(epoch) > orderOf(known))
-        doubts.push(
-          `${name} promised epoch ${epoch} of partition ${partition}; its set is known as of ${known}`,
-        )
-    }
-  }
-  return doubts
+  return key.startsWith(BUCKET_KEYS) || key.startsWith(PARTITION_KEYS)
 }
 
 /** The head as it is in etcd, also of a state that was written in part. */

@@ -33,7 +33,8 @@ export interface Agreed {
 export const HEAD_KEY = 'head'
 const MAP_KEY = 'map'
 const PARTITIONS_KEY = 'partitions'
-const BUCKET_KEYS = 'bucket/'
+/** With the name of the bucket behind it. */
+export const BUCKET_KEYS = 'bucket/'
 
 /** So many ancestors are in a head; a page of history has as many. */
 export const ANCESTORS = 64

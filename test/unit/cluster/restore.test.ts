@@ -7,6 +7,7 @@ import { initCluster } from '../../../src/cluster/init.ts'
 import { restoreFrom } from '../../../src/cluster/restore.ts'
 import { prepareDigests } from '../../../src/digest/prepare.ts'
 import { silentLog } from '../../../src/kit/log.ts'
+import { reserveDriveId } from '../../../src/placement/coordinator-changes.ts'
 import { EtcdCoordinator } from '../../../src/placement/coordinator-etcd.ts'
 import { EtcdClient } from '../../../src/placement/etcd/etcd-client.ts'
 import {
@@ -72,7 +73,8 @@ t.test('of an etcd that was lost nodes, buckets and partitions are there again',
     coordinator.decide((state) => ({ ...state })),
     { code: 'COORDINATOR_UNAVAILABLE', why: 'restored' },
   )
-  t.match(await restore([directory]), { kind: 'restored', from: directory, doubts: [] })
+  const asOf = { epoch: coordinator.state.epoch, revision: Number }
+  t.match(await restore([directory]), { kind: 'restored', from: directory, asOf })
   const state = await coordinator.decide(() => undefined)
   t.ok(state.nextBucketId > 7)
   t.match(nodes.list(), [{ id: 'n1', address }])
@@ -129,6 +131,43 @@ t.test('what was forsaken stays so when the restore was cut short', async (t) =>
   t.match(await restore([directory]), { kind: 'restored', from: directory })
   await stranger.coordinator.refresh()
   t.match(stranger.records.get(0), { replicas: replicasOn([1, 4, 5]) })
+})
+
+t.test(
+  'numbers that nobody remembers are not given again, and partitions that know more are heard',
+  async (t) => {
+    const cluster = await makeCluster(t)
+    const { coordinator, restore, directory } = cluster
+    const bucket = {
+      name: 'b',
+      id: 1,
+      createdMs: 0,
+      region: 'r',
+      revision: 1,
+      state: 'live',
+    } as const
+    const known = await coordinator.decide((state) => ({ ...state, buckets: { b: bucket } }))
+    await coordinator.close()
+    const stranger = await cluster.openStranger()
+    const changed = { ...bucket, revision: 9 }
+    await stranger.coordinator.decide((state) => ({ ...state, buckets: { b: changed } }))
+    await restore([directory], true)
+    const { buckets, nextDriveId, nextBucketId } = await stranger.coordinator.refresh()
+    t.ok(buckets.b!.revision > 1_000_000 + 8, 'above what etcd had as well')
+    t.ok(nextDriveId >= known.nextDriveId + 1_000 && nextBucketId >= known.nextBucketId + 1_000_000)
+  },
+)
+
+t.test('ids of drives end with what rows can name', async (t) => {
+  const { coordinator, restore, directory } = await makeCluster(t)
+  await coordinator.decide((state) => ({ ...state, nextDriveId: 65_000 }))
+  await restore([directory])
+  t.equal((await coordinator.refresh()).nextDriveId, 65_535)
+  await restore([directory])
+  t.equal((await coordinator.refresh()).nextDriveId, 65_535)
+  await t.rejects(coordinator.decide(reserveDriveId()), /all ids of drives/)
+  const last = await coordinator.decide((state) => ({ ...state, nextDriveId: 65_534 }))
+  t.equal((await coordinator.decide(reserveDriveId())).nextDriveId, last.nextDriveId + 1)
 })
 
 t.test('orphans are held from a restore on, as long as they were before', async (t) => {

@@ -3,7 +3,7 @@
 import { asBuffer } from '../../kit/bytes.ts'
 import type { World } from '../../kit/world.ts'
 import { DRIVE_ID_MAX } from '../../metadata/records.ts'
-import type { Bucket, ClusterState } from '../coordinator.ts'
+import { type Bucket, type ClusterState, CoordinatorUnavailable } from '../coordinator.ts'
 import type { EtcdClient } from './etcd-client.ts'
 import type { Change } from './etcd-wire.ts'
 import { leadsTo } from './history.ts'
@@ -77,12 +77,15 @@ const SPARE_BUCKET_IDS = 1_000_000
 const SPARE_DRIVE_IDS = 1_000
 const REVISION_GAP = 1_000_000
 
-// etcd takes 128 changes and 1.5 MiB at a time; buckets have 64 KiB at most.
+// etcd takes 128 changes, as many comparisons, and 1.5 MiB at a time; buckets have 64 KiB at most.
 const CHANGES_AT_A_TIME = 16
 
 const ETCD = 'etcd'
 
-/** Writes the newest state that anyone knows to etcd. May be run again when it was cut short. */
+/**
+ * Writes the newest state that anyone knows to etcd. May be run again when it was cut short. Rejects with CoordinatorUnavailable (`contended`) when
+ * somebody changed what was read.
+ */
 export async function restoreCoordinator(
   evidence: readonly Evidence[],
   { prefix = DEFAULT_PREFIX, forsakeEtcd = false }: RestoreOptions,
@@ -257,7 +260,10 @@ interface Anew {
   isForsaken: boolean
 }
 
-/** The head first, so that nobody believes the rest; the head last, so that everybody does. */
+/**
+ * The head first, so that nobody believes the rest; the head last, so that everybody does. What somebody changed since it was read is not
+ * overwritten: a node that did not hear yet may count on it.
+ */
 async function writeAnew(
   { prefix, present, wanted, isForsaken }: Anew,
   etcd: EtcdClient,
@@ -268,13 +274,21 @@ async function writeAnew(
   const attempts = [...(headIn(present)?.attempts ?? []), (whole as Head).id]
   const marks = { isBeingRestored: true, attempts, ...(isForsaken ? { isForsaken } : {}) }
   const half = toJson({ ...whole, ...marks })
-  let onRevision = present.keys.get(HEAD_KEY)?.modRevision ?? 0
+  let onRevision = revisionIn(present, HEAD_KEY)
   const write = async (changes: readonly Change[]): Promise<void> => {
+    const read = changes.map(({ key }) => key).filter((key) => key !== HEAD_KEY)
     const { succeeded, revision } = await etcd.txn({
-      compare: [{ key: `${under}${HEAD_KEY}`, modRevision: onRevision }],
+      compare: [
+        { key: `${under}${HEAD_KEY}`, modRevision: onRevision },
+        ...read.map((key) => ({ key: `${under}${key}`, modRevision: revisionIn(present, key) })),
+      ],
       changes: changes.map((change) => ({ ...change, key: `${under}${change.key}` })),
     })
-    if (!succeeded) throw new Error('somebody else writes to the cluster in etcd: run it again')
+    if (!succeeded)
+      throw new CoordinatorUnavailable(
+        'somebody else wrote to the cluster in etcd meanwhile, and nobody believes etcd until this comes to its end: run it again',
+        { why: 'contended' },
+      )
     if (changes.some(({ key }) => key === HEAD_KEY)) onRevision = revision
   }
   await write([{ kind: 'put', key: HEAD_KEY, value: half }])
@@ -285,6 +299,10 @@ async function writeAnew(
     await write(rest.slice(from, from + CHANGES_AT_A_TIME))
   }
   await write([{ kind: 'put', key: HEAD_KEY, value: toJson(whole) }])
+}
+
+function revisionIn({ keys }: KeyImage, key: string): number {
+  return keys.get(key)?.modRevision ?? 0
 }
 
 /** Nodes say themselves where they are: what they said last stays. */

@@ -1,4 +1,5 @@
 // What an operator does when etcd came back from a backup: what the members remember on their disks takes its place.
+import { CoordinatorUnavailable } from '../../../src/placement/coordinator.ts'
 import { EtcdClient } from '../../../src/placement/etcd/etcd-client.ts'
 import { DEFAULT_PREFIX, IMAGE } from '../../../src/placement/etcd/mirror.ts'
 import {
@@ -18,8 +19,21 @@ export function epochOfBackup({ keys }: ReturnType<SimulatedEtcd['backup']>): nu
   return epoch
 }
 
-/** Restores it from all members; gives a line about it. */
+/** Those who did not hear yet that etcd is another one write to it for a moment. */
+const TRIES_MAX = 20
+
+/** Restores it from all members, as often as it says so; gives a line about it. */
 export async function restoreFromMembers(world: ClusterWorld): Promise<string> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await restoreOnce(world)
+    } catch (error) {
+      if (!(error instanceof CoordinatorUnavailable) || tries >= TRIES_MAX) throw error
+    }
+  }
+}
+
+async function restoreOnce(world: ClusterWorld): Promise<string> {
   const evidence: Evidence[] = []
   for (const member of world.members) {
     const copy = await member.known()

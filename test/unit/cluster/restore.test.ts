@@ -48,15 +48,27 @@ async function makeCluster(t: Test) {
   t.teardown(() => coordinator.close())
   const records = new PartitionRecords(coordinator.mirror, world)
   const nodes = new NodeRegistry(coordinator.mirror, { world, log: silentLog })
+  /** The next restore finds this done after it read etcd. */
+  let meanwhile: (() => Promise<unknown>) | undefined
+  const doMeanwhile = (work: () => Promise<unknown>): void => {
+    meanwhile = work
+  }
+  const send: typeof world.http.send = async (request) => {
+    const work = request.url.endsWith('/kv/txn') ? meanwhile : undefined
+    if (work) meanwhile = undefined
+    await work?.()
+    return await world.http.send(request)
+  }
+  const late = new EtcdClient(where, { http: { ...world.http, send } })
   const restore = (directories: readonly string[], forsakesEtcd = false) =>
-    restoreFrom({ etcd: where, directories, forsakesEtcd }, { etcd, world })
+    restoreFrom({ etcd: where, directories, forsakesEtcd }, { etcd: late, world })
   /** A process that never knew anything, and believes what etcd has. */
   const openStranger = async () => {
     const stranger = await EtcdCoordinator.open({ prefix: PREFIX }, { etcd, world, log: silentLog })
     t.teardown(() => stranger.close())
     return { coordinator: stranger, records: new PartitionRecords(stranger.mirror, world) }
   }
-  return { ...memory, coordinator, records, nodes, directory, restore, openStranger }
+  return { ...memory, coordinator, records, nodes, directory, restore, doMeanwhile, openStranger }
 }
 
 t.test('of an etcd that was lost nodes, buckets and partitions are there again', async (t) => {
@@ -157,6 +169,24 @@ t.test(
     t.ok(nextDriveId >= known.nextDriveId + 1_000 && nextBucketId >= known.nextBucketId + 1_000_000)
   },
 )
+
+t.test('a record that a node changes meanwhile is not overwritten', async (t) => {
+  const { records, coordinator, restore, directory, doMeanwhile } = await makeCluster(t)
+  await records.change(0, () => firstRecord(REPLICAS, 1))
+  await records.change(0, (found) => found && takeLead(found, REPLICAS[0]!))
+  const wider = replicasOn([1, 2, 3, 4])
+  doMeanwhile(async () => {
+    await records.change(0, (found) => found && changeReplicas(found, wider))
+    await records.change(0, (found) => found && activate(found, found.epoch))
+  })
+  const refused = { code: 'COORDINATOR_UNAVAILABLE', why: 'contended', message: /run it again/ }
+  await t.rejects(restore([directory]), refused)
+  const doubted = { code: 'COORDINATOR_UNAVAILABLE', why: 'restored' }
+  await t.rejects(coordinator.refresh(), doubted, 'nobody believes a part')
+  t.match(await restore([directory]), { kind: 'restored' })
+  await coordinator.refresh()
+  t.match(records.get(0), { replicas: wider, restoredFrom: 3 })
+})
 
 t.test('ids of drives end with what rows can name', async (t) => {
   const { coordinator, restore, directory } = await makeCluster(t)

@@ -3,6 +3,7 @@
 import { asBuffer } from '../../kit/bytes.ts'
 import type { World } from '../../kit/world.ts'
 import { DRIVE_ID_MAX } from '../../metadata/records.ts'
+import type { MapDrive } from '../cluster-map.ts'
 import { type Bucket, type ClusterState, CoordinatorUnavailable } from '../coordinator.ts'
 import type { EtcdClient } from './etcd-client.ts'
 import type { Change } from './etcd-wire.ts'
@@ -201,6 +202,8 @@ function restoredState(
   return {
     ...state,
     epoch,
+    // That nothing names a drive was true then: it may have been taken into service again. Who empties it counts anew.
+    map: { ...state.map, drives: state.map.drives.map(asBeforeCounting) },
     nextBucketId: beyond('nextBucketId', SPARE_BUCKET_IDS),
     nextDriveId: Math.min(beyond('nextDriveId', SPARE_DRIVE_IDS), DRIVE_ID_MAX + 1),
     // Who held a partition last may not be known, or had rows made anew: a shard that no row names may be all that is left.
@@ -213,6 +216,14 @@ function restoredState(
       partition.epoch === 0 ? partition : { ...partition, epoch: above(partition.epoch) },
     ),
   }
+}
+
+function asBeforeCounting({
+  isVacated: _vacated,
+  closedEpoch: _closed,
+  ...drive
+}: MapDrive): MapDrive {
+  return drive
 }
 
 /** By id of a bucket. */

@@ -9,6 +9,7 @@ import { prepareDigests } from '../../../src/digest/prepare.ts'
 import { silentLog } from '../../../src/kit/log.ts'
 import { reserveDriveId } from '../../../src/placement/coordinator-changes.ts'
 import { EtcdCoordinator } from '../../../src/placement/coordinator-etcd.ts'
+import { closeDrive } from '../../../src/placement/departure.ts'
 import { EtcdClient } from '../../../src/placement/etcd/etcd-client.ts'
 import {
   activate,
@@ -186,6 +187,19 @@ t.test('a record that a node changes meanwhile is not overwritten', async (t) =>
   t.match(await restore([directory]), { kind: 'restored' })
   await coordinator.refresh()
   t.match(records.get(0), { replicas: wider, restoredFrom: 3 })
+})
+
+t.test('whether a drive is empty is counted again', async (t) => {
+  const { coordinator, restore, directory } = await makeCluster(t)
+  const drive = { id: 1, uuid: 'u', weight: 1, state: 'draining', isLeaving: true } as const
+  await coordinator.decide((state) => ({
+    ...state,
+    map: { ...state.map, drives: [{ ...drive, closedEpoch: state.epoch, isVacated: true }] },
+  }))
+  await restore([directory])
+  t.same((await coordinator.refresh()).map.drives, [drive])
+  const { map } = await coordinator.decide(closeDrive(1))
+  t.ok(map.drives[0]!.closedEpoch, 'from the beginning')
 })
 
 t.test('ids of drives end with what rows can name', async (t) => {

@@ -10,6 +10,8 @@ import {
   type Coordinator,
   CoordinatorUnavailable,
 } from './coordinator.ts'
+import type { EtcdClient } from './etcd/etcd-client.ts'
+import { EtcdUnavailable } from './etcd/etcd-errors.ts'
 import { historyChanges, leadsTo } from './etcd/history.ts'
 import type { KeyImage } from './etcd/key-image.ts'
 import {
@@ -25,6 +27,7 @@ import {
   ANCESTORS,
   changedKeys,
   EPOCHS_OF_GENERATION,
+  fromJson,
   HEAD_KEY,
   type Head,
   NO_CLUSTER,
@@ -81,15 +84,25 @@ export class EtcdCoordinator implements Coordinator {
     const head: Head = { generation, epoch, id: newId(world), ancestors: [] }
     const under = `${prefix ?? DEFAULT_PREFIX}${IMAGE}`
     const changes = changedKeys(undefined, first, head)
-    const { succeeded } = await etcd.txn({
+    const txn = {
       compare: [{ key: `${under}${HEAD_KEY}`, modRevision: 0 }],
       changes: changes.map((change) => ({ ...change, key: `${under}${change.key}` })),
+    }
+    let open: unknown
+    const { succeeded } = await etcd.txn(txn).catch((error) => {
+      if (!(error instanceof EtcdUnavailable)) throw error
+      open = error
+      return { succeeded: false }
     })
-    if (!succeeded)
-      throw new CoordinatorUnavailable(
+    // It may have been made, and the answer been lost: then the next endpoint refuses, or nobody is left who says so.
+    if (succeeded || (await isThere(head, { etcd, prefix: prefix ?? DEFAULT_PREFIX }))) return
+    throw (
+      open ??
+      new CoordinatorUnavailable(
         `there is a cluster in etcd already, under ${prefix ?? DEFAULT_PREFIX}: kintsugi cluster token lets another node join it, another --etcd-prefix makes a second cluster`,
         { why: 'refused' },
       )
+    )
   }
 
   /** Rejects with CoordinatorUnavailable when etcd is away and was never known here, or has no cluster. */
@@ -237,6 +250,13 @@ export class EtcdCoordinator implements Coordinator {
     const most = Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** Math.min(tries, 16))
     await clock.sleep((most * ((random.bytes(1)[0] ?? 0) + 1)) / 256)
   }
+}
+
+/** Whether what is in etcd follows from this decision: nodes may have decided more by now. */
+async function isThere(head: Head, parts: { etcd: EtcdClient; prefix: string }): Promise<boolean> {
+  const { keys } = await parts.etcd.range({ key: `${parts.prefix}${IMAGE}${HEAD_KEY}` })
+  const found = keys[0] && (fromJson(keys[0].value) as Head)
+  return found !== undefined && (await leadsTo(head, found, parts))
 }
 
 function agreedIn(image: KeyImage): Agreed {

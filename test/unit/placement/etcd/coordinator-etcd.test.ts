@@ -3,9 +3,13 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { prepareDigests } from '../../../../src/digest/prepare.ts'
+import type { Http } from '../../../../src/kit/world.ts'
+import { EtcdCoordinator } from '../../../../src/placement/coordinator-etcd.ts'
+import { EtcdClient } from '../../../../src/placement/etcd/etcd-client.ts'
 import {
   addBucket,
   etcdCoordinatorContract,
+  firstState,
   type Member,
   makeCluster,
   membersOf,
@@ -31,6 +35,32 @@ async function clusterOf(
   const { start } = await membersOf(t, opened, options)
   return { etcd: opened.etcd, start }
 }
+
+t.test('a cluster whose first answer was lost was made, whoever is asked next', async (t) => {
+  const opened = await openEtcdInMemory()
+  const { endpoint, world, etcd } = opened
+  let lost = 0
+  /** Two ways to one etcd; the first loses what is answered to a transaction. */
+  const send: Http['send'] = async (request) => {
+    const answer = await world.http.send({ ...request, url: request.url.replace('first.', '') })
+    if (!request.url.includes('first.') || !request.url.endsWith('/txn')) return answer
+    lost += 1
+    throw new Error('the connection broke')
+  }
+  const endpoints = [endpoint.replace('http://', 'http://first.'), endpoint]
+  const client = new EtcdClient({ endpoints }, { http: { ...world.http, send } })
+  await t.resolves(EtcdCoordinator.create(firstState(), { etcd: client, world }))
+  t.equal(lost, 1)
+  await t.rejects(makeCluster(opened), undecided('refused'), 'there is one now')
+
+  const second = { etcd: new EtcdClient({ endpoints: [endpoint] }, world), world, prefix: '/b/' }
+  etcd.loseAnswerOf = '/v3/kv/txn'
+  await t.resolves(EtcdCoordinator.create(firstState(), second))
+  etcd.loseAnswerOf = '/v3/kv/txn'
+  etcd.awayAfterLoss = true
+  const third = EtcdCoordinator.create(firstState(), { ...second, prefix: '/c/' })
+  await t.rejects(third, { code: 'ETCD_UNAVAILABLE' })
+})
 
 t.test('a decision whose answer was lost is found, and not made twice', async (t) => {
   const { etcd, start } = await clusterOf(t)

@@ -15,7 +15,7 @@ import { type EtcdKnowledge, findAhead, findRestored, knowledgeOf } from './hist
 import { type KeyImage, keepIdentity, readNews, readWhole, withChanges } from './key-image.ts'
 import { readKnownCopy } from './known-copy.ts'
 import { Memory } from './memory.ts'
-import { readAgreed } from './state-keys.ts'
+import { fromJson, HEAD_KEY, type Head, readAgreed } from './state-keys.ts'
 
 /** Where the cluster is in etcd, and where this process remembers it. */
 export interface MirrorOptions {
@@ -84,6 +84,10 @@ export class EtcdMirror {
   readonly #turns = new Turns()
   #silences = 0
   #watching = new AbortController()
+  /** With its connection etcd may have been replaced by another: what is read next is read whole. */
+  #watchesEnded = 0
+  /** So many had ended when it was read last. */
+  #readAfter = 0
   /** What others know and etcd did not have when it was asked, by their names. */
   readonly #heard = new Map<string, EtcdKnowledge>()
 
@@ -227,22 +231,27 @@ export class EtcdMirror {
 
   async #read(isWhole: boolean): Promise<KeyImage> {
     const known = this.#image
-    const prefix = `${this.prefix}${IMAGE}`
-    const found = await this.#ask('away', async () => {
-      // A restored etcd has less: only what is read whole tells.
-      const isDoubted = isWhole || this.#standing.kind !== 'current'
-      const image =
-        known === undefined || isDoubted
-          ? await readWhole(this.etcd, prefix)
-          : await readNews(this.etcd, prefix, known)
-      return keepIdentity(image, known)
-    })
+    // A restored etcd has less, and revisions that were known of another: only what is read whole tells.
+    const ended = this.#watchesEnded
+    const isDoubted = isWhole || this.#standing.kind !== 'current' || ended !== this.#readAfter
+    const found = await this.#ask('away', async () =>
+      keepIdentity(await this.#find(isDoubted ? undefined : known), known),
+    )
     const doubt = await this.#ask('away', async () => this.#doubt(known, found))
     if (doubt !== undefined) throw this.#notBelieved(doubt)
     this.#refuseClosed('away')
     await this.#adopt(found)
+    this.#readAfter = ended
     this.#stand({ kind: 'current' })
     return found
+  }
+
+  async #find(known: KeyImage | undefined): Promise<KeyImage> {
+    const prefix = `${this.prefix}${IMAGE}`
+    if (known === undefined) return await readWhole(this.etcd, prefix)
+    const news = await readNews(this.etcd, prefix, known)
+    // A restore writes everything, and what of it has a revision that was known is no news: nobody may decide by a part.
+    return generationIn(news) === generationIn(known) ? news : await readWhole(this.etcd, prefix)
   }
 
   async #doubt(known: KeyImage | undefined, found: KeyImage): Promise<string | undefined> {
@@ -293,6 +302,7 @@ export class EtcdMirror {
         if (!watching.aborted)
           this.#parts.log.debug({ error: String(error) }, 'a watch of etcd ended')
       }
+      this.#watchesEnded += 1
       await this.#pause(RETRY_MS, signal)
     }
   }
@@ -368,4 +378,9 @@ export class EtcdMirror {
     // An aborted pause only means that it is time to stop.
     await clock.sleep(ms * (0.75 + jitter / 2), signal).catch(() => undefined)
   }
+}
+
+function generationIn({ keys }: KeyImage): number | undefined {
+  const value = keys.get(HEAD_KEY)?.value
+  return value && (fromJson(value) as Head).generation
 }

@@ -186,6 +186,34 @@ t.test('what an attempt wrote that was cut short does not outdo who knows more',
   t.match(records.get(0), { replicas: wider, previous: REPLICAS })
 })
 
+t.test(
+  'all that a restore wrote is seen also where its revisions were known of the etcd before',
+  async (t) => {
+    for (const changes of [1, 2, 3, 4]) {
+      const opened = await openEtcdInMemory()
+      const { etcd, world, endpoint } = opened
+      await makeCluster(opened)
+      const { start } = await membersOf(t, opened)
+      const { coordinator } = await start()
+      await coordinator.decide(addBucket('early'))
+      const backup = etcd.backup()
+      for (let at = 0; at < changes; at += 1) await coordinator.decide(addBucket(`b${at}`))
+      const evidence = [{ name: 'one', known: coordinator.mirror.image }]
+      etcd.restore(backup)
+      await restoreCoordinator(
+        evidence,
+        {},
+        { etcd: new EtcdClient({ endpoints: [endpoint] }, world), world },
+      )
+      const mine = await coordinator.decide(addBucket('after'))
+      const { state } = (await start()).coordinator
+      t.ok(mine.buckets.early!.revision > 1_000_000, `${changes} changes`)
+      t.same(mine.buckets, state.buckets)
+      t.equal(Math.floor(state.epoch / EPOCHS_OF_GENERATION), 2)
+    }
+  },
+)
+
 t.test('with nothing known nothing is restored', async (t) => {
   const { endpoint, world, etcd } = await openEtcdInMemory()
   const client = new EtcdClient({ endpoints: [endpoint] }, world)

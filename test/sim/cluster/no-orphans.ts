@@ -1,6 +1,5 @@
 // The cluster long after the last trouble: of all shards that were ever written there are left those that rows name (I5).
 import { MISSING_SLOT } from '../../../src/metadata/records.ts'
-import { releaseOrphans } from '../../../src/placement/coordinator-changes.ts'
 import type { DriveId, ShardId, StorageNode } from '../../../src/storage-node/contract.ts'
 import type { SimTime } from '../time.ts'
 import { blobsOf } from './blobs.ts'
@@ -19,8 +18,6 @@ export async function awaitNoOrphans(
     say,
   }: { time: SimTime; complain(trouble: string): void; say(line: string): void },
 ): Promise<void> {
-  // Since a restore of etcd they are held: the operator misses nothing.
-  await world.gateways[0]!.coordinator!.decide(releaseOrphans())
   const untilMs = time.nowMs + WITHIN_MS
   let found = await orphansOf(world)
   say(`${found.length} shards are named by no row`)

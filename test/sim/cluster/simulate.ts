@@ -157,6 +157,7 @@ class Simulation {
     if (harm.hasLost || this.#random.below(2) === 0) await operator.seeAllOut(this.#complain)
     if (harm.isHidden) await awaitVerified(world, parts)
     await awaitWhole(world, parts)
+    await operator.releaseOrphans()
   }
 
   /** As many nodes as the cluster can do without are lost, and the power of all others fails: everything is there still. */

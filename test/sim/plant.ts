@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
-import type { Bug, Edit } from './bugs.ts'
+import type { Bug } from './bugs.ts'
 import { SEED_OPTIONS } from './slice-runs.ts'
 
 /** Bugs that are looked for side by side: one for each core. */
@@ -38,19 +38,24 @@ export async function findAll(t: Test, bugs: readonly Bug[], search: Search): Pr
 }
 
 /** A copy with the bug in it. */
-async function plant({ edits }: Bug, directory: string, parts: readonly string[]): Promise<void> {
+async function plant(bug: Bug, directory: string, parts: readonly string[]): Promise<void> {
   for (const part of ['test/sim', ...parts])
     await cp(join(built, part), join(directory, part), { recursive: true })
-  for (const edit of edits) await change(edit, join(directory, 'src', edit.file))
+  for (const [file, text] of await withBug(bug)) await writeFile(join(directory, 'src', file), text)
 }
 
-async function change({ file, text, by }: Edit, path: string): Promise<void> {
-  const before = await readFile(path, 'utf8')
-  if (before.split(text).length !== 2) throw new Error(`${file} does not say once: ${text}`)
-  await writeFile(
-    path,
-    before.replace(text, () => by),
-  )
+/** The files in which the bug is, as they are with it. @throws Error when the place of an edit is not there exactly once. */
+export async function withBug({ edits }: Bug): Promise<Map<string, string>> {
+  const files = new Map<string, string>()
+  for (const { file, text, by } of edits) {
+    const before = files.get(file) ?? (await readFile(join(built, 'src', file), 'utf8'))
+    if (before.split(text).length !== 2) throw new Error(`${file} does not say once: ${text}`)
+    files.set(
+      file,
+      before.replace(text, () => by),
+    )
+  }
+  return files
 }
 
 /** The line about the first seed that fails; undefined when none does. */

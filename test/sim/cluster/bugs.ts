@@ -15,7 +15,13 @@ export const CLUSTER_BUGS: readonly Bug[] = [
   },
   {
     name: 'who leads a partition answers questions without a round',
-    edits: [{ file: 'metadata/confirmed-partition.js', text: 'await confirm();', by: '' }],
+    edits: [
+      {
+        file: 'metadata/confirmed-partition.js',
+        text: 'await confirm();\n        return await askQuestion(',
+        by: 'return await askQuestion(',
+      },
+    ],
   },
   {
     name: 'an epoch is used again after a restart',

@@ -77,12 +77,16 @@ export class EtcdCoordinator implements Coordinator {
   /** Makes `first` the first decision of a new cluster, where none is. Its epoch is given here. */
   static async create(
     first: Omit<ClusterState, 'epoch'>,
-    { prefix, etcd, world }: Pick<MirrorOptions, 'prefix'> & Pick<MirrorParts, 'etcd' | 'world'>,
+    {
+      prefix = DEFAULT_PREFIX,
+      etcd,
+      world,
+    }: Pick<MirrorOptions, 'prefix'> & Pick<MirrorParts, 'etcd' | 'world'>,
   ): Promise<void> {
     const generation = 1
     const epoch = generation * EPOCHS_OF_GENERATION
     const head: Head = { generation, epoch, id: newId(world), ancestors: [] }
-    const under = `${prefix ?? DEFAULT_PREFIX}${IMAGE}`
+    const under = `${prefix}${IMAGE}`
     const changes = changedKeys(undefined, first, head)
     const txn = {
       compare: [{ key: `${under}${HEAD_KEY}`, modRevision: 0 }],
@@ -95,11 +99,11 @@ export class EtcdCoordinator implements Coordinator {
       return { succeeded: false }
     })
     // It may have been made, and the answer been lost: then the next endpoint refuses, or nobody is left who says so.
-    if (succeeded || (await isThere(head, { etcd, prefix: prefix ?? DEFAULT_PREFIX }))) return
+    if (succeeded || (await isThere(head, { etcd, prefix }))) return
     throw (
       open ??
       new CoordinatorUnavailable(
-        `there is a cluster in etcd already, under ${prefix ?? DEFAULT_PREFIX}: kintsugi cluster token lets another node join it, another --etcd-prefix makes a second cluster`,
+        `there is a cluster in etcd already, under ${prefix}: kintsugi cluster token lets another node join it, another --etcd-prefix makes a second cluster`,
         { why: 'refused' },
       )
     )

@@ -1,5 +1,5 @@
 // What an error of a disk says: that the drive is bad or gone, that it has no room, or that the call was wrong.
-import { isFull } from '../kit/drive-unavailable.ts'
+import { DriveUnavailable, isFull } from '../kit/drive-unavailable.ts'
 import { Overloaded } from '../kit/semaphore.ts'
 import { isMissing } from '../kit/world.ts'
 
@@ -70,6 +70,11 @@ const NO_HANDLES = new Set(['EMFILE', 'ENFILE'])
 export function mayPass(error: unknown): boolean {
   const lacks = isFull(error) || saysNoMemory(error) || NO_HANDLES.has(codeOf(error))
   return lacks || error instanceof Overloaded
+}
+
+/** Whether something was not read at all, for the drive fails, is closed or has too much to do: that says nothing of what would have been read. */
+export function wasNotRead(error: unknown): boolean {
+  return error instanceof DriveUnavailable || error instanceof Overloaded
 }
 
 /** Whether there was no room for something: LevelDB says so only in the text of its errors. */

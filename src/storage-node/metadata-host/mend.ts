@@ -1,5 +1,6 @@
 // Brings partitions that lack replicas back to their number, and replicas away from drives that are to be emptied:
 // copies rows in slices while the partition goes on, then lets the coordinator count the new replica.
+import { beforeDeadline } from '../../kit/before-deadline.ts'
 import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'
 import {
@@ -175,7 +176,7 @@ export class ReplicaMender {
     const host = this.#parts.hosts.get(replica.driveId)!
     const letGo = host.hold(partition.id)
     try {
-      await this.#beforeDeadline(host.clear(partition.id), CLEAR_DEADLINE_MS)
+      await this.#inTime(host.clear(partition.id), CLEAR_DEADLINE_MS)
       return await partition.exclusive(async () => partition.addLearner(replica, host))
     } finally {
       letGo()
@@ -191,7 +192,7 @@ export class ReplicaMender {
         // Another may be copied there by now.
         if (member.departure.hasLeft) throw new Error('the new replica failed')
         if (rows.length > 0)
-          await this.#beforeDeadline(member.host.copyIn(partition.id, rows), SLICE_DEADLINE_MS)
+          await this.#inTime(member.host.copyIn(partition.id, rows), SLICE_DEADLINE_MS)
         return rows.length
       })
       if (this.#stopping) throw new Error('stopping')
@@ -201,19 +202,10 @@ export class ReplicaMender {
   }
 
   /** A drive that hangs must not keep a partition that stands still while a slice is copied, nor the partitions after it. */
-  async #beforeDeadline(work: Promise<void>, deadlineMs: number): Promise<void> {
-    const done = new AbortController()
-    const late = this.#parts.world.clock.sleep(deadlineMs, done.signal).then(
-      () => {
-        throw new Error('rows of a drive took too long')
-      },
-      () => {}, // In time.
-    )
-    try {
-      await Promise.race([work, late.then(() => work)])
-    } finally {
-      done.abort()
-    }
+  async #inTime(work: Promise<void>, deadlineMs: number): Promise<void> {
+    if (!(await beforeDeadline(work, deadlineMs, this.#parts.world)))
+      throw new Error('rows of a drive took too long')
+    await work
   }
 }
 

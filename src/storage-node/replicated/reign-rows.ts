@@ -1,8 +1,8 @@
 // Rows of a partition as its primary has them: read from its own drive, each with its checksum.
-import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
 import { Overloaded } from '../../kit/semaphore.ts'
 import type { RowCursor, RowRange, RowReader } from '../../metadata/log/contract.ts'
 import { MetadataUnavailable } from '../../metadata/unavailable.ts'
+import { wasNotRead } from '../drive-errors.ts'
 import { openStoredRow, type StoredCursor, type StoredRow } from '../meta-rows/meta-rows.ts'
 import type { ReplicaDrive } from './replica-drive.ts'
 
@@ -85,9 +85,8 @@ async function whileReigning<T>(owner: RowsOwner, read: () => Promise<T>): Promi
   } catch (cause) {
     if (owner.ended.aborted) throw ended(owner)
     // Nothing was read, which says nothing of the rows. Not Overloaded for who asked: a command may have been done in part.
-    const isBusy = cause instanceof Overloaded
-    if (!isBusy && !(cause instanceof DriveUnavailable)) throw badRow(owner, String(cause))
-    const why = isBusy ? 'has too much to do' : 'fails'
+    if (!wasNotRead(cause)) throw badRow(owner, String(cause))
+    const why = cause instanceof Overloaded ? 'has too much to do' : 'fails'
     throw new MetadataUnavailable(`the drive of partition ${owner.partition} ${why}`, { cause })
   }
   throw ended(owner)

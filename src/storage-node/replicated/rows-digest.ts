@@ -1,8 +1,7 @@
 // What the rows of a replica come to, as of exactly one position: two replicas with the same entries have the same digest, or
 // one of them lost something that no checksum shows.
 import { xxh64 } from '../../digest/xxh64.ts'
-import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
-import { Overloaded } from '../../kit/semaphore.ts'
+import { wasNotRead } from '../drive-errors.ts'
 import { openStoredRow, type StoredCursor } from '../meta-rows/meta-rows.ts'
 import type { ReplicaDrive } from './replica-drive.ts'
 
@@ -63,8 +62,8 @@ export class DigestJob {
       })
       // LevelDB could not read on. Or the drive is closed, fails or has too much to do, or nobody waits: nothing is known of the rows then.
       .catch((error) => {
-        const isNotRead = error instanceof DriveUnavailable || error instanceof Overloaded
-        this.#state = { kind: source.ended.aborted || isNotRead ? 'waiting' : 'rotten' }
+        const isUnknown = source.ended.aborted || wasNotRead(error)
+        this.#state = { kind: isUnknown ? 'waiting' : 'rotten' }
       })
   }
 }

@@ -1,8 +1,7 @@
 // Reads all rows of a replica as of one position, for another replica that lacks them.
 import { kibibytes } from '../../kit/bytes.ts'
-import { DriveUnavailable } from '../../kit/drive-unavailable.ts'
-import { Overloaded } from '../../kit/semaphore.ts'
 import type { LogPosition } from '../../metadata/log/contract.ts'
+import { wasNotRead } from '../drive-errors.ts'
 import { openStoredRow, type StoredCursor, type StoredRow } from '../meta-rows/meta-rows.ts'
 import type { CopiedRow, RowsPage } from './contract.ts'
 import type { ReplicaDrive } from './replica-drive.ts'
@@ -65,8 +64,7 @@ async function readPortion(
     return stored
   } catch (error) {
     // LevelDB could not read on. Or the drive is closed, fails or has too much to do, or nobody waits: nothing is known of the rows then.
-    const isNotRead = error instanceof DriveUnavailable || error instanceof Overloaded
-    if (signal.aborted || isNotRead) throw error
+    if (signal.aborted || wasNotRead(error)) throw error
     throw badRow(source, String(error), error)
   }
 }

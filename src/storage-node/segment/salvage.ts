@@ -1,17 +1,12 @@
 // Reads a segment of a disk with bad sectors: zeros stand for what can not be read, and where they stand is known.
+import type { ReadAt } from './cell-reads.ts'
 import type { ScanSource } from './segment-scan.ts'
-
-/** Reads from the file of the segment, or says why it can not. */
-export type Attempt = (
-  target: Uint8Array,
-  position: number,
-) => Promise<number | 'gone' | 'medium-error'>
 
 /** What is read. `onHole` hears of every sector that can not be read; what it throws ends the read. */
 export interface SalvageParts {
   segment: number
   bytes: number
-  attempt: Attempt
+  attempt: ReadAt
   onHole?: (() => void) | undefined
 }
 
@@ -22,7 +17,7 @@ const SECTOR_BYTES = 4096
 export class Salvage implements ScanSource {
   readonly segment: number
   readonly bytes: number
-  readonly #attempt: Attempt
+  readonly #attempt: ReadAt
   readonly #onHole: (() => void) | undefined
   /** Where sectors begin that can not be read. A disk takes seconds to say so: none is asked for twice. */
   readonly #holes = new Set<number>()

@@ -4,7 +4,8 @@ import { removeIfThere } from '../../kit/files.ts'
 import { type DiskFile, isMissing, type World } from '../../kit/world.ts'
 import type { Drive } from '../drive.ts'
 import { openThrough } from '../open-through.ts'
-import { type Attempt, Salvage } from './salvage.ts'
+import type { ReadAt } from './cell-reads.ts'
+import { Salvage } from './salvage.ts'
 
 /** An open file that is in use by `users` reads; `doomed` files close with their last user. */
 interface OpenFile {
@@ -118,7 +119,7 @@ export class SegmentFiles {
 
   /** The first `bytes` bytes of segment `number`, to be scanned, as far as the drive can read them. `onHole` as of SalvageParts. */
   salvage(number: number, bytes: number, onHole?: () => void): Salvage {
-    const attempt: Attempt = (target, position) => this.attempt(number, target, position)
+    const attempt: ReadAt = (target, position) => this.attempt(number, target, position)
     return new Salvage({ segment: number, bytes, attempt, onHole })
   }
 

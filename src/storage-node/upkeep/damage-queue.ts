@@ -1,5 +1,6 @@
 // Blobs that a reader found damaged, until they are mended: bounded, each once, those that failed again later.
 import type { Blob } from '../../metadata/records.ts'
+import { nameOfBlob } from './blob-name.ts'
 
 /** A blob that waits. */
 export interface DamagedBlob {
@@ -27,7 +28,7 @@ export class DamageQueue {
 
   /** False when there is no room. */
   add(blob: Blob): boolean {
-    const name = nameOf(blob)
+    const name = nameOfBlob(blob)
     if (this.#waiting.has(name)) return true
     if (this.#waiting.size >= WAITING_MAX) return false
     this.#waiting.set(name, { blob, attempts: 0, dueMs: 0 })
@@ -42,7 +43,7 @@ export class DamageQueue {
 
   /** It is settled. */
   done({ blob }: DamagedBlob): void {
-    this.#waiting.delete(nameOf(blob))
+    this.#waiting.delete(nameOfBlob(blob))
   }
 
   /** Tries it again later; false when it was tried too often. */
@@ -51,11 +52,7 @@ export class DamageQueue {
     const attempts = damaged.attempts + 1
     if (attempts === ATTEMPTS_MAX) return false
     const dueMs = nowMs + attempts * AGAIN_AFTER_MS
-    this.#waiting.set(nameOf(damaged.blob), { blob: damaged.blob, attempts, dueMs })
+    this.#waiting.set(nameOfBlob(damaged.blob), { blob: damaged.blob, attempts, dueMs })
     return true
   }
-}
-
-function nameOf({ uid, part }: Blob): string {
-  return `${uid}.${part}`
 }

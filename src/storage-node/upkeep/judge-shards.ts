@@ -1,12 +1,12 @@
 // What whoever leads a partition says of shards that no row seems to name where they lie. Who asks deletes them by that word
 // alone, so it is given only for what stays true, whoever leads afterwards (docs/decisions/0022-orphans-of-a-cluster.md).
 import type { Log } from '../../kit/log.ts'
-import type { Uid } from '../../kit/uid.ts'
 import type { BlobVerdict, MetadataPartition } from '../../metadata/contract.ts'
 import type { Coordinator } from '../../placement/coordinator.ts'
 import { metaPartitionOfKey } from '../../placement/place.ts'
 import type { DriveId } from '../contract.ts'
 import type { BlobLatch } from './blob-latch.ts'
+import { nameOfBlob } from './blob-name.ts'
 import { garbagePages } from './garbage-pages.ts'
 import { groupByKey, type Suspect, uidOf } from './suspects.ts'
 
@@ -112,7 +112,7 @@ function verdictOf(
       return 'undecided'
     case 'unnamed':
       if (garbage === undefined) return 'undecided'
-      return garbage.has(nameOf(id)) ? 'named' : 'orphan'
+      return garbage.has(nameOfBlob(id)) ? 'named' : 'orphan'
     case 'named': {
       const named = found.reference.blob.drives[id.slot]
       if (named === driveId) return 'named'
@@ -137,12 +137,8 @@ async function garbageOf(
 async function listGarbage(partition: MetadataPartition): Promise<Set<string> | undefined> {
   const names = new Set<string>()
   for await (const page of garbagePages(partition, GARBAGE_AT_ONCE)) {
-    for (const { blob } of page) names.add(nameOf(blob))
+    for (const { blob } of page) names.add(nameOfBlob(blob))
     if (names.size > GARBAGE_MAX) return undefined
   }
   return names
-}
-
-function nameOf({ uid, part }: { uid: Uid; part: number }): string {
-  return `${uid}.${part}`
 }

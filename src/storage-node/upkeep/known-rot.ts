@@ -1,6 +1,7 @@
 // Blobs with shards that were read and found rotten, and that could not be made again, whether or not anything else can be
 // done for them: a mere look would find every shard in its place. Until they are whole they are read whole each time.
 import type { Blob } from '../../metadata/records.ts'
+import { nameOfBlob } from './blob-name.ts'
 import type { Healed } from './heal-blob.ts'
 
 /** A bound on memory: beyond it every blob counts as listed. */
@@ -20,12 +21,12 @@ export class KnownRot {
 
   /** Whether a mere look at the blob would not do. */
   lists(blob: Pick<Blob, 'uid' | 'part'>): boolean {
-    return this.#fullMs !== undefined || this.#seenMs.has(nameOf(blob))
+    return this.#fullMs !== undefined || this.#seenMs.has(nameOfBlob(blob))
   }
 
   /** Enters what a look at a blob gave. */
   note(blob: Pick<Blob, 'uid' | 'part'>, outcome: Healed | { kind: 'error' }, nowMs: number): void {
-    const name = nameOf(blob)
+    const name = nameOfBlob(blob)
     const { kind } = outcome
     if (kind === 'whole' || kind === 'mended' || kind === 'deleted') this.#seenMs.delete(name)
     // What can not be said now changes nothing of what is known.
@@ -39,7 +40,7 @@ export class KnownRot {
 
   /** It was met, and nothing can be said of it now. */
   keep(blob: Pick<Blob, 'uid' | 'part'>, nowMs: number): void {
-    const name = nameOf(blob)
+    const name = nameOfBlob(blob)
     if (this.#seenMs.has(name)) this.#seenMs.set(name, nowMs)
   }
 
@@ -48,8 +49,4 @@ export class KnownRot {
     if (this.#fullMs !== undefined && this.#fullMs < startedMs) this.#fullMs = undefined
     for (const [name, seenMs] of this.#seenMs) if (seenMs < startedMs) this.#seenMs.delete(name)
   }
-}
-
-function nameOf({ uid, part }: Pick<Blob, 'uid' | 'part'>): string {
-  return `${uid}.${part}`
 }

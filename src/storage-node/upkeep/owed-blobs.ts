@@ -1,6 +1,7 @@
 // Blobs that repair rows name, those that lack most first. One that can not be mended now is left alone for a while,
 // so that it does not stand before the others; of a partition with many, those behind have their turn page by page.
 import type { MetadataPartition, OwedBlob } from '../../metadata/contract.ts'
+import { nameOfBlob } from './blob-name.ts'
 
 /** An owed blob and the partition that knows it. */
 export interface OwedOf {
@@ -80,7 +81,7 @@ export class OwedBlobs {
 
   /** It has all its shards, or is gone. */
   done(owed: OwedBlob): void {
-    const name = nameOf(owed)
+    const name = nameOfBlob(owed.blob)
     const known = this.#known.get(name)
     if (known === undefined) return
     this.#known.delete(name)
@@ -110,14 +111,14 @@ export class OwedBlobs {
     const further = await this.#askFurther(answers, nowMs)
     for (const { partition, blobs } of answers) {
       for (const owed of blobs) {
-        const name = nameOf(owed)
+        const name = nameOfBlob(owed.blob)
         found.set(name, { item: { partition, owed }, triedMs: this.#known.get(name)?.triedMs })
       }
     }
     for (const [partition, { page }] of further) {
       const isOld = this.#further.get(partition)?.page === page
       for (const entry of page) {
-        const name = nameOf(entry.item.owed)
+        const name = nameOfBlob(entry.item.owed.blob)
         const isDone = isOld && !this.#known.has(name)
         if (!isDone && !found.has(name)) found.set(name, entry)
       }
@@ -174,7 +175,7 @@ export class OwedBlobs {
     const owed = await partition.owedAfter(before?.last ?? lastOfFirst, ROWS_MAX)
     const last = owed.length === ROWS_MAX ? owed.at(-1) : undefined
     const page = owed.map((one) => {
-      const triedMs = this.#known.get(nameOf(one))?.triedMs
+      const triedMs = this.#known.get(nameOfBlob(one.blob))?.triedMs
       return { item: { partition, owed: one }, triedMs }
     })
     return { page, readMs: nowMs, last }
@@ -183,7 +184,7 @@ export class OwedBlobs {
   /** Where none could be mended the next ones wait as long as these: they may all be so, and passes want to go on, too. */
   #isThrough({ page, readMs }: Further, nowMs: number): boolean {
     // By now some may be on the first page: there they are tried.
-    const left = page.flatMap(({ item }) => this.#known.get(nameOf(item.owed)) ?? [])
+    const left = page.flatMap(({ item }) => this.#known.get(nameOfBlob(item.owed.blob)) ?? [])
     const isTried = left.every(({ triedMs }) => triedMs !== undefined)
     const isWorthIt = left.length < page.length || nowMs - readMs >= AGAIN_AFTER_MS
     return isTried && isWorthIt
@@ -195,8 +196,4 @@ const NOT_READ: Pick<Further, 'page' | 'readMs' | 'last'> = {
   page: [],
   readMs: Number.NEGATIVE_INFINITY,
   last: undefined,
-}
-
-function nameOf({ blob: { uid, part } }: OwedBlob): string {
-  return `${uid}.${part}`
 }

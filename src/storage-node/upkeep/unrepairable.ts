@@ -1,5 +1,6 @@
 // Blobs of which too few shards are left: a list that people can see. A later look that finds enough takes them off.
 import type { Blob, BucketId } from '../../metadata/records.ts'
+import { nameOfBlob } from './blob-name.ts'
 import type { WalkedBlob } from './blob-walk.ts'
 import type { Healed } from './heal-blob.ts'
 
@@ -51,7 +52,7 @@ export class UnrepairableList {
 
   /** Whether it is one of `blobs`. */
   lists(blob: Pick<Blob, 'uid' | 'part'>): boolean {
-    return this.#blobs.has(nameOf(blob))
+    return this.#blobs.has(nameOfBlob(blob))
   }
 
   /** Enters what a look at a blob gave; returns true when it is new on the list. */
@@ -65,10 +66,10 @@ export class UnrepairableList {
     if (outcome.kind !== 'unrepairable' && outcome.kind !== 'error') {
       // What was known stays known while drives are silent.
       if (outcome.kind === 'owing' && outcome.unknown) this.keep(blob, seenMs)
-      else this.#forget(nameOf(blob))
+      else this.#forget(nameOfBlob(blob))
       return false
     }
-    const name = nameOf(blob)
+    const name = nameOfBlob(blob)
     const isNew = !this.#seenMs.has(name)
     if (isNew && this.#seenMs.size >= this.#max) {
       this.#fullMs = seenMs
@@ -83,7 +84,7 @@ export class UnrepairableList {
 
   /** It was met, and nothing can be said of it now. */
   keep(blob: Pick<Blob, 'uid' | 'part'>, seenMs: number): void {
-    const name = nameOf(blob)
+    const name = nameOfBlob(blob)
     if (this.#seenMs.has(name)) this.#seenMs.set(name, seenMs)
     const listed = this.#blobs.get(name)
     if (listed !== undefined) listed.seenMs = seenMs
@@ -103,10 +104,6 @@ export class UnrepairableList {
     this.#seenMs.delete(name)
     this.#blobs.delete(name)
   }
-}
-
-function nameOf({ uid, part }: Pick<Blob, 'uid' | 'part'>): string {
-  return `${uid}.${part}`
 }
 
 function whyOf(

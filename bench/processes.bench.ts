@@ -22,7 +22,7 @@ const CPU_AT_MOST = 1.15
 const RATE_AT_LEAST = 0.9
 const MEMORY_MEBIBYTES_MAX = 800
 
-/** What a process compiles when it begins it compiles once: eight of them would be charged for it eight times. */
+/** What a process compiles when it begins it compiles once, and of so many each serves its share of what is asked: so long for each. */
 const WARM_SECONDS = 6
 
 /** Rows of all stores, and the ratios between them. `loads`: others than the small ones. */
@@ -33,7 +33,7 @@ export async function benchProcesses(
   const rows: LoadRow[] = []
   for (const count of COUNTS) {
     const store = await openEmbedded({ processes: count })
-    rows.push(...(await measure(store, { ...options, loads })))
+    rows.push(...(await measure(store, count, { ...options, loads })))
   }
   const ratios = PAIRS.flatMap((pair) => loads.flatMap((load) => ratiosOf(rows, load, pair)))
   ratios.push(memoryOf(rows))
@@ -41,9 +41,13 @@ export async function benchProcesses(
   return { loads: rows, ratios }
 }
 
-async function measure(store: BenchStore, options: LoadsOptions): Promise<LoadRow[]> {
+async function measure(
+  store: BenchStore,
+  count: number,
+  options: LoadsOptions,
+): Promise<LoadRow[]> {
   try {
-    await warmUp(store, options)
+    await warmUp(store, options, Math.max(1, count - 1))
     return await benchLoads(store, options)
   } finally {
     await store.close()
@@ -53,8 +57,9 @@ async function measure(store: BenchStore, options: LoadsOptions): Promise<LoadRo
 async function warmUp(
   store: BenchStore,
   { loads, processes }: Omit<LoadsOptions, 'profiles'>,
+  gateways: number,
 ): Promise<void> {
-  const asked = { loads, processes, seconds: WARM_SECONDS }
+  const asked = { loads, processes, seconds: WARM_SECONDS * gateways }
   await runLoads([store.endpoint], asked, { world: realWorld(), say: () => {} })
 }
 

@@ -4,3 +4,5 @@
 import processOnSpawn from 'process-on-spawn'
 
 processOnSpawn.removeAllListeners()
+// Ours, for scripts/no-module-hooks.mjs.
+delete process.env.NODE_OPTIONS

@@ -50,6 +50,7 @@ import { LiveDrives } from './live-drives.ts'
 import { makeCredentials } from './new-credentials.ts'
 import { CareOfDrives, DriveObservers } from './open-care.ts'
 import { readinessOf } from './readiness.ts'
+import { recordedOut } from './recorded-out.ts'
 import { askedReducedCode } from './reduced-code.ts'
 import type { RememberedDrive } from './remembered-drives.ts'
 import { watchReturns } from './returning-drives.ts'
@@ -226,10 +227,7 @@ async function openAll(
     clock,
     readiness: () => readinessOf(coordinator.state),
     care,
-    recordOut: async (driveId) => {
-      await care.recorded(driveId)
-      await live.recorded(driveId)
-    },
+    recordOut: (driveId) => recordedOut(driveId, { care, drives: live, coordinator }),
     reportDamage: (report) => {
       lastEvent.note()
       damage.report(report)

@@ -180,7 +180,8 @@ export class SickLoad {
   }
 }
 
-function bodyOf(bytes: Uint8Array): Body {
+/** As a gateway hands it to the store. */
+export function bodyOf(bytes: Uint8Array): Body {
   async function* chunks(): AsyncGenerator<Uint8Array> {
     for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536)
   }

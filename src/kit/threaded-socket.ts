@@ -38,8 +38,13 @@ export class ThreadedSocket extends Socket {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    if (this.#isLent) this.#whenGivenBack = () => super._destroy(error, done)
-    else super._destroy(error, done)
+    if (!this.#isLent) {
+      super._destroy(error, done)
+      return
+    }
+    this.#whenGivenBack = () => super._destroy(error, done)
+    // Node takes bytes that come to a socket that is destroyed, and not closed, for an error that has no name, and ends the process.
+    stopReading(this)
   }
 
   /** False where it has to be written here. */
@@ -103,9 +108,18 @@ function bytesOf({ chunk, encoding }: WrittenChunk): Uint8Array {
   return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
 }
 
-/** The number that the system knows it by. Node does not document where it is: without it everything is written as ever. */
+/** What Node has of the system. It does not document it: without it everything is written as ever. */
+interface SocketInside {
+  _handle?: { fd?: unknown; readStop?: () => unknown } | null
+}
+
+/** The number that the system knows it by. */
 function descriptorOf(socket: Socket): number | undefined {
-  const { _handle: handle } = socket as unknown as { _handle?: { fd?: unknown } | null }
-  const descriptor = handle?.fd
+  const descriptor = (socket as unknown as SocketInside)._handle?.fd
   return typeof descriptor === 'number' && descriptor >= 0 ? descriptor : undefined
+}
+
+function stopReading(socket: Socket): void {
+  const handle = (socket as unknown as SocketInside)._handle
+  handle?.readStop?.()
 }

@@ -1,4 +1,5 @@
 // Sockets whose long writes are made by threads: everything arrives in its order, and nothing at somebody else's.
+import { pbkdf2 } from 'node:crypto'
 import { once } from 'node:events'
 import { writeSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
@@ -146,6 +147,34 @@ t.test('the number of a socket is kept until the thread is done with it', async 
   for (let looks = 0; destroyed < 200 && looks < 1000; looks += 1) await sleep(10)
   t.equal(destroyed, 200)
 })
+
+t.test(
+  'what comes while a thread still writes for a socket that is destroyed is not read',
+  async (t) => {
+    const closed: Promise<unknown>[] = []
+    const port = await serve(t, (socket) => {
+      closed.push(once(socket, 'close'))
+      socket.once('data', () => {
+        // So that the write waits for its thread.
+        for (let number = 0; number < 8; number += 1)
+          pbkdf2('password', 'salt', 30_000, 64, 'sha512', () => {})
+        socket.write(Buffer.alloc(kibibytes(512)))
+        socket.destroy()
+      })
+    })
+    for (let round = 0; round < 3; round += 1) {
+      const client = connect(port, '127.0.0.1').on('error', () => {})
+      client.resume()
+      for (let sent = 0; sent < 20 && !client.destroyed; sent += 1) {
+        client.write('GET ')
+        await sleep(2)
+      }
+      client.destroy()
+    }
+    // The process is still there to see it.
+    t.equal((await Promise.all(closed)).length, 3)
+  },
+)
 
 t.test('closed behind what a thread writes', async (t) => {
   const order: string[] = []

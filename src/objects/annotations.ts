@@ -16,7 +16,6 @@ import type {
   AnnotateRequest,
   Body,
   Bucket,
-  StoredAnnotation,
   StoredObject,
 } from './object-store.ts'
 import { commitStored, discardStored, storeBody } from './store-body.ts'
@@ -75,9 +74,9 @@ export async function copyAnnotations(
 ): Promise<NewAnnotation[]> {
   const copies: NewAnnotation[] = []
   try {
-    for await (const found of allAnnotations(source)) {
-      const { name } = found.annotation
-      copies.push(await storeAnnotation(target, name, bodyOf(found, signal), parts, signal))
+    for await (const annotation of allAnnotations(source)) {
+      const body = bodyOf(source, annotation, signal)
+      copies.push(await storeAnnotation(target, annotation.name, body, parts, signal))
     }
     if (!(await source.isUnchanged())) throw new SourceChanged('the source of the copy was changed')
   } catch (error) {
@@ -89,15 +88,12 @@ export async function copyAnnotations(
 
 /** The annotation of that name of a version that was found. */
 export async function findAnnotation(
-  { annotationsId, encryption }: ObjectVersion,
+  { annotationsId }: ObjectVersion,
   name: string,
   metadata: ReachablePartition,
-  parts: StoreParts,
-): Promise<StoredAnnotation | undefined> {
+): Promise<Annotation | undefined> {
   if (annotationsId === undefined) return undefined
-  const annotation = await metadata.getAnnotation(annotationsId, name)
-  if (!annotation) return undefined
-  return { annotation, read: (signal) => readAnnotation(annotation, encryption, parts, signal) }
+  return await metadata.getAnnotation(annotationsId, name)
 }
 
 async function storeAnnotation(
@@ -112,7 +108,8 @@ async function storeAnnotation(
   return { name, ...(await storeBody(owner, body, parts, { signal })) }
 }
 
-async function* readAnnotation(
+/** The text of an annotation of a version that is encrypted so. */
+export async function* readAnnotation(
   { blob, bytes }: Annotation,
   encryption: Encryption | undefined,
   parts: StoreParts,
@@ -128,24 +125,23 @@ async function* readAnnotation(
   yield* readEncrypted({ blob, plainBytes: bytes, dataKey }, range, parts, { signal })
 }
 
-async function* allAnnotations(source: StoredObject): AsyncGenerator<StoredAnnotation> {
+async function* allAnnotations(source: StoredObject): AsyncGenerator<Annotation> {
   for (let after = ''; ; ) {
     const page = await source.listAnnotations({ prefix: '', after, limit: LISTED_AT_ONCE })
-    for (const { name } of page.annotations) {
-      const found = await source.findAnnotation(name)
-      if (found) yield found
-      after = name
+    for (const annotation of page.annotations) {
+      yield annotation
+      after = annotation.name
     }
     if (!page.more) return
   }
 }
 
 /** Checked on its way as every read is; ETag and checksum stay what they were. */
-function bodyOf({ annotation, read }: StoredAnnotation, signal: AbortSignal): Body {
+function bodyOf(source: StoredObject, annotation: Annotation, signal: AbortSignal): Body {
   const { bytes, etag, checksum } = annotation
   return {
     bytes,
-    chunks: read(signal),
+    chunks: source.readAnnotation(annotation, signal),
     finish: () => ({ md5: etag, ...(checksum ? { checksum } : {}) }),
   }
 }

@@ -134,7 +134,9 @@ export interface StoredObject {
     after: string
     limit: number
   }): Promise<{ annotations: Annotation[]; more: boolean }>
-  findAnnotation(name: string): Promise<StoredAnnotation | undefined>
+  findAnnotation(name: string): Promise<Annotation | undefined>
+  /** The text of one of its annotations as that was found, whatever has taken its place since; bounds are those of read(). */
+  readAnnotation(annotation: Annotation, signal: AbortSignal): AsyncIterable<Uint8Array>
   /** Parts with numbers above `after`, in order; an object that is not multipart has none. */
   listParts(after: number, limit: number): Promise<{ parts: Part[]; more: boolean }>
   /**
@@ -151,12 +153,6 @@ export interface Redescribed {
   attributes: Omit<ObjectAttributes, 'retention' | 'legalHold'>
   encryption?: EncryptionRequest
   annotationsOf: StoredObject
-}
-
-/** An annotation and, on demand, its text; the bounds of `read` are those of StoredObject. */
-export interface StoredAnnotation {
-  annotation: Annotation
-  read(signal: AbortSignal): AsyncIterable<Uint8Array>
 }
 
 /** What a lookup found. */

@@ -1,6 +1,7 @@
 // An object that was found: one blob, or the parts of a multipart upload one behind the other.
 import type { ReachablePartition } from '../metadata/contract.ts'
 import {
+  type Annotation,
   type AnyVersion,
   type Blob,
   type Encryption,
@@ -9,7 +10,7 @@ import {
   type Part,
   stateIdOf,
 } from '../metadata/records.ts'
-import { findAnnotation } from './annotations.ts'
+import { findAnnotation, readAnnotation } from './annotations.ts'
 import { TooFewShards } from './blob-shards.ts'
 import { findCached, readCached } from './cached-read.ts'
 import { likeBefore, openSealing, type Sealing } from './data-keys.ts'
@@ -72,7 +73,11 @@ class FoundObject implements StoredObject {
   }
 
   findAnnotation(name: string): ReturnType<StoredObject['findAnnotation']> {
-    return findAnnotation(this.version, name, this.#found.metadata, this.#parts)
+    return findAnnotation(this.version, name, this.#found.metadata)
+  }
+
+  readAnnotation(annotation: Annotation, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return readAnnotation(annotation, this.version.encryption, this.#parts, signal)
   }
 
   async findPart(number: number): Promise<PartExtent | undefined> {

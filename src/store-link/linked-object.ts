@@ -74,12 +74,12 @@ class LinkedObject implements StoredObject {
     return this.#ask('listParts', after, limit)
   }
 
-  async findAnnotation(name: string): ReturnType<StoredObject['findAnnotation']> {
-    const annotation = await this.#ask<Annotation | undefined>('findAnnotation', name)
-    if (annotation === undefined) return undefined
-    const read = (signal: AbortSignal): AsyncIterable<Uint8Array> =>
-      this.#parts.link.read('object readAnnotation', [this.ref, name], signal)
-    return { annotation, read }
+  findAnnotation(name: string): ReturnType<StoredObject['findAnnotation']> {
+    return this.#ask('findAnnotation', name)
+  }
+
+  readAnnotation(annotation: Annotation, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#parts.link.read('object readAnnotation', [this.ref, annotation], signal)
   }
 
   read(range: ByteRange, waiter: Waiter, customerKey?: CustomerKey): AsyncIterable<Uint8Array> {

@@ -264,10 +264,7 @@ export class LinkServer {
     add('isUnchanged', (object) => object.isUnchanged())
     add('listAnnotations', (object, [scan]) => object.listAnnotations(scan!))
     add('listParts', (object, [after, limit]) => object.listParts(after!, limit!))
-    add(
-      'findAnnotation',
-      async (object, [name]) => (await object.findAnnotation(name!))?.annotation,
-    )
+    add('findAnnotation', (object, [name]) => object.findAnnotation(name!))
     add('read', (object, [range, customerKey], call) => {
       const key = customerKey as CustomerKey | undefined
       return this.#sendAll(call, object.read(range!, call, key))
@@ -278,11 +275,9 @@ export class LinkServer {
       const atHand = object.readAtHand?.(range!)
       return atHand ?? collect(object.read(range!, call, key), last - first + 1)
     })
-    add('readAnnotation', async (object, [name], call) => {
-      const found = await object.findAnnotation(name!)
-      if (found === undefined) throw new Error(`annotation ${name} is gone`)
-      return await this.#sendAll(call, found.read(call.signal))
-    })
+    add('readAnnotation', (object, [annotation], call) =>
+      this.#sendAll(call, object.readAnnotation(annotation!, call.signal)),
+    )
     return calls
   }
 

@@ -15,9 +15,9 @@ export async function getObjectAnnotation(call: Call): Promise<Reply> {
   const bucket = await findBucket(call)
   const name = parseAnnotationName(call.query)
   const object = await findObject(call, bucket)
-  const found = await object.findAnnotation(name)
-  if (!found) throw new S3Error('NoSuchAnnotation', { Key: call.key, AnnotationName: name })
-  const { bytes, etag, checksum, modifiedMs } = found.annotation
+  const annotation = await object.findAnnotation(name)
+  if (!annotation) throw new S3Error('NoSuchAnnotation', { Key: call.key, AnnotationName: name })
+  const { bytes, etag, checksum, modifiedMs } = annotation
   return {
     status: 200,
     headers: {
@@ -29,6 +29,6 @@ export async function getObjectAnnotation(call: Call): Promise<Reply> {
       ...encryptionFields(object.version.encryption),
       ...objectVersionField(bucket, object.version),
     },
-    body: { kind: 'stream', bytes, chunks: found.read(call.signal) },
+    body: { kind: 'stream', bytes, chunks: object.readAnnotation(annotation, call.signal) },
   }
 }

@@ -495,8 +495,10 @@ t.test('appends keep annotations, with versions and without', async (t) => {
     const body = bodyOf(text)
     await objects.annotate({ bucket, key: 'k', version, name: 'note', body, signal })
     t.match(await append(store, 10, random.bytes(5)), { kind: 'done' })
-    const found = await (await findObject(store, 'k')).findAnnotation('note')
-    t.ok(found && text.equals(await collect(found.read(signal))), `${versioning}`)
+    const found = await findObject(store, 'k')
+    const annotation = await found.findAnnotation('note')
+    t.ok(annotation, `${versioning}`)
+    t.ok(text.equals(await collect(found.readAnnotation(annotation!, signal))), `${versioning}`)
   }
 })
 

@@ -212,8 +212,31 @@ t.test('encrypted with a key of the client; a copy brings annotations along', as
   })
   const copy = found(await objects.find(bucket, 'copy'))
   const note = await copy.findAnnotation('n')
-  t.ok((await collect(note!.read(NEVER))).equals(text))
+  t.ok((await collect(copy.readAnnotation(note!, NEVER))).equals(text))
   t.equal(await copy.findAnnotation('m'), undefined)
+})
+
+t.test('an annotation that is replaced once it was found is read as it was found', async (t) => {
+  const { linked } = await link(t, await openNews(t))
+  const { objects } = linked
+  const bucket = objects.findBucket('bucket')!
+  const rest = { bucket, key: 'k', signal: NEVER }
+  await objects.put({
+    ...rest,
+    attributes: ATTRIBUTES,
+    conditions: {},
+    body: bodyOf(Buffer.alloc(9)),
+  })
+  const { version } = found(await objects.find(bucket, 'k'))
+  const annotate = (text: string) =>
+    objects.annotate({ ...rest, version, name: 'n', body: bodyOf(Buffer.from(text)) })
+  await annotate('first')
+  const object = found(await objects.find(bucket, 'k'))
+  const first = await object.findAnnotation('n')
+  await annotate('other')
+  t.equal((await collect(object.readAnnotation(first!, NEVER))).toString(), 'first')
+  await objects.deleteAnnotation(bucket, 'k', { name: 'n' })
+  t.equal((await collect(object.readAnnotation(first!, NEVER))).toString(), 'first')
 })
 
 t.test('a body that is not what was claimed leaves nothing, and says why', async (t) => {

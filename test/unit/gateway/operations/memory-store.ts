@@ -1,6 +1,7 @@
 // An ObjectStore of maps: what operations are tested against. Slow, simple, and never unavailable.
 import { digestOf } from '../../../../src/digest/digest.ts'
 import { assert } from '../../../../src/kit/assert.ts'
+import { oneChunk } from '../../../../src/kit/bytes.ts'
 import type { Uid } from '../../../../src/kit/uid.ts'
 import type {
   Body,
@@ -257,6 +258,7 @@ function storedObject({ version, bytes, parts }: Kept): StoredObject {
     isUnchanged: async () => true,
     listAnnotations: async () => ({ annotations: [], more: false }),
     findAnnotation: async () => undefined,
+    readAnnotation: () => oneChunk(new Uint8Array()),
     async listParts(after, limit) {
       if (!version.manifest) return { parts: [], more: false }
       const all = parts.map((part, index) => ({

@@ -13,7 +13,7 @@ export const PATIENT_OPERATIONS: ReadonlySet<OperationName> = new Set<OperationN
   'CompleteMultipartUpload',
 ])
 
-/** Clients give up after 15 s at the earliest (clients.md 2.3). */
+/** Clients give up after 15 s at the earliest: s3fs does, after that long without a byte. */
 const SPACE_EVERY_MS = 5_000
 const DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 

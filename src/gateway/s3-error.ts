@@ -1,5 +1,5 @@
 // The catalogue of S3 errors: code, status, default message. The only mapping from trouble to S3;
-// s3-wire.md 2.12 lists the extra elements that belong to each code. The words are AWS's own as it sends them, with a
+// the extra elements that belong to a code are given where it is thrown. The words are AWS's own as it sends them, with a
 // full stop or without: there are clients that look for them.
 
 const CATALOGUE = {

@@ -1,4 +1,4 @@
-// Which query parameters choose an operation, and which only accompany one (s3-wire.md section 1).
+// Which query parameters choose an operation, and which only accompany one.
 // A request whose parameters are in none of these tables is refused: it must never become its neighbour.
 import type { OperationName } from './operation-names.ts'
 

@@ -1,4 +1,4 @@
-// Which operation a request is: every row of the table of s3-wire.md section 1, and everything that is none.
+// Which operation a request is: every operation of the S3 model, and everything that is none.
 import t from 'tap'
 import { OPERATION_NAMES, type OperationName } from '../../../src/gateway/operation-names.ts'
 import { type Recognised, recognise } from '../../../src/gateway/recognise.ts'

@@ -1,4 +1,4 @@
-// The catalogue: what s3-wire.md lists by status, and how an error is made.
+// The catalogue: the codes of S3 by status, and how an error is made.
 import t from 'tap'
 import { S3_ERROR_CODES, S3Error, type S3ErrorCode } from '../../../src/gateway/s3-error.ts'
 

@@ -95,8 +95,8 @@ function invalidRequest(message: string): S3Error {
 }
 
 /**
- * AWS wants every part of a COMPOSITE upload to be listed with its checksum. Polars and smart_open do not send them
- * (clients.md 2.1), so only a strict store refuses; the parts were checked when they came.
+ * AWS wants every part of a COMPOSITE upload to be listed with its checksum. Polars and smart_open do not send
+ * them, so only a strict store refuses; the parts were checked when they came.
  */
 export function refuseMissingChecksums(
   upload: Upload | undefined,

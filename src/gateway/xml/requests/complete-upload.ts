@@ -1,4 +1,4 @@
-// The body of CompleteMultipartUpload: the parts that make the object (pitfall 107, clients.md 2.4 trap 3).
+// The body of CompleteMultipartUpload: the parts that make the object (pitfall 107).
 import { CHECKSUM_ALGORITHMS, type ListedPart } from '../../../objects/object-store.ts'
 import { decodeBase64 } from '../../headers/checksum-value.ts'
 import { S3Error } from '../../s3-error.ts'

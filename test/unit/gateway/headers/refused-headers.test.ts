@@ -1,4 +1,4 @@
-// Headers that ask for what is not there yet are refused by name; harmless ones pass (clients.md 2.4, trap 14).
+// Headers that ask for what is not there yet are refused by name; harmless ones that clients send pass.
 import t from 'tap'
 import { refuseHeaders } from '../../../../src/gateway/headers/refused-headers.ts'
 

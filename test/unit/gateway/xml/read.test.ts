@@ -1,5 +1,5 @@
 // XML that clients send, in all the forms that are known of them, and XML that must not be read
-// (pitfalls 44, 107; clients.md 2.4 trap 3).
+// (pitfalls 44, 107).
 import t from 'tap'
 import { childrenOf, readXml, textOf } from '../../../../src/gateway/xml/read.ts'
 import { readListedParts } from '../../../../src/gateway/xml/requests/complete-upload.ts'
@@ -60,7 +60,7 @@ t.test('what is not the document is MalformedXML (pitfalls 44, 107)', async (t) 
   t.equal(childrenOf(twice, 'Key').length, 2)
 })
 
-t.test('Complete of every client that was measured (pitfall 107, trap 3)', async (t) => {
+t.test('Complete of every client that was measured (pitfall 107)', async (t) => {
   const forms = [
     '<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>abc</ETag></Part></CompleteMultipartUpload>',
     '<?xml version="1.0"?>\n<CompleteMultipartUpload xmlns="x">\n <Part>\n  <ETag>"abc"</ETag>\n  <PartNumber>1</PartNumber>\n </Part>\n</CompleteMultipartUpload>',

@@ -3,7 +3,7 @@ import type { MetadataPartition } from './contract.ts'
 import { askQuestion, queriesThrough } from './questions.ts'
 
 /**
- * `partition`, asked only once `confirm` has resolved, which was called after the question came (storage.md 2, Reads).
+ * `partition`, asked only once `confirm` has resolved, which was called after the question came.
  * Commands pass: an entry of their own makes sure, and the pipeline asks for the others.
  */
 export function confirmedPartition(

@@ -18,7 +18,7 @@ import type {
 } from './records.ts'
 import type { WaitingTime } from './waiting-time.ts'
 
-/** Partition of metadata: keys are spread over them by hash (storage.md 1). */
+/** Partition of metadata: keys are spread over them by hash. */
 export type MetaPartitionId = number
 
 /**

@@ -77,7 +77,7 @@ import { scanVersions } from './scan-versions.ts'
 import { countRows, readRows } from './scan-walk.ts'
 import { MetadataUnavailable } from './unavailable.ts'
 
-/** Bytes outlive their last reference by 15 minutes and what a slow reader needs (storage.md 2, Deletes). */
+/** Bytes outlive their last reference by 15 minutes and what a slow reader needs: readers on other machines can not be asked. */
 export const USUAL_GARBAGE: GarbagePolicy = {
   graceMs: 15 * 60 * 1000,
   bytesPerSecond: kibibytes(256),

@@ -1,4 +1,4 @@
-// Ordered pages of objects and uploads with prefix, marker and delimiter (s3-wire 79 to 82, 90).
+// Ordered pages of objects and uploads with prefix, marker and delimiter (pitfalls 79 to 82, 90).
 // Everything is compared as bytes of UTF-8: JavaScript's order of strings is another one above U+FFFF.
 import { compareBytes } from '../kit/bytes.ts'
 import { parseUid } from '../kit/uid.ts'

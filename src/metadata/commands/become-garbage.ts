@@ -28,7 +28,7 @@ import { encodeManifestEndRow, encodeOldManifestRow } from '../rows/old-manifest
 import { encodeRepairRow } from '../rows/repair-row.ts'
 import type { Context, Row, View } from './decision.ts'
 
-/** Nobody is waited for longer (storage.md 2, Deletes). */
+/** However slow a reader is, nobody is waited for longer. */
 export const GARBAGE_DELAY_MS_MAX = 24 * 60 * 60 * 1000
 
 /** As many chunks as the 10,000 parts of an object can fill, when each was appended. */

@@ -1,4 +1,4 @@
-// The list of parts that a client sends with Complete, against the parts that were uploaded (s3-wire 106, 107).
+// The list of parts that a client sends with Complete, against the parts that were uploaded (pitfalls 106, 107).
 import { digestOf } from '../../digest/digest.ts'
 import { mebibytes } from '../../kit/bytes.ts'
 import type { CompleteRefused, ListedPart } from '../contract.ts'
@@ -40,7 +40,7 @@ function isAscending(listed: readonly ListedPart[]): boolean {
 }
 
 /**
- * Clients need not repeat the checksum of a part (clients.md trap 3); if they do, it is the stored one. Where the upload
+ * Clients need not repeat the checksum of a part, and some do not; if they do, it is the stored one. Where the upload
  * chose no algorithm they repeat what they sent, of which nothing is stored: it was compared when the part came.
  */
 function checkPartChecksum(

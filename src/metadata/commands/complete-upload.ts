@@ -1,4 +1,4 @@
-// complete-upload: parts become an object in one step, and no byte of them moves (storage.md 4.5).
+// complete-upload: parts become an object in one step, and no byte of them moves.
 // Not by an answer row but by the row of the completed upload it stays idempotent: clients repeat Complete
 // with new requests, days later.
 import { assert } from '../../kit/assert.ts'
@@ -98,7 +98,7 @@ function joinParts(
     bytes: totalBytes(parts),
     etag: multipartEtag(parts),
     ...(checksum ? { checksum } : {}),
-    // Also for one part: its boundary is asked for (s3-wire 74).
+    // Also for one part: its boundary is asked for (pitfall 74).
     manifest: { uid: uploadId, partCount: parts.length },
   }
   return versionAt(version, command, time)

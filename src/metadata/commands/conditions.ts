@@ -1,4 +1,4 @@
-// Preconditions of a write against the current version (s3-wire 64 to 68), decided in log order.
+// Preconditions of a write against the current version (pitfalls 64 to 68), decided in log order.
 import type { ConditionName, KeyRefused, WriteConditions } from '../contract.ts'
 import { type ObjectVersion, stateIdOf } from '../records.ts'
 

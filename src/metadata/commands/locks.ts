@@ -1,4 +1,4 @@
-// Object Lock: what may not be removed, and which changes of a retention are none that weaken it (s3-wire 118).
+// Object Lock: what may not be removed, and which changes of a retention are none that weaken it (pitfall 118).
 import { type AnyVersion, isDeleteMarker, type Retention } from '../records.ts'
 
 /** Who asks, and when. `bypass`: may pass over GOVERNANCE. */

@@ -1,5 +1,5 @@
 // The clock of a partition's log: milliseconds since 1970 in the upper 48 bits, a counter in the lower 16.
-// It follows the wall clock but never goes back and never gives a time twice (storage.md 2).
+// It follows the wall clock but never goes back and never gives a time twice.
 import { UID_BYTES, type Uid, uidBytes } from '../../kit/uid.ts'
 import { packTime } from '../rows/answer-row.ts'
 import { versionIdOf } from '../rows/version-id.ts'

@@ -1,4 +1,4 @@
-// ETag and checksum of a multipart object from those of its parts, without reading a byte again (s3-wire 35, 36).
+// ETag and checksum of a multipart object from those of its parts, without reading a byte again (pitfalls 35, 36).
 import { type CrcName, combineCrc } from '../../digest/combine.ts'
 import { digestOf } from '../../digest/digest.ts'
 import type { Checksum, ChecksumAlgorithm, ChecksumType, Part } from '../records.ts'

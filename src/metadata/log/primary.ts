@@ -1,5 +1,5 @@
 // The one who orders entries: numbers them, and knows from acknowledgements which are committed.
-// No I/O: it is told what happened and says what follows. The quorum rule is a parameter (storage.md 2).
+// No I/O: it is told what happened and says what follows. The quorum rule is a parameter.
 import { assert } from '../../kit/assert.ts'
 import type { LogPosition } from './contract.ts'
 import type { EntryHead } from './entry.ts'

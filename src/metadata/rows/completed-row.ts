@@ -1,4 +1,4 @@
-// What a completed upload answered, so that a repeated Complete answers the same (s3-wire 109).
+// What a completed upload answered, so that a repeated Complete answers the same (pitfall 109).
 // It names no blob, so blobs move without it: those of an object made of parts stand in its manifest.
 import type { ObjectVersion } from '../records.ts'
 import { type PackedVersion, packVersion, unpackVersion } from './object-row.ts'

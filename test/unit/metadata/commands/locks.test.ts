@@ -1,4 +1,4 @@
-// Object Lock: what retention and legal hold keep, and who may weaken them (s3-wire 118).
+// Object Lock: what retention and legal hold keep, and who may weaken them (pitfall 118).
 import t from 'tap'
 import { mayRetain } from '../../../../src/metadata/commands/locks.ts'
 import type { ObjectVersion, Retention } from '../../../../src/metadata/records.ts'

@@ -1,4 +1,4 @@
-// Buckets that keep versions, case by case: what put, delete and Complete do with what was there (s3-wire 102 to 104).
+// Buckets that keep versions, case by case: what put, delete and Complete do with what was there (pitfalls 102 to 104).
 import t from 'tap'
 import {
   type AnyVersion,

@@ -76,7 +76,7 @@ interface Replica {
   former: Entry[][]
 }
 
-/** A partition on some replicas by the rules of replication.md, as short as they can be written down. */
+/** A partition on some replicas by the rules of docs/formats/replication.md, as short as they can be written down. */
 class Model {
   readonly replicas: Replica[]
   /** The longest that was committed. */

@@ -23,7 +23,7 @@ export interface DriveLimits {
   waiting: number
 }
 
-// Eight: a hung disk then holds eight threads of libuv's pool and no more (storage.md 9).
+// Eight: a hung disk then holds eight threads of libuv's pool and no more (bin/kintsugi.cjs).
 const DEFAULT_LIMITS: DriveLimits = { parallel: 8, waiting: 4096 }
 
 /** A drive that this process holds. All disk operations on it go through run(). */

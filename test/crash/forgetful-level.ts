@@ -1,4 +1,4 @@
-// LevelDB as a crash finds it. Its own disk I/O is native and nobody can record it, so it is modelled (storage.md 7.3):
+// LevelDB as a crash finds it. Its own disk I/O is native and nobody can record it, so it is modelled:
 // a synced batch survives; any batch that was not synced may be lost, even when a later one was synced.
 import type { AbstractBatchOperation } from 'abstract-level'
 import { MemoryLevel } from 'memory-level'

@@ -1,4 +1,4 @@
-// What stands for LevelDB: sorted rows in memory. What a crash leaves of it is modelled as in storage.md 7.3: a synced
+// What stands for LevelDB: sorted rows in memory. What a crash leaves of it is modelled: a synced
 // batch survives and whatever was there before a flush; any other batch may be lost, even when a later one survives.
 import type { BytesLevel } from '../../src/storage-node/drive-lock.ts'
 import type { Survival } from '../crash/forgetful-node.ts'

@@ -2,7 +2,7 @@
 import type { DriveAdvice } from '../contract.ts'
 import type { DriveHealth } from './drive-health.ts'
 
-// Fifteen milliseconds are many for a solid-state disk; a disk that spins has its own p95 (storage.md 4.6).
+// Fifteen milliseconds are many for a solid-state disk; a disk that spins has its own p95.
 const LEAST_LATE_MS = 15
 const LATE_FACTOR = 1.5
 

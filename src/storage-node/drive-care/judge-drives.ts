@@ -33,7 +33,7 @@ export const USUAL_LIMITS: JudgeLimits = {
 // An operation is strange when it takes many times what it usually takes, here and elsewhere.
 const STRANGE_FACTOR = 8
 const STRANGE_FOR_ITSELF_FACTOR = 4
-// Gray failure (storage.md 6).
+// Gray failure: a drive that works, and is far slower than the others for long.
 const SLOW_FACTOR = 5
 const SLOW_SAMPLES = 16
 const WEIGHT: Record<OperationKind, number> = { read: 0, other: 1, write: 1, sync: 2 }

@@ -183,7 +183,7 @@ function shardsOf(changes: readonly IndexChange[]): ShardId[] {
   return shards
 }
 
-/** LevelDB drops what it can not read and tells only its own log file (storage.md 7.3). */
+/** LevelDB drops what it can not read and tells only its own log file (docs/formats/index-keys.md). */
 async function findLoss(world: Pick<World, 'disk'>, path: string): Promise<string | undefined> {
   for (const name of ['LOG', 'LOG.old']) {
     const text = await readText(world, `${path}/${name}`)

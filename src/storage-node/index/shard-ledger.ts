@@ -280,7 +280,7 @@ export class ShardLedger {
     account.state = 'ended'
     await this.writeComing()
     // A synced write does not make earlier ones durable when LevelDB changed its log between them,
-    // so rows that had no sync of their own are written again, with one (storage.md 7.3).
+    // so rows that had no sync of their own are written again, with one (docs/formats/index-keys.md).
     while (account.unsynced.length > 0) {
       const ids = account.unsynced.slice(0, CHUNK_ROWS)
       await this.#change((index) => rewriteRows(index, segment, ids))

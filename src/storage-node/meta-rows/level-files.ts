@@ -1,5 +1,5 @@
 // Looks at the files of a LevelDB while it is open: nobody else would see a flipped byte there before the next start,
-// or ever (storage.md 7.3). Needs tables written without compression.
+// or ever. Needs tables written without compression.
 import { asBuffer } from '../../kit/bytes.ts'
 import { readIfThere } from '../../kit/files.ts'
 import type { World } from '../../kit/world.ts'

@@ -1,5 +1,5 @@
 // Which tables a LevelDB is made of, read from its manifest before LevelDB itself is let at them:
-// once open it compacts, and a rotten table comes out with fresh checksums (storage.md 7.3).
+// once open it compacts, and a rotten table comes out with fresh checksums.
 // Formats: LevelDB's doc/log_format.md and db/version_edit.cc.
 import { asBuffer } from '../../kit/bytes.ts'
 import { maskedCrc, Varints } from './tables.ts'

@@ -160,7 +160,7 @@ export class MetaRows {
   /**
    * Makes everything applied up to now durable, then the marker that says so.
    * A sync write would not do: it does not cover earlier writes across a rotation of LevelDB's own log. A compaction,
-   * even of a range that holds nothing, first writes everything in memory into a synced table (storage.md 7.3).
+   * even of a range that holds nothing, first writes everything in memory into a synced table.
    */
   async checkpoint(marker: Marker): Promise<void> {
     await this.flush()

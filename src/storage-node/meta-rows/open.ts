@@ -1,4 +1,4 @@
-// Opens meta.db with suspicion: LevelDB passes over damage in silence (storage.md 7.3), so its own log
+// Opens meta.db with suspicion: LevelDB passes over damage in silence (docs/formats/metadata-log.md), so its own log
 // is read before its rows are believed, and what check.ts found decides whether it is opened at all.
 import { Level } from 'level'
 import { kibibytes, mebibytes } from '../../kit/bytes.ts'

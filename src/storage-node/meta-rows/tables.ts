@@ -1,5 +1,5 @@
 // Checks the checksum of every block of LevelDB's tables: LevelDB itself returns rotten blocks as data
-// when it reads, and gives them fresh checksums when it compacts (storage.md 7.3).
+// when it reads, and gives them fresh checksums when it compacts (docs/decisions/0001-metadata-in-leveldb-behind-a-log.md).
 // Format: LevelDB's doc/table_format.md. Needs tables written without compression.
 import { digestOf } from '../../digest/digest.ts'
 import { asBuffer } from '../../kit/bytes.ts'

@@ -75,7 +75,7 @@ function findBase(
   const marked = marker?.find((one) => one.partition === id && one.incarnation === incarnation)
   // A partition that was never started is empty, and that is right.
   if (marked === undefined) return state.epoch === 0 ? BEGINNING : undefined
-  // The marker before last: LevelDB may have lost what it should not have (storage.md 7.3).
+  // The marker before last: LevelDB may have lost what it should not have (docs/formats/metadata-log.md, meta.db).
   return marked.previous
 }
 

@@ -1,5 +1,5 @@
 // The metadata of a node: partitions, the drives that hold their replicas, and the coordinator that says
-// which replicas count. Embedded quorum (storage.md 2): an entry is committed once durable on every in-sync replica.
+// which replicas count. Embedded quorum (docs/formats/metadata-log.md): an entry is committed once durable on every in-sync replica.
 import { prepareDigests } from '../../digest/digest.ts'
 import { assert } from '../../kit/assert.ts'
 import { mebibytes } from '../../kit/bytes.ts'

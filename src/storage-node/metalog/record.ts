@@ -8,7 +8,7 @@ import type { EntryHead } from '../../metadata/log/entry.ts'
 export const RecordKind = {
   /** An entry that all in-sync replicas have. */
   Entry: 0,
-  /** An entry of a log that majorities keep (replication.md). */
+  /** An entry of a log that majorities keep (docs/formats/replication.md). */
   ReplicatedEntry: 1,
   /** What such a replica promised and knows beside its entries. */
   ReplicaState: 2,

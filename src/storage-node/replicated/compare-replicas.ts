@@ -1,5 +1,5 @@
 // Compares the rows of all replicas of a partition that is led here, each as of the same position, and lets those be made
-// anew that are not as most of the others: LevelDB may lose rows without a word (storage.md 7.3).
+// anew that are not as most of the others: LevelDB may lose rows without a word (docs/decisions/0001-metadata-in-leveldb-behind-a-log.md).
 import { asBuffer } from '../../kit/bytes.ts'
 import type { Log } from '../../kit/log.ts'
 import type { World } from '../../kit/world.ts'

@@ -208,7 +208,7 @@ function remainsOf(
   if (marked === undefined && rows.position.sequence > 0) {
     return { kind: 'rotten', why: 'its rows are lost' }
   }
-  // The marker before last: LevelDB may have lost what it should not have (storage.md 7.3).
+  // The marker before last: LevelDB may have lost what it should not have (docs/formats/metadata-log.md, meta.db).
   const proven = later(marked?.previous, rows.position)
   const reached = reachedBy(incarnation, rows.slot, found)
   const base = verdict.kind === 'replay-all' ? oldest(proven, history.first, rows) : proven

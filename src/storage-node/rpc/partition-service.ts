@@ -19,7 +19,7 @@ import {
 import type { PartitionServiceParts } from './partition-seams.ts'
 import { NodeFailed, NodeRefused } from './trouble.ts'
 
-// One walk takes the event loop for milliseconds: more at once would only make each of them later (storage.md 3).
+// One walk takes the event loop for milliseconds: more at once would only make each of them later.
 const WALKS = 64
 const WALKS_WAITING = 1024
 

@@ -1,5 +1,5 @@
 // Metadata partitions, asked wherever they are led. Who leads one is a guess until that node answers: a request is sent
-// again, to another node or the same, until one answers or its time is over. What may be concluded: node-protocol.md.
+// again, to another node or the same, until one answers or its time is over. What may be concluded: docs/formats/node-protocol.md.
 import { Overloaded } from '../../kit/semaphore.ts'
 import { SearchTooLong } from '../../metadata/commands/rows-in-order.ts'
 import type {
@@ -42,7 +42,7 @@ export interface PartitionWaits {
 }
 
 const WAITS: PartitionWaits = {
-  // After the last byte of a body (storage.md 12). A partition remembers commands for much longer.
+  // After the last byte of a body. A partition remembers commands for much longer.
   commitMs: WAITING_MS,
   questionMs: 15_000,
   walkMs: WAITING_MS,

@@ -24,7 +24,7 @@ export interface Compacted {
 /** Below this share of live bytes a segment is worth copying. */
 export const COMPACT_BELOW = 0.5
 
-/** Likewise where space is short (storage.md 4.3). */
+/** Likewise where space is short. */
 export const COMPACT_TIGHT_BELOW = 0.75
 
 // Copies under way at once: enough to share syncs, little enough for memory.

@@ -25,7 +25,7 @@ export const USUAL_BLOB_AGE_MS = 12 * 60 * 60_000
 /** A partition that can not be opened is tried again so much later, while its reign lasts. */
 const AGAIN_MS = 1_000
 
-/** So long a command may wait for its log, after the last byte of its body (storage.md 12). */
+/** So long a command may wait for its log, after the last byte of its body. */
 const COMMIT_MS = 30_000
 
 interface Led {

@@ -14,7 +14,7 @@ export interface ProbeTimes {
   writeMs: number
 }
 
-/** What the embedded store goes by (storage.md 6). */
+/** What the embedded store goes by. */
 export const USUAL_PROBES: ProbeTimes = { presenceMs: 2_000, writeMs: 5_000 }
 
 // Trouble of this process, not of a drive.

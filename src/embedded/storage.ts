@@ -237,7 +237,7 @@ async function openAll(
   }
 }
 
-/** So long a command may wait for its log, after the last byte of its body (storage.md 12). */
+/** So long a command may wait for its log, after the last byte of its body. */
 const COMMIT_MS = 30_000
 
 /** Readers pin what they read, so garbage need not wait for the slowest of them (docs/decisions/0002). */
@@ -264,7 +264,7 @@ async function openPartitions(
 // Stripes of the healer: of the blobs that it works on at once each has one, or waits for it.
 const HEALING_POOL_BYTES = mebibytes(16)
 
-/** A drive that is back sooner needs nothing made again (storage.md 5). */
+/** A drive that is back sooner needs nothing made again (docs/guides/operating.md). */
 const OUT_DELAY_MS = 15 * 60_000
 
 /** What could not be settled is looked at again after this time. */

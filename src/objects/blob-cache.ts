@@ -19,7 +19,7 @@ export interface BlobCacheLimits {
   maxSeen: number
 }
 
-// Blobs of that length are copies (storage.md 4.1): one read of one drive gives all of it.
+// Blobs of that length are copies (COPIES_UP_TO_BYTES of write-blob.ts): one read of one drive gives all of it.
 const LIMITS: BlobCacheLimits = {
   maxBytes: mebibytes(64),
   maxBlobBytes: kibibytes(128),

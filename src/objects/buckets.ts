@@ -317,7 +317,7 @@ function withChange(settings: BucketSettings | undefined, change: SettingsChange
   return Object.fromEntries(merged.filter(([, value]) => value !== undefined))
 }
 
-/** Object Lock and versions belong together (s3-wire 118). */
+/** Object Lock and versions belong together (pitfall 118). */
 function conflictIn(
   { versioning, objectLock }: BucketSettings,
   change: SettingsChange,

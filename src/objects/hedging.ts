@@ -33,7 +33,7 @@ export interface HedgeCounts {
   bypassed: number
 }
 
-// Five in a hundred reads (storage.md 4.6), and a few at once after a quiet time.
+// Five in a hundred reads, and a few at once after a quiet time.
 const BUDGET_SHARE = 0.05
 const BUDGET_MOST = 16
 

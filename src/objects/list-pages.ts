@@ -1,4 +1,4 @@
-// One ordered listing out of ordered scans of every metadata partition (storage.md 3).
+// One ordered listing out of ordered scans of every metadata partition.
 // Each partition is asked for its likely share first and again only when it has run dry.
 import { compareAsUtf8 } from '../kit/utf8-order.ts'
 import type { ScanEntry, ScanPage } from '../metadata/contract.ts'
@@ -49,7 +49,7 @@ export async function mergeScans<Record>(
   return { entries, last: undefined }
 }
 
-/** A page's share of one partition, with slack so that most pages need one round (measured in storage.md 3). */
+/** A page's share of one partition, with slack so that most pages need one round. */
 function shareOf(limit: number, partitionCount: number): number {
   const even = limit / partitionCount
   return Math.min(limit + 1, Math.ceil(even + 3 * Math.sqrt(even)) + 1)

@@ -14,7 +14,7 @@ import { listBlobCacheMetrics, listHedgeMetrics } from './metrics.ts'
 import { type StoreParts, WRITE_BUDGET_UNIT } from './store-parts.ts'
 
 // Memory that bodies may take: stripes being filled or written, shards collected before they are written,
-// stripes being mended (storage.md 12: 256 MiB at most for the first).
+// stripes being mended.
 const STRIPE_POOL_BYTES = mebibytes(192)
 const MENDING_POOL_BYTES = mebibytes(32)
 

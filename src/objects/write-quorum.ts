@@ -1,4 +1,4 @@
-// The rule of a cluster (storage.md 4.4 step 5): a blob is acknowledged when so many of its shards are durable that the
+// The rule of a cluster (docs/decisions/0020-who-is-not-waited-for.md): a blob is acknowledged when so many of its shards are durable that the
 // loss of any one node leaves it readable, and one more drive than that in most codes. What lacks is a repair row.
 import { type ErasureCode, shardCount } from '../kit/erasure-code.ts'
 import type { Clock } from '../kit/world.ts'
@@ -17,7 +17,7 @@ export interface WriteQuorumParts {
   isAway(driveId: DriveId): boolean
 }
 
-/** A shard stream that takes nothing for so long is given up (storage.md 12). */
+/** A shard stream that takes nothing for so long is given up. */
 const STALL_MS = 5_000
 
 // A shard that lands right after the acknowledgement has cost a repair row for nothing, so laggards are waited for in the

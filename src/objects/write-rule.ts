@@ -37,7 +37,7 @@ export interface WriteRule {
 }
 
 /**
- * The rule of one process (storage.md 4.4 step 5): every shard is durable, except on drives that have failed and are on
+ * The rule of one process: every shard is durable, except on drives that have failed and are on
  * record as out before the acknowledgement.
  */
 export function everyDrive(recordOut: (driveId: DriveId) => Promise<void>): WriteRule {

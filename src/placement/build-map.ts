@@ -7,10 +7,10 @@ import { rebalance } from './rebalance.ts'
 /** Into how many parts keys are cut, for data and for metadata: powers of two, the first not the smaller one. */
 export type PartitionCounts = Pick<ClusterMap, 'partitionCount' | 'metaPartitionCount'>
 
-/** Embedded: few drives, so few partitions (storage.md 12). */
+/** Embedded: few drives, so few partitions. */
 export const EMBEDDED_PARTITIONS: PartitionCounts = { partitionCount: 256, metaPartitionCount: 8 }
 
-/** Code by number of drives (storage.md 1, "Code profile"). */
+/** Code by number of drives. */
 export function codeForDrives(driveCount: number): ErasureCode {
   const [dataCount, parityCount] = profile(driveCount)
   return { dataCount, parityCount, matrix: MatrixId.CentredVandermonde }

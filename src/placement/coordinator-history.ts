@@ -1,5 +1,5 @@
 // What drives remember of past decisions, and which of them holds at a start.
-// Two histories that both may have been acted upon are a fork: refused, never merged (storage.md 6).
+// Two histories that both may have been acted upon are a fork: refused, never merged (docs/formats/coordinator.md).
 import { listIfThere } from '../kit/files.ts'
 import type { World } from '../kit/world.ts'
 import { type Decision, decodeDecision, epochOfFileName } from './coordinator-format.ts'

@@ -11,7 +11,7 @@ import { fitToNodes, isSafeLayout, nodeOf } from './failure-domains.ts'
 import { rebalance } from './rebalance.ts'
 import { replicaDrives } from './replica-drives.ts'
 
-/** Of clusters (storage.md 1). */
+/** Of clusters (docs/scale.md says how far they suffice). */
 export const CLUSTER_PARTITIONS: PartitionCounts = { partitionCount: 4096, metaPartitionCount: 64 }
 
 /** What stands in a map that has no table: nothing is stored with it. */

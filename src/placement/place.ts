@@ -1,4 +1,4 @@
-// Key and map → partition → drives. Pure and the same in every process (storage.md 1).
+// Key and map → partition → drives. Pure and the same in every process.
 
 import { xxh64 } from '../digest/xxh64.ts'
 import { type ErasureCode, shardCount } from '../kit/erasure-code.ts'
@@ -95,7 +95,7 @@ function liveDrives(
   return live.filter((id) => roomy.includes(id))
 }
 
-/** Copies of which one has to be enough, on one node or without the least that a write waits for (storage.md 4.4). */
+/** Copies of which one has to be enough, on one node or without the least that a write waits for (docs/decisions/0019-two-copies-of-three.md). */
 function isTooFew({ drives }: ClusterMap, live: readonly number[], code: ErasureCode): boolean {
   const members = drives.filter(({ nodeId }) => nodeId !== undefined)
   if (members.length === 0) return false

@@ -1,5 +1,5 @@
 // Edits the table of slots when drives come, leave or change their weight: a position changes hands only when its
-// drive must give it up, and no more of them than balance asks for (storage.md 1). Pure: the same map gives the same table.
+// drive must give it up, and no more of them than balance asks for. Pure: the same map gives the same table.
 import { assert } from '../kit/assert.ts'
 import { type ErasureCode, shardCount } from '../kit/erasure-code.ts'
 import type { ClusterMap, MapDrive } from './cluster-map.ts'

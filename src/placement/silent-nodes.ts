@@ -1,5 +1,5 @@
 // What becomes of the drives of nodes that do not answer: taken off the map when it is one failure domain and enough is
-// left, and back when they answer again. Pure. A wrong guess must never cost more than some copying (storage.md 5).
+// left, and back when they answer again. Pure. A wrong guess must never cost more than some copying.
 import type { ClusterMap, MapDrive } from './cluster-map.ts'
 import type { Change } from './coordinator.ts'
 import { editDrive, inOrder, markActive, markOut } from './coordinator-changes.ts'

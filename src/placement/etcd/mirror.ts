@@ -1,6 +1,6 @@
 // What etcd has under our prefix, as far as this process knows: read, watched, read again every minute, remembered on
-// disk before anyone acts by it. An etcd that is older than what is remembered is not believed (storage.md: restored
-// from a backup); what was known stays in use meanwhile.
+// disk before anyone acts by it. An etcd that is older than what is remembered is not believed: it was restored
+// from a backup. What was known stays in use meanwhile.
 
 import { assert } from '../../kit/assert.ts'
 import { beforeDeadline } from '../../kit/before-deadline.ts'

@@ -5,7 +5,7 @@
 // The guard of `serve` touches no drive. The server that it starts comes by here again, with this variable.
 const touchesDrives = process.argv[2] !== 'serve' || process.env.KINTSUGI_GUARDED !== undefined
 
-// 8 and 8 for each drive (storage.md 9): one drive that hangs can hold only its own share.
+// 8 and 8 for each drive: one drive that hangs can hold only its own share.
 const DRIVES_EXPECTED = 8
 if (touchesDrives) process.env.UV_THREADPOOL_SIZE ??= String(8 + 8 * DRIVES_EXPECTED)
 import('../dist/src/main.js')

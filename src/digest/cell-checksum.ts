@@ -1,5 +1,5 @@
 // The checksum of a cell on disk is seeded with whose cell it is, so that bytes which are whole
-// but stale or in the wrong place are noticed as well as flipped bits (storage.md 4.3).
+// but stale or in the wrong place are noticed as well as flipped bits (docs/formats/shard.md).
 import { assert } from '../kit/assert.ts'
 import { type Uid, uidBytes } from '../kit/uid.ts'
 import { xxh64 } from './xxh64.ts'

@@ -12,7 +12,7 @@ export interface ErasureCode {
   matrix: MatrixId
 }
 
-/** Unit of encoding and of checksums: shards are cut into cells of at most this many bytes (storage.md 4.1). */
+/** Unit of encoding and of checksums: shards are cut into cells of at most this many bytes. */
 export const CELL_BYTES = 128 * 1024
 
 /** The XOR code works on blocks of 128 bytes; a cell of a multi-shard code is a multiple of it. */

@@ -1,4 +1,4 @@
-// Names that are never used twice: 48 bits of milliseconds, then 80 random bits (storage.md 4.4).
+// Names that are never used twice: 48 bits of milliseconds, then 80 random bits.
 import type { Brand } from './brand.ts'
 import { asBuffer } from './bytes.ts'
 import type { World } from './world.ts'

@@ -9,7 +9,7 @@ import { STRIP_BYTES, STRIPS, stripMasks } from './bit-matrix.ts'
 import type { Kernel, StripeLayout } from './kernel.ts'
 import { type Signal, scheduleXors, type XorSchedule } from './xor-schedule.ts'
 
-/** More results at once only spill registers: there are 16 (performance.md section 1). */
+/** More results at once only spill registers: there are 16. */
 const TARGETS_PER_PASS = 2
 
 /** Bytes of each cell that all passes work on before the next: what the first read, the second finds in L1. */

@@ -6,7 +6,7 @@ export function code(dataCount: number, parityCount: number): ErasureCode {
   return { dataCount, parityCount, matrix: MatrixId.CentredVandermonde }
 }
 
-/** Every code that the number of drives can choose (storage.md section 1), and copies. */
+/** Every code that the number of drives can choose, and copies. */
 export const CHOSEN_CODES = [
   code(1, 0),
   code(1, 1),

@@ -1,4 +1,4 @@
-// The style guide, executable: arrows, cycles, doors, dead files, words, comments, pages, packages.
+// The style guide, executable: arrows, cycles, doors, dead files, words, comments, pages, pitfalls, packages.
 // Each check is first shown a small sample that it must refuse, then the repository.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -19,6 +19,7 @@ import { listLong } from './tidy/lengths.ts'
 import { checkOptions } from './tidy/options.ts'
 import { checkPackages, checkReasons, type Manifest } from './tidy/packages.ts'
 import { checkLinks, checkMentions, checkPaths, checkTitles } from './tidy/pages.ts'
+import { checkPitfalls } from './tidy/pitfalls.ts'
 import { checkReach } from './tidy/reach.ts'
 import { findRoot, readTree, sourcesIn, type TextFile } from './tidy/sources.ts'
 import { checkNames, checkPurpose, checkWords, refusedWords } from './tidy/words.ts'
@@ -153,12 +154,47 @@ t.test('pages', async (t) => {
   t.equal(checkLinks(sample({ 'docs/a.md': '[b](https://example.com)' }), none).length, 0)
   t.equal(checkPaths(sample({ 'docs/a.md': 'see `src/a.ts` and `src/*.ts`' }), none).length, 1)
 
-  t.equal(checkMentions(sample({ 'src/a.ts': '// Layout: docs/b.md.' }), none).length, 1)
+  for (const [path, text] of [
+    ['src/a.ts', '// Layout: docs/b.md.'],
+    ['src/a.ts', '/** As b.md 7.3 says. */'],
+    ['src/a.ts', `throw new Error('see docs/b.md')`],
+    ['test/a.test.ts', `f() //${' '}b.md`],
+    ['docs/a.md', '# A\nas b.md 7.3 says'],
+    ['deploy/a.service', 'Documentation=file:/usr/lib/node_modules/kintsugi/docs/b.md'],
+  ] as const) {
+    t.equal(checkMentions(sample({ [path]: text }), none).length, 1, `refuses ${text}`)
+  }
+  const taken = {
+    'src/a.ts': '// LevelDB: doc/b.md, https://example.com/b.md',
+    'test/a.test.ts': `const page = 'b.md'`,
+    'docs/formats/a.md': 'see b.md',
+  }
+  const beside = (path: string): boolean => path === 'docs/formats/b.md'
+  t.same(checkMentions(sample(taken), beside), [], 'takes pages of others and those beside')
 
   isTidy(t, checkTitles(files))
   isTidy(t, checkLinks(files, exists))
   isTidy(t, checkPaths(files, exists))
   isTidy(t, checkMentions(files, exists))
+})
+
+t.test('pitfalls', async (t) => {
+  // Numbers are put in, or this file would cite them.
+  const cite = (...numbers: string[]): string => `// Pitfalls ${numbers.join(', ')}.`
+  const page = '| 1 | a | b |\n| 2b | a | b |\n| 3 | a | b |\n| 3 | a | b |\n'
+  const cited = {
+    'docs/pitfalls.md': page,
+    'src/a.ts': cite('1', '2b'),
+    'src/b.ts': cite('1 to 4', '2b'),
+    'test/c.ts': `t.test('pitfall ${'1'}')\n${cite('3 and 5')}`,
+  }
+  t.same(checkPitfalls(sample(cited)), [
+    'docs/pitfalls.md: pitfall 3 is there twice',
+    'src/b.ts: pitfall 2 is not in docs/pitfalls.md',
+    'src/b.ts: pitfall 4 is not in docs/pitfalls.md',
+    'test/c.ts: pitfall 5 is not in docs/pitfalls.md',
+  ])
+  isTidy(t, checkPitfalls(files))
 })
 
 t.test('options', async (t) => {

@@ -50,19 +50,37 @@ export function checkPaths(
   )
 }
 
-/** Pages that comments of sources point to and that do not exist. */
+/** Pages that comments, pages and what `src/` says name, and that do not exist: by their path from the root, or from the page itself. */
 export function checkMentions(
   files: readonly TextFile[],
   exists: (path: string) => boolean,
 ): string[] {
-  return files
-    .filter(({ path }) => path.startsWith('src/'))
-    .flatMap(({ path, text }) =>
-      [...text.matchAll(/docs\/[\w/-]+\.md/g)]
-        .map(([page]) => page)
-        .filter((page) => !exists(page))
-        .map((page) => `${path}: ${page} does not exist`),
-    )
+  return files.flatMap((file) =>
+    mentionsIn(file)
+      .filter((named) => !exists(named))
+      .filter((named) => !exists(posix.join(posix.dirname(file.path), named)))
+      .map((named) => `${file.path}: ${named} does not exist`),
+  )
+}
+
+/** Where the package lies once it is installed. */
+const INSTALLED = /^.*\/node_modules\/kintsugi\//
+
+/** Names of pages in a file, but for those of other projects: their `doc/`, and addresses. */
+function mentionsIn({ path, text }: TextFile): string[] {
+  const isCode = path.endsWith('.ts') && !path.startsWith('src/')
+  const said = isCode ? commentsOf(text) : text
+  return [...said.replace(/https?:\/\/\S+/g, '').matchAll(/[\w./-]*\w\.md\b/g)]
+    .map(([named]) => named.replace(INSTALLED, ''))
+    .filter((named) => !named.startsWith('doc/'))
+}
+
+/** What stands behind `//` and `*`; the strings of tests may be anything. */
+function commentsOf(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => /(?:^|\s)(?:\/\/|\/?\*\*?)\s(.*)$/.exec(line)?.[1] ?? '')
+    .join('\n')
 }
 
 function pagesOf(files: readonly TextFile[]): TextFile[] {

@@ -63,12 +63,16 @@ export function saysNoMemory(error: unknown): boolean {
   return code === 'ENOMEM' || code === 'EAGAIN'
 }
 
-// The process, or the whole system, has too many files open.
 const NO_HANDLES = new Set(['EMFILE', 'ENFILE'])
+
+/** Whether the process, or the whole system, had too many files open for something: LevelDB says so only in the text of its errors. */
+export function saysNoHandles(error: unknown): boolean {
+  return NO_HANDLES.has(codeOf(error)) || /Too many open files/i.test(textOfLevel(error))
+}
 
 /** Whether something was refused for want of room, memory, handles or a place in a queue: the drive is as good as before, and may do it later. */
 export function mayPass(error: unknown): boolean {
-  const lacks = isFull(error) || saysNoMemory(error) || NO_HANDLES.has(codeOf(error))
+  const lacks = isFull(error) || saysNoMemory(error) || saysNoHandles(error)
   return lacks || error instanceof Overloaded
 }
 
@@ -79,11 +83,15 @@ export function wasNotRead(error: unknown): boolean {
 
 /** Whether there was no room for something: LevelDB says so only in the text of its errors. */
 export function saysNoSpace(error: unknown): boolean {
-  const { code, message, cause } = (error ?? {}) as NodeJS.ErrnoException & { cause?: unknown }
   if (lacksRoom(error) || isFull(error)) return true
-  if (typeof code !== 'string' || !code.startsWith('LEVEL_')) return false
-  const text = `${message} ${(cause as Error | undefined)?.message}`
-  return /No space left|quota exceeded/i.test(text)
+  return /No space left|quota exceeded/i.test(textOfLevel(error))
+}
+
+/** What LevelDB says, and what it says the cause is; nothing of other errors. */
+function textOfLevel(error: unknown): string {
+  const { code, message, cause } = (error ?? {}) as NodeJS.ErrnoException & { cause?: unknown }
+  if (typeof code !== 'string' || !code.startsWith('LEVEL_')) return ''
+  return `${message} ${(cause as Error | undefined)?.message}`
 }
 
 function codeOf(error: unknown): string {

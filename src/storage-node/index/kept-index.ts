@@ -6,7 +6,7 @@ import { Semaphore } from '../../kit/semaphore.ts'
 import { isMissing, type World } from '../../kit/world.ts'
 import type { ShardId } from '../contract.ts'
 import type { Drive } from '../drive.ts'
-import { saysNoSpace } from '../drive-errors.ts'
+import { saysNoHandles, saysNoSpace } from '../drive-errors.ts'
 import type { OpenLevel } from '../drive-lock.ts'
 import { lookAtLevel } from '../meta-rows/level-files.ts'
 import type { DriveRoom } from '../space/drive-room.ts'
@@ -50,6 +50,8 @@ export class KeptIndex {
   #mustRefill = false
   /** LevelDB takes no changes any more because it had no room for one; it still answers. */
   #lacksRoom = false
+  /** Nor since it could not open a file: of that a disk knows nothing. */
+  #mustReopen = false
   #mustRecount = false
   #mendings = 0
   #closed = false
@@ -91,6 +93,7 @@ export class KeptIndex {
   async change<T>(change: (index: ShardIndex) => Promise<T>): Promise<T> {
     return await this.#inLane(async () => {
       if (this.#lacksRoom) await this.#giveUpWhenThereIsRoom()
+      if (this.#mustReopen) await this.#giveUpToReopen()
       const index = this.#index ?? (await this.#open())
       try {
         return await change(index)
@@ -158,6 +161,7 @@ export class KeptIndex {
   async #mend(error: unknown): Promise<ShardIndex> {
     const { drive, log } = this.#parts
     if (saysNoSpace(error)) throw this.#noRoom(error)
+    if (saysNoHandles(error)) throw this.#noHandles(error)
     if (!isIndexTrouble(error)) throw error
     this.#mendings += 1
     log.warn({ drive: drive.id, error }, 'the shard index is damaged: mending it')
@@ -171,6 +175,7 @@ export class KeptIndex {
       return await this.#reopen()
     } catch (again) {
       if (saysNoSpace(again)) throw this.#noRoom(again)
+      if (saysNoHandles(again)) throw this.#noHandles(again)
       if (!isIndexTrouble(again)) throw again
       return await this.#refill()
     }
@@ -182,11 +187,22 @@ export class KeptIndex {
     return new DriveUnavailable(this.#parts.drive.id, 'full', { cause })
   }
 
+  /** Nor are too many open files: they are the process's, and all drives meet them at the same time. */
+  #noHandles(cause: unknown): DriveUnavailable {
+    this.#mustReopen = true
+    return this.#unavailable(cause)
+  }
+
   async #giveUpWhenThereIsRoom(): Promise<void> {
     if (!(await this.#parts.room.fits(0, 'upkeep'))) throw this.#noRoom('no room for changes')
+    await this.#giveUpToReopen()
+    this.#lacksRoom = false
+  }
+
+  async #giveUpToReopen(): Promise<void> {
     await this.#giveUp()
     this.#mustRecount = true
-    this.#lacksRoom = false
+    this.#mustReopen = false
   }
 
   async #giveUp(): Promise<void> {

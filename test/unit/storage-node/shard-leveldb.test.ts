@@ -1,5 +1,5 @@
 // The real LevelDB under a shard store, damaged in every file: shards are found whole or made findable again.
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { silentLog } from '../../../src/kit/log.ts'
 import { realWorld } from '../../../src/kit/world.ts'
@@ -90,6 +90,48 @@ t.test('a table that LevelDB would end the process over is not given to it', asy
     writeFileSync(`${index}/${name}`, bytes)
     t.same(await judge(), whole, `a flip ${bytes.length - at} bytes before the end of ${name}`)
   }
+})
+
+t.test('too many open files are no trouble of the index, nor of the drive', async (t) => {
+  const path = t.testdir()
+  const index = `${path}/shards.db`
+  await formatDrive(world, path, MARKER)
+  let isShort = false
+  const tooMany = (code: string): Error =>
+    Object.assign(new Error('IO error: 000004.log: Too many open files'), { code })
+  const openLevel: OpenLevel = async (at, sizes) => {
+    if (isShort) throw tooMany('LEVEL_DATABASE_NOT_OPEN')
+    const level = await openLevelDb(at, sizes)
+    const batch = level.batch.bind(level) as (...given: unknown[]) => unknown
+    level.batch = ((...given: unknown[]) =>
+      isShort ? Promise.reject(tooMany('LEVEL_IO_ERROR')) : batch(...given)) as typeof level.batch
+    return level
+  }
+  const drive = await Drive.open(world, path, MARKER)
+  const store = await ShardStore.open(drive, { world, log: silentLog, openLevel }, SMALL)
+  t.teardown(() => store.close().then(() => drive.close()))
+  const seeded = new Seeded(13)
+  const put = (): Promise<PromiseSettledResult<SampleShard>[]> => {
+    const shards = Array.from({ length: 40 }, () => sampleShard(seeded, 1000, 512))
+    return Promise.allSettled(shards.map((shard) => putShard(store, shard).then(() => shard)))
+  }
+  const inodeOf = (): number => statSync(index).ino
+  const whole = await put()
+  const inode = inodeOf()
+  isShort = true
+  let refused = 0
+  for (let round = 0; round < 12; round += 1)
+    for (const outcome of await put()) if (outcome.status === 'rejected') refused += 1
+  t.ok(refused > 100, `${refused} were refused`)
+  t.equal(drive.failure, undefined)
+  isShort = false
+  // The first that comes may still hear of the trouble.
+  await put()
+  whole.push(...(await put()))
+  for (const outcome of whole)
+    t.equal(outcome.status === 'fulfilled' && (await judgeShard(store, outcome.value)), 'whole')
+  t.equal(inodeOf(), inode, 'it was not moved aside')
+  t.notOk(existsSync(`${index}.aside`))
 })
 
 /** What batches say of shards and of segments that are sealed. */

@@ -1,7 +1,7 @@
 // Which operation a request is: method, address and a few headers become one name of the S3 model.
 // Pure. A request that is none of them is refused, never answered by a neighbour (pitfall 7).
 import { type Address, isBucketName, parseAddress } from './address.ts'
-import { hoistHeaders, isUnheard } from './auth/hoist.ts'
+import { hoistHeaders, isHoisted, isUnheard } from './auth/hoist.ts'
 import type { Headers } from './call.ts'
 import type { OperationName } from './operation-names.ts'
 import { S3Error } from './s3-error.ts'
@@ -119,7 +119,7 @@ function refuseUnheard(
 function findSubResource(method: Method, { pairs, query }: Address): string {
   if (pairs.length === 0) return ''
   const names = new Set(pairs.map(([name]) => name).filter((name) => SUB_RESOURCES.has(name)))
-  for (const name of Object.keys(query)) checkParameter(name, method, query[name] ?? '')
+  for (const name of Object.keys(query)) checkParameter(name, method, query)
   if (names.size > 1) {
     const message = `Conflicting query string parameters: ${[...names].sort().join(', ')}`
     throw new S3Error('InvalidArgument', {}, { message })
@@ -131,15 +131,16 @@ function findSubResource(method: Method, { pairs, query }: Address): string {
 /** MinIO streams what happens in a bucket to who asks so: a listing would be no answer. */
 const EVENTS = 'events'
 
-function checkParameter(name: string, method: Method, value: string): void {
+function checkParameter(name: string, method: Method, query: Address['query']): void {
   const lower = name.toLowerCase()
   // Headers in the query are written in any case; `versionid` would be a version that is asked for and not heard.
   const known = SUB_RESOURCES.has(name) || PARAMETERS.has(name)
   const isHeader = lower.startsWith('x-') || lower === 'content-md5' || lower === 'content-type'
-  if (known || isHeader) return
+  if (known || isHeader || isHoisted(name, query)) return
   // A read changes nothing: `?v=3` means to get past a cache, `metadata=true` is what other stores tell more for. AWS answers as
   // if they were not there. A name without a value could be a sub-resource, and what writes could ask for anything.
-  const harmless = (method === 'GET' || method === 'HEAD') && value !== '' && name !== EVENTS
+  const isRead = method === 'GET' || method === 'HEAD'
+  const harmless = isRead && query[name] !== '' && name !== EVENTS
   if (harmless) return
   const message = `The query parameter ${name} implies functionality that is not implemented.`
   throw new S3Error('NotImplemented', { AdditionalMessage: name }, { message })

@@ -1,16 +1,19 @@
 // Conditions over the wire: of reads in their order of precedence, of writes and deletes decided at the commit (60 to 69).
 import { createHash } from 'node:crypto'
 import t, { type Test } from 'tap'
+import { presign, presignV2 } from './signing.ts'
 import { beginUpload, completeUpload, uploadPart } from './uploads.ts'
 import {
   type Answer,
   type Ask,
   ask,
   BUCKET,
+  composeHead,
   elementOf,
   elementsOf,
   listed,
   put,
+  talk,
   type Wire,
   wantError,
   withWire,
@@ -40,6 +43,7 @@ t.test('conditions', { timeout: 60_000 }, async (t) => {
     await t.test('pitfall 67: of racing writers exactly one wins', async (t) => races(t, wire))
     await t.test('pitfall 68: conditional DELETE', async (t) => deletes(t, wire))
     await t.test('pitfall 69: what is not understood is 501', async (t) => unknown(t, wire))
+    await t.test('conditions in presigned URLs', async (t) => presigned(t, wire))
   })
 })
 
@@ -63,6 +67,36 @@ t.test('conditions, strict', { timeout: 60_000 }, async (t) => {
     })
   })
 })
+
+/** Parameters under a signature of Version 4 are conditions, in any case. */
+async function presigned(t: Test, wire: Wire): Promise<void> {
+  const path = `/${BUCKET}/presigned`
+  const headers: [string, string][] = [['host', wire.host]]
+  const send = async (method: string, query: string): Promise<Answer> => {
+    const sent: [string, string][] = [...headers, ['connection', 'close']]
+    if (method === 'PUT') sent.push(['content-length', '0'])
+    const [answer] = await talk(wire, composeHead(`${method} ${path}?${query} HTTP/1.1`, sent))
+    return answer!
+  }
+  const by = (method: string, query: Record<string, string>): Promise<Answer> =>
+    send(method, presign({ method, path, headers, query }))
+  const created = await by('PUT', { 'If-None-Match': '*' })
+  t.equal(created.status, 200, 'it is new')
+  const { etag = '' } = created.headers
+  const failed = { Condition: 'If-None-Match' }
+  const again = await by('PUT', { 'if-none-match': '*' })
+  wantError(t, again, 412, 'PreconditionFailed', failed)
+  t.equal((await by('PUT', { 'If-Match': etag })).status, 200)
+  const other = await by('PUT', { 'If-Match': OTHER_ETAG })
+  wantError(t, other, 412, 'PreconditionFailed', { Condition: 'If-Match' })
+  t.equal((await by('GET', { 'If-None-Match': etag })).status, 304, 'GET')
+  wantError(t, await by('GET', { 'If-Match': OTHER_ETAG }), 412, 'PreconditionFailed')
+  const v2 = `${presignV2({ method: 'PUT', resource: path })}&If-None-Match=*`
+  wantError(t, await send('PUT', v2), 501, 'NotImplemented', {}, 'Version 2 does not sign it')
+  const query = { 'if-none-match': '*' }
+  const plain = await ask(wire, { method: 'PUT', path, query, body: '' })
+  wantError(t, plain, 501, 'NotImplemented', {}, 'a signer of headers has headers')
+}
 
 /** GET and HEAD, which must agree. */
 async function read(t: Test, wire: Wire, headers: Record<string, string>): Promise<Answer> {

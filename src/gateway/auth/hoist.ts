@@ -1,5 +1,6 @@
 // Presigned URLs carry headers as parameters: JavaScript's presigner moves `x-amz-meta-…` and even
-// `x-amz-copy-source` there, boto3's V2 all of `x-amz-*`, Content-Type and Content-MD5. They count as headers.
+// `x-amz-copy-source` there, boto3's V2 all of `x-amz-*`, Content-Type and Content-MD5. They count as headers, and so do
+// If-Match and If-None-Match under a signature of Version 4.
 import type { Headers, Query } from '../call.ts'
 import { isChecksumName } from '../headers/checksum-value.ts'
 import { S3Error } from '../s3-error.ts'
@@ -31,6 +32,11 @@ export function hoistHeaders(query: Query, headers: Headers): Headers {
   return all
 }
 
+/** Whether this parameter of a presigned URL counts as a header. */
+export function isHoisted(parameter: string, query: Query): boolean {
+  return chooseParameters(query)?.(parameter.toLowerCase()) ?? false
+}
+
 /** Whether this parameter would be a header if the query had a signature, and is none as it has not. */
 export function isUnheard(parameter: string, query: Query): boolean {
   return isAmzHeader(parameter.toLowerCase()) && chooseParameters(query) === undefined
@@ -57,11 +63,15 @@ function chooseParameters(query: Query): ((lower: string) => boolean) | undefine
   return (lower) => isAmzHeader(lower) || lower === 'content-type' || lower === 'content-md5'
 }
 
+/** Version 4 signs every parameter, so what they ask for is the signer's. */
+const CONDITIONS: ReadonlySet<string> = new Set(['if-match', 'if-none-match'])
+
 /**
  * JavaScript's presigner signs the CRC32 of the body that it has, which is none, whatever will be sent. AWS keeps checksums of
  * bodies in the signature and passes over what they say; who means one sends it as a header.
  */
 function isHeardInV4(lower: string): boolean {
+  if (CONDITIONS.has(lower)) return true
   return isAmzHeader(lower) && !isChecksumName(lower) && lower !== 'x-amz-sdk-checksum-algorithm'
 }
 

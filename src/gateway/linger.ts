@@ -7,7 +7,7 @@ import type { BodyReader, Exchange } from './exchange.ts'
 const LINGER_MS = 5_000
 const LINGER_BYTES = 4 * 1024 * 1024
 /** A body of which so little can still come is read to its end for the sake of the connection. */
-const SMALL_BODY_BYTES = 64 * 1024
+export const SMALL_BODY_BYTES = 64 * 1024
 
 /**
  * Whether the connection can carry another request: nothing of the body is left, or only a little. None whose client waited for 100 Continue and

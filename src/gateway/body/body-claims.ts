@@ -3,6 +3,7 @@ import type { ChunkSeed } from '../auth/chunk-chain.ts'
 import type { Payload } from '../auth/payload.ts'
 import type { Headers } from '../call.ts'
 import { decodeBase64 } from '../headers/checksum-value.ts'
+import { SMALL_BODY_BYTES } from '../linger.ts'
 import type { OperationName } from '../operation-names.ts'
 import { S3Error } from '../s3-error.ts'
 import { parseChecksumClaim } from './checksum-claim.ts'
@@ -29,11 +30,15 @@ function refuseSmuggling(headers: Headers): void {
   throw new S3Error('BadRequest', {}, { message })
 }
 
-/** Throws UnexpectedContent for a body with a method of which no operation has one (pitfall 41). */
+/**
+ * Throws UnexpectedContent for a body with a method of which no operation has one (pitfall 41). A small one of a GET is
+ * passed over, as on AWS.
+ */
 function refuseUnexpected(method: string, headers: Headers): void {
   if (method === 'PUT' || method === 'POST') return
-  const isEmpty = Number(headers['content-length'] ?? 0) === 0
-  if (!isEmpty || headers['transfer-encoding'] !== undefined) throw new S3Error('UnexpectedContent')
+  const bytes = Number(headers['content-length'] ?? 0)
+  const fits = bytes === 0 || (method === 'GET' && bytes <= SMALL_BODY_BYTES)
+  if (!fits || headers['transfer-encoding'] !== undefined) throw new S3Error('UnexpectedContent')
 }
 
 /** The shape of the body. Throws MissingContentLength, NotImplemented or InvalidArgument. */

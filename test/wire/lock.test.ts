@@ -175,7 +175,7 @@ async function defaults(t: Test, wire: Wire): Promise<void> {
 
 async function onWrite(t: Test, wire: Wire): Promise<void> {
   const path = `/${BUCKET}/on-write`
-  const until = '2099-01-01T00:00:00.000Z'
+  const until = '2099-01-01T00:00:00.250Z'
   const sent = { ...lockHeaders('GOVERNANCE', until), 'x-amz-object-lock-legal-hold': 'ON' }
   const versionId = await putVersion(wire, path, sent)
   for (const method of ['GET', 'HEAD']) {

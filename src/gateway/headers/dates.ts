@@ -41,3 +41,8 @@ export function parseIsoTime(text: string): number | undefined {
   const ms = ISO_TIME.test(trimmed) ? Date.parse(trimmed) : Number.NaN
   return Number.isNaN(ms) ? undefined : ms
 }
+
+/** The same time written as parseIsoTime() reads it, to the millisecond. */
+export function isoTime(ms: number): string {
+  return new Date(ms).toISOString()
+}

@@ -7,8 +7,7 @@ import type {
 } from '../../objects/object-store.ts'
 import { type Call, type Headers, mayBypassGovernance } from '../call.ts'
 import { S3Error } from '../s3-error.ts'
-import { xmlTime } from '../xml/write.ts'
-import { parseIsoTime } from './dates.ts'
+import { isoTime, parseIsoTime } from './dates.ts'
 import { invalidArgument } from './list-parameters.ts'
 
 const MODE = 'x-amz-object-lock-mode'
@@ -85,7 +84,7 @@ export function bypassesGovernance({
 /** The headers of GET and HEAD that show the lock of a version. */
 export function lockFields({ retention, legalHold }: ObjectVersion): Record<string, string> {
   return {
-    ...(retention ? { [MODE]: retention.mode, [UNTIL]: xmlTime(retention.untilMs) } : {}),
+    ...(retention ? { [MODE]: retention.mode, [UNTIL]: isoTime(retention.untilMs) } : {}),
     ...(legalHold === undefined ? {} : { [HOLD]: legalHold ? 'ON' : 'OFF' }),
   }
 }

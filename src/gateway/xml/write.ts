@@ -54,7 +54,7 @@ const DAY_MS = 24 * 60 * 60 * 1000
 let lastDay = Number.NaN
 let lastDate = ''
 
-/** A time as XML has it: ISO 8601 in milliseconds (pitfall 54). */
+/** A time as XML has it: ISO 8601, the second that Last-Modified says as well, with `.000` behind it (pitfall 54). */
 export function xmlTime(ms: number): string {
   // Times of a listing are mostly of one day: its date is made once, which is a third of the work.
   const day = Math.floor(ms / DAY_MS)
@@ -62,18 +62,13 @@ export function xmlTime(ms: number): string {
     lastDate = new Date(ms).toISOString().slice(0, -DAY_TIME.length)
     lastDay = day
   }
-  const time = Math.floor(ms) - day * DAY_MS
-  const seconds = Math.floor(time / 1000)
+  const seconds = Math.floor((ms - day * DAY_MS) / 1000)
   const minutes = Math.floor(seconds / 60)
-  return `${lastDate}${twoDigits(Math.floor(minutes / 60))}:${twoDigits(minutes % 60)}:${twoDigits(seconds % 60)}.${threeDigits(time % 1000)}Z`
+  return `${lastDate}${twoDigits(Math.floor(minutes / 60))}:${twoDigits(minutes % 60)}:${twoDigits(seconds % 60)}.000Z`
 }
 
 const DAY_TIME = '00:00:00.000Z'
 
 function twoDigits(number: number): string {
   return number < 10 ? `0${number}` : `${number}`
-}
-
-function threeDigits(number: number): string {
-  return number < 100 ? `0${twoDigits(number)}` : `${number}`
 }

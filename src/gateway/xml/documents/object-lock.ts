@@ -1,6 +1,7 @@
 // The answers of GetObjectLockConfiguration, GetObjectRetention and GetObjectLegalHold.
 import type { BucketLock, Retention } from '../../../objects/object-store.ts'
-import { container, document, element, optionalElement, xmlTime } from '../write.ts'
+import { isoTime } from '../../headers/dates.ts'
+import { container, document, element, optionalElement } from '../write.ts'
 
 /** Root ObjectLockConfiguration; a Rule only where there is a default retention, in days or in years as it was set. */
 export function lockConfigurationDocument({ defaultRetention }: BucketLock): string {
@@ -13,7 +14,7 @@ export function lockConfigurationDocument({ defaultRetention }: BucketLock): str
 
 /** Root Retention: mode and date. */
 export function retentionDocument({ mode, untilMs }: Retention): string {
-  return document('Retention', element('Mode', mode) + element('RetainUntilDate', xmlTime(untilMs)))
+  return document('Retention', element('Mode', mode) + element('RetainUntilDate', isoTime(untilMs)))
 }
 
 /** Root LegalHold: `ON` or `OFF`. */

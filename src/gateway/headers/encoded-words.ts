@@ -7,15 +7,14 @@ const GAP = /(=\?[\w-]+\?[BQ]\?[!->@-~]*\?=)\s+(?==\?[\w-]+\?[BQ]\?[!->@-~]*\?=)
 /** A word is at most 75 characters long: so many bytes fit as base64 between `=?UTF-8?B?` and `?=`. */
 const WORD_BYTES_MAX = 45
 
-/** The text with its words decoded; what is no word, or in no known charset, stays as it is. */
+/** The text with its words decoded; what is no word, is broken, or in no known charset, stays as it is. */
 export function decodeWords(text: string): string {
   if (!text.includes('=?')) return text
   return text
     .replace(GAP, '$1')
     .replace(WORD, (word, charset: string, encoding: string, content: string) => {
-      const bytes =
-        encoding.toUpperCase() === 'B' ? Buffer.from(content, 'base64') : unquote(content)
-      return decodeBytes(bytes, charset) ?? word
+      const bytes = encoding.toUpperCase() === 'B' ? fromBase64(content) : unquote(content)
+      return (bytes && decodeBytes(bytes, charset)) ?? word
     })
 }
 
@@ -36,6 +35,16 @@ export function encodeWords(text: string): string {
   }
   words.push(word)
   return words.map((part) => `=?UTF-8?B?${Buffer.from(part).toString('base64')}?=`).join(' ')
+}
+
+/** Undefined unless the content is base64, its padding perhaps left out. */
+function fromBase64(content: string): Uint8Array | undefined {
+  const bytes = Buffer.from(content, 'base64')
+  return withoutPadding(bytes.toString('base64')) === withoutPadding(content) ? bytes : undefined
+}
+
+function withoutPadding(base64: string): string {
+  return base64.replace(/={1,2}$/, '')
 }
 
 function unquote(content: string): Uint8Array {

@@ -11,6 +11,7 @@ t.test('words are decoded, in both encodings and any charset', async (t) => {
     ['=?UTF-8?Q?Z=C3=BC?= =?UTF-8?Q?rich?=', 'Zürich'],
     ['=?UTF-8?B?WsO8?=  =?UTF-8?B?cmk=?= =?UTF-8?Q?ch?=', 'Zürich'],
     ['=?UTF-8?Q??=', ''],
+    ['=?UTF-8?B?WsO8cmljaA?=', 'Zürich'],
   ]
   for (const [words, text] of rows) t.equal(decodeWords(words), text, words)
 })
@@ -24,6 +25,10 @@ t.test('what is no word stays', async (t) => {
     '=?no-such?Q?a?=',
     '=?UTF-8?Q?=FF?=',
     'a=?b',
+    '=?UTF-8?B?=GGG?=',
+    '=?UTF-8?B?WsO8*cmk=?=',
+    '=?UTF-8?B?WsO8===?=',
+    '=?UTF-8?B?W?=',
   ])
     t.equal(decodeWords(text), text, text)
 })

@@ -32,13 +32,13 @@ function tooLarge(bytes: number): S3Error {
   return new S3Error('MetadataTooLarge', elements)
 }
 
-/** The headers that show the metadata, and how many entries no header can show. */
+/** The headers that show the metadata, and how many entries have a name that no header can have. */
 export function userMetadataHeaders(
   metadata: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
   const all = Object.entries(metadata)
   if (all.length === 0) return NONE
-  const shown = all.filter(([name, value]) => isToken(name) && isPrintable(value))
+  const shown = all.filter(([name]) => isToken(name))
   const missing = all.length - shown.length
   return Object.fromEntries([
     ...shown.map(([name, value]) => [PREFIX + name, encodeValue(value)]),
@@ -51,11 +51,7 @@ function isToken(name: string): boolean {
   return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)
 }
 
-function isPrintable(value: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-  return !/[\u0000-\u0008\u000a-\u001f\u007f]/.test(value)
-}
-
+/** What is not printable ASCII goes out in words, control characters as well. */
 function encodeValue(value: string): string {
   return /^[\t\x20-\x7e]*$/.test(value) ? value : encodeWords(value)
 }

@@ -97,6 +97,9 @@ async function byDocument(t: Test, wire: Wire): Promise<void> {
   t.equal((await setTags(wire, tagging(...ten))).status, 200)
   t.equal((await setTags(wire, tagging())).status, 200, 'an empty set removes them')
   t.same(await tagsOf(wire), [])
+  await setTags(wire, tagging(...ten))
+  t.equal((await setTags(wire, '<Tagging/>')).status, 200, 'and so does none')
+  t.same(await tagsOf(wire), [])
 }
 
 async function refuse(t: Test, wire: Wire): Promise<void> {
@@ -111,7 +114,7 @@ async function refuse(t: Test, wire: Wire): Promise<void> {
     [tagging(['a', 'v'.repeat(257)]), 'InvalidTag', { TagKey: 'a', TagValue: 'v'.repeat(257) }],
     [tagging(['a?', '1']), 'InvalidTag', { TagKey: 'a?' }],
     [tagging(['aws:a', '1']), 'InvalidTag', { TagKey: 'aws:a' }],
-    ['<Tagging></Tagging>', 'MalformedXML', {}],
+    ['<Tagging><TagSet/><TagSet/></Tagging>', 'MalformedXML', {}],
     ['<Tagging><TagSet/><Tag><Key>a</Key><Value>1</Value></Tag></Tagging>', 'MalformedXML', {}],
     ['<Tagging><TagSet><Tag><Key>a</Key></Tag></TagSet></Tagging>', 'MalformedXML', {}],
     ['', 'MalformedXML', {}],

@@ -2,12 +2,13 @@
 import type { Tag } from '../../../objects/object-store.ts'
 import { childrenOf, malformed, readXml, refuseOthers, textOf, type XmlElement } from '../read.ts'
 
-/** The tags as they were sent, spaces and all. */
+/** The tags as they were sent, spaces and all. A document without a TagSet has none, as on AWS. */
 export function readTagging(text: string): Tag[] {
   const root = readXml(text, 'Tagging')
   refuseOthers(root, ['TagSet'])
   const [tagSet, second] = childrenOf(root, 'TagSet')
-  if (!tagSet || second) throw malformed()
+  if (second) throw malformed()
+  if (!tagSet) return []
   refuseOthers(tagSet, ['Tag'])
   return childrenOf(tagSet, 'Tag').map(readTag)
 }

@@ -334,6 +334,7 @@ async function attributes(t: Test, wire: Wire): Promise<void> {
     ['Content-Encoding', 'identity'],
     ['Expires', 'Thu, 01 Dec 2044 16:00:00 GMT'],
     ['X-Amz-Meta-Colour', 'blü'],
+    ['X-Amz-Meta-Words', 'a =?UTF-8?B?YWJj?= =?UTF-8?Q?b?='],
     ['x-amz-storage-class', 'STANDARD_IA'],
     ['x-amz-checksum-sha256', createHash('sha256').update('hello').digest('base64')],
     ['Content-MD5', createHash('md5').update('hello').digest('base64')],
@@ -360,8 +361,9 @@ async function attributes(t: Test, wire: Wire): Promise<void> {
     'content-encoding': 'identity',
     expires: 'Thu, 01 Dec 2044 16:00:00 GMT',
     'x-amz-meta-colour': `=?UTF-8?B?${Buffer.from('blü').toString('base64')}?=`,
+    'x-amz-meta-words': 'a =?UTF-8?B?YWJj?= =?UTF-8?Q?b?=',
     'x-amz-storage-class': 'STANDARD_IA',
-    'x-amz-checksum-sha256': fields[8]![1],
+    'x-amz-checksum-sha256': fields[9]![1],
     'x-amz-tagging-count': '1',
   })
   const tagging = await ask(wire, { path: `/${BUCKET}/attributes`, query: { tagging: '' } })

@@ -2,6 +2,7 @@
 import { checkHeader } from '../auth/hoist.ts'
 import type { FormFields, Headers } from '../call.ts'
 import { readTagging } from '../xml/requests/tagging.ts'
+import { encodeWords } from './encoded-words.ts'
 
 const SAME_NAME: ReadonlySet<string> = new Set([
   'cache-control',
@@ -30,11 +31,16 @@ export function headersOfForm(fields: FormFields): Headers {
   for (const [name, value = ''] of Object.entries(fields)) {
     if (!SAME_NAME.has(name) && (!name.startsWith('x-amz-') || OF_THE_SIGNATURE.has(name))) continue
     checkHeader(name, value)
-    headers[name] = value
+    headers[name] = name.startsWith('x-amz-meta-') ? metadataOf(value) : value
   }
   if (fields.acl) headers['x-amz-acl'] = fields.acl
   if (fields.tagging) headers['x-amz-tagging'] = tagsOf(fields.tagging)
   return headers
+}
+
+/** Text in a field is UTF-8 and no words of RFC 2047: what looks like one is text, as on AWS, and as a header it takes words to say so. */
+function metadataOf(value: string): string {
+  return value.includes('=?') ? encodeWords(value.trim()) : value
 }
 
 function tagsOf(xml: string): string {

@@ -241,6 +241,8 @@ async function signatures(t: Test, wire: Wire): Promise<void> {
   const key: Field = ['key', 'a']
   const anonymous = await ask(wire, post([key, file]))
   wantError(t, anonymous, 403, 'AccessDenied', { Message: 'Access Denied' }, 'nobody')
+  const unsigned = await ask(wire, post([key, ['policy', policyOf([ANY_KEY])], file]))
+  wantError(t, unsigned, 403, 'AccessDenied', { Message: 'Access Denied' }, 'a policy alone')
   const signer = (given: object) => post([key, ...signedFields([ANY_KEY], given), file])
   wantError(t, await ask(wire, signer({ secretAccessKey: 'x' })), 403, 'SignatureDoesNotMatch', {
     StringToSign: true,

@@ -13,12 +13,12 @@ import { findCredential, parseCredential, wrongRegion } from './verify-v4.ts'
 const FIELDS_V4 = ['x-amz-algorithm', 'x-amz-credential', 'x-amz-date', 'x-amz-signature']
 const FIELDS_V2 = ['awsaccesskeyid', 'signature']
 
-/** Who signed the policy of a form; undefined when nobody claims it. Throws S3Error. */
+/** Who signed the policy of a form; undefined when nobody claims it, also where there is a policy. Throws S3Error. */
 export function authenticateForm(fields: FormFields, parts: AuthParts): Identity | undefined {
   const version = [FIELDS_V4, FIELDS_V2].find((names) => names.some((name) => name in fields))
-  if (version === undefined && fields.policy === undefined) return undefined
+  if (version === undefined) return undefined
   const policy = demandField(fields, 'policy')
-  const [first = '', second = '', third = '', fourth = ''] = (version ?? FIELDS_V2).map((name) =>
+  const [first = '', second = '', third = '', fourth = ''] = version.map((name) =>
     demandField(fields, name),
   )
   const token = fields['x-amz-security-token']

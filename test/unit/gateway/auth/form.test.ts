@@ -48,6 +48,7 @@ t.test("boto3's forms verify, and their policies allow them", async (t) => {
 
 t.test('a form that nobody signed is anonymous', async (t) => {
   t.equal(authenticateForm({ key: 'a' }, PARTS), undefined)
+  t.equal(authenticateForm({ key: 'a', policy: V2.policy }, PARTS), undefined, 'with a policy')
 })
 
 t.test('each fault of a signature has its error', async (t) => {
@@ -84,7 +85,6 @@ t.test('each fault of a signature has its error', async (t) => {
     [without(V4, 'x-amz-date'), missing('X-Amz-Date')],
     [without(V4, 'x-amz-algorithm'), missing('X-Amz-Algorithm')],
     [without(V4, 'x-amz-signature'), missing('X-Amz-Signature')],
-    [{ policy: V2.policy }, missing('AWSAccessKeyId')],
   ]
   for (const [fields, error] of cases) t.throws(() => authenticateForm(fields, PARTS), error)
   const elsewhere = { ...PARTS, region: { name: 'eu-west-1', enforced: true } }

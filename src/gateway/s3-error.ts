@@ -120,7 +120,7 @@ const CATALOGUE = {
   MethodNotAllowed: [405, 'The specified method is not allowed against this resource.'],
   MissingContentLength: [411, 'You must provide the Content-Length HTTP header.'],
   MissingRequestBodyError: [400, 'Request Body is empty.'],
-  MissingSecurityHeader: [400, 'Your request was missing a required header.'],
+  MissingSecurityHeader: [400, 'Your request was missing a required header'],
   NoSuchAnnotation: [404, 'The specified annotation does not exist on this object.'],
   NoSuchBucket: [404, 'The specified bucket does not exist'],
   NoSuchBucketPolicy: [404, 'The bucket policy does not exist'],
@@ -180,7 +180,7 @@ const CATALOGUE = {
     400,
     'You have attempted to add more parts than the maximum of 10000 that are allowed for this object. You can use the CopyObject operation to copy this object to another and then add more data to the newly copied object.',
   ],
-  UnexpectedContent: [400, 'This request does not support content.'],
+  UnexpectedContent: [400, 'This request does not support content'],
   UnsupportedMediaType: [415, 'The annotation payload is not valid UTF-8 encoded text.'],
   XAmzContentSHA256Mismatch: [
     400,

@@ -155,6 +155,8 @@ async function single(t: Test, wire: Wire): Promise<void> {
   const Message =
     'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.'
   wantError(t, await putHello(wire, { ...crc32, ...sha1 }), 400, 'InvalidRequest', { Message })
+  const broken = { ...sha1, 'x-amz-checksum-crc32': '????', 'x-amz-checksum-crc16': 'AAA=' }
+  wantError(t, await putHello(wire, broken), 400, 'InvalidRequest', { Message }, 'counted first')
   const twice = trailing('CRC32', checksumOf('CRC32', 'hello'))
   const beside = await ask(wire, { ...twice, headers: { ...twice.headers, ...sha1 } })
   wantError(t, beside, 400, 'InvalidRequest', { Message }, 'header and trailer')
@@ -193,7 +195,8 @@ async function everyAlgorithm(t: Test, wire: Wire): Promise<void> {
     const late = await ask(wire, trailing(algorithm, wrong))
     wantError(t, late, 400, 'BadDigest', digests, `wrong ${algorithm} in a trailer`)
     const short = await ask(wire, trailing(algorithm, 'AAAA'))
-    wantError(t, short, 400, 'InvalidRequest', { Message }, `no ${algorithm} in a trailer`)
+    const inTrailer = `Value for ${header} trailing header is invalid.`
+    wantError(t, short, 400, 'InvalidRequest', { Message: inTrailer })
     for (const answer of [
       await putHello(wire, { [header]: right }),
       await ask(wire, trailing(algorithm, right)),

@@ -230,8 +230,11 @@ async function objectSize(t: Test, wire: Wire): Promise<void> {
   const { etag } = (await uploadPart(upload, 1, 'tiny')).headers
   const complete = (size: string) =>
     completeUpload(upload, [{ number: 1, etag: etag! }], { 'x-amz-mp-object-size': size })
-  for (const wrong of ['5', 'many', '-4'])
-    wantError(t, await complete(wrong), 400, 'InvalidRequest', {}, wrong)
+  wantError(t, await complete('5'), 400, 'InvalidRequest')
+  for (const wrong of ['many', '-4']) {
+    const Message = `Value for x-amz-mp-object-size header is invalid: '${wrong}'`
+    wantError(t, await complete(wrong), 400, 'InvalidRequest', { Message })
+  }
   t.equal((await complete('4')).status, 200)
 }
 

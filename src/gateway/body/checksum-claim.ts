@@ -27,14 +27,14 @@ export function parseChecksumClaim(headers: Headers): ChecksumClaim | undefined 
 }
 
 function claimsInHeaders(headers: Headers): ChecksumClaim[] {
-  return Object.keys(headers)
-    .filter(isChecksumName)
-    .map((header) => {
-      const algorithm = algorithmOf(header)
-      const value = headers[header] ?? ''
-      checkChecksumValue(header, algorithm, value)
-      return { algorithm, header, value }
-    })
+  const names = Object.keys(headers).filter(isChecksumName)
+  if (names.length > 1) throw severalChecksums()
+  return names.map((header) => {
+    const algorithm = algorithmOf(header)
+    const value = headers[header] ?? ''
+    checkChecksumValue(header, algorithm, value)
+    return { algorithm, header, value }
+  })
 }
 
 function claimsInTrailers(headers: Headers): ChecksumClaim[] {

@@ -193,7 +193,7 @@ function findTrailer(
     throw new S3Error('MalformedTrailerError')
   }
   if (announced !== undefined && value !== undefined) {
-    checkChecksumValue(announced.header, announced.algorithm, value)
+    checkChecksumValue(announced.header, announced.algorithm, value, 'trailing header')
   }
   return value
 }

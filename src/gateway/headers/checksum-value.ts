@@ -52,9 +52,10 @@ export function checkChecksumValue(
   header: string,
   algorithm: ChecksumAlgorithm,
   value: string,
+  place: 'header' | 'trailing header' = 'header',
 ): void {
   if (decodeBase64(value)?.length === DIGEST_BYTES[algorithm]) return
-  throw new S3Error('InvalidRequest', {}, { message: `Value for ${header} header is invalid.` })
+  throw new S3Error('InvalidRequest', {}, { message: `Value for ${header} ${place} is invalid.` })
 }
 
 /** The refusal of a second checksum (pitfall 32). */

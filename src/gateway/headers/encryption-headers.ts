@@ -34,11 +34,11 @@ export function parseEncryption(
   const { headers } = carrier
   const { encryption } = bucket.settings ?? {}
   refuseSourceKey(headers)
-  const customerKey = parseCustomerKey(carrier)
   const method = headers[METHOD]
+  if (method !== undefined && hasCustomerKey(headers, CUSTOMER_KEY)) throw incompatible(method)
+  const customerKey = parseCustomerKey(carrier)
   if (method !== 'aws:kms') refuseKmsHeaders(headers)
   if (customerKey) {
-    if (method !== undefined) throw incompatible(method)
     if (encryption?.blocksCustomerKeys) throw blocked()
     return { kind: 'SSE-C', customerKey }
   }

@@ -75,6 +75,6 @@ function parseSize(text: string): number {
   throw new S3Error(
     'InvalidRequest',
     {},
-    { message: "Value for 'x-amz-mp-object-size' header is invalid." },
+    { message: `Value for x-amz-mp-object-size header is invalid: '${text}'` },
   )
 }

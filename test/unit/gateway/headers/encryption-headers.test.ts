@@ -86,6 +86,7 @@ t.test('what is refused', async (t) => {
     [{ [SSE]: 'aws:kms', [`${SSE}-context`]: 'no json' }, 'InvalidArgument'],
     [{ [SSE]: 'aws:kms', [`${SSE}-context`]: 'WzFd' }, 'InvalidArgument'],
     [keyHeaders({ [SSE]: 'AES256' }), 'InvalidArgument'],
+    [keyHeaders({ [SSE]: 'AES256', [`${SSE}-customer-algorithm`]: 'KMS' }), 'InvalidArgument'],
     [keyHeaders({ [`${SSE}-customer-algorithm`]: undefined }), 'InvalidArgument'],
     [keyHeaders({ [`${SSE}-customer-algorithm`]: 'AES128' }), 'InvalidEncryptionAlgorithmError'],
     [keyHeaders({ [`${SSE}-customer-key`]: undefined }), 'InvalidArgument'],

@@ -32,6 +32,11 @@ export function bucketArn(name: string): string {
   return `arn:aws:s3:::${name}`
 }
 
+/** x-amz-bucket-region of a listing, which AWS leaves out for us-east-1. */
+export function regionField({ region }: Bucket): Record<string, string> {
+  return region === 'us-east-1' ? {} : { 'x-amz-bucket-region': region }
+}
+
 /** Headers of the answer to a write: what became of it. */
 export function describeWritten(bucket: Bucket, version: ObjectVersion): Record<string, string> {
   const fields: Record<string, string> = { etag: quoteEtag(version.etag) }

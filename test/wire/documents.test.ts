@@ -165,6 +165,12 @@ async function createBuckets(t: Test, wire: Wire): Promise<void> {
   t.equal(elementOf(where, 'LocationConstraint'), 'eu-west-1')
   const head = await ask(wire, { method: 'HEAD', path: '/far-away' })
   t.equal(head.headers['x-amz-bucket-region'], 'eu-west-1')
+  for (const query of [{}, { 'list-type': '2' }]) {
+    const there = await ask(wire, { path: '/far-away', query })
+    t.equal(there.headers['x-amz-bucket-region'], 'eu-west-1', 'a listing')
+    const near = await ask(wire, { path: `/${BUCKET}`, query })
+    t.notOk('x-amz-bucket-region' in near.headers, 'us-east-1 is not said')
+  }
   const here = await ask(wire, { path: `/${BUCKET}`, query: { location: '' } })
   t.equal(elementOf(here, 'LocationConstraint'), '', 'us-east-1 has no name (13)')
   t.equal((await ask(wire, { method: 'PUT', path: `/${BUCKET}` })).status, 200, 'again (12)')

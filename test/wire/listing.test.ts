@@ -281,9 +281,12 @@ async function uploads(t: Test, wire: Wire): Promise<void> {
   const all = await list(wire, { uploads: '' })
   t.same(elementsOf(all, 'Key'), ['u/1', 'u/1', 'u/2', 'v'])
   t.same(elementsOf(all, 'UploadId'), ids, 'by key, then by age')
+  t.notMatch(all.text, /<Prefix/, 'no prefix was asked for')
   t.match(all.text, /<Initiator><ID>.*<Owner><ID>.*<StorageClass>STANDARD</s)
   t.same(names(await list(wire, { uploads: '', delimiter: '/' })), ['v', 'u/*'])
-  t.same(names(await list(wire, { uploads: '', prefix: 'u/2' })), ['u/2'])
+  const prefixed = await list(wire, { uploads: '', prefix: 'u/2' })
+  t.same(names(prefixed), ['u/2'])
+  t.equal(elementOf(prefixed, 'Prefix'), 'u/2')
   const first = await list(wire, { uploads: '', 'max-uploads': '1' })
   t.equal(elementOf(first, 'IsTruncated'), 'true')
   const markers = {

@@ -328,6 +328,7 @@ async function listing(t: Test, wire: Wire): Promise<void> {
   const rolled = await list({ delimiter: '/', 'max-keys': '8' })
   t.match(rolled.text, /<CommonPrefixes><Prefix>c\/<\/Prefix><\/CommonPrefixes>/)
   t.equal(elementOf(rolled, 'NextKeyMarker'), 'c/')
+  t.notMatch(rolled.text, /NextVersionIdMarker/, 'behind a prefix there is no version')
   const after = await list({ delimiter: '/', 'key-marker': 'c/' })
   t.same(elementsOf(after, 'Key'), ['only-marked', 'é'])
   const afterNull = await list({ 'key-marker': 'a', 'version-id-marker': 'null' })

@@ -67,6 +67,7 @@ async function listPage(
 function nextMarkers({ entries, last }: ListPage<ListedVersion>) {
   if (last === undefined) return undefined
   const lastEntry = entries.at(-1)
-  const versionIdMarker = lastEntry?.kind === 'entry' ? lastEntry.record.version.versionId : ''
+  const versionIdMarker =
+    lastEntry?.kind === 'entry' ? lastEntry.record.version.versionId : undefined
   return { keyMarker: last, versionIdMarker }
 }

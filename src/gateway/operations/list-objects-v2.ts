@@ -3,7 +3,7 @@
 import type { Call, Reply } from '../call.ts'
 import { readToken, writeToken } from '../headers/continuation-token.ts'
 import { parseCount, parseListParameters } from '../headers/list-parameters.ts'
-import { xmlReply } from '../reply.ts'
+import { regionField, xmlReply } from '../reply.ts'
 import { listObjectsV2Document } from '../xml/documents/list-objects.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { listPage } from './steps/list-page.ts'
@@ -33,5 +33,6 @@ export async function listObjectsV2(call: Call): Promise<Reply> {
       isTruncated: page.last !== undefined,
       withOwner: query['fetch-owner'] === 'true',
     }),
+    regionField(bucket),
   )
 }

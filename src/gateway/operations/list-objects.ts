@@ -2,7 +2,7 @@
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
 import type { Call, Reply } from '../call.ts'
 import { parseCount, parseListParameters } from '../headers/list-parameters.ts'
-import { xmlReply } from '../reply.ts'
+import { regionField, xmlReply } from '../reply.ts'
 import { listObjectsDocument } from '../xml/documents/list-objects.ts'
 import { findBucket } from './steps/find-bucket.ts'
 import { listPage } from './steps/list-page.ts'
@@ -33,5 +33,6 @@ export async function listObjects(call: Call): Promise<Reply> {
       entries,
       isTruncated: last !== undefined,
     }),
+    regionField(bucket),
   )
 }

@@ -20,9 +20,9 @@ export interface UploadListing {
   entries: ScanEntry<Upload>[]
 }
 
-/** Root ListMultipartUploadsResult; uploads and prefixes in one order, the next markers always there, if empty. */
+/** Root ListMultipartUploadsResult; uploads and prefixes in one order, the next markers always there, if empty; no Prefix without one. */
 export function listUploadsDocument(listing: UploadListing): string {
-  const { encoding, delimiter, next } = listing
+  const { encoding, prefix, delimiter, next } = listing
   return document(
     'ListMultipartUploadsResult',
     element('Bucket', listing.bucket) +
@@ -30,7 +30,7 @@ export function listUploadsDocument(listing: UploadListing): string {
       element('UploadIdMarker', listing.uploadIdMarker) +
       element('NextKeyMarker', encodeKey(next.keyMarker, encoding)) +
       element('NextUploadIdMarker', next.uploadIdMarker) +
-      element('Prefix', encodeKey(listing.prefix, encoding)) +
+      (prefix === '' ? '' : element('Prefix', encodeKey(prefix, encoding))) +
       (delimiter === '' ? '' : element('Delimiter', encodeKey(delimiter, encoding))) +
       element('MaxUploads', listing.maxUploads) +
       optionalElement('EncodingType', encoding) +

@@ -20,8 +20,8 @@ export interface VersionListing {
   encoding: KeyEncoding
   keyMarker: string
   versionIdMarker: string
-  /** Where to go on; undefined when the listing is complete. */
-  next: { keyMarker: string; versionIdMarker: string } | undefined
+  /** Where to go on; undefined when the listing is complete. Behind a prefix there is no version. */
+  next: { keyMarker: string; versionIdMarker: string | undefined } | undefined
   entries: ScanEntry<ListedVersion>[]
 }
 

@@ -39,6 +39,17 @@ t.test('multipart uploads', { timeout: 60_000 }, async (t) => {
   })
 })
 
+t.test('multipart uploads, strict', { timeout: 60_000 }, async (t) => {
+  await withWire(t, { options: ['--strict-s3'] }, async (wire) => {
+    const { uploadId } = await beginUpload(wire, PATH)
+    for (const body of ['', '<CompleteMultipartUpload/>']) {
+      const none = await ask(wire, { method: 'POST', path: PATH, query: { uploadId }, body })
+      const Message = 'You must specify at least one part'
+      wantError(t, none, 400, 'InvalidRequest', { Message }, 'no parts')
+    }
+  })
+})
+
 function head(wire: Wire, path = PATH): Promise<Answer> {
   return ask(wire, { method: 'HEAD', path })
 }

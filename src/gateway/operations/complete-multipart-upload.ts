@@ -34,7 +34,7 @@ export async function completeMultipartUpload(call: Call): Promise<Reply> {
   refuseHeaders(headers)
   const conditions = parseWriteConditions(headers, call.strict)
   const claimed = parseClaims(headers)
-  const parts = readListedParts(await call.body.text(BODY_BYTES_MAX))
+  const parts = readListedParts(await call.body.text(BODY_BYTES_MAX), call.strict)
   const retention = defaultRetention(bucket, call.receivedMs)
   // Gone when it was completed before: that is answered again (pitfall 109).
   const upload = await objects.findUpload(bucket, key, uploadId)

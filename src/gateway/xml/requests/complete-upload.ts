@@ -21,13 +21,22 @@ const PART_ELEMENTS = [
   ...CHECKSUM_ALGORITHMS.map((name) => `Checksum${name}`),
 ]
 
-/** The parts in the order they were listed; whether the order is right is decided with the upload. */
-export function readListedParts(text: string): ListedPart[] {
+/**
+ * The parts in the order they were listed; whether the order is right is decided with the upload. `strict`: a list of none
+ * is called as AWS calls it.
+ */
+export function readListedParts(text: string, strict = false): ListedPart[] {
+  if (strict && text.trim() === '') throw noParts()
   const root = readXml(text, ROOT_NAMES, PARTS_MAX * MARKS_PER_PART)
   refuseOthers(root, ['Part'])
   const parts = childrenOf(root, 'Part').map(readPart)
+  if (strict && parts.length === 0) throw noParts()
   if (parts.length === 0 || parts.length > PARTS_MAX) throw malformed()
   return parts
+}
+
+function noParts(): S3Error {
+  return new S3Error('InvalidRequest', {}, { message: 'You must specify at least one part' })
 }
 
 function readPart(part: XmlElement): ListedPart {

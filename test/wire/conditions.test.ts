@@ -57,6 +57,15 @@ t.test('conditions, strict', { timeout: 60_000 }, async (t) => {
       wantError(t, await write(wire, { 'if-none-match': '*' }), 412, 'PreconditionFailed')
       t.equal((await write(wire, { 'if-match': etag })).status, 200)
     })
+    await t.test('strict knows If-Match: * of deletes only', async (t) => {
+      await put(wire, PATH)
+      const copy = { 'x-amz-copy-source': PATH, 'x-amz-metadata-directive': 'REPLACE' }
+      for (const source of [{}, copy]) {
+        const any = await write(wire, { 'if-match': '*', ...source }, '')
+        wantError(t, any, 501, 'NotImplemented', { Header: 'If-Match' })
+      }
+      t.equal((await remove(wire, { 'if-match': '*' })).status, 204)
+    })
     await t.test('pitfall 68: strict tells that there is nothing to delete', async (t) => {
       const gone = { method: 'DELETE', path: `/${BUCKET}/gone` }
       const any = await ask(wire, { ...gone, headers: { 'if-match': '*' } })

@@ -25,7 +25,10 @@ const ALL = [
 /** If-Match and If-None-Match of PUT, Complete and Copy; both at once are refused, as on AWS (pitfall 65). */
 export function parseWriteConditions(headers: Headers, strict: boolean): WriteConditions {
   refuseAllBut(headers, ['if-match', 'if-none-match'])
-  return parseEtagConditions(headers, strict)
+  const conditions = parseEtagConditions(headers, strict)
+  // AWS takes `*` for a DELETE only.
+  if (strict && headers['if-match']?.trim() === '*') throw notImplemented('If-Match')
+  return conditions
 }
 
 /** DELETE may ask besides for the time and the size of what it deletes (pitfall 68). */

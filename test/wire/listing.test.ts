@@ -29,6 +29,21 @@ function names(answer: Answer): string[] {
   return [...elementsOf(answer, 'Key'), ...prefixes.map(([, prefix]) => `${prefix}*`)]
 }
 
+t.test('listings, strict', { timeout: 60_000 }, async (t) => {
+  await withWire(t, { options: ['--strict-s3'] }, async (wire) => {
+    for (const key of ['a', 'b', 'c']) await put(wire, `/${BUCKET}/${key}`)
+    const Message = 'The continuation token provided is incorrect'
+    const empty = await listV2(wire, { 'continuation-token': '' })
+    wantError(t, empty, 400, 'InvalidArgument', { ArgumentName: 'continuation-token', Message })
+    const first = await listV2(wire, { 'start-after': 'a', 'max-keys': '1' })
+    t.equal(elementOf(first, 'StartAfter'), 'a')
+    const token = elementOf(first, 'NextContinuationToken')!
+    const rest = await listV2(wire, { 'continuation-token': token, 'start-after': 'a' })
+    t.same(names(rest), ['c'])
+    t.notMatch(rest.text, /StartAfter/, 'the token is what counts')
+  })
+})
+
 t.test('listings', { timeout: 60_000 }, async (t) => {
   await withWire(t, {}, async (wire) => {
     for (const key of KEYS) await put(wire, `/${BUCKET}/${encodeURIComponent(key)}`, key)

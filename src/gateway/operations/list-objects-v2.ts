@@ -16,8 +16,9 @@ export async function listObjectsV2(call: Call): Promise<Reply> {
   const maxKeys = parseCount(query, 'max-keys')
   const continuationToken = query['continuation-token']
   const startAfter = query['start-after']
-  // The token beats start-after; an empty one counts as none (pitfall 83).
-  const after = continuationToken ? readToken(continuationToken) : (startAfter ?? '')
+  const goesOn = continuationToken !== undefined && (continuationToken !== '' || call.strict)
+  // The token beats start-after; an empty one counts as none (pitfall 83), but for AWS.
+  const after = goesOn ? readToken(continuationToken) : (startAfter ?? '')
   const page = await listPage(call, { bucket, prefix, delimiter, after, limit: maxKeys })
   return xmlReply(
     listObjectsV2Document({
@@ -26,7 +27,7 @@ export async function listObjectsV2(call: Call): Promise<Reply> {
       delimiter,
       encoding,
       maxKeys,
-      startAfter,
+      startAfter: goesOn && call.strict ? undefined : startAfter,
       continuationToken,
       nextContinuationToken: page.last === undefined ? undefined : writeToken(page.last),
       entries: page.entries,

@@ -56,7 +56,7 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
   },
   {
     name: 'strict-s3',
-    help: 'answer exactly as AWS where the store is otherwise more generous',
+    help: 'answer as AWS where the store is otherwise more generous',
   },
   {
     name: 'http',

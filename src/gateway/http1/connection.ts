@@ -132,6 +132,8 @@ export class Connection implements BytesTaker, ExchangeConnection, LateBeginner 
 
   /** Its time is over. */
   expire(): void {
+    // A request that came in time, and waits for its turn.
+    if (this.#isLate) return
     const isKept = this.#wasUsed && this.#held.length === 0
     if (this.#isDeaf || this.#exchange !== undefined || isKept) this.socket.destroy()
     else this.#refuse(tooLate())

@@ -1,6 +1,7 @@
 // The end of a turn of the event loop begins only so many requests, in the order in which they came, whoever sends the most.
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createOwnServer } from '../../../../src/gateway/http1/own-server.ts'
 import { TurnShare } from '../../../../src/gateway/http1/turn-share.ts'
@@ -137,6 +138,28 @@ t.test('of hundreds who ask at once every one is answered, some a little later',
   t.equal(Math.max(...inTurn.values()), BEGUN_IN_TURN)
   const all = [...inTurn.values()].reduce((sum, begun) => sum + begun, 0)
   t.equal(all, CLIENTS)
+  await server.close()
+})
+
+t.test('a request that waits for its turn has come in time', async (t) => {
+  const turns = turnsByHand()
+  const server = createOwnServer(
+    { ...OPTIONS, keepAliveMs: 20, headersMs: 20 },
+    { refuse, serve: echo },
+    { clock: turns.clock },
+  )
+  const { port } = await server.listen({ address: '127.0.0.1', port: 0 })
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.write('GET /first HTTP/1.1\r\nhost: a\r\n\r\n')
+  while (turns.looks() === 0) await sleep(1)
+  // So that its time is looked at, and is over.
+  await sleep(200)
+  turns.end()
+  turns.end()
+  const [answer] = (await once(socket, 'data')) as [Buffer]
+  t.match(answer.toString(), /^HTTP\/1.1 200/)
+  socket.destroy()
   await server.close()
 })
 

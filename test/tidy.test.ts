@@ -18,7 +18,7 @@ import { checkDoors, type Exception } from './tidy/doors.ts'
 import { listLong } from './tidy/lengths.ts'
 import { checkOptions } from './tidy/options.ts'
 import { checkPackages, checkReasons, type Manifest } from './tidy/packages.ts'
-import { checkLinks, checkMentions, checkPaths, checkTitles } from './tidy/pages.ts'
+import { checkLinks, checkMentions, checkPacked, checkPaths, checkTitles } from './tidy/pages.ts'
 import { checkPitfalls } from './tidy/pitfalls.ts'
 import { checkReach } from './tidy/reach.ts'
 import { findRoot, readTree, sourcesIn, type TextFile } from './tidy/sources.ts'
@@ -154,6 +154,9 @@ t.test('pages', async (t) => {
   t.equal(checkLinks(sample({ 'docs/a.md': '[b](https://example.com)' }), none).length, 0)
   t.equal(checkPaths(sample({ 'docs/a.md': 'see `src/a.ts` and `src/*.ts`' }), none).length, 1)
 
+  const packed = { 'docs/a.md': '[b](../deploy/b) [c](c.md#d)', 'test/a.md': '[b](b.md)' }
+  t.equal(checkPacked(sample(packed), ['docs']).length, 1)
+  t.equal(checkPacked(sample(packed), ['docs', 'deploy']).length, 0)
   for (const [path, text] of [
     ['src/a.ts', '// Layout: docs/b.md.'],
     ['src/a.ts', '/** As b.md 7.3 says. */'],
@@ -174,6 +177,7 @@ t.test('pages', async (t) => {
 
   isTidy(t, checkTitles(files))
   isTidy(t, checkLinks(files, exists))
+  isTidy(t, checkPacked(files, manifest.files))
   isTidy(t, checkPaths(files, exists))
   isTidy(t, checkMentions(files, exists))
 })

@@ -7,13 +7,18 @@ import { scriptsIn, sourcesIn, type TextFile } from './sources.ts'
 export interface Manifest {
   dependencies: Record<string, string>
   devDependencies: Record<string, string>
+  /** What the package takes in; behind `!` what it leaves out all the same. */
+  files: string[]
 }
 
 // Run as commands or found by TypeScript, never imported.
 const TOOLS = ['@biomejs/biome', '@types/node']
 
 /** What runs imports dependencies only; types, tests, benches and scripts the rest too; nothing is declared in vain. */
-export function checkPackages(files: readonly TextFile[], manifest: Manifest): string[] {
+export function checkPackages(
+  files: readonly TextFile[],
+  manifest: Omit<Manifest, 'files'>,
+): string[] {
   const sources = sourcesIn(files, 'src').flatMap(importsOf)
   const inSources = packagesOf(sources.filter((entry) => !entry.typeOnly))
   const inTypes = packagesOf(sources.filter((entry) => entry.typeOnly))
@@ -40,7 +45,7 @@ export function checkPackages(files: readonly TextFile[], manifest: Manifest): s
 }
 
 /** Declared packages without a line in the page of reasons, and lines without a package. */
-export function checkReasons(page: string, manifest: Manifest): string[] {
+export function checkReasons(page: string, manifest: Omit<Manifest, 'files'>): string[] {
   const explained = [...page.matchAll(/^\| `([^`]+)` \|/gm)].map((match) => match[1] ?? '')
   const declared = [...Object.keys(manifest.dependencies), ...Object.keys(manifest.devDependencies)]
   return [

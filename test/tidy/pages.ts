@@ -25,13 +25,26 @@ export function checkLinks(
   )
 
   function complain(page: string, link: string): string[] {
-    const [file = '', heading] = link.split('#')
-    const target = file === '' ? page : posix.normalize(posix.join(posix.dirname(page), file))
+    const heading = link.split('#')[1]
+    const target = targetOf(page, link)
     if (!exists(target)) return [`${page}: ${link} does not exist`]
     const known = headings.get(target)
     const isKnown = heading === undefined || known === undefined || known.includes(heading)
     return isKnown ? [] : [`${page}: ${link} names no heading`]
   }
+}
+
+/** Links of pages that the package takes in, to what it leaves out. `taken`: `files` of package.json. */
+export function checkPacked(files: readonly TextFile[], taken: readonly string[]): string[] {
+  const isTaken = (path: string): boolean =>
+    taken.some((entry) => path === entry || path.startsWith(`${entry}/`))
+  return pagesOf(files)
+    .filter(({ path }) => isTaken(path))
+    .flatMap((page) =>
+      linksOf(page)
+        .filter((link) => !isTaken(targetOf(page.path, link)))
+        .map((link) => `${page.path}: ${link} is not in the package`),
+    )
 }
 
 /** Paths in backticks (`src/kit/world.ts`, `docs/formats/`) that do not exist. A `*` or `<` makes it a pattern. */
@@ -103,6 +116,12 @@ function linksOf({ text }: TextFile): string[] {
     .flatMap((line) => [...line.replace(/`[^`]*`/g, '').matchAll(/\]\(([^)\s]+)\)/g)])
     .map((match) => match[1] ?? '')
     .filter((link) => !/^[a-z]+:/.test(link))
+}
+
+/** The path from the root that a link of a page leads to. */
+function targetOf(page: string, link: string): string {
+  const [file = ''] = link.split('#')
+  return file === '' ? page : posix.normalize(posix.join(posix.dirname(page), file))
 }
 
 /** Headings as links name them: lower case, spaces to dashes, punctuation gone. */

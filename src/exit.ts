@@ -1,6 +1,6 @@
 // How the process ends: a code that scripts can tell apart and one sentence for people.
 
-/** 1 unexpected, 2 usage or configuration, 3 port or directory in use, 4 a foreign drive or too many missing, 5 not whole. */
+/** 1 unexpected, 2 usage or configuration, 3 port or directory in use, 4 a foreign drive or too many missing, 5 not whole, or not empty. */
 export type ExitCode = 1 | 2 | 3 | 4 | 5
 
 /** Ends the program with `code` and this sentence. */

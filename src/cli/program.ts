@@ -78,7 +78,7 @@ function statusCommand(): Command {
 }
 
 function healCommand(): Command {
-  return adminCommand('heal')
+  return adminCommand('heal', 'heal', FIVE.heal)
     .description(
       'Begins a pass that reads and verifies every byte of a running store and mends it.',
     )
@@ -91,7 +91,7 @@ function healCommand(): Command {
 }
 
 function inspectCommand(): Command {
-  return adminCommand('inspect')
+  return adminCommand('inspect', 'inspect', FIVE.inspect)
     .description('Says where an object lies, and reads and verifies every byte of its shards.')
     .argument('s3://BUCKET/KEY')
     .option('--version-id <ID>', 'a version, or null (default: the current one)')
@@ -123,7 +123,7 @@ function recoverCommandLine(): Command {
 function releaseOrphansCommandLine(): Command {
   return adminCommand('release-orphans')
     .description(
-      'After kintsugi recover: lets shards that no object names be deleted again. What they held is gone then.',
+      'After kintsugi recover, cluster recover or cluster restore-coordinator: lets shards that no object names be deleted again. What they held is gone then.',
     )
     .action(releaseOrphansCommand)
 }
@@ -145,7 +145,7 @@ function benchCommand(): Command {
     .option('--json', 'answer for programs')
     .exitOverride((error) => leaveFrom('bench', error))
     .configureOutput(QUIET)
-    .addHelpText('after', CREDENTIALS_HELP)
+    .addHelpText('after', CREDENTIALS_HELP + exitHelp())
     .action(async (urls: string[], options: BenchOptions) => {
       const { bench } = await import('./bench.ts')
       await bench(urls, options)
@@ -163,7 +163,7 @@ function driveCommand(): Command {
       .addOption(weightOption())
       .addOption(homeOption())
       .action(addDrive),
-    adminCommand('replace', 'drive replace')
+    adminCommand('replace', 'drive replace', FIVE.leaving)
       .description('Makes a directory the drive in place of another one, which is then emptied.')
       .argument('ID', 'the drive that goes')
       .argument('DIR', 'a directory of the machine that the store runs on')
@@ -189,7 +189,7 @@ function driveCommand(): Command {
 
 function leavingCommands(): Command[] {
   return [
-    adminCommand('drain', 'drive drain')
+    adminCommand('drain', 'drive drain', FIVE.leaving)
       .description('Empties a drive: what is on it moves to the others, while the store serves.')
       .argument('ID')
       .option('--wait', 'end only when nothing names the drive any more')
@@ -197,7 +197,7 @@ function leavingCommands(): Command[] {
       .addOption(reEncodeOption())
       .addOption(timeoutOption())
       .action(drainDrive),
-    adminCommand('remove', 'drive remove')
+    adminCommand('remove', 'drive remove', FIVE.leaving)
       .description('Takes an emptied drive out of the store, for ever.')
       .argument('ID')
       .option('--drain', 'empty it first')
@@ -209,7 +209,7 @@ function leavingCommands(): Command[] {
 }
 
 function drainCommand(): Command {
-  return adminCommand('drain')
+  return adminCommand('drain', 'drain', FIVE.leaving)
     .description(
       'Empties a drive, or all drives of a node: what is on them moves to the others, while the store serves.',
     )
@@ -222,7 +222,7 @@ function drainCommand(): Command {
 }
 
 function removeNodeCommand(): Command {
-  return adminCommand('remove', 'node remove')
+  return adminCommand('remove', 'node remove', FIVE.leaving)
     .description('Takes a node out of the cluster, for ever, once nothing names its drives.')
     .argument('ID')
     .option('--drain', 'empty it first')
@@ -262,22 +262,33 @@ function timeoutOption(): Option {
   return new Option('--timeout <SECONDS>', 'how long --wait waits at most').default('604800')
 }
 
-/** A command that asks a running store. `fullName`: with that of the command it belongs to. */
-function adminCommand(name: string, fullName = name): Command {
+/** A command that asks a running store. `fullName`: with that of the command it belongs to. `five`: when it ends with code 5. */
+function adminCommand(name: string, fullName = name, five?: string): Command {
   return new Command(name)
     .option('--endpoint <URL>', 'where the store serves S3', 'http://127.0.0.1:9000')
     .option('--region <REGION>', 'region that requests are signed for', 'us-east-1')
     .option('--json', 'answer for programs')
     .exitOverride((error) => leaveFrom(fullName, error))
     .configureOutput(QUIET)
-    .addHelpText('after', CREDENTIALS_HELP)
+    .addHelpText('after', CREDENTIALS_HELP + exitHelp(five))
 }
 
 const CREDENTIALS_HELP = `
 It asks with the root credentials: KINTSUGI_ROOT_ACCESS_KEY_ID and KINTSUGI_ROOT_SECRET_ACCESS_KEY, else
 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, else the profile [default] of the file AWS_SHARED_CREDENTIALS_FILE.
+`
 
-Exit codes: 1 no answer or a refusal, 2 usage, 5 something is not whole.`
+/** When a command that asks ends with 5, in the words of its help. */
+const FIVE = {
+  heal: 'a node was not told; with --wait: something stays unmended',
+  inspect: 'a shard is not whole',
+  leaving: 'with --wait: the drives are not empty when the wait is over',
+} as const
+
+function exitHelp(five?: string): string {
+  const known = '\nExit codes: 1 no answer or a refusal, 2 usage'
+  return five === undefined ? `${known}.` : `${known}, 5 ${five}.`
+}
 
 const ENVIRONMENT_HELP = `
 Every option --a-b is also KINTSUGI_A_B in the environment and a-b in the file; option beats environment beats file.

@@ -16,6 +16,7 @@ import { checkCycles } from './tidy/cycles.ts'
 import { checkDocComments } from './tidy/doc-comments.ts'
 import { checkDoors, type Exception } from './tidy/doors.ts'
 import { listLong } from './tidy/lengths.ts'
+import { checkMetrics } from './tidy/metrics.ts'
 import { checkOptions } from './tidy/options.ts'
 import { checkPackages, checkReasons, type Manifest } from './tidy/packages.ts'
 import { checkLinks, checkMentions, checkPacked, checkPaths, checkTitles } from './tidy/pages.ts'
@@ -219,6 +220,18 @@ t.test('options', async (t) => {
     ...[...CLUSTER_INIT_OPTIONS, ...CLUSTER_RESTORE_OPTIONS, ...CLUSTER_RECOVER_OPTIONS],
   ]
   isTidy(t, checkOptions(guide, [...ofCluster, ...NODE_OPTIONS, ...ofGateways]))
+})
+
+t.test('metrics', async (t) => {
+  const texts = {
+    'src/a.ts': `const name = 'kintsugi_new'\nconst kept = 'kintsugi_kept_total'`,
+    'docs/a.md': 'see `kintsugi_kept_total{kind}`, `/_kintsugi/v1/status` and `kintsugi_old`',
+  }
+  t.same(checkMetrics(sample(texts)), [
+    'src/a.ts: kintsugi_new: no page in docs/ says what it is',
+    'docs/a.md: kintsugi_old: src/ has no such metric',
+  ])
+  isTidy(t, checkMetrics(files))
 })
 
 t.test('packages', async (t) => {

@@ -11,7 +11,7 @@ import {
   GATEWAY_OPTIONS,
   NODE_OPTIONS,
 } from '../src/config-cluster.ts'
-import { checkArrows } from './tidy/arrows.ts'
+import { checkArrows, checkArrowsPage, checkIdleArrows } from './tidy/arrows.ts'
 import { checkCycles } from './tidy/cycles.ts'
 import { checkDocComments } from './tidy/doc-comments.ts'
 import { checkDoors, type Exception } from './tidy/doors.ts'
@@ -69,6 +69,21 @@ t.test('arrows', async (t) => {
   const allowed = `import type { B } from '../storage-node/contract.ts'`
   t.same(checkArrows(sample({ 'src/objects/a.ts': allowed })), [], `takes ${allowed}`)
   isTidy(t, checkArrows(files))
+
+  const few = { a: ['kit', 'b', 'c/d.ts'], b: ['kit'] }
+  const used = { 'src/a/x.ts': `import '../b/y.ts'\nimport '../kit/z.ts'\nimport '../c/e.ts'` }
+  t.same(checkIdleArrows(sample(used), few), [
+    'a → c/d.ts: nobody uses this arrow',
+    'b → kit: nobody uses this arrow',
+  ])
+  t.same(checkArrowsPage('## Arrows\n\na → b (types only),\n    c/d.ts\n', few), [])
+  t.same(checkArrowsPage('## Arrows\n\na → b, c\n', few), [
+    'a → c/d.ts: not on the page',
+    'a → c: not in the table',
+  ])
+  isTidy(t, checkIdleArrows(files))
+  const page = files.find(({ path }) => path === 'docs/architecture.md')?.text ?? ''
+  isTidy(t, checkArrowsPage(page))
 })
 
 t.test('cycles', async (t) => {

@@ -33,7 +33,7 @@ export const ARROWS: Record<string, readonly string[]> = {
   cluster: [
     ...['config.ts', 'config-cluster.ts', 'config-etcd.ts', 'exit.ts', 'serve-s3.ts', 'embedded'],
     ...['kit', 'digest', 'encryption', 'erasure', 'metadata', 'placement', 'storage-node'],
-    ...['objects', 'gateway', 'version.ts'],
+    ...['objects', 'gateway'],
   ],
   'serve-s3.ts': ['config.ts', 'exit.ts', 'kit', 'gateway', 'objects/object-store.ts'],
   'member.ts': [
@@ -50,8 +50,10 @@ export const ARROWS: Record<string, readonly string[]> = {
     ...['gateway/auth/sigv4.ts', 'gateway/auth/times.ts'],
     'embedded/recover.ts',
   ],
-  'main.ts': ['cli', 'exit.ts', 'kit'],
+  'main.ts': ['cli', 'exit.ts'],
 }
+
+type Arrows = Readonly<Record<string, readonly string[]>>
 
 /** Imports that must be types alone: the seam carries no code. */
 const TYPES_ONLY = [{ from: 'objects', target: 'storage-node/contract.ts' }]
@@ -68,6 +70,46 @@ export function checkArrows(files: readonly TextFile[]): string[] {
     importsOf(file)
       .filter((entry) => entry.relative)
       .flatMap((entry) => complain(file.path, entry)),
+  )
+}
+
+/** Arrows of the table that nobody uses. */
+export function checkIdleArrows(files: readonly TextFile[], arrows: Arrows = ARROWS): string[] {
+  const used = new Set(sourcesIn(files, 'src').flatMap(arrowsOf))
+  return Object.entries(arrows).flatMap(([room, targets]) =>
+    targets
+      .filter((target) => !used.has(`${room} → ${target}`))
+      .map((target) => `${room} → ${target}: nobody uses this arrow`),
+  )
+}
+
+/** What a file uses: each target by itself, and its room. */
+function arrowsOf(file: TextFile): string[] {
+  const room = roomOf(file.path.slice('src/'.length))
+  return importsOf(file)
+    .filter(({ target }) => target.startsWith('src/'))
+    .map(({ target }) => target.slice('src/'.length))
+    .flatMap((target) => [`${room} → ${target}`, `${room} → ${roomOf(target)}`])
+}
+
+/** What the page says of arrows and the table does not, and the reverse. Everyone may import kit: the page leaves that out. */
+export function checkArrowsPage(page: string, arrows: Arrows = ARROWS): string[] {
+  const drawn = arrowsOfPage(page)
+  const held = Object.entries(arrows).flatMap(([room, targets]) =>
+    targets.filter((target) => target !== 'kit').map((target) => `${room} → ${target}`),
+  )
+  return [
+    ...held.filter((arrow) => !drawn.includes(arrow)).map((arrow) => `${arrow}: not on the page`),
+    ...drawn.filter((arrow) => !held.includes(arrow)).map((arrow) => `${arrow}: not in the table`),
+  ]
+}
+
+/** The lines `room → target, target` of the section; one that begins with blanks goes on. What stands in parentheses is for people. */
+function arrowsOfPage(page: string): string[] {
+  const section = page.split(/^## Arrows$/m)[1]?.split(/^## /m)[0] ?? ''
+  const lines = section.replace(/\n +/g, ' ').replace(/ \([^)]*\)/g, '')
+  return [...lines.matchAll(/^(\S+) +→ (.+)$/gm)].flatMap(([, room, targets = '']) =>
+    targets.split(',').map((target) => `${room} → ${target.trim()}`),
   )
 }
 

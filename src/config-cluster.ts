@@ -104,12 +104,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     value: 'ZONE',
     help: 'what fails together with this node, as a rack: shards are spread over zones',
   },
-  {
-    name: 'admin-address',
-    value: 'ADDRESS',
-    fallback: '127.0.0.1',
-    help: 'address of the admin port',
-  },
+  sameAs('admin-address'),
   sameAs('admin-port', { fallback: '9101' }),
   sameAs('garbage-grace', { fallback: '900' }),
   sameAs('mend-delay', { fallback: '900' }),

@@ -26,6 +26,12 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
   { name: 'address', value: 'ADDRESS', fallback: '127.0.0.1', help: 'address to listen on' },
   { name: 'port', value: 'PORT', fallback: '9000', help: 'port of the S3 API; 0 picks a free one' },
   {
+    name: 'admin-address',
+    value: 'ADDRESS',
+    fallback: '127.0.0.1',
+    help: 'address of the admin port',
+  },
+  {
     name: 'admin-port',
     value: 'PORT',
     fallback: '9001',
@@ -176,6 +182,7 @@ export interface ServeConfig {
   directories: readonly string[]
   address: string
   port: number
+  adminAddress: string
   adminPort: number
   /** That serve the S3 port together. */
   processes: number
@@ -269,6 +276,7 @@ export function readGatewaySettings(
   return {
     address: settings.address![0]!,
     port: readPort('port', settings.port![0]!),
+    adminAddress: settings['admin-address']![0]!,
     adminPort: readPort('admin-port', settings['admin-port']![0]!),
     ...readProcessesOrAuto(settings.processes![0]!),
     domains: settings.domain!.map((domain) => domain.toLowerCase()),

@@ -14,19 +14,25 @@ export class Exit extends Error {
   }
 }
 
+/** The options that say where: by the one that names the port. */
+const WHERE = {
+  '--port': '--address and --port',
+  '--admin-port': '--admin-address and --admin-port',
+  // It names the address as well.
+  '--listen': '--listen',
+}
+
 /** What to throw when listening failed: an Exit that names the port when that is what is wrong. */
 export function portTaken(
   error: unknown,
-  { address, port, option }: { address: string; port: number; option: string },
+  { address, port, option }: { address: string; port: number; option: keyof typeof WHERE },
 ): unknown {
   const code = (error as { code?: string }).code
   if (code === 'EADDRINUSE') {
     return new Exit(3, `port ${port} on ${address} is in use: choose another with ${option}.`)
   }
   if (code === 'EADDRNOTAVAIL' || code === 'EACCES' || code === 'ENOTFOUND') {
-    // The one that names the address as well.
-    const options = option === '--listen' ? option : `--address and ${option}`
-    return new Exit(2, `${address}:${port} can not be listened on (${code}): see ${options}.`)
+    return new Exit(2, `${address}:${port} can not be listened on (${code}): see ${WHERE[option]}.`)
   }
   return error
 }

@@ -12,6 +12,7 @@ import { readTlsKeys, type TlsKeys, type TlsPaths, watchTlsFiles } from './gatew
 import type { ClosingStack } from './kit/closing-stack.ts'
 import type { Log } from './kit/log.ts'
 import type { Registry } from './kit/metrics.ts'
+import { originOf } from './kit/origin.ts'
 import type { World } from './kit/world.ts'
 import type { ObjectStore } from './objects/object-store.ts'
 
@@ -69,9 +70,8 @@ export async function serveS3(
     opened.defer(() => watching.stop())
   }
   const { port } = await listen(gateway, config)
-  const host = config.address.includes(':') ? `[${config.address}]` : config.address
   return {
-    endpoint: `${tls ? 'https' : 'http'}://${host}:${port}`,
+    endpoint: originOf(tls ? 'https' : 'http', { address: config.address, port }),
     close: (options) => gateway.close(options),
   }
 }

@@ -1,6 +1,9 @@
 // The admin port: metrics for Prometheus, and whether the process lives and is ready. No S3, no secrets.
+import type { AddressInfo } from 'node:net'
 import fastify, { type FastifyInstance } from 'fastify'
+import { portTaken } from '../exit.ts'
 import type { Registry } from '../kit/metrics.ts'
+import { originOf } from '../kit/origin.ts'
 
 /** How the store stands, for /health/ready. */
 export interface Readiness {
@@ -25,4 +28,18 @@ export function createAdminServer(
     return reply.code(ready ? 200 : 503).send({ status, degraded })
   })
   return server
+}
+
+/** Listens; returns the origin, with the address that is listened on. Throws Exit where that can not be. */
+export async function listenAdmin(
+  admin: FastifyInstance,
+  { adminAddress: address, adminPort: wanted }: { adminAddress: string; adminPort: number },
+): Promise<string> {
+  try {
+    await admin.listen({ host: address, port: wanted })
+  } catch (error) {
+    throw portTaken(error, { address, port: wanted, option: '--admin-port' })
+  }
+  const { port } = admin.server.address() as AddressInfo
+  return originOf('http', { address, port })
 }

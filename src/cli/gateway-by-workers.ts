@@ -7,9 +7,9 @@ import { computedCounter, computedGauge, Registry } from '../kit/metrics.ts'
 import { stayAlive, type World } from '../kit/world.ts'
 import { SummedMetrics } from '../workers/summed-metrics.ts'
 import { WorkerProcesses, type WorkersEnd } from '../workers/worker-processes.ts'
-import { createAdminServer, type Readiness } from './admin-server.ts'
+import { createAdminServer, listenAdmin, type Readiness } from './admin-server.ts'
 import { DRAIN_MS, endOnSignals } from './end-on-signals.ts'
-import { listenAdmin, NOT_YET, printGateway } from './gateway-lines.ts'
+import { NOT_YET, printGateway } from './gateway-lines.ts'
 
 /** Serves until SIGTERM or SIGINT. Throws Exit when it can not start, or when its workers end again and again. */
 export async function gatewayByWorkers(

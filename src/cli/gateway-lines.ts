@@ -1,26 +1,11 @@
 // What a gateway says about itself, whether it is one process or several: on its admin port, and to people.
-import type { FastifyInstance } from 'fastify'
 import type { ClusterGateway } from '../cluster/gateway.ts'
-import type { GatewayConfig } from '../config-cluster.ts'
-import { portTaken } from '../exit.ts'
 import type { Readiness } from './admin-server.ts'
 
 /** Of a gateway that does not serve yet. */
 export const NOT_YET: Readiness = {
   ready: false,
   degraded: ['The gateway is starting: it waits for etcd, or for the first nodes of the cluster.'],
-}
-
-/** Throws Exit where the port is taken. */
-export async function listenAdmin(
-  admin: FastifyInstance,
-  { address, adminPort: port }: GatewayConfig,
-): Promise<string> {
-  try {
-    return await admin.listen({ host: address, port })
-  } catch (error) {
-    throw portTaken(error, { address, port, option: '--admin-port' })
-  }
 }
 
 /** What people should know of the cluster. */

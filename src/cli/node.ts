@@ -1,20 +1,14 @@
 // kintsugi node: join makes a directory the state of a new node; without it the node serves.
-import type { FastifyInstance } from 'fastify'
 import { joinNode } from '../cluster/join.ts'
 import { parseJoinToken } from '../cluster/join-token.ts'
 import { type ClusterNode, openNode } from '../cluster/node.ts'
 import { processEnvironment, unknownVariables } from '../config.ts'
-import {
-  loadNodeConfig,
-  loadNodeJoinConfig,
-  NODE_OPTIONS,
-  type NodeConfig,
-} from '../config-cluster.ts'
-import { Exit, portTaken } from '../exit.ts'
+import { loadNodeConfig, loadNodeJoinConfig, NODE_OPTIONS } from '../config-cluster.ts'
+import { Exit } from '../exit.ts'
 import { openLog } from '../kit/log.ts'
 import { Registry } from '../kit/metrics.ts'
 import { realWorld, stayAlive } from '../kit/world.ts'
-import { createAdminServer } from './admin-server.ts'
+import { createAdminServer, listenAdmin } from './admin-server.ts'
 import { DRAIN_MS, endOnSignals } from './end-on-signals.ts'
 import { orExit } from './etcd-exit.ts'
 import { letHeapGrow } from './let-heap-grow.ts'
@@ -32,7 +26,10 @@ export async function nodeProcess(words: CommandWords): Promise<void> {
   const registry = new Registry()
   const node = await stayAlive(orExit(openNode(config, { world, log, registry })))
   const admin = createAdminServer(registry, () => node.readiness())
-  const adminEndpoint = await listenAdmin(admin, config, node)
+  const adminEndpoint = await listenAdmin(admin, config).catch(async (error) => {
+    await node.close({ deadlineMs: DRAIN_MS })
+    throw error
+  })
   endOnSignals({ what: 'the node', member: node, admin, log })
   printNode(node, adminEndpoint)
 }
@@ -58,19 +55,6 @@ export async function joinNodeCommand(word: string, words: CommandWords): Promis
     `This is node ${nodeId} of cluster ${clusterId}. Serve its drives with:\n` +
       `  kintsugi node DIR… --state ${stateDirectory} --listen ADDRESS:PORT\n`,
   )
-}
-
-async function listenAdmin(
-  admin: FastifyInstance,
-  { adminAddress: address, adminPort: port }: NodeConfig,
-  node: ClusterNode,
-): Promise<string> {
-  try {
-    return await admin.listen({ host: address, port })
-  } catch (error) {
-    await node.close({ deadlineMs: DRAIN_MS })
-    throw portTaken(error, { address, port, option: '--admin-port' })
-  }
 }
 
 function printNode({ nodeId, clusterId, origin, drives }: ClusterNode, admin: string): void {

@@ -1,19 +1,13 @@
 // kintsugi serve: a whole store in one process, over local directories.
-import type { FastifyInstance } from 'fastify'
-import {
-  loadServeConfig,
-  processEnvironment,
-  type ServeConfig,
-  unknownVariables,
-} from '../config.ts'
-import { type Exit, portTaken } from '../exit.ts'
+import { loadServeConfig, processEnvironment, unknownVariables } from '../config.ts'
+import type { Exit } from '../exit.ts'
 import type { Leash } from '../guard/leash.ts'
 import type { Life } from '../guard/life.ts'
 import { type Log, openLog } from '../kit/log.ts'
 import { computedCounter, Registry } from '../kit/metrics.ts'
 import { realWorld, stayAlive } from '../kit/world.ts'
-import { type Member, type MemberParts, openMember } from '../member.ts'
-import { createAdminServer } from './admin-server.ts'
+import { type MemberParts, openMember } from '../member.ts'
+import { createAdminServer, listenAdmin } from './admin-server.ts'
 import { DRAIN_MS, endOnSignals } from './end-on-signals.ts'
 import { type CommandWords, loadConfig } from './load-config.ts'
 import { printWelcome } from './welcome.ts'
@@ -39,7 +33,10 @@ export async function serve(words: CommandWords, { life, leash }: Guarded): Prom
   const { contentType } = registry
   const metrics = (): Promise<string> => member.metrics()
   const admin = createAdminServer({ contentType, metrics }, () => member.readiness())
-  const adminEndpoint = await listenAdmin(admin, config, member)
+  const adminEndpoint = await listenAdmin(admin, config).catch(async (error) => {
+    await member.close({ deadlineMs: DRAIN_MS })
+    throw error
+  })
   endOnSignals({ what: 'the store', member, admin, log })
   const ports = { port: portOf(member.endpoint), adminPort: portOf(adminEndpoint) }
   await leash.tell({ ...ports, logLevel: config.logLevel, memory: await member.remember() })
@@ -62,23 +59,6 @@ function giveUp({ exitCode, message }: Exit): never {
 /** Of an endpoint; ours always say their port. */
 function portOf(endpoint: string): number {
   return Number(/:(\d+)$/.exec(endpoint)?.[1])
-}
-
-async function listenAdmin(
-  admin: FastifyInstance,
-  config: ServeConfig,
-  member: Member,
-): Promise<string> {
-  try {
-    return await admin.listen({ host: config.address, port: config.adminPort })
-  } catch (error) {
-    await member.close({ deadlineMs: DRAIN_MS })
-    throw portTaken(error, {
-      address: config.address,
-      port: config.adminPort,
-      option: '--admin-port',
-    })
-  }
 }
 
 /** A misspelt variable would otherwise be ignored in silence. */

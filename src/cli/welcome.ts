@@ -1,6 +1,7 @@
 // The first lines of a start: what a newcomer needs, and three lines to paste.
 import type { ServeConfig } from '../config.ts'
 import { nameCode } from '../kit/erasure-code.ts'
+import { localOrigin } from '../kit/origin.ts'
 import type { Member } from '../member.ts'
 
 /** Prints endpoint, data, credentials and three lines to paste. The secret itself is never printed. */
@@ -45,7 +46,8 @@ function secretPlace({ credentials }: Member): string {
     : `in ${credentials.keptIn} (only its owner can read it)`
 }
 
-function pasteLines({ endpoint, credentials }: Member, config: ServeConfig): string[] {
+function pasteLines({ endpoint: listened, credentials }: Member, config: ServeConfig): string[] {
+  const endpoint = localOrigin(listened)
   const keys =
     credentials.keptIn === undefined
       ? `export AWS_ACCESS_KEY_ID=$KINTSUGI_ROOT_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY=$KINTSUGI_ROOT_SECRET_ACCESS_KEY`

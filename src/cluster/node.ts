@@ -6,6 +6,7 @@ import { Exit, portTaken } from '../exit.ts'
 import { ClosingStack } from '../kit/closing-stack.ts'
 import type { Log } from '../kit/log.ts'
 import type { Registry } from '../kit/metrics.ts'
+import { originOf } from '../kit/origin.ts'
 import { tryPort } from '../kit/try-port.ts'
 import type { World } from '../kit/world.ts'
 import { CoordinatorUnavailable } from '../placement/coordinator.ts'
@@ -76,7 +77,7 @@ async function openAll(
       openPeers: () => new Peers({ identity, tls }, world),
       listen: async (service) => {
         server = new NodeServer({ identity, tls }, { world, log, service })
-        return originOf(config, await listen(server, config), tls !== undefined)
+        return toldOrigin(config, await listen(server, config), tls !== undefined)
       },
     },
     opened,
@@ -150,12 +151,11 @@ function refuseVague({ listen: { address, port }, advertise }: NodeConfig): void
 }
 
 /** What others are told. */
-function originOf(
+function toldOrigin(
   { listen: { address }, advertise }: NodeConfig,
   port: number,
   isTls: boolean,
 ): string {
-  const host = address.includes(':') ? `[${address}]` : address
   const scheme = isTls ? 'https' : 'http'
-  return `${scheme}://${advertise ?? `${host}:${port}`}`
+  return advertise === undefined ? originOf(scheme, { address, port }) : `${scheme}://${advertise}`
 }

@@ -112,6 +112,7 @@ async function openIn(directories: string[]): Promise<OpenedStore> {
     ...{
       address: '127.0.0.1',
       port: 0,
+      adminAddress: '127.0.0.1',
       adminPort: 0,
       processes: 1,
       domains: [],

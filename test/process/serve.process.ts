@@ -105,6 +105,24 @@ t.test(
   },
 )
 
+t.test('the admin port is private unless --admin-address says otherwise', async (t) => {
+  const cwd = t.testdir()
+  const server = await startServer({ cwd, options: ['--address', '0.0.0.0'] })
+  t.match(server.endpoint, /^http:\/\/0\.0\.0\.0:\d+$/)
+  t.match(server.adminEndpoint, /^http:\/\/127\.0\.0\.1:\d+$/)
+  const elsewhere = server.adminEndpoint.replace('127.0.0.1', '127.0.0.2')
+  await t.rejects(fetch(`${elsewhere}/health/live`), 'nobody listens on another address')
+  const port = /:(\d+)$/.exec(server.endpoint)![1]
+  t.match(server.output(), `--endpoint-url http://127.0.0.1:${port} `, 'what can be asked')
+  t.equal(await server.stop(), 0)
+
+  const open = await startServer({ cwd, environment: { KINTSUGI_ADMIN_ADDRESS: '0.0.0.0' } })
+  t.match(open.adminEndpoint, /^http:\/\/0\.0\.0\.0:\d+$/, 'what is bound is printed')
+  const other = open.adminEndpoint.replace('0.0.0.0', '127.0.0.2')
+  t.equal((await fetch(`${other}/health/live`)).status, 200)
+  t.equal(await open.stop(), 0)
+})
+
 t.test('exit code 2: usage and configuration', async (t) => {
   const cwd = t.testdir({ 'bad.toml': 'prot = 1' })
   const wrong: ServerOptions[] = [

@@ -148,6 +148,7 @@ export class SimStore {
       directories: Array.from({ length: drives }, (_, index) => `/d${index + 1}`),
       address: '127.0.0.1',
       port: 0,
+      adminAddress: '127.0.0.1',
       adminPort: 0,
       processes: 1,
       domains: [],

@@ -65,6 +65,7 @@ function configOf(directories: string[]): ServeConfig {
     ...{
       address: '127.0.0.1',
       port: 0,
+      adminAddress: '127.0.0.1',
       adminPort: 0,
       processes: 1,
       domains: [],

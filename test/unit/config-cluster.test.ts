@@ -84,6 +84,8 @@ t.test('a gateway takes what serve takes, but for what nodes do', async (t) => {
   const config = await loadGatewayConfig(sources({ port: '1', domain: ['A'] }, environment))
   t.match(config, {
     port: 1,
+    adminAddress: '127.0.0.1',
+    adminPort: 9001,
     domains: ['a'],
     region: 'us-east-1',
     etcd: { endpoints: [ETCD], prefix: '/kintsugi/', user: { name: 'k', password: 'p' } },

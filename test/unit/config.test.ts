@@ -20,6 +20,7 @@ t.test('the defaults are those of the help', async (t) => {
   t.match(config, {
     address: '127.0.0.1',
     port: 9000,
+    adminAddress: '127.0.0.1',
     adminPort: 9001,
     domains: ['localhost'],
     region: 'us-east-1',

@@ -170,7 +170,7 @@ export class ClusterProcesses {
     mkdirSync(state, { recursive: true })
     return [
       ...[...kintsugi, 'gateway', '--etcd', this.etcdUrl, '--state', state],
-      ...['--address', address],
+      ...['--address', address, '--admin-address', address],
     ]
   }
 

@@ -118,20 +118,24 @@ function brokenSentence({ path, found }: Inspected): string {
   return `${path} can not be recognised: ${found.kind === 'broken' ? found.what : found.kind}.`
 }
 
-/** Drives of two stores, or two directories that claim to be the same drive. */
+/** Drives of two stores, or two directories that claim to be the same drive. Ids of drives mean something within a store only. */
 function findConflict(drives: readonly FoundDrive[]): string | undefined {
   const [first] = drives
+  const stranger = drives.find(({ marker }) => marker.clusterId !== first!.marker.clusterId)
+  if (stranger) return `${stranger.path} belongs to another store than ${first!.path}.`
   for (const drive of drives) {
-    if (drive.marker.clusterId !== first!.marker.clusterId) {
-      return `${drive.path} belongs to another store than ${first!.path}.`
-    }
     const twin = drives.find(
       (other) => other !== drive && other.marker.driveId === drive.marker.driveId,
     )
-    if (twin)
-      return `${drive.path} and ${twin.path} are copies of the same drive: give one of them.`
+    if (twin) return twinSentence(drive, twin)
   }
   return undefined
+}
+
+function twinSentence({ path, marker }: FoundDrive, twin: FoundDrive): string {
+  return marker.uuid === twin.marker.uuid
+    ? `${path} and ${twin.path} are copies of the same drive: give one of them.`
+    : `${path} and ${twin.path} both say that they are drive ${marker.driveId} of this store: give the one that is.`
 }
 
 function unusedReason({ path, found }: Inspected): { path: string; why: string }[] {

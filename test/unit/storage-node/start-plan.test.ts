@@ -76,6 +76,18 @@ t.test('what is not ours is refused with one sentence', async (t) => {
   })
   const copy = { ...formatted(1), path: '/copy' }
   t.match(planStart([formatted(1), copy]), { kind: 'refuse', sentence: /copies of the same drive/ })
+  const found = { kind: 'formatted' as const, marker: { ...marker(1), uuid: 'other' } }
+  t.match(planStart([formatted(1), { path: '/other', found }]), {
+    kind: 'refuse',
+    sentence: /\/d1 and \/other both say that they are drive 1 of this store/,
+  })
+})
+
+t.test('drives of the same id of two stores are no copies', async (t) => {
+  const mine = { ...formatted(1), path: '/mine' }
+  const theirs = { ...formatted(1, 'other'), path: '/theirs' }
+  const sentence = '/theirs belongs to another store than /mine.'
+  t.same(planStart([mine, theirs]), { kind: 'refuse', sentence })
 })
 
 /** Nothing is known of drives that are not here. */

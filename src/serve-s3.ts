@@ -8,7 +8,13 @@ import type { ClusterApi } from './gateway/cluster-api.ts'
 import { operations } from './gateway/operations.ts'
 import { shareProcessBounds } from './gateway/process-bounds.ts'
 import { createGateway, type Gateway } from './gateway/server.ts'
-import { readTlsKeys, type TlsKeys, type TlsPaths, watchTlsFiles } from './gateway/tls-files.ts'
+import {
+  readTlsKeys,
+  type TlsKeys,
+  type TlsPaths,
+  tlsMisfit,
+  watchTlsFiles,
+} from './gateway/tls-files.ts'
 import type { ClosingStack } from './kit/closing-stack.ts'
 import type { Log } from './kit/log.ts'
 import type { Registry } from './kit/metrics.ts'
@@ -89,11 +95,12 @@ export async function createBuckets(
 }
 
 async function loadTls(paths: TlsPaths, world: World): Promise<TlsKeys> {
-  try {
-    return await readTlsKeys(paths, world)
-  } catch (error) {
-    throw new Exit(2, `--tls-cert or --tls-key can not be read: ${(error as Error).message}`)
-  }
+  const keys = await readTlsKeys(paths, world).catch((error: Error) => {
+    throw new Exit(2, `--tls-cert or --tls-key can not be read: ${error.message}`)
+  })
+  const misfit = tlsMisfit(keys, paths)
+  if (misfit) throw new Exit(2, misfit)
+  return keys
 }
 
 async function listen(

@@ -1,4 +1,5 @@
 // Certificate and key from files, read again when they change, so that a renewal needs no restart.
+import { createSecureContext } from 'node:tls'
 import type { Log } from '../kit/log.ts'
 import { type Periodic, repeat } from '../kit/periodic.ts'
 import type { World } from '../kit/world.ts'
@@ -28,6 +29,30 @@ export async function readTlsKeys(
     disk.readFile(paths.keyPath),
   ])
   return { cert: Buffer.from(cert).toString('utf8'), key: Buffer.from(key).toString('utf8') }
+}
+
+/** Says what keeps these from being served; undefined when nothing does. */
+export function tlsMisfit(
+  { cert, key }: TlsKeys,
+  { certPath, keyPath }: TlsPaths,
+): string | undefined {
+  if (!isTaken({ cert })) return `--tls-cert ${certPath} is not a certificate in PEM.`
+  if (!isTaken({ key }))
+    return `--tls-key ${keyPath} is not a private key in PEM without a passphrase.`
+  if (!isTaken({ cert, key }))
+    return `--tls-key ${keyPath} is not the key of the certificate in ${certPath}.`
+  return undefined
+}
+
+function isTaken(keys: Partial<TlsKeys>): boolean {
+  // An empty text would count as none given.
+  if (Object.values(keys).includes('')) return false
+  try {
+    createSecureContext(keys)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Calls `reload` when the files say something new. A pair that does not fit is logged and left alone. */

@@ -1,6 +1,14 @@
 // Certificates are read again when their files change, and a pair that does not fit harms nothing.
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
-import { readTlsKeys, type TlsKeys, watchTlsFiles } from '../../../src/gateway/tls-files.ts'
+import {
+  readTlsKeys,
+  type TlsKeys,
+  tlsMisfit,
+  watchTlsFiles,
+} from '../../../src/gateway/tls-files.ts'
 import { silentLog } from '../../../src/kit/log.ts'
 import { realWorld, type World } from '../../../src/kit/world.ts'
 
@@ -67,4 +75,28 @@ t.test('a pair that does not fit is told once, and the next one is taken', async
   await look()
   t.same(taken, ['good'])
   await watching.stop()
+})
+
+function makePair(directory: string): TlsKeys {
+  const [cert, key] = [join(directory, 'crt.pem'), join(directory, 'key.pem')]
+  const curve = ['ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
+  const files = ['-keyout', key, '-out', cert, '-days', '1', '-subj', '/CN=localhost']
+  execFileSync('openssl', ['req', '-x509', '-newkey', ...curve, '-nodes', ...files], {
+    stdio: 'ignore',
+  })
+  return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }
+}
+
+t.test('what can not be served is named by its option', async (t) => {
+  const { cert, key } = makePair(t.testdir())
+  const other = makePair(t.testdir())
+  t.equal(tlsMisfit({ cert, key }, PATHS), undefined)
+  for (const text of ['# Kintsugi', '', key])
+    t.equal(tlsMisfit({ cert: text, key }, PATHS), '--tls-cert /cert is not a certificate in PEM.')
+  for (const text of ['# Kintsugi', '', cert])
+    t.match(tlsMisfit({ cert, key: text }, PATHS), /^--tls-key \/key is not a private key in PEM/)
+  t.equal(
+    tlsMisfit({ cert, key: other.key }, PATHS),
+    '--tls-key /key is not the key of the certificate in /cert.',
+  )
 })

@@ -4,7 +4,9 @@ import { processEnvironment, type ServeConfig, WORKER_VARIABLE } from './config.
 import { prepareDigests } from './digest/digest.ts'
 import { startDigestThreads, usualDigestThreads } from './digest/digest-passing.ts'
 import { type AdminParts, openAdmin } from './embedded/admin.ts'
+import { checkKeyFile } from './embedded/encryption-keys.ts'
 import { openStore } from './embedded/open-store.ts'
+import { refuseTaken } from './embedded/refuse-taken.ts'
 import { type RememberedDrive, rememberDrives } from './embedded/remembered-drives.ts'
 import type { Exit } from './exit.ts'
 import type { StoreStatus } from './gateway/admin-api.ts'
@@ -14,7 +16,7 @@ import type { Log } from './kit/log.ts'
 import type { Registry } from './kit/metrics.ts'
 import type { World } from './kit/world.ts'
 import { watchUploads } from './objects/metrics.ts'
-import { createBuckets, serveS3 } from './serve-s3.ts'
+import { checkServing, createBuckets, serveS3 } from './serve-s3.ts'
 import { type ServedByWorkers, serveByWorkers } from './store-link/workers-of-store.ts'
 
 /** What the outside of a member is made of. */
@@ -54,6 +56,8 @@ export interface Member {
 
 /** Opens or makes the store and serves it. Throws Exit with a sentence when that can not be. */
 export async function openMember(config: ServeConfig, parts: MemberParts): Promise<Member> {
+  await checkServing(config, parts.world)
+  await checkKeyFile(config, parts.world)
   await prepareDigests()
   const opened = new ClosingStack()
   return await opened.guard(() => openParts(config, parts, opened))
@@ -69,7 +73,11 @@ async function openParts(
   const threads = config.processes > 1 ? 0 : usualDigestThreads()
   const digesting = startDigestThreads(threads, parts.world.clock)
   opened.defer(() => digesting.close())
-  const { storage, objects, orphans } = await openStore(config, parts, opened)
+  const { storage, objects, orphans } = await openStore(
+    config,
+    { ...parts, beforeNew: () => tryPorts(config) },
+    opened,
+  )
   await createBuckets(objects, config)
   watchUploads({ ...parts, objects, clock: parts.world.clock })
   let workers: ServedByWorkers | undefined
@@ -103,6 +111,14 @@ async function openParts(
       await opened.close()
     },
   }
+}
+
+/** Of a new store alone: one that is there is opened first, while the server before it may still be on its way out. */
+function tryPorts({ address, port, adminAddress, adminPort }: ServeConfig): Promise<void> {
+  return refuseTaken([
+    { address, port, option: '--port' },
+    { address: adminAddress, port: adminPort, option: '--admin-port' },
+  ])
 }
 
 /** A port that fewer processes serve than should is served, and worse. */

@@ -82,14 +82,23 @@ export async function serveS3(
   }
 }
 
-/** Makes the buckets that the configuration names and that are not there yet. Throws Exit for what is no name. */
+/** What can be known to be wrong before a store is opened, or made. Throws Exit. */
+export async function checkServing(
+  { tls, buckets }: Pick<GatewaySettings, 'tls' | 'buckets'>,
+  world: World,
+): Promise<void> {
+  if (tls) await loadTls(tls, world)
+  const wrong = buckets.find((name) => !isBucketName(name))
+  if (wrong !== undefined)
+    throw new Exit(2, `--buckets: "${wrong}" can not be the name of a bucket.`)
+}
+
+/** Makes the buckets that the configuration names, all of them names, and that are not there yet. */
 export async function createBuckets(
   objects: Pick<ObjectStore, 'createBucket' | 'findBucket'>,
   { buckets, region }: Pick<GatewaySettings, 'buckets' | 'region'>,
 ): Promise<void> {
   for (const name of buckets) {
-    if (!isBucketName(name))
-      throw new Exit(2, `--buckets: "${name}" can not be the name of a bucket.`)
     if (objects.findBucket(name) === undefined) await objects.createBucket(name, region)
   }
 }

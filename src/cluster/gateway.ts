@@ -11,7 +11,7 @@ import type { Log } from '../kit/log.ts'
 import type { Registry } from '../kit/metrics.ts'
 import type { World } from '../kit/world.ts'
 import { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
-import { serveS3 } from '../serve-s3.ts'
+import { checkServing, serveS3 } from '../serve-s3.ts'
 import { Peers } from '../storage-node/rpc/peers.ts'
 import { awaitEtcd } from './await-etcd.ts'
 import { type ClusterReadiness, readinessOfCluster } from './cluster-readiness.ts'
@@ -44,6 +44,7 @@ export async function openClusterGateway(
   config: GatewayConfig,
   parts: GatewayParts,
 ): Promise<ClusterGateway> {
+  await checkServing(config, parts.world)
   await prepareDigests()
   const opened = new ClosingStack()
   return await opened.guard(() => openAll(config, parts, opened))

@@ -2,12 +2,12 @@
 // the other nodes of its cluster.
 import type { NodeConfig } from '../config-cluster.ts'
 import { prepareDigests } from '../digest/prepare.ts'
+import { refuseTaken } from '../embedded/refuse-taken.ts'
 import { Exit, portTaken } from '../exit.ts'
 import { ClosingStack } from '../kit/closing-stack.ts'
 import type { Log } from '../kit/log.ts'
 import type { Registry } from '../kit/metrics.ts'
 import { originOf } from '../kit/origin.ts'
-import { tryPort } from '../kit/try-port.ts'
 import type { World } from '../kit/world.ts'
 import { CoordinatorUnavailable } from '../placement/coordinator.ts'
 import { EtcdCoordinator } from '../placement/coordinator-etcd.ts'
@@ -60,7 +60,7 @@ async function openAll(
   refuseVague(config)
   const file = await readIdentity(config, world)
   await lockState(config.stateDirectory, { what: 'node', world, opened })
-  await refuseTaken(config)
+  await tryPorts(config)
   const coordinator = await openCoordinator(file, config, parts)
   opened.defer(() => coordinator.close())
   const { nodeId, clusterId, hasServed } = file
@@ -123,14 +123,11 @@ async function openCoordinator(
 }
 
 /** An empty directory is a drive of the map before anybody listens: a port that is taken is to be known by then. */
-async function refuseTaken({ listen, adminAddress, adminPort }: NodeConfig): Promise<void> {
-  const admin = { address: adminAddress, port: adminPort }
-  await tryPort(listen).catch((error) => {
-    throw portTaken(error, { ...listen, option: '--listen' })
-  })
-  await tryPort(admin).catch((error) => {
-    throw portTaken(error, { ...admin, option: '--admin-port' })
-  })
+function tryPorts({ listen, adminAddress, adminPort }: NodeConfig): Promise<void> {
+  return refuseTaken([
+    { ...listen, option: '--listen' },
+    { address: adminAddress, port: adminPort, option: '--admin-port' },
+  ])
 }
 
 async function listen(server: NodeServer, { listen: where }: NodeConfig): Promise<number> {

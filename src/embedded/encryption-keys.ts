@@ -52,6 +52,14 @@ export async function openKeyProvider(
   return chainKeys(links as [ChainLink, ...ChainLink[]])
 }
 
+/** Throws Exit when the key file can not be used: before anything is made that would go on without it. */
+export async function checkKeyFile(
+  { encryptionKeyFile: path }: Pick<ServeConfig, 'encryptionKeyFile'>,
+  world: World,
+): Promise<void> {
+  if (path !== undefined) await readOrExit(path, world)
+}
+
 /** The keys that the store made itself; it makes one when nobody else does and it has none yet. */
 async function ownKeys(
   isProvided: boolean,

@@ -46,6 +46,8 @@ export interface StartParts {
   tuning?: Tuning
   /** Of the server before this one, when that crashed. */
   remembered?: readonly RememberedDrive[]
+  /** Asked before directories become drives of a new store; what it throws leaves them as they are. */
+  beforeNew?: () => Promise<void>
 }
 
 /** A store whose drives are locked and whose coordinator has decided who is in. */
@@ -122,12 +124,13 @@ export async function inspectOne(path: string, world: World): Promise<Inspected[
 async function formatAll(
   config: ServeConfig,
   inspected: readonly Inspected[],
-  { world }: StartParts,
+  { world, beforeNew }: StartParts,
 ): Promise<FoundDrive[]> {
   const misfit = config.code && codeMisfit(config.code, inspected.length)
   if (misfit) throw new Exit(2, misfit)
   const code = firstCode(config, inspected.length)
   chooseReducedCode(config, code, slotCountFor(inspected.length, code))
+  await beforeNew?.()
   const known = inspected.flatMap(({ found }) => (found.kind === 'formatted' ? [found.marker] : []))
   const clusterId = known[0]?.clusterId ?? randomHex(world, 16)
   const used = new Set(known.map(({ driveId }) => driveId))

@@ -66,6 +66,8 @@ export interface EmbeddedParts {
   tuning?: Tuning
   /** Of the server before this one, when that crashed. */
   remembered?: readonly RememberedDrive[]
+  /** Asked before directories become drives of a new store. */
+  beforeNew?: () => Promise<void>
 }
 
 /** Everything that objects/ needs of storage, and what people want to know of it. */

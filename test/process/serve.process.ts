@@ -7,6 +7,9 @@ import { loseDirectory } from '../support/lose-directory.ts'
 import { S3Client } from '../support/s3.ts'
 import { DidNotStart, type ServerOptions, startServer, type TestServer } from '../support/server.ts'
 
+/** That nobody has while a test does not. */
+const FREE_PORT = '9719'
+
 /** Six drive directories that do not exist yet. */
 function sixUnder(directory: string): string[] {
   return [1, 2, 3, 4, 5, 6].map((number) => join(directory, `drive${number}`))
@@ -142,6 +145,33 @@ t.test('exit code 2: usage and configuration', async (t) => {
     t.equal(exitCode, 2, JSON.stringify(options))
     t.match(stderr, /^kintsugi: [^\n]+\n/m, 'one sentence')
   }
+})
+
+t.test('a start that fails leaves nothing of a new store behind', async (t) => {
+  const cwd = t.testdir({ 'text.pem': 'no PEM' })
+  const occupied = createServer().listen(0, '127.0.0.1')
+  await new Promise((resolve) => occupied.once('listening', resolve))
+  const { port } = occupied.address() as { port: number }
+  const taken = String(port)
+  const wrong: [exitCode: number, options: string[]][] = [
+    [3, ['--port', taken, '--admin-port', '0']],
+    [3, ['--port', '0', '--admin-port', taken]],
+    [3, ['--port', FREE_PORT, '--admin-port', FREE_PORT]],
+    [2, ['--port', '0', '--admin-port', '0', '--address', '192.0.2.1']],
+    [2, ['--port', '0', '--admin-port', '0', '--admin-address', '192.0.2.1']],
+    [2, ['--port', '0', '--admin-port', '0', '--tls-cert', 'gone.pem', '--tls-key', 'gone.pem']],
+    [2, ['--port', '0', '--admin-port', '0', '--tls-cert', 'text.pem', '--tls-key', 'text.pem']],
+    [2, ['--port', '0', '--admin-port', '0', '--buckets', 'fine,No_Bucket']],
+    [2, ['--port', '0', '--admin-port', '0', '--encryption-key-file', 'gone']],
+    [2, ['--port', '0', '--admin-port', '0', '--encryption-key-file', 'text.pem']],
+  ]
+  for (const [expected, options] of wrong) {
+    const { exitCode, stderr } = await refusal({ cwd, bare: true, options })
+    t.equal(exitCode, expected, options.join(' '))
+    t.match(stderr, /^kintsugi: [^\n]+\n$/, 'one sentence')
+    t.same(await readdir(cwd), ['text.pem'], 'no directory was made')
+  }
+  occupied.close()
 })
 
 t.test('exit code 3: a port or a directory in use', async (t) => {

@@ -27,11 +27,14 @@ export function namedOptions(
 /** Errors are printed in one place, main.ts. */
 export const QUIET = { writeErr: () => {} }
 
-/** Help and version end well; everything else that commander refuses is wrong usage of the command. */
+/**
+ * Help and version end well; everything else that commander refuses is wrong usage of the command.
+ * `command`: its full name, empty for the program itself.
+ */
 export function leaveFrom(command: string, error: CommanderError): never {
   if (error.exitCode === 0) process.exit(0)
-  if (error.code === 'commander.help')
-    throw new Exit(2, 'a command is missing: see kintsugi --help.')
+  const page = ['kintsugi', command, '--help'].filter(Boolean).join(' ')
   const [sentence] = error.message.replace(/^error: /, '').split('\n')
-  throw new Exit(2, `${sentence}: see kintsugi ${command} --help.`)
+  const what = error.code === 'commander.help' ? 'a command is missing' : sentence
+  throw new Exit(2, `${what}: see ${page}.`)
 }

@@ -1,5 +1,5 @@
 // The command line: one command, one table of options, shared with environment and file (config.ts).
-import { Command, type CommanderError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { SERVE_OPTIONS } from '../config.ts'
 import { LOAD_NAMES } from '../load/loads.ts'
 import { VERSION } from '../version.ts'
@@ -24,7 +24,7 @@ export function buildProgram(): Command {
     .version(VERSION)
     // `node` and `node join` have options of the same names.
     .enablePositionalOptions()
-    .exitOverride(leave)
+    .exitOverride((error) => leaveFrom('', error))
     .configureOutput(QUIET)
   program.addCommand(serveCommand())
   program.addCommand(clusterCommand())
@@ -49,7 +49,7 @@ function serveCommand(): Command {
       'Serves S3 over local directories, one drive each. Without directories: six drives under ./data.',
     )
     .argument('[DIR...]', 'drive directories')
-    .exitOverride(leave)
+    .exitOverride((error) => leaveFrom('serve', error))
     .configureOutput(QUIET)
     .addHelpText('after', ENVIRONMENT_HELP)
   for (const spec of SERVE_OPTIONS) command.addOption(optionOf(spec))
@@ -298,7 +298,3 @@ is made at the first start and kept on the drives, in files that only their owne
 the token for Vault where no file has it.
 
 Exit codes: 1 unexpected, 2 usage or configuration, 3 port or directory in use, 4 a foreign drive or too many missing.`
-
-function leave(error: CommanderError): never {
-  return leaveFrom('serve', error)
-}

@@ -1,4 +1,5 @@
-// The command line: one command, one table of options, shared with environment and file (config.ts).
+// The command line: all commands, their arguments and options. Those of serve, node and gateway come from tables that
+// environment and file share (config.ts, config-cluster.ts).
 import { Command, Option } from 'commander'
 import { SERVE_OPTIONS } from '../config.ts'
 import { LOAD_NAMES } from '../load/loads.ts'

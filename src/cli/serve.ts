@@ -1,4 +1,5 @@
-// kintsugi serve: a whole store in one process, over local directories.
+// kintsugi serve: the process that has a whole store, over local directories. Where it is told to, or has three cores or more,
+// it starts others that serve S3 for it (member.ts).
 import { loadServeConfig, processEnvironment, unknownVariables } from '../config.ts'
 import type { Exit } from '../exit.ts'
 import type { Leash } from '../guard/leash.ts'

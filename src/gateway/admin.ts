@@ -162,10 +162,8 @@ async function runIn<Api>(
   { method, address }: AdminRequest,
   { api, signal }: { api: Api; signal: AbortSignal },
 ): Promise<Reply> {
-  const resource = resources.get(address.rawPath.slice(ADMIN_PREFIX.length))
-  if (resource === undefined) {
-    throw new S3Error('InvalidURI', {}, { message: `There is no ${address.rawPath}.` })
-  }
+  const resource = resources.get(nameIn(address))
+  if (resource === undefined) return replyUnknown(address)
   const action = Object.hasOwn(resource.methods, method) ? resource.methods[method] : undefined
   if (action === undefined) {
     const allow = Object.keys(resource.methods).join(', ')
@@ -177,8 +175,24 @@ async function runIn<Api>(
     return jsonReply(200, await action({ api, query: address.query, signal }))
   } catch (error) {
     if (!(error instanceof DriveRefusal)) throw error
-    return jsonReply(409, { error: { code: error.code, message: error.message } })
+    return refusalReply(error)
   }
+}
+
+function nameIn({ rawPath }: Address): string {
+  return rawPath.slice(ADMIN_PREFIX.length)
+}
+
+/** Of what only clusters have, a store on one machine says so. Throws S3Error for what nobody has. */
+function replyUnknown(address: Address): Reply {
+  if (CLUSTER_RESOURCES.has(nameIn(address))) return refusalReply(new DriveRefusal(NO_NODES))
+  throw new S3Error('InvalidURI', {}, { message: `There is no ${address.rawPath}.` })
+}
+
+const NO_NODES = 'this store is on one machine and has no nodes: see kintsugi drive list.'
+
+function refusalReply({ code, message }: DriveRefusal): Reply {
+  return jsonReply(409, { error: { code, message } })
 }
 
 /** The reply for what was thrown, in JSON. */

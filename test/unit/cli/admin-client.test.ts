@@ -101,6 +101,18 @@ t.test('the gateway takes the signature, and nobody else gets in', async (t) => 
   const odd = async (method: 'GET' | 'POST', resource: string, query = {}) =>
     (await http.send(signRequest({ method, resource, query }, signer))).status
   t.equal(await odd('GET', 'none'), 400)
+  for (const [method, resource] of [
+    ['GET', 'map'],
+    ['POST', 'nodes/drain'],
+    ['POST', 'nodes/remove'],
+  ] as const) {
+    const { status, text } = await http.send(signRequest({ method, resource }, signer))
+    t.equal(status, 409, 'a store on one machine has none of it')
+    t.match(JSON.parse(text).error, {
+      code: 'DriveRefused',
+      message: /no nodes: see kintsugi drive list/,
+    })
+  }
   t.equal(await odd('POST', 'status'), 405)
   t.equal(await odd('GET', 'orphans/release'), 405)
   t.equal(await odd('GET', 'heal', { deep: '1' }), 400, 'unknown parameters are not ignored')

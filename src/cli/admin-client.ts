@@ -209,7 +209,9 @@ async function send(
   try {
     answer = await http.send(request)
   } catch (error) {
-    throw new NoAnswer(`no answer from ${origin}: ${innermost(error)}`, { cause: error })
+    const { message, code } = innermost(error)
+    const why = speaksNoTls(code) ? 'does it serve https?' : message
+    throw new NoAnswer(`no answer from ${origin}: ${why}`, { cause: error })
   }
   const value = parseJson(answer.text)
   if (answer.status === 200 && value !== undefined) return value
@@ -231,7 +233,12 @@ function parseJson(text: string): unknown {
 }
 
 /** fetch only says that it failed: why is in its cause. */
-function innermost(error: unknown): string {
+function innermost(error: unknown): NodeJS.ErrnoException {
   const { cause } = error as { cause?: unknown }
-  return cause === undefined ? (error as Error).message : innermost(cause)
+  return cause === undefined ? (error as Error) : innermost(cause)
+}
+
+/** What came was no TLS: Node says it by one code or the other. */
+function speaksNoTls(code = ''): boolean {
+  return ['EPROTO', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG'].includes(code)
 }

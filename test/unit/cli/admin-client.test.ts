@@ -153,3 +153,15 @@ t.test('answers that are none', async (t) => {
   t.ok(refused instanceof NoAnswer)
   t.match(refused, { exitCode: 1, message: /^no answer from http:\/\/127\.0\.0\.1:1: / })
 })
+
+t.test('a store that serves http is asked by https', async (t) => {
+  process.env.AWS_ACCESS_KEY_ID = 'a'
+  process.env.AWS_SECRET_ACCESS_KEY = 'b'
+  const { port } = await startGateway(t)
+  const endpoint = `https://127.0.0.1:${port}`
+  const refused = await (await openAdminClient({ endpoint }, realWorld()))
+    .status()
+    .catch((error: unknown) => error)
+  t.ok(refused instanceof NoAnswer)
+  t.match(refused, { message: `no answer from ${endpoint}: does it serve https?` })
+})

@@ -1,6 +1,6 @@
 // How options are read, whichever command they are of: a table of them, the command line, the environment, a file, and
 // readers of numbers, switches and the like that say what would be right.
-import { parse as parseToml } from 'smol-toml'
+import { parse as parseToml, TomlError } from 'smol-toml'
 import type { ErasureCode } from './kit/erasure-code.ts'
 import { LOG_LEVELS, type LogLevel } from './kit/log-levels.ts'
 
@@ -120,7 +120,11 @@ function parseConfigFile(path: string, text: string): Record<string, unknown> {
   try {
     return parseToml(text)
   } catch (error) {
-    throw new ConfigError(`${path} is not TOML: ${(error as Error).message.split('\n')[0]}`)
+    if (!(error instanceof TomlError)) throw error
+    const what = error.message.split('\n')[0]!.replace('Invalid TOML document: ', '')
+    throw new ConfigError(
+      `${path} is not TOML: line ${error.line}, column ${error.column}: ${what}`,
+    )
   }
 }
 

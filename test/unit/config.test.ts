@@ -154,6 +154,10 @@ t.test('wrong settings are refused by name', async (t) => {
     [{ options: { config: 'f' }, readFile: async () => 'prot = 1' }, /no option "prot"/],
     [{ options: { config: 'f' }, readFile: async () => 'port = ' }, /not TOML/],
     [
+      { options: { config: 'f' }, readFile: async () => '# ports\nport = 1\nregion = eu\n' },
+      /^f is not TOML: line 3, column 10: \w/,
+    ],
+    [
       {
         options: { config: 'gone' },
         readFile: async () => {

@@ -148,7 +148,7 @@ function unusedReason({ path, found }: Inspected): { path: string; why: string }
         },
       ]
     case 'missing':
-      return [{ path, why: 'it does not exist' }]
+      return [{ path, why: `it does not exist: kintsugi drive add ${path} makes it a drive` }]
     case 'broken':
       return [{ path, why: found.what }]
     default:

@@ -48,6 +48,9 @@ t.test('an empty directory beside drives is never made one', async (t) => {
   const plan = planStart([formatted(1), { path: '/new', found: { kind: 'empty' } }])
   t.match(plan, { kind: 'open', unused: [{ path: '/new', why: /empty/ }] })
   t.match(plan, { drives: [{ path: '/d1' }] })
+  const other = planStart([formatted(1), { path: '/new', found: { kind: 'missing' } }])
+  const why = 'it does not exist: kintsugi drive add /new makes it a drive'
+  t.match(other, { kind: 'open', unused: [{ path: '/new', why }] })
 })
 
 t.test(

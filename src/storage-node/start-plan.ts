@@ -1,5 +1,6 @@
 // Decides from what lies in the given directories whether to make a store, open one, or refuse. Pure.
 // Drives are known by their markers, never by path or order; nothing here formats a drive of a known store.
+import { counted } from '../kit/counted.ts'
 import type { ErasureCode } from '../kit/erasure-code.ts'
 import { nameCode } from '../kit/erasure-code.ts'
 import type { MapDrive } from '../placement/cluster-map.ts'
@@ -99,7 +100,7 @@ export function codeMisfit(
 ): string | undefined {
   const needed = code.dataCount + code.parityCount
   if (needed <= driveCount) return undefined
-  return `--code ${code.dataCount}+${code.parityCount} needs ${needed} drives, but ${driveCount} were given.`
+  return `--code ${code.dataCount}+${code.parityCount} needs ${counted(needed, 'drive')}, but ${driveCount} ${driveCount === 1 ? 'was' : 'were'} given.`
 }
 
 function isRefused(found: DriveFound): boolean {

@@ -131,5 +131,6 @@ t.test('a drive that the map does not know is refused', async (t) => {
 
 t.test('a code that needs more drives than given is named', async (t) => {
   t.match(codeMisfit({ dataCount: 8, parityCount: 4 }, 6), /needs 12 drives, but 6 were given/)
+  t.match(codeMisfit({ dataCount: 4, parityCount: 2 }, 1), /needs 6 drives, but 1 was given/)
   t.equal(codeMisfit({ dataCount: 4, parityCount: 2 }, 6), undefined)
 })

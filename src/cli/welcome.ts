@@ -1,5 +1,6 @@
 // The first lines of a start: what a newcomer needs, and three lines to paste.
 import type { ServeConfig } from '../config.ts'
+import { counted } from '../kit/counted.ts'
 import { nameCode } from '../kit/erasure-code.ts'
 import { localOrigin } from '../kit/origin.ts'
 import type { Member } from '../member.ts'
@@ -9,7 +10,8 @@ export function printWelcome(member: Member, config: ServeConfig, adminEndpoint:
   process.stdout.write(`${welcomeLines(member, config, adminEndpoint).join('\n')}\n`)
 }
 
-function welcomeLines(member: Member, config: ServeConfig, adminEndpoint: string): string[] {
+/** The lines of it. */
+export function welcomeLines(member: Member, config: ServeConfig, adminEndpoint: string): string[] {
   const { endpoint, drives, code, reducedCode, credentials } = member
   const lines = [
     `S3 endpoint   ${endpoint}`,
@@ -20,6 +22,7 @@ function welcomeLines(member: Member, config: ServeConfig, adminEndpoint: string
     ...processLines(member, config),
     ...member.readiness().degraded,
     ...(member.sharesDisk ? [SHARED_DISK] : []),
+    ...(code.parityCount === 0 ? [noParity(drives.length)] : []),
     '',
     'Try it:',
     ...pasteLines(member, config),
@@ -32,13 +35,21 @@ function processLines(member: Member, { processes, processesByCores }: ServeConf
   const pids = member.workerPids()
   const who = `${process.pid} has the store, ${pids.join(', ')} serve S3`
   if (processesByCores === undefined) return pids.length === 0 ? [] : [`Processes     ${who}`]
-  const cores = processesByCores === 1 ? '1 core' : `${processesByCores} cores`
-  const what = processes === 1 ? 'does everything' : `of this program: ${who}`
-  return [`Processes     ${processes} for ${cores} ${what} (--processes N says it otherwise)`]
+  const what = processes === 1 ? 'this one does everything' : who
+  const cores = counted(processesByCores, 'core')
+  return [
+    `Processes     ${processes}, chosen for ${cores}: ${what} (--processes N sets the number)`,
+  ]
 }
 
 const SHARED_DISK =
   'The drives share a disk: they survive lost directories and flipped bits, not the loss of that disk.'
+
+function noParity(driveCount: number): string {
+  return driveCount === 1
+    ? 'The store has one drive: the loss of it loses everything.'
+    : 'The store has no parity: the loss of any drive loses data.'
+}
 
 function secretPlace({ credentials }: Member): string {
   return credentials.keptIn === undefined

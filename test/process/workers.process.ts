@@ -48,10 +48,9 @@ t.test('auto takes as many as suit the cores, and says so', async (t) => {
   })
   t.teardown(() => server.kill())
   const count = processesFor(cores)
-  const what =
-    count === 1 ? 'does everything' : 'of this program: \\d+ has the store, [\\d, ]+ serve S3'
+  const what = count === 1 ? 'this one does everything' : '\\d+ has the store, [\\d, ]+ serve S3'
   const named = new RegExp(
-    `^Processes     ${count} for ${cores} cores? ${what} \\(--processes N`,
+    `^Processes     ${count}, chosen for ${cores} cores?: ${what} \\(--processes N`,
     'm',
   )
   t.match(server.output(), named)

@@ -56,38 +56,6 @@ export function takeLead(record: PartitionRecord, replica: Replica): NextRecord 
   return { ...withoutId(record), epoch: record.epoch + 1, primary: replica }
 }
 
-/**
- * Another set, in a new epoch: one replica more or one less. The primary stays if it is in it. Undefined when the set is the same, empty, or
- * differs in more than one.
- */
-export function changeReplicas(
-  record: PartitionRecord,
-  replicas: readonly Replica[],
-): NextRecord | undefined {
-  const added = replicas.filter((replica) => !holds(record.replicas, replica))
-  const removed = record.replicas.filter((replica) => !holds(replicas, replica))
-  if (added.length + removed.length !== 1 || replicas.length === 0) return undefined
-  if (new Set(replicas.map(({ driveId }) => driveId)).size !== replicas.length) return undefined
-  const { primary, ...rest } = withoutId(record)
-  return {
-    ...rest,
-    ...(primary && holds(replicas, primary) ? { primary } : {}),
-    epoch: record.epoch + 1,
-    replicas: [...replicas],
-    previous: record.previous ?? record.replicas,
-  }
-}
-
-/**
- * The set of this epoch has what was acknowledged on a majority of it: the one before is not needed any more. Undefined when the
- * epoch is another or there is nothing to activate. The epoch stays: nothing was promised anew.
- */
-export function activate(record: PartitionRecord, epoch: number): NextRecord | undefined {
-  if (record.epoch !== epoch || record.previous === undefined) return undefined
-  const { previous: _previous, ...rest } = withoutId(record)
-  return rest
-}
-
 /** Whether those on drives that are there are a majority of every set that counts: without that nothing is read or written. */
 export function hasMajority(
   { replicas, previous }: Pick<PartitionRecord, 'replicas' | 'previous'>,

@@ -7,18 +7,16 @@ import { initCluster } from '../../../src/cluster/init.ts'
 import { restoreFrom } from '../../../src/cluster/restore.ts'
 import { prepareDigests } from '../../../src/digest/prepare.ts'
 import { silentLog } from '../../../src/kit/log.ts'
+import { activate, changeReplicas } from '../../../src/metadata/replication/decision.ts'
+import { replicaIdOf } from '../../../src/metadata/replication/replica-id.ts'
 import { reserveDriveId } from '../../../src/placement/coordinator-changes.ts'
 import { EtcdCoordinator } from '../../../src/placement/coordinator-etcd.ts'
 import { closeDrive } from '../../../src/placement/departure.ts'
 import { EtcdClient } from '../../../src/placement/etcd/etcd-client.ts'
-import {
-  activate,
-  changeReplicas,
-  firstRecord,
-  takeLead,
-} from '../../../src/placement/etcd/leadership.ts'
+import { firstRecord, takeLead } from '../../../src/placement/etcd/leadership.ts'
 import { NodeRegistry } from '../../../src/placement/etcd/node-registry.ts'
 import { PartitionRecords } from '../../../src/placement/etcd/partition-records.ts'
+import { RecordDecisions } from '../../../src/storage-node/replicated/record-decisions.ts'
 import { openEtcdInMemory } from '../../support/etcd-in-memory.ts'
 
 await prepareDigests()
@@ -99,21 +97,31 @@ t.test('of an etcd that was lost nodes, buckets and partitions are there again',
   t.notOk(records.get(0)?.restoredFrom, 'it was led again')
 })
 
+/** Another set holds the partition, and is activated, as who leads it decides. */
+async function changeSet(records: PartitionRecords, driveIds: readonly number[]): Promise<void> {
+  const decisions = new RecordDecisions(records)
+  const from = decisions.get(0)!
+  const replicas = replicasOn(driveIds).map(replicaIdOf)
+  const changed = changeReplicas(from, { replicas, primary: from.primary })
+  await decisions.decide(0, from, changed)
+  await decisions.decide(0, changed, activate(changed))
+  decisions.close()
+}
+
 /** The set goes from drives 1, 2, 3 to 1, 4, 5; a backup has it as it was, and etcd goes on from that by elections alone. */
 async function makeFork(t: Test) {
   const cluster = await makeCluster(t)
   const { records } = cluster
   await records.change(0, () => firstRecord(REPLICAS, 1))
+  await records.change(0, (found) => found && takeLead(found, REPLICAS[0]!))
   await cluster.backUp()
   for (const drives of [
     [1, 2, 3, 4],
     [1, 2, 4],
     [1, 2, 4, 5],
     [1, 4, 5],
-  ]) {
-    await records.change(0, (found) => found && changeReplicas(found, replicasOn(drives)))
-    await records.change(0, (found) => found && activate(found, found.epoch))
-  }
+  ])
+    await changeSet(records, drives)
   await cluster.restoreBackup()
   const stranger = await cluster.openStranger()
   for (const turn of [1, 2, 1, 2, 1, 2])
@@ -175,18 +183,14 @@ t.test('a record that a node changes meanwhile is not overwritten', async (t) =>
   const { records, coordinator, restore, directory, doMeanwhile } = await makeCluster(t)
   await records.change(0, () => firstRecord(REPLICAS, 1))
   await records.change(0, (found) => found && takeLead(found, REPLICAS[0]!))
-  const wider = replicasOn([1, 2, 3, 4])
-  doMeanwhile(async () => {
-    await records.change(0, (found) => found && changeReplicas(found, wider))
-    await records.change(0, (found) => found && activate(found, found.epoch))
-  })
+  doMeanwhile(() => changeSet(records, [1, 2, 3, 4]))
   const refused = { code: 'COORDINATOR_UNAVAILABLE', why: 'contended', message: /run it again/ }
   await t.rejects(restore([directory]), refused)
   const doubted = { code: 'COORDINATOR_UNAVAILABLE', why: 'restored' }
   await t.rejects(coordinator.refresh(), doubted, 'nobody believes a part')
   t.match(await restore([directory]), { kind: 'restored' })
   await coordinator.refresh()
-  t.match(records.get(0), { replicas: wider, restoredFrom: 3 })
+  t.match(records.get(0), { replicas: replicasOn([1, 2, 3, 4]), restoredFrom: 3 })
 })
 
 t.test('whether a drive is empty is counted again', async (t) => {

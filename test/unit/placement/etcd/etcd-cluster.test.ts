@@ -3,10 +3,15 @@ import t, { type Test } from 'tap'
 import { prepareDigests } from '../../../../src/digest/prepare.ts'
 import { silentLog } from '../../../../src/kit/log.ts'
 import type { MapDrive } from '../../../../src/placement/cluster-map.ts'
-import type { ClusterState } from '../../../../src/placement/coordinator.ts'
+import type { ClusterState, Replica } from '../../../../src/placement/coordinator.ts'
 import { closeDrive } from '../../../../src/placement/departure.ts'
 import { EtcdClient } from '../../../../src/placement/etcd/etcd-client.ts'
-import { changeReplicas, firstRecord, takeLead } from '../../../../src/placement/etcd/leadership.ts'
+import {
+  firstRecord,
+  type NextRecord,
+  type PartitionRecord,
+  takeLead,
+} from '../../../../src/placement/etcd/leadership.ts'
 import { NodeRegistry } from '../../../../src/placement/etcd/node-registry.ts'
 import { PartitionRecords } from '../../../../src/placement/etcd/partition-records.ts'
 import { restoreCoordinator } from '../../../../src/placement/etcd/restore-coordinator.ts'
@@ -29,6 +34,14 @@ t.teardown(() => clearInterval(alive))
 t.test('simulated', async (t: Test) => etcdClusterContract(t, openEtcdInMemory))
 
 const REPLICAS = [1, 2, 3].map((driveId) => ({ driveId, incarnation: `i${driveId}` }))
+
+/** The next epoch with other replicas; those before count as well. */
+function withReplicas(
+  { epoch, replicas, previous = replicas }: PartitionRecord,
+  wanted: Replica[],
+): NextRecord {
+  return { epoch: epoch + 1, replicas: wanted, previous }
+}
 
 t.test('an election whose answer was lost is won once', async (t) => {
   const opened = await openEtcdInMemory()
@@ -57,7 +70,7 @@ t.test('an abandoned change brings a replica back whose drive is closed by now',
   const records = new PartitionRecords(coordinator.mirror, opened.world)
   await records.change(0, () => firstRecord(REPLICAS, 1))
   const fewer = REPLICAS.slice(0, 2)
-  await records.change(0, (found) => found && changeReplicas(found, fewer))
+  await records.change(0, (found) => found && withReplicas(found, fewer))
   await coordinator.decide((state) => {
     const drain = (drive: MapDrive): MapDrive => ({ ...drive, state: 'draining' })
     const drives = state.map.drives.map((drive) => (drive.id === 3 ? drain(drive) : drive))
@@ -65,9 +78,9 @@ t.test('an abandoned change brings a replica back whose drive is closed by now',
   })
   await coordinator.decide(closeDrive(3))
   const made = [...fewer, { driveId: 3, incarnation: 'made anew' }]
-  const refused = await records.change(0, (found) => found && changeReplicas(found, made))
+  const refused = await records.change(0, (found) => found && withReplicas(found, made))
   t.equal(refused.kind, 'unchanged', 'it gets no other one')
-  const back = await records.change(0, (found) => found && changeReplicas(found, REPLICAS))
+  const back = await records.change(0, (found) => found && withReplicas(found, REPLICAS))
   t.match(back, { kind: 'changed', record: { replicas: REPLICAS } })
 })
 
@@ -168,7 +181,7 @@ t.test('what an attempt wrote that was cut short does not outdo who knows more',
   const backup = etcd.backup()
   const known = mirror.image
   const wider = [...REPLICAS, { driveId: 4, incarnation: 'i4' }]
-  await records.change(0, (found) => found && changeReplicas(found, wider))
+  await records.change(0, (found) => found && withReplicas(found, wider))
   const evidence = [{ name: 'one', known: mirror.image }]
   etcd.restore(backup)
   const client = new EtcdClient({ endpoints: [endpoint] }, world)

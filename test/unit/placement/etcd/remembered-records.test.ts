@@ -2,7 +2,6 @@
 import t from 'tap'
 import type { KeyImage } from '../../../../src/placement/etcd/key-image.ts'
 import {
-  changeReplicas,
   firstRecord,
   type NextRecord,
   type PartitionRecord,
@@ -75,8 +74,8 @@ t.test('a record that went two ways is of two', async (t) => {
 
 t.test('a set that is activated keeps its epoch, and is of one', async (t) => {
   const wider = [...REPLICAS, { driveId: 4, incarnation: 'i4' }]
-  const open = named(changeReplicas(LED, wider), 'open')
-  const { previous: _previous, ...active } = { ...open, id: 'active' }
+  const active: PartitionRecord = { ...LED, epoch: LED.epoch + 1, replicas: wider, id: 'active' }
+  const open: PartitionRecord = { ...active, previous: REPLICAS, id: 'open' }
   t.notOk(areApart(witness(20, [[open, 12]]), witness(20, [[active, 13]])))
   t.ok(areApart(witness(20, [[open, 12]]), witness(20, [[active, 11]])))
   t.match(newestRecords([recordsOf(active), recordsOf(open)]).get(0), { previous: REPLICAS })

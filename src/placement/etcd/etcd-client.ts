@@ -35,7 +35,6 @@ export interface EtcdOptions {
 /** A lease that etcd granted. */
 export interface Lease extends EtcdHeader {
   id: string
-  ttlSeconds: number
 }
 
 const TIMEOUT_MS = 2_000
@@ -86,7 +85,7 @@ export class EtcdClient {
   async grantLease(ttlSeconds: number): Promise<Lease> {
     const answer = await this.#call('lease/grant', { TTL: `${ttlSeconds}` })
     const id = answer.ID ?? '0'
-    return { ...decodeHeader(answer), id, ttlSeconds: Number(answer.TTL ?? 0) }
+    return { ...decodeHeader(answer), id }
   }
 
   /** False: there is no such lease any more. */

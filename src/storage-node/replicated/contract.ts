@@ -106,8 +106,6 @@ export interface ReplicaStatus {
   epoch: number
   /** Rows hold everything up to here. */
   applied: number
-  /** Entries that are known to be committed and are not in the rows. */
-  lag: number
 }
 
 /** What others need of a host of replicas. Opened and closed by ReplicaHost. */

@@ -135,14 +135,13 @@ export class HostedReplica {
 
   get status(): ReplicaStatus {
     const { id, partition } = this
-    const { decision, reign, log } = this.#core
+    const { decision, reign } = this.#core
     const isServing = this.#core.isServing && this.#reign !== undefined
     const counts = decision !== undefined && votersOf(decision).includes(id)
     const role = reign !== undefined ? 'primary' : counts ? 'replica' : 'learner'
     const { sequence: applied } = this.drive.appliedIn(this.#slot)
     const epoch = decision?.epoch ?? 0
-    const lag = log.committed - applied
-    return { partition, replica: id, role, isServing, epoch, applied, lag }
+    return { partition, replica: id, role, isServing, epoch, applied }
   }
 
   /** What the coordinator says. */

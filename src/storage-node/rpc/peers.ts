@@ -105,18 +105,6 @@ export class Peers implements MessageTransport, PartitionTransport {
   }
 }
 
-/** What a node answers to messages that others send() it. */
-export function answerMessages(
-  answer: (from: string, bytes: Uint8Array, deadlineMs: number) => Promise<Uint8Array>,
-): NodeService {
-  return {
-    messages: new Map([
-      [MessageType.Metadata, (body, { from, deadlineMs }) => answer(from, body, deadlineMs)],
-    ]),
-    streams: new Map(),
-  }
-}
-
 /** What a node answers to those who only want to know whether it does: what its clock says. */
 export function answerPings({ now }: Pick<Clock, 'now'>): NodeService {
   const answer = async (): Promise<Uint8Array> => new FieldWriter().u64(Math.floor(now())).end()

@@ -3,15 +3,18 @@ import t, { type Test } from 'tap'
 import { realWorld } from '../../../../src/kit/world.ts'
 import type { DriveMoment, StorageNode } from '../../../../src/storage-node/contract.ts'
 import { DrivesOfNodes } from '../../../../src/storage-node/drives-of-nodes.ts'
-import { answerMessages, joinServices, Peers } from '../../../../src/storage-node/rpc/peers.ts'
+import { MessageType } from '../../../../src/storage-node/rpc/messages.ts'
+import type { MessageHandler } from '../../../../src/storage-node/rpc/node-service.ts'
+import { joinServices, Peers } from '../../../../src/storage-node/rpc/peers.ts'
 import { sampleShard } from '../../../contracts/shard-samples.ts'
 import { identityOf, startNode } from '../../../support/node-pair.ts'
 import { Seeded } from '../../../support/seeded.ts'
 
 async function startNamed(t: Test, nodeId: string): Promise<string> {
-  const naming = answerMessages(async (from, bytes) =>
-    Buffer.from(`${from} said ${Buffer.from(bytes)} to ${nodeId}`),
-  )
+  const answer: MessageHandler = async (bytes, { from }) =>
+    Buffer.from(`${from} said ${Buffer.from(bytes)} to ${nodeId}`)
+  const messages = new Map<number, MessageHandler>([[MessageType.Metadata, answer]])
+  const naming = { messages, streams: new Map() }
   const service = joinServices([naming, { messages: new Map(), streams: new Map() }])
   return (await startNode(t, service, { identity: identityOf(nodeId) })).origin
 }

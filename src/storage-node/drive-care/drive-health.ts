@@ -54,7 +54,7 @@ export class DriveHealth {
     this.#underWay.add(entry)
     const fail = (error: unknown): never => {
       this.#underWay.delete(entry)
-      if (isMediumError(error)) this.#noteError()
+      if (countsAgainstDrive(error)) this.#noteError()
       throw error
     }
     return begin(operation).then((result) => {
@@ -157,6 +157,6 @@ class KindHealth {
 const MEDIUM_ERRORS = new Set(['EIO', 'EBADMSG', 'EREMOTEIO', 'EUCLEAN', 'ETIMEDOUT', 'EILSEQ'])
 
 /** Whether `error` says that the medium failed at what was asked of it. */
-export function isMediumError(error: unknown): boolean {
+export function countsAgainstDrive(error: unknown): boolean {
   return MEDIUM_ERRORS.has((error as { code?: string } | undefined)?.code ?? '')
 }

@@ -5,6 +5,7 @@ import type { World } from '../../kit/world.ts'
 import type { ShardId } from '../contract.ts'
 import type { Drive } from '../drive.ts'
 import type { BytesLevel, OpenLevel } from '../drive-lock.ts'
+import { flushLevel } from '../flush-level.ts'
 import { levelSizesOn } from '../space/sizes.ts'
 import {
   deadKey,
@@ -27,8 +28,6 @@ export type IndexChange =
 
 const CACHE_BYTES = 2 * 1024 * 1024
 const SCAN_ROWS = 1000
-// Above every key that is in use: compacting it writes what is in memory and nothing else.
-const UNUSED_RANGE = [Buffer.from('fffffffe', 'hex'), Buffer.from('ffffffff', 'hex')] as const
 /** Where the rows of shards lie. */
 const SHARDS = { from: Buffer.of(KeyKind.Shard), to: Buffer.of(KeyKind.Shard + 1) }
 
@@ -127,10 +126,7 @@ export class ShardIndex {
 
   /** Writes everything in memory into tables: what LevelDB's own log says is not needed after it. */
   async flush(): Promise<void> {
-    const level = this.#level as {
-      compactRange?: (from: Uint8Array, to: Uint8Array) => Promise<void>
-    }
-    await this.#drive.run(async () => level.compactRange?.(...UNUSED_RANGE))
+    await this.#drive.run(() => flushLevel(this.#level))
   }
 
   async close(): Promise<void> {

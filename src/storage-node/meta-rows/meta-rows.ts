@@ -6,6 +6,7 @@ import { assert } from '../../kit/assert.ts'
 import { asBuffer, kibibytes } from '../../kit/bytes.ts'
 import type { RowBatch } from '../../metadata/log/contract.ts'
 import type { BytesLevel } from '../drive-lock.ts'
+import { flushLevel } from '../flush-level.ts'
 import type { MetaDrive } from '../metalog/meta-drive.ts'
 import {
   GatheredChanges,
@@ -57,8 +58,6 @@ const CHECKSUM_BYTES = 8
 /** What one trip to the thread pool brings at most: the usual 16 KiB are 60 rows, of a page of a thousand. */
 const READ_BYTES = kibibytes(256)
 const PARTITION_BYTES = 2
-// Above every key that is in use.
-const UNUSED_RANGE = [Buffer.from('fffffffe', 'hex'), Buffer.from('ffffffff', 'hex')] as const
 
 /** Rows of one drive. */
 export class MetaRows {
@@ -172,10 +171,7 @@ export class MetaRows {
 
   /** Makes everything applied up to now durable. */
   async flush(): Promise<void> {
-    const level = this.#level as {
-      compactRange?: (from: Uint8Array, to: Uint8Array) => Promise<void>
-    }
-    await this.#drive.run(async () => level.compactRange?.(...UNUSED_RANGE))
+    await this.#drive.run(() => flushLevel(this.#level))
   }
 
   async close(): Promise<void> {

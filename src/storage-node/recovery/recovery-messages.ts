@@ -1,11 +1,11 @@
 // What a node is asked by `kintsugi cluster recover`, as bytes and back. Layout: docs/formats/node-protocol.md.
 import { BEGINNING } from '../../metadata/log/entry.ts'
 import type { ReplicaId } from '../../metadata/replication/decision.ts'
-import { parseReplicaId } from '../../metadata/replication/replica-id.ts'
 import type { ShardDescription } from '../contract.ts'
 import type { LeftLogPage, ReplicaStanding, RowsPage } from '../replicated/contract.ts'
 import { decodePage, encodePage } from '../replicated/replica-messages.ts'
-import { FieldReader, FieldWriter } from '../rpc/fields.ts'
+import { FieldReader, FieldWriter, readMany } from '../rpc/fields.ts'
+import { readReplica } from '../rpc/replica-field.ts'
 import { decodeDescribed, encodeDescribed } from '../rpc/shard-messages.ts'
 import { BadMessage } from '../rpc/trouble.ts'
 
@@ -120,11 +120,16 @@ function readRequest(kind: number, fields: FieldReader): RecoveryRequest {
   switch (kind) {
     case KINDS.standings: {
       const partition = fields.u32()
-      return { kind: 'standings', partition, replicas: many(fields, REPLICAS_MAX, readReplica) }
+      return { kind: 'standings', partition, replicas: readMany(fields, REPLICAS_MAX, readReplica) }
     }
     case KINDS.fence: {
       const [partition, epoch] = [fields.u32(), fields.u64()]
-      return { kind: 'fence', partition, epoch, replicas: many(fields, REPLICAS_MAX, readReplica) }
+      return {
+        kind: 'fence',
+        partition,
+        epoch,
+        replicas: readMany(fields, REPLICAS_MAX, readReplica),
+      }
     }
     case KINDS.drives:
       return { kind: 'drives' }
@@ -176,7 +181,7 @@ export function encodeStandings(standings: readonly ReplicaStanding[]): Buffer {
 /** What a node answers to `standings` and `fence`. Throws BadMessage, also for a standing that this version does not know. */
 export function decodeStandings(bytes: Uint8Array): ReplicaStanding[] {
   return whole(bytes, (fields) =>
-    many(fields, REPLICAS_MAX, (): ReplicaStanding => {
+    readMany(fields, REPLICAS_MAX, (): ReplicaStanding => {
       const kind = STANDINGS[fields.u8()]
       if (kind === undefined) throw new BadMessage('a replica stands as nobody knows')
       const end = { epoch: fields.u64(), sequence: fields.u64() }
@@ -194,7 +199,7 @@ export function encodeIds(ids: readonly number[]): Buffer {
 
 /** What a node answers to `drives`. Throws BadMessage. */
 export function decodeIds(bytes: Uint8Array): number[] {
-  return whole(bytes, (fields) => many(fields, DRIVES_MAX, () => fields.u32()))
+  return whole(bytes, (fields) => readMany(fields, DRIVES_MAX, () => fields.u32()))
 }
 
 /** When dumps were taken. */
@@ -206,7 +211,7 @@ export function encodeTimes(timesMs: readonly number[]): Buffer {
 
 /** What a node answers to `dumps`, in milliseconds since 1970. Throws BadMessage. */
 export function decodeTimes(bytes: Uint8Array): number[] {
-  return whole(bytes, (fields) => many(fields, DUMPS_MAX, () => fields.u64()))
+  return whole(bytes, (fields) => readMany(fields, DUMPS_MAX, () => fields.u64()))
 }
 
 /** Some entries, or the end. */
@@ -224,7 +229,7 @@ export function decodeLogPage(bytes: Uint8Array): LeftLogPage | undefined {
   return whole(bytes, (fields) => {
     if (fields.u8() === 0) return undefined
     const isWhole = fields.u8() === 1
-    const entries = many(fields, ENTRIES_MAX, () => {
+    const entries = readMany(fields, ENTRIES_MAX, () => {
       const position = { epoch: fields.u64(), sequence: fields.u64() }
       return {
         ...{ ...position, prevEpoch: fields.u64(), committed: fields.u64() },
@@ -249,7 +254,7 @@ export function encodeShards(shards: readonly WholeShard[] | undefined): Buffer 
 export function decodeShards(bytes: Uint8Array): WholeShard[] | undefined {
   return whole(bytes, (fields) => {
     if (fields.u8() === 0) return undefined
-    return many(fields, SHARDS_MAX, () => {
+    return readMany(fields, SHARDS_MAX, () => {
       const driveId = fields.u32()
       const described = decodeDescribed(fields.bytes())
       if (described.kind !== 'found') throw new BadMessage('a shard that is there says what it is')
@@ -263,20 +268,4 @@ function whole<Value>(bytes: Uint8Array, read: (fields: FieldReader) => Value): 
   const value = read(fields)
   fields.end()
   return value
-}
-
-function many<Value>(
-  fields: FieldReader,
-  most: number,
-  read: (fields: FieldReader) => Value,
-): Value[] {
-  const count = fields.u32()
-  if (count > most) throw new BadMessage('a message has too many parts')
-  return Array.from({ length: count }, () => read(fields))
-}
-
-function readReplica(fields: FieldReader): ReplicaId {
-  const text = fields.text()
-  if (parseReplicaId(text) === undefined) throw new BadMessage('no name of a replica')
-  return text as ReplicaId
 }

@@ -1,7 +1,7 @@
 // What hosts of replicas ask each other, as bytes and back. Layout: docs/formats/node-protocol.md.
 import type { ReplicaId } from '../../metadata/replication/decision.ts'
-import { parseReplicaId } from '../../metadata/replication/replica-id.ts'
-import { FieldReader, FieldWriter } from '../rpc/fields.ts'
+import { FieldReader, FieldWriter, readMany } from '../rpc/fields.ts'
+import { readReplica } from '../rpc/replica-field.ts'
 import { BadMessage } from '../rpc/trouble.ts'
 import type { CopiedRow, RowsPage } from './contract.ts'
 import type { RenewalState } from './row-jobs.ts'
@@ -209,16 +209,4 @@ function readPage(fields: FieldReader): RowsPage {
     return { key, value: fields.bytes() }
   })
   return { position, rows }
-}
-
-function readMany<T>(fields: FieldReader, most: number, read: () => T): T[] {
-  const count = fields.u32()
-  if (count > most) throw new BadMessage('a message has too many parts')
-  return Array.from({ length: count }, read)
-}
-
-function readReplica(fields: FieldReader): ReplicaId {
-  const text = fields.text()
-  if (parseReplicaId(text) === undefined) throw new BadMessage('no name of a replica')
-  return text as ReplicaId
 }

@@ -109,3 +109,14 @@ export class FieldReader {
     return from
   }
 }
+
+/** What stands behind its count. Throws BadMessage where it is said to be more than `most`. */
+export function readMany<Value>(
+  fields: FieldReader,
+  most: number,
+  read: (fields: FieldReader) => Value,
+): Value[] {
+  const count = fields.u32()
+  if (count > most) throw new BadMessage('a message has too many parts')
+  return Array.from({ length: count }, () => read(fields))
+}

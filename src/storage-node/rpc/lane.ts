@@ -69,8 +69,8 @@ const LIMITS: LaneLimits = {
   waiting: 1024,
 }
 
-// Without a reason of its own every abort would make an error with its stack, at some cost.
-const NOT_NEEDED = 'not needed any more'
+/** Why a wait is aborted. Without a reason of its own every abort would make an error with its stack, at some cost. */
+export const NOT_NEEDED = 'not needed any more'
 
 /** A lane. */
 export class Lane {

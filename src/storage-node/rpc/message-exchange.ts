@@ -6,7 +6,7 @@ import { afterTurn, type Clock } from '../../kit/world.ts'
 import type { BegunExchange, ClientSession } from './client-session.ts'
 import { FieldReader } from './fields.ts'
 import { FrameKind } from './frames.ts'
-import type { AskedRequest, RequestWay } from './lane.ts'
+import { type AskedRequest, NOT_NEEDED, type RequestWay } from './lane.ts'
 import { decodeAnswer, encodeMessage } from './messages.ts'
 import { BrokenFrames, NodeRefused } from './trouble.ts'
 
@@ -227,6 +227,3 @@ export class MessageExchange implements RequestWay {
 function isClosing(failure: Error): boolean {
   return failure instanceof NodeRefused && failure.reason === 'closing'
 }
-
-// Made once: an error would cost its stack.
-const NOT_NEEDED = 'not needed any more'

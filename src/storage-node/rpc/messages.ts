@@ -70,7 +70,8 @@ const FAILED = 1
 // What a failure is. Numbers are never reused.
 const FAILURES = { drive: 1, overloaded: 2, closing: 3, late: 4, 'unknown-request': 5, failed: 6 }
 const DRIVE_TROUBLES = ['failed', 'full', 'unknown'] as const
-const REASON_LENGTH_MAX = 500
+/** Of a reason that is sent, in UTF-16 units. */
+export const REASON_LENGTH_MAX = 500
 
 /** Bytes of a request. */
 export function encodeMessage({ id, type, deadlineMs, body }: Message): Buffer {

@@ -4,6 +4,7 @@ import type { QuestionName } from '../../metadata/questions.ts'
 import { cbor, unpack } from './cbor.ts'
 import { answerShape, commandShape } from './command-shapes.ts'
 import { FieldReader, FieldWriter } from './fields.ts'
+import { REASON_LENGTH_MAX } from './messages.ts'
 import { answeredShape, askedShape, isQuestion } from './question-shapes.ts'
 import { BadMessage } from './trouble.ts'
 
@@ -28,8 +29,6 @@ const ANSWERED = 0
 const ELSEWHERE = 1
 const UNAVAILABLE = 2
 const SEARCH_TOO_LONG = 3
-
-const REASON_LENGTH_MAX = 500
 
 /** Questions that read many rows. */
 const WALKS: ReadonlySet<QuestionName> = new Set<QuestionName>([

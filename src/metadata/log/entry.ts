@@ -19,6 +19,11 @@ export interface LogEntry extends EntryHead {
 /** The position before the first entry. */
 export const BEGINNING: LogPosition = { epoch: 0, sequence: 0 }
 
+/** Whether both are the same place. */
+export function isSamePosition(left: LogPosition, right: LogPosition): boolean {
+  return left.epoch === right.epoch && left.sequence === right.sequence
+}
+
 /** A position as the key of a map. */
 export function nameOfPosition({ epoch, sequence }: LogPosition): string {
   return `${epoch}/${sequence}`

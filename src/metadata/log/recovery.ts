@@ -1,7 +1,7 @@
 // What holds after a stop, from what the surviving in-sync replicas still have. Pure.
 // With the `all` rule every replica once held every committed entry: one intact copy anywhere is enough.
 import type { LogPosition } from './contract.ts'
-import { BEGINNING, type EntryHead, follows, nameOfPosition } from './entry.ts'
+import { BEGINNING, type EntryHead, follows, isSamePosition, nameOfPosition } from './entry.ts'
 
 /** What is left of one in-sync replica. */
 export interface ReplicaEvidence<Id> {
@@ -146,7 +146,7 @@ function plan<Id>(
   tip: LogPosition,
   doubtful: boolean,
 ): RecoveryPlan<Id> {
-  const whole = candidates.filter((candidate) => isSame(tipOf(candidate), tip))
+  const whole = candidates.filter((candidate) => isSamePosition(tipOf(candidate), tip))
   const chain = whole.reduce<EntryHead[]>(
     (widest, candidate) => (candidate.chain.length > widest.length ? candidate.chain : widest),
     [],
@@ -159,8 +159,4 @@ function plan<Id>(
     return { kind: 'mend', id: replica.id, from: found.from, lacks }
   })
   return { kind: 'recovered', tip, chain, replicas, doubtful }
-}
-
-function isSame(left: LogPosition, right: LogPosition): boolean {
-  return left.epoch === right.epoch && left.sequence === right.sequence
 }

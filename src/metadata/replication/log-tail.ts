@@ -119,11 +119,6 @@ export function positionOf({ epoch, sequence }: LogPosition): LogPosition {
   return { epoch, sequence }
 }
 
-/** Whether both are the same place. */
-export function isSamePosition(left: LogPosition, right: LogPosition): boolean {
-  return left.epoch === right.epoch && left.sequence === right.sequence
-}
-
 /** Order of logs by their ends: the later epoch, then the longer one. */
 export function comparePositions(left: LogPosition, right: LogPosition): number {
   return left.epoch - right.epoch || left.sequence - right.sequence

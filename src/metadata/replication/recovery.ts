@@ -1,8 +1,10 @@
 // How a reign begins: promises of majorities, the furthest log among theirs, and a copy of what the own log lacks of it.
+
 import type { LogPosition } from '../log/contract.ts'
+import { isSamePosition } from '../log/entry.ts'
 import { type Decision, hasMajorities, type ReplicaId, votersOf } from './decision.ts'
 import type { Emit, Limits } from './effects.ts'
-import { comparePositions, isSamePosition } from './log-tail.ts'
+import { comparePositions } from './log-tail.ts'
 import type { Message, ReplicaAnswer } from './message.ts'
 import type { ReplicaLog } from './replica-log.ts'
 

@@ -1,7 +1,8 @@
 // Takes the rows of another replica over, beside the own ones: they count once the log says where they are.
+
 import type { World } from '../../kit/world.ts'
 import type { LogPosition } from '../../metadata/log/contract.ts'
-import { isSamePosition } from '../../metadata/replication/log-tail.ts'
+import { isSamePosition } from '../../metadata/log/entry.ts'
 import type { RowsPage } from './contract.ts'
 import type { ReplicaDrive } from './replica-drive.ts'
 

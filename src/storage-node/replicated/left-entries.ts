@@ -1,7 +1,6 @@
 // What is left of the log of one replica, read in the order in which it was written, for a recovery: also of a replica that must not begin,
 // for it lost something. Pure.
-import { follows, type LogEntry } from '../../metadata/log/entry.ts'
-import { isSamePosition } from '../../metadata/replication/log-tail.ts'
+import { follows, isSamePosition, type LogEntry } from '../../metadata/log/entry.ts'
 import type { ReplicaState } from './replica-state.ts'
 
 /** Entries of one replica behind a sequence, as far as they can be read. */

@@ -2,9 +2,8 @@
 // The record written last holds, and a replica that lost anything that was durable must not begin under its name.
 import { assert } from '../../kit/assert.ts'
 import type { LogPosition } from '../../metadata/log/contract.ts'
-import type { LogEntry } from '../../metadata/log/entry.ts'
+import { isSamePosition, type LogEntry } from '../../metadata/log/entry.ts'
 import type { DurableState } from '../../metadata/replication/effects.ts'
-import { isSamePosition } from '../../metadata/replication/log-tail.ts'
 import type { ReplicaState } from './replica-state.ts'
 
 /** What is left of a replica. */

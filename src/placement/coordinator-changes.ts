@@ -295,11 +295,16 @@ function takeIn(state: ClusterState, drive: NewDrive): ClusterState | undefined 
 
 /** Rows may come to name it again. */
 function reopened(state: ClusterState, driveId: number): ClusterState {
-  return editDrive(
-    state,
-    driveId,
-    ({ isVacated: _vacated, closedEpoch: _closed, ...found }) => found,
-  )
+  return editDrive(state, driveId, asBeforeCounting)
+}
+
+/** A drive of which nobody says that nothing names it. */
+export function asBeforeCounting({
+  isVacated: _vacated,
+  closedEpoch: _closed,
+  ...drive
+}: MapDrive): MapDrive {
+  return drive
 }
 
 function withRemoved({ removed = [] }: ClusterState['map'], driveId: number): number[] {

@@ -52,9 +52,11 @@ export interface RemadeState {
 
 // How far numbers may have gone since the last trace of them. They must never be given twice, and there are plenty.
 const EPOCH_GAP = 1_000_000
-const REVISION_GAP = 1_000_000
 const BUCKET_GAP = 1_000
 const DRIVE_GAP = 16
+
+/** How far the revision of a bucket may have gone since its last trace. */
+export const REVISION_GAP = 1_000_000
 
 /** Makes the state. The drives of `source` that are not here stay in its map: who opens the store marks them out. */
 export function remakeState(evidence: StateEvidence, random: World['random']): RemadeState {

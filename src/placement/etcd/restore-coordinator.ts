@@ -3,8 +3,9 @@
 import { asBuffer } from '../../kit/bytes.ts'
 import type { World } from '../../kit/world.ts'
 import { DRIVE_ID_MAX } from '../../metadata/records.ts'
-import type { MapDrive } from '../cluster-map.ts'
 import { type Bucket, type ClusterState, CoordinatorUnavailable } from '../coordinator.ts'
+import { asBeforeCounting } from '../coordinator-changes.ts'
+import { REVISION_GAP } from '../remake-state.ts'
 import type { EtcdClient } from './etcd-client.ts'
 import type { Change } from './etcd-wire.ts'
 import { leadsTo } from './history.ts'
@@ -76,7 +77,6 @@ interface Source {
 // are plenty, and of drives more than a cluster gets in a while.
 const SPARE_BUCKET_IDS = 1_000_000
 const SPARE_DRIVE_IDS = 1_000
-const REVISION_GAP = 1_000_000
 
 // etcd takes 128 changes, as many comparisons, and 1.5 MiB at a time; buckets have 64 KiB at most.
 const CHANGES_AT_A_TIME = 16
@@ -216,14 +216,6 @@ function restoredState(
       partition.epoch === 0 ? partition : { ...partition, epoch: above(partition.epoch) },
     ),
   }
-}
-
-function asBeforeCounting({
-  isVacated: _vacated,
-  closedEpoch: _closed,
-  ...drive
-}: MapDrive): MapDrive {
-  return drive
 }
 
 /** By id of a bucket. */

@@ -55,6 +55,9 @@ export interface SystemHeaders {
   websiteRedirectLocation?: string
 }
 
+/** Part numbers are 1 to 10,000. */
+export const PARTS_MAX = 10_000
+
 /** Checksum algorithms of the S3 model. */
 export const CHECKSUM_ALGORITHMS = [
   'CRC32',

@@ -4,7 +4,13 @@ import { type CrcName, combineCrc } from '../digest/combine.ts'
 import { digestOf } from '../digest/digest.ts'
 import { digestPassing } from '../digest/digest-passing.ts'
 import { newUid } from '../kit/uid.ts'
-import { type Checksum, type ObjectVersion, type Part, stateIdOf } from '../metadata/records.ts'
+import {
+  type Checksum,
+  type ObjectVersion,
+  PARTS_MAX,
+  type Part,
+  stateIdOf,
+} from '../metadata/records.ts'
 import { SourceChanged } from './annotations.ts'
 import { openSealing } from './data-keys.ts'
 import type { MetadataClient } from './metadata-client.ts'
@@ -18,9 +24,6 @@ import type {
 } from './object-store.ts'
 import { commitStored, storeBody } from './store-body.ts'
 import type { StoreParts } from './store-parts.ts'
-
-/** As many parts as a multipart upload can have. */
-const PARTS_MAX = 10_000
 
 /** What an append is done with. */
 interface AppendTools {
@@ -92,6 +95,7 @@ async function appendPart(
   const { bucket, key, conditions, customerKey, body } = request
   const { encryption, storageClass } = version
   const partCount = version.manifest?.partCount ?? (version.bytes === 0 ? 0 : 1)
+  // As many as a multipart upload can have.
   if (partCount >= PARTS_MAX) return { kind: 'too-many-parts' }
   const sealing = encryption && (await openSealing(encryption, customerKey, parts))
   const owner = {

@@ -43,6 +43,7 @@ export type { ChecksumAlgorithm, ChecksumType, SystemHeaders } from '../metadata
 export {
   CHECKSUM_ALGORITHMS,
   isDeleteMarker,
+  PARTS_MAX,
   shownVersionId,
   stateIdOf,
 } from '../metadata/records.ts'

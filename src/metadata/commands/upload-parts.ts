@@ -1,13 +1,10 @@
 // The parts of an upload as a command finds them.
 import type { Uid } from '../../kit/uid.ts'
 import type { RowBatch } from '../log/contract.ts'
-import type { Part } from '../records.ts'
+import { PARTS_MAX, type Part } from '../records.ts'
 import { partKey, partsOf, rangeOf } from '../rows/keys.ts'
 import { decodePartRow } from '../rows/part-row.ts'
 import type { View } from './decision.ts'
-
-/** Part numbers are 1 to 10,000. */
-export const PARTS_MAX = 10_000
 
 /** The first `limit` parts of an upload, in order of number. */
 export async function readParts(view: View, uploadId: Uid, limit = PARTS_MAX): Promise<Part[]> {

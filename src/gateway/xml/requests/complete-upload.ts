@@ -1,10 +1,8 @@
 // The body of CompleteMultipartUpload: the parts that make the object (pitfall 107).
-import { CHECKSUM_ALGORITHMS, type ListedPart } from '../../../objects/object-store.ts'
+import { CHECKSUM_ALGORITHMS, type ListedPart, PARTS_MAX } from '../../../objects/object-store.ts'
 import { decodeBase64 } from '../../headers/checksum-value.ts'
 import { S3Error } from '../../s3-error.ts'
 import { childrenOf, malformed, readXml, refuseOthers, textOf, type XmlElement } from '../read.ts'
-
-const PARTS_MAX = 10_000
 
 /** The second is how the AWS SDK for JavaScript called it from 3.3 to 3.17; AWS took it (aws-sdk-js-v3 issue 2139). */
 const ROOT_NAMES = ['CompleteMultipartUpload', 'CompletedMultipartUpload']

@@ -110,6 +110,7 @@ function parseDrive({ drive = '' }: Query): number {
   return Number(drive)
 }
 
-function wrongArgument(name: string, why: string): S3Error {
+/** What is said of a parameter: `why` goes on after its name. */
+export function wrongArgument(name: string, why: string): S3Error {
   return new S3Error('InvalidArgument', {}, { message: `The parameter ${name} ${why}.` })
 }

@@ -7,7 +7,13 @@ import {
   type InspectedObject,
   type InspectRequest,
 } from './admin-api.ts'
-import { DRIVE_COMMANDS, DriveRefusal, NODE_COMMANDS, whatWasDone } from './admin-drives.ts'
+import {
+  DRIVE_COMMANDS,
+  DriveRefusal,
+  NODE_COMMANDS,
+  whatWasDone,
+  wrongArgument,
+} from './admin-drives.ts'
 import type { AuthParts } from './auth/auth-request.ts'
 import { authenticateHeader } from './auth/header-v4.ts'
 import { ALGORITHM, EMPTY_SHA256 } from './auth/sigv4.ts'
@@ -238,8 +244,4 @@ function parseInspect({ bucket, key, versionId, afterPart = '0' }: Query): Inspe
   if (asked.kind === 'unknown') throw new S3Error('NoSuchVersion')
   const named = asked.kind === 'named' ? { versionId: asked.versionId } : {}
   return { bucket, key, afterPart: Number(afterPart), ...named }
-}
-
-function wrongArgument(name: string, why: string): S3Error {
-  return new S3Error('InvalidArgument', {}, { message: `The parameter ${name} ${why}.` })
 }

@@ -223,5 +223,10 @@ export class S3Error extends Error {
   }
 }
 
+/** InvalidArgument with name and value, as S3 words it. */
+export function invalidArgument(name: string, value: string, message: string): S3Error {
+  return new S3Error('InvalidArgument', { ArgumentName: name, ArgumentValue: value }, { message })
+}
+
 /** Every code of the catalogue. */
 export const S3_ERROR_CODES = Object.keys(CATALOGUE) as S3ErrorCode[]

@@ -1,6 +1,6 @@
 // Forms are signed in their fields: not the request but the policy carries the signature, of Version 4 or 2.
 import type { FormFields, Identity } from '../call.ts'
-import { S3Error } from '../s3-error.ts'
+import { invalidArgument, S3Error } from '../s3-error.ts'
 import type { AuthParts } from './auth-request.ts'
 import { equalInConstantTime } from './constant-time.ts'
 import type { Credential } from './credentials.ts'
@@ -60,7 +60,7 @@ interface ClaimV4 {
 
 function verifyV4(claim: ClaimV4, parts: AuthParts): Identity {
   if (claim.algorithm !== ALGORITHM) {
-    throw invalid(
+    throw invalidArgument(
       'x-amz-algorithm',
       claim.algorithm,
       `X-Amz-Algorithm only supports "${ALGORITHM}"`,
@@ -70,7 +70,7 @@ function verifyV4(claim: ClaimV4, parts: AuthParts): Identity {
   if (parseBasicTime(claim.time) === undefined || claim.time.slice(0, 8) !== scope.date) {
     const message =
       "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\" and of the day of the credential"
-    throw invalid('x-amz-date', claim.time, message)
+    throw invalidArgument('x-amz-date', claim.time, message)
   }
   const credential = findCredential(accessKeyId, claim.token, parts)
   const wanted = sign(parts.keys.find(credential.secretAccessKey, scope), claim.policy)
@@ -83,7 +83,7 @@ function readCredential(text: string, region: AuthParts['region']) {
   if (credential === undefined || terminal !== 'aws4_request' || scope?.service !== 's3') {
     const message =
       'the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/s3/aws4_request".'
-    throw invalid('x-amz-credential', text, message)
+    throw invalidArgument('x-amz-credential', text, message)
   }
   if (!region.enforced || scope.region === region.name) return credential
   const { elements, headers } = wrongRegion(region.name)
@@ -108,8 +108,4 @@ function verifyV2(claim: Claim & { token: string | undefined }, parts: AuthParts
 function compare(claim: Claim, wanted: string, credential: Credential): Identity {
   if (equalInConstantTime(wanted, claim.signature)) return credential.identity
   throw mismatchV2(claim, claim.policy)
-}
-
-function invalid(name: string, value: string, message: string): S3Error {
-  return new S3Error('InvalidArgument', { ArgumentName: name, ArgumentValue: value }, { message })
 }

@@ -2,9 +2,8 @@
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/annotations-overview.html
 import type { Encryption } from '../../objects/object-store.ts'
 import type { Headers, Query } from '../call.ts'
-import { S3Error } from '../s3-error.ts'
+import { invalidArgument, S3Error } from '../s3-error.ts'
 import { parseEtags } from './etags.ts'
-import { invalidArgument } from './list-parameters.ts'
 
 const NAME_BYTES_MAX = 512
 

@@ -1,7 +1,8 @@
 // Continuation tokens: where a listing goes on, opaque to clients and the same on every gateway (pitfall 83).
 // Version, name, CRC32 of both, in base64url: a made-up or mangled token is refused instead of skipping keys.
+
 import { crc32 } from 'node:zlib'
-import { invalidArgument } from './list-parameters.ts'
+import { invalidArgument } from '../s3-error.ts'
 
 const VERSION = 1
 const CHECK_BYTES = 4

@@ -7,7 +7,7 @@ import type {
   EncryptionRequest,
 } from '../../objects/object-store.ts'
 import type { Headers } from '../call.ts'
-import { S3Error } from '../s3-error.ts'
+import { invalidArgument, S3Error } from '../s3-error.ts'
 import {
   CUSTOMER_KEY,
   hasCustomerKey,
@@ -15,7 +15,6 @@ import {
   parseCustomerKey,
   SOURCE_CUSTOMER_KEY,
 } from './customer-key-headers.ts'
-import { invalidArgument } from './list-parameters.ts'
 
 const METHOD = 'x-amz-server-side-encryption'
 const KEY_ID = `${METHOD}-aws-kms-key-id`

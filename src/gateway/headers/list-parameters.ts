@@ -1,6 +1,6 @@
 // Query parameters that the listings share (pitfalls 82, 84, 86).
 import type { Query } from '../call.ts'
-import { S3Error } from '../s3-error.ts'
+import { invalidArgument } from '../s3-error.ts'
 
 /** What every listing of keys is asked. */
 export interface ListParameters {
@@ -47,9 +47,4 @@ export function parseInteger(query: Query, parameter: string): number | undefine
     text,
     `Argument ${name} must be an integer between 0 and ${INT_MAX}`,
   )
-}
-
-/** InvalidArgument with name and value, as S3 words it. */
-export function invalidArgument(name: string, value: string, message: string): S3Error {
-  return new S3Error('InvalidArgument', { ArgumentName: name, ArgumentValue: value }, { message })
 }

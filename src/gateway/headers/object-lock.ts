@@ -6,9 +6,8 @@ import type {
   Retention,
 } from '../../objects/object-store.ts'
 import { type Call, type Headers, mayBypassGovernance } from '../call.ts'
-import { S3Error } from '../s3-error.ts'
+import { invalidArgument, S3Error } from '../s3-error.ts'
 import { isoTime, parseIsoTime } from './dates.ts'
-import { invalidArgument } from './list-parameters.ts'
 
 const MODE = 'x-amz-object-lock-mode'
 const UNTIL = 'x-amz-object-lock-retain-until-date'

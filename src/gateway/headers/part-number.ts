@@ -1,16 +1,14 @@
 // Part numbers and upload ids in the query.
 import { parseUid, type Uid } from '../../kit/uid.ts'
+import { PARTS_MAX } from '../../objects/object-store.ts'
 import type { Query } from '../call.ts'
-import { S3Error } from '../s3-error.ts'
-import { invalidArgument } from './list-parameters.ts'
-
-const PART_NUMBER_MAX = 10_000
+import { invalidArgument, S3Error } from '../s3-error.ts'
 
 /** `partNumber`, 1 to 10,000 (pitfall 106). */
 export function parsePartNumber(query: Query): number {
   const text = query.partNumber ?? ''
   const number = /^\d{1,9}$/.test(text) ? Number(text) : 0
-  if (number >= 1 && number <= PART_NUMBER_MAX) return number
+  if (number >= 1 && number <= PARTS_MAX) return number
   throw invalidArgument(
     'partNumber',
     text,

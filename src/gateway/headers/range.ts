@@ -1,7 +1,6 @@
 // The Range header, exactly as S3 takes it (pitfalls 70 to 77).
 import type { ByteRange } from '../../objects/object-store.ts'
-import { S3Error } from '../s3-error.ts'
-import { invalidArgument } from './list-parameters.ts'
+import { invalidArgument, S3Error } from '../s3-error.ts'
 
 /** Which bytes one range asks for, of an object of `bytes`. */
 type OneRange =

@@ -1,8 +1,7 @@
 // Headers that promise what is not built yet: refused by name, never ignored, so that nobody believes
 // that an object is shared when it is not.
 import type { Headers } from '../call.ts'
-import { S3Error } from '../s3-error.ts'
-import { invalidArgument } from './list-parameters.ts'
+import { invalidArgument, S3Error } from '../s3-error.ts'
 
 const REFUSED_PREFIX = 'x-amz-grant-'
 const OWNERSHIP = 'x-amz-object-ownership'

@@ -2,9 +2,8 @@
 import { type ObjectVersion, stateIdOf, type WriteConditions } from '../../objects/object-store.ts'
 import { checkKey } from '../address.ts'
 import type { Headers } from '../call.ts'
-import { S3Error } from '../s3-error.ts'
+import { invalidArgument, S3Error } from '../s3-error.ts'
 import { judgeRead, parseReadConditions } from './conditions.ts'
-import { invalidArgument } from './list-parameters.ts'
 import { parseWriteConditions } from './write-conditions.ts'
 
 const SOURCE = 'x-amz-rename-source'

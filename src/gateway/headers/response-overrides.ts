@@ -1,7 +1,6 @@
 // response-content-type and its kind: a signed GET or HEAD may choose headers of its answer (pitfalls 25, 78).
 import type { Identity, Query } from '../call.ts'
-import { S3Error } from '../s3-error.ts'
-import { invalidArgument } from './list-parameters.ts'
+import { invalidArgument, S3Error } from '../s3-error.ts'
 
 const PREFIX = 'response-'
 const NONE: Readonly<Record<string, string>> = {}

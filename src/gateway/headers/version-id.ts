@@ -1,5 +1,5 @@
 // `versionId`: which version of a key a request means (pitfalls 103 to 105).
-import { invalidArgument } from './list-parameters.ts'
+import { invalidArgument } from '../s3-error.ts'
 
 /** `named` is an id as the store makes them, or `null`; `unknown` looks like an id, but the store never made it. */
 export type VersionAsked =

@@ -2,10 +2,9 @@
 // early, so that a write which can not succeed is refused before its body is sent.
 import type { ConditionName, ObjectVersion, WriteConditions } from '../../objects/object-store.ts'
 import type { Headers } from '../call.ts'
-import { S3Error } from '../s3-error.ts'
+import { invalidArgument, S3Error } from '../s3-error.ts'
 import { parseHttpDate, parseIsoTime } from './dates.ts'
 import { matchesEtag, parseEtags, unweak } from './etags.ts'
-import { invalidArgument } from './list-parameters.ts'
 
 const MODIFIED = 'x-amz-if-match-last-modified-time'
 const SIZE = 'x-amz-if-match-size'

@@ -1,6 +1,7 @@
 // x-amz-write-offset-bytes: a PUT that goes to the end of an object instead of replacing it.
+
 import type { Headers } from '../call.ts'
-import { invalidArgument } from './list-parameters.ts'
+import { invalidArgument } from '../s3-error.ts'
 
 const NAME = 'x-amz-write-offset-bytes'
 

@@ -2,10 +2,9 @@
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
 import type { Bucket, BucketSettings } from '../../objects/object-store.ts'
 import type { Call, Headers, Reply } from '../call.ts'
-import { invalidArgument } from '../headers/list-parameters.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
 import { bucketArn } from '../reply.ts'
-import { S3Error } from '../s3-error.ts'
+import { invalidArgument, S3Error } from '../s3-error.ts'
 import { readLocationConstraint } from '../xml/requests/create-bucket.ts'
 
 const BODY_BYTES_MAX = 64 * 1024

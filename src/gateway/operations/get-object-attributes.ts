@@ -4,10 +4,9 @@ import type { StoredObject } from '../../objects/object-store.ts'
 import type { Call, Headers, Reply } from '../call.ts'
 import { judgeRead, parseReadConditions } from '../headers/conditions.ts'
 import { httpDate } from '../headers/dates.ts'
-import { invalidArgument } from '../headers/list-parameters.ts'
 import { refuseHeaders } from '../headers/refused-headers.ts'
 import { describeUnmodified, versionField, xmlReply } from '../reply.ts'
-import { S3Error } from '../s3-error.ts'
+import { invalidArgument, S3Error } from '../s3-error.ts'
 import {
   ATTRIBUTE_NAMES,
   type AttributeName,

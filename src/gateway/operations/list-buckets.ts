@@ -2,8 +2,9 @@
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
 import type { Call, Reply } from '../call.ts'
 import { readToken, writeToken } from '../headers/continuation-token.ts'
-import { invalidArgument, parseInteger } from '../headers/list-parameters.ts'
+import { parseInteger } from '../headers/list-parameters.ts'
 import { xmlReply } from '../reply.ts'
+import { invalidArgument } from '../s3-error.ts'
 import { listBucketsDocument } from '../xml/documents/list-buckets.ts'
 
 const BUCKETS_MAX = 10_000

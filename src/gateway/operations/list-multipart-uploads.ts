@@ -3,8 +3,9 @@
 import { parseUid } from '../../kit/uid.ts'
 import type { ListPage, ScanEntry, Upload } from '../../objects/object-store.ts'
 import type { Call, Reply } from '../call.ts'
-import { invalidArgument, parseCount, parseListParameters } from '../headers/list-parameters.ts'
+import { parseCount, parseListParameters } from '../headers/list-parameters.ts'
 import { xmlReply } from '../reply.ts'
+import { invalidArgument } from '../s3-error.ts'
 import { listUploadsDocument } from '../xml/documents/list-uploads.ts'
 import { findBucket } from './steps/find-bucket.ts'
 

@@ -2,9 +2,10 @@
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
 import type { ListedVersion, ListPage } from '../../objects/object-store.ts'
 import type { Call, Reply } from '../call.ts'
-import { invalidArgument, parseCount, parseListParameters } from '../headers/list-parameters.ts'
+import { parseCount, parseListParameters } from '../headers/list-parameters.ts'
 import { parseVersionId } from '../headers/version-id.ts'
 import { xmlReply } from '../reply.ts'
+import { invalidArgument } from '../s3-error.ts'
 import { listVersionsDocument } from '../xml/documents/list-versions.ts'
 import { findBucket } from './steps/find-bucket.ts'
 

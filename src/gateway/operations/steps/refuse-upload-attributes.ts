@@ -2,9 +2,9 @@
 // refused: AWS and this store would make the object without it.
 import type { Tag, Upload } from '../../../objects/object-store.ts'
 import type { Headers } from '../../call.ts'
-import { invalidArgument } from '../../headers/list-parameters.ts'
 import { parseTagging } from '../../headers/tagging.ts'
 import { parseUserMetadata } from '../../headers/user-metadata.ts'
+import { invalidArgument } from '../../s3-error.ts'
 import { refuseAttributes } from './refuse-attributes.ts'
 
 /** Throws InvalidArgument for metadata and tags of a part, in AWS's words, and NotImplemented for the rest. */

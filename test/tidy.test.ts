@@ -1,4 +1,4 @@
-// The style guide, executable: arrows, cycles, doors, dead files, words, comments, pages, pitfalls, packages.
+// The style guide, executable: arrows, cycles, doors, dead files, idle exports, words, comments, pages, pitfalls, packages.
 // Each check is first shown a small sample that it must refuse, then the repository.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,6 +15,7 @@ import { checkArrows, checkArrowsPage, checkIdleArrows } from './tidy/arrows.ts'
 import { checkCycles } from './tidy/cycles.ts'
 import { checkDocComments } from './tidy/doc-comments.ts'
 import { checkDoors, type Exception } from './tidy/doors.ts'
+import { checkExports } from './tidy/exports.ts'
 import { listLong } from './tidy/lengths.ts'
 import { checkMetrics } from './tidy/metrics.ts'
 import { checkOptions } from './tidy/options.ts'
@@ -30,6 +31,9 @@ const EXCEPTIONS: readonly Exception[] = []
 
 /** Rooms of the cluster that are tested by themselves before a command uses them. Only ever shorter once one does. */
 const AWAITED: readonly string[] = []
+
+/** What is exported and nobody imports. Only ever shorter. */
+const IDLE_EXPORTS: readonly string[] = ['showMap', 'showRecovery', 'showResults']
 
 const root = findRoot()
 const files = readTree(root)
@@ -137,6 +141,19 @@ t.test('reach', async (t) => {
     'src/gone.ts: nobody waits for it any more',
   ])
   isTidy(t, checkReach(files, AWAITED))
+})
+
+t.test('exports', async (t) => {
+  const given = {
+    'src/a.ts':
+      'export const a = 1, b = 2\nexport function c() {}\nexport class D {}\nexport type E = 1',
+    'src/b.ts': `import { a } from './a.ts'\nexport { c } from './a.ts'`,
+    'src/c.ts': 'const b = D',
+    'test/a.test.ts': `import * as all from '../src/a.ts'\nall.D`,
+  }
+  t.same(checkExports(sample(given)), ['src/a.ts:1: nobody imports b'])
+  t.same(checkExports(sample(given), ['b']), [])
+  isTidy(t, checkExports(files, IDLE_EXPORTS))
 })
 
 t.test('words', async (t) => {

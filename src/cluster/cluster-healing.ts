@@ -107,7 +107,7 @@ function describeLost(
 }
 
 /** What the nodes of the map say that answer. */
-export async function askUpkeep(parts: ClusterHealingParts): Promise<UpkeepOfNodes> {
+async function askUpkeep(parts: ClusterHealingParts): Promise<UpkeepOfNodes> {
   return await askAll(parts, async (nodeId, deadlineMs) => {
     const request = { type: MessageType.AskUpkeep, body: new Uint8Array(), deadlineMs }
     return decodeUpkeepStatus(await parts.peers.ask(nodeId, request))

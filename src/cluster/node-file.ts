@@ -20,7 +20,7 @@ const NODE_ID_BYTES = 8
 const KEEP_EVERY_MS = 60_000
 
 /** Its name in the state directory. */
-export const NODE_FILE = 'node.json'
+const NODE_FILE = 'node.json'
 
 /** An id that no other node has. */
 export function newNodeId({ random }: Pick<World, 'random'>): string {

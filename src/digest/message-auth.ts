@@ -2,7 +2,7 @@
 import { createCipheriv, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 
 /** Length of a key of this file. */
-export const AUTH_KEY_BYTES = 32
+const AUTH_KEY_BYTES = 32
 
 /** Length of what FrameSeal says of a frame. */
 export const FRAME_TAG_BYTES = 16

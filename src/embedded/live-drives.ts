@@ -42,7 +42,7 @@ export interface DriveCarers {
 }
 
 /** Thrown when a drive that failed hangs: what is under way on it has not ended. */
-export class StillClosing extends Error {
+class StillClosing extends Error {
   override readonly name = 'StillClosing'
   readonly code = 'STILL_CLOSING'
 }

@@ -50,7 +50,7 @@ export function watchReturns(parts: ReturningParts): Periodic {
 }
 
 /** How often drives came back, and when they may do so again. */
-export class Returns {
+class Returns {
   readonly #times = new Map<number, number[]>()
   readonly #notBefore = new Map<number, number>()
 

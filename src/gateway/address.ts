@@ -109,7 +109,7 @@ export function checkKey(key: string): void {
 }
 
 /** `../x` and `a/../../b` climb; `a/../b` does not and is an ordinary key, as are `a//b`, `/a` and `a/`. */
-export function climbsAboveRoot(key: string): boolean {
+function climbsAboveRoot(key: string): boolean {
   if (!key.includes('..')) return false
   let depth = 0
   for (const segment of key.split('/')) {

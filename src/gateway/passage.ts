@@ -4,7 +4,7 @@ import type { Exchange, ExchangeWatcher } from './exchange.ts'
 import type { Turn } from './turns.ts'
 
 /** Why nobody waits any more. */
-export class ClientGone extends Error {
+class ClientGone extends Error {
   override readonly name = 'ClientGone'
 }
 

@@ -291,7 +291,7 @@ function countOf(body: Buffer, mark: string): number {
 }
 
 /** What stands between two marks; undefined when the first is not there. */
-export function between(body: Buffer, before: string, after: string): string | undefined {
+function between(body: Buffer, before: string, after: string): string | undefined {
   const at = body.indexOf(before)
   if (at < 0) return undefined
   const from = at + before.length

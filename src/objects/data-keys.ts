@@ -13,13 +13,13 @@ import type { Encryption } from '../metadata/records.ts'
 import type { Bucket, CustomerKey, EncryptionRequest } from './object-store.ts'
 
 /** The key that a client named is none: the gateway answers KMS.NotFoundException. */
-export class NoSuchKey extends Error {
+class NoSuchKey extends Error {
   override readonly name = 'NoSuchKey'
   readonly code = 'NO_SUCH_KEY'
 }
 
 /** The key of a client is missing, or not the one that the bytes were encrypted with. */
-export class CustomerKeyWrong extends Error {
+class CustomerKeyWrong extends Error {
   override readonly name = 'CustomerKeyWrong'
   readonly code = 'CUSTOMER_KEY_WRONG'
 }

@@ -20,7 +20,7 @@ import { BodyLengthWrong, StripeSource } from './stripe-source.ts'
 import { isOneCell, writeCopies } from './write-copies.ts'
 
 /** Up to here a blob is kept as copies: operations matter more than bytes. */
-export const COPIES_UP_TO_BYTES = 128 * 1024
+const COPIES_UP_TO_BYTES = 128 * 1024
 
 /** Storage collects shards up to this length in memory and writes them at once, where it has memory for them. */
 const COLLECTED_SHARD_BYTES = mebibytes(1)

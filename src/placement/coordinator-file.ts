@@ -29,7 +29,7 @@ export interface CoordinatorDrive {
 }
 
 /** Thrown by addDrive() when the drive went on without the others. */
-export class DriveForked extends Error {
+class DriveForked extends Error {
   override readonly name = 'DriveForked'
   readonly code = 'DRIVE_FORKED'
 }

@@ -12,7 +12,7 @@ import { rebalance } from './rebalance.ts'
 import { replicaDrives } from './replica-drives.ts'
 
 /** Of clusters (docs/scale.md says how far they suffice). */
-export const CLUSTER_PARTITIONS: PartitionCounts = { partitionCount: 4096, metaPartitionCount: 64 }
+const CLUSTER_PARTITIONS: PartitionCounts = { partitionCount: 4096, metaPartitionCount: 64 }
 
 /** What stands in a map that has no table: nothing is stored with it. */
 const NO_CODE: ErasureCode = {

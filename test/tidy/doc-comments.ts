@@ -1,6 +1,6 @@
 // Doc comments: whoever imports a name is told what it does without opening its body.
 import ts from 'typescript'
-import { parse, place, sourcesIn, type TextFile } from './sources.ts'
+import { isExported, parse, place, sourcesIn, type TextFile } from './sources.ts'
 
 /** Exports of src/ that have no doc comment of their own. A list of names (`export { a }`) says nothing that its source does not. */
 export function checkDocComments(files: readonly TextFile[]): string[] {
@@ -9,12 +9,6 @@ export function checkDocComments(files: readonly TextFile[]): string[] {
       .statements.filter((statement) => isExported(statement) && !hasDocComment(statement))
       .map((statement) => `${place(file, statement)}: ${nameOf(statement)} has no doc comment`),
   )
-}
-
-function isExported(statement: ts.Statement): boolean {
-  if (!ts.canHaveModifiers(statement)) return false
-  const modifiers = ts.getModifiers(statement) ?? []
-  return modifiers.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)
 }
 
 /** A comment apart from it, a blank line between them, belongs to the file. */

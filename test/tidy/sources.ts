@@ -64,6 +64,13 @@ export function walk(node: ts.Node, visit: (node: ts.Node) => void): void {
   ts.forEachChild(node, (child) => walk(child, visit))
 }
 
+/** Whether a statement says `export` of what it declares. */
+export function isExported(statement: ts.Statement): boolean {
+  if (!ts.canHaveModifiers(statement)) return false
+  const modifiers = ts.getModifiers(statement) ?? []
+  return modifiers.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)
+}
+
 /** `src/a.ts:12`, for people and editors. */
 export function place(file: TextFile, node: ts.Node): string {
   const { line } = parse(file).getLineAndCharacterOfPosition(node.getStart())

@@ -27,7 +27,7 @@ export function compileWasm(plan: Plan, { memory, strideBytes }: StripeLayout): 
 }
 
 /** The module: run(start, end) for cell 0 from address `start` to `end`, whole blocks, at least one. */
-export function emitKernel(plan: Plan, strideBytes: number): Uint8Array<ArrayBuffer> {
+function emitKernel(plan: Plan, strideBytes: number): Uint8Array<ArrayBuffer> {
   const passes: WasmFunction[] = []
   for (let first = 0; first < plan.targets.length; first += TARGETS_PER_PASS) {
     passes.push(emitPass(takeTargets(plan, first, first + TARGETS_PER_PASS), strideBytes))

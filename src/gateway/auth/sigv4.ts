@@ -91,7 +91,7 @@ export function canonicalRequestOf(
 }
 
 /** `date/region/service/aws4_request`. */
-export function nameScope(scope: Scope): string {
+function nameScope(scope: Scope): string {
   return `${scope.date}/${scope.region}/${scope.service}/aws4_request`
 }
 

@@ -35,7 +35,7 @@ export function parseAttributes(headers: Headers): ObjectAttributes {
 }
 
 /** x-amz-storage-class; STANDARD when there is none. */
-export function parseStorageClass(headers: Headers): string {
+function parseStorageClass(headers: Headers): string {
   const storageClass = headers['x-amz-storage-class'] || 'STANDARD'
   if (!STORAGE_CLASSES.has(storageClass))
     throw new S3Error('InvalidStorageClass', { StorageClassRequested: storageClass })

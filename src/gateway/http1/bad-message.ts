@@ -2,7 +2,7 @@
 import type { BadRequest } from '../exchange.ts'
 
 /** Why something that came is no request. */
-export class BadMessage extends Error implements BadRequest {
+class BadMessage extends Error implements BadRequest {
   override readonly name = 'BadMessage'
   readonly code: string
 

@@ -18,9 +18,9 @@ import { decodeOldManifestRow } from '../rows/old-manifest-row.ts'
 import type { Context } from './decision.ts'
 
 /** Twice the age at which a command is refused, so that the wall clock may go back a little. */
-export const ANSWER_KEPT_MS = 10 * 60 * 1000
+const ANSWER_KEPT_MS = 10 * 60 * 1000
 /** Clients repeat a Complete whose answer they lost (pitfall 109). */
-export const COMPLETED_KEPT_MS = 7 * 24 * 60 * 60 * 1000
+const COMPLETED_KEPT_MS = 7 * 24 * 60 * 60 * 1000
 
 /** More than the commands between two sweeps, so that sweeping keeps up. */
 const ANSWERS_PER_SWEEP = 1024

@@ -65,7 +65,7 @@ export class BadMessage extends Error {
 }
 
 /** One entry of the largest batch, and some room. */
-export const MESSAGE_BYTES_MAX = mebibytes(33)
+const MESSAGE_BYTES_MAX = mebibytes(33)
 
 const VERSION = 1
 const ID_LENGTH_MAX = 64

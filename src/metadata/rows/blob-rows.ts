@@ -44,7 +44,7 @@ const openerOf: ReadonlyMap<number | undefined, Opener> = new Map(openers)
 export const BLOB_RANGES: readonly RowRange[] = openers.map(([kind]) => rangeOfKind(kind))
 
 /** The bucket and key that the key of a row tells; parts, manifests and annotations lie under ids alone. */
-export function placeOfRow(rowKey: Uint8Array): Pick<BlobReference, 'bucketId' | 'key'> {
+function placeOfRow(rowKey: Uint8Array): Pick<BlobReference, 'bucketId' | 'key'> {
   switch (rowKey[0]) {
     case KeyKind.Current:
       return { bucketId: bucketIdOf(rowKey), key: keyOfHead(rowKey).toString() }

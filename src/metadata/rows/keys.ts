@@ -53,7 +53,7 @@ export type KeyKind = (typeof KeyKind)[keyof typeof KeyKind]
 const TIME_PREFIX_BYTES = 9
 
 /** Length of a kind and a bucket id: where the key of an object begins in its row's key. */
-export const BUCKET_PREFIX_BYTES = 9
+const BUCKET_PREFIX_BYTES = 9
 
 /** Row of the current version of `key`. */
 export function currentKey(bucketId: BucketId, key: Uint8Array): Buffer {

@@ -11,7 +11,7 @@ const cbor = new Encoder({
 })
 
 /** A row was written by a newer version of the store. */
-export class UnknownRowFormat extends Error {
+class UnknownRowFormat extends Error {
   override readonly name = 'UnknownRowFormat'
   readonly code = 'UNKNOWN_ROW_FORMAT'
 }

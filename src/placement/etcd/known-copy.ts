@@ -40,7 +40,7 @@ export async function writeKnownCopy(
 }
 
 /** The copy as bytes, as it is also collected from nodes. */
-export function encodeKnown({ clusterId, revision, keys }: KeyImage): Uint8Array {
+function encodeKnown({ clusterId, revision, keys }: KeyImage): Uint8Array {
   const rows = [...keys].map(([key, { value, modRevision }]) => [
     key,
     modRevision,
@@ -51,7 +51,7 @@ export function encodeKnown({ clusterId, revision, keys }: KeyImage): Uint8Array
 }
 
 /** Undefined when they are damaged. */
-export function decodeKnown(bytes: Uint8Array): KeyImage | undefined {
+function decodeKnown(bytes: Uint8Array): KeyImage | undefined {
   const header = HEADER.exec(Buffer.from(bytes.subarray(0, HEADER_BYTES)).toString('latin1'))
   const body = bytes.subarray(HEADER_BYTES)
   if (header === null || header[1] !== hex(xxh64(body))) return undefined

@@ -123,7 +123,7 @@ export class PartitionRecords {
 }
 
 /** The record of a partition in an image. */
-export function recordIn(
+function recordIn(
   { keys }: Pick<KeyImage, 'keys'>,
   partitionId: number,
 ): PartitionRecord | undefined {

@@ -29,7 +29,7 @@ const KEPT_ERRORS = 64
 const QUANTILES_EVERY_MS = 250
 
 /** Errors older than this are forgotten. */
-export const ERRORS_WITHIN_MS = 10 * 60_000
+const ERRORS_WITHIN_MS = 10 * 60_000
 
 /** Observes one drive. `now` is a clock that discounts what the process slept. */
 export class DriveHealth {
@@ -157,6 +157,6 @@ class KindHealth {
 const MEDIUM_ERRORS = new Set(['EIO', 'EBADMSG', 'EREMOTEIO', 'EUCLEAN', 'ETIMEDOUT', 'EILSEQ'])
 
 /** Whether `error` says that the medium failed at what was asked of it. */
-export function countsAgainstDrive(error: unknown): boolean {
+function countsAgainstDrive(error: unknown): boolean {
   return MEDIUM_ERRORS.has((error as { code?: string } | undefined)?.code ?? '')
 }

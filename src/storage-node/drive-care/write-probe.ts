@@ -5,7 +5,7 @@ import type { Drive } from '../drive.ts'
 import { LATER_FILES } from '../drive-format.ts'
 
 /** Its name on every drive. */
-export const PROBE_FILE = LATER_FILES.probe
+const PROBE_FILE = LATER_FILES.probe
 
 const PROBE_BYTES = 4096
 

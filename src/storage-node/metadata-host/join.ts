@@ -8,7 +8,7 @@ import type { HostDrive } from './drive.ts'
 import { openStartLog, openStartRows, type StartParts } from './start.ts'
 
 /** Thrown for a drive with replicas that only a start can recover. */
-export class NeedsStart extends Error {
+class NeedsStart extends Error {
   override readonly name = 'NeedsStart'
   readonly code = 'NEEDS_START'
 }

@@ -38,7 +38,7 @@ export interface Recovered {
  * Thrown when no replica of a partition can be made whole for want of room. Nothing was decided: a start that finds room
  * finds everything as it was.
  */
-export class NoRoomToRecover extends Error {
+class NoRoomToRecover extends Error {
   override readonly name = 'NoRoomToRecover'
   readonly code = 'ENOSPC'
 }

@@ -31,7 +31,7 @@ export interface LogRecord extends EntryHead {
 export const RECORD_ALIGNMENT = 64
 
 /** Longer batches are refused by the partition long before. */
-export const MAX_BATCH_BYTES = mebibytes(32)
+const MAX_BATCH_BYTES = mebibytes(32)
 
 /** Bytes before the batch. */
 export const RECORD_HEADER_BYTES = 64
@@ -45,7 +45,7 @@ const FORMAT_WITH_KIND = 2
 const CHECKSUM_BYTES = 8
 
 /** Files are shorter. */
-export const GROUP_AT_MAX = 0xffffff * RECORD_ALIGNMENT
+const GROUP_AT_MAX = 0xffffff * RECORD_ALIGNMENT
 
 /**
  * A record with its batch, padded to the alignment. `salt` is that of the file: a record is valid only in its own. `groupAt`: up to where

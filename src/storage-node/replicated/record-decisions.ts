@@ -66,7 +66,7 @@ export class RecordDecisions implements Decisions {
 }
 
 /** The decision in a record; undefined while nobody has the lead. */
-export function decisionIn(record: PartitionRecord): Decision | undefined {
+function decisionIn(record: PartitionRecord): Decision | undefined {
   const { epoch, primary, replicas, previous } = record
   if (primary === undefined) return undefined
   return {

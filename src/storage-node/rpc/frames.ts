@@ -110,7 +110,7 @@ export interface FrameRoom {
 }
 
 /** For who has asked for what comes, and has bounded that. */
-export const ROOM_FOR_ALL: FrameRoom = { acquire: async () => () => {} }
+const ROOM_FOR_ALL: FrameRoom = { acquire: async () => () => {} }
 
 /** Reads the frames of one direction of one exchange. Throws BrokenFrames at the first that is not right. */
 export class FrameReader {

@@ -62,7 +62,7 @@ const MAX_QUEUED = 10_000
 const WRITE_ATTEMPTS = 2
 
 /** Bounds the rows that are written again when a segment is sealed. */
-export const SEGMENT_RECORDS = 16_384
+const SEGMENT_RECORDS = 16_384
 
 /** The one writer of a drive's segments. */
 export class Appender {

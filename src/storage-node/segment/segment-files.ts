@@ -191,7 +191,7 @@ export class SegmentFiles {
 }
 
 /** The number in the name of a segment file, or undefined when it is none. */
-export function parseSegmentName(name: string): number | undefined {
+function parseSegmentName(name: string): number | undefined {
   return /^\d{8}\.seg$/.test(name) ? Number.parseInt(name, 10) : undefined
 }
 

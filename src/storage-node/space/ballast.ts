@@ -23,19 +23,19 @@ const INODES_OF_DRIVE = 32
 const INODES_SHARE = 0.1
 
 /** Where the ballast of a drive lies. */
-export function ballastPath(drivePath: string): string {
+function ballastPath(drivePath: string): string {
   return `${drivePath}/${NAME}`
 }
 
 /** How long the ballast of a file system is: a hundredth of it, of a small one a 32nd up to 4 MiB, 64 MiB at most. */
-export function ballastBytesOn(totalBytes: number, most = MOST_BYTES): number {
+function ballastBytesOn(totalBytes: number, most = MOST_BYTES): number {
   const small = Math.min(SMALL_BYTES, totalBytes * SMALL_SHARE)
   const bytes = Math.min(most, Math.floor(Math.max(totalBytes * SHARE, small)))
   return bytes < LEAST_BYTES ? 0 : bytes
 }
 
 /** How many empty files lie beside it: 32 for each drive, a tenth of all inodes at most. */
-export function ballastFilesOn(totalInodes: number, driveCount: number): number {
+function ballastFilesOn(totalInodes: number, driveCount: number): number {
   return Math.min(INODES_OF_DRIVE * driveCount, Math.floor(totalInodes * INODES_SHARE))
 }
 

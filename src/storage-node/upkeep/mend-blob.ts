@@ -39,7 +39,7 @@ export type Mended =
   | { kind: 'unknown'; silent: number }
 
 /** What was computed is not what it must be: a fault of this machine, so nothing of it is kept. */
-export class MendedWrong extends Error {
+class MendedWrong extends Error {
   override readonly name = 'MendedWrong'
   readonly code = 'MENDED_WRONG'
 }

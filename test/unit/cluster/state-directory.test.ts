@@ -22,8 +22,9 @@ t.test('what is missing above it is made, and nothing is left of the trial', asy
 t.test('a gateway says so before it asks anybody', async (t) => {
   const place = t.testdir({ file: '' })
   for (const stateDirectory of [`${place}/file`, `${place}/file/state`]) {
-    const config = { stateDirectory, processes: 2 } as GatewayConfig
-    const opening = openClusterGateway(config, { world, log: silentLog, registry: new Registry() })
+    const config: Partial<GatewayConfig> = { stateDirectory, processes: 2, buckets: [] }
+    const parts = { world, log: silentLog, registry: new Registry() }
+    const opening = openClusterGateway(config as GatewayConfig, parts)
     const message = /file(\/state)? can not be a state directory: .*ENOTDIR/
     await t.rejects(opening, { exitCode: 2, message })
   }

@@ -67,7 +67,7 @@ async function findEndpoints(urls: readonly string[], region: string): Promise<E
 }
 
 /** A line for each load at each store. */
-export function showResults(results: readonly LoadResult[]): string {
+function showResults(results: readonly LoadResult[]): string {
   const heads = ['load', 'store', 'rate', 'p50', 'p99', 'longest', 'errors', "bench's CPU"]
   const lines = results.map((result) => [
     ...[LOADS[result.load].title, result.endpoint, showRate(result)],

@@ -32,7 +32,7 @@ const HEAD = [
 ]
 
 /** The map in lines. */
-export function showMap(found: MapView): string[] {
+function showMap(found: MapView): string[] {
   const { epoch, code, partitions, metaPartitions, drives, moving, changing, removed } = found
   return [
     `Epoch     ${epoch}`,

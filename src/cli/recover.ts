@@ -28,7 +28,7 @@ export async function recoverCommand(
 const NAMES_MAX = 10
 
 /** What was done, in lines. */
-export function showRecovery(outcome: RecoverOutcome): string[] {
+function showRecovery(outcome: RecoverOutcome): string[] {
   const { mode, coordinator, partitions, buckets } = outcome
   if (partitions.length === 0 && !coordinator)
     return ['Every partition of metadata has a replica: nothing is to be recovered.']

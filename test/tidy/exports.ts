@@ -5,18 +5,15 @@ import { isExported, parse, place, sourcesIn, type TextFile, walk } from './sour
 
 /**
  * Functions, classes and constants that src/ exports and no file names that imports theirs. Types are left out: what is inferred
- * may need them. `excused`: names that may be exported all the same.
+ * may need them.
  */
-export function checkExports(
-  files: readonly TextFile[],
-  excused: readonly string[] = [],
-): string[] {
+export function checkExports(files: readonly TextFile[]): string[] {
   const taken = namesByTarget(['src', 'test', 'bench'].flatMap((name) => sourcesIn(files, name)))
   return sourcesIn(files, 'src').flatMap((file) =>
     parse(file)
       .statements.filter(isExported)
       .flatMap((statement) => namesOf(statement).map((name) => ({ name, statement })))
-      .filter(({ name }) => !taken.get(file.path)?.has(name) && !excused.includes(name))
+      .filter(({ name }) => !taken.get(file.path)?.has(name))
       .map(({ name, statement }) => `${place(file, statement)}: nobody imports ${name}`),
   )
 }
